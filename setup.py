@@ -1,0 +1,45 @@
+"""Package metadata: one distribution, every folder importable as ``monsoon.<folder>``.
+
+The folders stand at the root of the checkout, where a reader looks for them; installed, they live
+under the one name ``monsoon`` so that nobody's site-packages gets a top-level ``models`` or ``sources``
+(docs/adr/0002-package-layout.md).
+"""
+
+from pathlib import Path
+
+from setuptools import setup
+
+ROOT = Path(__file__).parent
+FOLDERS = ("cli", "contracts", "transforms", "pipelines", "sources", "sinks", "models", "products", "storms", "bench")
+
+
+def packages() -> list[str]:
+    """Every folder that has an ``__init__.py``, as ``monsoon.<dotted path>``."""
+    found = []
+    for folder in FOLDERS:
+        for init in sorted((ROOT / folder).rglob("__init__.py")):
+            found.append("monsoon." + ".".join(init.parent.relative_to(ROOT).parts))
+    return found
+
+
+setup(
+    name="monsoon",
+    version="0.1.0",
+    description="Parametric income cover for delivery riders: from raw telemetry to payout, on one machine or on Flink",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.12",
+    packages=packages(),
+    package_dir={f"monsoon.{folder}": folder for folder in FOLDERS},
+    package_data={
+        "monsoon.contracts": ["*.json"],
+        "monsoon.products": ["*.yaml"],
+        "monsoon.storms": ["*.yaml"],
+        "monsoon.models": ["onnx/*/*"],
+    },
+    entry_points={"console_scripts": ["monsoon = monsoon.cli.main:main"]},
+    install_requires=["h3", "h3ronpy", "msgspec", "numpy", "onnxruntime", "polars", "PyYAML", "shapely"],
+    extras_require={
+        "train": ["scikit-learn", "onnx"],
+        "dev": ["hypothesis", "jsonschema", "mypy", "pytest", "ruff"],
+    },
+)
