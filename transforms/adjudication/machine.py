@@ -1,0 +1,257 @@
+"""Adjudication: one keyed state machine per rider and product.
+
+Everything that concerns a rider at one moment is decided together (`decide`), so that the order in which it arrives
+is nothing: withdrawals first, then what is to be paid in the order of the overlap rule, then the caps in theirs.
+Published revisions are never edited; what was paid stays paid and counts as paid in every rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
+from typing import Any
+
+from monsoon.transforms.adjudication.claims import Claim, Happening, Score, Terms, claim_record, payout_record
+from monsoon.transforms.adjudication.money import MINIMUM_PAYOUT_PAISE, rupees, times_paise
+from monsoon.transforms.adjudication.tiers import first_tier, tier_after_hold
+from monsoon.transforms.calendar import iso_week, local_day
+from monsoon.transforms.identifiers import claim_id, reference_id
+from monsoon.transforms.product import Cap, Product
+
+STATE_VERSION = 1
+_WITHDRAWN_PAID = ("paid_before_withdrawal",)
+
+Scorer = Callable[[Claim, int], Score]
+"""The evidence of a claim and its score at a moment (ms), from records with event time up to that moment."""
+
+Published = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+"""Claim revisions and payout instructions, in the order in which they were decided."""
+
+
+class RiderMachine:
+    """Drive in event time: `decide` at each moment with something to say, and at `next_due_ms` for timers."""
+
+    def __init__(self, product: Product, model_version: str, scorer: Scorer) -> None:
+        self._product = product
+        self._model_version = model_version
+        self._scorer = scorer
+        self._claims: dict[str, Claim] = {}
+
+    @property
+    def next_due_ms(self) -> int | None:
+        """When the earliest hold or step-up runs out."""
+        return min((claim.due_ms for claim in self._claims.values() if claim.due_ms is not None), default=None)
+
+    def decide(self, at_ms: int, happenings: Iterable[Happening]) -> Published:
+        """Everything that concerns the rider at one moment, timers that run out then included."""
+        before = {name: _published_view(claim) for name, claim in self._claims.items()}
+        asking: dict[str, Claim] = {}
+        for happening in sorted(happenings, key=lambda item: (not item.withdrawn, item.disruption_id)):
+            for claim in self._take_in(happening, at_ms):
+                asking[claim.claim_id] = claim
+        for claim in self._claims.values():
+            if claim.due_ms is not None and claim.due_ms <= at_ms and self._run_out(claim, at_ms):
+                asking[claim.claim_id] = claim
+        self._settle(list(asking.values()), at_ms)
+        return self._publish(before, at_ms)
+
+    # What happened to a disruption, taken into the rider's claims.
+
+    def _take_in(self, happening: Happening, at_ms: int) -> list[Claim]:
+        """Brings the rider's claims on a disruption up to date; returns those that now ask for money."""
+        mine = [
+            claim for claim in self._claims.values() if claim.happening.disruption_id == happening.disruption_id
+        ]
+        if happening.withdrawn or happening.terms is None:
+            for claim in mine:
+                self._withdraw(claim, happening)
+            return []
+        name = claim_id(happening.terms.policy_id, happening.disruption_id)
+        claim = self._claims.get(name)
+        if claim is None:
+            claim = self._claims[name] = Claim(name, happening, happening.terms)
+        elif claim.status == "withdrawn":
+            claim.status = None
+        elif claim.reasons == _WITHDRAWN_PAID:
+            claim.reasons = ()
+        claim.happening = happening
+        gross_paise = self._gross_paise(claim)
+        rose, claim.gross_paise = gross_paise > claim.gross_paise, gross_paise
+        if claim.status is None:
+            return [claim]
+        if claim.paid_paise and gross_paise < claim.total_paid_paise:
+            claim.reasons = ("paid_above_corrected_level",)
+        if rose and claim.status in ("approved", "ineligible"):
+            return [claim]
+        return []
+
+    def _withdraw(self, claim: Claim, happening: Happening) -> None:
+        # A withdrawn disruption whose end was never seen ceased to be when it was withdrawn.
+        end_ms = claim.happening.end_ms if claim.happening.end_ms is not None else happening.at_ms
+        claim.happening = replace(claim.happening, at_ms=happening.at_ms, end_ms=end_ms)
+        claim.due_ms = None
+        if claim.paid_paise:
+            claim.reasons = _WITHDRAWN_PAID
+        else:
+            claim.status = "withdrawn"
+            claim.reasons = ("disruption_withdrawn",) if happening.withdrawn else ("not_present",)
+
+    def _gross_paise(self, claim: Claim) -> int:
+        trigger = self._product.trigger(claim.happening.trigger)
+        pays = trigger.levels[trigger.level_rank(claim.happening.level)].pays
+        return times_paise(claim.terms.daily_wage_inr, pays.share)
+
+    def _run_out(self, claim: Claim, at_ms: int) -> bool:
+        """A hold or step-up has run out; true if the claim now asks for money."""
+        claim.due_ms = None
+        if claim.status == "step_up":
+            claim.status, claim.reasons = "manual_review", ("step_up_unanswered", *claim.reasons)
+            return False
+        claim.score = self._scorer(claim, at_ms)
+        if tier_after_hold(self._product.decision, claim.score) == "approve":
+            return True
+        self._step_up(claim, at_ms)
+        return False
+
+    # Money: what the claims of one moment are paid.
+
+    def _settle(self, asking: list[Claim], at_ms: int) -> None:
+        approved: list[tuple[int, Claim]] = []
+        held: list[Claim] = []
+        granted_paise: dict[str, int] = {}
+        for claim in sorted(asking, key=lambda c: (c.happening.confirmed_at_ms, -c.gross_paise, c.claim_id)):
+            others_paise = sum(
+                max(other.total_paid_paise, granted_paise.get(name, 0))
+                for name, other in self._claims.items()
+                if other is not claim and other.overlaps(claim)
+            )
+            payable_paise = max(0, claim.gross_paise - others_paise)
+            claim.applied = {"overlap_inr": rupees(claim.gross_paise - payable_paise)}
+            if payable_paise < max(MINIMUM_PAYOUT_PAISE, claim.total_paid_paise):
+                self._refuse(claim, "overlap" if others_paise else "below_minimum")
+            elif self._tier(claim, at_ms) == "approve":
+                granted_paise[claim.claim_id] = payable_paise
+                approved.append((payable_paise, claim))
+            else:
+                held.append(claim)
+        for payable_paise, claim in sorted(approved, key=lambda entry: (-entry[0], entry[1].claim_id)):
+            self._pay(claim, payable_paise)
+        for claim in held:
+            if self._room_paise(claim) < MINIMUM_PAYOUT_PAISE:
+                self._refuse(claim, "cap_reached")
+
+    def _tier(self, claim: Claim, at_ms: int) -> str:
+        """Approve, or hold as the score demands; a claim once approved is not judged again for its top-up."""
+        if claim.status in ("approved", "soft_hold"):
+            return "approve"
+        if claim.score is None:
+            claim.score = self._scorer(claim, at_ms)
+        decision = self._product.decision
+        tier = first_tier(decision, claim.score, claim.terms.trust_tier)
+        if tier == "soft_hold":
+            claim.status, claim.reasons = "soft_hold", claim.score.weightiest
+            claim.due_ms = at_ms + decision.hold_ms
+        elif tier == "step_up":
+            self._step_up(claim, at_ms)
+        return tier
+
+    def _step_up(self, claim: Claim, at_ms: int) -> None:
+        claim.status = "step_up"
+        claim.reasons = () if claim.score is None else claim.score.weightiest
+        claim.due_ms = at_ms + self._product.decision.step_up_ms
+
+    def _pay(self, claim: Claim, payable_paise: int) -> None:
+        due_paise = payable_paise - claim.total_paid_paise
+        room_paise = self._room_paise(claim)
+        instalment_paise = min(due_paise, room_paise)
+        if instalment_paise < MINIMUM_PAYOUT_PAISE:
+            self._refuse(claim, "cap_reached" if room_paise < due_paise else "below_minimum")
+            return
+        claim.paid_paise.append(instalment_paise)
+        claim.status, claim.due_ms = "approved", None
+        claim.reasons = ("cap_partial",) if instalment_paise < due_paise else ()
+
+    def _refuse(self, claim: Claim, reason: str) -> None:
+        """Nothing (more) to pay: a claim that was paid before stays approved as it is."""
+        claim.due_ms = None
+        if not claim.paid_paise:
+            claim.status, claim.reasons = "ineligible", (reason,)
+        elif reason not in claim.reasons and reason == "cap_reached":
+            claim.reasons = ("cap_partial",)
+
+    def _room_paise(self, claim: Claim) -> int:
+        """What the caps leave for this claim."""
+        room_paise = claim.gross_paise
+        for cap in self._product.caps:
+            period = _period(cap, claim.happening.start_ms)
+            used_paise = sum(
+                other.total_paid_paise
+                for other in self._claims.values()
+                if _period(cap, other.happening.start_ms) == period
+            )
+            limit_paise = times_paise(claim.terms.daily_wage_inr, cap.times)
+            claim.applied[cap.per] = {"period": period, "limit_inr": rupees(limit_paise), "used_inr": rupees(used_paise)}
+            room_paise = min(room_paise, limit_paise - used_paise)
+        return max(0, room_paise)
+
+    # What is published, and the state as data.
+
+    def _publish(self, before: dict[str, tuple[Any, ...]], at_ms: int) -> Published:
+        claims, payouts = [], []
+        for name in sorted(self._claims):
+            claim = self._claims[name]
+            if before.get(name) == _published_view(claim):
+                continue
+            claim.revision += 1
+            claims.append(
+                claim_record(
+                    claim,
+                    decided_at_ms=at_ms,
+                    product=self._product.name,
+                    product_version=self._product.version,
+                    model_version=self._model_version,
+                )
+            )
+            already = before[name][-1] if name in before else 0
+            for instalment in range(already, len(claim.paid_paise)):
+                payouts.append(
+                    payout_record(
+                        claim,
+                        reference_id=reference_id(name, instalment),
+                        instalment=instalment,
+                        created_at_ms=at_ms,
+                    )
+                )
+        return claims, payouts
+
+    def to_payload(self) -> dict[str, Any]:
+        """The state as plain data, with its version."""
+        return {"version": STATE_VERSION, "claims": [asdict(self._claims[name]) for name in sorted(self._claims)]}
+
+    def restore(self, payload: dict[str, Any]) -> None:
+        """Takes over a state from `to_payload`; raises ValueError for one of another version."""
+        if payload.get("version") != STATE_VERSION:
+            raise ValueError(f"rider state of version {payload.get('version')!r}; this code reads {STATE_VERSION}")
+        self._claims = {}
+        for saved in payload["claims"]:
+            happening = dict(saved["happening"])
+            seen = happening.pop("terms")
+            score = saved["score"]
+            self._claims[saved["claim_id"]] = Claim(
+                **{
+                    **saved,
+                    "happening": Happening(**happening, terms=None if seen is None else Terms(**seen)),
+                    "terms": Terms(**saved["terms"]),
+                    "score": None if score is None else Score(**{**score, "weightiest": tuple(score["weightiest"])}),
+                    "reasons": tuple(saved["reasons"]),
+                }
+            )
+
+
+def _period(cap: Cap, start_ms: int) -> str:
+    return local_day(start_ms) if cap.per == "local_day" else iso_week(start_ms)
+
+
+def _published_view(claim: Claim) -> tuple[Any, ...]:
+    """What a new revision would have to differ in; the number of instalments stands last."""
+    return (claim.status, claim.reasons, claim.gross_paise, claim.happening.level, len(claim.paid_paise))

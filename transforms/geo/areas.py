@@ -1,0 +1,105 @@
+"""Where a reading speaks: its H3 cell, its polygon, or the disc around its point; and which zones that covers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+import h3.api.basic_int as h3
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from monsoon.transforms.geo.sphere import EARTH_RADIUS_KM, distance_m
+from monsoon.transforms.triggers.metrics import METRICS
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """An area and its place: cell center, polygon centroid, or the point. Degrees, WGS84."""
+
+    kind: Literal["cell", "polygon", "disc"]
+    place_lat: float
+    place_lon: float
+    cell: int = 0
+    radius_km: float = 0.0
+    wkt: str = ""
+
+
+def area_of(record: Mapping[str, Any]) -> Area:
+    """The one area that a validated oracle reading names."""
+    if record.get("h3") is not None:
+        cell = h3.str_to_int(record["h3"])
+        lat, lon = h3.cell_to_latlng(cell)
+        return Area("cell", lat, lon, cell=cell)
+    if record.get("wkt") is not None:
+        centroid = _polygon(record["wkt"]).centroid
+        return Area("polygon", centroid.y, centroid.x, wkt=record["wkt"])
+    radius_km = record.get("radius_km")
+    if radius_km is None:
+        radius_km = METRICS[record["metric"]].default_radius_km
+    return Area("disc", float(record["lat"]), float(record["lon"]), radius_km=float(radius_km))
+
+
+@dataclass(frozen=True)
+class Zones:
+    """Zones of one resolution, sorted by the latitude of their centers.
+
+    `cells` uint64 (n,), `lat` and `lon` float64 (n,) in degrees.
+    """
+
+    resolution: int
+    cells: npt.NDArray[np.uint64]
+    lat: npt.NDArray[np.float64]
+    lon: npt.NDArray[np.float64]
+    _by_resolution: dict[int, npt.NDArray[np.uint64]] = field(default_factory=dict, repr=False, compare=False)
+
+    @staticmethod
+    def of(cells: npt.NDArray[np.uint64], resolution: int) -> Zones:
+        """The distinct `cells`, which must all be of `resolution`."""
+        distinct = np.unique(np.asarray(cells, dtype=np.uint64))
+        centers = np.array([h3.cell_to_latlng(int(cell)) for cell in distinct], dtype=np.float64).reshape(-1, 2)
+        order = np.argsort(centers[:, 0], kind="stable")
+        return Zones(resolution, distinct[order], centers[order, 0].copy(), centers[order, 1].copy())
+
+    def covered_by(self, area: Area) -> npt.NDArray[np.intp]:
+        """Indices of the zones whose center lies in the area, border included; between cells by hierarchy."""
+        if area.kind == "cell":
+            return self._in_cell(area.cell)
+        if area.kind == "polygon":
+            polygon = _polygon(area.wkt)
+            _, south, _, north = polygon.bounds
+            candidates = self._between(south, north)
+            return candidates[shapely.intersects_xy(polygon, self.lon[candidates], self.lat[candidates])]
+        reach_deg = np.degrees(area.radius_km / EARTH_RADIUS_KM) * (1 + 1e-9) + 1e-9
+        candidates = self._between(area.place_lat - reach_deg, area.place_lat + reach_deg)
+        return candidates[self.distance_m(area, candidates) <= area.radius_km * 1000.0]
+
+    def distance_m(self, area: Area, zones: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+        """Distance in meters on the sphere from the area's place to each zone's center."""
+        return distance_m(area.place_lat, area.place_lon, self.lat[zones], self.lon[zones])
+
+    def _between(self, south: float, north: float) -> npt.NDArray[np.intp]:
+        low = np.searchsorted(self.lat, south, side="left")
+        return np.arange(low, np.searchsorted(self.lat, north, side="right"))
+
+    def _in_cell(self, cell: int) -> npt.NDArray[np.intp]:
+        return np.flatnonzero(self._relatives(h3.get_resolution(cell)) == np.uint64(cell))
+
+    def _relatives(self, resolution: int) -> npt.NDArray[np.uint64]:
+        """Each zone's parent at a coarser resolution, or its center child at a finer one."""
+        known = self._by_resolution.get(resolution)
+        if known is None:
+            relative = h3.cell_to_parent if resolution <= self.resolution else h3.cell_to_center_child
+            known = np.array([relative(int(zone), resolution) for zone in self.cells], dtype=np.uint64)
+            self._by_resolution[resolution] = known
+        return known
+
+
+@lru_cache(maxsize=4096)
+def _polygon(wkt: str) -> Any:
+    polygon = shapely.from_wkt(wkt)
+    shapely.prepare(polygon)
+    return polygon

@@ -1,0 +1,29 @@
+"""Names that a rerun gives again: ids are functions of what they name, never of when or where they were made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+
+def _name(prefix: str, parts: Sequence[str | int | None]) -> str:
+    """`prefix` and 128 bits of BLAKE2 over the parts, unambiguous whatever characters they hold."""
+    spelled = json.dumps(list(parts), separators=(",", ":")).encode()
+    digest = hashlib.blake2b(spelled, digest_size=16).hexdigest()
+    return f"{prefix}{digest}"
+
+
+def disruption_id(product: str, trigger: str, zone: str, platform: str | None, start_ms: int) -> str:
+    """33 characters; a function of these five alone."""
+    return _name("d", [product, trigger, zone, platform, start_ms])
+
+
+def claim_id(policy_id: str, disruption: str) -> str:
+    """33 characters; a function of the policy and the disruption alone."""
+    return _name("c", [policy_id, disruption])
+
+
+def reference_id(claim: str, instalment: int) -> str:
+    """33 characters of [a-z0-9]; the payment provider's idempotency key for one instalment of a claim."""
+    return _name("p", [claim, instalment])

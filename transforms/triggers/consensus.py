@@ -1,0 +1,45 @@
+"""Who holds a condition, whether they make the consensus, since when, and how extreme it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from monsoon.transforms.product import Consensus
+from monsoon.transforms.triggers.readings import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A provider whose speaking, fresh, breaching reading holds the condition; its run began at `run_first_ms`."""
+
+    reading: Reading
+    run_first_ms: int
+
+
+def reached(ways: Sequence[Consensus], holders: Iterable[Holder]) -> bool:
+    """Whether the holders (distinct providers) make one of the ways to consensus.
+
+    Readings of quality fallback corroborate: without one of official or secondary quality nothing is confirmed.
+    """
+    qualities = [holder.reading.quality for holder in holders]
+    if all(quality == "fallback" for quality in qualities):
+        return False
+    return any(sum(quality in way.quality for quality in qualities) >= way.providers for way in ways)
+
+
+def earliest_start(ways: Sequence[Consensus], holders: Sequence[Holder]) -> int:
+    """The earliest s such that the holders whose runs began by s already make the consensus."""
+    begun = sorted(holders, key=lambda holder: holder.run_first_ms)
+    return _smallest_sufficient(ways, begun).run_first_ms
+
+
+def supported_severity(ways: Sequence[Consensus], holders: Sequence[Holder], *, larger_is_worse: bool) -> float:
+    """The most extreme value that enough of the holders reach or exceed."""
+    extreme_first = sorted(holders, key=lambda holder: holder.reading.value, reverse=larger_is_worse)
+    return _smallest_sufficient(ways, extreme_first).reading.value
+
+
+def _smallest_sufficient(ways: Sequence[Consensus], ordered: Sequence[Holder]) -> Holder:
+    """The last of the shortest leading part that makes the consensus; the whole must make it."""
+    return next(ordered[count - 1] for count in range(1, len(ordered) + 1) if reached(ways, ordered[:count]))

@@ -1,0 +1,150 @@
+"""The trigger machine: one trigger, one platform, one zone series, driven by readings as they take effect.
+
+Between corrections it only folds on. A correction (or a reading that takes effect after its event time) changes the
+past, so the history is judged again with what is now visible and compared with what was published: what would never
+have been confirmed is withdrawn, what is new is confirmed, what differs is revised. Its state is what was seen and
+what was published; the fold is derived from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from monsoon.transforms.geo.areas import Area
+from monsoon.transforms.product import Trigger
+from monsoon.transforms.triggers.episodes import Episode, EpisodeFold
+from monsoon.transforms.triggers.readings import Reading
+
+STATE_VERSION = 1
+END_OF_TIME_MS = 2**62
+
+State = Literal["confirmed", "ended", "withdrawn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A reading with the nearness of its place among its provider's in this series; None: it speaks elsewhere."""
+
+    reading: Reading
+    nearness: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A published revision of an episode, taking effect at `at_ms`; revisions of one start count up from 0."""
+
+    at_ms: int
+    revision: int
+    state: State
+    episode: Episode
+
+
+class TriggerMachine:
+    """Feed with `take_effect`, moment by moment in order; `finish` lets event time run on until all timers fired."""
+
+    def __init__(self, trigger: Trigger) -> None:
+        self._trigger = trigger
+        self._fold = EpisodeFold(trigger)
+        self._visible: dict[str, Heard] = {}
+        self._published: dict[int, Revision] = {}
+        self._now_ms = -1
+
+    def take_effect(self, at_ms: int, heard: Iterable[Heard]) -> list[Revision]:
+        """All readings that take effect at one moment, later than any before; returns what is published by then."""
+        if at_ms <= self._now_ms:
+            raise ValueError(f"moment {at_ms} is not after {self._now_ms}: readings must come in effect order")
+        published = list(self._run_on(at_ms - 1))
+        rewrites_past = False
+        for item in sorted(heard, key=lambda item: (item.reading.reading_id, item.reading.revision)):
+            current = self._visible.get(item.reading.reading_id)
+            if current is not None and current.reading.revision >= item.reading.revision:
+                continue
+            self._visible[item.reading.reading_id] = item
+            if current is not None and current.nearness is not None:
+                rewrites_past = True
+            elif item.nearness is not None and item.reading.event_time_ms < at_ms:
+                rewrites_past = True
+            elif item.nearness is not None:
+                self._fold.hear(item.nearness, item.reading)
+        if rewrites_past:
+            published.extend(self._judge_again(at_ms))
+        else:
+            published.extend(self._run_on(at_ms))
+        self._now_ms = at_ms
+        return published
+
+    def finish(self) -> list[Revision]:
+        """What is still to be published once no reading can come any more."""
+        published = list(self._run_on(END_OF_TIME_MS))
+        self._now_ms = END_OF_TIME_MS
+        return published
+
+    def _run_on(self, until_ms: int) -> Iterator[Revision]:
+        for at_ms, episode in self._fold.run(until_ms):
+            yield self._publish(at_ms, episode)
+
+    def _judge_again(self, at_ms: int) -> Iterator[Revision]:
+        self._fold = self._refold(at_ms)
+        judged = {episode.start_ms: episode for episode in self._fold.episodes}
+        for start_ms in sorted(self._published):
+            before = self._published[start_ms]
+            if start_ms not in judged and before.state != "withdrawn":
+                yield self._publish(at_ms, before.episode, withdrawn=True)
+        for start_ms, episode in judged.items():
+            published = self._published.get(start_ms)
+            if published is None or published.state == "withdrawn" or _differs(published.episode, episode):
+                yield self._publish(at_ms, episode)
+
+    def _refold(self, until_ms: int) -> EpisodeFold:
+        fold = EpisodeFold(self._trigger)
+        for item in self._visible.values():
+            if item.nearness is not None:
+                fold.hear(item.nearness, item.reading)
+        for _ in fold.run(until_ms):
+            pass
+        return fold
+
+    def _publish(self, at_ms: int, episode: Episode, *, withdrawn: bool = False) -> Revision:
+        before = self._published.get(episode.start_ms)
+        state: State = "withdrawn" if withdrawn else "confirmed" if episode.end_ms is None else "ended"
+        revision = Revision(at_ms, 0 if before is None else before.revision + 1, state, episode)
+        self._published[episode.start_ms] = revision
+        return revision
+
+    def to_payload(self) -> dict[str, Any]:
+        """The state as plain data, with its version."""
+        return {
+            "version": STATE_VERSION,
+            "now_ms": self._now_ms,
+            "visible": [asdict(self._visible[name]) for name in sorted(self._visible)],
+            "published": [asdict(self._published[start_ms]) for start_ms in sorted(self._published)],
+        }
+
+    @classmethod
+    def from_payload(cls, trigger: Trigger, payload: dict[str, Any]) -> TriggerMachine:
+        """A machine as it was; raises ValueError for a payload of another version."""
+        if payload.get("version") != STATE_VERSION:
+            raise ValueError(f"trigger state of version {payload.get('version')!r}; this code reads {STATE_VERSION}")
+        machine = cls(trigger)
+        for item in payload["visible"]:
+            reading = Reading(**{**item["reading"], "area": Area(**item["reading"]["area"])})
+            machine._visible[reading.reading_id] = Heard(reading, item["nearness"])
+        for item in payload["published"]:
+            episode = Episode(**{name: tuple(v) if isinstance(v, list) else v for name, v in item["episode"].items()})
+            machine._published[episode.start_ms] = Revision(**{**item, "episode": episode})
+        machine._now_ms = payload["now_ms"]
+        machine._fold = machine._refold(machine._now_ms)
+        return machine
+
+
+def _differs(published: Episode, judged: Episode) -> bool:
+    """An absence that has not yet ended the episode was never published, so it alone is no difference."""
+    if published.end_ms is None and judged.end_ms is None:
+        return _without_absence(published) != _without_absence(judged)
+    return published != judged
+
+
+def _without_absence(episode: Episode) -> tuple[Any, ...]:
+    return (episode.confirmed_at_ms, episode.severity, episode.level, episode.providers, episode.reading_ids)

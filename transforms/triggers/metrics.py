@@ -1,0 +1,38 @@
+"""What the contract says of each metric in words: how long a reading holds and how far it speaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_MINUTE_MS = 60_000
+_HOURLY_MS = 90 * _MINUTE_MS
+_FLAG_MS = 24 * 60 * _MINUTE_MS
+_OTHER_MS = 30 * _MINUTE_MS
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`ttl_ms` is the age up to which a reading is fresh, and the largest gap within a run."""
+
+    ttl_ms: int
+    default_radius_km: float
+    is_flag: bool = False
+    needs_platform: bool = False
+
+
+METRICS: dict[str, Metric] = {
+    "rain_mm_h": Metric(_OTHER_MS, 10.0),
+    "rain_mm_24h": Metric(_HOURLY_MS, 10.0),
+    "temperature_c": Metric(_HOURLY_MS, 10.0),
+    "heat_index_c": Metric(_HOURLY_MS, 10.0),
+    "aqi": Metric(_HOURLY_MS, 10.0),
+    "wind_kmh": Metric(_OTHER_MS, 10.0),
+    "visibility_m": Metric(_HOURLY_MS, 10.0),
+    "outage_reports_30m": Metric(_OTHER_MS, 5.0, needs_platform=True),
+    "platform_down": Metric(_FLAG_MS, 5.0, is_flag=True, needs_platform=True),
+    "curfew": Metric(_FLAG_MS, 5.0, is_flag=True),
+    "flood_alert": Metric(_FLAG_MS, 5.0, is_flag=True),
+    "red_alert": Metric(_FLAG_MS, 5.0, is_flag=True),
+    "fog_advisory": Metric(_FLAG_MS, 5.0, is_flag=True),
+    "travel_time_ratio": Metric(_OTHER_MS, 5.0),
+}

@@ -1,0 +1,59 @@
+"""One oracle reading as the trigger machines see it, and what is visible of a reading at a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from monsoon.transforms.geo.areas import Area, area_of
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A validated oracle reading. Times in milliseconds since the epoch."""
+
+    reading_id: str
+    revision: int
+    provider: str
+    quality: str
+    metric: str
+    value: float
+    event_time_ms: int
+    issued_time_ms: int
+    """When it was published; event time where the provider does not say."""
+    platform: str | None
+    area: Area
+
+    @property
+    def effective_ms(self) -> int:
+        """Revision 0 takes effect at its event time, whenever it arrives; a correction when it is issued."""
+        return self.event_time_ms if self.revision == 0 else self.issued_time_ms
+
+    @property
+    def speaking_order(self) -> tuple[int, int, str]:
+        """Of one place, the greatest of these speaks."""
+        return (self.event_time_ms, self.issued_time_ms, self.reading_id)
+
+
+def reading_from_record(record: Mapping[str, Any]) -> Reading:
+    """A reading from a validated record of the contract (all optional fields present, perhaps None)."""
+    issued = record.get("issued_time")
+    event_time = record["event_time"]
+    return Reading(
+        reading_id=record["reading_id"],
+        revision=record.get("revision") or 0,
+        provider=record["provider"],
+        quality=record["quality"],
+        metric=record["metric"],
+        value=float(record["value"]),
+        event_time_ms=event_time,
+        issued_time_ms=event_time if issued is None else issued,
+        platform=record.get("platform"),
+        area=area_of(record),
+    )
+
+
+def in_effect_order(readings: Iterable[Reading]) -> list[Reading]:
+    """Readings in the order in which they take effect; ties by id and revision, so that arrival order is nothing."""
+    return sorted(readings, key=lambda reading: (reading.effective_ms, reading.reading_id, reading.revision))
