@@ -28,6 +28,7 @@ class Episode:
     severity: float
     level: str | None
     providers: tuple[str, ...]
+    """Those that held the level confirmed at first, sorted; `reading_ids` are what they said."""
     reading_ids: tuple[str, ...]
     absent_since_ms: int | None = None
     end_ms: int | None = None
@@ -161,12 +162,14 @@ class EpisodeFold:
         start_ms = earliest_start(ways, holders) if trigger.sustained_ms else now_ms
         if self.episodes and self.episodes[-1].end_ms is not None:
             start_ms = max(start_ms, self.episodes[-1].end_ms)
-        larger_is_worse = trigger.levels[0].breach.larger_is_worse
+        rank = self._highest_level()
+        holders = self._holders(rank, trigger.sustained_ms)
+        larger_is_worse = trigger.levels[rank].breach.larger_is_worse
         return Episode(
             start_ms=start_ms,
             confirmed_at_ms=now_ms,
             severity=supported_severity(ways, holders, larger_is_worse=larger_is_worse),
-            level=trigger.levels[self._highest_level()].name,
+            level=trigger.levels[rank].name,
             providers=tuple(holder.reading.provider for holder in holders),
             reading_ids=tuple(sorted(holder.reading.reading_id for holder in holders)),
         )
