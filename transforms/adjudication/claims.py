@@ -21,6 +21,9 @@ class Terms:
     daily_wage_inr: float
     fund_account_id: str | None
     trust_tier: int | None
+    account_created_at_ms: int
+    activated_at_ms: int | None
+    orders_per_hour: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Happening:
     confirmed_at_ms: int
     end_ms: int | None
     level: str | None
+    first_alert_ms: int
     terms: Terms | None
 
 

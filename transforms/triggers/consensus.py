@@ -11,10 +11,10 @@ from monsoon.transforms.triggers.readings import Reading
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A provider whose speaking, fresh, breaching reading holds the condition; its run began at `run_first_ms`."""
+    """A provider whose speaking, fresh, breaching reading holds the condition, and its run's first reading."""
 
     reading: Reading
-    run_first_ms: int
+    run_first: Reading
 
 
 def reached(ways: Sequence[Consensus], holders: Iterable[Holder]) -> bool:
@@ -30,8 +30,8 @@ def reached(ways: Sequence[Consensus], holders: Iterable[Holder]) -> bool:
 
 def earliest_start(ways: Sequence[Consensus], holders: Sequence[Holder]) -> int:
     """The earliest s such that the holders whose runs began by s already make the consensus."""
-    begun = sorted(holders, key=lambda holder: holder.run_first_ms)
-    return _smallest_sufficient(ways, begun).run_first_ms
+    begun = sorted(holders, key=lambda holder: holder.run_first.event_time_ms)
+    return _smallest_sufficient(ways, begun).run_first.event_time_ms
 
 
 def supported_severity(ways: Sequence[Consensus], holders: Sequence[Holder], *, larger_is_worse: bool) -> float:

@@ -30,6 +30,8 @@ class Episode:
     providers: tuple[str, ...]
     """Those that held the level confirmed at first, sorted; `reading_ids` are what they said."""
     reading_ids: tuple[str, ...]
+    first_alert_ms: int
+    """When the public could first know: the earliest issued time of the first readings of the confirming runs."""
     absent_since_ms: int | None = None
     end_ms: int | None = None
 
@@ -39,8 +41,8 @@ class _Provider:
     newest: dict[int, Reading] = field(default_factory=dict)
     """The newest reading of each place, by the place's nearness (0 is the nearest)."""
     last_spoken: Reading | None = None
-    run_first_ms: list[int | None] = field(default_factory=list)
-    """Per level, the event time of the first reading of the run that the last spoken reading belongs to."""
+    run_first: list[Reading | None] = field(default_factory=list)
+    """Per level, the first reading of the run that the last spoken reading belongs to."""
     speaks: bool = False
 
 
@@ -92,7 +94,7 @@ class EpisodeFold:
                 touched.add(order[2])
                 continue
             provider = self._providers.setdefault(
-                reading.provider, _Provider(run_first_ms=[None] * len(self._trigger.levels))
+                reading.provider, _Provider(run_first=[None] * len(self._trigger.levels))
             )
             current = provider.newest.get(nearness)
             if current is None or reading.speaking_order > current.speaking_order:
@@ -119,23 +121,23 @@ class EpisodeFold:
         chained = before is not None and speaking.event_time_ms - before.event_time_ms <= self._trigger.max_gap_ms
         for rank, level in enumerate(self._trigger.levels):
             if not level.breach.holds(speaking.value):
-                provider.run_first_ms[rank] = None
-            elif provider.run_first_ms[rank] is None or not chained:
-                provider.run_first_ms[rank] = speaking.event_time_ms
+                provider.run_first[rank] = None
+            elif provider.run_first[rank] is None or not chained:
+                provider.run_first[rank] = speaking
         provider.last_spoken = speaking
 
     def _holders(self, rank: int, sustained_ms: int) -> list[Holder]:
         holders = []
         for name in sorted(self._providers):
             provider = self._providers[name]
-            reading, first_ms = provider.last_spoken, provider.run_first_ms[rank]
+            reading, first = provider.last_spoken, provider.run_first[rank]
             if (
                 provider.speaks
                 and reading is not None
-                and first_ms is not None
-                and reading.event_time_ms - first_ms >= sustained_ms
+                and first is not None
+                and reading.event_time_ms - first.event_time_ms >= sustained_ms
             ):
-                holders.append(Holder(reading, first_ms))
+                holders.append(Holder(reading, first))
         return holders
 
     def _judge(self, now_ms: int) -> Iterator[tuple[int, Episode]]:
@@ -172,6 +174,7 @@ class EpisodeFold:
             level=trigger.levels[rank].name,
             providers=tuple(holder.reading.provider for holder in holders),
             reading_ids=tuple(sorted(holder.reading.reading_id for holder in holders)),
+            first_alert_ms=min(holder.run_first.issued_time_ms for holder in holders),
         )
 
     def _highest_level(self) -> int:

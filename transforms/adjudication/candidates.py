@@ -1,0 +1,161 @@
+"""Candidates: a disruption x the policies in force at its start x the riders present when it was confirmed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from monsoon.transforms.adjudication.claims import Happening, Terms
+from monsoon.transforms.coverage import Coverage, PolicyState
+from monsoon.transforms.geo.cells import cell_name, cell_of
+from monsoon.transforms.identifiers import disruption_id
+from monsoon.transforms.presence import Presence, Snapshot
+from monsoon.transforms.product import Product
+from monsoon.transforms.triggers.machine import Revision
+from monsoon.transforms.triggers.series import Series
+
+
+@dataclass(frozen=True)
+class Disruption:
+    """One disruption in one zone: its revisions in order, and what each says to each candidate."""
+
+    disruption_id: str
+    zone: str
+    series: Series
+    revisions: tuple[Revision, ...]
+    happenings: dict[str, list[Happening]]
+    """By worker_id, for every rider that is a candidate under at least one revision."""
+
+    def records(self, product: str) -> Iterator[dict[str, Any]]:
+        """Every revision in the contract's form (contracts/disruption.schema.json).
+
+        `revised_at` is the moment from which the revision holds, `absent_since` since when the breach was gone.
+        """
+        for revision in self.revisions:
+            episode = revision.episode
+            yield {
+                "disruption_id": self.disruption_id,
+                "product": product,
+                "trigger": self.series.trigger.name,
+                "peril": self.series.trigger.peril,
+                "platform": self.series.platform,
+                "zone": self.zone,
+                "start": episode.start_ms,
+                "end": episode.end_ms,
+                "absent_since": episode.absent_since_ms if episode.end_ms is not None else None,
+                "confirmed_at": episode.confirmed_at_ms,
+                "severity": episode.severity,
+                "level": episode.level,
+                "providers": episode.providers,
+                "reading_ids": episode.reading_ids,
+                "revision": revision.revision,
+                "revised_at": revision.at_ms,
+                "state": revision.state,
+            }
+
+
+class CandidateFinder:
+    """Finds the disruptions of one product that are worth a record, and who may claim on them."""
+
+    def __init__(self, product: Product, coverage: Coverage, presence: Presence) -> None:
+        self._product = product
+        self._coverage = coverage
+        self._presence = presence
+        self._snapshots: dict[int, Snapshot] = {}
+        self._silent_at_home: dict[tuple[str, str | None, int, int], dict[int, list[PolicyState]]] = {}
+        self._home_cells = {
+            cell_of(lat, lon, product.zone_resolution)
+            for policy in coverage.policies.values()
+            for _, lat, lon in policy.homes()
+        }
+
+    def disruptions(self, series: Series) -> Iterator[Disruption]:
+        """The disruptions of a series, zone by zone.
+
+        A zone is recorded where a policy of the product has its home, or a rider holding one reported in the 90 min
+        up to a confirmation.
+        """
+        by_start: dict[int, list[Revision]] = defaultdict(list)
+        for revision in series.revisions:
+            by_start[revision.episode.start_ms].append(revision)
+        for revisions in by_start.values():
+            confirmed = sorted({revision.episode.confirmed_at_ms for revision in revisions})
+            for zone in series.zones.tolist():
+                if zone in self._home_cells or any(self._presence.reported_in(zone, at_ms) for at_ms in confirmed):
+                    yield self._disruption(series, zone, tuple(revisions))
+
+    def _disruption(self, series: Series, zone: int, revisions: tuple[Revision, ...]) -> Disruption:
+        trigger, start_ms = series.trigger, revisions[0].episode.start_ms
+        name = cell_name(zone)
+        identity = disruption_id(self._product.name, trigger.name, name, series.platform, start_ms)
+        present: dict[int, dict[str, Terms]] = {}
+        for revision in revisions:
+            confirmed_ms = revision.episode.confirmed_at_ms
+            if confirmed_ms not in present:
+                states = self._present(series, zone, start_ms, confirmed_ms)
+                present[confirmed_ms] = {state.worker_id: _terms(state) for state in states}
+        happenings: dict[str, list[Happening]] = defaultdict(list)
+        for worker in sorted(set().union(*present.values())):
+            for revision in revisions:
+                episode = revision.episode
+                happenings[worker].append(
+                    Happening(
+                        at_ms=revision.at_ms,
+                        disruption_id=identity,
+                        trigger=trigger.name,
+                        peril=trigger.peril,
+                        zone=name,
+                        withdrawn=revision.state == "withdrawn",
+                        start_ms=episode.start_ms,
+                        confirmed_at_ms=episode.confirmed_at_ms,
+                        end_ms=episode.end_ms,
+                        level=episode.level,
+                        first_alert_ms=episode.first_alert_ms,
+                        terms=present[episode.confirmed_at_ms].get(worker),
+                    )
+                )
+        return Disruption(identity, name, series, revisions, dict(happenings))
+
+    def _present(self, series: Series, zone: int, start_ms: int, confirmed_ms: int) -> Sequence[PolicyState]:
+        """The policies, in force at the start, of the riders in the zone at confirmation."""
+        reporting = [
+            self._coverage.speaking(worker, series.trigger, series.platform, start_ms)
+            for worker in self._snapshot(confirmed_ms).by_cell.get(zone, ())
+        ]
+        at_home = self._at_home(series, start_ms, confirmed_ms).get(zone, [])
+        return [state for state in reporting if state is not None] + at_home
+
+    def _snapshot(self, at_ms: int) -> Snapshot:
+        if at_ms not in self._snapshots:
+            self._snapshots[at_ms] = self._presence.at(at_ms)
+        return self._snapshots[at_ms]
+
+    def _at_home(self, series: Series, start_ms: int, confirmed_ms: int) -> dict[int, list[PolicyState]]:
+        """Policies of riders without a report, by the cell of the home they state."""
+        key = (series.trigger.name, series.platform, start_ms, confirmed_ms)
+        if key not in self._silent_at_home:
+            homes: dict[int, list[PolicyState]] = defaultdict(list)
+            for worker in self._snapshot(confirmed_ms).silent:
+                state = self._coverage.speaking(worker, series.trigger, series.platform, start_ms)
+                if state is not None:
+                    lat, lon = state.record["home_lat"], state.record["home_lon"]
+                    homes[cell_of(lat, lon, self._product.zone_resolution)].append(state)
+            self._silent_at_home[key] = homes
+        return self._silent_at_home[key]
+
+
+def _terms(state: PolicyState) -> Terms:
+    record = state.record
+    return Terms(
+        policy_id=record["policy_id"],
+        worker_id=record["worker_id"],
+        plan=record["plan"],
+        daily_wage_inr=record["daily_wage_inr"],
+        fund_account_id=record.get("fund_account_id"),
+        trust_tier=record.get("trust_tier"),
+        account_created_at_ms=record["account_created_at"],
+        activated_at_ms=state.activated_at_ms,
+        orders_per_hour=record.get("orders_per_hour"),
+    )

@@ -1,0 +1,30 @@
+"""H3 cells of positions, in bulk and one by one; both give what H3 itself gives."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import h3.api.basic_int as h3
+import h3ronpy.vector
+import numpy as np
+import numpy.typing as npt
+
+
+def cells_of(
+    lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64], resolution: int
+) -> npt.NDArray[np.uint64]:
+    """The cell of each position in degrees, uint64 (n,)."""
+    if not len(lat):
+        return np.empty(0, dtype=np.uint64)
+    return np.asarray(h3ronpy.vector.coordinates_to_cells(lat, lon, resolution)).astype(np.uint64, copy=False)
+
+
+@lru_cache(maxsize=65_536)
+def cell_of(lat: float, lon: float, resolution: int) -> int:
+    """The cell of one position in degrees."""
+    return h3.latlng_to_cell(lat, lon, resolution)
+
+
+def cell_name(cell: int) -> str:
+    """The cell as contracts write it: hexadecimal, 15 digits."""
+    return h3.int_to_str(int(cell))
