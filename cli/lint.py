@@ -10,11 +10,11 @@ ROOT = Path(__file__).resolve().parent.parent
 LINKS = Path("build/typing/monsoon")
 
 
-def add_parser(commands: Any) -> None:
-    """Adds ``lint`` to the subparsers ``commands`` of the command line."""
-    parser = commands.add_parser(
+def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
+    """Adds the command's parser."""
+    parser = subparsers.add_parser(
         "lint",
-        help="check style and types",
+        help=help,
         description="Check every file with ruff (rules, then format) and mypy.",
         epilog="example: monsoon lint --fix",
     )
@@ -50,8 +50,8 @@ def _types() -> bool:
 def link_folders() -> None:
     """Makes ``build/typing/monsoon/<folder>`` for each package folder of the checkout.
 
-    The folders have no common parent named ``monsoon``, which is how mypy finds out that ``transforms/trail.py``
-    is ``monsoon.transforms.trail`` (docs/adr/0002-package-layout.md).
+    The folders have no parent named ``monsoon``, which is what tells mypy that ``transforms/trail.py`` is
+    ``monsoon.transforms.trail`` (docs/adr/0002-package-layout.md).
     """
     links = ROOT / LINKS
     links.mkdir(parents=True, exist_ok=True)

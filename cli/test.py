@@ -10,10 +10,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("flink", "kafka", "postgres", "redis")  # the marks of tests that need more than Python
 
 
-def add_parser(commands: Any) -> None:
-    """Adds ``test`` to the subparsers ``commands`` of the command line."""
-    # Everything after `test` is read by run(): argparse would refuse pytest's options, which begin with `-` too.
-    parser = commands.add_parser("test", help="run the tests", add_help=False, prefix_chars="+")
+def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
+    """Adds the command's parser."""
+    # Everything after `test` is read by run(): argparse would refuse pytest's own options.
+    parser = subparsers.add_parser("test", help=help, add_help=False, prefix_chars="+")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     parser.set_defaults(run=run)
 
@@ -42,5 +42,5 @@ def _parser() -> argparse.ArgumentParser:
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--quick", action="store_true", help="leave out the slow ones")
-    which.add_argument("--all", action="store_true", help="also those that need Flink, Kafka, PostgreSQL, Redis")
+    which.add_argument("--all", action="store_true", help="also those that need Flink or a service")
     return parser

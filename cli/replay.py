@@ -1,0 +1,67 @@
+"""`monsoon replay`: a folder of streams into a folder of results."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monsoon.cli.progress import ProgressLine
+
+_EXAMPLE = """\
+example:
+  monsoon simulate --storm delhi-2024-06-28 --riders 500 --seed 1 --output runs/delhi
+  monsoon replay --input runs/delhi --output runs/delhi-out
+
+DIR of --input holds telemetry/, oracle_readings/ and subscriptions/, each any number of *.jsonl, *.jsonl.gz or
+*.parquet in any order, and optionally reference/cell_towers.csv and reference/access_points.csv. The output is the
+same to the byte for the same records, however they are ordered, split, compressed or repeated.
+"""
+
+
+def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
+    """Adds the command's parser."""
+    parser = subparsers.add_parser(
+        "replay", help=help, description=help, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--input", type=Path, required=True, metavar="DIR", help="folder of input streams")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new, empty or earlier output folder")
+    parser.add_argument("--products", metavar="NAME,...", help="products to run (default: all)")
+    parser.add_argument("--engine", choices=["local"], default="local", help="what runs it (default: local)")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replays, then says in a few lines what came out."""
+    from monsoon.pipelines.local.replay import replay
+    from monsoon.sources.model_files import load_scorer
+    from monsoon.sources.product_files import load_products
+
+    products = load_products()
+    selected = sorted(load_products(args.products.split(","))) if args.products else sorted(products)
+    progress = ProgressLine()
+    try:
+        summary = replay(args.input, args.output, products, selected, load_scorer(args.model), progress)
+    finally:
+        progress.done()
+    print(describe(summary))
+    print(f"{args.output / 'summary.json'}")
+    return 0
+
+
+def describe(summary: Mapping[str, Any]) -> str:
+    """The summary as a few lines for people."""
+    lines = []
+    for name, counts in summary["streams"].items():
+        if counts["read"] or name == "telemetry":
+            lines.append(
+                f"{name:<16} {counts['read']:>10,} read  {counts['used']:>10,} used  "
+                f"{counts['duplicate']:>8,} duplicate  {counts['dead']:>6,} dead"
+            )
+    for name, result in summary["products"].items():
+        claims = ", ".join(f"{count:,} {status}" for status, count in result["claims"].items()) or "none"
+        lines.append(f"{name:<16} {sum(result['disruptions'].values()):,} disruptions; claims: {claims}")
+        lines.append(f"{'':<16} {result['payouts']:,} payouts, Rs {result['payout_paise'] / 100:,.2f}")
+    return "\n".join(lines)

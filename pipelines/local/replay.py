@@ -1,0 +1,221 @@
+"""Replay on the local engine: one process, columns for the telemetry, then one pass per rider in event-time order."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monsoon.pipelines.local.scores import ScoreBook
+from monsoon.sinks.folder import OutputFolder
+from monsoon.sources.reference import read_references
+from monsoon.sources.streams import StreamRead, read_stream
+from monsoon.sources.trail import to_trail
+from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption
+from monsoon.transforms.adjudication.claims import Happening
+from monsoon.transforms.adjudication.machine import REVIEW_REASONS, RiderMachine
+from monsoon.transforms.coverage import Coverage
+from monsoon.transforms.geo.areas import Zones
+from monsoon.transforms.geo.cells import cells_of
+from monsoon.transforms.presence import Presence
+from monsoon.transforms.product import Product
+from monsoon.transforms.scoring import Scorer
+from monsoon.transforms.trail import Trail
+from monsoon.transforms.triggers.readings import reading_from_record
+from monsoon.transforms.triggers.series import judge_trigger
+from monsoon.transforms.validation.catalogue import Catalogue
+
+Progress = Callable[[str, float | None], None]
+"""Called with the stage's name and the share of it that is done, where that is known."""
+
+
+def _no_progress(stage: str, share: float | None) -> None:
+    pass
+
+
+@dataclass
+class Inputs:
+    """The three streams, validated, with the accounts of what was read."""
+
+    telemetry: StreamRead
+    readings: StreamRead
+    subscriptions: StreamRead
+
+    def by_stream(self) -> dict[str, StreamRead]:
+        return {
+            "telemetry": self.telemetry,
+            "oracle_readings": self.readings,
+            "subscriptions": self.subscriptions,
+        }
+
+
+@dataclass
+class Outcome:
+    """What one or more products make of the inputs, as records of the contracts."""
+
+    disruptions: list[dict[str, Any]] = field(default_factory=list)
+    claims: list[dict[str, Any]] = field(default_factory=list)
+    payouts: list[dict[str, Any]] = field(default_factory=list)
+
+
+def replay(
+    input_dir: Path,
+    output_dir: Path,
+    products: Mapping[str, Product],
+    selected: Sequence[str],
+    scorer: Scorer,
+    progress: Progress = _no_progress,
+) -> dict[str, Any]:
+    """Replays a folder of streams into a folder of results; returns the summary that it also wrote.
+
+    `products` are all that a subscription may name, `selected` those to run. Raises InputError and OutputError; a
+    result that was there before stays whole until the new one is.
+    """
+    output = OutputFolder(output_dir)
+    try:
+        inputs = read_inputs(input_dir, products, progress)
+        trail = to_trail(inputs.telemetry.frame)
+        inputs.telemetry.release()
+        references = read_references(input_dir / "reference")
+        readings = [reading_from_record(record) for record in inputs.readings.records()]
+        subscriptions = list(inputs.subscriptions.records())
+        book = ScoreBook(trail, references, scorer)
+        outcome = Outcome()
+        for name in sorted(selected):
+            progress(f"{name}", None)
+            run_product(products[name], subscriptions, readings, trail, book, outcome)
+        progress("writing", None)
+        summary = _summary(inputs, outcome, {name: products[name] for name in selected}, scorer)
+        output.write("disruptions", sorted(outcome.disruptions, key=_disruption_order))
+        output.write("claims", sorted(outcome.claims, key=_claim_order))
+        output.write("payouts", sorted(outcome.payouts, key=_payout_order))
+        output.write("dead_letters", [dead for read in inputs.by_stream().values() for dead in read.dead])
+        output.finish(summary)
+    except BaseException:
+        output.abandon()
+        raise
+    return summary
+
+
+def read_inputs(input_dir: Path, products: Mapping[str, Product], progress: Progress = _no_progress) -> Inputs:
+    """Reads and validates the three streams below `input_dir`."""
+    catalogue = Catalogue({name: product.accepts_plan for name, product in products.items()})
+
+    def read(stream: str) -> StreamRead:
+        return read_stream(
+            stream, input_dir / stream, catalogue, lambda share: progress(f"reading {stream}", share)
+        )
+
+    return Inputs(
+        subscriptions=read("subscriptions"), readings=read("oracle_readings"), telemetry=read("telemetry")
+    )
+
+
+def run_product(
+    product: Product,
+    subscriptions: Sequence[Mapping[str, Any]],
+    readings: Sequence[Any],
+    trail: Trail,
+    book: ScoreBook,
+    outcome: Outcome,
+) -> None:
+    """Everything one product makes of the inputs, added to `outcome`."""
+    coverage = Coverage(event for event in subscriptions if event["product"] == product.name)
+    presence = Presence(trail, coverage.workers, product.zone_resolution)
+    zones = Zones.of(_zone_cells(coverage, presence, product.zone_resolution), product.zone_resolution)
+    finder = CandidateFinder(product, coverage, presence)
+    disruptions: list[Disruption] = []
+    for trigger in product.triggers:
+        for series in judge_trigger(trigger, readings, zones):
+            disruptions.extend(finder.disruptions(series))
+    happenings: dict[str, list[Happening]] = defaultdict(list)
+    for disruption in disruptions:
+        outcome.disruptions.extend(disruption.records(product.name))
+        for worker, mine in disruption.happenings.items():
+            happenings[worker].extend(mine)
+    book.measure_ahead(product, disruptions)
+    for worker in sorted(happenings):
+        _adjudicate(RiderMachine(product, book.model_version, book), happenings[worker], outcome)
+
+
+def _zone_cells(coverage: Coverage, presence: Presence, resolution: int) -> npt.NDArray[np.uint64]:
+    homes = [(lat, lon) for policy in coverage.policies.values() for _, lat, lon in policy.homes()]
+    places = np.array(homes, dtype=np.float64).reshape(-1, 2)
+    return np.union1d(cells_of(places[:, 0].copy(), places[:, 1].copy(), resolution), presence.visited)
+
+
+def _adjudicate(machine: RiderMachine, happenings: list[Happening], outcome: Outcome) -> None:
+    """One rider's machine through all its moments: what happens, and the timers in between."""
+    moments = defaultdict(list)
+    for happening in happenings:
+        moments[happening.at_ms].append(happening)
+    ahead = sorted(moments, reverse=True)
+    while ahead or machine.next_due_ms is not None:
+        due_ms = machine.next_due_ms
+        if ahead and (due_ms is None or ahead[-1] <= due_ms):
+            at_ms = ahead.pop()
+        else:
+            assert due_ms is not None
+            at_ms = due_ms
+        claims, payouts = machine.decide(at_ms, moments.get(at_ms, ()))
+        outcome.claims.extend(claims)
+        outcome.payouts.extend(payouts)
+
+
+def _disruption_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (record["revised_at"], record["disruption_id"], record["revision"])
+
+
+def _claim_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (record["decided_at"], record["claim_id"], record["revision"])
+
+
+def _payout_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (record["created_at"], record["claim_id"], record["instalment"])
+
+
+def _summary(
+    inputs: Inputs, outcome: Outcome, products: Mapping[str, Product], scorer: Scorer
+) -> dict[str, Any]:
+    """Accounts for every line read and every record written; holds nothing of where or when the replay ran."""
+    last_disruption = {record["disruption_id"]: record for record in sorted(outcome.disruptions, key=_disruption_order)}
+    last_claim = {record["claim_id"]: record for record in sorted(outcome.claims, key=_claim_order)}
+    by_product = {}
+    for name, product in sorted(products.items()):
+        disruptions = [record for record in last_disruption.values() if record["product"] == name]
+        claims = [record for record in last_claim.values() if record["product"] == name]
+        ids = {record["claim_id"] for record in claims}
+        payouts = [record for record in outcome.payouts if record["claim_id"] in ids]
+        by_product[name] = {
+            "version": product.version,
+            "disruptions": _counted(record["state"] for record in disruptions),
+            "claims": _counted(record["status"] for record in claims),
+            "payouts": len(payouts),
+            "payout_paise": sum(record["amount_paise"] for record in payouts),
+            "for_review": sorted(
+                record["claim_id"] for record in claims if REVIEW_REASONS.intersection(record["reasons"])
+            ),
+        }
+    return {
+        "monsoon": version("monsoon"),
+        "streams": {name: read.counts for name, read in inputs.by_stream().items()},
+        "products": by_product,
+        "models": {scorer.name: scorer.version},
+        "records": {
+            "disruptions": len(outcome.disruptions),
+            "claims": len(outcome.claims),
+            "payouts": len(outcome.payouts),
+            "syndicate_alerts": 0,
+            "dead_letters": sum(len(read.dead) for read in inputs.by_stream().values()),
+        },
+    }
+
+
+def _counted(values: Any) -> dict[str, int]:
+    return dict(sorted(Counter(values).items()))

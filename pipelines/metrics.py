@@ -1,0 +1,43 @@
+"""Every metric that any engine reports: one typed list of names, with units and what to do when one looks wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """`labels` are the dimensions under which values are kept apart."""
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    unit: str
+    meaning: str
+    remedy: str
+    labels: tuple[str, ...] = ()
+
+
+RECORDS_READ = Metric(
+    "records_read", "counter", "records", "non-blank input lines or rows", "none: context for the others", ("stream",)
+)
+RECORDS_USED = Metric("records_used", "counter", "records", "records that took part", "see records_dead", ("stream",))
+RECORDS_DUPLICATE = Metric(
+    "records_duplicate", "counter", "records", "repeats of a record already read", "a producer retries a lot", ("stream",)
+)
+RECORDS_DEAD = Metric(
+    "records_dead", "counter", "records", "dead letters", "read dead_letters/ by reason; mend the producer", ("stream",)
+)
+DISRUPTIONS = Metric(
+    "disruptions", "counter", "disruptions", "disruptions by final state", "many withdrawn: a provider corrects a lot",
+    ("product", "state"),
+)
+CLAIMS = Metric(
+    "claims", "counter", "claims", "claims by final status", "many held: check the model's drift", ("product", "status")
+)
+PAYOUTS = Metric("payouts", "counter", "instalments", "payout instructions", "none: context for payout_paise", ("product",))
+PAYOUT_PAISE = Metric("payout_paise", "counter", "paise", "amount instructed", "compare with the reserve", ("product",))
+
+METRICS = (
+    RECORDS_READ, RECORDS_USED, RECORDS_DUPLICATE, RECORDS_DEAD, DISRUPTIONS, CLAIMS, PAYOUTS, PAYOUT_PAISE,
+)  # fmt: skip

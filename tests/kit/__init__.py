@@ -1,0 +1,154 @@
+"""The testing kit: small builders of contract records and machines' inputs, with times in minutes.
+
+Belongs here: what several tests build. Does not: a copy of a rule; expectations stand in the tests.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import h3.api.basic_int as h3
+import numpy as np
+
+from monsoon.sources.product_files import load_products
+from monsoon.transforms.adjudication.claims import Claim, Happening, Score, Terms
+from monsoon.transforms.geo.areas import Zones
+from monsoon.transforms.product import Product
+from monsoon.transforms.triggers.machine import Revision
+from monsoon.transforms.triggers.readings import Reading, reading_from_record
+from monsoon.transforms.triggers.series import judge_trigger
+
+MINUTE_MS = 60_000
+NOON_MS = 1_719_556_200_000
+"""28 June 2024, 12:00 in Kolkata: minute 0 of every test."""
+
+LAT, LON = 28.5845, 77.2056
+"""Safdarjung."""
+
+
+def at(minutes: float) -> int:
+    """Milliseconds since the epoch, `minutes` after noon."""
+    return NOON_MS + round(minutes * MINUTE_MS)
+
+
+def kawaach() -> Product:
+    """The product as its file says."""
+    return load_products(["kawaach"])["kawaach"]
+
+
+_ids = count()
+
+
+def reading_record(metric: str, value: float, minutes: float, **fields: Any) -> dict[str, Any]:
+    """A reading of the contract from provider imd at Safdarjung, unless `fields` say otherwise."""
+    record = {
+        "reading_id": f"r{next(_ids)}",
+        "revision": 0,
+        "provider": "imd",
+        "quality": "official",
+        "metric": metric,
+        "value": value,
+        "event_time": at(minutes),
+        "issued_time": None,
+        "platform": None,
+        "lat": LAT,
+        "lon": LON,
+        "radius_km": None,
+        "h3": None,
+        "wkt": None,
+    }
+    return record | fields
+
+
+def reading(metric: str, value: float, minutes: float, **fields: Any) -> Reading:
+    return reading_from_record(reading_record(metric, value, minutes, **fields))
+
+
+def zones_at(*places: tuple[float, float], resolution: int = 9) -> Zones:
+    """The zones of these (latitude, longitude)."""
+    cells = [h3.latlng_to_cell(lat, lon, resolution) for lat, lon in places or [(LAT, LON)]]
+    return Zones.of(np.array(cells, dtype=np.uint64), resolution)
+
+
+def judge(product: Product, trigger: str, readings: list[Reading], *places: tuple[float, float]) -> list[Revision]:
+    """All that the product's trigger publishes in one zone (Safdarjung's), in order."""
+    zones = zones_at(*places, resolution=product.zone_resolution)
+    series = judge_trigger(product.trigger(trigger), readings, zones)
+    assert len(series) <= 1
+    return list(series[0].revisions) if series else []
+
+
+def subscription_record(kind: str, minutes: float, start: float, end: float, **fields: Any) -> dict[str, Any]:
+    """A subscription event of the contract: `kind` at `minutes`, covering [start, end) in minutes."""
+    record = {
+        "event_id": f"s{next(_ids)}",
+        "event_time": at(minutes),
+        "type": kind,
+        "policy_id": "p1",
+        "worker_id": "w1",
+        "product": "kawaach",
+        "plan": "standard",
+        "platform": "zepto",
+        "home_lat": LAT,
+        "home_lon": LON,
+        "coverage_start": at(start),
+        "coverage_end": at(end),
+        "daily_wage_inr": 500,
+        "fund_account_id": "fa_1",
+        "account_created_at": at(-100_000),
+        "trust_tier": None,
+        "orders_per_hour": None,
+    }
+    return record | fields
+
+
+def terms(**fields: Any) -> Terms:
+    """A policy of Rs 500 a day."""
+    base: dict[str, Any] = {
+        "policy_id": "p1",
+        "worker_id": "w1",
+        "plan": "standard",
+        "daily_wage_inr": 500,
+        "fund_account_id": "fa_1",
+        "trust_tier": None,
+        "account_created_at_ms": at(-100_000),
+        "activated_at_ms": at(-10_000),
+        "orders_per_hour": None,
+    }
+    return Terms(**(base | fields))
+
+
+def happening(disruption: str, minutes: float, trigger: str = "curfew", **fields: Any) -> Happening:
+    """A disruption confirmed at `minutes`, still open, on which the rider of `terms` is a candidate."""
+    base: dict[str, Any] = {
+        "at_ms": at(minutes),
+        "disruption_id": disruption,
+        "trigger": trigger,
+        "peril": trigger,
+        "zone": "893da1162c7ffff",
+        "withdrawn": False,
+        "start_ms": at(minutes),
+        "confirmed_at_ms": at(minutes),
+        "end_ms": None,
+        "level": "partial" if trigger == "rain" else None,
+        "first_alert_ms": at(minutes),
+        "terms": terms(),
+    }
+    return Happening(**(base | fields))
+
+
+class ScriptedScores:
+    """Answers with the scripted risks by disruption, one after another, then with the last; counts the questions."""
+
+    def __init__(self, default: float | None = 0.0, signals: int = 9, **risks: list[float | None]) -> None:
+        self._default, self._signals = default, signals
+        self._risks = {name: list(script) for name, script in risks.items()}
+        self.asked: list[tuple[str, int]] = []
+
+    def __call__(self, claim: Claim, at_ms: int) -> Score:
+        name = claim.happening.disruption_id
+        self.asked.append((name, at_ms))
+        script = self._risks.get(name, [self._default])
+        risk = script.pop(0) if len(script) > 1 else script[0]
+        return Score(risk, self._signals, weightiest=("accelerometer_variance",))

@@ -1,0 +1,189 @@
+"""Corrections: history is judged again from the moment a revision takes effect."""
+
+from dataclasses import asdict
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kit import LAT, at, judge, kawaach, reading
+
+from monsoon.transforms.triggers.episodes import EpisodeFold
+from monsoon.transforms.triggers.machine import Heard, TriggerMachine
+
+KAWAACH = kawaach()
+RAIN = KAWAACH.trigger("rain")
+
+
+def pair(value, minutes, **fields):
+    return [
+        reading("rain_mm_24h", value, minutes, reading_id=f"{provider}-{minutes}", provider=provider, **fields)
+        for provider in ("imd", "skymet")
+    ]
+
+
+def corrected(value, minutes, issued, revision=1, provider="imd", **fields):
+    return reading(
+        "rain_mm_24h", value, minutes, reading_id=f"{provider}-{minutes}", provider=provider,
+        revision=revision, issued_time=at(issued), **fields,
+    )  # fmt: skip
+
+
+def states(revisions):
+    return [((r.episode.start_ms - at(0)) // 60_000, r.state, (r.at_ms - at(0)) // 60_000) for r in revisions]
+
+
+def test_a_correction_withdraws_what_would_never_have_been_confirmed():
+    assert states(judge(KAWAACH, "rain", [*pair(80, 0), corrected(20, 0, issued=40)])) == [
+        (0, "confirmed", 0), (0, "withdrawn", 40),
+    ]  # fmt: skip
+
+
+def test_a_correction_days_later_withdraws_an_ended_disruption():
+    days3 = 3 * 24 * 60
+    assert states(judge(KAWAACH, "rain", [*pair(80, 0), corrected(20, 0, issued=days3)]))[-1] == (0, "withdrawn", days3)
+
+
+def test_a_changed_start_withdraws_the_old_id_and_opens_a_new_one():
+    readings = [*pair(80, 0), *pair(90, 30), corrected(20, 0, issued=40)]
+    assert states(judge(KAWAACH, "rain", readings))[:3] == [
+        (0, "confirmed", 0), (0, "withdrawn", 40), (30, "confirmed", 40),
+    ]  # fmt: skip
+
+
+def test_a_correction_can_confirm_in_hindsight():
+    (confirmed, _) = judge(KAWAACH, "rain", [*pair(70, 0), corrected(80, 0, 20), corrected(80, 0, 20, provider="skymet")])
+    assert (confirmed.episode.confirmed_at_ms, confirmed.at_ms) == (at(0), at(20))
+
+
+def test_a_correction_can_raise_and_lower_the_level():
+    raised = [*pair(80, 0), corrected(120, 0, 20), corrected(120, 0, 20, provider="skymet")]
+    assert [r.episode.level for r in judge(KAWAACH, "rain", raised)][:2] == ["partial", "full"]
+    lowered = [*pair(120, 0), corrected(80, 0, 20)]
+    assert [r.episode.level for r in judge(KAWAACH, "rain", lowered)][:2] == ["full", "partial"]
+
+
+def test_a_correction_of_a_correction_confirms_again_and_ends_where_never_withdrawing_would():
+    readings = [*pair(80, 0), corrected(20, 0, 20), corrected(80, 0, 30, revision=2)]
+    revisions = judge(KAWAACH, "rain", readings)
+    assert states(revisions) == [
+        (0, "confirmed", 0), (0, "withdrawn", 20), (0, "confirmed", 30), (0, "ended", 150),
+    ]  # fmt: skip
+    assert revisions[-1].episode == judge(KAWAACH, "rain", pair(80, 0))[-1].episode
+
+
+def test_a_correction_that_comes_before_its_reading_wins_over_it():
+    assert judge(KAWAACH, "rain", [*pair(80, 0), corrected(20, 0, issued=-30)]) == []
+
+
+def test_an_older_revision_that_takes_effect_late_changes_nothing():
+    readings = [*pair(80, 0), corrected(85, 0, 10, revision=2), corrected(20, 0, 20, revision=1)]
+    assert [r.state for r in judge(KAWAACH, "rain", readings)] == ["confirmed", "ended"]
+
+
+def test_a_correction_may_move_the_reading_out_of_the_zone():
+    readings = [*pair(80, 0), corrected(80, 0, 20, lat=LAT + 5)]
+    assert states(judge(KAWAACH, "rain", readings))[-1] == (0, "withdrawn", 20)
+
+
+def test_a_correction_without_issued_time_takes_effect_at_its_event_time():
+    late = reading("rain_mm_24h", 20, 0, reading_id="imd-0", revision=1)
+    assert judge(KAWAACH, "rain", [*pair(80, 0), late]) == []
+
+
+def test_moments_must_come_in_order():
+    machine = TriggerMachine(RAIN)
+    machine.take_effect(at(10), [])
+    with pytest.raises(ValueError, match="effect order"):
+        machine.take_effect(at(10), [])
+
+
+histories = st.lists(
+    st.tuples(
+        st.integers(0, 12), st.sampled_from([20, 75, 80, 99.9, 100, 140]), st.sampled_from(["imd", "skymet", "grid"]),
+        st.integers(0, 2), st.integers(0, 30), st.integers(0, 1),
+    ),
+    max_size=25,
+)  # fmt: skip
+
+
+def built(history):
+    """Readings from drawn tuples: (slot, value, provider, revision, delay, nearness)."""
+    found = {}
+    for slot, value, provider, revision, delay, nearness in history:
+        name = f"{provider}-{slot}"
+        found.setdefault(
+            (name, revision),
+            Heard(
+                reading(
+                    "rain_mm_24h", value, 20 * slot, reading_id=name, revision=revision, provider=provider,
+                    quality="fallback" if provider == "grid" else "official",
+                    issued_time=at(20 * (slot + delay)), lat=LAT + 0.01 * nearness,
+                ),
+                nearness,
+            ),
+        )  # fmt: skip
+    return list(found.values())
+
+
+def play(machine, heard):
+    moments = {}
+    for item in heard:
+        moments.setdefault(item.reading.effective_ms, []).append(item)
+    published = []
+    for at_ms in sorted(moments):
+        published += machine.take_effect(at_ms, moments[at_ms])
+    return published
+
+
+@given(histories)
+def test_the_machine_ends_where_judging_the_last_revisions_afresh_does(history):
+    heard = built(history)
+    machine = TriggerMachine(RAIN)
+    published = play(machine, heard) + machine.finish()
+    last = {}
+    for item in sorted(heard, key=lambda item: item.reading.revision):
+        last[item.reading.reading_id] = item
+    fresh = EpisodeFold(RAIN)
+    for item in last.values():
+        fresh.hear(item.nearness, item.reading)
+    list(fresh.run(2**62))
+    standing = {r.episode.start_ms: r.episode for r in published}
+    standing = {start: e for start, e in standing.items() if _final_state(published, start) != "withdrawn"}
+    assert standing == {episode.start_ms: episode for episode in fresh.episodes}
+
+
+def _final_state(published, start_ms):
+    return [r.state for r in published if r.episode.start_ms == start_ms][-1]
+
+
+@given(histories)
+def test_revisions_count_up_and_moments_never_go_back(history):
+    machine = TriggerMachine(RAIN)
+    published = play(machine, built(history)) + machine.finish()
+    assert [r.at_ms for r in published] == sorted(r.at_ms for r in published)
+    counts = {}
+    for revision in published:
+        assert revision.revision == counts.get(revision.episode.start_ms, -1) + 1
+        counts[revision.episode.start_ms] = revision.revision
+
+
+@given(histories, st.integers(0, 25))
+def test_a_machine_restored_from_its_payload_goes_on_alike(history, cut):
+    heard = sorted(built(history), key=lambda item: (item.reading.effective_ms, item.reading.reading_id))
+    moments = sorted({item.reading.effective_ms for item in heard})
+    cut_ms = moments[min(cut, len(moments) - 1)] if moments else 0
+    whole, first = TriggerMachine(RAIN), TriggerMachine(RAIN)
+    early = [item for item in heard if item.reading.effective_ms <= cut_ms]
+    rest = [item for item in heard if item.reading.effective_ms > cut_ms]
+    expected = play(whole, heard) + whole.finish()
+    got = play(first, early)
+    payload = msgspec.json.decode(msgspec.json.encode(first.to_payload()))
+    second = TriggerMachine.from_payload(RAIN, payload)
+    got += play(second, rest) + second.finish()
+    assert [asdict(r) for r in got] == [asdict(r) for r in expected]
+
+
+def test_state_of_another_version_is_refused():
+    with pytest.raises(ValueError, match="version 99"):
+        TriggerMachine.from_payload(RAIN, {"version": 99})
