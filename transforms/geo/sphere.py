@@ -1,0 +1,31 @@
+"""Distances on the sphere, vectorized."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+EARTH_RADIUS_KM = 6371.0088
+"""Mean radius of the WGS84 ellipsoid (IUGG), the one that product terms name."""
+
+EARTH_RADIUS_M = EARTH_RADIUS_KM * 1000.0
+
+
+def distance_m(
+    lat1: npt.ArrayLike, lon1: npt.ArrayLike, lat2: npt.ArrayLike, lon2: npt.ArrayLike
+) -> npt.NDArray[np.float64]:
+    """Great-circle distance in meters between points in degrees, by the haversine formula.
+
+    Arguments broadcast against each other; the result has their common shape. NaN in, NaN out.
+    """
+    phi1, phi2 = np.radians(lat1), np.radians(lat2)
+    chord = np.sin((phi2 - phi1) / 2) ** 2
+    chord = chord + np.cos(phi1) * np.cos(phi2) * np.sin((np.radians(lon2) - np.radians(lon1)) / 2) ** 2
+    return _arc_m(chord)
+
+
+def _arc_m(chord: Any) -> npt.NDArray[np.float64]:
+    # Rounding may push antipodal points a hair above 1.
+    return 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(chord, 1.0)))
