@@ -1,0 +1,60 @@
+"""Accounting for every line of a stream, and its dead letters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from monsoon.transforms.validation.judge import Dead
+
+
+@dataclass(slots=True)
+class StreamCounts:
+    """read = used + duplicate + dead, in non-blank lines or Parquet rows.
+
+    `nulled` counts the records used that lost an optional field, by field; `reasons` the dead letters by
+    reason.
+    """
+
+    read: int = 0
+    used: int = 0
+    duplicate: int = 0
+    dead: int = 0
+    nulled: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def count_nulled(self, records: Iterable[Iterable[str]]) -> None:
+        """Add the nulled fields of used records."""
+        for names in records:
+            self.nulled.update(names)
+
+    def as_dict(self) -> dict[str, Any]:
+        """In the form of `summary.json`, keys sorted."""
+        return {
+            "read": self.read,
+            "used": self.used,
+            "duplicate": self.duplicate,
+            "dead": self.dead,
+            "nulled": dict(sorted(self.nulled.items())),
+            "reasons": dict(sorted(self.reasons.items())),
+        }
+
+
+def dead_letters(stream: str, dead: Iterable[Dead], counts: StreamCounts) -> list[dict[str, Any]]:
+    """Records of the contract dead_letter, sorted by seen_at, reason, raw; identical ones are one, and
+    repeats of it duplicates, so that a file given twice leaves the same dead letters."""
+    repeats = Counter((each.seen_at, each.reason, each.raw, each.detail) for each in dead)
+    counts.duplicate += sum(repeats.values()) - len(repeats)
+    counts.dead += len(repeats)
+    letters = []
+    for seen_at, reason, raw, detail in sorted(repeats):
+        counts.reasons[reason] += 1
+        letters.append({"stream": stream, "reason": reason, "detail": detail, "raw": raw, "seen_at": seen_at})
+    return letters
+
+
+def conflict(canonical: str, event_time_ms: int) -> Dead:
+    """The dead letter of a record whose id stands with other content."""
+    return Dead("conflicting_duplicate", "another record of this id sorts first", canonical, event_time_ms)

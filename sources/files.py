@@ -1,0 +1,134 @@
+"""Input folders: which files a stream has, and their lines in blocks of bounded size."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from monsoon.transforms.validation.judge import MAX_RAW_BYTES
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+BLOCK_BYTES = 16 * 1024 * 1024
+
+
+class InputError(Exception):
+    """An input that cannot be read: what is wrong, where, and what to do about it."""
+
+    def __init__(self, what: str, where: str, mend: str) -> None:
+        super().__init__(f"{where}: {what}. {mend}")
+        self.what, self.where, self.mend = what, where, mend
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole lines, each ended by a line feed but perhaps the last."""
+
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LongLine:
+    """A line of more than MAX_RAW_BYTES, in pieces that must be drawn before the next block."""
+
+    pieces: Iterator[bytes]
+
+
+@dataclass(frozen=True)
+class StreamFiles:
+    """The files of one stream, sorted by name. `ignored` are the names of what else lies in the folder."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    ignored: tuple[str, ...]
+
+    @property
+    def total_bytes(self) -> int:
+        return sum(file.stat().st_size for file in self.files)
+
+
+def find_files(folder: Path) -> StreamFiles:
+    """The input files in a stream's folder. Raises InputError if there is no such folder or it cannot be
+    listed."""
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "no such folder"
+        raise InputError(
+            what, str(folder), "Give the folder that holds the stream's .jsonl, .jsonl.gz or .parquet files"
+        )
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(
+            error.strerror or "unreadable", str(folder), "Grant read permission on the folder"
+        ) from error
+    files = tuple(entry for entry in entries if entry.name.endswith(SUFFIXES) and not entry.is_dir())
+    return StreamFiles(folder, files, tuple(entry.name for entry in entries if entry not in set(files)))
+
+
+def read_blocks(
+    path: Path, *, block_bytes: int = BLOCK_BYTES, at_byte: Callable[[int], None] | None = None
+) -> Iterator[Block | LongLine]:
+    """The lines of a .jsonl or .jsonl.gz file, in blocks of about `block_bytes` cut at line feeds.
+
+    `at_byte` is told how far into the file on disk reading has come. Raises InputError where the file cannot
+    be read or its compression is broken.
+    """
+    try:
+        with path.open("rb") as disk:
+            plain: IO[bytes] = gzip.GzipFile(fileobj=disk) if path.name.endswith(".gz") else disk  # type: ignore[assignment]
+            for block in _cut(plain, block_bytes):
+                yield block
+                if at_byte is not None:
+                    at_byte(disk.tell())
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(
+            f"damaged gzip file ({error})", str(path), "Copy or compress the file again"
+        ) from error
+    except OSError as error:
+        raise InputError(
+            error.strerror or str(error), str(path), "Check that the file is there and may be read"
+        ) from error
+
+
+def _cut(plain: IO[bytes], block_bytes: int) -> Iterator[Block | LongLine]:
+    rest = b""
+    while chunk := plain.read(block_bytes):
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            yield Block(rest + chunk[:end])
+            rest = chunk[end:]
+        else:
+            rest += chunk
+        if len(rest) > MAX_RAW_BYTES:
+            long = _Pieces(plain, rest, block_bytes)
+            yield LongLine(iter(long))
+            rest = long.after
+    if rest:
+        yield Block(rest)
+
+
+class _Pieces:
+    """The pieces of one line whose beginning is at hand, up to its line feed; `after` is what was read beyond
+    it.
+
+    A carriage return before the line feed is no part of the line.
+    """
+
+    def __init__(self, plain: IO[bytes], begun: bytes, piece_bytes: int) -> None:
+        self._plain, self._begun, self._piece_bytes = plain, begun, piece_bytes
+        self.after = b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        held = self._begun
+        while chunk := self._plain.read(self._piece_bytes):
+            end = chunk.find(b"\n")
+            if end >= 0:
+                self.after = chunk[end + 1 :]
+                held += chunk[:end]
+                break
+            yield held[:-1]
+            held = held[-1:] + chunk
+        yield held.removesuffix(b"\r")

@@ -1,0 +1,156 @@
+"""Blocks of telemetry lines to columns: what is certainly clean goes the columnar way, the rest to the judge.
+
+The columnar way is taken only where it cannot differ from the judge: a regular expression tells that a line
+has the structure of a clean record (`monsoon.transforms.validation.clean_line`), Polars parses such lines,
+and a row whose values are not all in range goes back to the judge with its line.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from monsoon.sources.telemetry_columns import clean_rows, compact, parse_schema, records_frame
+from monsoon.transforms.validation.clean_line import clean_line_pattern, key_order
+from monsoon.transforms.validation.judge import MAX_LINE_BYTES, Dead, Judge, Used
+
+_MAX_PATTERNS = 8
+"""Orders of keys that are given a pattern; lines of yet others are judged one by one."""
+_NEW_PATTERNS_PER_BLOCK = 3
+_WORTH_A_PATTERN = 64
+"""Lines left unmatched that justify looking for another order of keys."""
+
+
+@dataclass(slots=True)
+class Validated:
+    """What became of a number of lines: `frames` of compact columns, the records that had a field nulled, the
+    dead."""
+
+    read: int = 0
+    frames: list[pl.DataFrame] = field(default_factory=list)
+    nulled: list[Used] = field(default_factory=list)
+    dead: list[Dead] = field(default_factory=list)
+
+
+class LineValidator:
+    """Validates blocks of telemetry lines; may be shared by threads."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._schema = parse_schema(judge.fields)
+        self._patterns: dict[tuple[str, ...], str] = {}
+        self._lock = threading.Lock()
+
+    def validate(self, content: bytes) -> Validated:
+        """Every non-blank line of the block ends up in a frame or among the dead."""
+        lines = _lines(content)
+        if lines is None:
+            return self.judge_all(line.removesuffix(b"\r") for line in content.split(b"\n"))
+        clean = self._clean(lines)
+        if clean.all():
+            parsed = self._parse(content, len(lines))
+        else:
+            parsed = self._parse("\n".join(lines.filter(clean).to_list()).encode(), int(clean.sum()))
+        if parsed is None:
+            return self.judge_all(line.encode() for line in lines)
+        in_range = clean_rows(parsed, self._judge.fields)
+        doubtful = [lines.filter(~clean)]
+        if not in_range.all():
+            doubtful.append(lines.filter(clean).filter(~in_range))
+            parsed = parsed.filter(in_range)
+        validated = self.judge_all(line.encode() for part in doubtful for line in part)
+        if parsed.height:
+            validated.read += parsed.height
+            validated.frames.insert(0, compact(parsed, self._judge.fields))
+        return validated
+
+    def judge_all(self, lines: Iterable[bytes]) -> Validated:
+        """The same, each line judged by itself."""
+        return collect(verdict for verdict in map(self._judge, lines) if verdict is not None)
+
+    def _clean(self, lines: pl.Series) -> pl.Series:
+        """Which lines are certainly clean in structure (bool, one per line)."""
+        clean = np.zeros(len(lines), dtype=np.bool_)
+        left = np.flatnonzero((lines.str.len_bytes() <= MAX_LINE_BYTES).to_numpy())
+        tried: set[tuple[str, ...]] = set()
+        learned = 0
+        while len(left):
+            for keys in [keys for keys in self._patterns if keys not in tried]:
+                tried.add(keys)
+                rest = lines if len(left) == len(lines) else lines.gather(left)
+                matched = rest.str.contains(self._patterns[keys]).to_numpy()
+                clean[left[matched]] = True
+                left = left[~matched]
+            if len(left) < (_WORTH_A_PATTERN if tried else 1) or learned == _NEW_PATTERNS_PER_BLOCK:
+                break
+            learned += 1
+            if not self._learn(lines[int(left[len(left) // 2])]):
+                break
+        return pl.Series(clean)
+
+    def _learn(self, line: str) -> bool:
+        keys = key_order(line.encode())
+        pattern = None if keys is None else clean_line_pattern(self._judge.fields, keys)
+        with self._lock:
+            if (
+                keys is None
+                or pattern is None
+                or keys in self._patterns
+                or len(self._patterns) >= _MAX_PATTERNS
+            ):
+                return False
+            self._patterns = {**self._patterns, keys: pattern}
+        return True
+
+    def _parse(self, content: bytes, rows: int) -> pl.DataFrame | None:
+        """The columns of clean lines; None if Polars sees them otherwise than the pattern did."""
+        if not rows:
+            return pl.DataFrame(schema=self._schema)
+        try:
+            parsed = pl.read_ndjson(content, schema=self._schema)
+        except pl.exceptions.PolarsError:
+            return None
+        return parsed if parsed.height == rows else None
+
+
+def collect(verdicts: Iterable[Used | Dead]) -> Validated:
+    """Verdicts of the judge on telemetry, gathered."""
+    validated = Validated()
+    records = []
+    for verdict in verdicts:
+        validated.read += 1
+        if isinstance(verdict, Dead):
+            validated.dead.append(verdict)
+            continue
+        records.append(verdict.record)
+        if verdict.nulled:
+            validated.nulled.append(verdict)
+    if records:
+        validated.frames.append(records_frame(records))
+    return validated
+
+
+def _lines(content: bytes) -> pl.Series | None:
+    """The lines of a block as text; None if it is not UTF-8. Polars' CSV reader is the quickest splitter at
+    hand."""
+    count = content.count(b"\n") + (not content.endswith(b"\n"))
+    if b"\x01" not in content and not content.startswith(b"\xef\xbb\xbf"):
+        try:
+            lines = pl.read_csv(
+                content, has_header=False, separator="\x01", quote_char=None, schema={"line": pl.String}
+            )
+        except pl.exceptions.PolarsError:
+            lines = None
+        if lines is not None and lines.height == count:
+            return lines["line"].fill_null("")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return None
+    return pl.Series(
+        "line", [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")], dtype=pl.String
+    )

@@ -1,0 +1,169 @@
+"""One input stream, whole: files of any kind, number and order in; validated, deduplicated columns out."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from monsoon.sources.accounting import StreamCounts, conflict, dead_letters
+from monsoon.sources.files import Block, LongLine, StreamFiles, find_files, read_blocks
+from monsoon.sources.line_blocks import LineValidator, Validated, collect
+from monsoon.sources.parquet_rows import json_lines, read_batches, validate_batch
+from monsoon.sources.telemetry_columns import parse_schema
+from monsoon.sources.telemetry_store import TelemetryStore
+from monsoon.transforms.validation.canonical import canonical_json, standing
+from monsoon.transforms.validation.catalogue import Catalogue
+from monsoon.transforms.validation.judge import Dead, Judge, Used
+
+Progress = Callable[[str, int, float], None]
+"""Told the stream, the rows read so far, and the share (0 to 1) of its bytes that is read."""
+
+_THREADS = min(4, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class StreamRead:
+    """A stream's validated records and what became of the rest.
+
+    `frame`: typed columns of all contract fields, one row per id. Telemetry is sorted by (worker_id,
+    event_time, event_id) and has event_id no longer; readings by (reading_id, revision); subscriptions by
+    event_id. `dead`: records of the contract dead_letter, sorted. `counts`: read, used, duplicate, dead,
+    nulled, reasons. `ignored`: names in the folder that are no input files.
+    """
+
+    stream: str
+    frame: pl.DataFrame
+    dead: list[dict[str, Any]]
+    counts: dict[str, Any]
+    ignored: tuple[str, ...]
+
+
+def read_stream(
+    stream: str, folder: Path, catalogue: Catalogue | None = None, progress: Progress | None = None
+) -> StreamRead:
+    """Read and validate `folder/<stream>/`; the result does not depend on order, split or duplication of the
+    files.
+
+    Subscriptions need the catalogue of products. Raises InputError for a missing folder or an unreadable
+    file, KeyError for a stream that is not an input.
+    """
+    judge = Judge(stream, catalogue)
+    found = find_files(Path(folder) / stream)
+    counts = StreamCounts()
+    read = _read_telemetry if stream == "telemetry" else _read_records
+    frame, dead = read(judge, found, counts, _Reporter(stream, found, progress))
+    letters = dead_letters(stream, dead, counts)
+    return StreamRead(stream, frame, letters, counts.as_dict(), found.ignored)
+
+
+class _Reporter:
+    """Turns positions within files into a share of the stream."""
+
+    def __init__(self, stream: str, found: StreamFiles, progress: Progress | None) -> None:
+        self._stream, self._progress = stream, progress
+        self._total_bytes = max(found.total_bytes, 1)
+        self._before = 0
+        self._within = 0
+
+    def at_byte(self, position: int) -> None:
+        self._within = position
+
+    def next_file(self, file_bytes: int) -> None:
+        self._before, self._within = self._before + file_bytes, 0
+
+    def rows(self, rows: int) -> None:
+        if self._progress is not None:
+            self._progress(self._stream, rows, min(1.0, (self._before + self._within) / self._total_bytes))
+
+
+def _pieces(found: StreamFiles, reporter: _Reporter) -> Iterator[Block | LongLine | pl.DataFrame]:
+    for file in found.files:
+        if file.name.endswith(".parquet"):
+            yield from read_batches(file)
+        else:
+            yield from read_blocks(file, at_byte=reporter.at_byte)
+        reporter.next_file(file.stat().st_size)
+
+
+def _read_telemetry(
+    judge: Judge, found: StreamFiles, counts: StreamCounts, reporter: _Reporter
+) -> tuple[pl.DataFrame, list[Dead]]:
+    """Blocks are validated by a few threads (Polars frees the interpreter's lock), at most two ahead of
+    each."""
+    validator = LineValidator(judge)
+    store = TelemetryStore(counts)
+    waiting: deque[Future[Validated]] = deque()
+
+    def take(at_most: int) -> None:
+        while len(waiting) > at_most:
+            store.add(waiting.popleft().result())
+            reporter.rows(counts.read)
+
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="validate") as pool:
+        for piece in _pieces(found, reporter):
+            if isinstance(piece, LongLine):
+                store.add(collect(_not_blank([judge.judge_oversize(piece.pieces)])))
+            elif isinstance(piece, Block):
+                waiting.append(pool.submit(validator.validate, piece.content))
+            else:
+                waiting.append(pool.submit(validate_batch, piece, validator, judge.fields))
+            take(_THREADS)
+        take(0)
+    return store.finish(), store.dead
+
+
+def _read_records(
+    judge: Judge, found: StreamFiles, counts: StreamCounts, reporter: _Reporter
+) -> tuple[pl.DataFrame, list[Dead]]:
+    """Streams of few records: every line is judged by itself."""
+    dead: list[Dead] = []
+    by_id: dict[tuple[Any, ...], dict[str, Used]] = {}
+    for piece in _pieces(found, reporter):
+        for verdict in _judged(judge, piece):
+            counts.read += 1
+            if isinstance(verdict, Dead):
+                dead.append(verdict)
+                continue
+            contents = by_id.setdefault(_record_id(verdict.record), {})
+            content = canonical_json(verdict.record)
+            if content in contents:
+                counts.duplicate += 1
+                nulled = {*contents[content].nulled, *verdict.nulled}
+                verdict = Used(verdict.record, tuple(sorted(nulled)))
+            contents[content] = verdict
+        reporter.rows(counts.read)
+    used = []
+    for _, contents in sorted(by_id.items()):
+        first, others = standing(contents)
+        used.append(contents[first])
+        dead.extend(conflict(other, contents[other].record["event_time"]) for other in others)
+    counts.used = len(used)
+    counts.count_nulled(each.nulled for each in used)
+    schema = parse_schema(judge.fields)
+    return pl.DataFrame([each.record for each in used], schema=schema, orient="row"), dead
+
+
+def _judged(judge: Judge, piece: Block | LongLine | pl.DataFrame) -> Iterator[Used | Dead]:
+    if isinstance(piece, LongLine):
+        return _not_blank([judge.judge_oversize(piece.pieces)])
+    if isinstance(piece, Block):
+        return _not_blank(judge(line.removesuffix(b"\r")) for line in piece.content.split(b"\n"))
+    return _not_blank(map(judge, json_lines(piece, judge.fields)))
+
+
+def _not_blank(verdicts: Iterable[Used | Dead | None]) -> Iterator[Used | Dead]:
+    return (verdict for verdict in verdicts if verdict is not None)
+
+
+def _record_id(record: dict[str, Any]) -> tuple[Any, ...]:
+    """What makes two records the same: readings by id and revision (absent: 0), subscriptions by id."""
+    if "reading_id" in record:
+        return record["reading_id"], record["revision"] or 0
+    return (record["event_id"],)

@@ -1,0 +1,79 @@
+"""Lines that are certainly clean in structure, told by a regular expression that a columnar engine can run.
+
+A pattern is made for one order of keys, as the lines of a file mostly share theirs: known keys each at most
+once with a value of exactly their JSON type (or null where optional), unknown keys that the model line has
+with any scalar. A line that matches needs only its ranges checked; one that does not says nothing, and goes
+to the judge. Syntax: what Rust's `regex`, RE2 and Java understand alike (no lookaround, no backreference).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from monsoon.transforms.validation.fields import Field
+from monsoon.transforms.validation.raw_identifiers import CLEAN_HASH
+
+# Text without escapes and control characters; numbers too short for int64, or a double, to overflow.
+_TEXT = r'"[^"\\\x00-\x1f]*"'
+_HASH = f'"{CLEAN_HASH}"'
+_INTEGER = r"-?(?:0|[1-9][0-9]{0,17})"
+_NUMBER = _INTEGER + r"(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?"
+_BOOLEAN = "true|false"
+_SCALAR = f"{_TEXT}|{_NUMBER}|{_BOOLEAN}|null"
+
+_PLAIN_KEY = re.compile(r"[0-9A-Za-z_.:/@ -]{1,64}")
+_MAX_UNKNOWN_KEYS = 64
+
+
+def key_order(line: bytes) -> tuple[str, ...] | None:
+    """The keys of a line that is a flat JSON object with plain keys, in their order; None for any other
+    line."""
+    try:
+        record = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or not all(_PLAIN_KEY.fullmatch(key) for key in record):
+        return None
+    return tuple(record)
+
+
+def clean_line_pattern(fields: Sequence[Field], keys: Sequence[str]) -> str | None:
+    """The pattern of clean lines whose keys stand in the order of `keys`; any but the first may be absent.
+
+    Known fields that `keys` lacks are allowed where the contract's order would put them. None where no line
+    with such keys is worth a pattern.
+    """
+    known = {field.name: field for field in fields}
+    if len(keys) > len(known) + _MAX_UNKNOWN_KEYS or not known.keys() & set(keys):
+        return None
+    first, *rest = (_member(key, known.get(key)) for key in _with_absent(fields, keys))
+    return r"^[ \t]*\{ ?" + first + "".join(f"(?: ?, ?{member})?" for member in rest) + r" ?\}[ \t\r]*$"
+
+
+def _with_absent(fields: Sequence[Field], keys: Sequence[str]) -> list[str]:
+    order = list(keys)
+    previous = None
+    for field in fields:
+        if field.name not in order:
+            order.insert(1 if previous is None else order.index(previous) + 1, field.name)
+        previous = field.name
+    return order
+
+
+def _member(key: str, field: Field | None) -> str:
+    return f'"{re.escape(key)}" ?: ?(?:{_SCALAR if field is None else _value(field)})'
+
+
+def _value(field: Field) -> str:
+    text = _HASH if field.role == "keyed_hash" else _TEXT
+    pattern = {
+        "string": text,
+        "strings": rf"\[ ?(?:{text}(?: ?, ?{text})*)? ?\]",
+        "integer": _INTEGER,
+        "number": _NUMBER,
+        "boolean": _BOOLEAN,
+    }[field.kind]
+    return pattern if field.required else f"{pattern}|null"

@@ -1,0 +1,98 @@
+"""The input contracts as tables of fields: the JSON Schemas, plus the roles that they state only in words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+Kind = Literal["string", "integer", "number", "boolean", "strings"]
+Role = Literal["plain", "time", "keyed_hash", "catalogue", "globe"]
+
+LATEST_TIME_MS = 4_102_444_800_000
+"""2100-01-01T00:00:00Z; a later time is out of range."""
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+MAX_BSSIDS = 20
+"""The contract's "at most 20", which the schema states in words."""
+
+CONTRACTS = {"telemetry": "telemetry", "oracle_readings": "oracle_reading", "subscriptions": "subscription"}
+"""Input stream -> its contract."""
+
+_KINDS: dict[str, Kind] = {
+    "string": "string",
+    "integer": "integer",
+    "number": "number",
+    "boolean": "boolean",
+    "array": "strings",
+}
+_TIMES = {
+    "event_time",
+    "issued_time",
+    "gnss_time",
+    "network_time",
+    "coverage_start",
+    "coverage_end",
+    "account_created_at",
+}
+_KEYED_HASHES = {"device_id", "bssids", "ip_prefix", "payout_account"}
+_CATALOGUES = {"type", "metric", "product", "plan"}
+"""A value that names nothing known has a reason of its own (`unknown_metric`), before other faults of
+range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a contract. Bounds are inclusive; lengths count characters, for lists items."""
+
+    name: str
+    kind: Kind
+    required: bool
+    role: Role = "plain"
+    minimum: float | None = None
+    maximum: float | None = None
+    min_length: int = 0
+    max_length: int | None = None
+    choices: frozenset[str] | None = None
+
+
+@cache
+def stream_fields(stream: str) -> tuple[Field, ...]:
+    """The fields of an input stream, in the schema's order. Raises KeyError for a stream that is not an
+    input."""
+    schema = json.loads(
+        resources.files("monsoon.contracts").joinpath(f"{CONTRACTS[stream]}.schema.json").read_text()
+    )
+    required = set(schema["required"])
+    return tuple(_field(name, terms, name in required) for name, terms in schema["properties"].items())
+
+
+def _field(name: str, terms: dict[str, Any], required: bool) -> Field:
+    types = terms.get("type", "string")
+    json_type = next(each for each in ([types] if isinstance(types, str) else types) if each != "null")
+    choices = terms.get("enum", terms.get("items", {}).get("enum"))
+    role: Role = "plain"
+    minimum, maximum = terms.get("minimum"), terms.get("maximum")
+    if name in _TIMES:
+        role, maximum = "time", LATEST_TIME_MS
+    elif name in _KEYED_HASHES:
+        role = "keyed_hash"
+    elif name in _CATALOGUES:
+        role = "catalogue"
+    elif name in ("lat", "lon") and not required:
+        role = "globe"
+    if json_type == "integer":
+        minimum = INT64_MIN if minimum is None else minimum
+        maximum = INT64_MAX if maximum is None else maximum
+    return Field(
+        name=name,
+        kind=_KINDS[json_type],
+        required=required,
+        role=role,
+        minimum=minimum,
+        maximum=maximum,
+        min_length=terms.get("minLength", 0),
+        max_length=MAX_BSSIDS if name == "bssids" else terms.get("maxLength"),
+        choices=None if choices is None else frozenset(choice for choice in choices if choice is not None),
+    )

@@ -1,0 +1,282 @@
+"""The reference judge: one line of bytes in, a record to use or a dead letter out.
+
+The judge defines validation. Faster paths may exist beside it, but only for what it would accept without a
+remark.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from monsoon.transforms.triggers.metrics import METRICS
+from monsoon.transforms.validation.catalogue import Catalogue
+from monsoon.transforms.validation.fields import LATEST_TIME_MS, Field, stream_fields
+from monsoon.transforms.validation.geometry import is_reading_cell, polygon_fault
+from monsoon.transforms.validation.json_scan import JsonScanner
+from monsoon.transforms.validation.raw_identifiers import is_raw_identifier, masked
+
+MAX_LINE_BYTES = 65_536
+MAX_DEPTH = 32
+"""Levels of nesting; the record itself is the first."""
+MAX_RAW_BYTES = 1_048_576
+"""Of a longer line the dead letter keeps this much, and says so."""
+
+_BLANK = b" \t\r\n"
+_MAYBE_BEYOND_DOUBLE = re.compile(rb"[0-9]{309}")
+_GLOBE = {"lat": 90.0, "lon": 180.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """A record to use: every field of the contract, None where absent; `nulled` names optional fields made
+    null."""
+
+    record: dict[str, Any]
+    nulled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A line or record that cannot be used. `seen_at` is its own event_time where readable, else 0."""
+
+    reason: str
+    detail: str
+    raw: str
+    seen_at: int
+
+
+Fault = tuple[str, str]
+"""Reason and detail."""
+
+
+class Judge:
+    """Judges the lines of one input stream (`telemetry`, `oracle_readings` or `subscriptions`).
+
+    Subscriptions need the catalogue of products. Raises KeyError for any other stream.
+    """
+
+    def __init__(self, stream: str, catalogue: Catalogue | None = None) -> None:
+        self.fields = stream_fields(stream)
+        self._checks = [(field, _CHECKS[field.kind]) for field in self.fields]
+        self._decoder = msgspec.json.Decoder()
+        self._catalogue = catalogue or Catalogue({})
+        self._relations = {
+            "telemetry": lambda record: None,
+            "oracle_readings": _reading_fault,
+            "subscriptions": self._subscription_fault,
+        }[stream]
+
+    def __call__(self, line: bytes) -> Used | Dead | None:
+        """The verdict on a line without its line feed (nor the carriage return before it); None if it is
+        blank."""
+        if len(line) > MAX_RAW_BYTES:
+            return self.judge_oversize([line])
+        if not line.strip(_BLANK):
+            return None
+        try:
+            record = self._decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return _refused(line, "not_json", str(error))
+        except (RecursionError, ValueError):
+            record = None
+        if (
+            record is None
+            or line.count(b"{") + line.count(b"[") > MAX_DEPTH
+            or _MAYBE_BEYOND_DOUBLE.search(line)
+        ):
+            scanner = JsonScanner()
+            scanner.feed(line)
+            if not scanner.finish() or not scanner.starts_object:
+                return _refused(line, "not_json", "malformed, a number beyond a double, or not an object")
+            depth = scanner.max_depth
+        elif not isinstance(record, dict):
+            return _refused(line, "not_json", "not an object")
+        else:
+            depth = 1
+        if len(line) > MAX_LINE_BYTES:
+            return _refused(line, "too_long", f"{len(line)} bytes, more than {MAX_LINE_BYTES}")
+        if depth > MAX_DEPTH:
+            return _refused(line, "too_deep", f"{depth} levels, more than {MAX_DEPTH}")
+        return self._judge_record(record, line)
+
+    def judge_oversize(self, chunks: Iterable[bytes]) -> Used | Dead | None:
+        """The verdict on a line of more than MAX_RAW_BYTES, handed over in pieces of any size; None if it is
+        blank."""
+        scanner, digest, size, kept = JsonScanner(), hashlib.sha256(), 0, bytearray()
+        for chunk in chunks:
+            scanner.feed(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+            kept += chunk[: MAX_RAW_BYTES - len(kept)]
+        if size <= MAX_RAW_BYTES:
+            return self(bytes(kept))
+        well_formed = scanner.finish() and scanner.starts_object
+        if scanner.blank and not scanner.broken:
+            return None
+        whole = f"raw holds the first {len(kept)} of {size} bytes, whose SHA-256 is {digest.hexdigest()}"
+        return _refused(bytes(kept), "too_long" if well_formed else "not_json", whole)
+
+    def _judge_record(self, record: dict[str, Any], line: bytes) -> Used | Dead:
+        used: dict[str, Any] = {}
+        nulled: list[str] = []
+        missing: Fault | None = None
+        wrong_type: Fault | None = None
+        out_of_range: Fault | None = None
+        for field, check in self._checks:
+            name = field.name
+            value = record.get(name)
+            if value is None:
+                used[name] = None
+                if field.required and missing is None:
+                    missing = (f"missing_field:{name}", f"{name} is required")
+                continue
+            value, broken = check(field, value)
+            used[name] = value
+            if broken is None:
+                if name == "value" and value not in (0.0, 1.0) and _is_flag(record.get("metric")):
+                    out_of_range = out_of_range or (f"out_of_range:{name}", "a flag is 0 or 1")
+            elif not field.required:
+                used[name] = None
+                nulled.append(name)
+            elif broken is _WRONG_TYPE:
+                wrong_type = wrong_type or (f"wrong_type:{name}", f"{name} must be of JSON type {field.kind}")
+            else:
+                out_of_range = out_of_range or (f"out_of_range:{name}", _bounds(field))
+        fault = missing or wrong_type or out_of_range or self._relations(used) or self._raw_fault(used)
+        if fault is None:
+            return Used(used, tuple(nulled))
+        reason, detail = fault
+        raw = masked(line.decode("utf-8", "replace"), self._raw_identifiers(record))
+        return Dead(reason, detail, raw, _readable_time(record))
+
+    def _subscription_fault(self, record: dict[str, Any]) -> Fault | None:
+        type_field = next(field for field in self.fields if field.name == "type")
+        if type_field.choices is not None and record["type"] not in type_field.choices:
+            return "unknown_type", f"type is none of {', '.join(sorted(type_field.choices))}"
+        unknown = self._catalogue.fault(record["product"], record["plan"])
+        if unknown is not None:
+            return unknown, f"{unknown.removeprefix('unknown_')} is not in the loaded product files"
+        if record["coverage_end"] <= record["coverage_start"]:
+            return "bad_interval", "coverage_end must be later than coverage_start"
+        return None
+
+    def _raw_fault(self, used: dict[str, Any]) -> Fault | None:
+        for field in self.fields:
+            if field.role == "keyed_hash" and any(map(is_raw_identifier, _texts(used[field.name]))):
+                return f"raw_identifier:{field.name}", f"{field.name} must be a keyed hash"
+        return None
+
+    def _raw_identifiers(self, record: dict[str, Any]) -> list[str]:
+        """What to mask, whatever the record died of."""
+        hashes = (record.get(field.name) for field in self.fields if field.role == "keyed_hash")
+        return [text for value in hashes for text in _texts(value) if is_raw_identifier(text)]
+
+
+_WRONG_TYPE = "wrong_type"
+_OUT_OF_RANGE = "out_of_range"
+
+
+def _check_string(field: Field, value: Any) -> tuple[Any, str | None]:
+    if type(value) is not str:
+        return None, _WRONG_TYPE
+    if field.choices is not None and field.role != "catalogue" and value not in field.choices:
+        return None, _OUT_OF_RANGE
+    if len(value) < field.min_length or (field.max_length is not None and len(value) > field.max_length):
+        return None, _OUT_OF_RANGE
+    if field.name == "h3" and not is_reading_cell(value):
+        return None, _OUT_OF_RANGE
+    return value, None
+
+
+def _check_integer(field: Field, value: Any) -> tuple[Any, str | None]:
+    if type(value) is not int:
+        return None, _WRONG_TYPE
+    return value, None if field.minimum <= value <= field.maximum else _OUT_OF_RANGE  # type: ignore[operator]
+
+
+def _check_number(field: Field, value: Any) -> tuple[Any, str | None]:
+    if type(value) is not float and type(value) is not int:
+        return None, _WRONG_TYPE
+    number = float(value) + 0.0  # no negative zero
+    if (field.minimum is not None and number < field.minimum) or (
+        field.maximum is not None and number > field.maximum
+    ):
+        return number, _OUT_OF_RANGE
+    return number, None
+
+
+def _check_boolean(field: Field, value: Any) -> tuple[Any, str | None]:
+    return value, None if type(value) is bool else _WRONG_TYPE
+
+
+def _check_strings(field: Field, value: Any) -> tuple[Any, str | None]:
+    if type(value) is not list or any(type(item) is not str for item in value):
+        return None, _WRONG_TYPE
+    if field.max_length is not None and len(value) > field.max_length:
+        return None, _OUT_OF_RANGE
+    if field.choices is not None and not field.choices.issuperset(value):
+        return None, _OUT_OF_RANGE
+    return value, None
+
+
+_CHECKS = {
+    "string": _check_string,
+    "integer": _check_integer,
+    "number": _check_number,
+    "boolean": _check_boolean,
+    "strings": _check_strings,
+}
+
+
+def _bounds(field: Field) -> str:
+    if field.choices is not None:
+        return f"{field.name} is none of {', '.join(sorted(field.choices))}"
+    if field.kind == "string":
+        return f"{field.name} must have {field.min_length} to {field.max_length} characters"
+    bounds = [f"at least {field.minimum}"] if field.minimum is not None else []
+    bounds += [f"at most {field.maximum}"] if field.maximum is not None else []
+    return f"{field.name} must be {' and '.join(bounds)}"
+
+
+def _reading_fault(record: dict[str, Any]) -> Fault | None:
+    metric = METRICS.get(record["metric"])
+    if metric is None:
+        return "unknown_metric", "metric is not in the contract"
+    for name, limit in _GLOBE.items():
+        if record[name] is not None and abs(record[name]) > limit:
+            return f"out_of_range:{name}", f"{name} must be at least -{limit:g} and at most {limit:g}"
+    fault = None if record["wkt"] is None else polygon_fault(record["wkt"])
+    if fault is not None:
+        return "bad_geometry:wkt", fault
+    point = record["lat"] is not None and record["lon"] is not None
+    areas = (record["h3"] is not None) + (record["wkt"] is not None) + point
+    if areas != 1:
+        return "bad_area", f"{areas or 'none'} of h3, wkt, and lat with lon given; exactly one names the area"
+    if metric.needs_platform and record["platform"] is None:
+        return "missing_field:platform", f"{record['metric']} needs a platform"
+    return None
+
+
+def _is_flag(metric: Any) -> bool:
+    return isinstance(metric, str) and metric in METRICS and METRICS[metric].is_flag
+
+
+def _texts(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [text for text in values if isinstance(text, str)]
+
+
+def _readable_time(record: dict[str, Any]) -> int:
+    value = record.get("event_time")
+    return value if type(value) is int and 0 <= value <= LATEST_TIME_MS else 0
+
+
+def _refused(line: bytes, reason: str, detail: str) -> Dead:
+    """A line whose fields are never looked at, so that its time is not readable."""
+    return Dead(reason, detail, line.decode("utf-8", "replace"), 0)
