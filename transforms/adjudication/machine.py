@@ -20,6 +20,9 @@ from monsoon.transforms.product import Cap, Product
 
 STATE_VERSION = 1
 _WITHDRAWN_PAID = ("paid_before_withdrawal",)
+_LEVEL_FELL = ("paid_above_corrected_level",)
+REVIEW_REASONS = frozenset(_WITHDRAWN_PAID + _LEVEL_FELL)
+"""Reasons of claims that stay paid and are listed for review."""
 
 Scorer = Callable[[Claim, int], Score]
 """The evidence of a claim and its score at a moment (ms), from records with event time up to that moment."""
@@ -72,7 +75,7 @@ class RiderMachine:
             claim = self._claims[name] = Claim(name, happening, happening.terms)
         elif claim.status == "withdrawn":
             claim.status = None
-        elif claim.reasons == _WITHDRAWN_PAID:
+        elif REVIEW_REASONS.intersection(claim.reasons):
             claim.reasons = ()
         claim.happening = happening
         gross_paise = self._gross_paise(claim)
@@ -80,7 +83,7 @@ class RiderMachine:
         if claim.status is None:
             return [claim]
         if claim.paid_paise and gross_paise < claim.total_paid_paise:
-            claim.reasons = ("paid_above_corrected_level",)
+            claim.reasons = _LEVEL_FELL
         if rose and claim.status in ("approved", "ineligible"):
             return [claim]
         return []

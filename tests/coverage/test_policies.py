@@ -1,0 +1,125 @@
+"""Coverage from subscription events: periods, plans, cancellations, and which policy speaks."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from kit import at, kawaach, subscription_record
+
+from monsoon.transforms.coverage import Coverage
+
+RAIN = kawaach().trigger("rain")
+DOWNTIME = kawaach().trigger("platform_downtime")
+
+
+def speaking(events, minutes, trigger=RAIN, platform=None):
+    return Coverage(events).speaking("w1", trigger, platform, at(minutes))
+
+
+def test_coverage_is_closed_at_its_start_and_open_at_its_end():
+    events = [subscription_record("activated", -10, 0, 100)]
+    assert speaking(events, -1) is None
+    assert speaking(events, 0) is not None
+    assert speaking(events, 99.9) is not None
+    assert speaking(events, 100) is None
+
+
+def test_nothing_is_known_before_the_event():
+    assert speaking([subscription_record("activated", 50, 0, 100)], 40) is None
+    assert speaking([subscription_record("activated", 50, 0, 100)], 50) is not None
+
+
+def test_renewals_extend_and_cancellations_end():
+    events = [
+        subscription_record("activated", -10, 0, 100),
+        subscription_record("renewed", 90, 100, 200),
+        subscription_record("cancelled", 150, 100, 200),
+    ]
+    assert speaking(events, 120).period_start_ms == at(100)
+    assert speaking(events, 149.9) is not None
+    assert speaking(events, 150) is None
+
+
+def test_a_renewal_after_a_cancellation_covers_again():
+    events = [
+        subscription_record("activated", -10, 0, 100),
+        subscription_record("cancelled", 20, 0, 100),
+        subscription_record("renewed", 30, 30, 60),
+    ]
+    assert speaking(events, 25) is None
+    assert speaking(events, 30).period_start_ms == at(30)
+    assert speaking(events, 70) is None
+
+
+def test_an_upgrade_changes_the_terms_but_not_the_period():
+    events = [
+        subscription_record("activated", -10, 0, 100, daily_wage_inr=400),
+        subscription_record("upgraded", 50, 0, 500, daily_wage_inr=600),
+    ]
+    assert speaking(events, 40).record["daily_wage_inr"] == 400
+    assert speaking(events, 60).record["daily_wage_inr"] == 600
+    assert speaking(events, 100) is None
+
+
+def test_an_upgrade_with_a_new_start_brings_a_period():
+    events = [
+        subscription_record("activated", -10, 0, 100),
+        subscription_record("upgraded", 50, 60, 500),
+    ]
+    assert speaking(events, 300).period_start_ms == at(60)
+
+
+def test_of_overlapping_periods_the_latest_begun_is_in_force():
+    events = [
+        subscription_record("activated", -10, 0, 100),
+        subscription_record("renewed", -5, 50, 150),
+    ]
+    assert speaking(events, 60).period_start_ms == at(50)
+
+
+def test_of_events_at_one_time_the_greater_id_is_last():
+    events = [
+        subscription_record("activated", -10, 0, 100, event_id="b", daily_wage_inr=600),
+        subscription_record("activated", -10, 0, 100, event_id="a", daily_wage_inr=400),
+    ]
+    assert speaking(events, 10).record["daily_wage_inr"] == 600
+
+
+def test_of_two_policies_the_one_in_force_longest_speaks_then_the_lesser_id():
+    older = subscription_record("activated", -10, -5, 100, policy_id="z")
+    newer = subscription_record("activated", -10, 0, 100, policy_id="a")
+    same = subscription_record("activated", -10, -5, 100, policy_id="b")
+    assert speaking([older, newer], 10).policy_id == "z"
+    assert speaking([older, newer, same], 10).policy_id == "b"
+
+
+def test_a_trigger_for_one_platform_concerns_policies_of_that_platform():
+    zepto = subscription_record("activated", -10, -5, 100, policy_id="z", platform="zepto")
+    blinkit = subscription_record("activated", -10, 0, 100, policy_id="a", platform="blinkit")
+    none = subscription_record("activated", -10, 0, 100, policy_id="n", platform=None)
+    assert speaking([zepto, blinkit], 10, DOWNTIME, "blinkit").policy_id == "a"
+    assert speaking([none], 10, DOWNTIME, "blinkit") is None
+    assert speaking([none], 10).policy_id == "n"
+
+
+def test_the_last_activation_up_to_the_moment_counts():
+    events = [
+        subscription_record("activated", -10, 0, 100),
+        subscription_record("activated", 40, 50, 200),
+        subscription_record("renewed", 60, 100, 300),
+    ]
+    assert speaking(events, 30).activated_at_ms == at(-10)
+    assert speaking(events, 70).activated_at_ms == at(40)
+
+
+kinds = st.sampled_from(["activated", "renewed", "upgraded", "cancelled"])
+
+
+@given(st.lists(st.tuples(kinds, st.integers(0, 50), st.integers(0, 50), st.integers(1, 60)), max_size=8), st.randoms())
+def test_arrival_order_is_nothing(drawn, random):
+    events = [
+        subscription_record(kind, minutes, start, start + length, daily_wage_inr=n)
+        for n, (kind, minutes, start, length) in enumerate(drawn)
+    ]
+    shuffled = list(events)
+    random.shuffle(shuffled)
+    for minutes in range(0, 60, 7):
+        assert speaking(events, minutes) == speaking(shuffled, minutes)
