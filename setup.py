@@ -10,22 +10,30 @@ from pathlib import Path
 from setuptools import setup
 
 ROOT = Path(__file__).parent
-FOLDERS = ("cli", "contracts", "transforms", "pipelines", "sources", "sinks", "models", "products", "storms", "bench")
+FOLDERS = (
+    "bench",
+    "cli",
+    "contracts",
+    "models",
+    "pipelines",
+    "products",
+    "sinks",
+    "sources",
+    "storms",
+    "transforms",
+)
 
 
 def packages() -> list[str]:
     """Every folder that has an ``__init__.py``, as ``monsoon.<dotted path>``."""
-    found = []
-    for folder in FOLDERS:
-        for init in sorted((ROOT / folder).rglob("__init__.py")):
-            found.append("monsoon." + ".".join(init.parent.relative_to(ROOT).parts))
-    return found
+    inits = [init for folder in FOLDERS for init in sorted((ROOT / folder).rglob("__init__.py"))]
+    return ["monsoon." + ".".join(init.parent.relative_to(ROOT).parts) for init in inits]
 
 
 setup(
     name="monsoon",
     version="0.1.0",
-    description="Parametric income cover for delivery riders: from raw telemetry to payout, on one machine or on Flink",
+    description="Parametric income cover for delivery riders: from raw telemetry to payout",
     license="Apache-2.0",
     python_requires=">=3.11,<3.12",
     packages=packages(),

@@ -1,0 +1,57 @@
+"""Nothing that decides may see a clock or chance (docs/adr/0003-time-and-determinism.md)."""
+
+import ast
+
+FORBIDDEN_MODULES = {
+    "locale",
+    "os",
+    "random",
+    "secrets",
+    "socket",
+    "subprocess",
+    "tempfile",
+    "threading",
+    "time",
+}
+FORBIDDEN_CALLS = {
+    "date.today": "today's date",
+    "datetime.now": "the wall clock",
+    "datetime.today": "the wall clock",
+    "datetime.utcnow": "the wall clock",
+    "uuid.uuid1": "chance",
+    "uuid.uuid4": "chance",
+    "uuid1": "chance",
+    "uuid4": "chance",
+    "hash": "a hash that differs from process to process; use transforms/identifiers.py",
+    "input": "the terminal",
+    "print": "the terminal",
+}
+
+
+def _in_transforms(modules):
+    return [module for module in modules if module.folder == "transforms"]
+
+
+def test_transforms_import_nothing_of_the_process(modules):
+    wrong = [
+        f"{module.at(node)} imports {name}"
+        for module in _in_transforms(modules)
+        for name, node in module.imports()
+        if name.split(".")[0] in FORBIDDEN_MODULES
+    ]
+    assert wrong == []
+
+
+def test_transforms_call_neither_clock_nor_chance(modules):
+    wrong = []
+    for module in _in_transforms(modules):
+        for node in ast.walk(module.tree):
+            if not isinstance(node, ast.Call):
+                continue
+            called = ast.unparse(node.func)
+            for name, what in FORBIDDEN_CALLS.items():
+                if called == name or ("." in name and called.endswith(f".{name}")):
+                    wrong.append(f"{module.at(node)} uses {what}: {called}()")
+            if "random" in called.split("."):
+                wrong.append(f"{module.at(node)} uses chance: {called}()")
+    assert wrong == []

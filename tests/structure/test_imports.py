@@ -1,0 +1,97 @@
+"""Which folder may import what: the arrows of docs/architecture.md, and each extra's packages."""
+
+import subprocess
+import sys
+
+LAYERS = (
+    {"contracts", "products", "storms"},
+    {"transforms"},
+    {"models", "sinks", "sources"},
+    {"pipelines"},
+    {"bench"},
+    {"cli"},
+)
+"""From the ground up: a folder imports itself and what lies below it, never its neighbor."""
+
+DATA_FOLDERS = {"products", "storms"}
+"""Read by whoever runs a product or a storm; what decides is handed their content."""
+
+CORE = {"h3", "h3ronpy", "msgspec", "numpy", "onnxruntime", "polars", "shapely", "yaml"}
+TRANSFORMS = CORE - {"polars", "yaml"}
+EXTRA_OF_FOLDER = {
+    "models": {"google", "onnx", "sklearn"},  # the train extra; google is protobuf, which onnx brings
+    "pipelines/flink": {"pyflink"},
+    "sinks": {"kafka", "psycopg", "redis"},  # the cluster extra
+    "sources": {"kafka", "psycopg", "redis"},
+}
+
+
+def _may_import(folder: str) -> set[str]:
+    level = next(i for i, layer in enumerate(LAYERS) if folder in layer)
+    below = set().union(*LAYERS[:level])
+    return {folder} | (below - DATA_FOLDERS if folder == "transforms" else below)
+
+
+def test_every_package_folder_has_its_layer(modules):
+    assert {module.folder for module in modules} <= set().union(*LAYERS)
+
+
+def test_imports_go_one_way(modules):
+    wrong = [
+        f"{module.at(node)} imports {name}"
+        for module in modules
+        for name, node in module.imports()
+        if name.startswith("monsoon.") and name.split(".")[1] not in _may_import(module.folder)
+    ]
+    assert wrong == []
+
+
+def test_imports_are_absolute(modules):
+    """A relative import hides which folder is meant, from the reader and from the test above."""
+    wrong = [
+        f"{module.path}:{number}"
+        for module in modules
+        for number, line in enumerate(module.text.splitlines(), 1)
+        if line.lstrip().startswith("from .")
+    ]
+    assert wrong == []
+
+
+def test_packages_outside_the_standard_library_are_those_of_the_extras(modules):
+    """Whatever `./monsoon demo` imports is a core requirement; training and Flink keep to their folders."""
+    wrong = []
+    for module in modules:
+        allowed = TRANSFORMS if module.folder == "transforms" else CORE
+        for folder, extra in EXTRA_OF_FOLDER.items():
+            if module.path.as_posix().startswith(f"{folder}/"):
+                allowed = allowed | extra
+        for name, node in module.imports():
+            top = name.split(".")[0]
+            if top != "monsoon" and top not in sys.stdlib_module_names and top not in allowed:
+                wrong.append(f"{module.at(node)} imports {name}")
+    assert wrong == []
+
+
+def test_only_the_flink_engine_loads_flink(modules):
+    wrong = [
+        f"{module.at(node)} imports {name}"
+        for module in modules
+        for name, node in module.imports_on_load()
+        if name.split(".")[0] == "pyflink" and not module.path.as_posix().startswith("pipelines/flink/")
+    ]
+    assert wrong == []
+
+
+def test_pipelines_load_without_flink_or_training_packages(modules):
+    names = [
+        "monsoon." + ".".join(module.path.with_suffix("").parts).removesuffix(".__init__")
+        for module in modules
+        if module.folder == "pipelines" and not module.path.as_posix().startswith("pipelines/flink/")
+    ]
+    program = (
+        "import importlib, sys\n"
+        "sys.modules.update(pyflink=None, sklearn=None, onnx=None)\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert loaded.returncode == 0, loaded.stderr

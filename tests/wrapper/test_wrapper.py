@@ -1,0 +1,285 @@
+"""./monsoon: sets up what a command needs, once, and recovers from whatever cut a set-up off."""
+
+import os
+import shutil
+import signal
+import time
+
+import pytest
+
+
+def wait_for(condition, seconds=10.0):
+    """Waits until the condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.01)
+
+
+def kill_group(process, signal_number):
+    os.killpg(process.pid, signal_number)
+    return process.communicate(timeout=30)
+
+
+def test_sets_up_and_hands_over(checkout):
+    done = checkout.run("replay", "--input", "a b")
+    assert done.returncode == 0
+    assert done.stdout == "monsoon runs: replay --input a b\n"
+    assert checkout.calls("venv") == ["venv"]
+    steps = [line.split(":")[1].split()[0] for line in done.stderr.splitlines()]
+    assert steps == ["setting", "making", "installing", "ready"]
+
+
+def test_without_arguments_it_shows_the_help(checkout):
+    assert checkout.run().stdout == "monsoon runs: --help\n"
+
+
+def test_up_to_date_set_up_is_skipped_at_once(checkout):
+    checkout.run("demo")
+    before = checkout.calls()
+    for name in ("python3.11", "awk", "df", "grep", "sed"):
+        (checkout.path / name).unlink()  # the quick path has no use for them, least of all for a Python
+    took = []
+    for _ in range(10):
+        start = time.perf_counter()
+        done = checkout.run("demo")
+        took.append(time.perf_counter() - start)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert checkout.calls() == before
+    assert min(took) < 0.1
+
+
+@pytest.mark.parametrize("name", ["setup.py", "constraints.txt"])
+def test_a_change_of_requirements_installs_again_into_the_same_environment(checkout, name):
+    checkout.run("demo")
+    with (checkout.folder / name).open("a") as file:
+        file.write("# changed\n")
+    checkout.run("demo")
+    assert len(checkout.calls("pip")) == 2
+    assert len(checkout.calls("venv")) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extras"),
+    [
+        (["demo"], "core"),
+        (["replay", "--engine", "local"], "core"),
+        (["replay", "--engine", "flink"], "core,flink"),
+        (["replay", "--engine=flink"], "core,flink"),
+        (["train"], "core,train"),
+        (["test", "-k", "train"], "core,dev,train"),
+        (["lint"], "core,dev,train"),
+        (["run", "job"], "core,flink"),
+    ],
+)
+def test_each_command_brings_its_extras(checkout, arguments, extras):
+    checkout.run(*arguments)
+    assert [call.rsplit(" ", 1)[1] for call in checkout.calls("pip")] == [f".[{extras}]"]
+    checkout.run("demo")
+    assert len(checkout.calls("pip")) == 1, "what is there serves the commands that need less"
+
+
+def test_extras_and_pins_are_those_of_setup_py(root):
+    setup = (root / "setup.py").read_text()
+    wrapper = (root / "monsoon").read_text()
+    for extra in ("core", "train", "flink", "cluster", "dev"):
+        assert f'"{extra}": [' in setup
+        assert extra in wrapper
+    pins = {
+        line.split("==")[0].lower()
+        for line in (root / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    }
+    lists = setup[setup.index("install_requires") :].replace("[binary]", "")
+    quoted = {word.split("==")[0].lower() for word in lists.split('"')[1::2]}
+    assert quoted - {"core", "train", "flink", "cluster", "dev"} <= pins
+
+
+def test_works_through_symlinks_from_anywhere(checkout, tmp_path):
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "one").symlink_to("../my checkout/monsoon")
+    (tmp_path / "two").symlink_to(tmp_path / "links" / "one")
+    assert checkout.run("demo", program=tmp_path / "two", cwd=tmp_path).stdout == "monsoon runs: demo\n"
+    assert (checkout.folder / ".venv").is_dir()
+
+
+def test_settings_of_pip_that_would_install_elsewhere_are_ignored(checkout):
+    told = {
+        "PIP_TARGET": "x",
+        "PIP_USER": "1",
+        "PIP_NO_DEPS": "1",
+        "PIP_INDEX_URL": "https://mirror.example/simple",
+    }
+    checkout.run("demo", PYTHONPATH="elsewhere", PYTHONHOME="elsewhere", VIRTUAL_ENV="elsewhere", **told)
+    seen = dict(
+        line.split("=", 1) for line in (checkout.calls_file.parent / "calls.env").read_text().splitlines()
+    )
+    assert seen == {
+        "PIP_CONSTRAINT": "constraints.txt",
+        "PIP_INDEX_URL": "https://mirror.example/simple",
+        "PIP_REQUIRE_VIRTUALENV": "0",
+        "PIP_USER": "0",
+    }
+
+
+def test_finds_a_working_python_behind_others(checkout):
+    checkout.add_python("python3.11", "").write_text("#!/bin/sh\nexit 127\n")  # a version manager's shim
+    checkout.add_python("python3", "CPython 3.12.1")
+    checkout.add_python("python")
+    assert checkout.run("demo").returncode == 0
+
+
+def test_wrong_python_names_what_was_found(checkout):
+    (checkout.path / "python3.11").unlink()
+    checkout.add_python("python3", "CPython 3.12.1")
+    done = checkout.run("demo")
+    assert done.returncode == 1
+    assert f"{checkout.path}/python3 (CPython 3.12.1)" in done.stderr
+    assert "MONSOON_PYTHON=" in done.stderr
+    assert not (checkout.folder / ".venv").exists()
+
+
+def test_no_python_at_all(checkout):
+    (checkout.path / "python3.11").unlink()
+    done = checkout.run("demo")
+    assert done.returncode == 1
+    assert "found no Python on PATH" in done.stderr
+
+
+def test_monsoon_python_is_taken_at_its_word(checkout, tmp_path):
+    checkout.path = tmp_path
+    other = checkout.add_python("other python", "CPython 3.10.2")
+    done = checkout.run("demo", MONSOON_PYTHON=str(other))
+    assert done.returncode == 1
+    assert "CPython 3.10.2" in done.stderr
+    assert "no Python that runs" in checkout.run("demo", MONSOON_PYTHON="/nowhere").stderr
+    other = checkout.add_python("other python")
+    assert checkout.run("demo", MONSOON_PYTHON=str(other)).returncode == 0
+
+
+def test_no_venv_module_names_the_package_to_install(checkout):
+    done = checkout.run("demo", FAKE_NO_VENV="1")
+    assert done.returncode == 1
+    assert "apt-get install python3.11-venv" in done.stderr
+
+
+def test_venv_that_fails_is_told_in_its_own_words(checkout):
+    done = checkout.run("demo", FAKE_VENV="broken")
+    assert done.returncode == 1
+    assert "no space for a venv" in done.stderr
+    assert checkout.run("demo").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("no-network", "index could not be reached"),
+        ("disk-full", "disk filled up"),
+        ("conflict", "distribution found"),
+    ],
+)
+def test_pip_that_fails_says_what_to_do_and_the_next_call_recovers(checkout, fault, words):
+    done = checkout.run("demo", FAKE_PIP=fault)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "run again" in done.stderr
+    assert done.stdout == ""
+    assert checkout.run("demo").stdout == "monsoon runs: demo\n"
+
+
+def test_no_network_for_an_extra_leaves_the_other_commands_working(checkout):
+    checkout.run("demo")
+    assert checkout.run("train", FAKE_PIP="no-network").returncode == 1
+    assert checkout.run("demo", FAKE_PIP="no-network").returncode == 0
+
+
+def test_too_little_disk_is_told_before_anything_is_made(checkout):
+    (checkout.path / "df").unlink()
+    (checkout.path / "df").write_text("#!/bin/sh\necho head; echo disk 1 1 102400 99% /\n")
+    (checkout.path / "df").chmod(0o755)
+    done = checkout.run("demo")
+    assert done.returncode == 1
+    assert "100 MB free" in done.stderr
+    assert not (checkout.folder / ".venv").exists()
+
+
+def test_read_only_checkout(checkout):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    checkout.folder.chmod(0o555)
+    done = checkout.run("demo")
+    checkout.folder.chmod(0o755)
+    assert done.returncode == 1
+    assert "cannot write" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda venv: (venv / "bin" / "python").unlink(),
+        lambda venv: (venv / "bin" / "monsoon").unlink(),
+        lambda venv: shutil.rmtree(venv / "bin"),
+        lambda venv: (venv / "made-at").unlink(),
+        lambda venv: [file.unlink() for file in venv.glob("ready-*")],
+    ],
+    ids=["no python", "no command", "no bin", "no owner", "no stamp"],
+)
+def test_damaged_environment_is_mended(checkout, harm):
+    checkout.run("demo")
+    harm(checkout.folder / ".venv")
+    assert checkout.run("demo").stdout == "monsoon runs: demo\n"
+
+
+def test_moved_checkout_makes_its_environment_anew(checkout):
+    checkout.run("demo")
+    checkout.folder = checkout.folder.rename(checkout.folder.parent / "moved")
+    assert checkout.run("demo").stdout == "monsoon runs: demo\n"
+    assert len(checkout.calls("venv")) == 2
+
+
+def test_environment_made_by_hand_is_set_aside_not_deleted(checkout):
+    (checkout.folder / ".venv").mkdir()
+    (checkout.folder / ".venv" / "mine").touch()
+    done = checkout.run("demo")
+    assert done.returncode == 0
+    assert "set aside" in done.stderr
+    assert len(list(checkout.folder.glob(".venv-*/mine"))) == 1
+
+
+@pytest.mark.parametrize(("moment", "environments"), [("hang-early", 1), ("hang-late", 2)])
+def test_killed_set_up_is_taken_up_again(checkout, moment, environments):
+    """Cut off while pip was writing, the environment cannot be trusted; before that, it can."""
+    process = checkout.start("demo", FAKE_PIP=moment)
+    wait_for(lambda: (checkout.folder / ".venv" / "setup.log").exists())
+    time.sleep(0.1)
+    kill_group(process, signal.SIGKILL)
+    assert checkout.run("demo").stdout == "monsoon runs: demo\n"
+    assert len(checkout.calls("venv")) == environments
+
+
+def test_interrupt_is_answered_and_recovered_from(checkout):
+    process = checkout.start("demo", FAKE_PIP="hang-late")
+    wait_for(lambda: (checkout.folder / ".venv" / "setup.log").exists())
+    out, err = kill_group(process, signal.SIGINT)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert out == ""
+    assert checkout.run("demo").returncode == 0
+
+
+def test_two_at_once_set_up_once(checkout):
+    both = [checkout.start("demo", FAKE_PIP="slow") for _ in range(2)]
+    told = [process.communicate(timeout=30) for process in both]
+    assert [out for out, _ in told] == ["monsoon runs: demo\n"] * 2
+    assert len(checkout.calls("venv")) == 1
+    assert len(checkout.calls("pip")) == 1
+    assert sum("waiting for another set-up" in err for _, err in told) == 1
+
+
+def test_a_pip_that_outlives_its_wrapper_is_waited_for(checkout):
+    first = checkout.start("demo", FAKE_PIP="slow")
+    wait_for(lambda: checkout.calls("pip"))
+    first.kill()  # the wrapper alone
+    assert checkout.run("demo").stdout == "monsoon runs: demo\n"
+    assert len(checkout.calls("venv")) == 1
+    first.communicate(timeout=30)
