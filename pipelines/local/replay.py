@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
-from monsoon.pipelines.local.scores import ScoreBook
+from monsoon.pipelines.local.scores import ClaimScores, ScoreBook
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sources.reference import read_references
-from monsoon.sources.streams import StreamRead, read_stream
+from monsoon.sources.streams import read_stream
 from monsoon.sources.trail import to_trail
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption
 from monsoon.transforms.adjudication.claims import Happening
@@ -27,12 +28,12 @@ from monsoon.transforms.presence import Presence
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.trail import Trail
-from monsoon.transforms.triggers.readings import reading_from_record
+from monsoon.transforms.triggers.readings import Reading, reading_from_record
 from monsoon.transforms.triggers.series import judge_trigger
 from monsoon.transforms.validation.catalogue import Catalogue
 
 Progress = Callable[[str, float | None], None]
-"""Called with the stage's name and the share of it that is done, where that is known."""
+"""Told the stage, and the share of it that is done where that is known."""
 
 
 def _no_progress(stage: str, share: float | None) -> None:
@@ -41,18 +42,13 @@ def _no_progress(stage: str, share: float | None) -> None:
 
 @dataclass
 class Inputs:
-    """The three streams, validated, with the accounts of what was read."""
+    """The validated streams, and the account of every line: counts and dead letters by stream."""
 
-    telemetry: StreamRead
-    readings: StreamRead
-    subscriptions: StreamRead
-
-    def by_stream(self) -> dict[str, StreamRead]:
-        return {
-            "telemetry": self.telemetry,
-            "oracle_readings": self.readings,
-            "subscriptions": self.subscriptions,
-        }
+    trail: Trail
+    readings: list[Reading]
+    subscriptions: list[dict[str, Any]]
+    counts: dict[str, dict[str, Any]]
+    dead_letters: list[dict[str, Any]]
 
 
 @dataclass
@@ -80,22 +76,18 @@ def replay(
     output = OutputFolder(output_dir)
     try:
         inputs = read_inputs(input_dir, products, progress)
-        trail = to_trail(inputs.telemetry.frame)
-        inputs.telemetry.release()
-        references = read_references(input_dir / "reference")
-        readings = [reading_from_record(record) for record in inputs.readings.records()]
-        subscriptions = list(inputs.subscriptions.records())
-        book = ScoreBook(trail, references, scorer)
+        book = ScoreBook(inputs.trail, read_references(input_dir / "reference"), scorer)
         outcome = Outcome()
         for name in sorted(selected):
-            progress(f"{name}", None)
-            run_product(products[name], subscriptions, readings, trail, book, outcome)
+            progress(f"running {name}", None)
+            run_product(products[name], inputs, book, outcome)
         progress("writing", None)
-        summary = _summary(inputs, outcome, {name: products[name] for name in selected}, scorer)
         output.write("disruptions", sorted(outcome.disruptions, key=_disruption_order))
         output.write("claims", sorted(outcome.claims, key=_claim_order))
         output.write("payouts", sorted(outcome.payouts, key=_payout_order))
-        output.write("dead_letters", [dead for read in inputs.by_stream().values() for dead in read.dead])
+        output.write("syndicate_alerts", [])
+        output.write("dead_letters", inputs.dead_letters)
+        summary = _summary(inputs, outcome, [products[name] for name in sorted(selected)], scorer)
         output.finish(summary)
     except BaseException:
         output.abandon()
@@ -106,33 +98,32 @@ def replay(
 def read_inputs(input_dir: Path, products: Mapping[str, Product], progress: Progress = _no_progress) -> Inputs:
     """Reads and validates the three streams below `input_dir`."""
     catalogue = Catalogue({name: product.accepts_plan for name, product in products.items()})
+    counts: dict[str, dict[str, Any]] = {}
+    dead_letters: list[dict[str, Any]] = []
 
-    def read(stream: str) -> StreamRead:
-        return read_stream(
-            stream, input_dir / stream, catalogue, lambda share: progress(f"reading {stream}", share)
-        )
+    def show(stream: str, rows: int, share: float) -> None:
+        progress(f"reading {stream}, {rows:,} rows", share)
 
-    return Inputs(
-        subscriptions=read("subscriptions"), readings=read("oracle_readings"), telemetry=read("telemetry")
-    )
+    def read(stream: str) -> pl.DataFrame:
+        found = read_stream(stream, input_dir, catalogue, show)
+        counts[stream] = found.counts
+        dead_letters.extend(found.dead)
+        return found.frame
+
+    subscriptions = read("subscriptions").to_dicts()
+    readings = [reading_from_record(record) for record in read("oracle_readings").to_dicts()]
+    return Inputs(to_trail(read("telemetry")), readings, subscriptions, counts, dead_letters)
 
 
-def run_product(
-    product: Product,
-    subscriptions: Sequence[Mapping[str, Any]],
-    readings: Sequence[Any],
-    trail: Trail,
-    book: ScoreBook,
-    outcome: Outcome,
-) -> None:
+def run_product(product: Product, inputs: Inputs, book: ClaimScores, outcome: Outcome) -> None:
     """Everything one product makes of the inputs, added to `outcome`."""
-    coverage = Coverage(event for event in subscriptions if event["product"] == product.name)
-    presence = Presence(trail, coverage.workers, product.zone_resolution)
+    coverage = Coverage(event for event in inputs.subscriptions if event["product"] == product.name)
+    presence = Presence(inputs.trail, coverage.workers, product.zone_resolution)
     zones = Zones.of(_zone_cells(coverage, presence, product.zone_resolution), product.zone_resolution)
     finder = CandidateFinder(product, coverage, presence)
     disruptions: list[Disruption] = []
     for trigger in product.triggers:
-        for series in judge_trigger(trigger, readings, zones):
+        for series in judge_trigger(trigger, inputs.readings, zones):
             disruptions.extend(finder.disruptions(series))
     happenings: dict[str, list[Happening]] = defaultdict(list)
     for disruption in disruptions:
@@ -181,41 +172,51 @@ def _payout_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _summary(
-    inputs: Inputs, outcome: Outcome, products: Mapping[str, Product], scorer: Scorer
+    inputs: Inputs, outcome: Outcome, products: Sequence[Product], scorer: Scorer
 ) -> dict[str, Any]:
     """Accounts for every line read and every record written; holds nothing of where or when the replay ran."""
-    last_disruption = {record["disruption_id"]: record for record in sorted(outcome.disruptions, key=_disruption_order)}
-    last_claim = {record["claim_id"]: record for record in sorted(outcome.claims, key=_claim_order)}
-    by_product = {}
-    for name, product in sorted(products.items()):
-        disruptions = [record for record in last_disruption.values() if record["product"] == name]
-        claims = [record for record in last_claim.values() if record["product"] == name]
-        ids = {record["claim_id"] for record in claims}
-        payouts = [record for record in outcome.payouts if record["claim_id"] in ids]
-        by_product[name] = {
-            "version": product.version,
-            "disruptions": _counted(record["state"] for record in disruptions),
-            "claims": _counted(record["status"] for record in claims),
-            "payouts": len(payouts),
-            "payout_paise": sum(record["amount_paise"] for record in payouts),
-            "for_review": sorted(
-                record["claim_id"] for record in claims if REVIEW_REASONS.intersection(record["reasons"])
-            ),
-        }
+    disruptions = _last(sorted(outcome.disruptions, key=_disruption_order), "disruption_id")
+    claims = _last(sorted(outcome.claims, key=_claim_order), "claim_id")
     return {
         "monsoon": version("monsoon"),
-        "streams": {name: read.counts for name, read in inputs.by_stream().items()},
-        "products": by_product,
+        "streams": {stream: inputs.counts[stream] for stream in sorted(inputs.counts)},
+        "products": {
+            product.name: {
+                "version": product.version,
+                "disruptions": _counted(record["state"] for record in disruptions[product.name]),
+                "claims": _counted(record["status"] for record in claims[product.name]),
+                **_paid(outcome.payouts, {record["claim_id"] for record in claims[product.name]}),
+                "for_review": sorted(
+                    record["claim_id"]
+                    for record in claims[product.name]
+                    if REVIEW_REASONS.intersection(record["reasons"])
+                ),
+            }
+            for product in products
+        },
         "models": {scorer.name: scorer.version},
         "records": {
             "disruptions": len(outcome.disruptions),
             "claims": len(outcome.claims),
             "payouts": len(outcome.payouts),
             "syndicate_alerts": 0,
-            "dead_letters": sum(len(read.dead) for read in inputs.by_stream().values()),
+            "dead_letters": len(inputs.dead_letters),
         },
     }
 
 
-def _counted(values: Any) -> dict[str, int]:
+def _last(records: Sequence[Mapping[str, Any]], identity: str) -> dict[str, list[Mapping[str, Any]]]:
+    """The last revision of each record, by product."""
+    by_product: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for record in {record[identity]: record for record in records}.values():
+        by_product[record["product"]].append(record)
+    return by_product
+
+
+def _paid(payouts: Sequence[Mapping[str, Any]], claim_ids: set[str]) -> dict[str, int]:
+    amounts = [payout["amount_paise"] for payout in payouts if payout["claim_id"] in claim_ids]
+    return {"payouts": len(amounts), "payout_paise": sum(amounts)}
+
+
+def _counted(values: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(values).items()))
