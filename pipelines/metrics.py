@@ -23,19 +23,30 @@ RECORDS_READ = Metric(
 )
 RECORDS_USED = Metric("records_used", "counter", "records", "records that took part", "see records_dead", ("stream",))
 RECORDS_DUPLICATE = Metric(
-    "records_duplicate", "counter", "records", "repeats of a record already read", "a producer retries a lot", ("stream",)
+    "records_duplicate",
+    "counter",
+    "records",
+    "repeats of a record already read",
+    "a producer retries a lot",
+    ("stream",),
 )
 RECORDS_DEAD = Metric(
     "records_dead", "counter", "records", "dead letters", "read dead_letters/ by reason; mend the producer", ("stream",)
 )
 DISRUPTIONS = Metric(
-    "disruptions", "counter", "disruptions", "disruptions by final state", "many withdrawn: a provider corrects a lot",
+    "disruptions",
+    "counter",
+    "disruptions",
+    "disruptions by final state",
+    "many withdrawn: a provider corrects a lot",
     ("product", "state"),
 )
 CLAIMS = Metric(
     "claims", "counter", "claims", "claims by final status", "many held: check the model's drift", ("product", "status")
 )
-PAYOUTS = Metric("payouts", "counter", "instalments", "payout instructions", "none: context for payout_paise", ("product",))
+PAYOUTS = Metric(
+    "payouts", "counter", "instalments", "payout instructions", "none: context for payout_paise", ("product",)
+)
 PAYOUT_PAISE = Metric("payout_paise", "counter", "paise", "amount instructed", "compare with the reserve", ("product",))
 
 METRICS = (

@@ -87,9 +87,7 @@ def _stays(trail: Trail, codes: npt.NDArray[np.int64], resolution: int) -> _Stay
         return _Stays(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.int64))
     cell = cells_of(trail.lat[rows], trail.lon[rows], resolution)
     time_ms, worker = trail.event_time_ms[rows], trail.worker[rows]
-    breaks = (
-        (cell[1:] != cell[:-1]) | (worker[1:] != worker[:-1]) | (time_ms[1:] - time_ms[:-1] > REPORT_HOLDS_MS)
-    )
+    breaks = (cell[1:] != cell[:-1]) | (worker[1:] != worker[:-1]) | (time_ms[1:] - time_ms[:-1] > REPORT_HOLDS_MS)
     first = np.concatenate(([0], np.flatnonzero(breaks) + 1))
     last = np.concatenate((first[1:] - 1, [len(rows) - 1]))
     order = np.argsort(cell[first], kind="stable")

@@ -171,9 +171,7 @@ def _payout_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
     return (record["created_at"], record["claim_id"], record["instalment"])
 
 
-def _summary(
-    inputs: Inputs, outcome: Outcome, products: Sequence[Product], scorer: Scorer
-) -> dict[str, Any]:
+def _summary(inputs: Inputs, outcome: Outcome, products: Sequence[Product], scorer: Scorer) -> dict[str, Any]:
     """Accounts for every line read and every record written; holds nothing of where or when the replay ran."""
     disruptions = _last(sorted(outcome.disruptions, key=_disruption_order), "disruption_id")
     claims = _last(sorted(outcome.claims, key=_claim_order), "claim_id")

@@ -148,7 +148,9 @@ def test_at_one_moment_the_larger_gross_is_taken_first():
 
 def test_a_disruption_that_has_ended_overlaps_nothing_after_it():
     first = happening("a", 0, "platform_downtime")
-    rider = Rider().at(first).at(replace(first, at_ms=at(60), end_ms=at(60))).at(happening("b", 60, "platform_downtime"))
+    rider = (
+        Rider().at(first).at(replace(first, at_ms=at(60), end_ms=at(60))).at(happening("b", 60, "platform_downtime"))
+    )
     assert rider.paid_inr == 400
 
 
@@ -201,7 +203,9 @@ def test_held_claims_use_no_cap():
 
 def test_an_unpaid_claim_on_a_withdrawn_disruption_is_withdrawn():
     confirmed = happening("d", 0)
-    rider = Rider(ScriptedScores(default=0.5)).at(confirmed).at(replace(confirmed, at_ms=at(30), withdrawn=True)).finish()
+    rider = (
+        Rider(ScriptedScores(default=0.5)).at(confirmed).at(replace(confirmed, at_ms=at(30), withdrawn=True)).finish()
+    )
     assert rider.story("d") == ["soft_hold", "withdrawn"]
     assert rider.payouts == []
 

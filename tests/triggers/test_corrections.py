@@ -52,7 +52,9 @@ def test_a_changed_start_withdraws_the_old_id_and_opens_a_new_one():
 
 
 def test_a_correction_can_confirm_in_hindsight():
-    (confirmed, _) = judge(KAWAACH, "rain", [*pair(70, 0), corrected(80, 0, 20), corrected(80, 0, 20, provider="skymet")])
+    (confirmed, _) = judge(
+        KAWAACH, "rain", [*pair(70, 0), corrected(80, 0, 20), corrected(80, 0, 20, provider="skymet")]
+    )
     assert (confirmed.episode.confirmed_at_ms, confirmed.at_ms) == (at(0), at(20))
 
 

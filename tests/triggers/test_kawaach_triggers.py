@@ -1,7 +1,7 @@
 """Every rule and worked vector of the specification's trigger section for kawaach, through the product file."""
 
 import pytest
-from kit import LAT, LON, MINUTE_MS, at, judge, kawaach, reading, zones_at
+from kit import LAT, MINUTE_MS, at, judge, kawaach, reading, zones_at
 
 from monsoon.transforms.triggers.series import judge_trigger
 
@@ -163,9 +163,7 @@ def test_a_rise_is_a_revision_of_the_same_disruption():
 
 def test_the_level_stays_at_the_highest_reached():
     readings = [
-        r
-        for minutes, value in ((0, 110), (30, 80), (60, 76))
-        for r in three("rain_mm_24h", (value, value, 0), minutes)
+        r for minutes, value in ((0, 110), (30, 80), (60, 76)) for r in three("rain_mm_24h", (value, value, 0), minutes)
     ]
     assert {revision.episode.level for revision in judge(KAWAACH, "rain", readings)} == {"full"}
 

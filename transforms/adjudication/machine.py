@@ -62,9 +62,7 @@ class RiderMachine:
 
     def _take_in(self, happening: Happening, at_ms: int) -> list[Claim]:
         """Brings the rider's claims on a disruption up to date; returns those that now ask for money."""
-        mine = [
-            claim for claim in self._claims.values() if claim.happening.disruption_id == happening.disruption_id
-        ]
+        mine = [claim for claim in self._claims.values() if claim.happening.disruption_id == happening.disruption_id]
         if happening.withdrawn or happening.terms is None:
             for claim in mine:
                 self._withdraw(claim, happening)
@@ -193,7 +191,11 @@ class RiderMachine:
                 if _period(cap, other.happening.start_ms) == period
             )
             limit_paise = times_paise(claim.terms.daily_wage_inr, cap.times)
-            claim.applied[cap.per] = {"period": period, "limit_inr": rupees(limit_paise), "used_inr": rupees(used_paise)}
+            claim.applied[cap.per] = {
+                "period": period,
+                "limit_inr": rupees(limit_paise),
+                "used_inr": rupees(used_paise),
+            }
             room_paise = min(room_paise, limit_paise - used_paise)
         return max(0, room_paise)
 

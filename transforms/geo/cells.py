@@ -10,9 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-def cells_of(
-    lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64], resolution: int
-) -> npt.NDArray[np.uint64]:
+def cells_of(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64], resolution: int) -> npt.NDArray[np.uint64]:
     """The cell of each position in degrees, uint64 (n,)."""
     if not len(lat):
         return np.empty(0, dtype=np.uint64)

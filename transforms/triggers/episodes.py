@@ -14,7 +14,6 @@ from monsoon.transforms.product import Trigger
 from monsoon.transforms.triggers.consensus import Holder, earliest_start, reached, supported_severity
 from monsoon.transforms.triggers.readings import Reading
 
-
 _STALE, _VALID = 0, 1
 """What an entry of the agenda brings: a provider's reading has gone stale, or a reading is valid from now."""
 

@@ -62,9 +62,7 @@ class TriggerMachine:
             if current is not None and current.reading.revision >= item.reading.revision:
                 continue
             self._visible[item.reading.reading_id] = item
-            if current is not None and current.nearness is not None:
-                rewrites_past = True
-            elif item.nearness is not None and item.reading.event_time_ms < at_ms:
+            if (current is not None and current.nearness is not None) or (item.nearness is not None and item.reading.event_time_ms < at_ms):
                 rewrites_past = True
             elif item.nearness is not None:
                 self._fold.hear(item.nearness, item.reading)
