@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import msgspec
@@ -233,7 +234,7 @@ def _trigger(terms: _TriggerTerms, where: str) -> Trigger:
         levels = (Level(None, _comparison(terms.breach, at), terms.pays),)
     else:
         levels = tuple(Level(level.name, _comparison(level.breach, at), level.pays) for level in terms.levels)
-    for milder, harsher in zip(levels, levels[1:], strict=False):
+    for milder, harsher in pairwise(levels):
         if milder.breach.operator != harsher.breach.operator or not milder.breach.holds(harsher.breach.threshold):
             raise ProductError(f"{at}: levels must share one operator and stand mildest first")
     if not terms.consensus or any(way.providers < 1 for way in terms.consensus):

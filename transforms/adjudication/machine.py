@@ -218,15 +218,12 @@ class RiderMachine:
                 )
             )
             already = before[name][-1] if name in before else 0
-            for instalment in range(already, len(claim.paid_paise)):
-                payouts.append(
-                    payout_record(
-                        claim,
-                        reference_id=reference_id(name, instalment),
-                        instalment=instalment,
-                        created_at_ms=at_ms,
-                    )
+            payouts.extend(
+                payout_record(
+                    claim, reference_id=reference_id(name, instalment), instalment=instalment, created_at_ms=at_ms
                 )
+                for instalment in range(already, len(claim.paid_paise))
+            )
         return claims, payouts
 
     def to_payload(self) -> dict[str, Any]:

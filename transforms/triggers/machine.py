@@ -62,7 +62,8 @@ class TriggerMachine:
             if current is not None and current.reading.revision >= item.reading.revision:
                 continue
             self._visible[item.reading.reading_id] = item
-            if (current is not None and current.nearness is not None) or (item.nearness is not None and item.reading.event_time_ms < at_ms):
+            spoke_before = current is not None and current.nearness is not None
+            if spoke_before or (item.nearness is not None and item.reading.event_time_ms < at_ms):
                 rewrites_past = True
             elif item.nearness is not None:
                 self._fold.hear(item.nearness, item.reading)
