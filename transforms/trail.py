@@ -51,9 +51,9 @@ _CODED = {
 class Trail:
     """Reports sorted by (worker_id, event_time, event_id), one array element per report.
 
-    Text is coded by position in a sorted tuple. Nulls: NaN in float columns, -1 in code, flag and count columns.
-    Row i saw the access points `bssid_codes[bssid_offsets[i]:bssid_offsets[i + 1]]`; worker w has the rows
-    `worker_starts[w]:worker_starts[w + 1]`.
+    Text is coded by position in a sorted tuple. Nulls: NaN in float columns, -1 in code, flag and count
+    columns. Row i saw the access points `bssid_codes[bssid_offsets[i]:bssid_offsets[i + 1]]`; worker w has
+    the rows `worker_starts[w]:worker_starts[w + 1]`.
     """
 
     workers: tuple[str, ...]
@@ -90,13 +90,11 @@ class Trail:
         return len(self.event_time_ms)
 
     def validate(self) -> None:
-        """Raises ValueError, naming the column, where types, lengths, order or codes are not what the class says."""
+        """Raises ValueError, naming the column, where types, lengths, order or codes are wrong."""
         for name, dtype in DTYPES.items():
             column = getattr(self, name)
             if column.dtype != dtype or column.shape != (len(self),):
-                raise ValueError(
-                    f"{name}: {column.dtype} {column.shape}, not {np.dtype(dtype)} ({len(self)},)"
-                )
+                raise ValueError(f"{name}: {column.dtype} {column.shape}, not {np.dtype(dtype)} ({len(self)},)")
         for name, words in (*_CODED.items(), ("bssid_codes", "bssids")):
             codes, known = getattr(self, name), getattr(self, words)
             least = 0 if name in ("worker", "device", "bssid_codes") else -1
@@ -115,7 +113,7 @@ class Trail:
     def rows_between(
         self, worker_codes: npt.ArrayLike, start_ms: npt.ArrayLike, end_ms: npt.ArrayLike
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Rows `lo:hi` of each worker with start < event_time <= end; arguments broadcast. Code -1 has no rows."""
+        """Rows `lo:hi` of each worker with start < event_time <= end. Code -1 has none; all broadcast."""
         codes, start, end = np.broadcast_arrays(worker_codes, start_ms, end_ms)
         first, stop = slices_of(self.worker_starts, codes)
         lo = bisect_right(self.event_time_ms, first, stop, start)
@@ -135,9 +133,10 @@ class Trail:
     def from_columns(**columns: Sequence[Any]) -> Trail:
         """A trail from plain lists in any order, None = null; for small inputs.
 
-        Columns are those of the class, text as text: worker, event_time_ms, lat and lon are required; event_id breaks
-        ties of time; bssids is a list of lists; app_state one of APP_STATES; device is by default the worker's own.
-        Raises ValueError for an unknown column, a missing one, or lists of different lengths.
+        Columns are those of the class, text as text: worker, event_time_ms, lat and lon are required;
+        event_id breaks ties of time; bssids is a list of lists; app_state one of APP_STATES; device is by
+        default the worker's own. Raises ValueError for an unknown column, a missing one, or lists of different
+        lengths.
         """
         names = {*DTYPES, "bssids", "event_id"}
         if unknown := columns.keys() - names:
@@ -148,13 +147,12 @@ class Trail:
         if wrong := sorted(name for name, values in columns.items() if len(values) != n):
             raise ValueError(f"columns not of length {n}: {', '.join(wrong)}")
         ids = columns.get("event_id", [str(row).zfill(9) for row in range(n)])
-        order = sorted(range(n), key=lambda row: (columns["worker"][row], columns["event_time_ms"][row], ids[row]))
+        keys = list(zip(columns["worker"], columns["event_time_ms"], ids, strict=True))
+        order = sorted(range(n), key=keys.__getitem__)
         ordered = {name: [values[row] for row in order] for name, values in columns.items()}
         ordered.setdefault("device", [f"device of {worker}" for worker in ordered["worker"]])
         if "app_state" in ordered:
-            ordered["app_state"] = [
-                -1 if state is None else APP_STATES.index(state) for state in ordered["app_state"]
-            ]
+            ordered["app_state"] = [-1 if state is None else APP_STATES.index(state) for state in ordered["app_state"]]
         words: dict[str, tuple[str, ...]] = {}
         arrays: dict[str, npt.NDArray[Any]] = {}
         for name, dtype in DTYPES.items():

@@ -23,9 +23,7 @@ def panes_of(trail: Trail) -> Panes:
         .collect()
     )
     columns = {aggregate.name: panes[aggregate.name].to_numpy() for aggregate in AGGREGATES}
-    return Panes.of(
-        panes["worker"].to_numpy(), panes["pane_start_ms"].to_numpy(), columns, len(trail.workers)
-    )
+    return Panes.of(panes["worker"].to_numpy(), panes["pane_start_ms"].to_numpy(), columns, len(trail.workers))
 
 
 def aggregation(aggregate: Aggregate) -> pl.Expr:
