@@ -40,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (*_told_errors(), OSError) as error:
+    except Exception as error:
+        if not isinstance(error, _told_errors()):
+            raise
         print(f"monsoon {args.command}: {_told(error)}", file=sys.stderr)
         return 1
 
@@ -65,13 +67,13 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _told_errors() -> tuple[type[Exception], ...]:
-    """Errors whose message already says what is wrong, where, and what to do."""
+    """Errors whose message says what is wrong, where, and what to do; and what the operating system refused."""
     from monsoon.sinks.folder import OutputError
     from monsoon.sources.files import InputError
     from monsoon.transforms.product import ProductError
-    from monsoon.transforms.scoring import ModelError
+    from monsoon.transforms.scoring import ModelFolderError
 
-    return (InputError, OutputError, ProductError, ModelError)
+    return (InputError, OutputError, ProductError, ModelFolderError, OSError)
 
 
 def _told(error: Exception) -> str:

@@ -28,31 +28,31 @@ class ProductError(ValueError):
     """A product file that cannot be used; the message names the file, the field and the mend."""
 
 
-class _Terms(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class _Terms(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """Base of the file's sections: an unknown key is an error, not a comment."""
 
 
-class Consensus(_Terms):
+class Consensus(_Terms, frozen=True):
     """One way to reach consensus: at least `providers` distinct providers, of these qualities, if any are named."""
 
     providers: int
     quality: tuple[Quality, ...] = ("official", "secondary", "fallback")
 
 
-class Pay(_Terms):
+class Pay(_Terms, frozen=True):
     """A payout as a share of an amount that the policy states."""
 
     share: float
     of: Literal["daily_wage"]
 
 
-class _LevelTerms(_Terms):
+class _LevelTerms(_Terms, frozen=True):
     name: str
     breach: str
     pays: Pay
 
 
-class _TriggerTerms(_Terms):
+class _TriggerTerms(_Terms, frozen=True):
     name: str
     peril: str
     metric: str
@@ -65,7 +65,7 @@ class _TriggerTerms(_Terms):
     platform: Literal["own"] | None = None
 
 
-class Cap(_Terms):
+class Cap(_Terms, frozen=True):
     """At most `times` x the named amount for the rider's disruptions of one period."""
 
     per: Literal["local_day", "iso_week"]
@@ -73,7 +73,7 @@ class Cap(_Terms):
     of: Literal["daily_wage"]
 
 
-class _DecisionTerms(_Terms):
+class _DecisionTerms(_Terms, frozen=True):
     score: str
     approve_below: float
     hold_up_to: float
@@ -84,7 +84,7 @@ class _DecisionTerms(_Terms):
     signals_for_step_up: int = 3
 
 
-class _ProductTerms(_Terms):
+class _ProductTerms(_Terms, frozen=True):
     name: str
     title: str
     zone_resolution: int
@@ -231,7 +231,7 @@ def _trigger(terms: _TriggerTerms, where: str) -> Trigger:
     if bool(terms.levels) == (terms.breach is not None and terms.pays is not None):
         raise ProductError(f"{at}: give either breach and pays, or levels")
     if terms.breach is not None and terms.pays is not None:
-        levels = (Level(None, _comparison(terms.breach, at), terms.pays),)
+        levels: tuple[Level, ...] = (Level(None, _comparison(terms.breach, at), terms.pays),)
     else:
         levels = tuple(Level(level.name, _comparison(level.breach, at), level.pays) for level in terms.levels)
     for milder, harsher in pairwise(levels):

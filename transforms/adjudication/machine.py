@@ -202,7 +202,8 @@ class RiderMachine:
     # What is published, and the state as data.
 
     def _publish(self, before: dict[str, tuple[Any, ...]], at_ms: int) -> Published:
-        claims, payouts = [], []
+        claims: list[dict[str, Any]] = []
+        payouts: list[dict[str, Any]] = []
         for name in sorted(self._claims):
             claim = self._claims[name]
             if before.get(name) == _published_view(claim):

@@ -79,7 +79,7 @@ def _nearness(heard: Sequence[tuple[int, Area]], providers: dict[Area, set[str]]
     for distance_mm, area in heard:
         for provider in providers[area]:
             by_provider[provider].append((distance_mm, area))
-    ranked = []
+    ranked: list[tuple[str, Area, int]] = []
     for provider, places in by_provider.items():
         ranks = {distance_mm: rank for rank, distance_mm in enumerate(sorted({mm for mm, _ in places}))}
         ranked.extend((provider, area, ranks[distance_mm]) for distance_mm, area in places)
