@@ -1,0 +1,113 @@
+"""The columnar way and the judge agree on every line: verdict, record, reason."""
+
+import random
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from validation.lines import ABSENT, TELEMETRY, hostile_lines, line_of, with_changes
+
+from monsoon.sources import line_blocks
+from monsoon.sources.line_blocks import LineValidator, collect
+from monsoon.transforms.validation.canonical import canonical_json
+from monsoon.transforms.validation.clean_line import clean_line_pattern, key_order
+from monsoon.transforms.validation.fields import stream_fields
+from monsoon.transforms.validation.judge import Judge, Used
+
+FIELDS = stream_fields("telemetry")
+JUDGE = Judge("telemetry")
+GOOD_LINE = line_of(TELEMETRY)
+
+
+def outcome(validated):
+    """Everything that a block came to, in an order of its own."""
+    records = [row for frame in validated.frames for row in frame.iter_rows(named=True)]
+    nulled = [(canonical_json(used.record), used.nulled) for used in validated.nulled]
+    dead = [(dead.reason, dead.detail, dead.raw, dead.seen_at) for dead in validated.dead]
+    return validated.read, sorted(map(repr, records)), sorted(nulled), sorted(dead)
+
+
+def judged(lines):
+    verdicts = (JUDGE(line.removesuffix(b"\r")) for line in lines)
+    return outcome(collect(verdict for verdict in verdicts if verdict is not None))
+
+
+@given(st.lists(hostile_lines(), min_size=1, max_size=6), st.booleans())
+def test_hostile_blocks(lines, ended):
+    """The good lines in the middle teach the validator the pattern that the hostile ones then meet."""
+    lines = [*lines, GOOD_LINE, *lines, GOOD_LINE + b"\r", b""]
+    content = b"\n".join(lines) + (b"\n" if ended else b"")
+    validator = LineValidator(JUDGE)
+    validator.validate(GOOD_LINE)
+    assert outcome(validator.validate(content)) == judged(lines)
+
+
+@given(hostile_lines())
+def test_a_hostile_line_under_its_own_pattern(line):
+    assert outcome(LineValidator(JUDGE).validate(line)) == judged([line])
+
+
+@given(hostile_lines())
+def test_what_a_pattern_passes_the_judge_takes_but_for_ranges(line):
+    """Whatever matches is a record for the judge, or falls to a check that the columns repeat."""
+    pattern = clean_line_pattern(FIELDS, key_order(GOOD_LINE))
+    text = line.decode("utf-8", "replace")
+    if pl.Series([text]).str.contains(pattern)[0]:
+        verdict = JUDGE(text.encode())
+        assert isinstance(verdict, Used) or verdict.reason.startswith(("missing_field", "out_of_range"))
+
+
+def test_a_clean_block_never_meets_the_judge(monkeypatch):
+    """Sparse, null, unknown, reordered fields included; else the columnar way would be for show."""
+    variants = [
+        TELEMETRY,
+        {"event_id": "a", "worker_id": "w", "device_id": "dd", "event_time": 5, "lat": 1, "lon": 1e-05},
+        {**TELEMETRY, "bssids": [], "cell": None, "accel_var": 1.25e-07},
+    ]
+    extra = {"note": "x y", **TELEMETRY, "schema_version": 3}
+    backwards = dict(reversed(TELEMETRY.items()))
+    monkeypatch.setattr(Judge, "__call__", lambda judge, line: pytest.fail(f"judged: {line!r}"))
+    lines = [line_of(record) for record in variants * 100 + [extra] * 100 + [backwards] * 100]
+    random.Random(1).shuffle(lines)
+    assert LineValidator(JUDGE).validate(b"\n".join(lines)).read == len(lines)
+
+
+@pytest.mark.parametrize("spaced", ['{ "lat" : 1 , "lon" : 2 }', '{"lat": 1, "lon": 2}', ' {"lat":1,"lon":2} \r'])
+def test_usual_spacing_is_clean(spaced):
+    assert pl.Series([spaced]).str.contains(clean_line_pattern(FIELDS, ["lat", "lon"])).all()
+
+
+def test_many_orders_of_keys_agree_too():
+    chance = random.Random(7)
+    lines = []
+    for row in range(600):
+        items = list(with_changes("telemetry", {"event_id": f"e{row}", "cell": ABSENT}).items())
+        chance.shuffle(items)
+        lines.append(line_of(dict(items[: 24 - row % 3])))
+    assert outcome(LineValidator(JUDGE).validate(b"\n".join(lines))) == judged(lines)
+
+
+def test_polars_reads_numbers_to_the_last_bit():
+    """The columnar way stands on it."""
+    chance = random.Random(3)
+    digits = ["".join(chance.choices("0123456789", k=chance.randint(1, 40))) for _ in range(20_000)]
+    texts = [f"{chance.choice('-+')}{chance.randrange(10 ** chance.randint(1, 18))}.{d}".lstrip("+") for d in digits]
+    texts += [f"{text}e{chance.randint(-99, 99)}" for text in texts]
+    content = "\n".join(f'{{"lat":{text}}}' for text in texts).encode()
+    parsed = pl.read_ndjson(content, schema={"lat": pl.Float64})["lat"].to_list()
+    assert parsed == [float(text) for text in texts]
+
+
+@pytest.mark.parametrize("content", [b"\n", b"\r\n", b" \n\n", b"\xef\xbb\xbf\n", b"\x01", b"\xff\n" + GOOD_LINE])
+def test_odd_blocks(content):
+    lines = content.split(b"\n")
+    assert outcome(LineValidator(JUDGE).validate(content)) == judged(lines)
+
+
+def test_an_unexpected_refusal_by_polars_falls_back_to_the_judge(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise pl.exceptions.ComputeError("refused")
+
+    monkeypatch.setattr(line_blocks.pl, "read_ndjson", refuse)
+    assert outcome(LineValidator(JUDGE).validate(GOOD_LINE)) == judged([GOOD_LINE])

@@ -1,0 +1,310 @@
+"""Folders in: the same result whatever the files' order, split, compression, kind and duplication."""
+
+import gzip
+import json
+import random
+from functools import partial
+
+import numpy as np
+import polars as pl
+import pytest
+from validation.lines import CATALOGUE, GOOD, line_of, with_changes
+
+from monsoon.sources import files, line_blocks, streams
+from monsoon.sources.files import InputError
+from monsoon.sources.streams import read_stream
+from monsoon.sources.trail import to_trail
+from monsoon.transforms.validation.judge import MAX_RAW_BYTES
+
+
+def write(folder, stream, *contents, suffix=".jsonl"):
+    target = folder / stream
+    target.mkdir(parents=True, exist_ok=True)
+    for number, content in enumerate(contents):
+        data = content if isinstance(content, bytes) else b"".join(line + b"\n" for line in content)
+        (target / f"part-{number}{suffix}").write_bytes(gzip.compress(data) if suffix.endswith("gz") else data)
+    return folder
+
+
+def read(folder, stream="telemetry"):
+    return read_stream(stream, folder, CATALOGUE)
+
+
+def content(stream_read):
+    """What must not depend on how the input is laid out."""
+    kept = {name: stream_read.counts[name] for name in ("used", "dead", "nulled", "reasons")}
+    return stream_read.frame.rows(), stream_read.dead, kept
+
+
+def balanced(counts):
+    return counts["read"] == counts["used"] + counts["duplicate"] + counts["dead"]
+
+
+def telemetry_lines():
+    """Some hundred lines: good, odd, dead, repeated, conflicting, tied in time."""
+    chance = random.Random(11)
+    lines = []
+    for row in range(300):
+        changes = {
+            "event_id": f"e-{row}",
+            "worker_id": f"w-{row % 7}",
+            "event_time": 1_718_000_000_000 + chance.randrange(60) * 15_000,
+            "lat": round(28.5 + chance.random(), 6),
+            "bssids": [f"b{chance.randrange(9)}f" for _ in range(chance.randrange(4))] or None,
+            "platform": chance.choice(["zepto", "blinkit", None]),
+        }
+        if row % 20 == 0:
+            changes["battery_pct"] = 101
+        if row % 30 == 7:
+            changes["lat"] = 95
+        if row % 50 == 9:
+            changes["device_id"] = "00:1b:44:11:3a:b7"
+        lines.append(line_of(with_changes("telemetry", changes)))
+    lines += [line_of(with_changes("telemetry", {"event_id": f"e-{row}", "lat": row})) for row in (1, 1, 2, 40)]
+    lines += [line_of(with_changes("telemetry", {"event_id": "e-3", "lat": 3, "accuracy_m": "x"}))] * 2
+    lines += [line.replace(b'"lat":28.', b'"lat": 28.') for line in lines[100:120]]  # the same, otherwise written
+    return [*lines, b"broken {", b"broken {", b"", b"\xff"]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return read(write(tmp_path_factory.mktemp("plain"), "telemetry", telemetry_lines()))
+
+
+def test_every_line_is_accounted_for(plain):
+    counts = plain.counts
+    assert balanced(counts)
+    assert counts["read"] == len(telemetry_lines()) - 1
+    assert counts["reasons"] == {
+        "conflicting_duplicate": 4, "not_json": 2, "out_of_range:lat": 10, "raw_identifier:device_id": 6,
+    }  # fmt: skip
+    assert counts["dead"] == len(plain.dead) == 22
+    assert counts["used"] == plain.frame.height == 284
+    assert counts["nulled"] == {"battery_pct": 14}  # of e-40, with one too, the other content stands
+    assert all("00:1b" not in letter["raw"] for letter in plain.dead)
+
+
+def split(lines, parts):
+    lines = list(lines)
+    random.Random(parts).shuffle(lines)
+    return [lines[part::parts] for part in range(parts)]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+@pytest.mark.parametrize("parts", [1, 2, 5])
+def test_order_and_split(tmp_path, plain, parts, suffix):
+    shuffled = read(write(tmp_path, "telemetry", *split(telemetry_lines(), parts), suffix=suffix))
+    assert content(shuffled) == content(plain)
+    assert shuffled.counts == plain.counts
+
+
+def test_duplication(tmp_path, plain):
+    parts = split(telemetry_lines(), 3)
+    doubled = read(write(tmp_path, "telemetry", *parts, *reversed(parts)))
+    assert content(doubled) == content(plain)
+    assert balanced(doubled.counts)
+    assert doubled.counts["read"] == 2 * plain.counts["read"]
+
+
+@pytest.mark.parametrize("block_bytes", [200, 30_000])
+def test_block_size(tmp_path, plain, monkeypatch, block_bytes):
+    monkeypatch.setattr(streams, "read_blocks", partial(files.read_blocks, block_bytes=block_bytes))
+    assert content(read(write(tmp_path, "telemetry", telemetry_lines()))) == content(plain)
+
+
+def test_judging_every_line_gives_the_same(tmp_path, plain, monkeypatch):
+    monkeypatch.setattr(line_blocks, "clean_line_pattern", lambda fields, keys: None)
+    assert content(read(write(tmp_path, "telemetry", telemetry_lines()))) == content(plain)
+
+
+def test_line_ends(tmp_path, plain):
+    carriage = b"\r\n".join(telemetry_lines())
+    assert content(read(write(tmp_path, "telemetry", carriage))) == content(plain)
+
+
+def test_rows_are_sorted_and_ties_broken_by_event_id(tmp_path):
+    rows = [("w-2", 5, "b"), ("w-1", 9, "z"), ("w-2", 5, "a"), ("w-1", 9, "y"), ("w-2", 4, "c"), ("w-10", 1, "d")]
+    lines = [
+        line_of(with_changes("telemetry", {"worker_id": w, "event_time": t, "event_id": e, "cell": e}))
+        for w, t, e in rows
+    ]
+    frame = read(write(tmp_path, "telemetry", lines)).frame
+    assert [(row["worker_id"], row["event_time"], row["cell"]) for row in frame.rows(named=True)] == sorted(rows)
+
+
+PARQUET = pl.DataFrame(
+    {
+        "event_id": [f"p-{row}" for row in range(8)],
+        "worker_id": ["w-1"] * 8,
+        "device_id": ["dd1", "dd2", "00:1b:44:11:3a:b7", "dd4", "dd5", "dd6", "dd7", "1234567"],
+        "event_time": [5.0, 6.0, 7.0, 8.5, 9.0, None, float("nan"), 12.0],
+        "lat": [1, 2, 3, 4, 5, 6, 7, 8],
+        "lon": [1.5, 91.0, -181.0, 4.0, float("nan"), 6.0, 7.0, 8.0],
+        "accuracy_m": [float("nan"), -1.0, None, 1.0, 1.0, 1.0, 1.0, 1.0],
+        "orders_completed": [1.0, float("nan"), None, 1.0, 1.0, 1.0, 1.0, 2.5],
+        "bssids": [["b1"], [], None, ["b1"], ["b1"], ["b1"], ["b1"], ["b1", None]],
+        "platform": pl.Series(["zepto"] * 8, dtype=pl.Categorical),
+        "agc_db": pl.Series([1.5] * 8, dtype=pl.Float32),
+        "note": ["x"] * 8,
+    }
+)
+
+
+def test_parquet_rows_are_judged_as_the_lines_that_say_the_same(tmp_path):
+    write(tmp_path / "a", "telemetry", [])
+    PARQUET.write_parquet(tmp_path / "a" / "telemetry" / "x.parquet", row_group_size=3)
+    lines = []
+    for row in PARQUET.rows(named=True):
+        record = {}
+        for name, value in row.items():
+            value = None if value != value else value
+            whole = name in ("event_time", "orders_completed") and isinstance(value, float) and value.is_integer()
+            record[name] = int(value) if whole else value
+        lines.append(line_of(record))
+    parquet, jsonl = read(tmp_path / "a"), read(write(tmp_path / "b", "telemetry", lines))
+    assert content(parquet) == content(jsonl)
+    assert parquet.counts["read"] == 8
+    assert parquet.counts["reasons"]["wrong_type:event_time"] == 1
+    assert parquet.counts["nulled"] == {"accuracy_m": 1, "bssids": 1, "orders_completed": 1}
+
+
+def test_parquet_of_the_same_records_gives_the_same(tmp_path, plain):
+    good = [json.loads(line) for line in telemetry_lines() if b"broken" not in line and line not in (b"", b"\xff")]
+    good = [record for record in good if not isinstance(record["accuracy_m"], str)]
+    faulty = line_of(with_changes("telemetry", {"event_id": "e-3", "lat": 3, "accuracy_m": "x"}))
+    write(tmp_path, "telemetry", [b"broken {", b"broken {", b"\xff", faulty, faulty])
+    pl.DataFrame(good, infer_schema_length=None).write_parquet(tmp_path / "telemetry" / "rest.parquet")
+    parquet = read(tmp_path)
+    assert parquet.frame.rows() == plain.frame.rows()
+    assert parquet.counts == plain.counts
+
+
+@pytest.mark.parametrize("types", [{"event_time": pl.String}, {"lat": pl.String}, {"bssids": pl.List(pl.Int64)}])
+def test_parquet_of_other_types_goes_to_the_judge(tmp_path, types):
+    write(tmp_path, "telemetry", [])
+    frame = PARQUET.head(1).with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in types.items())
+    frame.write_parquet(tmp_path / "telemetry" / "x.parquet")
+    counts = read(tmp_path).counts
+    assert counts["read"] == 1
+    assert balanced(counts)
+
+
+def test_conflicts_leave_the_smallest_canonical_content(tmp_path):
+    contents = [with_changes("telemetry", {"lat": lat}) for lat in (3, 1.5, 1.25, 1.5, 3.0)]
+    stream = read(write(tmp_path, "telemetry", [line_of(record) for record in contents]))
+    assert stream.frame["lat"].to_list() == [1.25]
+    assert [json.loads(letter["raw"])["lat"] for letter in stream.dead] == [1.5, 3]
+    assert stream.counts["duplicate"] == 2
+    assert all(letter["seen_at"] == GOOD["telemetry"]["event_time"] for letter in stream.dead)
+
+
+@pytest.mark.parametrize(("agc_db", "nulled"), [(43, {"cell": 1}), (45, {})])
+def test_fields_nulled_count_in_the_record_that_stands(tmp_path, agc_db, nulled):
+    faulty = with_changes("telemetry", {"agc_db": agc_db, "cell": 5})
+    lines = [line_of(faulty), line_of(GOOD["telemetry"]), line_of(faulty)]
+    assert read(write(tmp_path, "telemetry", lines)).counts["nulled"] == nulled
+
+
+@pytest.mark.parametrize("stream", ["oracle_readings", "subscriptions"])
+def test_smaller_streams_do_not_depend_on_layout_either(tmp_path, stream):
+    identity = "reading_id" if stream == "oracle_readings" else "event_id"
+    lines = [line_of(with_changes(stream, {identity: f"r-{row % 9}", "platform": f"p{row % 2}"})) for row in range(40)]
+    lines += [line_of(with_changes(stream, {identity: "r-1", "event_time": -1})), b"{"]
+    first = read(write(tmp_path / "a", stream, lines), stream)
+    second = read(write(tmp_path / "b", stream, *split(lines, 3), lines, suffix=".jsonl.gz"), stream)
+    assert content(first) == content(second)
+    assert balanced(first.counts)
+    assert balanced(second.counts)
+    assert first.counts["used"] == 9
+    assert first.counts["reasons"]["conflicting_duplicate"] == 9
+
+
+def test_a_readings_id_is_its_id_and_revision(tmp_path):
+    lines = [
+        line_of(with_changes("oracle_readings", {"revision": r, "value": v})) for r, v in ((0, 1), (None, 1), (1, 2))
+    ]
+    counts = read(write(tmp_path, "oracle_readings", lines), "oracle_readings").counts
+    assert (counts["used"], counts["duplicate"], counts["dead"]) == (2, 0, 1)
+
+
+def test_an_absurdly_long_line_is_one_dead_letter(tmp_path):
+    good = line_of(GOOD["telemetry"])
+    long = b'{"a":"' + b"x" * (3 * MAX_RAW_BYTES) + b'"}'
+    one = read(write(tmp_path / "a", "telemetry", [good, long, good, long + b"\r"]))
+    assert one.counts["reasons"] == {"too_long": 1}
+    assert one.counts["used"] == 1
+    assert balanced(one.counts)
+    pieces = list(files.read_blocks(tmp_path / "a" / "telemetry" / "part-0.jsonl", block_bytes=50_000))
+    assert isinstance(pieces[1], files.LongLine)
+
+
+@pytest.mark.parametrize("stream", ["telemetry", "oracle_readings", "subscriptions"])
+def test_empty_streams(tmp_path, stream):
+    empty = read(write(tmp_path, stream, b"", b"\n \n"), stream)
+    assert empty.frame.height == 0
+    assert empty.counts["read"] == 0
+    if stream == "telemetry":
+        trail = to_trail(empty.frame)
+        trail.validate()
+
+
+def test_errors_say_what_where_and_what_to_do(tmp_path):
+    with pytest.raises(InputError, match="no such folder") as missing:
+        read(tmp_path)
+    assert missing.value.where.endswith("telemetry")
+    (tmp_path / "telemetry").write_text("")
+    with pytest.raises(InputError, match="a file, not a folder"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("cut.jsonl.gz", gzip.compress(b"{}\n" * 99)[:-9]),
+        ("not.jsonl.gz", b"{}\n"),
+        ("bent.jsonl.gz", gzip.compress(b"{}\n" * 99)[:12] + b"\xff" * 9),
+        ("not.parquet", b"{}\n"),
+    ],
+)
+def test_damaged_files(tmp_path, name, data):
+    write(tmp_path, "telemetry", [])
+    (tmp_path / "telemetry" / name).write_bytes(data)
+    with pytest.raises(InputError, match=name):
+        read(tmp_path)
+
+
+def test_other_files_are_named_not_read(tmp_path):
+    write(tmp_path, "telemetry", [])
+    (tmp_path / "telemetry" / "notes.txt").write_text("x")
+    assert read(tmp_path).ignored == ("notes.txt",)
+
+
+def test_progress_reaches_the_end(tmp_path):
+    seen = []
+    write(tmp_path, "telemetry", *split(telemetry_lines(), 2))
+    read_stream("telemetry", tmp_path, progress=lambda *told: seen.append(told))
+    assert seen[-1][0] == "telemetry"
+    assert seen[-1][2] == pytest.approx(1.0)
+
+
+def test_the_trail_says_what_the_frame_says(plain):
+    rows = plain.frame.rows(named=True)
+    trail = to_trail(plain.frame.clone())
+    trail.validate()
+    assert [trail.workers[code] for code in trail.worker] == [row["worker_id"] for row in rows]
+    assert [None if code < 0 else trail.platforms[code] for code in trail.platform] == [row["platform"] for row in rows]
+    offsets = trail.bssid_offsets
+    seen = [[trail.bssids[code] for code in trail.bssid_codes[offsets[i] : offsets[i + 1]]] for i in range(len(rows))]
+    assert seen == [row["bssids"] or [] for row in rows]
+    assert set(trail.mock.tolist()) == {0}
+    assert set(trail.charging.tolist()) == {1}
+    assert set(trail.gnss_delta_ms.tolist()) == {-20.0}
+    assert np.array_equal(np.isnan(trail.battery_pct), [row["battery_pct"] is None for row in rows])
+
+
+def test_worked_examples_have_no_line_that_is_refused_for_its_form(shared):
+    folder = next(path for path in sorted((shared / "examples").iterdir()) if path.is_dir())
+    for stream in ("telemetry", "oracle_readings"):
+        counts = read(folder, stream).counts
+        assert balanced(counts)
+        assert set(counts["reasons"]) <= {"missing_field:platform"}
