@@ -33,9 +33,7 @@ class Module:
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 # `from monsoon import sources` names the folder only in its list of names.
                 names = [f"monsoon.{alias.name}" for alias in node.names]
-                found += [
-                    (name, node) for name in (names if node.module == "monsoon" else [str(node.module)])
-                ]
+                found += [(name, node) for name in (names if node.module == "monsoon" else [str(node.module)])]
         return found
 
     def imports_on_load(self) -> list[tuple[str, ast.AST]]:

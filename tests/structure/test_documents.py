@@ -5,9 +5,7 @@ import re
 import pytest
 
 # Put together here, or this file would break its own rule.
-REGISTRY_HOSTS = [
-    ".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("maven", "apache", "org"))
-]
+REGISTRY_HOSTS = [".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("maven", "apache", "org"))]
 MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(root|work|home/\w+|Users/\w+|tmp/v|opt/wheels)(?![\w-])")
 RECORD = re.compile(r"\d{4}-[a-z0-9-]+\.md")
 
@@ -68,9 +66,7 @@ def test_every_release_states_its_state_compatibility(root):
     changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
     releases = re.split(r"^## ", changelog, flags=re.M)[1:]
     assert releases
-    assert [
-        release.splitlines()[0] for release in releases if "**State compatibility:**" not in release
-    ] == []
+    assert [release.splitlines()[0] for release in releases if "**State compatibility:**" not in release] == []
     version = re.search(r'version="([^"]+)"', (root / "setup.py").read_text(encoding="utf-8"))
     assert version is not None
     assert releases[0].startswith(version[1])

@@ -8,9 +8,7 @@ MAX_LINES = 400
 LONGER: dict[str, str] = {}
 """Modules above MAX_LINES, each with the reason why it is better whole."""
 
-SQL = re.compile(
-    r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|CREATE\s+(TABLE|VIEW)|DELETE\s+FROM|UPDATE\s.+\sSET)\b", re.S
-)
+SQL = re.compile(r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|CREATE\s+(TABLE|VIEW)|DELETE\s+FROM|UPDATE\s.+\sSET)\b", re.S)
 
 
 def test_no_module_is_a_drawer(tracked_files):
@@ -32,9 +30,7 @@ def test_every_folder_says_what_belongs_there(root, modules):
     """A package has an __init__ (it would not be installed otherwise), and its docstring is a sentence."""
     folders = {module.path.parent for module in modules}
     assert [str(folder) for folder in sorted(folders) if not (root / folder / "__init__.py").is_file()] == []
-    docstrings = {
-        str(m.path): ast.get_docstring(m.tree) or "" for m in modules if m.path.name == "__init__.py"
-    }
+    docstrings = {str(m.path): ast.get_docstring(m.tree) or "" for m in modules if m.path.name == "__init__.py"}
     assert [path for path, words in docstrings.items() if len(words.split()) < 5] == []
 
 
@@ -44,11 +40,7 @@ def test_sql_is_never_put_together_in_python(modules):
         for node in ast.walk(module.tree):
             if isinstance(node, ast.JoinedStr):
                 text = "".join(part.value for part in node.values if isinstance(part, ast.Constant))
-            elif (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr == "format"
-            ):
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
                 text = node.func.value.value if isinstance(node.func.value, ast.Constant) else ""
             else:
                 continue

@@ -85,11 +85,7 @@ def test_extras_and_pins_are_those_of_setup_py(root):
     for extra in ("core", "train", "flink", "cluster", "dev"):
         assert f'"{extra}": [' in setup
         assert extra in wrapper
-    pins = {
-        line.split("==")[0].lower()
-        for line in (root / "constraints.txt").read_text().splitlines()
-        if "==" in line
-    }
+    pins = {line.split("==")[0].lower() for line in (root / "constraints.txt").read_text().splitlines() if "==" in line}
     lists = setup[setup.index("install_requires") :].replace("[binary]", "")
     quoted = {word.split("==")[0].lower() for word in lists.split('"')[1::2]}
     assert quoted - {"core", "train", "flink", "cluster", "dev"} <= pins
@@ -111,9 +107,7 @@ def test_settings_of_pip_that_would_install_elsewhere_are_ignored(checkout):
         "PIP_INDEX_URL": "https://mirror.example/simple",
     }
     checkout.run("demo", PYTHONPATH="elsewhere", PYTHONHOME="elsewhere", VIRTUAL_ENV="elsewhere", **told)
-    seen = dict(
-        line.split("=", 1) for line in (checkout.calls_file.parent / "calls.env").read_text().splitlines()
-    )
+    seen = dict(line.split("=", 1) for line in (checkout.calls_file.parent / "calls.env").read_text().splitlines())
     assert seen == {
         "PIP_CONSTRAINT": "constraints.txt",
         "PIP_INDEX_URL": "https://mirror.example/simple",

@@ -1,0 +1,64 @@
+"""`monsoon test` and `monsoon lint`: what they hand to pytest and mypy."""
+
+import argparse
+import subprocess
+
+import pytest
+
+from monsoon.cli import lint, test
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """The commands that would have been run, instead of running them."""
+    commands = []
+
+    def note(command, **_):
+        commands.append(command[2:])
+        return subprocess.CompletedProcess(command, 7)
+
+    monkeypatch.setattr(subprocess, "run", note)
+    return commands
+
+
+def run_test(*words):
+    parser = argparse.ArgumentParser()
+    test.add_parser(parser.add_subparsers(), help="")
+    args = parser.parse_args(["test", *words])
+    return args.run(args)
+
+
+SERVICES = "not flink and not kafka and not postgres and not redis"
+
+
+@pytest.mark.parametrize(
+    ("words", "arguments"),
+    [
+        ([], ["-m", SERVICES]),
+        (["--quick"], ["-m", f"{SERVICES} and not slow"]),
+        (["--all"], []),
+        (["-k", "overlap", "tests/money", "-x"], ["-m", SERVICES, "-k", "overlap", "tests/money", "-x"]),
+    ],
+)
+def test_arguments_behind_test_are_pytests(called, words, arguments):
+    assert run_test(*words) == 7, "pytest's exit code is the command's"
+    assert called == [["pytest", *arguments]]
+
+
+def test_every_mark_left_out_is_registered(pytestconfig):
+    registered = {line.split(":")[0] for line in pytestconfig.getini("markers")}
+    assert {*test.SERVICES, "slow"} <= registered
+
+
+def test_types_are_checked_under_import_names(tmp_path, monkeypatch, capsys):
+    """mypy sees monsoon.<folder>, and its messages name the file that a reader can open."""
+    (tmp_path / "transforms").mkdir()
+    (tmp_path / "transforms" / "__init__.py").write_text('"""Nothing."""\n')
+    (tmp_path / "transforms" / "wrong.py").write_text('COUNT: int = "one"\n')
+    (tmp_path / "pyproject.toml").write_text('[tool.mypy]\nmypy_path = "build/typing"\npackages = ["monsoon"]\n')
+    monkeypatch.setattr(lint, "ROOT", tmp_path)
+    args = argparse.Namespace(fix=False)
+    assert lint.run(args) == 1
+    assert "\ntransforms/wrong.py:1: error" in capsys.readouterr().out
+    (tmp_path / "transforms" / "wrong.py").write_text('"""Right."""\n\nCOUNT: int = 1\n')
+    assert lint.run(args) == 0
