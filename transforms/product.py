@@ -228,7 +228,8 @@ def _trigger(terms: _TriggerTerms, where: str) -> Trigger:
     at = f"{where}: trigger {terms.name!r}"
     if terms.metric not in METRICS:
         raise ProductError(f"{at}: unknown metric {terms.metric!r}; one of {', '.join(sorted(METRICS))}")
-    if bool(terms.levels) == (terms.breach is not None and terms.pays is not None):
+    single = terms.breach is not None and terms.pays is not None
+    if single == bool(terms.levels) or (terms.levels and (terms.breach or terms.pays)):
         raise ProductError(f"{at}: give either breach and pays, or levels")
     if terms.breach is not None and terms.pays is not None:
         levels: tuple[Level, ...] = (Level(None, _comparison(terms.breach, at), terms.pays),)
