@@ -1,1 +1,4 @@
-""""""
+"""JSON Schemas of every stream, input and output: the project's public interface.
+
+Belongs here: schemas. Does not: code; `monsoon.transforms.validation` reads the input schemas and is strict about them.
+"""
