@@ -1,0 +1,161 @@
+"""Makes the model folder of `claim_anomaly` from vetted honest rows: forest, calibration, parity rows, manifest."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from sklearn.ensemble import IsolationForest
+
+from monsoon.models.calibration import fit_calibration
+from monsoon.models.claim_features import DESIGNS, feature_list, honest_medians, warp_rows, warps
+from monsoon.models.forest_export import ExportedForest, Warp, export_forest
+from monsoon.transforms.scoring import Scorer
+from monsoon.transforms.scoring.calibration import Calibration, RiskTable
+from monsoon.transforms.scoring.features import measured_masks
+from monsoon.transforms.scoring.folder import MANIFEST, ModelFolder, describe_files
+from monsoon.transforms.scoring.forest import Forest
+from monsoon.transforms.scoring.scorer import CALIBRATION, FEATURES, PARITY, PARITY_TOLERANCE
+
+NAME, MODEL_CARD = "claim_anomaly", "model_card.md"
+TREES, SUBSAMPLE = 100, 256
+# Of the forest's rows, this share a strong feature is made to contradict an otherwise honest claim. Honest riders
+# are all alike in some features (hardly a mock location among thousands), and a forest cannot split what never
+# varies: these rows give each strong feature its range, one feature at a time and never a combination.
+CONTRADICTION_SHARE = 0.01
+# Of the calibration rows, this share have one such contradiction: how often one sensor of an honest phone may lie
+# without the training storms showing it. One contradicting sensor alone is then about 1 in 200, not unheard of.
+FAULT_SHARE = 0.005
+PARITY_ROWS, PARITY_CHECK_ROWS = 2_000, 100_000
+
+
+@dataclass(frozen=True)
+class FittedForest:
+    """The forest as scikit-learn has it, as exported, and what turns plain rows into its input."""
+
+    forest: IsolationForest
+    exported: ExportedForest
+    shapes: list[Warp]
+    medians: np.ndarray
+
+    def anomaly_scores(self, rows: np.ndarray) -> np.ndarray:
+        """scikit-learn's -score_samples of rows in plain units, float64 (n,)."""
+        return -self.forest.score_samples(warp_rows(rows, self.shapes))
+
+
+def fit_forest(rows: np.ndarray, seed: int, trees: int = TREES) -> FittedForest:
+    """rows: float64 (n, features) of honest claims, NaN = not measured."""
+    rng = np.random.default_rng(seed)
+    medians = honest_medians(rows)
+    # A missing value is the honest median in training, so that at each split "missing" goes where most honest
+    # rows go: missing evidence is not evidence.
+    complete = np.where(np.isnan(rows), medians, rows)
+    shapes = warps(medians)
+    training = np.concatenate([complete, _contradictions(complete, round(len(rows) * CONTRADICTION_SHARE), rng)])
+    forest = IsolationForest(n_estimators=trees, max_samples=SUBSAMPLE, random_state=seed)
+    forest.fit(warp_rows(training, shapes))
+    return FittedForest(forest, export_forest(forest, shapes), shapes, medians)
+
+
+def _contradictions(complete: np.ndarray, each: int, rng: np.random.Generator) -> np.ndarray:
+    rows = []
+    for index, design in enumerate(DESIGNS):
+        if design.strong:
+            block = complete[rng.integers(0, len(complete), each)].copy()
+            block[:, index] = design.fraud_end
+            rows.append(block)
+    return np.concatenate(rows)
+
+
+def with_faults(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The rows, FAULT_SHARE of them with one strong feature, any of them, contradicting the claim."""
+    strong = np.array([index for index, design in enumerate(DESIGNS) if design.strong])
+    ends = np.array([design.fraud_end for design in DESIGNS])
+    faulty = np.flatnonzero(rng.random(len(rows)) < FAULT_SHARE)
+    which = strong[rng.integers(0, len(strong), len(faulty))]
+    changed = rows.copy()
+    changed[faulty, which] = ends[which]
+    return changed
+
+
+def build_files(
+    forest_rows: np.ndarray, calibration_rows: np.ndarray, seed: int, model_card: str, trees: int = TREES
+) -> dict[str, bytes]:
+    """Every file of the model folder but the manifest, by name.
+
+    forest_rows, calibration_rows: float64 (n, features), different riders; of the latter those that measured every
+    sensor group are used. Raises ValueError where there are too few, or the export fails parity.
+    """
+    rng = np.random.default_rng(seed + 1)
+    fitted = fit_forest(forest_rows, seed, trees)
+    features = feature_list(fitted.medians)
+    starts = features.group_starts()
+    onnx_bytes = fitted.exported.model.SerializeToString(deterministic=True)
+    forest = Forest(onnx_bytes)
+    check_parity(fitted, forest, sample_for_parity(forest_rows, PARITY_CHECK_ROWS, rng))
+
+    honest = with_faults(complete_rows(calibration_rows, starts), rng).astype(np.float32)
+    calibration = fit_calibration(forest.path_quanta, honest, starts)
+    parity_rows = sample_for_parity(forest_rows, PARITY_ROWS, rng)
+    quanta, _ = forest.run(parity_rows)
+    risks = RiskTable(calibration).risk(quanta, measured_masks(parity_rows, starts))
+    return {
+        f"{NAME}.onnx": onnx_bytes,
+        FEATURES: msgspec.json.format(msgspec.json.encode(features), indent=1) + b"\n",
+        CALIBRATION: _one_mask_a_line(calibration),
+        PARITY: _parity_file(parity_rows, fitted.anomaly_scores(parity_rows), risks),
+        MODEL_CARD: model_card.encode(),
+    }
+
+
+def complete_rows(rows: np.ndarray, group_starts: np.ndarray) -> np.ndarray:
+    """The rows that measured every sensor group."""
+    masks = measured_masks(rows, group_starts)
+    return rows[masks == (1 << len(group_starts)) - 1]
+
+
+def sample_for_parity(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """float32 (count, features): honest rows, a third of their values redrawn up to the contradicting end, a tenth
+    of them missing, so that every branch is taken."""
+    sample = rows[rng.integers(0, len(rows), count)]
+    ends = np.array([design.fraud_end for design in DESIGNS])
+    toward = sample + (ends - sample) * rng.random(sample.shape)
+    sample = np.where(rng.random(sample.shape) < 1 / 3, toward, sample)
+    return np.where(rng.random(sample.shape) < 0.1, np.nan, sample).astype(np.float32)
+
+
+def check_parity(fitted: FittedForest, forest: Forest, rows: np.ndarray) -> float:
+    """The largest difference between the exported forest and scikit-learn. Raises ValueError above the tolerance."""
+    _, exported = forest.run(rows)
+    worst = float(np.abs(exported - fitted.anomaly_scores(rows)).max())
+    if not worst <= PARITY_TOLERANCE:
+        raise ValueError(f"the exported forest differs from scikit-learn's by {worst:.3g}")
+    return worst
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> str:
+    """Writes the folder, checks it by loading it, and returns its version. Raises OSError, ModelFolderError."""
+    manifest = describe_files(NAME, files)
+    # What does not load is not written.
+    Scorer(ModelFolder(path, NAME, manifest.version, files))
+    path.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (path / name).write_bytes(content)
+    (path / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+    return manifest.version
+
+
+def _parity_file(rows: np.ndarray, anomaly_scores: np.ndarray, risks: np.ndarray) -> bytes:
+    table = np.empty(len(rows), [("features", "<f4", (rows.shape[1],)), ("anomaly_score", "<f8"), ("risk", "<f8")])
+    table["features"], table["anomaly_score"], table["risk"] = rows, anomaly_scores, risks
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, table, allow_pickle=False)
+    return stream.getvalue()
+
+
+def _one_mask_a_line(calibration: Calibration) -> bytes:
+    head = msgspec.json.encode({"honest_rows": calibration.honest_rows, "risk_knots": calibration.risk_knots})
+    masks = b",\n".join(msgspec.json.encode(knots) for knots in calibration.masks)
+    return head[:-1] + b',"masks":[\n' + masks + b"\n]}\n"

@@ -1,0 +1,101 @@
+"""The exported forest is scikit-learn's, missing values included, and its sums are exact."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="training needs the extra 'train'")
+
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from monsoon.models.claim_features import DESIGNS
+from monsoon.models.forest_export import average_path_length, round_down, unwarp
+from monsoon.models.train import sample_for_parity
+from monsoon.transforms.scoring.forest import Forest
+
+finite32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@pytest.fixture(scope="module")
+def forest(fitted):
+    return Forest(fitted.exported.model.SerializeToString())
+
+
+@pytest.fixture(scope="module")
+def rows(honest):
+    return sample_for_parity(honest(20_000, 11), 120_000, np.random.default_rng(3))
+
+
+def test_parity_with_scikit_learn_with_missing_values(fitted, forest, rows):
+    assert 0.08 < np.isnan(rows).mean() < 0.12
+    quanta, scores = forest.run(rows)
+    expected = fitted.anomaly_scores(rows)
+    assert np.abs(scores - expected).max() <= 1e-6
+    # No two rows change places: the order by exact path is scikit-learn's wherever its scores differ at all.
+    order = np.argsort(quanta, kind="stable")
+    assert np.diff(expected[order]).max() <= 2e-6
+
+
+def test_no_row_changes_side_of_a_cut_off(fitted, forest, rows):
+    _, scores = forest.run(rows)
+    expected = fitted.anomaly_scores(rows)
+    for share in (0.5, 0.9, 0.99, 0.999):
+        # A cut-off stands midway between two neighboring scores that differ by more than the quantum.
+        ordered = np.unique(expected)
+        at = int(share * (len(ordered) - 1))
+        gaps = np.diff(ordered[at:])
+        at += int(np.argmax(gaps > 2e-6))
+        cut_off = (ordered[at] + ordered[at + 1]) / 2
+        assert ((scores > cut_off) == (expected > cut_off)).all()
+
+
+def test_leaf_sums_need_no_more_than_float32(fitted, forest, rows):
+    ensemble = fitted.exported.model.graph.node[0]
+    weights = {a.name: a for a in ensemble.attribute}["target_weights"].floats
+    quanta = np.array(weights) / fitted.exported.quantum
+    assert (quanta == np.round(quanta)).all()
+    trees = np.array({a.name: a for a in ensemble.attribute}["target_treeids"].ints)
+    widest = sum(np.abs(quanta[trees == tree]).max() for tree in range(fitted.exported.trees))
+    assert widest <= 2**24
+
+
+def test_a_row_alone_scores_as_in_any_batch(forest, rows):
+    quanta, scores = forest.run(rows[:3000])
+    for index in range(0, 3000, 7):
+        alone = forest.run(rows[index : index + 1])
+        assert alone[0][0] == quanta[index]
+        assert alone[1][0] == scores[index]
+    for size in (2, 3, 31, 129, 1000):
+        part = forest.run(rows[5 : 5 + size])
+        assert (part[0] == quanta[5 : 5 + size]).all()
+        assert (part[1] == scores[5 : 5 + size]).all()
+
+
+@given(hnp.arrays(np.float64, 5, elements=st.floats(-1e30, 1e30)), finite32)
+def test_rounding_down_keeps_every_comparison(thresholds, x):
+    assert ((x <= thresholds) == (np.float32(x) <= round_down(thresholds).astype(np.float32))).all()
+
+
+@given(hnp.arrays(np.float32, 5, elements=st.floats(-1.5, 1.5, width=32)), finite32)
+def test_unwarping_keeps_every_comparison(thresholds, x):
+    def warp(values):
+        return np.log10(np.clip(values, 1e-2, 5.0))
+
+    warped = warp(np.array([np.float64(x)])).astype(np.float32)
+    cuts = unwarp(thresholds.astype(np.float64), warp).astype(np.float32)
+    assert ((np.float32(x) <= cuts) == (warped <= thresholds)).all()
+
+
+def test_average_path_length_is_that_of_the_paper():
+    assert average_path_length(np.array([0, 1, 2])).tolist() == [0, 0, 1]
+    assert average_path_length(np.array([256]))[0] == pytest.approx(10.2448, abs=1e-4)
+
+
+def test_missing_goes_where_honest_riders_go(fitted, honest):
+    """A claim with all but one feature missing is never more anomalous than one that contradicts itself there."""
+    for index, design in enumerate(DESIGNS):
+        alone = np.full((2, len(DESIGNS)), np.nan)
+        alone[1, index] = design.fraud_end
+        missing, contradicting = fitted.anomaly_scores(alone)
+        assert missing <= contradicting

@@ -1,0 +1,77 @@
+"""A model folder loads whole or not at all, and says why."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="training needs the extra 'train'")
+
+from monsoon.models.train import NAME, write_folder
+from monsoon.transforms.scoring import ModelFolderError, Scorer
+from monsoon.transforms.scoring.folder import MANIFEST
+
+
+@pytest.fixture
+def copy(model_folder, tmp_path):
+    return shutil.copytree(model_folder, tmp_path / "copy")
+
+
+def files_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST}
+
+
+def test_version_is_a_hash_of_every_file(model_folder, tmp_path):
+    scorer = Scorer.load(model_folder)
+    assert scorer.version == json.loads((model_folder / MANIFEST).read_text())["version"]
+    files = files_of(model_folder)
+    assert write_folder(tmp_path / "same", files) == scorer.version
+    assert write_folder(tmp_path / "other", files | {"model_card.md": b"# Another card\n"}) != scorer.version
+
+
+@pytest.mark.parametrize("file", [f"{NAME}.onnx", "features.json", "calibration.json", "parity.npy", "model_card.md"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
+def test_a_changed_file_is_named_and_refused(copy, file, harm):
+    path = copy / file
+    content = bytearray(path.read_bytes())
+    if harm == "remove":
+        path.unlink()
+    elif harm == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    else:
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    with pytest.raises(ModelFolderError, match=file) as refusal:
+        Scorer.load(copy)
+    assert "monsoon train" in str(refusal.value)
+
+
+def test_a_folder_without_a_manifest_is_refused(tmp_path):
+    with pytest.raises(ModelFolderError, match=MANIFEST):
+        Scorer.load(tmp_path / "nowhere")
+
+
+def test_an_edited_version_is_refused(copy):
+    manifest = json.loads((copy / MANIFEST).read_text())
+    (copy / MANIFEST).write_text(json.dumps(manifest | {"version": f"{NAME}-000000000000"}))
+    with pytest.raises(ModelFolderError, match="version"):
+        Scorer.load(copy)
+
+
+def test_a_model_that_fails_parity_is_refused_though_its_hashes_agree(model_folder, tmp_path):
+    files = files_of(model_folder)
+    table = np.load(model_folder / "parity.npy")
+    table["anomaly_score"][17] += 1e-5
+    np.save(tmp_path / "parity.npy", table)
+    with pytest.raises(ModelFolderError, match=r"scikit-learn's by up to (1e-05|9\.9\d*e-06)"):
+        write_folder(tmp_path / "bad", files | {"parity.npy": (tmp_path / "parity.npy").read_bytes()})
+    assert not (tmp_path / "bad").exists()
+
+
+def test_a_calibration_that_is_not_the_models_is_refused(model_folder, tmp_path):
+    files = files_of(model_folder)
+    calibration = json.loads(files["calibration.json"])
+    calibration["masks"][1022]["risks"] = [1_000_000] * len(calibration["masks"][1022]["risks"])
+    with pytest.raises(ModelFolderError, match=r"calibration\.json"):
+        write_folder(tmp_path / "bad", files | {"calibration.json": json.dumps(calibration).encode()})

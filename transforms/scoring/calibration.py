@@ -1,0 +1,68 @@
+"""From a forest's path length to a risk that means the same whatever was measured.
+
+For each availability mask (which sensor groups were measured) the calibration holds the path lengths of held-out
+honest rows under that mask. A claim's p-value is conformal: (1 + honest rows at least as anomalous) / (1 + honest
+rows). The risk is piecewise linear in log10(p), so 0.40 is 1 honest claim in 100 and 0.72 is 1 in 1,000. A claim
+more anomalous than every honest row has the least p-value there is, 1 / (1 + honest rows); below p = 1e-4 the
+risk is 1 and says no more.
+"""
+
+import msgspec
+import numpy as np
+
+RISK_DECIMALS = 6
+MICRO = 1_000_000
+# (p, risk), p falling: the cut-offs of product files are read in these units.
+RISK_KNOTS = ((1.0, 0.0), (1e-2, 0.40), (1e-3, 0.72), (1e-4, 1.0))
+_REACH = 1 << 26  # beyond any path length in quanta, which float32 holds exactly
+
+
+class MaskKnots(msgspec.Struct, frozen=True):
+    """Knots of one mask: path lengths in quanta, rising, and the risk there in millionths, falling.
+
+    Between knots the risk is linear in the path length; beyond them it is that of the outermost knot.
+    """
+
+    mask: int
+    paths: tuple[int, ...]
+    risks: tuple[int, ...]
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """`honest_rows` per mask. `masks`: one for every set of groups but the empty one."""
+
+    honest_rows: int
+    risk_knots: tuple[tuple[float, float], ...]
+    masks: tuple[MaskKnots, ...]
+
+
+class RiskTable:
+    """All masks' knots in one sorted table, so that a batch of any masks is one binary search."""
+
+    def __init__(self, calibration: Calibration) -> None:
+        """Raises ValueError unless masks rise from 1, none missing, each with rising paths."""
+        if [knots.mask for knots in calibration.masks] != list(range(1, len(calibration.masks) + 1)):
+            raise ValueError("masks must rise from 1, none missing")
+        # Mask 0: nothing measured, no risk.
+        keys, risks = [np.array([-_REACH, _REACH - 1])], [np.array([np.nan, np.nan])]
+        for knots in calibration.masks:
+            if len(knots.paths) != len(knots.risks) or not knots.paths or max(map(abs, knots.paths)) >= _REACH:
+                raise ValueError(f"mask {knots.mask}: bad knots")
+            base = 2 * _REACH * knots.mask
+            keys.append(base + np.array([-_REACH, *knots.paths, _REACH - 1], dtype=np.int64))
+            risks.append(np.array([knots.risks[0], *knots.risks, knots.risks[-1]]) / MICRO)
+        self._keys = np.concatenate(keys)
+        self._risks = np.concatenate(risks)
+        steps = np.diff(self._keys)
+        if (steps <= 0).any():
+            raise ValueError("paths must rise")
+        self._slopes = np.append(np.diff(self._risks) / steps, 0.0)
+
+    def risk(self, path_quanta: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Risk in [0, 1] to six decimals, float64 (n,); NaN for an empty mask.
+
+        path_quanta int64 (n,), masks uint16 (n,).
+        """
+        keys = masks.astype(np.int64) * (2 * _REACH) + path_quanta
+        at = self._keys.searchsorted(keys, side="right") - 1
+        return (self._risks[at] + (keys - self._keys[at]) * self._slopes[at]).round(RISK_DECIMALS)

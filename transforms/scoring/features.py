@@ -1,0 +1,47 @@
+"""The features of a model: their order, units and sensor groups, and which groups a row measured."""
+
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+
+class Feature(msgspec.Struct, frozen=True):
+    """One column of the model's input.
+
+    `points_to_fraud`: the end that speaks against a claim; values beyond `ordinary` on the other end are all
+    alike to the model. `honest_median` is what occlusion puts in the feature's place.
+    """
+
+    name: str
+    unit: str
+    group: str
+    points_to_fraud: Literal["high", "low", "both"]
+    honest_median: float
+
+
+class FeatureList(msgspec.Struct, frozen=True):
+    """`groups`: sensor groups, in the order of the mask's bits from the lowest. `features`: in input order,
+    those of a group side by side and the groups in their order."""
+
+    groups: tuple[str, ...]
+    features: tuple[Feature, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(feature.name for feature in self.features)
+
+    def group_starts(self) -> np.ndarray:
+        """The first feature of each group, int (groups,). Raises ValueError if they do not stand in order."""
+        order = [self.groups.index(feature.group) for feature in self.features]
+        if order != sorted(order) or len(set(order)) != len(self.groups) or len(self.groups) > 16:
+            raise ValueError("features must stand group by group, at most 16 groups, none of them empty")
+        return np.searchsorted(order, np.arange(len(self.groups)))
+
+
+def measured_masks(rows: np.ndarray, group_starts: np.ndarray) -> np.ndarray:
+    """Per row the sensor groups with at least one measured (not NaN) feature, uint16 (n,), bit g = group g."""
+    measured = np.logical_or.reduceat(~np.isnan(rows), group_starts, axis=1)
+    bits = np.zeros((len(rows), 16), dtype=bool)
+    bits[:, : len(group_starts)] = measured
+    return np.packbits(bits, axis=1, bitorder="little").view("<u2")[:, 0]

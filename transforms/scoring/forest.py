@@ -1,0 +1,40 @@
+"""The exported forest: runs the ONNX graph and reads its exact path lengths."""
+
+import numpy as np
+import onnxruntime
+
+
+class Forest:
+    """One onnxruntime session. Raises ValueError for bytes that are no such model."""
+
+    def __init__(self, model: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        # A claim is too small to share between threads; bulk runs get their cores from processes.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            metadata = self._session.get_modelmeta().custom_metadata_map
+            self._quanta_per_level = 1.0 / float(metadata["quantum"])
+            self.trees = int(metadata["trees"])
+        except Exception as error:  # onnxruntime's errors have no other common base
+            raise ValueError(f"no forest that onnxruntime reads ({error})") from error
+
+    def run(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Path lengths in quanta, int64 (n,), lower is more anomalous; and anomaly scores, float64 (n,).
+
+        rows: float32 (n, features), NaN = not measured. The path length is a sum without rounding: the same in any
+        batch, order of trees and machine.
+        """
+        path_length, anomaly_score = self._session.run(None, {"features": rows})
+        return self._quanta(path_length), anomaly_score[:, 0]
+
+    def path_quanta(self, rows: np.ndarray) -> np.ndarray:
+        """The first result of `run` alone."""
+        return self._quanta(self._session.run(["path_length"], {"features": rows})[0])
+
+    def levels(self, quanta: float) -> float:
+        """Quanta of the forest's total path length as levels of its mean path."""
+        return quanta / self._quanta_per_level / self.trees
+
+    def _quanta(self, path_length: np.ndarray) -> np.ndarray:
+        return (path_length[:, 0].astype(np.float64) * self._quanta_per_level).astype(np.int64)

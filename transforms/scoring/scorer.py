@@ -1,0 +1,151 @@
+"""The scorer: one model folder, loaded once, applied to batches of claims."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+
+from monsoon.transforms.scoring.calibration import Calibration, RiskTable
+from monsoon.transforms.scoring.features import FeatureList, measured_masks
+from monsoon.transforms.scoring.folder import ModelFolder, ModelFolderError, read_folder
+from monsoon.transforms.scoring.forest import Forest
+
+FEATURES, CALIBRATION, PARITY = "features.json", "calibration.json", "parity.npy"
+PARITY_TOLERANCE = 1e-6
+REASONS = 3
+Decoded = TypeVar("Decoded")
+_RAW_DECIMALS = 9  # pow() may differ in the last bit between processors; nine decimals do not
+
+
+class Contribution(NamedTuple):
+    """How much one feature speaks against a claim.
+
+    `weight`: by how many levels the mean isolation path grows once `value` is replaced by `honest_median`.
+    """
+
+    feature: str
+    value: float
+    honest_median: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One entry a row.
+
+    risk float64: calibrated, [0, 1], 0.40 = 1 honest claim in 100, NaN where nothing was measured.
+    raw float64: the forest's anomaly score, (0, 1), higher is more anomalous; means nothing across masks.
+    mask uint16: bit g set where sensor group g was measured. measured_groups uint8: how many are.
+    """
+
+    risk: np.ndarray
+    raw: np.ndarray
+    mask: np.ndarray
+    measured_groups: np.ndarray
+
+
+class Scorer:
+    """A model folder that passed its checks. The same row has the same score in any batch, at any place in it."""
+
+    def __init__(self, folder: ModelFolder) -> None:
+        """Raises ModelFolderError where the folder's files do not fit together or parity fails."""
+        self.name, self.version = folder.name, folder.version
+        features = _decode(folder, FEATURES, FeatureList)
+        self.features, self.groups = features.names, features.groups
+        self.honest_medians = np.array([f.honest_median for f in features.features], dtype=np.float32)
+        self._forest = _forest(folder)
+        try:
+            self._starts = features.group_starts()
+            self._risks = RiskTable(_decode(folder, CALIBRATION, Calibration))
+        except ValueError as error:
+            raise ModelFolderError(folder.path, str(error)) from error
+        self._check_parity(folder)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Scorer":
+        """Reads and checks the folder at `path`. Raises ModelFolderError."""
+        return cls(read_folder(Path(path)))
+
+    def rows(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The model's input, float32 (n, features), from one float column (n,) a feature, NaN = not measured.
+
+        Other columns are ignored. Raises ValueError naming the features that are absent.
+        """
+        absent = [name for name in self.features if name not in columns]
+        if absent:
+            raise ValueError(f"{self.version}: no column {', '.join(absent)}")
+        rows = np.empty((len(columns[self.features[0]]), len(self.features)), dtype=np.float32)
+        for index, name in enumerate(self.features):
+            rows[:, index] = columns[name]
+        return rows
+
+    def score(self, columns: Mapping[str, np.ndarray]) -> Scores:
+        """Scores one claim a row; columns as in `rows`."""
+        return self.score_rows(self.rows(columns))
+
+    def score_rows(self, rows: np.ndarray) -> Scores:
+        """Scores rows that are in the model's input form already, float32 (n, features)."""
+        quanta, raw = self._forest.run(rows)
+        masks = measured_masks(rows, self._starts)
+        return Scores(self._risks.risk(quanta, masks), raw.round(_RAW_DECIMALS), masks, np.bitwise_count(masks))
+
+    def explain(
+        self, columns: Mapping[str, np.ndarray], rows: Sequence[int] | np.ndarray
+    ) -> list[tuple[Contribution, ...]]:
+        """For each of the given row numbers the three features that speak most against the claim, weightiest first.
+
+        By occlusion: each measured feature in turn is replaced by its honest median. Fewer than three where fewer
+        speak against it; ties stand in feature order.
+        """
+        inputs = self.rows({name: np.asarray(columns[name])[rows] for name in self.features if name in columns})
+        count, width = inputs.shape
+        occluded = np.repeat(inputs[:, None, :], width, axis=1)
+        every = np.arange(width)
+        occluded[:, every, every] = np.where(np.isnan(inputs), np.nan, self.honest_medians)
+        # The rows as they are go in the same batch: one run of the forest.
+        batch = np.concatenate([inputs[:, None, :], occluded], axis=1).reshape(-1, width)
+        paths = self._forest.path_quanta(batch).reshape(count, width + 1)
+        gains = paths[:, 1:] - paths[:, :1]
+        order = np.argsort(-gains, axis=1, kind="stable")[:, :REASONS]
+        return [
+            tuple(self._contribution(inputs[row], feature, gains[row]) for feature in top if gains[row, feature] > 0)
+            for row, top in enumerate(order)
+        ]
+
+    def _contribution(self, row: np.ndarray, feature: int, gains: np.ndarray) -> Contribution:
+        weight = round(self._forest.levels(float(gains[feature])), 6)
+        median = float(self.honest_medians[feature])
+        return Contribution(self.features[feature], float(row[feature]), median, weight)
+
+    def _check_parity(self, folder: ModelFolder) -> None:
+        try:
+            expected = np.lib.format.read_array(io.BytesIO(folder.contents[PARITY]), allow_pickle=False)
+            rows = np.ascontiguousarray(expected["features"], dtype=np.float32)
+            scores = self.score_rows(rows)
+        except Exception as error:
+            raise ModelFolderError(folder.path / PARITY, f"cannot be scored ({error})") from error
+        worst = float(np.abs(scores.raw - expected["anomaly_score"]).max())
+        if not worst <= PARITY_TOLERANCE:
+            fault = f"scores differ from scikit-learn's by up to {worst:.3g}, allowed {PARITY_TOLERANCE:g}"
+            raise ModelFolderError(folder.path / f"{folder.name}.onnx", fault)
+        if not np.array_equal(scores.risk, expected["risk"], equal_nan=True):
+            raise ModelFolderError(folder.path / CALIBRATION, "risks differ from those recorded at training")
+
+
+def _decode(folder: ModelFolder, file: str, type_: type[Decoded]) -> Decoded:
+    try:
+        return msgspec.json.decode(folder.contents[file], type=type_)
+    except (KeyError, msgspec.DecodeError) as error:
+        raise ModelFolderError(folder.path / file, str(error)) from error
+
+
+def _forest(folder: ModelFolder) -> Forest:
+    file = f"{folder.name}.onnx"
+    try:
+        return Forest(folder.contents[file])
+    except (KeyError, ValueError) as error:
+        raise ModelFolderError(folder.path / file, str(error)) from error
