@@ -39,7 +39,7 @@ def aggregation(aggregate: Aggregate) -> pl.Expr:
         present = present & (pl.col(condition) == value)
     if aggregate.kind == "count":
         return present.sum().cast(pl.Int64).alias(aggregate.name)
-    taken = pl.when(present).then(term)
+    taken: pl.Expr = pl.when(present).then(term)
     if aggregate.kind in ("last", "distinct"):
         taken = taken.drop_nulls()
     reduced = {

@@ -1,0 +1,96 @@
+"""What the rider does and usually does: work in the zone, shifts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from monsoon.transforms.evidence.device import Measured
+from monsoon.transforms.evidence.limits import ACTIVITY_MS, HISTORY_MS, MIN_HISTORY_DAYS
+from monsoon.transforms.evidence.neighborhoods import Cells, PaneCells, neighborhoods_of
+from monsoon.transforms.evidence.ragged import Bools, Floats, Ints, Ragged, over
+from monsoon.transforms.evidence.window import Queries, Window
+from monsoon.transforms.evidence.zones import ZoneShapes
+from monsoon.transforms.panes import Panes
+from monsoon.transforms.trail import ON_TRIP, Trail, bisect_right, slices_of
+
+_HOUR_MS = 60 * 60_000
+_DAY_HOURS = 24
+_KOLKATA_MS = 5 * _HOUR_MS + _HOUR_MS // 2
+"""UTC+05:30 all year: the clock by which shifts are usual."""
+
+
+def recent_activity_in_zone(trail: Trail, queries: Queries, zones: ZoneShapes) -> Measured:
+    """Orders plus on_trip reports in the zone in the last 90 min; it rests on the reports, wherever, that state
+    an app state or orders."""
+    start_ms = queries.confirmed_at_ms - ACTIVITY_MS
+    window = Window.of(trail, queries.worker, start_ms, queries.decided_at_ms)
+    span = window.span
+    orders = np.maximum(window["orders_completed"], 0)
+    work = orders + (window["app_state"] == ON_TRIP)
+    busy = np.flatnonzero(work)
+    inside = zones.contains(window["lat"][busy], window["lon"][busy], span.query[busy])
+    busy = busy[inside]
+    stated = span.count((window["orders_completed"] >= 0) | (window["app_state"] >= 0))
+    activity = np.bincount(span.query[busy], work[busy], len(window))
+    return np.where(stated > 0, activity, np.nan), stated
+
+
+@dataclass(frozen=True, eq=False)
+class Habits:
+    """Hours in which each rider reported from each neighborhood, sorted by (worker, hour); local time."""
+
+    worker_starts: Ints
+    hour: Ints
+    neighborhood: Cells
+    reports: Ints
+    resolution: int
+
+    @staticmethod
+    def of(panes: Panes, cells: PaneCells, resolution: int) -> Habits:
+        hour = (panes.pane_start_ms + _KOLKATA_MS) // _HOUR_MS
+        order = np.lexsort((cells.neighborhood, hour, panes.worker))
+        worker, hour, where = panes.worker[order], hour[order], cells.neighborhood[order]
+        new = np.ones(len(order), dtype=bool)
+        new[1:] = (np.diff(worker) != 0) | (np.diff(hour) != 0) | (where[1:] != where[:-1])
+        first = np.flatnonzero(new)
+        reports = np.add.reduceat(panes["reports"][order], first) if len(first) else first
+        workers = len(panes.worker_starts) - 1
+        starts = np.searchsorted(worker[first], np.arange(workers + 1)).astype(np.int64)
+        return Habits(starts, hour[first], where[first], reports, resolution)
+
+    def shift_pattern(self, queries: Queries) -> Measured:
+        """How usual this zone, hour and weekday are for the rider over the four weeks before the window, 0..1.
+
+        The mean of three shares: of the days worked, those with a report from the zone's neighborhood; of the
+        days worked, those with a report within an hour of this hour of the day; of the past days of this weekday
+        since the first day worked, those worked. Today does not count. Null below a week of history.
+        """
+        first, stop = slices_of(self.worker_starts, queries.worker)
+        end = (queries.window_start_ms + _KOLKATA_MS) // _HOUR_MS
+        lo = bisect_right(self.hour, first, stop, end - HISTORY_MS // _HOUR_MS - 1)
+        span = Ragged(lo, bisect_right(self.hour, lo, stop, end - 1))
+        now = (queries.confirmed_at_ms + _KOLKATA_MS) // _HOUR_MS
+        hour, today = self.hour[span.rows], now // _DAY_HOURS
+        days_ago = today[span.query] - hour // _DAY_HOURS
+        hours_off = np.abs(hour % _DAY_HOURS - (now % _DAY_HOURS)[span.query])
+        zone = neighborhoods_of(queries.zone, self.resolution)
+        past = days_ago > 0
+        worked = _days(span, days_ago, past)
+        here = _days(span, days_ago, past & (self.neighborhood[span.rows] == zone[span.query]))
+        then = _days(span, days_ago, past & (np.minimum(hours_off, _DAY_HOURS - hours_off) <= 1))
+        days = worked.sum(axis=1)
+        oldest = np.where(days > 0, worked.shape[1] - 1 - np.argmax(worked[:, ::-1], axis=1), 0)
+        weekday: Floats = over(worked[:, 7::7].sum(axis=1), oldest // 7)
+        usual = (over(here.sum(axis=1), days) + over(then.sum(axis=1), days) + weekday) / 3
+        reports = span.total(self.reports[span.rows], past).astype(np.int64)
+        return np.where(oldest >= MIN_HISTORY_DAYS, usual, np.nan), reports
+
+
+def _days(span: Ragged, days_ago: Ints, mask: Bools) -> Bools:
+    """For each query and number of days ago, whether any of its masked rows lies there."""
+    width = HISTORY_MS // (_DAY_HOURS * _HOUR_MS) + 2
+    flags = np.zeros(len(span.lo) * width, dtype=bool)
+    flags[span.query[mask] * width + days_ago[mask]] = True
+    return flags.reshape(-1, width)

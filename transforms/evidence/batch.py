@@ -1,0 +1,164 @@
+"""What only shows in comparison: a claim among all claims of its disruption, as a closed batch.
+
+A batch is closed at its confirmation; what is measured here does not change with a re-score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from monsoon.transforms.evidence.device import Measured
+from monsoon.transforms.evidence.limits import (
+    ACTIVITY_MS,
+    HISTORY_MS,
+    MIN_BURST_RIDERS,
+    MIN_PEERS,
+    MIN_STAYS,
+    ORDERS_HOUR_MS,
+)
+from monsoon.transforms.evidence.neighborhoods import Cells, PaneCells, neighborhoods_of
+from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, medians_of_others
+from monsoon.transforms.evidence.window import Queries, Window
+from monsoon.transforms.evidence.zones import ZoneShapes
+from monsoon.transforms.panes import PANE_MS, Panes
+from monsoon.transforms.trail import Trail
+
+_AGES = ACTIVITY_MS // PANE_MS + 1
+"""A stay's age in panes at confirmation: 0 to 18."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stays:
+    """How long riders had been in their zone, pane by pane, sorted by (neighborhood, time)."""
+
+    neighborhood: Cells
+    pane_start_ms: Ints
+    age: Ints
+    resolution: int
+
+    @staticmethod
+    def of(panes: Panes, cells: PaneCells, resolution: int) -> Stays:
+        new = np.ones(len(panes), dtype=bool)
+        new[1:] = np.diff(panes.worker) != 0
+        new[1:] |= (cells.zone[1:] != cells.zone[:-1]) | (np.diff(panes.pane_start_ms) > ACTIVITY_MS)
+        since = np.maximum.accumulate(np.where(new, np.arange(len(panes)), 0))
+        age = np.minimum((panes.pane_start_ms - panes.pane_start_ms[since]) // PANE_MS, _AGES - 1)
+        order = np.lexsort((panes.pane_start_ms, cells.neighborhood))
+        return Stays(cells.neighborhood[order], panes.pane_start_ms[order], age[order], resolution)
+
+    def curve(self, neighborhood: np.uint64, end_ms: int) -> Floats:
+        """Shares of the ages 0..18 in the four weeks before `end_ms`; NaN where too few were seen."""
+        lo = np.searchsorted(self.neighborhood, neighborhood, side="left")
+        hi = np.searchsorted(self.neighborhood, neighborhood, side="right")
+        times = self.pane_start_ms[lo:hi]
+        first = lo + np.searchsorted(times, end_ms - HISTORY_MS)
+        stop = lo + np.searchsorted(times, end_ms - PANE_MS, side="right")
+        if stop - first < MIN_STAYS:
+            return np.full(_AGES, np.nan)
+        return np.bincount(self.age[first:stop], minlength=_AGES) / (stop - first)
+
+
+def claim_burst_rank(trail: Trail, queries: Queries, zones: ZoneShapes, stays: Stays) -> Measured:
+    """How much steeper the disruption's arrival curve is at this claim than the zone's own curve, -1..1.
+
+    A rider arrived with the first report of the unbroken stay in the zone up to confirmation, at most 90 min
+    back. The share of the batch's other riders who arrived in the same 5-min pane or a neighboring one, less the
+    share that the stays seen in the zone's neighborhood over the four weeks before would put there.
+    """
+    n = len(queries)
+    start_ms = queries.confirmed_at_ms - ACTIVITY_MS
+    lo, hi = trail.rows_between(queries.worker, start_ms, queries.confirmed_at_ms)
+    arrival = _arrivals(trail, zones, lo, hi)
+    reports = hi - arrival
+    present = np.flatnonzero((reports > 0) & (queries.batch >= 0))
+    arrived_ms = trail.event_time_ms[arrival[present]]
+    age = queries.confirmed_at_ms[present] // PANE_MS - arrived_ms // PANE_MS
+    batches, batch = np.unique(queries.batch[present], return_inverse=True)
+    table = np.bincount(batch * _AGES + age, minlength=len(batches) * _AGES).reshape(-1, _AGES)
+    others = table.sum(axis=1)[batch] - 1
+    share = (_around(table)[batch, age] - 1) / np.maximum(others, 1)
+    where = neighborhoods_of(queries.zone[present], stays.resolution)
+    end_ms = queries.window_start_ms[present]
+    moments, moment = np.unique(np.stack([where.astype(np.int64), end_ms]), axis=1, return_inverse=True)
+    curves = [stays.curve(np.uint64(cell), end) for cell, end in moments.T.tolist()]
+    own = _around(np.array(curves).reshape(-1, _AGES))[moment.reshape(-1), age]
+    rank = np.full(n, np.nan)
+    rank[present] = np.where(others + 1 >= MIN_BURST_RIDERS, share - own, np.nan)
+    return rank, reports
+
+
+@dataclass(frozen=True, eq=False)
+class HourlyWork:
+    """Orders that each query's rider completed in the hour up to confirmation, how many reports stated them (0 =
+    not measured), and the last platform named in that hour, -1 = none."""
+
+    orders: Floats
+    reports: Ints
+    platform: Ints
+
+    @staticmethod
+    def of(trail: Trail, queries: Queries) -> HourlyWork:
+        start_ms = queries.confirmed_at_ms - ORDERS_HOUR_MS
+        window = Window.of(trail, queries.worker, start_ms, queries.confirmed_at_ms)
+        stated = window["orders_completed"] >= 0
+        named = window["platform"] >= 0
+        platform = np.full(len(queries), -1, dtype=np.int64)
+        platform[window.span.query[named]] = window["platform"][named]
+        orders = window.span.total(window["orders_completed"], stated)
+        return HourlyWork(orders, window.span.count(stated), platform)
+
+    @staticmethod
+    def join(parts: Sequence[HourlyWork]) -> HourlyWork:
+        """The work of several blocks of queries, in their order."""
+        empty = HourlyWork(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
+        parts = [empty, *parts]
+        return HourlyWork(
+            np.concatenate([part.orders for part in parts]),
+            np.concatenate([part.reports for part in parts]),
+            np.concatenate([part.platform for part in parts]),
+        )
+
+
+def peer_divergence(queries: Queries, work: HourlyWork) -> Measured:
+    """The rider's activity drop less the median drop of same-platform peers in the batch, -1..1.
+
+    A drop is clamp((mean - orders) / mean, 0, 1), the mean being the policy's orders per hour. Riders without a
+    platform are nobody's peers; fewer than 5 peers: null.
+    """
+    mean = queries.orders_per_hour
+    used = np.flatnonzero((work.reports > 0) & (work.platform >= 0) & (queries.batch >= 0) & (mean > 0))
+    drop = np.clip((mean[used] - work.orders[used]) / mean[used], 0.0, 1.0)
+    platforms = work.platform.max(initial=0) + 1
+    _, group = np.unique(queries.batch[used] * platforms + work.platform[used], return_inverse=True)
+    median, peers = medians_of_others(drop, group.astype(np.int64))
+    divergence = np.full(len(queries), np.nan)
+    divergence[used] = np.where(peers >= MIN_PEERS, drop - median, np.nan)
+    return divergence, work.reports
+
+
+def _arrivals(trail: Trail, zones: ZoneShapes, lo: Ints, hi: Ints) -> Ints:
+    """First row of the run of rows in the query's zone that ends each slice `lo:hi`; `hi` where there is none."""
+    arrival = hi.copy()
+    # Most stays are short: look back a little, and twice as far only where that was all in the zone.
+    look_back = 16
+    unsettled = np.flatnonzero(hi > lo)
+    while len(unsettled):
+        start = np.maximum(lo[unsettled], arrival[unsettled] - look_back)
+        span = Ragged(start, arrival[unsettled])
+        inside = zones.contains(trail.lat[span.rows], trail.lon[span.rows], unsettled[span.query])
+        outside = np.flatnonzero(~inside)
+        first = start.copy()
+        first[span.query[outside]] = span.rows[outside] + 1
+        arrival[unsettled] = first
+        unsettled = unsettled[(first == start) & (start > lo[unsettled])]
+        look_back *= 2
+    return arrival
+
+
+def _around(table: np.ndarray) -> np.ndarray:
+    """Each column with its neighbors."""
+    wide = np.pad(table, ((0, 0), (1, 1)))
+    return wide[:, :-2] + wide[:, 1:-1] + wide[:, 2:]

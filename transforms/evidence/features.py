@@ -1,0 +1,154 @@
+"""The features that evidence consists of: the one list of their names, units and meaning.
+
+`docs/glossary.md` says the same in words that people read; a test keeps both equal.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+SensorGroup = Literal[
+    "mock", "accelerometer", "barometer", "gnss", "wifi", "cell", "battery", "motion", "activity", "policy", "graph"
+]
+"""What has to work for a feature to be measured; features of a group are mostly measured or missing together."""
+
+Direction = Literal["high", "low", "either"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature. `low` and `high` bound its values; `fraud` is the end of the range that points to fraud."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    group: SensorGroup
+    fraud: Direction
+    meaning: str
+    null: str
+
+
+_INF = math.inf
+
+FEATURES: tuple[Feature, ...] = (
+    Feature(
+        "mock_location_share", "share", 0, 1, "mock", "high",
+        "reports with mock_location or mock_setting true, of those that state either",
+        "no report states either",
+    ),
+    Feature(
+        "accelerometer_variance", "(m/s^2)^2", 0, _INF, "accelerometer", "low",
+        "median accel_var; near 0 is a phone at rest",
+        "no accelerometer",
+    ),
+    Feature(
+        "barometric_delta_match", "share", 0, 1, "barometer", "low",
+        "agreement of the pressure change with that of other riders nearby at the same time",
+        "no barometer, fewer than 3 others, or fewer than 3 five-minute steps",
+    ),
+    Feature(
+        "gnss_cn0_agc_anomaly", "share", 0, 1, "gnss", "high",
+        "reports whose signal is stronger than the phone's own sky before the window",
+        "no C/N0 or no AGC, or fewer than 20 reports of the phone before the window",
+    ),
+    Feature(
+        "gnss_network_time_delta_s", "s", 0, _INF, "gnss", "high",
+        "median abs(gnss_time - network_time) on fresh fixes",
+        "no fresh fix with both times",
+    ),
+    Feature(
+        "bssid_zone_match", "share", 0, 1, "wifi", "low",
+        "located access points that stand in the zone, weighted by sightings from reports that claim to be there",
+        "no located access point seen from the zone",
+    ),
+    Feature(
+        "cell_tower_zone_match", "share", 0, 1, "cell", "low",
+        "median of 1 within tower range + accuracy, falling to 0 at 3 x that",
+        "no report with a located tower",
+    ),
+    Feature(
+        "battery_drain_z", "standard deviations", -_INF, _INF, "battery", "low",
+        "drain rate against the phone's own half hours before the window",
+        "charging, charging not stated, under 20 min of readings, or fewer than 6 half hours before",
+    ),
+    Feature(
+        "speed_variance_30min", "(m/s)^2", 0, _INF, "motion", "low",
+        "variance of speed over the window",
+        "fewer than 4 speeds",
+    ),
+    Feature(
+        "route_linearity", "ratio", 0, 1, "motion", "high",
+        "net displacement / path length",
+        "a path under 2 km",
+    ),
+    Feature(
+        "teleport_mps", "m/s", 0, _INF, "motion", "high",
+        "largest (distance - accuracies) / time between neighboring reports",
+        "fewer than 2 reports",
+    ),
+    Feature(
+        "teleport_second_mps", "m/s", 0, _INF, "motion", "high",
+        "second largest of the same; above 33 is a speed exceeded twice",
+        "fewer than 3 reports",
+    ),
+    Feature(
+        "gps_jitter_m", "m", 0, _INF, "motion", "low",
+        "root mean square distance of a fix from its place while stopped; 0 is no receiver's",
+        "fewer than 8 steps between stopped fixes",
+    ),
+    Feature(
+        "recent_activity_in_zone", "count", 0, _INF, "activity", "low",
+        "orders plus on_trip reports in the zone in the last 90 min",
+        "no report that states an app state or orders",
+    ),
+    Feature(
+        "shift_pattern", "share", 0, 1, "activity", "low",
+        "how usual this zone, hour and weekday are for the rider over four weeks",
+        "less than 7 days of history",
+    ),
+    Feature(
+        "peer_divergence", "difference of shares", -1, 1, "activity", "high",
+        "activity drop less the median drop of same-platform peers in the disruption",
+        "orders, platform or mean not stated, or fewer than 5 peers",
+    ),
+    Feature(
+        "subscription_alert_gap_s", "s", -_INF, _INF, "policy", "high",
+        "activation of the policy - first public alert for the zone; positive is bought after it",
+        "no alert, or no activation known",
+    ),
+    Feature(
+        "claims_7d", "count", 0, _INF, "policy", "high",
+        "claims of the rider in the 7 days before",
+        "not known",
+    ),
+    Feature(
+        "account_age_d", "d", 0, _INF, "policy", "low",
+        "age of the account at confirmation",
+        "not known",
+    ),
+    Feature(
+        "claim_burst_rank", "difference of shares", -1, 1, "motion", "high",
+        "how much steeper the disruption's arrival curve is at this claim than the zone's own curve",
+        "fewer than 5 riders in the zone, or too little history of the neighborhood",
+    ),
+    Feature(
+        "proximity_degree", "count", 0, _INF, "graph", "high",
+        "riders of other claims that were close by, from the graph of shared resources",
+        "not measured: the graph is not built yet",
+    ),
+    Feature(
+        "shared_network_degree", "count", 0, _INF, "graph", "high",
+        "riders of other claims on the same network, from the graph of shared resources",
+        "not measured: the graph is not built yet",
+    ),
+    Feature(
+        "ring_score", "share", 0, 1, "graph", "high",
+        "strength of the ring that the claim belongs to",
+        "not measured: the graph is not built yet",
+    ),
+)  # fmt: skip
+
+FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)

@@ -1,0 +1,108 @@
+"""All features of many claims at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from monsoon.transforms.evidence import activity, batch, device, gnss, motion, surroundings
+from monsoon.transforms.evidence.baselines import BatteryBaseline, SignalBaseline
+from monsoon.transforms.evidence.features import FEATURE_NAMES
+from monsoon.transforms.evidence.limits import ACTIVITY_MS
+from monsoon.transforms.evidence.neighborhoods import PaneCells
+from monsoon.transforms.evidence.ragged import Ints
+from monsoon.transforms.evidence.references import References
+from monsoon.transforms.evidence.window import Queries, Window
+from monsoon.transforms.evidence.zones import ZoneShapes
+from monsoon.transforms.panes import Panes
+from monsoon.transforms.trail import Trail
+
+_BLOCK_ROWS = 250_000
+"""Rows looked at together: some tens of MB, whatever the number of queries."""
+
+_MS_PER_S = 1000.0
+_MS_PER_DAY = 24 * 3_600_000.0
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """One element per query: `values` float64 by feature name, NaN = not measured, and `reports` int32, how many
+    reports each value rests on (0 where there is none). What the policy says rests on no report."""
+
+    values: Mapping[str, npt.NDArray[np.float64]]
+    reports: Mapping[str, npt.NDArray[np.int32]]
+
+
+def measure(trail: Trail, panes: Panes, references: References, queries: Queries) -> Evidence:
+    """Every feature of FEATURE_NAMES for every query.
+
+    Apart from claim_burst_rank and peer_divergence, which compare the claims of a batch, a query's values depend
+    on the query alone, to the bit. Nothing later than its decided_at_ms is looked at. Raises ValueError for a
+    zone of another resolution than the queries'.
+    """
+    zones = ZoneShapes.of(queries.zone, queries.resolution)
+    cells = PaneCells.of(panes, queries.resolution)
+    known = {name: np.full(len(queries), np.nan) for name in FEATURE_NAMES}
+    reports = {name: np.zeros(len(queries), dtype=np.int64) for name in FEATURE_NAMES}
+    signal, battery = SignalBaseline.of(trail, panes), BatteryBaseline.of(trail, panes)
+    pressure = surroundings.PressureSteps.of(panes, cells)
+    habits = activity.Habits.of(panes, cells, queries.resolution)
+
+    work: list[batch.HourlyWork] = []
+
+    def put(name: str, measured: device.Measured, where: slice = slice(None)) -> None:
+        values, counts = measured
+        good = np.isfinite(values)
+        known[name][where] = np.where(good, values, np.nan)
+        reports[name][where] = np.where(good, counts, 0)
+
+    # A hostile report may hold any double; what overflows is not measured.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block in _blocks(trail, queries):
+            these, here = queries.take(block), zones.take(block)
+            window = Window.of(trail, these.worker, these.window_start_ms, these.decided_at_ms)
+            speed = motion.speeds_mps(window)
+            put("mock_location_share", device.mock_location_share(window), block)
+            put("accelerometer_variance", device.accelerometer_variance(window), block)
+            put("barometric_delta_match", pressure.barometric_delta_match(these), block)
+            put("gnss_cn0_agc_anomaly", gnss.gnss_cn0_agc_anomaly(window, these, signal), block)
+            put("gnss_network_time_delta_s", gnss.gnss_network_time_delta_s(window), block)
+            put("bssid_zone_match", surroundings.bssid_zone_match(window, here, references), block)
+            put("cell_tower_zone_match", surroundings.cell_tower_zone_match(window, references), block)
+            put("battery_drain_z", device.battery_drain_z(window, these, battery), block)
+            put("speed_variance_30min", motion.speed_variance_30min(window, speed), block)
+            put("route_linearity", motion.route_linearity(window), block)
+            largest, second = motion.teleport_mps(window)
+            put("teleport_mps", largest, block)
+            put("teleport_second_mps", second, block)
+            put("gps_jitter_m", motion.gps_jitter_m(window, speed), block)
+            put("recent_activity_in_zone", activity.recent_activity_in_zone(trail, these, here), block)
+            put("shift_pattern", habits.shift_pattern(these), block)
+            work.append(batch.HourlyWork.of(trail, these))
+        stays = batch.Stays.of(panes, cells, queries.resolution)
+        put("claim_burst_rank", batch.claim_burst_rank(trail, queries, zones, stays))
+        put("peer_divergence", batch.peer_divergence(queries, batch.HourlyWork.join(work)))
+        none = np.zeros(len(queries), dtype=np.int64)
+        gap_s = (queries.activated_at_ms - queries.first_alert_ms) / _MS_PER_S
+        put("subscription_alert_gap_s", (gap_s, none))
+        put("claims_7d", (queries.claims_7d, none))
+        age_d = (queries.confirmed_at_ms - queries.account_created_at_ms) / _MS_PER_DAY
+        put("account_age_d", (np.maximum(age_d, 0.0), none))
+    return Evidence(known, {name: counts.astype(np.int32) for name, counts in reports.items()})
+
+
+def _blocks(trail: Trail, queries: Queries) -> Iterator[slice]:
+    """Runs of queries whose windows hold some _BLOCK_ROWS rows together, at least one query each."""
+    start_ms: Ints = queries.confirmed_at_ms - ACTIVITY_MS
+    lo, hi = trail.rows_between(queries.worker, start_ms, queries.decided_at_ms)
+    # An empty window costs something too.
+    total = np.cumsum(hi - lo + 1)
+    first = 0
+    while first < len(queries):
+        before = total[first - 1] if first else 0
+        stop = max(first + 1, int(np.searchsorted(total, before + _BLOCK_ROWS, side="right")))
+        yield slice(first, stop)
+        first = stop

@@ -1,0 +1,87 @@
+"""How the rider moves: speeds, straightness, jumps, and the unrest of a phone that stands still."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monsoon.transforms.evidence.device import Measured
+from monsoon.transforms.evidence.limits import (
+    MIN_PATH_M,
+    MIN_SPEEDS,
+    MIN_STEP_S,
+    MIN_STOPPED_STEPS,
+    STOPPED_MPS,
+    STOPPED_STEP_MS,
+    UNKNOWN_ACCURACY_M,
+)
+from monsoon.transforms.evidence.ragged import Floats, over, two_largest
+from monsoon.transforms.evidence.window import Window
+from monsoon.transforms.geo.sphere import distance_m
+
+
+def speeds_mps(window: Window) -> Floats:
+    """Speed at each report: its own, else that from the previous report of the window, else NaN."""
+    speed = window["speed_mps"].copy()
+    at = window.span.follows
+    derived = np.isnan(speed[at])
+    speed[at[derived]] = window.step_m[derived] / _step_s(window)[derived]
+    return speed
+
+
+def speed_variance_30min(window: Window, speed: Floats) -> Measured:
+    """Variance of speed over the window, (m/s)^2."""
+    span = window.span
+    measured = ~np.isnan(speed)
+    count = span.count(measured)
+    deviation = speed - over(span.total(speed, measured), count)[span.query]
+    variance = over(span.total(deviation * deviation, measured), count)
+    return np.where(count >= MIN_SPEEDS, variance, np.nan), count
+
+
+def route_linearity(window: Window) -> Measured:
+    """Net displacement / path length, for paths of at least 2 km."""
+    span, trail = window.span, window.trail
+    path_m = np.bincount(span.query[span.follows], window.step_m, len(window))
+    long_enough = np.flatnonzero(path_m >= MIN_PATH_M)
+    first, last = span.lo[long_enough], span.hi[long_enough] - 1
+    net_m = distance_m(trail.lat[first], trail.lon[first], trail.lat[last], trail.lon[last])
+    linearity = np.full(len(window), np.nan)
+    linearity[long_enough] = np.minimum(net_m / path_m[long_enough], 1.0)
+    return linearity, span.lengths
+
+
+def teleport_mps(window: Window) -> tuple[Measured, Measured]:
+    """The largest and the second largest (distance - acc1 - acc2) / dt between neighboring reports, m/s.
+
+    0 where the fixes agree within their accuracies.
+    """
+    span = window.span
+    accuracy_m = np.nan_to_num(window["accuracy_m"], nan=UNKNOWN_ACCURACY_M)
+    at = span.follows
+    jump = np.maximum(window.step_m - accuracy_m[at - 1] - accuracy_m[at], 0.0) / _step_s(window)
+    largest, second = two_largest(jump, span.query[at], len(window))
+    steps = np.maximum(span.lengths - 1, 0)
+    return (
+        (np.where(steps >= 1, largest, np.nan), steps),
+        (np.where(steps >= 2, second, np.nan), steps),
+    )
+
+
+def gps_jitter_m(window: Window, speed: Floats) -> Measured:
+    """Root mean square distance of a fix from its place while stopped, m.
+
+    From steps between two stopped fixes at most 1 min apart: two independent fixes lie apart by sqrt(2) times
+    what one lies from its place.
+    """
+    span = window.span
+    stopped = speed < STOPPED_MPS
+    at = span.follows
+    still = stopped[at] & stopped[at - 1] & (window.step_ms <= STOPPED_STEP_MS)
+    query, step_m = span.query[at[still]], window.step_m[still]
+    steps = np.bincount(query, minlength=len(window))
+    spread = np.sqrt(over(np.bincount(query, step_m * step_m, len(window)), 2 * steps))
+    return np.where(steps >= MIN_STOPPED_STEPS, spread, np.nan), steps
+
+
+def _step_s(window: Window) -> Floats:
+    return np.maximum(window.step_ms / 1000.0, MIN_STEP_S)

@@ -1,0 +1,110 @@
+"""What surrounds the phone: access points, the serving cell, air pressure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from monsoon.transforms.evidence.device import Measured
+from monsoon.transforms.evidence.limits import (
+    ACCESS_POINT_REACH_M,
+    MIN_OTHERS_PRESSURE,
+    MIN_PRESSURE_STEPS,
+    PRESSURE_TOLERANCE_PA,
+    UNKNOWN_ACCURACY_M,
+)
+from monsoon.transforms.evidence.neighborhoods import PaneCells
+from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, medians_of_others, over
+from monsoon.transforms.evidence.references import References
+from monsoon.transforms.evidence.window import Queries, Window
+from monsoon.transforms.evidence.zones import ZoneShapes
+from monsoon.transforms.geo.sphere import distance_m
+from monsoon.transforms.panes import PANE_MS, Panes
+from monsoon.transforms.trail import bisect_right, slices_of
+
+
+def bssid_zone_match(window: Window, zones: ZoneShapes, references: References) -> Measured:
+    """Share of located access points that stand in the zone, weighted by sightings.
+
+    Only reports whose fix claims to be in the zone count, since a rider sees other access points elsewhere. "In
+    the zone" is within ACCESS_POINT_REACH_M of the circle around it, for fix and access point alike.
+    """
+    span, trail = window.span, window.trail
+    lo, hi = trail.bssid_offsets[span.rows], trail.bssid_offsets[span.rows + 1]
+    seeing = np.flatnonzero(hi > lo)
+    inside = zones.within(window["lat"][seeing], window["lon"][seeing], span.query[seeing], ACCESS_POINT_REACH_M)
+    seeing = seeing[inside]
+    sightings = Ragged(lo[seeing], hi[seeing])
+    codes = trail.bssid_codes[sightings.rows]
+    query = span.query[seeing][sightings.query]
+    located = ~np.isnan(references.bssid_lat[codes]) & ~np.isnan(references.bssid_lon[codes])
+    codes, query = codes[located], query[located]
+    inside = zones.within(references.bssid_lat[codes], references.bssid_lon[codes], query, ACCESS_POINT_REACH_M)
+    share = over(np.bincount(query[inside], minlength=len(window)), np.bincount(query, minlength=len(window)))
+    resting = span.query[seeing][sightings.count(located) > 0]
+    return share, np.bincount(resting, minlength=len(window))
+
+
+def cell_tower_zone_match(window: Window, references: References) -> Measured:
+    """Median over reports of 1 where the fix lies within tower range + accuracy of the serving cell's tower,
+    falling to 0 at 3 x that."""
+    cell = window["cell"]
+    known = np.flatnonzero(cell >= 0)
+    codes = cell[known]
+    placed = ~np.isnan(references.cell_lat[codes]) & ~np.isnan(references.cell_lon[codes])
+    known, codes = known[placed], codes[placed]
+    away_m = distance_m(
+        window["lat"][known], window["lon"][known], references.cell_lat[codes], references.cell_lon[codes]
+    )
+    accuracy_m = np.nan_to_num(window["accuracy_m"][known], nan=UNKNOWN_ACCURACY_M)
+    reach_m = references.cell_range_m[codes] + accuracy_m
+    match = np.full(len(cell), np.nan)
+    match[known] = np.clip((3 * reach_m - away_m) / (2 * reach_m), 0.0, 1.0)
+    return window.median(match, ~np.isnan(match))
+
+
+@dataclass(frozen=True, eq=False)
+class PressureSteps:
+    """How pressure changed from each pane to the next of the same rider, against others at the same time nearby.
+
+    Only changes are compared: phones differ by a constant offset. `apart_pa` is one value per pane, NaN where
+    the step or three others are missing.
+    """
+
+    panes: Panes
+    apart_pa: Floats
+
+    @staticmethod
+    def of(panes: Panes, cells: PaneCells) -> PressureSteps:
+        mean_pa = over(panes["pressure_sum_pa"], panes["pressure_reports"])
+        change_pa = np.full(len(panes), np.nan)
+        adjacent = (np.diff(panes.worker) == 0) & (np.diff(panes.pane_start_ms) == PANE_MS)
+        change_pa[1:][adjacent] = np.diff(mean_pa)[adjacent]
+        known = np.flatnonzero(~np.isnan(change_pa))
+        _, group = np.unique(cells.neighborhood[known], return_inverse=True)
+        pane = panes.pane_start_ms[known] // PANE_MS
+        _, group = np.unique(group.astype(np.int64) * (pane.max(initial=0) + 1) + pane, return_inverse=True)
+        others_pa, others = medians_of_others(change_pa[known], group.astype(np.int64))
+        apart_pa = np.full(len(panes), np.nan)
+        enough = others >= MIN_OTHERS_PRESSURE
+        apart_pa[known[enough]] = (change_pa[known] - others_pa)[enough]
+        return PressureSteps(panes, apart_pa)
+
+    def barometric_delta_match(self, queries: Queries) -> Measured:
+        """Agreement of the rider's pressure change over the window with that of the others, 0..1.
+
+        1 - abs(own change - others' change) / 2 hPa, at least 0; both are summed over the 5-min steps into panes
+        that began in the window and were over by the decision; the others' change of a step is the median over
+        the other riders in the H3 resolution 7 neighborhood of the rider's own position.
+        """
+        first, stop = slices_of(self.panes.worker_starts, queries.worker)
+        starts_ms = self.panes.pane_start_ms
+        lo = bisect_right(starts_ms, first, stop, queries.window_start_ms)
+        hi = bisect_right(starts_ms, lo, stop, queries.decided_at_ms - PANE_MS + 1)
+        span = Ragged(lo, np.maximum(lo, hi))
+        apart_pa = self.apart_pa[span.rows]
+        measured = ~np.isnan(apart_pa)
+        match = np.clip(1 - np.abs(span.total(apart_pa, measured)) / PRESSURE_TOLERANCE_PA, 0.0, 1.0)
+        reports: Ints = span.total(self.panes["pressure_reports"][span.rows], measured).astype(np.int64)
+        return np.where(span.count(measured) >= MIN_PRESSURE_STEPS, match, np.nan), reports

@@ -1,0 +1,138 @@
+"""The rows of the trail that queries rest on: who, where, when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monsoon.transforms.evidence.limits import WINDOW_MS
+from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, segment_medians
+from monsoon.transforms.geo.sphere import distance_m
+from monsoon.transforms.trail import Trail
+
+
+@dataclass(frozen=True, eq=False)
+class Queries:
+    """One element per claim and decision.
+
+    `worker` code in the trail, -1 = no telemetry; `zone` uint64 H3 cells, all of `resolution`. The window is
+    (confirmed_at - 30 min, decided_at], decided_at being later than confirmed_at for a re-score. `batch` names
+    the disruption whose claims are compared with one another (claim_burst_rank, peer_divergence): a batch holds
+    every claim of the disruption, -1 = leave those two unmeasured. The rest is what the policy says, NaN =
+    unknown. Raises ValueError for columns of different length and for a decision before its confirmation.
+    """
+
+    resolution: int
+    worker: Ints
+    zone: npt.NDArray[np.uint64]
+    confirmed_at_ms: Ints
+    decided_at_ms: Ints
+    batch: Ints
+    account_created_at_ms: Floats
+    activated_at_ms: Floats
+    first_alert_ms: Floats
+    claims_7d: Floats
+    orders_per_hour: Floats
+
+    def __post_init__(self) -> None:
+        for field in fields(self)[1:]:
+            if getattr(self, field.name).shape != self.worker.shape:
+                raise ValueError(f"{field.name}: not one value per query")
+        if np.any(self.decided_at_ms < self.confirmed_at_ms):
+            raise ValueError("a query is decided before its disruption was confirmed")
+
+    def __len__(self) -> int:
+        return len(self.worker)
+
+    @staticmethod
+    def of(
+        resolution: int,
+        worker: npt.ArrayLike,
+        zone: npt.ArrayLike,
+        confirmed_at_ms: npt.ArrayLike,
+        **optional: Sequence[Any] | npt.NDArray[Any] | None,
+    ) -> Queries:
+        """Queries from arrays or lists. Absent columns: decided_at_ms is confirmed_at_ms, batch -1, the rest
+        NaN; None in a list is NaN. Raises TypeError for an unknown column."""
+        n = len(np.asarray(worker))
+        columns: dict[str, npt.NDArray[Any]] = {
+            "decided_at_ms": np.asarray(confirmed_at_ms, dtype=np.int64),
+            "batch": np.full(n, -1, dtype=np.int64),
+        }
+        for field in fields(Queries)[6:]:
+            columns[field.name] = np.full(n, np.nan)
+        for name, values in optional.items():
+            if values is not None:
+                like = columns.get(name)
+                columns[name] = np.array(values, dtype=np.float64 if like is None else like.dtype)
+        return Queries(
+            resolution,
+            np.asarray(worker, dtype=np.int64),
+            np.asarray(zone, dtype=np.uint64),
+            np.asarray(confirmed_at_ms, dtype=np.int64),
+            **columns,
+        )
+
+    def take(self, queries: slice | Ints) -> Queries:
+        """Some of the queries."""
+        columns = {field.name: getattr(self, field.name)[queries] for field in fields(self)[1:]}
+        return Queries(self.resolution, **columns)
+
+    @property
+    def window_start_ms(self) -> Ints:
+        """Exclusive start of the window, where baselines end."""
+        return self.confirmed_at_ms - WINDOW_MS
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The reports of some queries' windows, columns gathered when first asked for."""
+
+    trail: Trail
+    span: Ragged
+
+    @staticmethod
+    def of(trail: Trail, worker: Ints, start_ms: Ints, end_ms: Ints) -> Window:
+        """Reports with start < event_time <= end."""
+        return Window(trail, Ragged(*trail.rows_between(worker, start_ms, end_ms)))
+
+    def __len__(self) -> int:
+        return len(self.span.lo)
+
+    def __getitem__(self, column: str) -> npt.NDArray[Any]:
+        known = self._columns.get(column)
+        if known is None:
+            known = self._columns[column] = getattr(self.trail, column)[self.span.rows]
+        return known
+
+    @cached_property
+    def _columns(self) -> dict[str, npt.NDArray[Any]]:
+        return {}
+
+    @cached_property
+    def step_m(self) -> Floats:
+        """Distance from the previous report of the window, for each row of `span.follows`."""
+        at = self.span.follows
+        lat, lon = self["lat"], self["lon"]
+        return distance_m(lat[at - 1], lon[at - 1], lat[at], lon[at])
+
+    @cached_property
+    def step_ms(self) -> Ints:
+        """Time since the previous report of the window, for each row of `span.follows`."""
+        at, time_ms = self.span.follows, self["event_time_ms"]
+        return time_ms[at] - time_ms[at - 1]
+
+    @cached_property
+    def last_row(self) -> Ints:
+        """The trail's row of each window's last report, -1 for an empty window."""
+        return np.where(self.span.lengths > 0, self.span.hi - 1, -1)
+
+    def median(self, values: Floats, measured: npt.NDArray[np.bool_]) -> tuple[Floats, Ints]:
+        """Median of `values` over each window's measured rows, and how many these are."""
+        query = self.span.query[measured]
+        return segment_medians(values[measured], query, len(self)), self.span.count(measured)
