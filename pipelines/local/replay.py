@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from monsoon.pipelines.local.scores import ClaimScores, ScoreBook
+from monsoon.pipelines.local.scores import ClaimScores, Question, ScoreBook, Unanswered
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sources.reference import read_references
 from monsoon.sources.streams import read_stream
@@ -130,9 +130,17 @@ def run_product(product: Product, inputs: Inputs, book: ClaimScores, outcome: Ou
         outcome.disruptions.extend(disruption.records(product.name))
         for worker, mine in disruption.happenings.items():
             happenings[worker].extend(mine)
-    book.measure_ahead(product, disruptions)
-    for worker in sorted(happenings):
-        _adjudicate(RiderMachine(product, book.model_version, book), happenings[worker], outcome)
+    book.begin(disruptions)
+    pending = sorted(happenings)
+    while pending:
+        put_off: dict[str, Question] = {}
+        for worker in pending:
+            try:
+                _adjudicate(RiderMachine(product, book.model_version, book), happenings[worker], outcome)
+            except Unanswered as asked:
+                put_off[worker] = asked.question
+        book.answer(set(put_off.values()))
+        pending = sorted(put_off)
 
 
 def _zone_cells(coverage: Coverage, presence: Presence, resolution: int) -> npt.NDArray[np.uint64]:
@@ -142,21 +150,25 @@ def _zone_cells(coverage: Coverage, presence: Presence, resolution: int) -> npt.
 
 
 def _adjudicate(machine: RiderMachine, happenings: list[Happening], outcome: Outcome) -> None:
-    """One rider's machine through all its moments: what happens, and the timers in between."""
+    """One rider's machine through all its moments: what happens, and the timers in between.
+
+    Adds to `outcome` only when it got through; raises Unanswered otherwise.
+    """
     moments = defaultdict(list)
     for happening in happenings:
         moments[happening.at_ms].append(happening)
     ahead = sorted(moments, reverse=True)
+    claims: list[dict[str, Any]] = []
+    payouts: list[dict[str, Any]] = []
     while ahead or machine.next_due_ms is not None:
         due_ms = machine.next_due_ms
-        if ahead and (due_ms is None or ahead[-1] <= due_ms):
-            at_ms = ahead.pop()
-        else:
-            assert due_ms is not None
-            at_ms = due_ms
-        claims, payouts = machine.decide(at_ms, moments.get(at_ms, ()))
-        outcome.claims.extend(claims)
-        outcome.payouts.extend(payouts)
+        at_ms = ahead.pop() if ahead and (due_ms is None or ahead[-1] <= due_ms) else due_ms
+        assert at_ms is not None
+        decided = machine.decide(at_ms, moments.get(at_ms, ()))
+        claims.extend(decided[0])
+        payouts.extend(decided[1])
+    outcome.claims.extend(claims)
+    outcome.payouts.extend(payouts)
 
 
 def _disruption_order(record: Mapping[str, Any]) -> tuple[Any, ...]:

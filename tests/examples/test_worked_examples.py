@@ -20,7 +20,10 @@ class EveryScoreApproves:
 
     model_version = "none"
 
-    def measure_ahead(self, product, disruptions):
+    def begin(self, disruptions):
+        pass
+
+    def answer(self, questions):
         pass
 
     def __call__(self, claim, at_ms):
