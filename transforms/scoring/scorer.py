@@ -49,7 +49,11 @@ class Scores:
 
 
 class Scorer:
-    """A model folder that passed its checks. The same row has the same score in any batch, at any place in it."""
+    """A model folder that passed its checks. The same row has the same score in any batch, at any place in it.
+
+    `version` names the model in every decision; `features` and `groups` are in the order of the input's columns and
+    of the mask's bits; `parity_rows` are the claims, float32 (n, features), that the checks are made on.
+    """
 
     def __init__(self, folder: ModelFolder) -> None:
         """Raises ModelFolderError where the folder's files do not fit together or parity fails."""
@@ -124,8 +128,8 @@ class Scorer:
     def _check_parity(self, folder: ModelFolder) -> None:
         try:
             expected = np.lib.format.read_array(io.BytesIO(folder.contents[PARITY]), allow_pickle=False)
-            rows = np.ascontiguousarray(expected["features"], dtype=np.float32)
-            scores = self.score_rows(rows)
+            self.parity_rows = np.ascontiguousarray(expected["features"], dtype=np.float32)
+            scores = self.score_rows(self.parity_rows)
         except Exception as error:
             raise ModelFolderError(folder.path / PARITY, f"cannot be scored ({error})") from error
         worst = float(np.abs(scores.raw - expected["anomaly_score"]).max())

@@ -1,0 +1,80 @@
+"""`monsoon bench score`: how long one claim takes, and how many a core scores in bulk."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from typing import Any
+
+import numpy as np
+
+from monsoon.sources.model_files import load_scorer
+from monsoon.transforms.scoring import Scorer
+
+SINGLE_TARGET_US, BULK_TARGET_ROWS_S = 50.0, 350_000
+SEED = 7
+
+_EXAMPLE = """\
+example:
+  monsoon bench score
+  monsoon bench score --rows 2000000
+
+One claim: from a column per feature to risk and mask, in a loop, after warming up. Bulk: all rows in one batch, one
+thread. The rows are the model's own parity rows, resampled: honest values, a third of them moved toward
+contradiction, a tenth missing, which is harder to predict for a processor than real claims are.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds `score` to `monsoon bench`."""
+    parser = subparsers.add_parser(
+        "score",
+        help="one claim's latency and bulk rows per second",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rows", type=int, default=500_000, metavar="N", help="rows of the bulk run")
+    parser.add_argument("--claims", type=int, default=20_000, metavar="N", help="claims scored one by one")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints both measurements beside their targets."""
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    began_s = time.perf_counter()
+    scorer = load_scorer()
+    print(f"{scorer.version}: loaded and checked in {(time.perf_counter() - began_s) * 1e3:.0f} ms")
+    rng = np.random.default_rng(SEED)
+    rows = scorer.parity_rows[rng.integers(0, len(scorer.parity_rows), max(args.rows, args.claims))]
+    p50_us, p99_us = single_us(scorer, rows[: args.claims])
+    print(f"one claim: median {p50_us:.1f} us, p99 {p99_us:.1f} us (target {SINGLE_TARGET_US:g} us)")
+    rate = bulk_rows_s(scorer, rows[: args.rows])
+    print(f"bulk: {rate:,.0f} rows/s on one core (target {BULK_TARGET_ROWS_S:,})")
+    return 0
+
+
+def single_us(scorer: Scorer, rows: np.ndarray) -> tuple[float, float]:
+    """Median and 99th percentile of scoring one claim, in microseconds, columns to risk."""
+    claims = [{name: row[at : at + 1] for at, name in enumerate(scorer.features)} for row in rows.astype(float)]
+    taken_ns = np.empty(len(claims))
+    for claim in claims[:1000]:
+        scorer.score(claim)
+    for at, claim in enumerate(claims):
+        began_ns = time.perf_counter_ns()
+        scorer.score(claim)
+        taken_ns[at] = time.perf_counter_ns() - began_ns
+    p50, p99 = np.percentile(taken_ns, (50, 99)) / 1e3
+    return float(p50), float(p99)
+
+
+def bulk_rows_s(scorer: Scorer, rows: np.ndarray) -> float:
+    """Rows a second, the best of three runs over one batch."""
+    columns = dict(zip(scorer.features, rows.T.astype(float), strict=True))
+    best_s = float("inf")
+    for _ in range(3):
+        began_s = time.perf_counter()
+        scorer.score(columns)
+        best_s = min(best_s, time.perf_counter() - began_s)
+    return len(rows) / best_s
