@@ -49,6 +49,7 @@ class Inputs:
     subscriptions: list[dict[str, Any]]
     counts: dict[str, dict[str, Any]]
     dead_letters: list[dict[str, Any]]
+    reference_rows_skipped: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -75,24 +76,14 @@ def replay(
     """
     output = OutputFolder(output_dir)
     try:
+        running = {name: products[name] for name in sorted(selected)}
         inputs = read_inputs(input_dir, products, progress)
-        book = ScoreBook(inputs.trail, read_references(input_dir / "reference"), scorer)
-        outcome = Outcome()
-        for name in sorted(selected):
-            progress(f"running {name}", None)
-            run_product(products[name], inputs, book, outcome)
-        progress("writing", None)
-        output.write("disruptions", sorted(outcome.disruptions, key=_disruption_order))
-        output.write("claims", sorted(outcome.claims, key=_claim_order))
-        output.write("payouts", sorted(outcome.payouts, key=_payout_order))
-        output.write("syndicate_alerts", [])
-        output.write("dead_letters", inputs.dead_letters)
-        summary = _summary(inputs, outcome, [products[name] for name in sorted(selected)], scorer)
-        output.finish(summary)
+        book = open_book(inputs, input_dir, scorer)
+        outcome = run_products(running, inputs, book, progress)
+        return write_results(output, inputs, outcome, running, book, progress)
     except BaseException:
         output.abandon()
         raise
-    return summary
 
 
 def read_inputs(input_dir: Path, products: Mapping[str, Product], progress: Progress = _no_progress) -> Inputs:
@@ -113,6 +104,44 @@ def read_inputs(input_dir: Path, products: Mapping[str, Product], progress: Prog
     subscriptions = read("subscriptions").to_dicts()
     readings = [reading_from_record(record) for record in read("oracle_readings").to_dicts()]
     return Inputs(to_trail(read("telemetry")), readings, subscriptions, counts, dead_letters)
+
+
+def open_book(inputs: Inputs, input_dir: Path, scorer: Scorer) -> ScoreBook:
+    """What scores the claims of these inputs; takes note of reference rows that could not be used."""
+    references = read_references(input_dir / "reference")
+    inputs.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
+    return ScoreBook(inputs.trail, references.locate(inputs.trail), scorer)
+
+
+def run_products(
+    products: Mapping[str, Product], inputs: Inputs, book: ClaimScores, progress: Progress = _no_progress
+) -> Outcome:
+    """Everything the products make of the inputs, one after another."""
+    outcome = Outcome()
+    for name, product in products.items():
+        progress(f"running {name}", None)
+        run_product(product, inputs, book, outcome)
+    return outcome
+
+
+def write_results(
+    output: OutputFolder,
+    inputs: Inputs,
+    outcome: Outcome,
+    products: Mapping[str, Product],
+    book: ScoreBook,
+    progress: Progress = _no_progress,
+) -> dict[str, Any]:
+    """Writes every stream in a fixed order, and the summary, which it returns."""
+    progress("writing", None)
+    summary = _summary(inputs, outcome, products.values(), book)
+    output.write("disruptions", sorted(outcome.disruptions, key=_disruption_order))
+    output.write("claims", sorted(outcome.claims, key=_claim_order))
+    output.write("payouts", sorted(outcome.payouts, key=_payout_order))
+    output.write("syndicate_alerts", [])
+    output.write("dead_letters", inputs.dead_letters)
+    output.finish(summary)
+    return summary
 
 
 def run_product(product: Product, inputs: Inputs, book: ClaimScores, outcome: Outcome) -> None:
@@ -183,7 +212,7 @@ def _payout_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
     return (record["created_at"], record["claim_id"], record["instalment"])
 
 
-def _summary(inputs: Inputs, outcome: Outcome, products: Sequence[Product], scorer: Scorer) -> dict[str, Any]:
+def _summary(inputs: Inputs, outcome: Outcome, products: Iterable[Product], book: ScoreBook) -> dict[str, Any]:
     """Accounts for every line read and every record written; holds nothing of where or when the replay ran."""
     disruptions = _last(sorted(outcome.disruptions, key=_disruption_order), "disruption_id")
     claims = _last(sorted(outcome.claims, key=_claim_order), "claim_id")
@@ -204,7 +233,8 @@ def _summary(inputs: Inputs, outcome: Outcome, products: Sequence[Product], scor
             }
             for product in products
         },
-        "models": {scorer.name: scorer.version},
+        "models": {book.model_name: book.model_version},
+        "reference_rows_skipped": inputs.reference_rows_skipped,
         "records": {
             "disruptions": len(outcome.disruptions),
             "claims": len(outcome.claims),

@@ -74,7 +74,7 @@ class ScoreBook:
         self._trail, self._references, self._scorer = trail, references, scorer
         self._panes = panes_of(trail)
         self._code_of = {worker: code for code, worker in enumerate(trail.workers)}
-        self.model_version = scorer.version
+        self.model_name, self.model_version = scorer.name, scorer.version
         self._disruptions: dict[str, Disruption] = {}
         self._claims_ms: dict[str, list[int]] = {}
         self._scores: dict[tuple[str, int], Score] = {}
