@@ -1,0 +1,103 @@
+"""A small made-up storm in the contract's form, with something for every part of the pipeline to do."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from kit import LAT, LON, at, reading_record, subscription_record
+
+STREAMS = ("telemetry", "oracle_readings", "subscriptions")
+
+
+def report(worker: str, minutes: float, **fields: Any) -> dict[str, Any]:
+    """A telemetry report of the contract, at Safdarjung unless `fields` say otherwise."""
+    n = round(minutes * 60)
+    record = {
+        "event_id": f"{worker}-{n:06d}",
+        "worker_id": worker,
+        "device_id": f"d{worker}x",
+        "event_time": at(minutes),
+        "lat": round(LAT + 0.0001 * (n % 7), 6),
+        "lon": round(LON + 0.0001 * (n % 5), 6),
+        "accuracy_m": 8.0,
+        "speed_mps": float(n % 9),
+        "mock_location": False,
+        "mock_setting": False,
+        "accel_var": 0.5 + n % 4,
+        "pressure_hpa": 990.0 + n % 3,
+        "cn0_dbhz": 30.0,
+        "agc_db": 44.0,
+        "gnss_time": at(minutes),
+        "network_time": at(minutes) + 40,
+        "bssids": [f"b{n % 11:04d}x", f"b{n % 13:04d}x"],
+        "cell": "LTE-404-45-5000-20001",
+        "battery_pct": 80.0,
+        "charging": False,
+        "ip_prefix": "ipx0001",
+        "platform": "zepto",
+        "app_state": ("offline", "online", "on_trip")[n % 3],
+        "orders_completed": n % 2,
+    }
+    return record | fields
+
+
+def small_storm() -> dict[str, list[dict[str, Any]]]:
+    """Four riders, a curfew, a rising rain, a correction; times around minute 0."""
+    telemetry = [report(f"w{rider}", -60 + 0.25 * step) for rider in range(4) for step in range(480)]
+    readings = [reading_record("curfew", 1, minutes) for minutes in (0, 30)] + [reading_record("curfew", 0, 40)]
+    for minutes, value in ((0, 80.0), (30, 110.0), (60, 40.0)):
+        for provider in ("imd", "skymet"):
+            name = f"{provider}-rain-{minutes}"
+            readings.append(reading_record("rain_mm_24h", value, minutes, provider=provider, reading_id=name))
+    readings.append(
+        reading_record("rain_mm_24h", 90.0, 30, reading_id="imd-rain-30", revision=1, issued_time=at(50), provider="imd")
+    )
+    subscriptions = [
+        subscription_record(
+            "activated", -1000, -900, 9000, policy_id=f"p{rider}", worker_id=f"w{rider}", device_id=f"dw{rider}x",
+            payout_account=f"u{rider}xx", daily_wage_inr=400 + 50 * rider,
+        )
+        for rider in range(5)
+    ]  # fmt: skip
+    records = {"telemetry": telemetry, "oracle_readings": readings, "subscriptions": subscriptions}
+    return {stream: [_present(record) for record in records[stream]] for stream in STREAMS}
+
+
+def _present(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def write_lines(folder: Path, stream: str, lines: Sequence[str], *, parts: int = 1, gz: bool = False) -> None:
+    """Lines dealt out to `parts` files."""
+    target = folder / stream
+    target.mkdir(parents=True, exist_ok=True)
+    for part in range(parts):
+        content = "".join(line + "\n" for line in lines[part::parts]).encode()
+        if gz:
+            (target / f"part-{part}.jsonl.gz").write_bytes(gzip.compress(content))
+        else:
+            (target / f"part-{part}.jsonl").write_bytes(content)
+
+
+def write_streams(
+    folder: Path, records: Mapping[str, Iterable[Mapping[str, Any]]], *, parts: int = 1, gz: bool = False
+) -> Path:
+    """Records as JSON Lines; returns the folder."""
+    for stream in STREAMS:
+        write_lines(folder, stream, [json.dumps(record) for record in records[stream]], parts=parts, gz=gz)
+    return folder
+
+
+def write_parquet(folder: Path, records: Mapping[str, Sequence[Mapping[str, Any]]]) -> Path:
+    """Records as Parquet, two files a stream; returns the folder."""
+    for stream in STREAMS:
+        (folder / stream).mkdir(parents=True)
+        half = len(records[stream]) // 2
+        for part, some in enumerate((records[stream][:half], records[stream][half:])):
+            pl.DataFrame(list(some), infer_schema_length=None).write_parquet(folder / stream / f"part-{part}.parquet")
+    return folder
