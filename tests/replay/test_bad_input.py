@@ -1,0 +1,167 @@
+"""Hostile and broken inputs: a dead letter with a reason, or a clear error; nothing crashes, nothing is lost."""
+
+import json
+
+import jsonschema
+import pytest
+from kit import LAT, LON, at, reading_record, subscription_record
+from kit.streams import STREAMS, report, small_storm, write_lines, write_streams
+
+from monsoon.cli.main import main
+from monsoon.pipelines.local.replay import replay
+from monsoon.sinks.folder import STREAMS as OUTPUTS
+from monsoon.sources.model_files import load_scorer
+from monsoon.sources.product_files import load_products
+
+PRODUCTS = load_products()
+HOSTILE = {
+    "telemetry": [
+        "not json", "null", "[]", '{"event_id": 1}', "{}", '{"a":' * 40 + "1" + "}" * 40, '"' + "x" * 70_000 + '"',
+        '{"event_id":"e","worker_id":"w","device_id":"aa:bb:cc:dd:ee:ff","event_time":1,"lat":1,"lon":1}',
+        '{"event_id":"e2","worker_id":"w","device_id":"d","event_time":1,"lat":91,"lon":1}',
+        '{"event_id":"e3","worker_id":"w","device_id":"d","event_time":NaN,"lat":1,"lon":1}', "   ", "",
+        '{"event_id":"e4","worker_id":"w","device_id":"dx","event_time":4102444800001,"lat":1,"lon":1}',
+        '{"event_id":"\\ud800","worker_id":"w","device_id":"dx","event_time":4,"lat":1,"lon":1}',
+    ],
+    "oracle_readings": [
+        '{"reading_id":"r","provider":"imd","quality":"official","metric":"rain","value":1,"event_time":1}',
+        '{"reading_id":"r2","provider":"imd","quality":"official","metric":"curfew","value":0.5,"event_time":1,"lat":1,"lon":1}',
+        '{"reading_id":"r3","provider":"imd","quality":"official","metric":"aqi","value":1,"event_time":1}',
+        '{"reading_id":"r4","provider":"imd","quality":"official","metric":"aqi","value":1,"event_time":1,"wkt":"POLYGON((0 0))"}',
+        '{"reading_id":"r5","provider":"imd","quality":"official","metric":"platform_down","value":1,"event_time":1,"lat":1,"lon":1}',
+        '{"reading_id":"r6","provider":"imd","quality":"official","metric":"aqi","value":1,"event_time":1,"h3":"83da11fffffffff"}',
+    ],
+    "subscriptions": ['{"event_id":"s"}', "false"],
+}  # fmt: skip
+
+
+def run(source, output):
+    summary = replay(source, output, PRODUCTS, list(PRODUCTS), load_scorer())
+    records = {
+        stream: [json.loads(line) for line in (output / stream / "part-00000.jsonl").read_text().splitlines()]
+        for stream in OUTPUTS
+    }
+    return summary, records
+
+
+def lines_of(records):
+    return [json.dumps(record) for record in records]
+
+
+def test_hostile_lines_become_dead_letters_and_the_rest_is_paid_as_ever(tmp_path):
+    clean = small_storm()
+    _, expected = run(write_streams(tmp_path / "clean", clean), tmp_path / "clean-out")
+    for stream in STREAMS:
+        write_lines(tmp_path / "in", stream, [*HOSTILE[stream], *lines_of(clean[stream]), *HOSTILE[stream]])
+    summary, got = run(tmp_path / "in", tmp_path / "out")
+    for stream in ("disruptions", "claims", "payouts"):
+        assert got[stream] == expected[stream]
+    for stream in STREAMS:
+        counts = summary["streams"][stream]
+        assert counts["read"] == counts["used"] + counts["duplicate"] + counts["dead"]
+        assert counts["read"] == len(clean[stream]) + 2 * sum(bool(line.strip()) for line in HOSTILE[stream])
+        assert counts["used"] == len(clean[stream])
+    reasons = {letter["reason"] for letter in got["dead_letters"]}
+    assert {
+        "not_json", "too_long", "too_deep", "missing_field:worker_id", "wrong_type:event_id", "out_of_range:lat",
+        "raw_identifier:device_id", "out_of_range:event_time", "unknown_metric", "out_of_range:value", "bad_area",
+        "bad_geometry:wkt", "missing_field:platform",
+    } <= reasons  # fmt: skip
+
+
+def test_every_output_keeps_its_contract(tmp_path, root):
+    write_streams(tmp_path / "in", small_storm())
+    write_lines(tmp_path / "in", "telemetry", [*lines_of(small_storm()["telemetry"]), *HOSTILE["telemetry"]])
+    _, got = run(tmp_path / "in", tmp_path / "out")
+    for stream, contract in (
+        ("disruptions", "disruption"), ("claims", "claim"), ("payouts", "payout"), ("dead_letters", "dead_letter"),
+    ):  # fmt: skip
+        schema = json.loads((root / "contracts" / f"{contract}.schema.json").read_text())
+        assert got[stream]
+        for record in got[stream]:
+            jsonschema.validate(record, schema)
+
+
+def test_streams_without_a_record_are_an_honest_empty_result(tmp_path):
+    for stream in STREAMS:
+        (tmp_path / "in" / stream).mkdir(parents=True)
+    (tmp_path / "in" / "telemetry" / "empty.jsonl").write_text("\n\n")
+    summary, got = run(tmp_path / "in", tmp_path / "out")
+    assert all(records == [] for records in got.values())
+    assert summary["streams"]["telemetry"]["read"] == 0
+
+
+def storm_with(tmp_path, telemetry=(), readings=(), subscriptions=()):
+    records = {"telemetry": telemetry, "oracle_readings": readings, "subscriptions": subscriptions}
+    return run(write_streams(tmp_path / "in", records), tmp_path / "out")[1]
+
+
+POLICY = subscription_record("activated", -100, -50, 9000, device_id="dw1xx", payout_account="u1xx")
+
+
+def present(record):
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def test_a_telemetry_clock_minutes_off_harms_nobody(tmp_path):
+    late = [report("w1", minutes, event_time=at(minutes) + 7 * 60_000) for minutes in range(-30, 30)]
+    got = storm_with(tmp_path, late, [present(reading_record("curfew", 1, 0))], [present(POLICY)])
+    assert [claim["status"] for claim in got["claims"]] == ["approved"]
+
+
+def test_a_provider_that_reports_the_future_is_not_believed_before_its_time(tmp_path):
+    future = [present(reading_record("curfew", 1, 500, issued_time=at(0)))]
+    got = storm_with(tmp_path, [report("w1", 0)], future, [present(POLICY)])
+    assert {record["confirmed_at"] for record in got["disruptions"]} == {at(500)}
+
+
+def test_a_cell_of_the_wrong_resolution_names_no_area(tmp_path):
+    reading = present(reading_record("curfew", 1, 0)) | {"h3": "8f3da1162c7ffff"}
+    del reading["lat"], reading["lon"]
+    got = storm_with(tmp_path, [report("w1", 0)], [reading], [present(POLICY)])
+    assert [letter["reason"] for letter in got["dead_letters"]] == ["bad_area"]
+
+
+def test_two_policies_of_one_rider_are_paid_once(tmp_path):
+    second = POLICY | {"policy_id": "p2", "event_id": "other"}
+    got = storm_with(tmp_path, [], [present(reading_record("curfew", 1, 0))], [present(POLICY), present(second)])
+    assert len(got["payouts"]) == 1
+
+
+def test_a_rider_in_two_zones_at_once_is_paid_in_one(tmp_path):
+    twins = [report("w1", 0, event_id=f"w1-{n}", lat=LAT + n * 0.02, lon=LON) for n in range(2)]
+    got = storm_with(tmp_path, twins, [present(reading_record("curfew", 1, 0))], [present(POLICY)])
+    assert len(got["payouts"]) == 1
+
+
+def test_a_correction_before_its_reading_and_one_of_a_correction(tmp_path):
+    readings = [
+        reading_record("curfew", 1, 0, reading_id="early"),
+        reading_record("curfew", 0, 0, reading_id="early", revision=1, issued_time=at(-10)),
+        reading_record("curfew", 1, 2000, reading_id="twice"),
+        reading_record("curfew", 0, 2000, reading_id="twice", revision=1, issued_time=at(2010)),
+        reading_record("curfew", 1, 2000, reading_id="twice", revision=2, issued_time=at(2020)),
+    ]
+    got = storm_with(tmp_path, [], [present(reading) for reading in readings], [present(POLICY)])
+    assert [(record["start"], record["state"]) for record in got["disruptions"]] == [
+        (at(2000), "confirmed"), (at(2000), "withdrawn"), (at(2000), "confirmed"), (at(2000), "ended"),
+    ]  # fmt: skip
+    assert len(got["payouts"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--input", "{tmp}/nowhere", "--output", "{tmp}/out"], "no such folder"),
+        (["--input", "{tmp}/in", "--output", "{tmp}/in"], "something that is not a replay's output"),
+        (["--input", "{tmp}/in", "--output", "{tmp}/out", "--products", "kavach"], "no product 'kavach'"),
+        (["--input", "{tmp}/in", "--output", "{tmp}/out", "--model", "{tmp}/in"], "model folder refused"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_told_in_a_line(tmp_path, capsys, arguments, words):
+    write_streams(tmp_path / "in", small_storm())
+    assert main(["replay", *(word.format(tmp=tmp_path) for word in arguments)]) == 1
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out" / "summary.json").exists()

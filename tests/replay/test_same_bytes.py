@@ -1,0 +1,66 @@
+"""The same records give the same bytes, however they are ordered, split, compressed, repeated or encoded."""
+
+import random
+
+import pytest
+from kit.streams import STREAMS, small_storm, write_parquet, write_streams
+
+from monsoon.pipelines.local.replay import replay
+from monsoon.sinks.folder import STREAMS as OUTPUTS
+from monsoon.sources.model_files import load_scorer
+from monsoon.sources.product_files import load_products
+
+PRODUCTS = load_products()
+
+
+def outputs(source, folder):
+    """The bytes of every output stream, by name."""
+    replay(source, folder, PRODUCTS, list(PRODUCTS), load_scorer())
+    return {stream: (folder / stream / "part-00000.jsonl").read_bytes() for stream in OUTPUTS}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plain")
+    found = outputs(write_streams(folder / "in", small_storm()), folder / "out")
+    return found | {"summary": (folder / "out" / "summary.json").read_bytes()}
+
+
+def test_the_small_storm_exercises_what_it_should(plain):
+    assert plain["disruptions"].count(b'"withdrawn"') == 0
+    assert plain["disruptions"].count(b'"full"') > 0
+    assert plain["payouts"].count(b"\n") >= 5
+    assert b'"overlap"' in plain["claims"]
+
+
+def test_run_again(plain, tmp_path):
+    source = write_streams(tmp_path / "in", small_storm())
+    for _ in range(2):
+        found = outputs(source, tmp_path / "out")
+        assert found | {"summary": (tmp_path / "out/summary.json").read_bytes()} == plain
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_shuffled_split_and_gzipped(plain, tmp_path, seed):
+    records = small_storm()
+    for stream in STREAMS:
+        random.Random(seed).shuffle(records[stream])
+    found = outputs(write_streams(tmp_path / "in", records, parts=3 + seed, gz=seed == 1), tmp_path / "out")
+    assert found | {"summary": (tmp_path / "out/summary.json").read_bytes()} == plain
+
+
+def test_keys_in_another_order(plain, tmp_path):
+    records = {
+        stream: [dict(random.Random(n).sample(sorted(r.items()), len(r))) for n, r in enumerate(some)]
+        for stream, some in small_storm().items()
+    }
+    assert outputs(write_streams(tmp_path / "in", records), tmp_path / "out").items() <= plain.items()
+
+
+def test_duplicated(plain, tmp_path):
+    records = {stream: some + some[::-1] + some[:5] for stream, some in small_storm().items()}
+    assert outputs(write_streams(tmp_path / "in", records, parts=2), tmp_path / "out").items() <= plain.items()
+
+
+def test_parquet(plain, tmp_path):
+    assert outputs(write_parquet(tmp_path / "in", small_storm()), tmp_path / "out").items() <= plain.items()
