@@ -51,6 +51,7 @@ class RiskTable:
             base = 2 * _REACH * knots.mask
             keys.append(base + np.array([-_REACH, *knots.paths, _REACH - 1], dtype=np.int64))
             risks.append(np.array([knots.risks[0], *knots.risks, knots.risks[-1]]) / MICRO)
+        self._per_mask = np.int64(2 * _REACH)
         self._keys = np.concatenate(keys)
         self._risks = np.concatenate(risks)
         steps = np.diff(self._keys)
@@ -63,6 +64,7 @@ class RiskTable:
 
         path_quanta int64 (n,), masks uint16 (n,).
         """
-        keys = masks.astype(np.int64) * (2 * _REACH) + path_quanta
+        keys = masks * self._per_mask + path_quanta
         at = self._keys.searchsorted(keys, side="right") - 1
-        return (self._risks[at] + (keys - self._keys[at]) * self._slopes[at]).round(RISK_DECIMALS)
+        risks = (keys - self._keys.take(at)) * self._slopes.take(at) + self._risks.take(at)
+        return risks.round(RISK_DECIMALS)

@@ -3,6 +3,8 @@
 import numpy as np
 import onnxruntime
 
+_OUTPUTS = ["path_length", "anomaly_score"]
+
 
 class Forest:
     """One onnxruntime session. Raises ValueError for bytes that are no such model."""
@@ -14,7 +16,7 @@ class Forest:
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
             metadata = self._session.get_modelmeta().custom_metadata_map
-            self._quanta_per_level = 1.0 / float(metadata["quantum"])
+            self._quanta_per_level = np.float32(1.0 / float(metadata["quantum"]))  # both powers of two: exact
             self.trees = int(metadata["trees"])
         except Exception as error:  # onnxruntime's errors have no other common base
             raise ValueError(f"no forest that onnxruntime reads ({error})") from error
@@ -25,16 +27,16 @@ class Forest:
         rows: float32 (n, features), NaN = not measured. The path length is a sum without rounding: the same in any
         batch, order of trees and machine.
         """
-        path_length, anomaly_score = self._session.run(None, {"features": rows})
+        path_length, anomaly_score = self._session.run(_OUTPUTS, {"features": rows})
         return self._quanta(path_length), anomaly_score[:, 0]
 
     def path_quanta(self, rows: np.ndarray) -> np.ndarray:
         """The first result of `run` alone."""
-        return self._quanta(self._session.run(["path_length"], {"features": rows})[0])
+        return self._quanta(self._session.run(_OUTPUTS[:1], {"features": rows})[0])
 
     def levels(self, quanta: float) -> float:
         """Quanta of the forest's total path length as levels of its mean path."""
-        return quanta / self._quanta_per_level / self.trees
+        return quanta / float(self._quanta_per_level) / self.trees
 
     def _quanta(self, path_length: np.ndarray) -> np.ndarray:
-        return (path_length[:, 0].astype(np.float64) * self._quanta_per_level).astype(np.int64)
+        return (path_length[:, 0] * self._quanta_per_level).astype(np.int64)

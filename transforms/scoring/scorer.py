@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -33,8 +32,7 @@ class Contribution(NamedTuple):
     weight: float
 
 
-@dataclass(frozen=True)
-class Scores:
+class Scores(NamedTuple):
     """One entry a row.
 
     risk float64: calibrated, [0, 1], 0.40 = 1 honest claim in 100, NaN where nothing was measured.
