@@ -33,7 +33,7 @@ def aggregation(aggregate: Aggregate) -> pl.Expr:
         present = column.is_not_nan()
         term = (column * aggregate.scale + 0.5).floor().clip(-LIMIT, LIMIT)
     else:
-        present = column >= 0 if aggregate.column in _CODED_NULL else pl.lit(True)
+        present = column >= 0 if aggregate.column in _CODED_NULL else column.is_not_null()
         term = (column.cast(pl.Int64) * aggregate.scale).clip(-LIMIT, LIMIT)
     for condition, value in aggregate.where:
         present = present & (pl.col(condition) == value)

@@ -33,14 +33,13 @@ class _Owners:
         first = np.flatnonzero(np.diff(pair, prepend=-1))
         return _Owners(pair[first], np.append(first, len(pair)), time_ms, trail)
 
-    def before(self, queries: Queries, last_row: Ints, length_ms: int) -> tuple[Ints, Ints]:
-        """Rows `lo:hi` of each query's worker and last device that end before its window."""
-        rows = np.maximum(last_row, 0)
+    def before(self, queries: Queries, device: Ints, length_ms: int) -> tuple[Ints, Ints]:
+        """Rows `lo:hi` of each query's worker and device that end before its window."""
         if not len(self.pair):
-            return np.zeros_like(rows), np.zeros_like(rows)
-        wanted = _pair(self.trail, queries.worker, self.trail.device[rows])
+            return np.zeros_like(device), np.zeros_like(device)
+        wanted = _pair(self.trail, queries.worker, device)
         place = np.minimum(np.searchsorted(self.pair, wanted), len(self.pair) - 1)
-        known = (last_row >= 0) & (self.pair[place] == wanted)
+        known = (device >= 0) & (self.pair[place] == wanted)
         first = self.starts[place]
         stop = np.where(known, self.starts[place + 1], first)
         end_ms = queries.window_start_ms
@@ -78,9 +77,9 @@ class SignalBaseline:
         sums = {name: _prefix(panes[name][rows]) for name in names}
         return SignalBaseline(_Owners.of(trail, pair, panes.pane_start_ms[rows]), sums)
 
-    def before(self, queries: Queries, last_row: Ints) -> tuple[Ints, Floats, Floats]:
+    def before(self, queries: Queries, device: Ints) -> tuple[Ints, Floats, Floats]:
         """How many reports a baseline rests on (the fewer of both), mean AGC in dB, mean C/N0 in dB-Hz."""
-        lo, hi = self.owners.before(queries, last_row, PANE_MS)
+        lo, hi = self.owners.before(queries, device, PANE_MS)
         total = {name: sums[hi] - sums[lo] for name, sums in self.sums.items()}
         agc = over(total["agc_sum_cdb"], total["agc_reports"] * CENTI)
         cn0 = over(total["cn0_sum_cdbhz"], total["cn0_reports"] * CENTI)
@@ -121,9 +120,9 @@ class BatteryBaseline:
         owners = _Owners.of(trail, pair[kept], block[kept] * BATTERY_BLOCK_MS)
         return BatteryBaseline(owners, _prefix(rate), _prefix(rate * rate))
 
-    def before(self, queries: Queries, last_row: Ints) -> tuple[Ints, Floats, Floats]:
+    def before(self, queries: Queries, device: Ints) -> tuple[Ints, Floats, Floats]:
         """How many half hours, their mean rate and its standard deviation in percent per hour."""
-        lo, hi = self.owners.before(queries, last_row, BATTERY_BLOCK_MS)
+        lo, hi = self.owners.before(queries, device, BATTERY_BLOCK_MS)
         blocks = hi - lo
         total, squares = self.rates[hi] - self.rates[lo], self.squares[hi] - self.squares[lo]
         mean = over(total, blocks)

@@ -47,6 +47,6 @@ def battery_drain_z(window: Window, queries: Queries, baseline: BatteryBaseline)
     good = (reports > 0) & (last - first >= MIN_DRAIN_MS) & (span.count(charging == 1) == 0)
     rate = np.full(len(window), np.nan)
     rate[good] = (high - low)[good] / (last - first)[good] * _MS_PER_HOUR
-    blocks, mean, sd = baseline.before(queries, window.last_row)
+    blocks, mean, sd = baseline.before(queries, window.last_device)
     z = (rate - mean) / np.maximum(sd, MIN_DRAIN_SD_PCT_H)
     return np.where(blocks >= MIN_BATTERY_BLOCKS, z, np.nan), reports

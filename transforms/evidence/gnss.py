@@ -28,10 +28,9 @@ def gnss_cn0_agc_anomaly(window: Window, queries: Queries, baseline: SignalBasel
     mean + 6. A weak signal at normal power is a blocked sky and flags nothing.
     """
     span = window.span
-    reports, agc_mean, cn0_mean = baseline.before(queries, window.last_row)
-    device = window.trail.device[np.maximum(window.last_row, 0)]
+    reports, agc_mean, cn0_mean = baseline.before(queries, window.last_device)
     agc, cn0 = window["agc_db"], window["cn0_dbhz"]
-    used = ~np.isnan(agc) & ~np.isnan(cn0) & (window["device"] == device[span.query])
+    used = ~np.isnan(agc) & ~np.isnan(cn0) & (window["device"] == window.last_device[span.query])
     delta = agc_mean[span.query] - agc
     mean = cn0_mean[span.query]
     loud = (delta >= AGC_UP_DB) & (cn0 > mean + CN0_UP_DB - (delta - AGC_UP_DB)) & (cn0 > CN0_FLOOR_DBHZ)

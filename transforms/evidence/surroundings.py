@@ -100,7 +100,7 @@ class PressureSteps:
         """
         first, stop = slices_of(self.panes.worker_starts, queries.worker)
         starts_ms = self.panes.pane_start_ms
-        lo = bisect_right(starts_ms, first, stop, queries.window_start_ms)
+        lo = bisect_right(starts_ms, first, stop, queries.window_start_ms - 1)
         hi = bisect_right(starts_ms, lo, stop, queries.decided_at_ms - PANE_MS + 1)
         span = Ragged(lo, np.maximum(lo, hi))
         apart_pa = self.apart_pa[span.rows]

@@ -128,9 +128,12 @@ class Window:
         return time_ms[at] - time_ms[at - 1]
 
     @cached_property
-    def last_row(self) -> Ints:
-        """The trail's row of each window's last report, -1 for an empty window."""
-        return np.where(self.span.lengths > 0, self.span.hi - 1, -1)
+    def last_device(self) -> Ints:
+        """Device of each window's last report, -1 for an empty window."""
+        device = np.full(len(self), -1, dtype=np.int64)
+        known = self.span.lengths > 0
+        device[known] = self.trail.device[self.span.hi[known] - 1]
+        return device
 
     def median(self, values: Floats, measured: npt.NDArray[np.bool_]) -> tuple[Floats, Ints]:
         """Median of `values` over each window's measured rows, and how many these are."""

@@ -1,0 +1,77 @@
+"""The glossary says what contracts and registry say. `python tests/evidence/test_glossary.py` writes it anew."""
+
+import json
+import math
+from pathlib import Path
+
+from monsoon.transforms.evidence.features import FEATURES, Feature
+
+ROOT = Path(__file__).resolve().parents[2]
+GLOSSARY = ROOT / "docs" / "glossary.md"
+
+INTRODUCTION = """# Glossary
+
+Names of fields and features, each with unit, range and the meaning of null. A test holds this page against
+`contracts/` and `transforms/evidence/features.py`.
+
+## Features of a claim
+
+Each is a number or null, and comes with how many reports it rests on. Null never points to fraud. "Fraud at" is the
+end of the range that does. What windows, counts and tolerances they use: `transforms/evidence/limits.py` and
+[decision 7](adr/0007-panes-and-evidence-windows.md).
+
+| feature | group | unit | range | fraud at | meaning | null when |
+|---|---|---|---|---|---|---|
+"""
+
+
+def render() -> str:
+    text = INTRODUCTION + "".join(_feature(feature) for feature in FEATURES)
+    for path in sorted((ROOT / "contracts").glob("*.schema.json")):
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        text += f"\n## {schema['title'].removesuffix(' v1').capitalize()} (`contracts/{path.name}`)\n\n"
+        text += "| field | type | range | meaning | required |\n|---|---|---|---|---|\n"
+        for name, field in schema["properties"].items():
+            required = "yes" if name in schema.get("required", ()) else "no"
+            meaning = field.get("description", "").replace("|", "/")
+            text += f"| `{name}` | {_type(field)} | {_range(field)} | {meaning} | {required} |\n"
+    return text
+
+
+def _feature(feature: Feature) -> str:
+    low, high = ("" if math.isinf(end) else f"{end:g}" for end in (feature.low, feature.high))
+    bounds = f"{low}..{high}" if low or high else "any"
+    return (
+        f"| `{feature.name}` | {feature.group} | {feature.unit} | {bounds} | {feature.fraud} | {feature.meaning} "
+        f"| {feature.null} |\n"
+    )
+
+
+def _type(field: dict) -> str:
+    kinds = field.get("type", "string")
+    return " or ".join([kinds] if isinstance(kinds, str) else kinds)
+
+
+def _range(field: dict) -> str:
+    if "const" in field:
+        return f"`{field['const']}`"
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"] if value is not None)
+    if "minimum" in field or "maximum" in field:
+        return f"{field.get('minimum', '')}..{field.get('maximum', '')}"
+    if "maxLength" in field:
+        return f"{field.get('minLength', 0)}..{field['maxLength']} characters"
+    return ""
+
+
+def test_glossary_is_current():
+    assert GLOSSARY.read_text(encoding="utf-8") == render(), "run: python tests/evidence/test_glossary.py"
+
+
+def test_every_feature_is_described():
+    assert len({feature.name for feature in FEATURES}) == len(FEATURES)
+    assert all(feature.meaning and feature.null and feature.low < feature.high for feature in FEATURES)
+
+
+if __name__ == "__main__":
+    GLOSSARY.write_text(render(), encoding="utf-8")
