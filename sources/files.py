@@ -61,9 +61,7 @@ def find_files(folder: Path) -> StreamFiles:
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
-        raise InputError(
-            error.strerror or "unreadable", str(folder), "Grant read permission on the folder"
-        ) from error
+        raise InputError(error.strerror or "unreadable", str(folder), "Grant read permission on the folder") from error
     files = tuple(entry for entry in entries if entry.name.endswith(SUFFIXES) and not entry.is_dir())
     return StreamFiles(folder, files, tuple(entry.name for entry in entries if entry not in set(files)))
 
@@ -84,9 +82,7 @@ def read_blocks(
                 if at_byte is not None:
                     at_byte(disk.tell())
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(
-            f"damaged gzip file ({error})", str(path), "Copy or compress the file again"
-        ) from error
+        raise InputError(f"damaged gzip file ({error})", str(path), "Copy or compress the file again") from error
     except OSError as error:
         raise InputError(
             error.strerror or str(error), str(path), "Check that the file is there and may be read"
@@ -94,20 +90,20 @@ def read_blocks(
 
 
 def _cut(plain: IO[bytes], block_bytes: int) -> Iterator[Block | LongLine]:
-    rest = b""
-    while chunk := plain.read(block_bytes):
-        end = chunk.rfind(b"\n") + 1
-        if end:
-            yield Block(rest + chunk[:end])
-            rest = chunk[end:]
-        else:
-            rest += chunk
-        if len(rest) > MAX_RAW_BYTES:
-            long = _Pieces(plain, rest, block_bytes)
-            yield LongLine(iter(long))
-            rest = long.after
-    if rest:
-        yield Block(rest)
+    """Each block is what one read gives and the rest of its last line, unless that line is too long to hold."""
+    after = b""
+    while chunk := after + plain.read(block_bytes):
+        tail = b"" if chunk.endswith(b"\n") else plain.readline(MAX_RAW_BYTES)
+        after = b""
+        if tail.endswith(b"\n") or len(tail) < MAX_RAW_BYTES:
+            yield Block(chunk + tail)
+            continue
+        begun = chunk.rfind(b"\n") + 1
+        if begun:
+            yield Block(chunk[:begun])
+        long = _Pieces(plain, chunk[begun:] + tail, block_bytes)
+        yield LongLine(iter(long))
+        after = long.after
 
 
 class _Pieces:

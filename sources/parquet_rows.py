@@ -61,7 +61,7 @@ def validate_batch(batch: pl.DataFrame, validator: LineValidator, fields: Sequen
     lossless = [_lossless(name, known[name], batch.schema[name]) for name in known if name in batch.schema]
     unknown_bytes = [pl.col(name).str.len_bytes().fill_null(0) for name in _unknown_text(batch.schema, known)]
     clean = (
-        clean_rows(typed, fields, hashes_known=False)
+        clean_rows(typed, fields, from_lines=False)
         & batch.select(
             pl.all_horizontal(
                 *lossless, pl.sum_horizontal(pl.lit(0), *unknown_bytes) <= _MAX_UNKNOWN_TEXT_BYTES

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from monsoon.transforms.validation.fields import Field, stream_fields
+from monsoon.transforms.validation.fields import INT64_MAX, INT64_MIN, Field, stream_fields
 from monsoon.transforms.validation.raw_identifiers import CLEAN_HASH
 
 TYPES: Mapping[str, Any] = {
@@ -28,42 +28,41 @@ def parse_schema(fields: Sequence[Field]) -> dict[str, Any]:
     return {field.name: TYPES[field.kind] for field in fields}
 
 
-def clean_rows(parsed: pl.DataFrame, fields: Sequence[Field], *, hashes_known: bool = True) -> pl.Series:
+def clean_rows(parsed: pl.DataFrame, fields: Sequence[Field], *, from_lines: bool = True) -> pl.Series:
     """Rows (bool) whose values are all of the contract, given columns of the right types.
 
-    `hashes_known`: keyed hashes have already been told from raw identifiers by their form.
+    `from_lines`: the lines have been measured, and keyed hashes told from raw identifiers by their form.
     """
-    checks = [check for field in fields for check in _checks(field, hashes_known=hashes_known)]
+    checks = [check for field in fields for check in _checks(field, from_lines=from_lines)]
     return parsed.select(clean=reduce(and_, checks))["clean"]
 
 
-def _checks(field: Field, *, hashes_known: bool) -> list[pl.Expr]:
+def _checks(field: Field, *, from_lines: bool) -> list[pl.Expr]:
     column = pl.col(field.name)
     checks: list[pl.Expr] = []
     if field.kind == "strings":
         checks.append(column.list.len() <= (field.max_length or 0))
-        checks.append(column.list.eval(_is_clean_text(pl.element(), field, hashes_known)).list.all())
+        if not from_lines:
+            checks.append(column.list.eval(_is_clean_text(pl.element(), field)).list.all())
     elif field.kind == "string":
-        checks.append(_is_clean_text(column, field, hashes_known))
         if field.max_length is not None:
             checks.append(column.str.len_chars().is_between(field.min_length, field.max_length))
         if field.choices is not None:
             checks.append(column.is_in(sorted(field.choices)))
+        if not from_lines:
+            checks.append(_is_clean_text(column, field))
     else:
-        if field.minimum is not None:
+        if field.minimum is not None and field.minimum > INT64_MIN:
             checks.append(column >= field.minimum)
-        if field.maximum is not None:
+        if field.maximum is not None and field.maximum < INT64_MAX:
             checks.append(column <= field.maximum)
-    return [check.fill_null(not field.required) for check in checks] + (
-        [column.is_not_null()] if field.required else []
-    )
+    present = [column.is_not_null()] if field.required else []
+    return [check.fill_null(not field.required) for check in checks] + present
 
 
-def _is_clean_text(column: pl.Expr, field: Field, hashes_known: bool) -> pl.Expr:
+def _is_clean_text(column: pl.Expr, field: Field) -> pl.Expr:
     short = column.str.len_bytes() <= _MAX_TEXT_BYTES
-    if field.role == "keyed_hash" and not hashes_known:
-        return short & column.str.contains(f"^{CLEAN_HASH}$")
-    return short
+    return short & column.str.contains(f"^{CLEAN_HASH}$") if field.role == "keyed_hash" else short
 
 
 CODED = ("worker_id", "device_id", "cell", "ip_prefix", "platform", "app_state")
@@ -77,13 +76,13 @@ def coded_type(name: str) -> pl.Categorical:
 
 def compact(parsed: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
     """The same rows with text dictionary-coded and no negative zeros."""
-    return parsed.select(_compacted(field) for field in fields)
+    return parsed.select(_compacted(field) for field in fields).rechunk()
 
 
 def _compacted(field: Field) -> pl.Expr:
     column = pl.col(field.name)
     if field.kind == "number":
-        return column + 0.0
+        return pl.when(column == 0.0).then(0.0).otherwise(column).alias(field.name)  # Polars leaves -0.0 + 0.0 as it is
     if field.kind == "strings":
         return column.cast(pl.List(coded_type(field.name)))
     return column.cast(coded_type(field.name)) if field.name in CODED else column

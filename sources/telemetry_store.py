@@ -7,6 +7,7 @@ themselves.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import and_
@@ -25,6 +26,7 @@ from monsoon.transforms.validation.judge import Dead, Used
 
 _PART_ROWS = 500_000
 """Rows suspected of being duplicates are compared in parts of about this size."""
+_COLUMNS_AT_ONCE = 2
 _TIME_BITS = 42
 """Enough for event_time, which validation ends at 2100-01-01 (4.1e12 ms)."""
 
@@ -62,13 +64,20 @@ class TelemetryStore:
         order = _order(frame, keep)
         names = [name for name in frame.columns if name != "event_id"]
         frame.drop_in_place("event_id")
-        return pl.DataFrame([frame.drop_in_place(name).rechunk().gather(order) for name in names])
+        ordered: list[pl.Series] = []
+        with ThreadPoolExecutor(_COLUMNS_AT_ONCE) as pool:
+            for at in range(0, len(names), _COLUMNS_AT_ONCE):
+                columns = [frame.drop_in_place(name) for name in names[at : at + _COLUMNS_AT_ONCE]]
+                ordered.extend(pool.map(lambda column: column.rechunk().gather(order), columns))
+        return pl.DataFrame(ordered)
 
     def _deduplicate(self, frame: pl.DataFrame) -> tuple[npt.NDArray[np.bool_], dict[str, str]]:
         """Which rows stay (bool), and the standing canonical content of each event_id that had several."""
         keep = np.ones(frame.height, dtype=np.bool_)
         hashes = frame["event_id"].hash(seed=0)
-        suspects = hashes.is_duplicated().arg_true()
+        ascending = hashes.sort()
+        repeated = ascending.filter(ascending == ascending.shift(1)).unique()
+        suspects = hashes.is_in(repeated.implode()).arg_true() if len(repeated) else repeated
         if not len(suspects):
             return keep, {}
         standing_contents: dict[str, str] = {}
@@ -79,9 +88,7 @@ class TelemetryStore:
             standing_contents.update(self._settle(frame, rows, keep))
         return keep, standing_contents
 
-    def _settle(
-        self, frame: pl.DataFrame, rows: pl.Series, keep: npt.NDArray[np.bool_]
-    ) -> Iterator[tuple[str, str]]:
+    def _settle(self, frame: pl.DataFrame, rows: pl.Series, keep: npt.NDArray[np.bool_]) -> Iterator[tuple[str, str]]:
         """Decide among rows whose event_ids repeat, or merely hash alike."""
         ids = frame["event_id"].gather(rows)
         by_id = ids.arg_sort()
@@ -97,9 +104,7 @@ class TelemetryStore:
         self.counts.duplicate += int(np.count_nonzero(same_id & ~members))
         contents: dict[str, dict[str, list[tuple[int, dict[str, Any]]]]] = {}
         disputed = group.filter(pl.Series(members))
-        for row, record in zip(
-            rows.to_numpy()[members].tolist(), disputed.iter_rows(named=True), strict=True
-        ):
+        for row, record in zip(rows.to_numpy()[members].tolist(), disputed.iter_rows(named=True), strict=True):
             by_content = contents.setdefault(record["event_id"], {})
             by_content.setdefault(canonical_json(record), []).append((row, record))
         for event_id, by_content in contents.items():

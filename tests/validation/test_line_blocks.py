@@ -4,7 +4,7 @@ import random
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from validation.lines import ABSENT, TELEMETRY, hostile_lines, line_of, with_changes
 
@@ -33,6 +33,7 @@ def judged(lines):
     return outcome(collect(verdict for verdict in verdicts if verdict is not None))
 
 
+@settings(max_examples=max(200, settings().max_examples))
 @given(st.lists(hostile_lines(), min_size=1, max_size=6), st.booleans())
 def test_hostile_blocks(lines, ended):
     """The good lines in the middle teach the validator the pattern that the hostile ones then meet."""
