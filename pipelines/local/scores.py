@@ -25,6 +25,9 @@ from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.trail import Trail
 
+_DECIMALS = 6
+"""Features are written to a millionth: sines may differ in the last bit between processors."""
+
 _WEEK_MS = 7 * 24 * 3_600_000
 
 
@@ -177,7 +180,7 @@ def _rows(evidence: Evidence) -> tuple[list[Mapping[str, float | None]], list[Ma
     columns = [evidence.values[name] for name in FEATURE_NAMES]
     counts = [evidence.reports[name].tolist() for name in FEATURE_NAMES]
     measured = [np.isfinite(column).tolist() for column in columns]
-    numbers = [column.tolist() for column in columns]
+    numbers = [np.round(column, _DECIMALS).tolist() for column in columns]
     values: list[Mapping[str, float | None]] = []
     reports: list[Mapping[str, int]] = []
     for row in range(len(numbers[0])):
