@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from monsoon.sources.files import InputError
 from monsoon.transforms.evidence.limits import UNKNOWN_TOWER_RANGE_M
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.trail import Trail
@@ -59,7 +60,7 @@ def read_references(folder: Path) -> ReferenceTables:
 
     Rows that cannot be used (a place off the globe, a number that is none, a missing field) are skipped and
     told. Of several rows of one tower or access point the one whose numbers sort first stands, wherever it
-    is in the file. Raises ValueError for a file that is no CSV or lacks the columns.
+    is in the file. Raises InputError for a file that is no CSV or lacks the columns.
     """
     faults: dict[str, Faults] = {}
     towers = _read(folder / TOWERS_FILE)
@@ -95,13 +96,17 @@ def _read(path: Path) -> pl.DataFrame:
             row_index_offset=2,
         )
     except pl.exceptions.PolarsError as error:
-        raise ValueError(f"{path}: not a CSV file: {error}") from error
+        raise InputError(f"not a CSV file ({error})", str(path), "Write it as CSV, or leave it out.") from error
     return table.rename({name: name.strip().removeprefix("\ufeff") for name in table.columns})
 
 
 def _require(path: Path, table: pl.DataFrame, names: Sequence[str]) -> None:
     if missing := [name for name in names if name not in table.columns]:
-        raise ValueError(f"{path}: no column {', '.join(missing)}; there are: {', '.join(table.columns)}")
+        raise InputError(
+            f"no column {', '.join(missing)}; there are: {', '.join(table.columns)}",
+            str(path),
+            "Name the columns as OpenCelliD does, or leave the file out.",
+        )
 
 
 def _checked(path: Path, table: pl.DataFrame, faults: dict[str, Faults]) -> pl.DataFrame:

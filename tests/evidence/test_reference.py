@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from monsoon.sources.files import InputError
 from monsoon.sources.reference import read_references
 from monsoon.transforms.evidence.limits import UNKNOWN_TOWER_RANGE_M
 from tests.evidence.conftest import reports, trail_of
@@ -61,5 +62,5 @@ def test_of_two_places_of_one_access_point_the_same_stands_in_any_order(tmp_path
 
 def test_a_file_without_the_columns_is_told(tmp_path):
     (tmp_path / "cell_towers.csv").write_text("tower,lat,lon\n1,2,3\n")
-    with pytest.raises(ValueError, match="no column mcc, net, area, cell"):
+    with pytest.raises(InputError, match="no column mcc, net, area, cell"):
         read_references(tmp_path)
