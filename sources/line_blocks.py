@@ -88,22 +88,22 @@ class LineValidator:
             if len(left) < (_WORTH_A_PATTERN if tried else 1) or learned == _NEW_PATTERNS_PER_BLOCK:
                 break
             learned += 1
-            if not self._learn(lines[int(left[len(left) // 2])]):
+            if not any(self._learn(lines[int(left[at])], tried) for at in (len(left) // 2, 0, -1)):
                 break
         return pl.Series(clean)
 
-    def _learn(self, line: str) -> bool:
+    def _learn(self, line: str, tried: set[tuple[str, ...]]) -> bool:
+        """Whether there is a pattern, now or since another thread found it, for the untried key order of a
+        line."""
         keys = key_order(line.encode())
-        pattern = None if keys is None else clean_line_pattern(self._judge.fields, keys)
+        if keys is None or keys in tried:
+            return False
         with self._lock:
-            if (
-                keys is None
-                or pattern is None
-                or keys in self._patterns
-                or len(self._patterns) >= _MAX_PATTERNS
-            ):
-                return False
-            self._patterns = {**self._patterns, keys: pattern}
+            if keys not in self._patterns:
+                pattern = clean_line_pattern(self._judge.fields, keys)
+                if pattern is None or len(self._patterns) >= _MAX_PATTERNS:
+                    return False
+                self._patterns = {**self._patterns, keys: pattern}
         return True
 
     def _parse(self, content: bytes, rows: int) -> pl.DataFrame | None:
@@ -151,6 +151,5 @@ def _lines(content: bytes) -> pl.Series | None:
         text = content.decode()
     except UnicodeDecodeError:
         return None
-    return pl.Series(
-        "line", [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")], dtype=pl.String
-    )
+    return pl.Series("line", [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")],
+    dtype=pl.String)

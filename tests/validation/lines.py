@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from monsoon.transforms.validation.catalogue import Catalogue
-from monsoon.transforms.validation.fields import stream_fields
+from monsoon.transforms.validation.fields import Field, stream_fields
 
 CATALOGUE = Catalogue(
     {"kawaach": lambda plan: plan == "standard", "jugaad": lambda plan: plan.split(":")[0] in ("basic", "standard")}
@@ -85,45 +85,62 @@ def line_of(record: dict[str, Any]) -> bytes:
     return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-HOSTILE_VALUES = [
-    "null", "true", "false", "0", "-0", "-0.0", "1", "-1", "1.0", "1.5", "1e2", "1E-5", "2e99", "1e999", "-1e400", "01",
-    "1.", ".5", "+1", "NaN", "Infinity", "-Infinity", "91", "-91.5", "180", "180.5", "1718000000000", "1718000000000.0",
-    "4102444800000", "4102444800001", "-5", "9007199254740993", "9223372036854775807", "9223372036854775808",
-    "99999999999999999999", "1" + "0" * 400, "0.1000000000000000055511151231257827021181583404541015625", "300", "1101",
-    "100.00000000000001", '""', '"x"', '"1"', '"1.5"', '"online"', '"on_trip"', '"ONLINE"', '"null"', '"a\\nb"',
-    '"\\u0061bc"', '"\\ud83d\\ude00"', '"\\ud83d"', '"\\u0000"', '"tab\there"', '"हिन्दी"', '"\x7f"', '":"', '"a\\"b"',
-    '"' + "x" * 64 + '"', '"' + "x" * 65 + '"', '"' + "é" * 64 + '"', '"' + "y" * 1500 + '"', "'x'", "x", "", "{}",
-    "[]", "[null]", "[1]", '["a1","b2"]', '["a1", 2]', '["a1",]', '["a\\u0062"]', '[["a"]]', '{"a":{"b":[1]}}',
-    "[" + ",".join(['"b1"'] * 20) + "]", "[" + ",".join(['"b1"'] * 21) + "]", "[" * 31 + "]" * 31, "[" * 32 + "]" * 32,
-    "[" * 3000 + "]" * 3000, '"00:1b:44:11:3a:b7"', '"00-1B-44-11-3A-B7"', '"001b.4411.3ab7"', '"001b44113ab7"',
-    '"203.0.113.7"', '"203.0.113.0/24"', '"2001:db8::1"', '"2001:db8:1::/48"', '"asha@okaxis"', '"+91 98765 43210"',
-    '"9876543210"', '"919876543210"', '"0987654321"', '"12345678901234567"', '"aa-bb-cc-dd-ee-ff"', '"a-b-c-d-e"',
+NUMBERS = [
+    "0", "-0", "-0.0", "1", "-1", "1.0", "1.5", "1e2", "1E-5", "2e99", "1e999", "-1e400", "01", "1.", ".5", "+1", "NaN",
+    "Infinity", "-Infinity", "91", "-91.5", "180", "180.5", "1718000000000", "1718000000000.0", "4102444800000",
+    "4102444800001", "-5", "9007199254740993", "9223372036854775807", "9223372036854775808", "99999999999999999999",
+    "1" + "0" * 400, "0.1000000000000000055511151231257827021181583404541015625", "300", "1101", "100.00000000000001",
+]  # fmt: skip
+TEXTS = [
+    '""', '"x"', '"1"', '"1.5"', '"online"', '"on_trip"', '"ONLINE"', '"null"', '"a\\nb"', '"\\u0061bc"',
+    '"\\ud83d\\ude00"', '"\\ud83d"', '"\\ude00"', '"\\u0000"', '"tab\there"', '"हिन्दी"', '"\x7f"', '":"',
+    '"a\\"b"', '"' + "x" * 64 + '"', '"' + "x" * 65 + '"', '"' + "é" * 64 + '"', '"' + "y" * 1500 + '"', "'x'", "x",
+]  # fmt: skip
+HASHES = [
+    '"00:1b:44:11:3a:b7"', '"00-1B-44-11-3A-B7"', '"001b.4411.3ab7"', '"001b44113ab7"', '"203.0.113.7"',
+    '"203.0.113.0/24"', '"2001:db8::1"', '"2001:db8:1::/48"', '"asha@okaxis"', '"+91 98765 43210"', '"9876543210"',
+    '"919876543210"', '"0987654321"', '"12345678901234567"', '"aa-bb-cc-dd-ee-ff"', '"a-b-c-d-e"', '["b1","b2"]',
     '["b1","00:1b:44:11:3a:b7"]', '["asha@okaxis"]', '["b1","9876543210"]', '["\\u0030\\u0030:1b:44:11:3a:b7"]',
 ]  # fmt: skip
-"""JSON values, and what only looks like them."""
+OTHERS = [
+    "null", "true", "false", "", "{}", "[]", "[null]", "[1]", '["a1", 2]', '["a1",]', '["a\\u0062"]', '["\\ud83d"]',
+    '[["a"]]', '{"a":{"b":[1]}}', "[" + ",".join(['"b1"'] * 20) + "]", "[" + ",".join(['"b1"'] * 21) + "]",
+    "[" * 31 + "]" * 31, "[" * 32 + "]" * 32, "[" * 3000 + "]" * 3000,
+]  # fmt: skip
+"""JSON values, and what only looks like them, by the kind of field that they are meant to deceive."""
+_ANY = NUMBERS + TEXTS + HASHES + OTHERS
 
 _SPACES = st.sampled_from(["", " ", "  ", "\t", "\r", "\x0b", "\u00a0"])
 _ONE_IN_FIVE = st.integers(0, 4).map(lambda number: number == 4)
 
 
+def _hostile_value(field: Field | None) -> st.SearchStrategy[str]:
+    if field is None:
+        return st.sampled_from(_ANY)
+    if field.role == "keyed_hash":
+        return st.sampled_from(HASHES) | st.sampled_from(_ANY)
+    fitting = {"string": TEXTS, "number": NUMBERS, "integer": NUMBERS}.get(field.kind, OTHERS)
+    return st.sampled_from(fitting) | st.sampled_from(_ANY)
+
+
 @st.composite
 def hostile_lines(draw: st.DrawFn, stream: str = "telemetry") -> bytes:
     """A good line, changed a little or a lot: values, keys, order, white space, cuts, stray bytes."""
-    names = [field.name for field in stream_fields(stream)]
+    fields = {f'"{field.name}"': field for field in stream_fields(stream)}
     members = [(f'"{name}"', json.dumps(value, separators=(",", ":"))) for name, value in GOOD[stream].items()]
     for change in draw(
-        st.lists(st.sampled_from(["value", "value", "value", "key", "repeat", "drop", "move"]), max_size=2)
+        st.lists(st.sampled_from(["value", "value", "value", "key", "repeat", "drop", "move"]), min_size=1, max_size=3)
     ):
         at = draw(st.integers(0, len(members) - 1))
         name, value = members[at]
         if change == "value":
-            members[at] = (name, draw(st.sampled_from(HOSTILE_VALUES)))
+            members[at] = (name, draw(_hostile_value(fields.get(name))))
         elif change == "key":
             strange = ['"note"', '"LAT"', '"l\\u0061t"', '"lat "', '""', '"\\ud800"', "lat", '"a.b"', '"क"']
             members[at] = (draw(st.sampled_from(strange)), value)
         elif change == "repeat":
-            again = draw(st.sampled_from([*names, "note"]))
-            members.insert(at, (f'"{again}"', draw(st.sampled_from(HOSTILE_VALUES))))
+            again = draw(st.sampled_from([*fields, '"note"']))
+            members.insert(at, (again, draw(_hostile_value(fields.get(again)))))
         elif change == "drop" and len(members) > 1:
             del members[at]
         else:

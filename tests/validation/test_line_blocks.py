@@ -44,6 +44,29 @@ def test_hostile_blocks(lines, ended):
     assert outcome(validator.validate(content)) == judged(lines)
 
 
+LENIENT = [
+    (b'"LTE-404', b'"\\ud83d'),  # Polars: NUL
+    (b'"zepto"', b"404"),  # "404"
+    (b'"zepto"', b"[1]"),
+    (b'"b1027c4d"', b"1027"),
+    (b'"lat":28.6', b'"lat":28.6,"lat":null'),  # the first
+    (b'"lat":28.6', b'"lat":28.6,"l\\u0061t":9'),
+    (b'"lat":28.6', b'"lat":-0.0'),  # another zero
+    (b'"event_time":1718000000000', b'"event_time":17180000000000000000'),
+    (b'"device_id":"d41d8cd98f00"', b'"device_id":"00-1b-44-11-3a-b7"'),
+    (b'"device_id":"d41d8cd98f00"', b'"device_id":"9876543210"'),
+]
+
+
+@pytest.mark.parametrize(("good", "bad"), LENIENT)
+def test_where_a_lenient_reader_errs(good, bad):
+    assert good in GOOD_LINE
+    lines = [GOOD_LINE, GOOD_LINE.replace(good, bad)]
+    validator = LineValidator(JUDGE)
+    validator.validate(GOOD_LINE)
+    assert outcome(validator.validate(b"\n".join(lines))) == judged(lines)
+
+
 @given(hostile_lines())
 def test_a_hostile_line_under_its_own_pattern(line):
     assert outcome(LineValidator(JUDGE).validate(line)) == judged([line])
