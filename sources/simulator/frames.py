@@ -1,0 +1,127 @@
+"""A simulated storm in memory: for training and evaluation, and what the files are written from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from monsoon.sources.simulator.city import City, access_points, build_city, cell_towers
+from monsoon.sources.simulator.population import Population, blocks, build_population, labels
+from monsoon.sources.simulator.storm import Storm
+from monsoon.sources.simulator.subscriptions import subscriptions
+from monsoon.sources.simulator.telemetry import BLOCK_RIDERS, TELEMETRY_SCHEMA, block_telemetry
+from monsoon.sources.simulator.weather import readings
+
+DEFAULT_ATTACKERS = 0.04
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Everything of one simulation but its telemetry, which comes by blocks."""
+
+    storm: Storm
+    city: City
+    population: Population
+    seed: int
+    oracle_readings: pl.DataFrame
+    subscriptions: pl.DataFrame
+    labels: pl.DataFrame
+    cell_towers: pl.DataFrame
+    access_points: pl.DataFrame
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks the telemetry has."""
+        return -(-len(self.population) // BLOCK_RIDERS)
+
+    def telemetry(self, first: int = 0, last: int | None = None) -> Iterator[pl.DataFrame]:
+        """Blocks `first` to `last` (exclusive) of the telemetry, each by rider and time."""
+        for number, riders in blocks(self.population, BLOCK_RIDERS):
+            if first <= number and (last is None or number < last):
+                yield block_telemetry(self.storm, self.city, riders, number, self.seed, len(self.population))
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The streams and references of one simulation, in the columns of the contracts and of OpenCelliD."""
+
+    telemetry: pl.DataFrame
+    oracle_readings: pl.DataFrame
+    subscriptions: pl.DataFrame
+    labels: pl.DataFrame
+    cell_towers: pl.DataFrame
+    access_points: pl.DataFrame
+
+
+def build_scenario(
+    storm: Storm, riders: int, seed: int, *, attackers: float = DEFAULT_ATTACKERS, gridded_only: bool = False
+) -> Scenario:
+    """The simulation of a storm with `riders` riders, the share `attackers` of whom attack.
+
+    `gridded_only`: no provider but the gridded product reports. Raises ValueError for a share outside [0, 1] or no
+    rider, StormError for a storm whose feeds and series disagree.
+    """
+    if riders < 1:
+        raise ValueError(f"{riders} riders; at least 1")
+    if not 0 <= attackers <= 1:
+        raise ValueError(f"a share of {attackers} attackers; 0 to 1")
+    city = build_city(storm)
+    population = build_population(storm, city, riders, seed, attackers)
+    return Scenario(
+        storm=storm,
+        city=city,
+        population=population,
+        seed=seed,
+        oracle_readings=readings(storm, gridded_only=gridded_only),
+        subscriptions=subscriptions(storm, city, population, seed),
+        labels=labels(population, storm, seed),
+        cell_towers=cell_towers(city, storm.time_ms(storm.modeled.riders.start) // 1000),
+        access_points=access_points(city),
+    )
+
+
+def simulate_frames(
+    storm: Storm,
+    riders: int,
+    seed: int,
+    *,
+    attackers: float = DEFAULT_ATTACKERS,
+    window_ms: tuple[int, int] | None = None,
+) -> Frames:
+    """A whole simulation in memory; some 300 bytes a telemetry row.
+
+    `window_ms` keeps only reports with event_time in [start, end): the very ones that the whole run has then.
+    """
+    scenario = build_scenario(storm, riders, seed, attackers=attackers)
+    parts = [pl.DataFrame(schema=TELEMETRY_SCHEMA)]
+    for part in scenario.telemetry():
+        if window_ms is not None:
+            part = part.filter(pl.col("event_time").is_between(*window_ms, closed="left"))
+        parts.append(part)
+    return Frames(
+        telemetry=pl.concat(parts),
+        oracle_readings=scenario.oracle_readings,
+        subscriptions=scenario.subscriptions,
+        labels=scenario.labels,
+        cell_towers=scenario.cell_towers,
+        access_points=scenario.access_points,
+    )
+
+
+def riders_for_rows(storm: Storm, rows: int, seed: int) -> int:
+    """How many riders give about `rows` telemetry rows: within a few percent, more for few riders."""
+    sample = build_scenario(storm, 2 * BLOCK_RIDERS, seed)
+    reported = sum(part.height for part in sample.telemetry())
+    rows_per_ms = reported / _reporting_ms(sample.population)
+    riders = max(1, round(rows * len(sample.population) / reported))
+    drawn = build_population(storm, sample.city, riders, seed, DEFAULT_ATTACKERS)
+    return max(1, round(riders * rows / max(1.0, rows_per_ms * _reporting_ms(drawn))))
+
+
+def _reporting_ms(population: Population) -> float:
+    """The time in which the riders report, all together."""
+    p = population
+    return float(np.sum(p.away_ms - p.shift_start_ms) + np.sum(p.shift_end_ms - p.attack_ms))

@@ -1,0 +1,216 @@
+"""A storm's weather over time, and the readings that providers publish of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from monsoon.sources.simulator.storm import (
+    HOUR_MS,
+    MINUTE_MS,
+    Feed,
+    Metric,
+    Pm25,
+    RainRate,
+    RainTotal,
+    Storm,
+    StormError,
+)
+
+Floats = NDArray[np.float64]
+Times = NDArray[np.int64]
+
+PM25_BOUNDS_UG_M3 = (0.0, 30.0, 60.0, 90.0, 120.0, 250.0, 380.0)
+"""CPCB's upper bounds of the PM2.5 bands, and 380 as the end of Severe."""
+AQI_BOUNDS = (0.0, 50.0, 100.0, 200.0, 300.0, 400.0, 500.0)
+AQI_HOURS_NEEDED = 16
+
+READING_SCHEMA: dict[str, Any] = {
+    "reading_id": pl.String,
+    "revision": pl.Int64,
+    "provider": pl.String,
+    "quality": pl.String,
+    "metric": pl.String,
+    "value": pl.Float64,
+    "event_time": pl.Int64,
+    "issued_time": pl.Int64,
+    "lat": pl.Float64,
+    "lon": pl.Float64,
+    "radius_km": pl.Float64,
+}
+
+
+def rain_mm(storm: Storm, series: str, since_ms: Times, until_ms: Times) -> Floats:
+    """Rain (mm) of a series in each (since, until]; none for a series that is not of rain."""
+    knots_ms, total_mm = _accumulated_rain(storm, series)
+    return np.interp(until_ms, knots_ms, total_mm) - np.interp(since_ms, knots_ms, total_mm)
+
+
+def place_rain_mm_h(storm: Storm, place: str, times_ms: Times) -> Floats:
+    """The rain rate (mm/h) at a place over the 10 min before each time: its most trusted rain feed's series."""
+    feeds = [f for f in storm.modeled.feeds if place in f.at and f.metric in ("rain_mm_24h", "rain_mm_h")]
+    if not feeds:
+        return np.zeros(len(times_ms))
+    feed = min(feeds, key=lambda f: ("official", "secondary", "fallback").index(f.quality))
+    return feed.gain * 6 * rain_mm(storm, feed.at[place], times_ms - 10 * MINUTE_MS, times_ms)
+
+
+def _accumulated_rain(storm: Storm, series: str) -> tuple[Times, Floats]:
+    """Times and the millimeters fallen up to them; linear in between."""
+    figures = storm.series[series]
+    if isinstance(figures, RainRate):
+        rates = _gaps_filled(figures.mm_h)
+        knots_ms = storm.time_ms(figures.start) + figures.step_min * MINUTE_MS * np.arange(len(rates) + 1)
+        return knots_ms, np.concatenate([[0.0], np.cumsum(rates * figures.step_min / 60)])
+    if isinstance(figures, RainTotal):
+        return _spread(storm, figures)
+    return np.zeros(1, np.int64), np.zeros(1)
+
+
+def _spread(storm: Storm, figures: RainTotal) -> tuple[Times, Floats]:
+    """A total laid over the storm's rain_spread: each published part keeps its own millimeters."""
+    until_ms = storm.time_ms(figures.until)
+    since_ms = until_ms - int(figures.hours * HOUR_MS)
+    spread = [(storm.time_ms(s.start), storm.time_ms(s.end), s.share) for s in storm.modeled.rain_spread]
+    parts = [(storm.time_ms(p.start), storm.time_ms(p.end), p.mm) for p in figures.parts]
+    knots = {since_ms, until_ms}.union(*({start, end} for start, end, _ in [*spread, *parts]))
+    knots_ms = np.array(sorted(k for k in knots if since_ms <= k <= until_ms), np.int64)
+    middle_ms = (knots_ms[:-1] + knots_ms[1:]) / 2
+    weight = np.zeros(len(middle_ms))
+    for start, end, share in spread:
+        inside = (start < middle_ms) & (middle_ms < end)
+        weight[inside] += share * np.diff(knots_ms)[inside] / (end - start)
+    mm = np.zeros(len(middle_ms))
+    rest = np.ones(len(middle_ms), bool)
+    for start, end, part_mm in parts:
+        inside = (start < middle_ms) & (middle_ms < end)
+        mm[inside] = part_mm * _proportions(weight[inside])
+        rest &= ~inside
+    mm[rest] = (figures.mm - sum(p.mm for p in figures.parts)) * _proportions(weight[rest])
+    return knots_ms, np.concatenate([[0.0], np.cumsum(mm)])
+
+
+def _proportions(weight: Floats) -> Floats:
+    """Weights as shares of 1; even shares where none is given."""
+    total = weight.sum()
+    return weight / total if total > 0 else np.full(len(weight), 1 / max(1, len(weight)))
+
+
+def _gaps_filled(values: tuple[float | None, ...]) -> Floats:
+    """Missing slots by linear interpolation between their neighbors."""
+    column = np.array([np.nan if value is None else value for value in values], np.float64)
+    known = ~np.isnan(column)
+    return np.interp(np.arange(len(column)), np.flatnonzero(known), column[known])
+
+
+def cpcb_pm25_index(ug_m3: Floats) -> Floats:
+    """CPCB's PM2.5 sub-index of a 24 h mean (ug/m3), bands continuous; 500 from 380 ug/m3 on."""
+    return np.interp(ug_m3, PM25_BOUNDS_UG_M3, AQI_BOUNDS)
+
+
+def _aqi(storm: Storm, figures: Pm25, gain: float, times_ms: Times) -> Floats:
+    """The index of the running 24 h mean of `gain` x PM2.5; NaN where fewer than 16 hours are known."""
+    hours_ms = storm.time_ms(figures.start) + figures.step_min * MINUTE_MS * np.arange(len(figures.ug_m3))
+    values = np.array([np.nan if value is None else value for value in figures.ug_m3], np.float64)
+    known = ~np.isnan(values)
+    inside = (hours_ms > times_ms[:, None] - 24 * HOUR_MS) & (hours_ms <= times_ms[:, None]) & known
+    count = inside.sum(axis=1)
+    mean = np.where(inside, values, 0.0).sum(axis=1) / np.maximum(count, 1)
+    enough = count * figures.step_min >= AQI_HOURS_NEEDED * 60
+    return np.where(enough, cpcb_pm25_index(gain * mean), np.nan)
+
+
+def _values(storm: Storm, feed: Feed, series: str, times_ms: Times) -> Floats:
+    figures = storm.series[series]
+    if isinstance(figures, Pm25) and feed.metric == "aqi":
+        return np.round(_aqi(storm, figures, feed.gain, times_ms))
+    if isinstance(figures, RainTotal | RainRate) and feed.metric in ("rain_mm_24h", "rain_mm_h"):
+        span_ms = 24 * HOUR_MS if feed.metric == "rain_mm_24h" else HOUR_MS
+        return np.round(feed.gain * rain_mm(storm, series, times_ms - span_ms, times_ms), 1)
+    raise StormError(
+        f"series {series!r} gives no {feed.metric}", f"storm {storm.name}", "Name a rain series for rain, pm25 for aqi."
+    )
+
+
+def readings(storm: Storm, *, gridded_only: bool = False) -> pl.DataFrame:
+    """Every reading of the storm, corrections as revision 1, sorted by id and revision; see READING_SCHEMA.
+
+    `gridded_only` leaves the feeds of gridded products alone. Raises StormError where a feed and its series disagree.
+    """
+    rows: list[dict[str, Any]] = []
+    for feed in storm.modeled.feeds:
+        if feed.gridded or not gridded_only:
+            for place, series in feed.at.items():
+                rows += _feed_rows(storm, feed, place, series)
+    return pl.DataFrame(rows, schema=READING_SCHEMA).sort("reading_id", "revision")
+
+
+def _feed_rows(storm: Storm, feed: Feed, place: str, series: str) -> list[dict[str, Any]]:
+    times_ms, values = _schedule(storm, feed, series)
+    corrections = {
+        storm.time_ms(c.time): (c.first, storm.time_ms(c.issued))
+        for c in storm.modeled.corrections
+        if (c.provider, c.metric, c.place) == (feed.provider, feed.metric, place)
+    }
+    area = storm.places[place]
+    rows = []
+    for time_ms, value in zip(times_ms.tolist(), values.tolist(), strict=True):
+        row = {
+            "reading_id": f"{feed.provider}-{feed.metric}-{place}-{time_ms // MINUTE_MS}",
+            "revision": 0,
+            "provider": feed.provider,
+            "quality": feed.quality,
+            "metric": feed.metric,
+            "value": value,
+            "event_time": time_ms,
+            "issued_time": time_ms + round(feed.delay_min * MINUTE_MS),
+            "lat": area.lat,
+            "lon": area.lon,
+            "radius_km": area.radius_km,
+        }
+        if time_ms in corrections:
+            first, issued_ms = corrections.pop(time_ms)
+            rows.append(row | {"value": first})
+            row |= {"revision": 1, "issued_time": issued_ms}
+        rows.append(row)
+    if corrections:
+        raise StormError(
+            f"{feed.provider} has no {feed.metric} at {place} to correct at that time",
+            f"storm {storm.name}, modeled.corrections",
+            "A correction's time is that of a reading.",
+        )
+    return rows
+
+
+def _schedule(storm: Storm, feed: Feed, series: str) -> tuple[Times, Floats]:
+    """Times of a feed's readings and their values; values that cannot be known are not read."""
+    figures = storm.series[series]
+    if feed.every_min is None:
+        points = getattr(figures, "points", ())
+        times = np.array([storm.time_ms(time) for time, _ in points], np.int64)
+        return times, np.array([value for _, value in points], np.float64)
+    every_ms = feed.every_min * MINUTE_MS
+    phase_ms = (feed.offset_min - storm.utc_offset_min) * MINUTE_MS
+    start_ms, end_ms = storm.time_ms(storm.modeled.readings.start), storm.time_ms(storm.modeled.readings.end)
+    first_ms = start_ms + (phase_ms - start_ms) % every_ms
+    times = np.arange(first_ms, end_ms + 1, every_ms, dtype=np.int64)
+    values = _values(storm, feed, series, times)
+    known = ~np.isnan(values)
+    return times[known], values[known]
+
+
+def first_alert_ms(storm: Storm) -> int | None:
+    """When the first red alert of the storm was given, if one was."""
+    metric: Metric = "red_alert"
+    alerts = [
+        storm.time_ms(time)
+        for feed in storm.modeled.feeds
+        if feed.metric == metric
+        for series in feed.at.values()
+        for time, value in getattr(storm.series[series], "points", ())
+        if value == 1
+    ]
+    return min(alerts, default=None)
