@@ -56,6 +56,7 @@ class Population:
     has_agc: NDArray[np.bool_]
     has_cn0: NDArray[np.bool_]
     has_accelerometer: NDArray[np.bool_]
+    shares_activity: NDArray[np.bool_]
     district: NDArray[np.int64]
     depot: NDArray[np.int64]
     home_x: NDArray[np.float64]
@@ -121,7 +122,7 @@ def build_population(storm: Storm, city: City, riders: int, seed: int, attackers
     shift_start[bad] = np.maximum(start_ms, away[bad] - (rng.uniform(0.5, 3, len(bad)) * HOUR_MS).astype(np.int64))
     away[bad] = np.maximum(away[bad], shift_start[bad])
     attack[bad] = np.maximum(attack[bad], away[bad])
-    shift_end[bad] = np.minimum(end_ms, attack[bad] + (rng.uniform(3, 6, len(bad)) * HOUR_MS).astype(np.int64))
+    shift_end[bad] = np.minimum(end_ms, attack[bad] + (rng.uniform(3.5, 6, len(bad)) * HOUR_MS).astype(np.int64))
 
     draw = rng.random((4, n))
     columns: dict[str, Any] = {
@@ -135,6 +136,7 @@ def build_population(storm: Storm, city: City, riders: int, seed: int, attackers
         "has_agc": draw[1] < HAS_AGC[tier],
         "has_cn0": draw[2] < HAS_CN0[tier],
         "has_accelerometer": draw[3] < HAS_ACCELEROMETER[tier],
+        "shares_activity": rng.random(n) < 0.96,
         "district": district,
         "depot": depot,
         "home_x": home_x,

@@ -36,18 +36,20 @@ FAR_OFF = np.array([1.2e-3, 6e-4, 3e-4])
 """Share of fixes that are hundreds of meters off, by device tier; four times that under a blocked sky."""
 
 
-def blocked_sky(rng: np.random.Generator, reports: Reports) -> NDArray[np.bool_]:
-    """Reports under a flyover, in a lane or indoors: in episodes of 3 min, oftener at stops."""
+def blocked_sky(rng: np.random.Generator, reports: Reports) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Reports under a flyover, in a lane or indoors, in episodes of 3 min: of the phone, and of the road claimed."""
     dice = reports.episodes(rng, 12)
     stopped = np.isin(reports.motion.doing, (AT_DEPOT, AT_CUSTOMER)) | reports.sheltering
-    return np.where(reports.home, dice < 0.7, np.where(stopped, dice < 0.35, dice < 0.08))
+    road = np.where(stopped, dice < 0.35, dice < 0.08)
+    phone = np.where(reports.home, dice < 0.7, road)
+    return phone, np.where(reports.false, road, phone)
 
 
 def positions(rng: np.random.Generator, reports: Reports) -> tuple[Columns, NDArray[np.bool_]]:
     """lat, lon, accuracy_m, speed_mps, mock_location and mock_setting (1, 0, NaN); and which reports lack the sky."""
     n = len(reports)
     tier = reports.riders.tier[reports.rider]
-    blocked = blocked_sky(rng, reports)
+    indoors, blocked = blocked_sky(rng, reports)
     kind = reports.riders.kind[reports.rider]
     track = reports.riders.track[reports.rider]
     forged = reports.false & (kind == MOCK_APP)
@@ -96,7 +98,7 @@ def positions(rng: np.random.Generator, reports: Reports) -> tuple[Columns, NDAr
         "speed_mps": np.where(no_fix, np.nan, np.round(measured, 2)),
         "mock_location": mock_location,
         "mock_setting": mock_setting,
-    }, blocked
+    }, indoors
 
 
 def _claimed(rng: np.random.Generator, reports: Reports, track: NDArray[np.int8]) -> tuple[Floats, Floats, Floats]:

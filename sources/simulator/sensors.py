@@ -81,10 +81,14 @@ def _battery(rng: np.random.Generator, reports: Reports) -> tuple[Floats, Floats
     """Charge (%) and whether it is charging: drained by the hour, filled in stretches of half an hour."""
     count, steps = len(reports.riders), reports.steps
     at_home = reports.riders.kind != 0
-    drain = np.where(at_home, rng.uniform(2.5, 7, count), rng.uniform(5, 12, count)) / 240
+    drain = np.where(at_home, rng.uniform(2.5, 7, count), rng.uniform(4, 10, count)) / 240
     half_hours = rng.random((count, steps // 120 + 1)) < np.where(at_home, 0.2, 0.07)[:, None]
     charging = np.repeat(half_hours, 120, axis=1)[:, :steps]
-    level = rng.uniform(45, 100, count)[:, None] + np.cumsum(np.where(charging, 0.15, -drain[:, None]), axis=1)
+    begun = np.zeros((count, steps), bool)
+    begun[reports.rider, reports.step] = True
+    begun = np.maximum.accumulate(begun, axis=1)
+    change = np.where(charging, 0.15, -drain[:, None]) * begun
+    level = rng.uniform(50, 100, count)[:, None] + np.cumsum(change, axis=1)
     # Below 15% the power bank comes out; what the chain above would take further down stays there.
     low = level < 15
     level, charging = np.clip(level, 15, 100), charging | low

@@ -14,6 +14,7 @@ from monsoon.sources.simulator.storm import HOUR_MS, MINUTE_MS, Storm
 from monsoon.sources.simulator.weather import first_alert_ms
 
 PRODUCT, PLAN = "kawaach", "standard"
+CONSENTS = ["location", "payout", "platform_activity"]
 PERIOD_MS = 7 * 24 * HOUR_MS
 PREMIUMS_INR = (29.0, 49.0, 79.0)
 MOST_WEEKS = 10
@@ -51,9 +52,10 @@ def subscriptions(storm: Storm, city: City, population: Population, seed: int) -
     bad = p.kind != HONEST
 
     bought_ms = start_ms - (rng.uniform(0.5, 63, n) * 24 * HOUR_MS).astype(np.int64)
-    # Half of the attackers buy on the day, many of them when the alert is out; a ring within the same minute.
+    # Half of the attackers buy on the day, many of them when the alert is out, as 3% of the honest do; a ring buys
+    # within the same minute.
     alert_ms = first_alert_ms(storm) or start_ms
-    late = bad & (rng.random(n) < 0.5)
+    late = rng.random(n) < np.where(bad, 0.5, 0.03)
     bought_ms[late] = alert_ms + (rng.uniform(-8 * 60, 40, int(late.sum())) * MINUTE_MS).astype(np.int64)
     for ring in range(int(p.ring.max(initial=-1)) + 1):
         together = np.flatnonzero((p.ring == ring) & (rng.random(n) < 0.8))
@@ -110,7 +112,7 @@ def subscriptions(storm: Storm, city: City, population: Population, seed: int) -
             "device_id": keyed_hashes("d", seed, p.device)[rider],
             "account_created_at": (bought_ms - age_days * 24 * HOUR_MS).astype(np.int64)[rider],
             "trust_tier": (tier + 1)[rider],
-            "consents": [["location", "payout", "platform_activity"]] * len(rider),
+            "consents": [CONSENTS[: 3 if shares else 2] for shares in p.shares_activity[rider].tolist()],
         },
         schema=SUBSCRIPTION_SCHEMA,
     ).sort("event_time", "event_id")

@@ -116,13 +116,14 @@ def block_telemetry(
         **radio.columns(rng, reports, blocked, ~np.isnan(place["speed_mps"]), population),
     }
     state = _app_state(reports)
+    untold = pl.Series(~riders.shares_activity[reports.rider])
     workers = pl.Series("worker_id", riders.worker_ids(seed)).gather(reports.rider)
     frame = pl.DataFrame(columns, nan_to_null=True).with_columns(
         workers,
         pl.Series("device_id", keyed_hashes("d", seed, riders.device)).gather(reports.rider),
         pl.Series("platform", list(PLATFORMS)).gather(riders.platform[reports.rider]),
-        APP_STATES.gather(state).alias("app_state"),
-        pl.Series("orders_completed", _orders(reports)),
+        APP_STATES.gather(state).set(untold, None).alias("app_state"),
+        pl.Series("orders_completed", _orders(reports)).set(untold, None),
         pl.concat_str(pl.lit("e"), workers.str.slice(1), pl.lit("-"), pl.Series(reports.step)).alias("event_id"),
     )
     return frame.select(pl.col(name).cast(dtype) for name, dtype in TELEMETRY_SCHEMA.items())
