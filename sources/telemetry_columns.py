@@ -65,6 +65,17 @@ def _is_clean_text(column: pl.Expr, field: Field) -> pl.Expr:
     return short & column.str.contains(f"^{CLEAN_HASH}$") if field.role == "keyed_hash" else short
 
 
+def clean_hashes(columns: pl.DataFrame, fields: Sequence[Field]) -> bool:
+    """Whether every keyed hash in compact columns has the form of one; looks at each distinct hash once."""
+    for field in fields:
+        if field.role == "keyed_hash":
+            values = columns[field.name]
+            distinct = (values.explode() if field.kind == "strings" else values).unique().cast(pl.String)
+            if not distinct.drop_nulls().str.contains(f"^{CLEAN_HASH}$").all():
+                return False
+    return True
+
+
 CODED = ("worker_id", "device_id", "cell", "ip_prefix", "platform", "app_state")
 """Text columns of telemetry that repeat, kept as dictionary codes; so are the items of `bssids`."""
 
