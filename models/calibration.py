@@ -17,7 +17,10 @@ def risk_of(p: np.ndarray) -> np.ndarray:
 
 
 def fit_calibration(
-    path_quanta: Callable[[np.ndarray], np.ndarray], honest: np.ndarray, group_starts: np.ndarray
+    path_quanta: Callable[[np.ndarray], np.ndarray],
+    honest: np.ndarray,
+    group_starts: np.ndarray,
+    progress: Callable[[float], None] | None = None,
 ) -> Calibration:
     """One curve for each set of measured groups, from the same honest rows with the other groups masked.
 
@@ -30,6 +33,8 @@ def fit_calibration(
     group_of = np.searchsorted(group_starts, np.arange(honest.shape[1]), side="right") - 1
     masks = []
     for mask in range(1, 1 << len(group_starts)):
+        if progress is not None:
+            progress(mask / (1 << len(group_starts)))
         shown = (mask >> group_of & 1).astype(bool)
         masks.append(_knots(mask, np.sort(path_quanta(np.where(shown, honest, np.float32(np.nan))))))
     return Calibration(len(honest), RISK_KNOTS, tuple(masks))

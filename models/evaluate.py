@@ -40,10 +40,15 @@ class Rate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one kind of rider fares: at once approved, softly held, stepped up; and the share whose risk exceeds the
-    one that FALSE_POSITIVES of the honest exceed."""
+    """How the claims of one kind of rider fare.
+
+    `silent`: of all claims, those with fewer than SIGNALS_FOR_STEP_UP sensor groups measured; a phone that says nothing
+    is no evidence, so no model can catch it. The others are of the claims with evidence: approved at once, softly
+    held, stepped up, and with a risk above the one that FALSE_POSITIVES of the honest exceed.
+    """
 
     kind: str
+    silent: Rate
     approved: Rate
     held: Rate
     stepped_up: Rate
@@ -51,54 +56,58 @@ class Outcome:
 
 
 def evaluate(scores: Scores, kinds: np.ndarray) -> list[Outcome]:
-    """One outcome a kind, the honest first. kinds: text (n,), HONEST for the honest. Raises ValueError without any.
-
-    A claim with nothing measured has no risk and is approved; fewer than three measured sensor groups lead no
-    further than a soft hold.
-    """
-    risk = np.nan_to_num(scores.risk, nan=0.0)
-    honest = np.sort(risk[kinds == HONEST])
+    """One outcome a kind, the honest first. kinds: text (n,), HONEST for the honest. Raises ValueError without any."""
+    evident = scores.measured_groups >= SIGNALS_FOR_STEP_UP
+    honest = np.sort(scores.risk[evident & (kinds == HONEST)])
     if not len(honest):
         raise ValueError("no honest claim to evaluate on")
     cut_off = honest[len(honest) - 1 - int(FALSE_POSITIVES * len(honest))]
-    up = (risk > HOLD_UP_TO) & (scores.measured_groups >= SIGNALS_FOR_STEP_UP)
-    held = (risk >= APPROVE_BELOW) & ~up
+    flags = (
+        scores.risk < APPROVE_BELOW,
+        (scores.risk >= APPROVE_BELOW) & (scores.risk <= HOLD_UP_TO),
+        scores.risk > HOLD_UP_TO,
+        scores.risk > cut_off,
+    )
 
     def outcome(kind: str) -> Outcome:
         these = kinds == kind
-        total = int(these.sum())
-        flags = (risk < APPROVE_BELOW, held, up, risk > cut_off)
-        return Outcome(kind, *(Rate(int((flag & these).sum()), total) for flag in flags))
+        rates = (_rate(flag, these & evident) for flag in flags)
+        return Outcome(kind, _rate(~evident, these), *rates)
 
     return [outcome(kind) for kind in [HONEST, *sorted(set(kinds.tolist()) - {HONEST})]]
 
 
-def slices(scores: Scores, kinds: np.ndarray, groups: tuple[str, ...]) -> list[tuple[str, Rate]]:
-    """Honest claims not approved at once, by sensor group that was not measured, ("all", ...) first."""
-    honest = kinds == HONEST
-    late = honest & (np.nan_to_num(scores.risk, nan=0.0) >= APPROVE_BELOW)
-    rates = [("all", Rate(int(late.sum()), int(honest.sum())))]
+def honest_slices(
+    scores: Scores, kinds: np.ndarray, tiers: np.ndarray, groups: tuple[str, ...]
+) -> list[tuple[str, Rate]]:
+    """Honest claims with evidence that are not approved at once: all, by device tier, by sensor group not measured."""
+    honest = (kinds == HONEST) & (scores.measured_groups >= SIGNALS_FOR_STEP_UP)
+    late = scores.risk >= APPROVE_BELOW
+    rates = [("all", _rate(late, honest))]
+    rates += [(f"{tier} phone", _rate(late, honest & (tiers == tier))) for tier in sorted(set(tiers.tolist()))]
     for bit, group in enumerate(groups):
-        without = (scores.mask >> bit & 1) == 0
-        rates.append((f"no {group}", Rate(int((late & without).sum()), int((honest & without).sum()))))
+        rates.append((f"no {group}", _rate(late, honest & ((scores.mask >> bit & 1) == 0))))
     return rates
 
 
-def report(outcomes: Iterable[Outcome], by_slice: Iterable[tuple[str, Rate]] = ()) -> str:
-    """The outcomes as text for people; every line of it is Markdown code."""
+def report(outcomes: Iterable[Outcome], slices: Iterable[tuple[str, Rate]]) -> str:
+    """Both as text for people, in columns: share, 95% interval, counts."""
     lines = []
     for outcome in outcomes:
-        beyond = f"above the risk of {FALSE_POSITIVES:.1%} of the honest"
         lines += [
             f"{outcome.kind}",
-            f"  approved at once  {outcome.approved}",
-            f"  soft hold         {outcome.held}",
-            f"  step-up           {outcome.stepped_up}",
+            f"  hardly any evidence    {outcome.silent}",
+            "  of the rest",
+            f"    approved at once     {outcome.approved}",
+            f"    soft hold            {outcome.held}",
+            f"    step-up              {outcome.stepped_up}",
         ]
         if outcome.kind != HONEST:
-            lines.append(f"  {beyond}  {outcome.beyond}")
-    shown = [(name, rate) for name, rate in by_slice if rate.total]
-    if shown:
-        lines.append("honest claims not approved at once, by what was not measured")
-        lines += [f"  {name:17} {rate}" for name, rate in shown]
+            lines.append(f"    caught at {FALSE_POSITIVES:.1%} FP    {outcome.beyond}")
+    lines.append("honest claims with evidence not approved at once")
+    lines += [f"    {name:20} {rate}" for name, rate in slices if rate.total]
     return "\n".join(lines) + "\n"
+
+
+def _rate(flags: np.ndarray, among: np.ndarray) -> Rate:
+    return Rate(int(np.count_nonzero(flags & among)), int(np.count_nonzero(among)))

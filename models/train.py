@@ -1,7 +1,7 @@
 """Makes the model folder of `claim_anomaly` from vetted honest rows: forest, calibration, parity rows, manifest."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.ensemble import IsolationForest
 
 from monsoon.models.calibration import fit_calibration
-from monsoon.models.claim_features import DESIGNS, feature_list, honest_medians, warp_rows, warps
+from monsoon.models.claim_features import DESIGNS, NAMES, feature_list, honest_medians, warp_rows, warps
 from monsoon.models.forest_export import ExportedForest, Warp, export_forest
 from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.scoring.calibration import Calibration, RiskTable
@@ -81,12 +81,17 @@ def with_faults(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def build_files(
-    forest_rows: np.ndarray, calibration_rows: np.ndarray, seed: int, model_card: str, trees: int = TREES
+    forest_rows: np.ndarray,
+    calibration_rows: np.ndarray,
+    seed: int,
+    trees: int = TREES,
+    progress: Callable[[float], None] | None = None,
 ) -> dict[str, bytes]:
-    """Every file of the model folder but the manifest, by name.
+    """Every file of the model folder but the model card and the manifest, by name.
 
-    forest_rows, calibration_rows: float64 (n, features), different riders; of the latter those that measured every
-    sensor group are used. Raises ValueError where there are too few, or the export fails parity.
+    forest_rows, calibration_rows: float64 (n, features), of different riders. `progress` is called with the share of
+    the calibration that is done, which takes nearly all of the time. Raises ValueError where there are too few rows,
+    or the export fails parity.
     """
     rng = np.random.default_rng(seed + 1)
     fitted = fit_forest(forest_rows, seed, trees)
@@ -96,8 +101,8 @@ def build_files(
     forest = Forest(onnx_bytes)
     check_parity(fitted, forest, sample_for_parity(forest_rows, PARITY_CHECK_ROWS, rng))
 
-    honest = with_faults(complete_rows(calibration_rows, starts), rng).astype(np.float32)
-    calibration = fit_calibration(forest.path_quanta, honest, starts)
+    honest = with_faults(completed_rows(calibration_rows, starts, rng), rng).astype(np.float32)
+    calibration = fit_calibration(forest.path_quanta, honest, starts, progress)
     parity_rows = sample_for_parity(forest_rows, PARITY_ROWS, rng)
     quanta, _ = forest.run(parity_rows)
     risks = RiskTable(calibration).risk(quanta, measured_masks(parity_rows, starts))
@@ -106,14 +111,24 @@ def build_files(
         FEATURES: msgspec.json.format(msgspec.json.encode(features), indent=1) + b"\n",
         CALIBRATION: _one_mask_a_line(calibration),
         PARITY: _parity_file(parity_rows, fitted.anomaly_scores(parity_rows), risks),
-        MODEL_CARD: model_card.encode(),
     }
 
 
-def complete_rows(rows: np.ndarray, group_starts: np.ndarray) -> np.ndarray:
-    """The rows that measured every sensor group."""
-    masks = measured_masks(rows, group_starts)
-    return rows[masks == (1 << len(group_starts)) - 1]
+def completed_rows(rows: np.ndarray, group_starts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The rows that measured at least half of the sensor groups, float64, with every group measured.
+
+    Few phones measure everything, and those are the dear ones. What a row lacks it takes, group by group and whole
+    groups only, from a random row that measured it. Raises ValueError for a group that no row measured.
+    """
+    measured = np.logical_or.reduceat(~np.isnan(rows), group_starts, axis=1)
+    base = measured.sum(axis=1) * 2 >= len(group_starts)
+    completed, has = rows[base], measured[base]
+    for group, features in enumerate(np.split(np.arange(rows.shape[1]), group_starts[1:])):
+        lacking, donors = np.flatnonzero(~has[:, group]), np.flatnonzero(measured[:, group])
+        if not len(donors):
+            raise ValueError(f"no training row measures {', '.join(NAMES[feature] for feature in features)}")
+        completed[np.ix_(lacking, features)] = rows[np.ix_(rng.choice(donors, len(lacking)), features)]
+    return completed
 
 
 def sample_for_parity(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -135,11 +150,16 @@ def check_parity(fitted: FittedForest, forest: Forest, rows: np.ndarray) -> floa
     return worst
 
 
+def scorer_of(path: Path, files: Mapping[str, bytes]) -> Scorer:
+    """The scorer that a folder at `path` with these files will be. Raises ModelFolderError."""
+    return Scorer(ModelFolder(path, NAME, describe_files(NAME, files).version, files))
+
+
 def write_folder(path: Path, files: Mapping[str, bytes]) -> str:
-    """Writes the folder, checks it by loading it, and returns its version. Raises OSError, ModelFolderError."""
+    """Writes the folder and returns its version; what would not load is not written. Raises OSError,
+    ModelFolderError."""
+    scorer_of(path, files)
     manifest = describe_files(NAME, files)
-    # What does not load is not written.
-    Scorer(ModelFolder(path, NAME, manifest.version, files))
     path.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (path / name).write_bytes(content)

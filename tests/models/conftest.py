@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("sklearn", reason="training needs the extra 'train'")
 
 from monsoon.models.claim_features import NAMES
-from monsoon.models.train import FittedForest, build_files, fit_forest, write_folder
+from monsoon.models.train import MODEL_CARD, FittedForest, build_files, fit_forest, write_folder
 
 SEED = 7
 
@@ -47,7 +47,8 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model, for tests of the folder and the scorer. Not to be changed."""
     folder = tmp_path_factory.mktemp("model")
     forest_rows, calibration_rows = honest_claims(5_000, SEED), honest_claims(10_000, SEED + 1)
-    write_folder(folder, build_files(forest_rows, calibration_rows, SEED, "# card\n", trees=20))
+    files = build_files(forest_rows, calibration_rows, SEED, trees=20)
+    write_folder(folder, files | {MODEL_CARD: b"# A card\n"})
     return folder
 
 

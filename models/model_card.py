@@ -1,0 +1,52 @@
+"""The model card: what the model was trained on, how well it does, and where its limits are."""
+
+from collections.abc import Mapping, Sequence
+
+from monsoon.models.claim_features import DESIGNS
+from monsoon.models.train import CONTRADICTION_SHARE, FAULT_SHARE, NAME, SUBSAMPLE, TREES
+
+_LIMITS = """\
+## Limits
+
+- Riders and attackers are simulated. The rates above say that the model works on storms and seeds that it has not
+  seen from the same simulator; what real phones do may differ, and the shares of holds and step-ups must be watched.
+- A claim with hardly any evidence has nothing to be anomalous in. It is approved, by intent: missing is not fraud.
+- Below p = 1e-4 the risk is 1. It does not rank the claims beyond.
+- Features that go together in honest life (a phone that lies still has no speed either) count as several; groups that
+  a phone lacks were filled in, for calibration, from other phones, as if groups were independent.
+- Rings are not looked at: no feature compares a claim with the claims of others but `claim_burst_rank`.
+"""
+
+
+def model_card(training: Sequence[str], rows: Mapping[str, int], seed: int, evaluations: Mapping[str, str]) -> str:
+    """Markdown. training: lines on where the rows come from; rows: counts by use; evaluations: report by storm."""
+    table = "\n".join(
+        f"| {d.name} | {d.unit} | {d.group} | {d.points_to_fraud} | {d.scale} | {d.fraud_end:g} | "
+        f"{'honest median' if d.ordinary is None else format(d.ordinary, 'g')} | {'yes' if d.strong else 'no'} |"
+        for d in DESIGNS
+    )
+    evaluated = "\n".join(f"### {storm}\n\n```\n{text}```\n" for storm, text in evaluations.items())
+    return f"""\
+# {NAME}
+
+An Isolation Forest of {TREES} trees over {SUBSAMPLE} claims each, fitted on honest claims alone, calibrated so that a
+risk of 0.40 is 1 honest claim in 100 and 0.72 is 1 in 1,000, whatever was measured. Made by `monsoon train`.
+
+## Training
+
+- Seed {seed}.
+{chr(10).join(f"- {line}" for line in training)}
+{chr(10).join(f"- {count:,} {use}." for use, count in rows.items())}
+- To the forest's claims, {CONTRADICTION_SHARE:.1%} as many again for each strong feature, honest but for that feature.
+- {FAULT_SHARE:.1%} of the calibration claims have one strong feature contradicting: phones whose sensor lies.
+
+| feature | unit | sensor group | points to fraud | scale | strongest at | ordinary from | strong |
+|---|---|---|---|---|---|---|---|
+{table}
+
+## Evaluation
+
+Shares with their 95% intervals, on claims of other storms and seeds than those of training.
+
+{evaluated}
+{_LIMITS}"""

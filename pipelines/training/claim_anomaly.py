@@ -1,0 +1,106 @@
+"""Trains the model `claim_anomaly` on simulated storms and evaluates it on others.
+
+scikit-learn and onnx, which only training needs, are imported when a function is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from monsoon.pipelines.training.claims import HOLD_MS, RESCORED_SHARE, Claims, simulated_claims
+from monsoon.sinks.folder import OutputError
+from monsoon.sources.simulator import load_storm
+from monsoon.transforms.scoring import Scorer
+from monsoon.transforms.scoring.folder import MANIFEST
+
+Progress = Callable[[str, float | None], None]
+
+TRAINING_STORM = "chennai-2015-12-01"
+EVALUATION_STORMS = ("delhi-2024-06-28", "delhi-2019-11-02-smog")
+"""Other cities, other weather; the simulator's seeds differ too."""
+DEFAULT_ROWS = 50_000
+MOMENTS = 8
+CLAIMS_PER_RIDER = 4
+"""About: half of the riders are on shift at any moment."""
+FOREST_SHARE = 0.3
+"""Of the riders; the others' claims calibrate."""
+EVALUATION_RIDERS = 6_000
+EVALUATION_MOMENTS = 10
+EVALUATION_ATTACKERS = 0.10
+
+
+def train(output: Path, seed: int, rows: int, progress: Progress) -> tuple[str, str]:
+    """Trains on about `rows` simulated honest claims, evaluates, and writes the model folder.
+
+    Returns the model's version and the evaluation as text. The same arguments give the same bytes. Raises OutputError
+    where `output` holds something that is not a model folder, ValueError for too few rows.
+    """
+    from monsoon.models.model_card import model_card
+    from monsoon.models.train import MODEL_CARD, build_files, scorer_of, write_folder
+
+    _refuse_what_is_no_model_folder(output)
+    riders = -(-rows // CLAIMS_PER_RIDER)
+    progress(f"simulating {riders:,} honest riders", None)
+    claims = simulated_claims(load_storm(TRAINING_STORM), riders, MOMENTS, seed, attackers=0.0)
+    forest_rows, calibration_rows = _split(claims, np.random.default_rng(seed))
+    files = build_files(
+        forest_rows, calibration_rows, seed, progress=lambda share: progress("fitting and calibrating", share)
+    )
+    evaluations = evaluate_model(scorer_of(output, files), EVALUATION_RIDERS, seed + 1, progress)
+    training = [
+        f"Storm {TRAINING_STORM}, {riders:,} simulated riders, no attackers, asked at {MOMENTS} moments each",
+        f"Of the claims, {RESCORED_SHARE:.0%} as a re-score sees them, {HOLD_MS // 60_000} min later",
+    ]
+    counts = {
+        "claims for the forest": len(forest_rows),
+        "claims of other riders for calibration": len(calibration_rows),
+    }
+    card = model_card(training, counts, seed, evaluations)
+    progress("writing", None)
+    version = write_folder(output, files | {MODEL_CARD: card.encode()})
+    return version, _joined(evaluations)
+
+
+def evaluate_model(scorer: Scorer, riders: int, seed: int, progress: Progress) -> dict[str, str]:
+    """For each evaluation storm what the model does to honest riders and attackers, as text."""
+    from monsoon.models.evaluate import evaluate, honest_slices, report
+
+    reports = {}
+    for number, storm in enumerate(EVALUATION_STORMS):
+        progress(f"evaluating on {storm}", None)
+        claims = simulated_claims(
+            load_storm(storm), riders, EVALUATION_MOMENTS, seed + number, attackers=EVALUATION_ATTACKERS
+        )
+        scores = scorer.score(claims.columns)
+        slices = honest_slices(scores, claims.kinds, claims.tiers, scorer.groups)
+        reports[f"{storm}, {riders:,} riders, seed {seed + number}"] = report(evaluate(scores, claims.kinds), slices)
+    return reports
+
+
+def evaluation_text(scorer: Scorer, riders: int, seed: int, progress: Progress) -> str:
+    """`evaluate_model` as one text."""
+    return _joined(evaluate_model(scorer, riders, seed, progress))
+
+
+def _split(claims: Claims, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Rows for the forest and for calibration, of different riders."""
+    from monsoon.models.claim_features import NAMES
+
+    workers, which = np.unique(claims.workers, return_inverse=True)
+    forest = (rng.random(len(workers)) < FOREST_SHARE)[which]
+    rows = claims.rows(NAMES)
+    return rows[forest], rows[~forest]
+
+
+def _joined(reports: dict[str, str]) -> str:
+    return "\n".join(f"{title}\n{text}" for title, text in reports.items())
+
+
+def _refuse_what_is_no_model_folder(output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output}: is a file; give --output a new or empty folder")
+    if output.is_dir() and any(output.iterdir()) and not (output / MANIFEST).is_file():
+        raise OutputError(f"{output}: holds something that is no model folder; give --output a new or empty folder")

@@ -1,0 +1,143 @@
+"""Claims for training and evaluation: simulated riders asked, at many moments of a storm, for their evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from monsoon.pipelines.local.panes import panes_of
+from monsoon.sources.accounting import StreamCounts
+from monsoon.sources.line_blocks import Validated
+from monsoon.sources.reference import ACCESS_POINTS_FILE, TOWERS_FILE, ReferenceTables, read_references
+from monsoon.sources.simulator import Storm
+from monsoon.sources.simulator.frames import Scenario, build_scenario
+from monsoon.sources.telemetry_columns import compact
+from monsoon.sources.telemetry_store import TelemetryStore
+from monsoon.sources.trail import to_trail
+from monsoon.transforms.evidence.measure import measure
+from monsoon.transforms.evidence.window import Queries
+from monsoon.transforms.geo.cells import cells_of
+from monsoon.transforms.trail import Trail
+from monsoon.transforms.validation.fields import stream_fields
+
+_MINUTE_MS = 60_000
+PRESENT_MS = 90 * _MINUTE_MS
+"""How old the report may be that says where a rider is (products.md, Presence)."""
+FIRST_CLAIM_MS = 75 * _MINUTE_MS
+"""Before that, hardly a shift has reports enough to say anything."""
+HOLD_MS = 120 * _MINUTE_MS
+RESCORED_SHARE = 0.2
+"""Share of claims that are judged again HOLD_MS later, with what came since: kawaach's soft hold."""
+PRETENDING_MS = 10 * _MINUTE_MS
+"""An attacker's claim counts as one from this long after the lie began."""
+RIDERS_AT_ONCE = 1_280
+"""Riders whose telemetry is in memory together: ten of the simulator's blocks, some 2M rows."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """One element a claim: `columns` float64 by feature; `kinds`, `tiers` and `workers` text."""
+
+    columns: Mapping[str, np.ndarray]
+    kinds: np.ndarray
+    tiers: np.ndarray
+    workers: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    @staticmethod
+    def joined(parts: list[Claims]) -> Claims:
+        """The claims of all parts, in their order."""
+        columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
+        texts = (np.concatenate([getattr(part, name) for part in parts]) for name in ("kinds", "tiers", "workers"))
+        return Claims(columns, *texts)
+
+    def rows(self, features: tuple[str, ...]) -> np.ndarray:
+        """float64 (n, features)."""
+        return np.column_stack([self.columns[name] for name in features])
+
+
+def simulated_claims(
+    storm: Storm, riders: int, moments: int, seed: int, *, attackers: float, resolution: int = 9
+) -> Claims:
+    """Claims of `riders` simulated riders, at `moments` moments each, those of one zone and moment a batch.
+
+    A rider claims where the last report of the 90 min up to the moment lies; who has none does not claim.
+    """
+    scenario = build_scenario(storm, riders, seed, attackers=attackers)
+    tables = _reference_tables(scenario)
+    rng = np.random.default_rng((seed, 0x636C61696D))
+    terms = storm.modeled.riders
+    begin_ms, end_ms = storm.time_ms(terms.start) + FIRST_CLAIM_MS, storm.time_ms(terms.end)
+    moments_ms = np.sort(rng.integers(begin_ms, end_ms, moments))
+    parts, step = [], RIDERS_AT_ONCE // 128
+    for first in range(0, scenario.blocks, step):
+        trail = _trail(scenario, first, first + step)
+        parts.append(_claims(trail, tables, scenario.labels, moments_ms, resolution, rng))
+    return Claims.joined(parts)
+
+
+def _reference_tables(scenario: Scenario) -> ReferenceTables:
+    """The scenario's references, by way of the files that a replay would read."""
+    with TemporaryDirectory() as folder:
+        scenario.cell_towers.write_csv(Path(folder) / TOWERS_FILE)
+        scenario.access_points.write_csv(Path(folder) / ACCESS_POINTS_FILE)
+        return read_references(Path(folder))
+
+
+def _trail(scenario: Scenario, first: int, last: int) -> Trail:
+    fields = stream_fields("telemetry")
+    store = TelemetryStore(StreamCounts())
+    for frame in scenario.telemetry(first, last):
+        store.add(Validated(read=frame.height, frames=[compact(frame, fields)]))
+    return to_trail(store.finish())
+
+
+def _claims(
+    trail: Trail,
+    tables: ReferenceTables,
+    labels: pl.DataFrame,
+    moments_ms: np.ndarray,
+    resolution: int,
+    rng: np.random.Generator,
+) -> Claims:
+    worker, at_ms = (axis.ravel() for axis in np.meshgrid(np.arange(len(trail.workers)), moments_ms, indexing="ij"))
+    last = trail.last_at_or_before(worker, at_ms)
+    truth = _truth(trail, labels)
+    present = (last >= 0) & (at_ms - trail.event_time_ms[last] <= PRESENT_MS)
+    # Until it pretends, an attacker's phone is neither an honest claimant nor an attack.
+    present &= ~truth["attacker"][worker] | (at_ms >= truth["attack_ms"][worker] + PRETENDING_MS)
+    worker, at_ms, last = worker[present], at_ms[present], last[present]
+    zone = cells_of(trail.lat[last], trail.lon[last], resolution)
+    _, batch = np.unique(np.stack([zone.astype(np.int64), at_ms]), axis=1, return_inverse=True)
+    rescored = rng.random(len(worker)) < RESCORED_SHARE
+    queries = Queries.of(
+        resolution=resolution,
+        worker=worker,
+        zone=zone,
+        confirmed_at_ms=at_ms,
+        decided_at_ms=at_ms + np.where(rescored, HOLD_MS, 0),
+        batch=batch.reshape(-1),
+    )
+    evidence = measure(trail, panes_of(trail), tables.locate(trail), queries)
+    return Claims(dict(evidence.values), truth["kind"][worker], truth["tier"][worker], np.array(trail.workers)[worker])
+
+
+def _truth(trail: Trail, labels: pl.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
+    """The labels of the trail's workers, in the order of their codes."""
+    workers = pl.DataFrame({"worker_id": list(trail.workers)}, schema={"worker_id": pl.String})
+    table = workers.join(labels, on="worker_id", how="left", maintain_order="left")
+    kind = table["kind"].to_numpy().astype(np.str_)
+    return {
+        "kind": kind,
+        "tier": table["device_tier"].to_numpy().astype(np.str_),
+        "attacker": kind != "honest",
+        "attack_ms": table["attack_ms"].fill_null(0).to_numpy(),
+    }
