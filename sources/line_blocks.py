@@ -1,9 +1,9 @@
 """Blocks of telemetry lines to columns: what is certainly clean goes the columnar way, the rest to the judge.
 
 The columnar way is taken only where it cannot differ from the judge. A whole block is clean where Polars parses it
-and the marks of its structure add up (`_adds_up`). In a block that is not, a regular expression tells which lines
-have the structure of a clean record (`monsoon.transforms.validation.clean_line`), Polars parses those, and a row
-whose values are not all in range goes back to the judge with its line.
+and the marks of its structure add up (`block_structure`). In a block that is not, a regular expression tells which
+lines have the structure of a clean record (`monsoon.transforms.validation.clean_line`), Polars parses those, and a
+row whose values are not all in range goes back to the judge with its line.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from monsoon.sources.block_structure import Structure
 from monsoon.sources.telemetry_columns import clean_hashes, clean_rows, compact, parse_schema, records_frame
 from monsoon.transforms.validation.clean_line import clean_line_pattern, key_order
 from monsoon.transforms.validation.judge import MAX_LINE_BYTES, Dead, Judge, Used
@@ -22,8 +23,6 @@ from monsoon.transforms.validation.judge import MAX_LINE_BYTES, Dead, Judge, Use
 _MAX_PATTERNS = 8
 """Orders of keys that are given a pattern; lines of yet others are judged one by one."""
 _NEW_PATTERNS_PER_BLOCK = 3
-_CACHED_BYTES = 128 * 1024
-"""So much of a block is looked at together: it stays in the processor's cache."""
 _WORTH_A_PATTERN = 64
 """Lines left unmatched that justify looking for another order of keys."""
 
@@ -76,11 +75,11 @@ class LineValidator:
 
     def _whole(self, content: bytes) -> pl.DataFrame | None:
         """The compact columns of a block that is clean from end to end, else None."""
-        marks = _Marks.of(content)
-        if marks.backslashes or marks.longest_line_bytes > MAX_LINE_BYTES or not marks.objects:
+        structure = Structure.of(content)
+        if structure.backslashes or structure.longest_line_bytes > MAX_LINE_BYTES:
             return None
-        parsed = self._parse(content, marks.objects)
-        if parsed is None or not _adds_up(marks, parsed):
+        parsed = self._parse(content, len(structure.objects))
+        if parsed is None or not parsed.height or not structure.agrees_with(parsed):
             return None
         if not clean_rows(parsed, self._judge.fields).all():
             return None
@@ -134,56 +133,6 @@ class LineValidator:
         except pl.exceptions.PolarsError:
             return None
         return parsed if parsed.height == rows else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Marks:
-    """How often the marks of JSON's structure stand in a block, within text or not."""
-
-    objects: int
-    arrays: int
-    quotes: int
-    keys: int
-    """Quotes followed by a colon: every key ends so, unless space stands in between."""
-    backslashes: int
-    longest_line_bytes: int
-
-    @staticmethod
-    def of(content: bytes) -> _Marks:
-        octets = np.frombuffer(content, dtype=np.uint8)
-        objects = arrays = quotes = keys = backslashes = 0
-        ends = [np.array([-1])]
-        for start in range(0, len(octets), _CACHED_BYTES):
-            some = octets[start : start + _CACHED_BYTES]
-            quoted = octets[start : start + _CACHED_BYTES + 1] == ord('"')
-            quotes += int(np.count_nonzero(quoted[: len(some)]))
-            keys += int(np.count_nonzero(quoted[:-1] & (octets[start + 1 : start + len(quoted)] == ord(":"))))
-            objects += int(np.count_nonzero(some == ord("{")))
-            arrays += int(np.count_nonzero(some == ord("[")))
-            backslashes += int(np.count_nonzero(some == ord("\\")))
-            ends.append(np.flatnonzero(some == ord("\n")) + start)
-        longest = int(np.diff(np.concatenate([*ends, [len(octets)]])).max()) - 1
-        return _Marks(objects, arrays, quotes, keys, backslashes, longest)
-
-
-def _adds_up(marks: _Marks, parsed: pl.DataFrame) -> bool:
-    """Whether Polars, strict but for three things, saw in a block without escapes just what is written there.
-
-    It would take the first of a repeated key, and pass by unknown ones: then there are more keys than values. It
-    would write a number, an array or an object down as text: then there are more arrays or objects than the columns
-    hold, or fewer quotes than their texts need. Text that itself holds such marks only ever adds to one side, so
-    where the sums are equal nothing of this has happened in any line.
-    """
-    text = [name for name, dtype in parsed.schema.items() if dtype == pl.String]
-    lists = [name for name, dtype in parsed.schema.items() if dtype == pl.List(pl.String)]
-    values = {name: parsed.height - parsed[name].null_count() for name in parsed.columns}
-    items = sum(int(parsed[name].list.len().sum()) for name in lists)
-    return (
-        marks.objects == parsed.height
-        and marks.arrays == sum(values[name] for name in lists)
-        and marks.keys == sum(values.values())
-        and marks.quotes == 2 * (marks.keys + sum(values[name] for name in text) + items)
-    )
 
 
 def collect(verdicts: Iterable[Used | Dead]) -> Validated:

@@ -31,9 +31,7 @@ def read_batches(path: Path) -> Iterator[pl.DataFrame]:
             yield scan.slice(offset, _BATCH_ROWS).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(
-            f"unreadable Parquet file ({reason})", str(path), "Write or copy the file again"
-        ) from error
+        raise InputError(f"unreadable Parquet file ({reason})", str(path), "Write or copy the file again") from error
 
 
 def json_lines(batch: pl.DataFrame, fields: Sequence[Field]) -> Iterator[bytes]:
@@ -63,9 +61,7 @@ def validate_batch(batch: pl.DataFrame, validator: LineValidator, fields: Sequen
     clean = (
         clean_rows(typed, fields, from_lines=False)
         & batch.select(
-            pl.all_horizontal(
-                *lossless, pl.sum_horizontal(pl.lit(0), *unknown_bytes) <= _MAX_UNKNOWN_TEXT_BYTES
-            )
+            pl.all_horizontal(*lossless, pl.sum_horizontal(pl.lit(0), *unknown_bytes) <= _MAX_UNKNOWN_TEXT_BYTES)
         ).to_series()
     )
     validated = validator.judge_all(json_lines(batch.filter(~clean), fields))
@@ -98,11 +94,7 @@ def _cast(column: pl.Expr, field: Field, dtype: Any) -> pl.Expr | None:
     if field.kind == "string":
         return column.cast(pl.String) if isinstance(dtype, text) else None
     if field.kind == "strings":
-        return (
-            column.cast(pl.List(pl.String))
-            if isinstance(dtype, pl.List) and isinstance(dtype.inner, text)
-            else None
-        )
+        return column.cast(pl.List(pl.String)) if isinstance(dtype, pl.List) and isinstance(dtype.inner, text) else None
     if field.kind == "boolean":
         return column if dtype == pl.Boolean else None
     if dtype.is_integer():

@@ -67,6 +67,38 @@ def test_where_a_lenient_reader_errs(good, bad):
     assert outcome(validator.validate(b"\n".join(lines))) == judged(lines)
 
 
+SHORT = line_of({name: TELEMETRY[name] for name in TELEMETRY if name not in ("speed_mps", "cell", "bssids")})
+WITH_NULLS = line_of({**TELEMETRY, "speed_mps": None, "cell": None})
+CANCELING = [
+    [SHORT[:-1] + b',"lat":1,"speed_mps":2}'],
+    [SHORT[:-1] + b',"speed_mps":2,"speed_mps":null}', GOOD_LINE],
+    [SHORT[:-1] + b',"speed_mps":null,"speed_mps":null}', SHORT],
+    [SHORT[:-1] + b',"speed_mps":null,"speed_mps":2}'],
+    [SHORT[:-1] + b',"cell":5,"nobody":"x"}', GOOD_LINE],
+    [SHORT[:-1] + b',"cell":["x"]}', SHORT],
+    [SHORT[:-1] + b',"bssids":["x",null],"nobody":"x"}', GOOD_LINE],
+    [SHORT[:-1] + b',"cell":"[","bssids":"x"}'],
+    [SHORT[:-1] + b',"cell":":x"}', SHORT[:-1] + b',"cell" :"x"}'],
+    [WITH_NULLS[:-1] + b',"cell":"x"}', SHORT],
+    [WITH_NULLS[:-1] + b',"lat":null}', SHORT[:-1].replace(b'"lat":28.6,', b"") + b"}"],
+    [WITH_NULLS.replace(b":null", b" : null"), GOOD_LINE],
+    [WITH_NULLS.replace(b":null", b": null"), WITH_NULLS],
+    [b'{"nobody":null}', GOOD_LINE],
+]
+
+
+@pytest.mark.parametrize("lines", CANCELING)
+def test_sums_that_might_cancel_between_keys_or_lines(lines):
+    for some in (lines, [*lines, WITH_NULLS], [GOOD_LINE, *lines, *lines]):
+        assert outcome(LineValidator(JUDGE).validate(b"\n".join(some))) == judged(some)
+
+
+def test_blocks_with_nulls_and_spaces_are_clean_as_a_whole():
+    spaced = WITH_NULLS.replace(b":null", b": null")
+    validator = LineValidator(JUDGE)
+    assert validator._whole(b"\n".join([GOOD_LINE, WITH_NULLS, SHORT, spaced])).height == 4
+
+
 @given(hostile_lines())
 def test_a_hostile_line_under_its_own_pattern(line):
     assert outcome(LineValidator(JUDGE).validate(line)) == judged([line])
