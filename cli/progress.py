@@ -10,9 +10,9 @@ from typing import TextIO
 class ProgressLine:
     """Call with a stage and the share of it that is done (None: unknown). Says nothing when not on a terminal."""
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self._stream = stream
-        self._on = stream.isatty()
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self._on = self._stream.isatty()
         self._stage = ""
         self._began_s = 0.0
         self._shown_s = 0.0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+
 from kit import LAT, LON, at, reading_record, subscription_record
 
 STREAMS = ("telemetry", "oracle_readings", "subscriptions")
@@ -49,21 +50,34 @@ def report(worker: str, minutes: float, **fields: Any) -> dict[str, Any]:
 def small_storm() -> dict[str, list[dict[str, Any]]]:
     """Four riders, a curfew, a rising rain, a correction; times around minute 0."""
     telemetry = [report(f"w{rider}", -60 + 0.25 * step) for rider in range(4) for step in range(480)]
-    readings = [reading_record("curfew", 1, minutes) for minutes in (0, 30)] + [reading_record("curfew", 0, 40)]
+    readings = [
+        reading_record("curfew", value, minutes, reading_id=f"imd-curfew-{minutes}")
+        for value, minutes in ((1, 0), (1, 30), (0, 40))
+    ]
     for minutes, value in ((0, 80.0), (30, 110.0), (60, 40.0)):
         for provider in ("imd", "skymet"):
             name = f"{provider}-rain-{minutes}"
             readings.append(reading_record("rain_mm_24h", value, minutes, provider=provider, reading_id=name))
     readings.append(
-        reading_record("rain_mm_24h", 90.0, 30, reading_id="imd-rain-30", revision=1, issued_time=at(50), provider="imd")
+        reading_record(
+            "rain_mm_24h", 90.0, 30, reading_id="imd-rain-30", revision=1, issued_time=at(50), provider="imd"
+        )
     )
     subscriptions = [
         subscription_record(
-            "activated", -1000, -900, 9000, policy_id=f"p{rider}", worker_id=f"w{rider}", device_id=f"dw{rider}x",
-            payout_account=f"u{rider}xx", daily_wage_inr=400 + 50 * rider,
+            "activated",
+            -1000,
+            -900,
+            9000,
+            event_id=f"s{rider}",
+            policy_id=f"p{rider}",
+            worker_id=f"w{rider}",
+            device_id=f"dw{rider}x",
+            payout_account=f"u{rider}xx",
+            daily_wage_inr=400 + 50 * rider,
         )
         for rider in range(5)
-    ]  # fmt: skip
+    ]
     records = {"telemetry": telemetry, "oracle_readings": readings, "subscriptions": subscriptions}
     return {stream: [_present(record) for record in records[stream]] for stream in STREAMS}
 

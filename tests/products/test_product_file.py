@@ -83,5 +83,5 @@ def test_a_broken_file_is_told_with_file_and_field(document, name):
 
 @pytest.mark.parametrize("document", [None, [], "text", 3])
 def test_a_file_that_is_no_mapping(document):
-    with pytest.raises(ProductError, match="products/x.yaml"):
+    with pytest.raises(ProductError, match=r"products/x\.yaml"):
         parse(document)

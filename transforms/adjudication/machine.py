@@ -68,10 +68,10 @@ class RiderMachine:
                 self._withdraw(claim, happening)
             return []
         name = claim_id(happening.terms.policy_id, happening.disruption_id)
-        claim = self._claims.get(name)
-        if claim is None:
-            claim = self._claims[name] = Claim(name, happening, happening.terms)
-        elif claim.status == "withdrawn":
+        if name not in self._claims:
+            self._claims[name] = Claim(name, happening, happening.terms)
+        claim = self._claims[name]
+        if claim.status == "withdrawn":
             claim.status = None
         elif REVIEW_REASONS.intersection(claim.reasons):
             claim.reasons = ()

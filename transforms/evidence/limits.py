@@ -52,6 +52,9 @@ STOPPED_STEP_MS = 60_000
 MIN_PATH_M = 2000.0
 """Shorter paths are straight by the shape of streets (`fraud.md`)."""
 
+MIN_PATH_STEPS = 8
+"""A line through few fixes is straight by itself: one jump of the fix would make a route of it."""
+
 UNKNOWN_ACCURACY_M = 100.0
 """Stands for an accuracy that was not reported: a fix in a storm, in the rider's favor."""
 

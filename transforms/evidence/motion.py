@@ -7,6 +7,7 @@ import numpy as np
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.limits import (
     MIN_PATH_M,
+    MIN_PATH_STEPS,
     MIN_SPEEDS,
     MIN_STEP_S,
     MIN_STOPPED_STEPS,
@@ -39,10 +40,10 @@ def speed_variance_30min(window: Window, speed: Floats) -> Measured:
 
 
 def route_linearity(window: Window) -> Measured:
-    """Net displacement / path length, for paths of at least 2 km."""
+    """Net displacement / path length, for paths of at least 2 km and 8 steps."""
     span, trail = window.span, window.trail
     path_m = np.bincount(span.query[span.follows], window.step_m, len(window))
-    long_enough = np.flatnonzero(path_m >= MIN_PATH_M)
+    long_enough = np.flatnonzero((path_m >= MIN_PATH_M) & (span.lengths > MIN_PATH_STEPS))
     first, last = span.lo[long_enough], span.hi[long_enough] - 1
     net_m = distance_m(trail.lat[first], trail.lon[first], trail.lat[last], trail.lon[last])
     linearity = np.full(len(window), np.nan)

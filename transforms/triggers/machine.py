@@ -131,7 +131,9 @@ class TriggerMachine:
             reading = Reading(**{**item["reading"], "area": Area(**item["reading"]["area"])})
             machine._visible[reading.reading_id] = Heard(reading, item["nearness"])
         for item in payload["published"]:
-            episode = Episode(**{name: tuple(v) if isinstance(v, list) else v for name, v in item["episode"].items()})
+            saved = item["episode"]
+            names = {name: tuple(saved[name]) for name in ("providers", "reading_ids")}
+            episode = Episode(**{**saved, **names})
             machine._published[episode.start_ms] = Revision(**{**item, "episode": episode})
         machine._now_ms = payload["now_ms"]
         machine._fold = machine._refold(machine._now_ms)

@@ -61,9 +61,7 @@ class Field:
 def stream_fields(stream: str) -> tuple[Field, ...]:
     """The fields of an input stream, in the schema's order. Raises KeyError for a stream that is not an
     input."""
-    schema = json.loads(
-        resources.files("monsoon.contracts").joinpath(f"{CONTRACTS[stream]}.schema.json").read_text()
-    )
+    schema = json.loads(resources.files("monsoon.contracts").joinpath(f"{CONTRACTS[stream]}.schema.json").read_text())
     required = set(schema["required"])
     return tuple(_field(name, terms, name in required) for name, terms in schema["properties"].items())
 

@@ -20,11 +20,7 @@ _CELL = re.compile(r"[0-9A-Fa-f]{15}")
 
 def is_reading_cell(cell: str) -> bool:
     """Whether the text names an H3 cell of a resolution that readings may use."""
-    return (
-        _CELL.fullmatch(cell) is not None
-        and h3.is_valid_cell(cell)
-        and h3.get_resolution(cell) in CELL_RESOLUTIONS
-    )
+    return _CELL.fullmatch(cell) is not None and h3.is_valid_cell(cell) and h3.get_resolution(cell) in CELL_RESOLUTIONS
 
 
 @lru_cache(maxsize=4096)
@@ -47,10 +43,7 @@ def polygon_fault(wkt: str) -> str | None:
     if not shape.is_valid:
         return "an invalid polygon: rings must close, and not cross or overlap"
     polygons = [part for part in shapely.get_parts(shape) if not part.is_empty]
-    if any(
-        np.abs(np.diff(shapely.get_coordinates(ring)[:, 0])).max() > 180.0
-        for ring in shapely.get_rings(polygons)
-    ):
+    if any(np.abs(np.diff(shapely.get_coordinates(ring)[:, 0])).max() > 180.0 for ring in shapely.get_rings(polygons)):
         return "crosses the antimeridian"
     area_km2 = sum(_polygon_km2(polygon) for polygon in polygons)
     if area_km2 > MAX_POLYGON_KM2:
@@ -69,7 +62,5 @@ def _ring_km2(ring: Any) -> float:
     lon, lat = np.radians(shapely.get_coordinates(ring)).T
     width, rise = np.diff(lon), np.diff(lat)
     level = np.abs(rise) < 1e-12
-    mean_sin = np.where(
-        level, np.sin(lat[:-1]), (np.cos(lat[:-1]) - np.cos(lat[1:])) / np.where(level, 1.0, rise)
-    )
+    mean_sin = np.where(level, np.sin(lat[:-1]), (np.cos(lat[:-1]) - np.cos(lat[1:])) / np.where(level, 1.0, rise))
     return float(abs(np.sum(width * mean_sin)) * EARTH_RADIUS_KM**2)

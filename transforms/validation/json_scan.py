@@ -8,9 +8,7 @@ import math
 import re
 from typing import Literal
 
-_Expect = Literal[
-    "value", "value or ]", "key", "key or }", ":", ", or end", "text", "number", "literal", "nothing"
-]
+_Expect = Literal["value", "value or ]", "key", "key or }", ":", ", or end", "text", "number", "literal", "nothing"]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _TEXT_RUN = re.compile(r'[^"\\\x00-\x1f]*')

@@ -85,11 +85,7 @@ class Judge:
             return _refused(line, "not_json", str(error))
         except (RecursionError, ValueError):
             record = None
-        if (
-            record is None
-            or line.count(b"{") + line.count(b"[") > MAX_DEPTH
-            or _MAYBE_BEYOND_DOUBLE.search(line)
-        ):
+        if record is None or line.count(b"{") + line.count(b"[") > MAX_DEPTH or _MAYBE_BEYOND_DOUBLE.search(line):
             scanner = JsonScanner()
             scanner.feed(line)
             if not scanner.finish() or not scanner.starts_object:
@@ -204,9 +200,7 @@ def _check_number(field: Field, value: Any) -> tuple[Any, str | None]:
     if type(value) is not float and type(value) is not int:
         return None, _WRONG_TYPE
     number = float(value) + 0.0  # no negative zero
-    if (field.minimum is not None and number < field.minimum) or (
-        field.maximum is not None and number > field.maximum
-    ):
+    if (field.minimum is not None and number < field.minimum) or (field.maximum is not None and number > field.maximum):
         return number, _OUT_OF_RANGE
     return number, None
 
