@@ -50,5 +50,23 @@ PAYOUTS = Metric(
 PAYOUT_PAISE = Metric("payout_paise", "counter", "paise", "amount instructed", "compare with the reserve", ("product",))
 
 METRICS = (
-    RECORDS_READ, RECORDS_USED, RECORDS_DUPLICATE, RECORDS_DEAD, DISRUPTIONS, CLAIMS, PAYOUTS, PAYOUT_PAISE,
-)  # fmt: skip
+    RECORDS_READ,
+    RECORDS_USED,
+    RECORDS_DUPLICATE,
+    RECORDS_DEAD,
+    DISRUPTIONS,
+    CLAIMS,
+    PAYOUTS,
+    PAYOUT_PAISE,
+)
+
+
+def sample_name(metric: Metric, **labels: str) -> str:
+    """The name under which one value is reported: `records_read{stream="telemetry"}`.
+
+    Raises ValueError unless the labels are just those of the metric.
+    """
+    if set(labels) != set(metric.labels):
+        raise ValueError(f"{metric.name} has the labels {metric.labels}, not {tuple(labels)}")
+    inside = ",".join(f'{label}="{labels[label]}"' for label in metric.labels)
+    return f"{metric.name}{{{inside}}}" if inside else metric.name

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from monsoon.pipelines import metrics
 from monsoon.pipelines.local.scores import ClaimScores, Question, ScoreBook, Unanswered
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sources.reference import read_references
@@ -216,23 +217,23 @@ def _summary(inputs: Inputs, outcome: Outcome, products: Iterable[Product], book
     """Accounts for every line read and every record written; holds nothing of where or when the replay ran."""
     disruptions = _last(sorted(outcome.disruptions, key=_disruption_order), "disruption_id")
     claims = _last(sorted(outcome.claims, key=_claim_order), "claim_id")
+    by_product = {
+        product.name: {
+            "version": product.version,
+            "disruptions": _counted(record["state"] for record in disruptions[product.name]),
+            "claims": _counted(record["status"] for record in claims[product.name]),
+            **_paid(outcome.payouts, {record["claim_id"] for record in claims[product.name]}),
+            "for_review": sorted(
+                record["claim_id"] for record in claims[product.name] if REVIEW_REASONS.intersection(record["reasons"])
+            ),
+        }
+        for product in products
+    }
+    streams = {stream: inputs.counts[stream] for stream in sorted(inputs.counts)}
     return {
         "monsoon": version("monsoon"),
-        "streams": {stream: inputs.counts[stream] for stream in sorted(inputs.counts)},
-        "products": {
-            product.name: {
-                "version": product.version,
-                "disruptions": _counted(record["state"] for record in disruptions[product.name]),
-                "claims": _counted(record["status"] for record in claims[product.name]),
-                **_paid(outcome.payouts, {record["claim_id"] for record in claims[product.name]}),
-                "for_review": sorted(
-                    record["claim_id"]
-                    for record in claims[product.name]
-                    if REVIEW_REASONS.intersection(record["reasons"])
-                ),
-            }
-            for product in products
-        },
+        "streams": streams,
+        "products": by_product,
         "models": {book.model_name: book.model_version},
         "reference_rows_skipped": inputs.reference_rows_skipped,
         "records": {
@@ -242,7 +243,29 @@ def _summary(inputs: Inputs, outcome: Outcome, products: Iterable[Product], book
             "syndicate_alerts": 0,
             "dead_letters": len(inputs.dead_letters),
         },
+        "metrics": _samples(streams, by_product),
     }
+
+
+def _samples(streams: Mapping[str, Mapping[str, Any]], products: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """What a streaming job reports while it runs, as it stands at the end."""
+    samples = {}
+    for stream, counts in streams.items():
+        for metric, count in (
+            (metrics.RECORDS_READ, "read"),
+            (metrics.RECORDS_USED, "used"),
+            (metrics.RECORDS_DUPLICATE, "duplicate"),
+            (metrics.RECORDS_DEAD, "dead"),
+        ):
+            samples[metrics.sample_name(metric, stream=stream)] = counts[count]
+    for product, result in products.items():
+        for state, count in result["disruptions"].items():
+            samples[metrics.sample_name(metrics.DISRUPTIONS, product=product, state=state)] = count
+        for status, count in result["claims"].items():
+            samples[metrics.sample_name(metrics.CLAIMS, product=product, status=status)] = count
+        samples[metrics.sample_name(metrics.PAYOUTS, product=product)] = result["payouts"]
+        samples[metrics.sample_name(metrics.PAYOUT_PAISE, product=product)] = result["payout_paise"]
+    return samples
 
 
 def _last(records: Sequence[Mapping[str, Any]], identity: str) -> dict[str, list[Mapping[str, Any]]]:

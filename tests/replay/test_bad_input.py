@@ -186,3 +186,11 @@ def test_what_a_user_gets_wrong_is_told_in_a_line(tmp_path, capsys, arguments, w
     assert words in said
     assert "Traceback" not in said
     assert not (tmp_path / "out" / "summary.json").exists()
+
+
+def test_the_summary_reports_metrics_of_the_typed_list_only(tmp_path):
+    from monsoon.pipelines.metrics import METRICS
+
+    summary, _ = run(write_streams(tmp_path / "in", small_storm()), tmp_path / "out")
+    assert {name.partition("{")[0] for name in summary["metrics"]} == {metric.name for metric in METRICS}
+    assert summary["metrics"]['records_read{stream="telemetry"}'] == summary["streams"]["telemetry"]["read"]

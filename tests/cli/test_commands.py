@@ -1,0 +1,98 @@
+"""The command line: help that helps, errors in a line, progress on a terminal only, and Ctrl-C."""
+
+import io
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from kit.streams import small_storm, write_streams
+
+from monsoon.cli.main import COMMANDS, main
+from monsoon.cli.progress import ProgressLine
+from monsoon.pipelines.metrics import METRICS, RECORDS_READ, sample_name
+
+
+def said(capsys, *words):
+    with pytest.raises(SystemExit) as stop:
+        main(list(words))
+    assert stop.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_help_names_every_command(capsys):
+    text = said(capsys, "--help")
+    assert all(f"    {command} " in text for command in COMMANDS)
+    assert "Start with: monsoon demo" in text.replace("\n", " ")
+
+
+def test_no_command_is_a_call_for_help(capsys):
+    assert main([]) == 0
+    assert "commands:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [(c,) for c in COMMANDS if c != "bench"] + [("bench", "replay"), ("bench", "score")])
+def test_every_command_has_help_with_an_example(capsys, words):
+    text = said(capsys, *words, "--help")
+    assert "example:" in text
+    assert "monsoon" in text
+
+
+def test_an_unknown_command_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["replya"])
+    assert stop.value.code == 2
+    assert "invalid choice: 'replya'" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_shows_stage_share_and_time_left_on_a_terminal():
+    terminal = Terminal()
+    line = ProgressLine(terminal)
+    line("reading", 0.0)
+    time.sleep(0.11)
+    line("reading", 0.5)
+    line.done()
+    assert "reading" in terminal.getvalue()
+    assert "50%, 0 s left" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\x1b[2K")
+
+
+def test_progress_is_silent_elsewhere():
+    pipe = io.StringIO()
+    ProgressLine(pipe)("reading", 0.5)
+    assert pipe.getvalue() == ""
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_nothing_that_looks_whole(tmp_path):
+    records = small_storm()
+    records["telemetry"] = [
+        report | {"event_id": f"{n}-{report['event_id']}"} for n in range(40) for report in records["telemetry"]
+    ]
+    write_streams(tmp_path / "in", records)
+    words = ["replay", "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "monsoon.cli.main", *words], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not (tmp_path / "out" / ".monsoon-partial").exists():
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in error
+    assert "Traceback" not in error
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_metrics_are_reported_under_names_of_the_list():
+    assert sample_name(RECORDS_READ, stream="telemetry") == 'records_read{stream="telemetry"}'
+    with pytest.raises(ValueError, match="labels"):
+        sample_name(RECORDS_READ)
+    assert len({metric.name for metric in METRICS}) == len(METRICS)
+    assert all(metric.unit and metric.meaning and metric.remedy for metric in METRICS)
