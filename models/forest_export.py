@@ -40,6 +40,8 @@ class ExportedForest:
 
 @dataclass(frozen=True)
 class _Tree:
+    """Arrays over a tree's nodes. `left` is where the comparison x[feature] <= threshold holds."""
+
     feature: np.ndarray
     threshold: np.ndarray
     left: np.ndarray
@@ -67,6 +69,7 @@ def export_forest(forest: IsolationForest, warps: Sequence[Warp | None] | None =
     trees = [_read_tree(*parts) for parts in zip(forest.estimators_, forest.estimators_features_, strict=True)]
     for tree in trees:
         tree.threshold[:] = _thresholds(tree, warps)
+        _let_missing_fail(tree, forest.n_features_in_)
     offsets = np.array([_midrange(tree.path[tree.left == NO_CHILD]) for tree in trees])
     widest = sum(np.abs(tree.path[tree.left == NO_CHILD] - o).max() for tree, o in zip(trees, offsets, strict=True))
     quantum = float(2.0 ** (np.ceil(np.log2(widest + 1)) - FLOAT32_BITS))
@@ -106,6 +109,20 @@ def _thresholds(tree: _Tree, warps: Sequence[Warp | None] | None) -> np.ndarray:
         if warp is not None and of_feature.any():
             thresholds[of_feature] = unwarp(thresholds[of_feature], warp)
     return thresholds
+
+
+def _let_missing_fail(tree: _Tree, features: int) -> None:
+    """Rewrites nodes that send missing values left to compare -x (column `features` + x), so that the comparison fails
+    for a missing value at every node and the false branch is scikit-learn's choice.
+
+    x > t is -x <= the float32 below -t. Not with nodes_missing_value_tracks_true: it makes onnxruntime test for NaN at
+    each node, and the whole forest is then slower by 40%.
+    """
+    turned = tree.missing_left & (tree.left != NO_CHILD)
+    above = np.nextafter(tree.threshold[turned].astype(np.float32), np.float32(np.inf))
+    tree.threshold[turned] = -above.astype(np.float64)
+    tree.feature[turned] += features
+    tree.left[turned], tree.right[turned] = tree.right[turned], tree.left[turned]
 
 
 def round_down(values: np.ndarray) -> np.ndarray:
@@ -153,7 +170,7 @@ def _model(
 
     ensemble = helper.make_node(
         "TreeEnsembleRegressor",
-        ["features"],
+        ["features_both_ways"],
         ["path_length"],
         domain="ai.onnx.ml",
         n_targets=1,
@@ -166,13 +183,14 @@ def _model(
         nodes_values=np.concatenate([tree.threshold for tree in trees]).tolist(),
         nodes_truenodeids=child("left"),
         nodes_falsenodeids=child("right"),
-        nodes_missing_value_tracks_true=np.concatenate([tree.missing_left for tree in trees]).astype(int).tolist(),
         target_treeids=all_trees[is_leaf].tolist(),
         target_nodeids=all_nodes[is_leaf].tolist(),
         target_ids=np.zeros(int(is_leaf.sum()), dtype=int).tolist(),
         target_weights=np.concatenate(leaves)[is_leaf].tolist(),
     )
     nodes = [
+        helper.make_node("Neg", ["features"], ["minus_features"]),
+        helper.make_node("Concat", ["features", "minus_features"], ["features_both_ways"], axis=1),
         ensemble,
         helper.make_node("Cast", ["path_length"], ["path_length_f64"], to=TensorProto.DOUBLE),
         helper.make_node("Add", ["path_length_f64", "offset"], ["total"]),

@@ -51,7 +51,7 @@ def test_no_row_changes_side_of_a_cut_off(fitted, forest, rows):
 
 
 def test_leaf_sums_need_no_more_than_float32(fitted, forest, rows):
-    ensemble = fitted.exported.model.graph.node[0]
+    (ensemble,) = (node for node in fitted.exported.model.graph.node if node.op_type == "TreeEnsembleRegressor")
     weights = {a.name: a for a in ensemble.attribute}["target_weights"].floats
     quanta = np.array(weights) / fitted.exported.quantum
     assert (quanta == np.round(quanta)).all()

@@ -10,7 +10,6 @@ risk is 1 and says no more.
 import msgspec
 import numpy as np
 
-RISK_DECIMALS = 6
 MICRO = 1_000_000
 # (p, risk), p falling: the cut-offs of product files are read in these units.
 RISK_KNOTS = ((1.0, 0.0), (1e-2, 0.40), (1e-3, 0.72), (1e-4, 1.0))
@@ -50,7 +49,7 @@ class RiskTable:
                 raise ValueError(f"mask {knots.mask}: bad knots")
             base = 2 * _REACH * knots.mask
             keys.append(base + np.array([-_REACH, *knots.paths, _REACH - 1], dtype=np.int64))
-            risks.append(np.array([knots.risks[0], *knots.risks, knots.risks[-1]]) / MICRO)
+            risks.append(np.array([knots.risks[0], *knots.risks, knots.risks[-1]], dtype=np.float64))
         self._per_mask = np.int64(2 * _REACH)
         self._keys = np.concatenate(keys)
         self._risks = np.concatenate(risks)
@@ -66,5 +65,5 @@ class RiskTable:
         """
         keys = masks * self._per_mask + path_quanta
         at = self._keys.searchsorted(keys, side="right") - 1
-        risks = (keys - self._keys.take(at)) * self._slopes.take(at) + self._risks.take(at)
-        return risks.round(RISK_DECIMALS)
+        millionths = (keys - self._keys.take(at)) * self._slopes.take(at) + self._risks.take(at)
+        return np.rint(millionths) / MICRO

@@ -17,7 +17,6 @@ FEATURES, CALIBRATION, PARITY = "features.json", "calibration.json", "parity.npy
 PARITY_TOLERANCE = 1e-6
 REASONS = 3
 Decoded = TypeVar("Decoded")
-_RAW_DECIMALS = 9  # pow() may differ in the last bit between processors; nine decimals do not
 
 
 class Contribution(NamedTuple):
@@ -36,7 +35,8 @@ class Scores(NamedTuple):
     """One entry a row.
 
     risk float64: calibrated, [0, 1], 0.40 = 1 honest claim in 100, NaN where nothing was measured.
-    raw float64: the forest's anomaly score, (0, 1), higher is more anomalous; means nothing across masks.
+    raw float64: the forest's anomaly score, (0, 1), higher is more anomalous; means nothing across masks, and its
+    last bit may differ between processors (risk's does not).
     mask uint16: bit g set where sensor group g was measured. measured_groups uint8: how many are.
     """
 
@@ -93,7 +93,7 @@ class Scorer:
         """Scores rows that are in the model's input form already, float32 (n, features)."""
         quanta, raw = self._forest.run(rows)
         masks = measured_masks(rows, self._starts)
-        return Scores(self._risks.risk(quanta, masks), raw.round(_RAW_DECIMALS), masks, np.bitwise_count(masks))
+        return Scores(self._risks.risk(quanta, masks), raw, masks, np.bitwise_count(masks))
 
     def explain(
         self, columns: Mapping[str, np.ndarray], rows: Sequence[int] | np.ndarray
