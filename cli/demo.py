@@ -10,7 +10,7 @@ from typing import Any
 from monsoon.cli.progress import ProgressLine
 
 STORM = "delhi-2024-06-28"
-RIDERS, SEED = 400, 20240628
+RIDERS, SEED = 600, 20240628
 
 _EXAMPLE = """\
 example:

@@ -48,7 +48,7 @@ def tell(storm: Storm, inputs: Inputs, outcome: Outcome, summary: Mapping[str, A
         "",
         *_station_table(storm, outcome, claims),
         "",
-        "Who claimed (an honest rider's first decision; what became of the others)",
+        "Who claimed, how the claim was first decided, and what became of it",
         "",
         *_kind_table(claims, first, labels),
         "",
@@ -89,8 +89,9 @@ def _rain_table(storm: Storm, inputs: Inputs) -> list[str]:
         station = _nearest(stations, reading.area.place_lat, reading.area.place_lon)
         before = said.get((reading.event_time_ms, station), (-1, 0.0))
         said[reading.event_time_ms, station] = max(before, (reading.revision, reading.value))
-    wet = sorted({at_ms for (at_ms, _), (_, value) in said.items() if value > 0})
-    shown = [at_ms for at_ms in wet if (at_ms - wet[-1]) % _HOUR_MS == 0 and at_ms - wet[0] <= 11 * _HOUR_MS]
+    last_ms = storm.time_ms(next(iter(storm.published.series.values())).until)  # type: ignore[union-attr]
+    wet = {at_ms for (at_ms, _), (_, value) in said.items() if value > 0}
+    shown = sorted(at_ms for at_ms in wet if at_ms <= last_ms and (at_ms - last_ms) % _HOUR_MS == 0)
     rows = [["", *(title for title, _, _ in stations.values())]]
     rows.extend(
         [_clock(storm, at_ms), *(_starred(said.get((at_ms, name), (0, None))[1]) for name in stations)]
@@ -136,9 +137,13 @@ def _station_table(storm: Storm, outcome: Outcome, claims: Sequence[Mapping[str,
 def _kind_table(claims: Sequence[Mapping[str, Any]], first: Mapping[str, str], labels: Path) -> list[str]:
     with open(labels, newline="") as file:
         kind_of = {row["worker_id"]: row["kind"] for row in csv.DictReader(file)}
-    rows = [["", "judged", "approved at once", "held 2 h", "asked to confirm", "paid in the end", "in review"]]
-    for kind, title in _KINDS.items():
-        mine = [c for c in claims if kind_of.get(c["worker_id"]) == kind and c["anomaly_score"] is not None]
+    rows = [["", "claims", "approved at once", "held 2 h", "asked to confirm", "paid in the end", "in review"]]
+    groups = [
+        (title, [c for c in claims if kind_of.get(c["worker_id"]) == kind and c["anomaly_score"] is not None])
+        for kind, title in _KINDS.items()
+    ]
+    groups.append(("phone silent, so taken to be at home", [c for c in claims if c["anomaly_score"] is None]))
+    for title, mine in groups:
         opened = Counter(first[claim["claim_id"]] for claim in mine)
         final = Counter(claim["status"] for claim in mine)
         rows.append(

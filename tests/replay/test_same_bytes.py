@@ -1,5 +1,6 @@
 """The same records give the same bytes, however they are ordered, split, compressed, repeated or encoded."""
 
+import json
 import random
 
 import pytest
@@ -9,6 +10,7 @@ from monsoon.pipelines.local.replay import replay
 from monsoon.sinks.folder import STREAMS as OUTPUTS
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_products
+from monsoon.sources.simulator import load_storm, simulate
 
 PRODUCTS = load_products()
 
@@ -64,3 +66,30 @@ def test_duplicated(plain, tmp_path):
 
 def test_parquet(plain, tmp_path):
     assert outputs(write_parquet(tmp_path / "in", small_storm()), tmp_path / "out").items() <= plain.items()
+
+
+@pytest.fixture(scope="module")
+def delhi(tmp_path_factory):
+    """A simulated Delhi storm of 60 riders as records, and its outputs."""
+    folder = tmp_path_factory.mktemp("delhi")
+    simulate(load_storm("delhi-2024-06-28"), riders=60, seed=5, output=folder / "in")
+    records = {
+        stream: [json.loads(line) for part in sorted((folder / "in" / stream).iterdir()) for line in part.open()]
+        for stream in STREAMS
+    }
+    return folder, records, outputs(folder / "in", folder / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["lines", "parquet"])
+def test_a_simulated_storm_shuffled_split_and_duplicated(delhi, tmp_path, encoding):
+    folder, records, expected = delhi
+    for stream in STREAMS:
+        again = records[stream] + records[stream][::7]
+        random.Random(3).shuffle(again)
+        records = records | {stream: again}
+    write = write_parquet if encoding == "parquet" else write_streams
+    write(tmp_path / "in", records, **({} if encoding == "parquet" else {"parts": 4, "gz": True}))
+    (tmp_path / "in" / "reference").symlink_to(folder / "in" / "reference")
+    assert expected["payouts"]
+    assert outputs(tmp_path / "in", tmp_path / "out") == expected

@@ -1,0 +1,44 @@
+"""The demo pays at Safdarjung, nobody at a station that stayed under 75 mm, and nobody on the gridded product alone."""
+
+import json
+import re
+
+import pytest
+
+from monsoon.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """(what it said, its output folder)."""
+    folder = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patch:
+        said = []
+        patch.setattr("builtins.print", lambda *words: said.append(" ".join(map(str, words))))
+        assert main(["demo", "--riders", "200", "--folder", str(folder)]) == 0
+    return "\n".join(said), folder / "output"
+
+
+def row(text, station):
+    return next(line for line in text.splitlines() if re.match(rf"  {station} .* mm ", line)).split()
+
+
+def test_riders_at_safdarjung_are_paid(demo):
+    assert int(row(demo[0], "Safdarjung")[-1].replace(",", "")) > 0
+
+
+def test_nobody_is_where_it_stayed_under_75_mm(demo):
+    assert row(demo[0], "Ayanagar")[1:] == ["66.3", "mm", "0", "0", "0", "0", "0", "0"]
+
+
+def test_on_the_gridded_product_alone_nobody_is_paid(demo):
+    assert "With the gridded product alone (14.3 mm for the day): 0 disruptions, 0 payouts." in demo[0]
+
+
+def test_the_story_tells_what_the_output_holds(demo):
+    text, output = demo
+    payouts = [json.loads(line) for line in (output / "payouts/part-00000.jsonl").read_text().splitlines()]
+    rupees = sum(payout["amount_paise"] for payout in payouts) / 100
+    assert f"{len(payouts):,} payouts, Rs {rupees:,.2f}" in text
+    summary = json.loads((output / "summary.json").read_text())
+    assert summary["products"]["kawaach"]["payouts"] == len(payouts)
