@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from monsoon.models.calibration import fit_calibration
 from monsoon.models.claim_features import DESIGNS
 from monsoon.models.forest_export import average_path_length, round_down, unwarp
 from monsoon.models.train import sample_for_parity
+from monsoon.transforms.scoring.calibration import RiskTable
 from monsoon.transforms.scoring.forest import Forest
 
 finite32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -37,17 +39,17 @@ def test_parity_with_scikit_learn_with_missing_values(fitted, forest, rows):
     assert np.diff(expected[order]).max() <= 2e-6
 
 
-def test_no_row_changes_side_of_a_cut_off(fitted, forest, rows):
-    _, scores = forest.run(rows)
-    expected = fitted.anomaly_scores(rows)
-    for share in (0.5, 0.9, 0.99, 0.999):
-        # A cut-off stands midway between two neighboring scores that differ by more than the quantum.
-        ordered = np.unique(expected)
-        at = int(share * (len(ordered) - 1))
-        gaps = np.diff(ordered[at:])
-        at += int(np.argmax(gaps > 2e-6))
-        cut_off = (ordered[at] + ordered[at + 1]) / 2
-        assert ((scores > cut_off) == (expected > cut_off)).all()
+def test_no_claim_changes_tier(fitted, forest, rows, honest):
+    table = RiskTable(fit_calibration(forest.path_quanta, honest(10_000, 12).astype(np.float32), np.array([0])))
+    measured = np.ones(len(rows), dtype=np.uint16)
+    exported = fitted.exported
+    path = -np.log2(fitted.anomaly_scores(rows)) * exported.denominator - exported.offset
+    tiers = [
+        np.digitize(table.risk(quanta, measured), (0.40, 0.72))
+        for quanta in (forest.path_quanta(rows), np.rint(path / exported.quantum).astype(np.int64))
+    ]
+    assert np.bincount(tiers[0]).min() > 1000
+    assert (tiers[0] == tiers[1]).all()
 
 
 def test_leaf_sums_need_no_more_than_float32(fitted, forest, rows):
