@@ -24,8 +24,9 @@ example:
   monsoon bench score --rows 2000000
 
 One claim: from a column per feature to risk and mask, one after another. Each is timed five times and its median
-counts, since other programs of the machine are not what is measured; p99 is over the claims. Bulk: all rows in one batch, one thread. The rows are the model's
-own parity rows, resampled: honest values, a third of them moved toward contradiction, a tenth missing.
+counts, since other programs of the machine are not what is measured; p99 is over the claims. Bulk: all rows in one
+batch, one thread. The rows are the model's own parity rows, resampled: honest values, a third of them moved toward
+contradiction, a tenth missing.
 """
 
 
