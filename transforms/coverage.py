@@ -51,14 +51,16 @@ class Policy:
         """The policy at `at_ms` if it covers that moment, else None."""
         events = self._up_to(at_ms)
         periods: dict[int, int] = {}
+        known_starts: set[int] = set()
         activated_at_ms = None
         for event in events:
             kind, start_ms, end_ms = event["type"], event["coverage_start"], event["coverage_end"]
             if kind == "cancelled":
                 periods.clear()
-            elif kind != "upgraded" or start_ms not in periods:
+            elif kind != "upgraded" or start_ms not in known_starts:
                 # An upgrade changes the plan, not the period, unless it brings a new start.
                 periods[start_ms] = max(end_ms, periods.get(start_ms, end_ms))
+            known_starts.add(start_ms)
             if kind == "activated":
                 activated_at_ms = event["event_time"]
         covering = [start_ms for start_ms, end_ms in periods.items() if start_ms <= at_ms < end_ms]

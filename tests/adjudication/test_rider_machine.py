@@ -195,6 +195,38 @@ def test_caps_take_the_larger_first_at_one_moment():
     assert (rider.last("large")["payout_inr"], rider.last("small")["payout_inr"]) == (375, 125)
 
 
+def test_overlap_deducts_what_is_paid_within_the_caps_not_what_was_asked_for():
+    rider = Rider().at(separate("earlier", 0))
+    wind = happening("wind", 12 * HOURS, "wind", start_ms=at(12 * HOURS - 30))
+    rider.at(wind, happening("rain", 12 * HOURS, "rain"))
+    assert rider.last("wind")["reasons"] == ["cap_partial"]
+    assert [rider.last(name)["payout_inr"] for name in ("wind", "rain")] == [125, 125]
+
+
+def test_a_rise_and_a_confirmation_of_one_moment():
+    rider = Rider().at(separate("earlier", 0))
+    partial = happening("rain", 12 * HOURS - 10, "rain")
+    rider.at(partial)
+    rider.at(replace(partial, at_ms=at(12 * HOURS), level="full"), happening("curfew", 12 * HOURS))
+    assert [rider.last(name)["payout_inr"] for name in ("rain", "curfew")] == [125, 250]
+
+
+def test_two_corrections_of_one_moment():
+    rider = Rider().at(separate("earlier", 0))
+    confirmed = at(12 * HOURS - 10)
+    rain = happening("rain", 15 * HOURS, "rain", level="full", start_ms=confirmed, confirmed_at_ms=confirmed)
+    midnight = at(12 * HOURS)
+    curfew = happening("curfew", 15 * HOURS, start_ms=midnight, confirmed_at_ms=midnight)
+    rider.at(rain, curfew)
+    assert [rider.last(name)["payout_inr"] for name in ("rain", "curfew")] == [125, 250]
+
+
+def test_what_overlap_leaves_may_still_meet_the_cap():
+    rider = Rider().at(separate("earlier", 0, "curfew")).at(separate("second", 60, "platform_downtime"))
+    rider.at(happening("a", 120, "curfew"), happening("b", 120, "platform_downtime"))
+    assert [rider.last(name)["reasons"] for name in ("a", "b")] == [["cap_reached"], ["cap_reached"]]
+
+
 def test_held_claims_use_no_cap():
     rider = Rider(ScriptedScores(a=[0.5, 0.1])).at(separate("a", 0)).at(separate("b", 60)).finish()
     assert rider.last("b")["payout_inr"] == 375

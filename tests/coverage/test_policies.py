@@ -67,6 +67,15 @@ def test_an_upgrade_with_a_new_start_brings_a_period():
     assert speaking(events, 300).period_start_ms == at(60)
 
 
+def test_an_upgrade_does_not_revive_a_cancelled_period():
+    events = [
+        subscription_record("activated", -10, 0, 100),
+        subscription_record("cancelled", 20, 0, 100),
+        subscription_record("upgraded", 30, 0, 100),
+    ]
+    assert speaking(events, 40) is None
+
+
 def test_of_overlapping_periods_the_latest_begun_is_in_force():
     events = [
         subscription_record("activated", -10, 0, 100),

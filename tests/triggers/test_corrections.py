@@ -88,6 +88,15 @@ def test_a_correction_may_move_the_reading_out_of_the_zone():
     assert states(judge(KAWAACH, "rain", readings))[-1] == (0, "withdrawn", 20)
 
 
+def test_a_reading_that_leaves_and_comes_back_in_one_moment():
+    readings = [
+        reading("curfew", 1, 0, reading_id="r"),
+        reading("curfew", 1, 0, reading_id="r", revision=1, lat=LAT + 5),
+        reading("curfew", 1, 0, reading_id="r", revision=2),
+    ]
+    assert states(judge(KAWAACH, "curfew", readings))[0] == (0, "confirmed", 0)
+
+
 def test_a_correction_without_issued_time_takes_effect_at_its_event_time():
     late = reading("rain_mm_24h", 20, 0, reading_id="imd-0", revision=1)
     assert judge(KAWAACH, "rain", [*pair(80, 0), late]) == []

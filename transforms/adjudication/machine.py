@@ -12,11 +12,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim, Happening, Score, Terms, claim_record, payout_record
-from monsoon.transforms.adjudication.money import MINIMUM_PAYOUT_PAISE, rupees, times_paise
-from monsoon.transforms.adjudication.tiers import first_tier, tier_after_hold
-from monsoon.transforms.calendar import iso_week, local_day
+from monsoon.transforms.adjudication.money import times_paise
+from monsoon.transforms.adjudication.settlement import Award, settle
+from monsoon.transforms.adjudication.tiers import Tier, first_tier, tier_after_hold
 from monsoon.transforms.identifiers import claim_id, reference_id
-from monsoon.transforms.product import Cap, Product
+from monsoon.transforms.product import Product
 
 STATE_VERSION = 1
 _WITHDRAWN_PAID = ("paid_before_withdrawal",)
@@ -114,90 +114,56 @@ class RiderMachine:
         self._step_up(claim, at_ms)
         return False
 
-    # Money: what the claims of one moment are paid.
+    # Money: what the claims of one moment are paid, or why they are held or refused.
 
     def _settle(self, asking: list[Claim], at_ms: int) -> None:
-        approved: list[tuple[int, Claim]] = []
-        held: list[Claim] = []
-        granted_paise: dict[str, int] = {}
-        for claim in sorted(asking, key=lambda c: (c.happening.confirmed_at_ms, -c.gross_paise, c.claim_id)):
-            others_paise = sum(
-                max(other.total_paid_paise, granted_paise.get(name, 0))
-                for name, other in self._claims.items()
-                if other is not claim and other.overlaps(claim)
-            )
-            payable_paise = max(0, claim.gross_paise - others_paise)
-            claim.applied = {"overlap_inr": rupees(claim.gross_paise - payable_paise)}
-            if payable_paise < max(MINIMUM_PAYOUT_PAISE, claim.total_paid_paise):
-                self._refuse(claim, "overlap" if others_paise else "below_minimum")
-            elif self._tier(claim, at_ms) == "approve":
-                granted_paise[claim.claim_id] = payable_paise
-                approved.append((payable_paise, claim))
+        everyone, caps = self._claims.values(), self._product.caps
+        tiers = {claim.claim_id: self._tier(claim, at_ms) for claim in asking}
+        paying = [claim for claim in asking if tiers[claim.claim_id] == "approve"]
+        awards = settle(paying, everyone, caps)
+        for claim in paying:
+            self._pay(claim, awards[claim.claim_id])
+        for claim in asking:
+            if tiers[claim.claim_id] == "approve":
+                continue
+            would_be = settle([claim], everyone, caps)[claim.claim_id]
+            if not would_be.instalment_paise:
+                self._pay(claim, would_be)  # holding a rider for nothing helps nobody
+                continue
+            claim.applied = dict(would_be.applied)
+            if tiers[claim.claim_id] == "soft_hold":
+                self._hold(claim, at_ms)
             else:
-                held.append(claim)
-        for payable_paise, claim in sorted(approved, key=lambda entry: (-entry[0], entry[1].claim_id)):
-            self._pay(claim, payable_paise)
-        for claim in held:
-            if self._room_paise(claim) < MINIMUM_PAYOUT_PAISE:
-                self._refuse(claim, "cap_reached")
+                self._step_up(claim, at_ms)
 
-    def _tier(self, claim: Claim, at_ms: int) -> str:
+    def _tier(self, claim: Claim, at_ms: int) -> Tier:
         """Approve, or hold as the score demands; a claim once approved is not judged again for its top-up."""
         if claim.status in ("approved", "soft_hold"):
             return "approve"
         if claim.score is None:
             claim.score = self._scorer(claim, at_ms)
-        decision = self._product.decision
-        tier = first_tier(decision, claim.score, claim.terms.trust_tier)
-        if tier == "soft_hold":
-            claim.status, claim.reasons = "soft_hold", claim.score.weightiest
-            claim.due_ms = at_ms + decision.hold_ms
-        elif tier == "step_up":
-            self._step_up(claim, at_ms)
-        return tier
+        return first_tier(self._product.decision, claim.score, claim.terms.trust_tier)
+
+    def _hold(self, claim: Claim, at_ms: int) -> None:
+        claim.status = "soft_hold"
+        claim.reasons = () if claim.score is None else claim.score.weightiest
+        claim.due_ms = at_ms + self._product.decision.hold_ms
 
     def _step_up(self, claim: Claim, at_ms: int) -> None:
         claim.status = "step_up"
         claim.reasons = () if claim.score is None else claim.score.weightiest
         claim.due_ms = at_ms + self._product.decision.step_up_ms
 
-    def _pay(self, claim: Claim, payable_paise: int) -> None:
-        due_paise = payable_paise - claim.total_paid_paise
-        room_paise = self._room_paise(claim)
-        instalment_paise = min(due_paise, room_paise)
-        if instalment_paise < MINIMUM_PAYOUT_PAISE:
-            self._refuse(claim, "cap_reached" if room_paise < due_paise else "below_minimum")
-            return
-        claim.paid_paise.append(instalment_paise)
-        claim.status, claim.due_ms = "approved", None
-        claim.reasons = ("cap_partial",) if instalment_paise < due_paise else ()
-
-    def _refuse(self, claim: Claim, reason: str) -> None:
-        """Nothing (more) to pay: a claim that was paid before stays approved as it is."""
-        claim.due_ms = None
-        if not claim.paid_paise:
-            claim.status, claim.reasons = "ineligible", (reason,)
-        elif reason not in claim.reasons and reason == "cap_reached":
+    def _pay(self, claim: Claim, award: Award) -> None:
+        claim.applied, claim.due_ms = dict(award.applied), None
+        if award.instalment_paise:
+            claim.paid_paise.append(award.instalment_paise)
+            claim.status = "approved"
+            claim.reasons = () if award.reason is None else (award.reason,)
+        elif not claim.paid_paise:
+            claim.status, claim.reasons = "ineligible", (str(award.reason),)
+        elif award.reason == "cap_reached":
             claim.reasons = ("cap_partial",)
-
-    def _room_paise(self, claim: Claim) -> int:
-        """What the caps leave for this claim."""
-        room_paise = claim.gross_paise
-        for cap in self._product.caps:
-            period = _period(cap, claim.happening.start_ms)
-            used_paise = sum(
-                other.total_paid_paise
-                for other in self._claims.values()
-                if _period(cap, other.happening.start_ms) == period
-            )
-            limit_paise = times_paise(claim.terms.daily_wage_inr, cap.times)
-            claim.applied[cap.per] = {
-                "period": period,
-                "limit_inr": rupees(limit_paise),
-                "used_inr": rupees(used_paise),
-            }
-            room_paise = min(room_paise, limit_paise - used_paise)
-        return max(0, room_paise)
 
     # What is published, and the state as data.
 
@@ -249,10 +215,6 @@ class RiderMachine:
                     "reasons": tuple(saved["reasons"]),
                 }
             )
-
-
-def _period(cap: Cap, start_ms: int) -> str:
-    return local_day(start_ms) if cap.per == "local_day" else iso_week(start_ms)
 
 
 def _published_view(claim: Claim) -> tuple[Any, ...]:

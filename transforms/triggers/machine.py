@@ -56,12 +56,15 @@ class TriggerMachine:
         if at_ms <= self._now_ms:
             raise ValueError(f"moment {at_ms} is not after {self._now_ms}: readings must come in effect order")
         published = list(self._run_on(at_ms - 1))
+        newest: dict[str, Heard] = {}
+        for item in sorted(heard, key=lambda item: item.reading.revision):
+            newest[item.reading.reading_id] = item
         rewrites_past = False
-        for item in sorted(heard, key=lambda item: (item.reading.reading_id, item.reading.revision)):
-            current = self._visible.get(item.reading.reading_id)
+        for reading_id in sorted(newest):
+            item, current = newest[reading_id], self._visible.get(reading_id)
             if current is not None and current.reading.revision >= item.reading.revision:
                 continue
-            self._visible[item.reading.reading_id] = item
+            self._visible[reading_id] = item
             spoke_before = current is not None and current.nearness is not None
             if spoke_before or (item.nearness is not None and item.reading.event_time_ms < at_ms):
                 rewrites_past = True

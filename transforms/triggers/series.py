@@ -64,9 +64,9 @@ def _group(speaking: Iterable[tuple[str, Area]], zones: Zones) -> list[tuple[Nea
     heard: dict[int, list[tuple[int, Area]]] = defaultdict(list)
     for area in providers:
         covered = zones.covered_by(area)
-        millimeters = np.rint(zones.distance_m(area, covered) * 1000.0).astype(np.int64)
-        for zone, distance_mm in zip(covered.tolist(), millimeters.tolist(), strict=True):
-            heard[zone].append((distance_mm, area))
+        micrometers = np.rint(zones.distance_m(area, covered) * 1e6).astype(np.int64)
+        for zone, distance_um in zip(covered.tolist(), micrometers.tolist(), strict=True):
+            heard[zone].append((distance_um, area))
     groups: dict[Nearness, list[int]] = defaultdict(list)
     for zone in sorted(heard):
         groups[_nearness(heard[zone], providers)].append(zone)
@@ -74,15 +74,15 @@ def _group(speaking: Iterable[tuple[str, Area]], zones: Zones) -> list[tuple[Nea
 
 
 def _nearness(heard: Sequence[tuple[int, Area]], providers: dict[Area, set[str]]) -> Nearness:
-    """Ranks the places of each provider; places equally near (to the millimeter) are one."""
+    """Ranks the places of each provider; places equally near (to the micrometer: the noise of arithmetic) are one."""
     by_provider: dict[str, list[tuple[int, Area]]] = defaultdict(list)
-    for distance_mm, area in heard:
+    for distance_um, area in heard:
         for provider in providers[area]:
-            by_provider[provider].append((distance_mm, area))
+            by_provider[provider].append((distance_um, area))
     ranked: list[tuple[str, Area, int]] = []
     for provider, places in by_provider.items():
-        ranks = {distance_mm: rank for rank, distance_mm in enumerate(sorted({mm for mm, _ in places}))}
-        ranked.extend((provider, area, ranks[distance_mm]) for distance_mm, area in places)
+        ranks = {distance_um: rank for rank, distance_um in enumerate(sorted({um for um, _ in places}))}
+        ranked.extend((provider, area, ranks[distance_um]) for distance_um, area in places)
     return tuple(sorted(ranked, key=lambda entry: (entry[0], entry[2], repr(entry[1]))))
 
 
