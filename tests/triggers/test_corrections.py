@@ -1,6 +1,7 @@
 """Corrections: history is judged again from the moment a revision takes effect."""
 
 from dataclasses import asdict
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit import LAT, at, judge, kawaach, reading
 
+from monsoon.transforms.triggers import machine as machine_module
 from monsoon.transforms.triggers.episodes import EpisodeFold
 from monsoon.transforms.triggers.machine import Heard, TriggerMachine
 
@@ -148,10 +150,23 @@ def play(machine, heard):
 
 
 @given(histories)
+def test_where_a_fold_starts_again_makes_no_difference(history):
+    heard = built(history)
+    expected = None
+    for readings in (1, 2, 5, 1000):
+        with patch.object(machine_module, "_SNAPSHOT_READINGS", readings):
+            machine = TriggerMachine(RAIN)
+            published = play(machine, heard) + machine.finish()
+        expected = expected or published
+        assert published == expected
+
+
+@given(histories)
 def test_the_machine_ends_where_judging_the_last_revisions_afresh_does(history):
     heard = built(history)
-    machine = TriggerMachine(RAIN)
-    published = play(machine, heard) + machine.finish()
+    with patch.object(machine_module, "_SNAPSHOT_READINGS", 3):
+        machine = TriggerMachine(RAIN)
+        published = play(machine, heard) + machine.finish()
     last = {}
     for item in sorted(heard, key=lambda item: item.reading.revision):
         last[item.reading.reading_id] = item
@@ -193,6 +208,27 @@ def test_a_machine_restored_from_its_payload_goes_on_alike(history, cut):
     second = TriggerMachine.from_payload(RAIN, payload)
     got += play(second, rest) + second.finish()
     assert [asdict(r) for r in got] == [asdict(r) for r in expected]
+
+
+def test_a_correction_does_not_run_the_whole_history_again():
+    """A fold over 60 days of readings, each corrected half an hour later, passes each moment a few dozen times."""
+    passed = 0
+    judge_moment = EpisodeFold._judge
+
+    def counted(fold, now_ms):
+        nonlocal passed
+        passed += 1
+        return judge_moment(fold, now_ms)
+
+    days = range(60 * 24)
+    heard = [Heard(reading("rain_mm_24h", 80, 60 * n, reading_id=f"r{n}"), 0) for n in days]
+    heard += [
+        Heard(reading("rain_mm_24h", 81, 60 * n, reading_id=f"r{n}", revision=1, issued_time=at(60 * n + 30)), 0)
+        for n in days
+    ]
+    with patch.object(EpisodeFold, "_judge", counted):
+        play(TriggerMachine(RAIN), heard)
+    assert passed < 100 * len(days)
 
 
 def test_state_of_another_version_is_refused():

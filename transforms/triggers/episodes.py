@@ -1,7 +1,8 @@
 """The history of one trigger in one zone series, judged from a fixed set of readings.
 
 A fold over moments in event-time order: readings' event times, the moments at which they go stale, and the moments
-at which an absence has lasted long enough. It knows nothing of corrections; `machine.py` replays it after one.
+at which an absence has lasted long enough. It knows nothing of corrections; `machine.py` takes it back to a snapshot
+from before one and lets it run again.
 """
 
 from __future__ import annotations
@@ -44,16 +45,46 @@ class _Provider:
     """Per level, the first reading of the run that the last spoken reading belongs to."""
     speaks: bool = False
 
+    def copy(self) -> _Provider:
+        return _Provider(dict(self.newest), self.last_spoken, list(self.run_first), self.speaks)
+
+
+_Entry = tuple[int, int, tuple[int, int, str], int, Reading | None]
+"""Of the agenda: moment, what it brings, an order within the moment, nearness, and the reading that is valid then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A fold that has passed every moment up to `at_ms`, but for the readings still to come."""
+
+    at_ms: int
+    episodes: tuple[Episode, ...]
+    providers: dict[str, _Provider]
+    stale: tuple[_Entry, ...]
+
 
 class EpisodeFold:
     """Feed with `hear`, in any order but never for a moment already passed; advance with `run`."""
 
-    def __init__(self, trigger: Trigger) -> None:
+    def __init__(self, trigger: Trigger, snapshot: Snapshot | None = None) -> None:
         self._trigger = trigger
         self._providers: dict[str, _Provider] = {}
-        self._agenda: list[tuple[int, int, tuple[int, int, str], int, Reading | None]] = []
+        self._agenda: list[_Entry] = []
         self.episodes: list[Episode] = []
         """Every episode so far, oldest first; only the last can be open."""
+        if snapshot is not None:
+            self._providers = {name: provider.copy() for name, provider in snapshot.providers.items()}
+            self._agenda = sorted(snapshot.stale)
+            self.episodes = list(snapshot.episodes)
+
+    def snapshot(self, at_ms: int) -> Snapshot:
+        """The state to go on from with the readings valid after `at_ms`, the moment up to which it has run."""
+        return Snapshot(
+            at_ms,
+            tuple(self.episodes),
+            {name: provider.copy() for name, provider in self._providers.items()},
+            tuple(entry for entry in self._agenda if entry[1] == _STALE),
+        )
 
     def hear(self, nearness: int, reading: Reading) -> None:
         """A reading that concerns the series, from the `nearness`-th nearest place of its provider."""

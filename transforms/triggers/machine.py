@@ -3,22 +3,25 @@
 Between corrections it only folds on. A correction (or a reading that takes effect after its event time) changes the
 past, so the history is judged again with what is now visible and compared with what was published: what would never
 have been confirmed is withdrawn, what is new is confirmed, what differs is revised. Its state is what was seen and
-what was published; the fold is derived from them.
+what was published; the fold, and the snapshots from which it starts again, are derived from them.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from monsoon.transforms.geo.areas import Area
 from monsoon.transforms.product import Trigger
-from monsoon.transforms.triggers.episodes import Episode, EpisodeFold
+from monsoon.transforms.triggers.episodes import Episode, EpisodeFold, Snapshot
 from monsoon.transforms.triggers.readings import Reading
 
 STATE_VERSION = 1
 END_OF_TIME_MS = 2**62
+_SNAPSHOT_READINGS = 32
+"""Readings between snapshots: a correction costs about so many, however long the history."""
 
 State = Literal["confirmed", "ended", "withdrawn"]
 
@@ -48,6 +51,9 @@ class TriggerMachine:
         self._trigger = trigger
         self._fold = EpisodeFold(trigger)
         self._visible: dict[str, Heard] = {}
+        self._times: list[tuple[int, str]] = []
+        """(event time, reading_id) of what is visible and speaks in this series, sorted."""
+        self._snapshots: list[Snapshot] = []
         self._published: dict[int, Revision] = {}
         self._now_ms = -1
 
@@ -59,22 +65,27 @@ class TriggerMachine:
         newest: dict[str, Heard] = {}
         for item in sorted(heard, key=lambda item: item.reading.revision):
             newest[item.reading.reading_id] = item
-        rewrites_past = False
+        changed_ms = []
         for reading_id in sorted(newest):
             item, current = newest[reading_id], self._visible.get(reading_id)
             if current is not None and current.reading.revision >= item.reading.revision:
                 continue
             self._visible[reading_id] = item
-            spoke_before = current is not None and current.nearness is not None
-            if spoke_before or (item.nearness is not None and item.reading.event_time_ms < at_ms):
-                rewrites_past = True
-            elif item.nearness is not None:
-                self._fold.hear(item.nearness, item.reading)
-        if rewrites_past:
-            published.extend(self._judge_again(at_ms))
+            if current is not None and current.nearness is not None:
+                changed_ms.append(current.reading.event_time_ms)
+                self._times.remove((current.reading.event_time_ms, reading_id))
+            if item.nearness is not None:
+                insort(self._times, (item.reading.event_time_ms, reading_id))
+                if item.reading.event_time_ms < at_ms:
+                    changed_ms.append(item.reading.event_time_ms)
+                elif not changed_ms:
+                    self._fold.hear(item.nearness, item.reading)
+        if changed_ms:
+            published.extend(self._judge_again(min(changed_ms), at_ms))
         else:
             published.extend(self._run_on(at_ms))
         self._now_ms = at_ms
+        self._remember()
         return published
 
     def finish(self) -> list[Revision]:
@@ -87,7 +98,10 @@ class TriggerMachine:
         for at_ms, episode in self._fold.run(until_ms):
             yield self._publish(at_ms, episode)
 
-    def _judge_again(self, at_ms: int) -> Iterator[Revision]:
+    def _judge_again(self, changed_ms: int, at_ms: int) -> Iterator[Revision]:
+        """What differs at `at_ms` once readings as old as `changed_ms` have changed."""
+        while self._snapshots and self._snapshots[-1].at_ms >= changed_ms:
+            self._snapshots.pop()
         self._fold = self._refold(at_ms)
         judged = {episode.start_ms: episode for episode in self._fold.episodes}
         for start_ms in sorted(self._published):
@@ -100,13 +114,29 @@ class TriggerMachine:
                 yield self._publish(at_ms, episode)
 
     def _refold(self, until_ms: int) -> EpisodeFold:
-        fold = EpisodeFold(self._trigger)
-        for item in self._visible.values():
-            if item.nearness is not None:
-                fold.hear(item.nearness, item.reading)
-        for _ in fold.run(until_ms):
-            pass
+        """A fold of what is visible, from the last snapshot on."""
+        snapshot = self._snapshots[-1] if self._snapshots else None
+        fold = EpisodeFold(self._trigger, snapshot)
+        after = 0 if snapshot is None else bisect_left(self._times, (snapshot.at_ms + 1, ""))
+        rest = self._times[after:]
+        for _, reading_id in rest:
+            item = self._visible[reading_id]
+            assert item.nearness is not None
+            fold.hear(item.nearness, item.reading)
+        # A provider that corrects again and again reaches back only so far: what lies before is not run again.
+        stops = [event_ms for event_ms, _ in rest[_SNAPSHOT_READINGS - 1 :: _SNAPSHOT_READINGS] if event_ms < until_ms]
+        for stop_ms in dict.fromkeys(stops):
+            _run_silently(fold, stop_ms)
+            self._snapshots.append(fold.snapshot(stop_ms))
+        _run_silently(fold, until_ms)
         return fold
+
+    def _remember(self) -> None:
+        """Takes a snapshot where enough readings have passed since the last one."""
+        since_ms = self._snapshots[-1].at_ms if self._snapshots else -1
+        passed = bisect_left(self._times, (self._now_ms + 1, ""))
+        if passed - bisect_left(self._times, (since_ms + 1, "")) >= _SNAPSHOT_READINGS:
+            self._snapshots.append(self._fold.snapshot(self._now_ms))
 
     def _publish(self, at_ms: int, episode: Episode, *, withdrawn: bool = False) -> Revision:
         before = self._published.get(episode.start_ms)
@@ -133,6 +163,8 @@ class TriggerMachine:
         for item in payload["visible"]:
             reading = Reading(**{**item["reading"], "area": Area(**item["reading"]["area"])})
             machine._visible[reading.reading_id] = Heard(reading, item["nearness"])
+            if item["nearness"] is not None:
+                insort(machine._times, (reading.event_time_ms, reading.reading_id))
         for item in payload["published"]:
             saved = item["episode"]
             names = {name: tuple(saved[name]) for name in ("providers", "reading_ids")}
@@ -141,6 +173,11 @@ class TriggerMachine:
         machine._now_ms = payload["now_ms"]
         machine._fold = machine._refold(machine._now_ms)
         return machine
+
+
+def _run_silently(fold: EpisodeFold, until_ms: int) -> None:
+    for _ in fold.run(until_ms):
+        pass
 
 
 def _differs(published: Episode, judged: Episode) -> bool:
