@@ -80,6 +80,11 @@ def test_a_correction_that_comes_before_its_reading_wins_over_it():
     assert judge(KAWAACH, "rain", [*pair(80, 0), corrected(20, 0, issued=-30)]) == []
 
 
+def test_a_correction_may_be_issued_before_1970():
+    early = reading("rain_mm_24h", 20, 0, reading_id="imd-0", revision=1, issued_time=-5)
+    assert judge(KAWAACH, "rain", [*pair(80, 0), early]) == []
+
+
 def test_an_older_revision_that_takes_effect_late_changes_nothing():
     readings = [*pair(80, 0), corrected(85, 0, 10, revision=2), corrected(20, 0, 20, revision=1)]
     assert [r.state for r in judge(KAWAACH, "rain", readings)] == ["confirmed", "ended"]

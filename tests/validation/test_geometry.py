@@ -63,3 +63,10 @@ def test_cells_of_resolutions_4_to_9():
 )
 def test_what_is_no_cell(cell):
     assert not is_reading_cell(cell)
+
+
+@pytest.mark.parametrize(
+    "wkt", ["POLYGON((77 28,78 28,78 29,77 28),EMPTY)", "MULTIPOLYGON(((77 28,78 28,78 29,77 28),EMPTY),EMPTY)"]
+)
+def test_an_empty_hole_is_no_hole(wkt):
+    assert polygon_fault(wkt) is None

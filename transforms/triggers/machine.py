@@ -20,6 +20,8 @@ from monsoon.transforms.triggers.readings import Reading
 
 STATE_VERSION = 1
 END_OF_TIME_MS = 2**62
+_BEFORE_TIME_MS = -(2**63)
+"""A correction may say that it was issued before 1970."""
 _SNAPSHOT_READINGS = 32
 """Readings between snapshots: a correction costs about so many, however long the history."""
 
@@ -55,7 +57,7 @@ class TriggerMachine:
         """(event time, reading_id) of what is visible and speaks in this series, sorted."""
         self._snapshots: list[Snapshot] = []
         self._published: dict[int, Revision] = {}
-        self._now_ms = -1
+        self._now_ms = _BEFORE_TIME_MS
 
     def take_effect(self, at_ms: int, heard: Iterable[Heard]) -> list[Revision]:
         """All readings that take effect at one moment, later than any before; returns what is published by then."""

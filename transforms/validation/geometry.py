@@ -43,7 +43,9 @@ def polygon_fault(wkt: str) -> str | None:
     if not shape.is_valid:
         return "an invalid polygon: rings must close, and not cross or overlap"
     polygons = [part for part in shapely.get_parts(shape) if not part.is_empty]
-    if any(np.abs(np.diff(shapely.get_coordinates(ring)[:, 0])).max() > 180.0 for ring in shapely.get_rings(polygons)):
+    # An empty hole, which WKT allows, has no step at all.
+    steps = [np.abs(np.diff(shapely.get_coordinates(ring)[:, 0])) for ring in shapely.get_rings(polygons)]
+    if any(step.max(initial=0.0) > 180.0 for step in steps):
         return "crosses the antimeridian"
     area_km2 = sum(_polygon_km2(polygon) for polygon in polygons)
     if area_km2 > MAX_POLYGON_KM2:
