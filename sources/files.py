@@ -63,6 +63,9 @@ def find_files(folder: Path) -> StreamFiles:
     except OSError as error:
         raise InputError(error.strerror or "unreadable", str(folder), "Grant read permission on the folder") from error
     files = tuple(entry for entry in entries if entry.name.endswith(SUFFIXES) and not entry.is_dir())
+    for file in files:
+        if file.exists() and not file.is_file():
+            raise InputError("is no regular file", str(file), "Put its records into a file, or take it away")
     return StreamFiles(folder, files, tuple(entry.name for entry in entries if entry not in set(files)))
 
 

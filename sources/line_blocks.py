@@ -130,7 +130,7 @@ class LineValidator:
             return pl.DataFrame(schema=self._schema)
         try:
             parsed = pl.read_ndjson(content, schema=self._schema)
-        except pl.exceptions.PolarsError:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             return None
         return parsed if parsed.height == rows else None
 
@@ -161,7 +161,7 @@ def _lines(content: bytes) -> pl.Series | None:
             lines = pl.read_csv(
                 content, has_header=False, separator="\x01", quote_char=None, schema={"line": pl.String}
             )
-        except pl.exceptions.PolarsError:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             lines = None
         if lines is not None and lines.height == count:
             return lines["line"].fill_null("")

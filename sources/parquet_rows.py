@@ -29,7 +29,8 @@ def read_batches(path: Path) -> Iterator[pl.DataFrame]:
         rows = scan.select(pl.len()).collect().item()
         for offset in range(0, rows, _BATCH_ROWS):
             yield scan.slice(offset, _BATCH_ROWS).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, TypeError) as error:
+        # A damaged file may make the reader panic, and one whose name is not UTF-8 is a TypeError.
         reason = str(error).splitlines()[0]
         raise InputError(f"unreadable Parquet file ({reason})", str(path), "Write or copy the file again") from error
 

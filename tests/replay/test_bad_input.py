@@ -1,11 +1,12 @@
 """Hostile and broken inputs: a dead letter with a reason, or a clear error; nothing crashes, nothing is lost."""
 
 import json
+import os
 
 import jsonschema
 import pytest
 from kit import LAT, LON, at, reading_record, subscription_record
-from kit.streams import STREAMS, report, small_storm, write_lines, write_streams
+from kit.streams import STREAMS, report, small_storm, write_lines, write_parquet, write_streams
 
 from monsoon.cli.main import main
 from monsoon.pipelines.local.replay import replay
@@ -186,6 +187,22 @@ def test_what_a_user_gets_wrong_is_told_in_a_line(tmp_path, capsys, arguments, w
     assert words in said
     assert "Traceback" not in said
     assert not (tmp_path / "out" / "summary.json").exists()
+
+
+def test_a_pipe_among_the_files_is_told_not_waited_for(tmp_path, capsys):
+    write_streams(tmp_path / "in", small_storm())
+    os.mkfifo(tmp_path / "in" / "telemetry" / "pipe.jsonl")
+    assert main(["replay", "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 1
+    assert "pipe.jsonl: is no regular file" in capsys.readouterr().err
+
+
+def test_a_damaged_parquet_file_is_told(tmp_path, capsys):
+    write_parquet(tmp_path / "in", small_storm())
+    whole = (tmp_path / "in" / "telemetry" / "part-0.parquet").read_bytes()
+    for name, content in (("cut", whole[: len(whole) // 2]), ("flipped", whole[:500] + b"\xff" * 64 + whole[564:])):
+        (tmp_path / "in" / "telemetry" / "part-0.parquet").write_bytes(content)
+        assert main(["replay", "--input", str(tmp_path / "in"), "--output", str(tmp_path / name)]) == 1
+        assert "part-0.parquet: unreadable Parquet file" in capsys.readouterr().err
 
 
 def test_the_summary_reports_metrics_of_the_typed_list_only(tmp_path):
