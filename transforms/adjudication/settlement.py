@@ -102,7 +102,8 @@ def _room_paise(
     claim: Claim, everyone: Collection[Claim], paid: Mapping[str, int], caps: Sequence[Cap]
 ) -> tuple[int, dict[str, Any]]:
     """What the caps leave for this claim, and each cap's arithmetic."""
-    room_paise, applied = claim.gross_paise, {}
+    room_paise = claim.gross_paise
+    applied: dict[str, Any] = {}
     for cap in caps:
         period = _period(cap, claim.happening.start_ms)
         used_paise = sum(paid[other.claim_id] for other in everyone if _period(cap, other.happening.start_ms) == period)
