@@ -45,7 +45,7 @@ class OutputFolder:
         if not self._path.is_dir():
             return
         try:
-            foreign = {entry.name for entry in self._path.iterdir()} - {*STREAMS, SUMMARY, _PARTIAL}
+            foreign = {entry.name for entry in self._path.iterdir() if not _is_result(entry)}
         except OSError as error:
             raise OutputError(f"{self._path}: cannot be read ({error.strerror or error})") from error
         if foreign:
@@ -79,3 +79,12 @@ class OutputFolder:
     def abandon(self) -> None:
         """Removes what was not finished; an earlier result stays."""
         shutil.rmtree(self._partial, ignore_errors=True)
+
+
+def _is_result(entry: Path) -> bool:
+    """Whether a replay may have written this: a stream's folder with nothing but parts, or the summary."""
+    if entry.name in (SUMMARY, _PARTIAL):
+        return True
+    if entry.name not in STREAMS or entry.is_symlink() or not entry.is_dir():
+        return False
+    return all(part.is_file() and part.match("part-*.jsonl") for part in entry.iterdir())

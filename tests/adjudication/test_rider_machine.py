@@ -309,3 +309,9 @@ def test_a_machine_restored_in_the_middle_of_a_hold_goes_on_alike():
 def test_state_of_another_version_is_refused():
     with pytest.raises(ValueError, match="version 99"):
         RiderMachine(KAWAACH, "m1", ScriptedScores()).restore({"version": 99})
+
+
+@pytest.mark.parametrize("wage_inr", [1e27, 1.79e308])
+def test_an_absurd_wage_stops_at_64_bits(wage_inr):
+    rider = Rider().at(happening("d", 0, terms=terms(daily_wage_inr=wage_inr)))
+    assert [payout["amount_paise"] for payout in rider.payouts] == [2**63 - 1]

@@ -71,3 +71,11 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot write here"):
         OutputFolder(tmp_path / "file" / "out")
+
+
+def test_what_lies_in_a_folder_of_the_same_name_is_not_ours(tmp_path):
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "mine.txt").write_text("precious")
+    with pytest.raises(OutputError, match="claims"):
+        OutputFolder(tmp_path)
+    assert (tmp_path / "claims" / "mine.txt").read_text() == "precious"

@@ -6,16 +6,25 @@ share are exact; the result is rounded half to even to the paisa. Amounts are in
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 MINIMUM_PAYOUT_PAISE = 100
 """A payout under Rs 1 is not paid."""
 
 
+MAXIMUM_PAISE = 2**63 - 1
+"""A contract allows any wage; amounts stop at what a 64-bit integer holds."""
+
+_EXACT = Context(prec=800)
+"""Room for the product of any two doubles, which have up to 309 digits before the point."""
+
+
 def times_paise(amount_inr: float, factor: float) -> int:
-    """`amount_inr` x `factor` in paise, half to even."""
-    paise = Decimal(repr(amount_inr)) * Decimal(repr(factor)) * 100
-    return int(paise.quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+    """`amount_inr` x `factor` in paise, half to even, at most MAXIMUM_PAISE."""
+    paise = _EXACT.multiply(_EXACT.multiply(Decimal(repr(amount_inr)), Decimal(repr(factor))), Decimal(100))
+    if paise >= MAXIMUM_PAISE:
+        return MAXIMUM_PAISE
+    return int(paise.to_integral_value(ROUND_HALF_EVEN))
 
 
 def rupees(paise: int) -> float:

@@ -15,7 +15,7 @@ _ANYWHERE = re.compile(
     rf"(?<!{_HEX}){_HEX}{{2}}([:.-]){_HEX}{{2}}(?:\1{_HEX}{{2}}){{4,}}(?!{_HEX})"  # MAC in pairs
     rf"|(?<!{_HEX}){_HEX}{{4}}\.{_HEX}{{4}}\.{_HEX}{{4}}(?!{_HEX})"  # MAC, dotted
     rf"|(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w.])"  # IPv4
-    r"|\w[\w.-]*@\w"  # UPI
+    r"|\w[.-]*@\w"  # UPI, by its end: to look for its beginning takes quadratic time
 )
 _WHOLE = re.compile(
     rf"(?:{_OCTET}\.){{2}}{_OCTET}(?:\.[x*])?(?:/[0-9]+)?"  # the leading octets of an IPv4 address
