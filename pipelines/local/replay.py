@@ -135,10 +135,13 @@ def write_results(
 ) -> dict[str, Any]:
     """Writes every stream in a fixed order, and the summary, which it returns."""
     progress("writing", None)
+    outcome.disruptions.sort(key=_disruption_order)
+    outcome.claims.sort(key=_claim_order)
+    outcome.payouts.sort(key=_payout_order)
     summary = _summary(inputs, outcome, products.values(), book)
-    output.write("disruptions", sorted(outcome.disruptions, key=_disruption_order))
-    output.write("claims", sorted(outcome.claims, key=_claim_order))
-    output.write("payouts", sorted(outcome.payouts, key=_payout_order))
+    output.write("disruptions", outcome.disruptions)
+    output.write("claims", outcome.claims)
+    output.write("payouts", outcome.payouts)
     output.write("syndicate_alerts", [])
     output.write("dead_letters", inputs.dead_letters)
     output.finish(summary)
@@ -214,9 +217,12 @@ def _payout_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _summary(inputs: Inputs, outcome: Outcome, products: Iterable[Product], book: ScoreBook) -> dict[str, Any]:
-    """Accounts for every line read and every record written; holds nothing of where or when the replay ran."""
-    disruptions = _last(sorted(outcome.disruptions, key=_disruption_order), "disruption_id")
-    claims = _last(sorted(outcome.claims, key=_claim_order), "claim_id")
+    """Accounts for every line read and every record written; holds nothing of where or when the replay ran.
+
+    `outcome` is in the order in which it is written.
+    """
+    disruptions = _last(outcome.disruptions, "disruption_id")
+    claims = _last(outcome.claims, "claim_id")
     by_product = {
         product.name: {
             "version": product.version,
