@@ -7,6 +7,7 @@ Published revisions are never edited; what was paid stays paid and counts as pai
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from typing import Any
@@ -249,6 +250,24 @@ class RiderMachine:
                     "reasons": tuple(saved["reasons"]),
                 }
             )
+
+
+def run_rider(machine: RiderMachine, happenings: Iterable[Happening]) -> Published:
+    """A machine through all its moments, when nothing more can come: what happens, and the timers in between."""
+    moments = defaultdict(list)
+    for happening in happenings:
+        moments[happening.at_ms].append(happening)
+    ahead = sorted(moments, reverse=True)
+    claims: list[dict[str, Any]] = []
+    payouts: list[dict[str, Any]] = []
+    while ahead or machine.next_due_ms is not None:
+        due_ms = machine.next_due_ms
+        at_ms = ahead.pop() if ahead and (due_ms is None or ahead[-1] <= due_ms) else due_ms
+        assert at_ms is not None
+        decided = machine.decide(at_ms, moments.get(at_ms, ()))
+        claims.extend(decided[0])
+        payouts.extend(decided[1])
+    return claims, payouts
 
 
 def _period(cap: Cap, start_ms: int) -> str:
