@@ -77,7 +77,7 @@ class RiderMachine:
         elif REVIEW_REASONS.intersection(claim.reasons):
             claim.reasons = ()
         claim.happening = happening
-        gross_paise = self._gross_paise(claim)
+        gross_paise = gross_of(self._product, claim.happening, claim.terms)
         rose, claim.gross_paise = gross_paise > claim.gross_paise, gross_paise
         if claim.status is None:
             return [claim]
@@ -97,11 +97,6 @@ class RiderMachine:
         else:
             claim.status = "withdrawn"
             claim.reasons = ("disruption_withdrawn",) if happening.withdrawn else ("not_present",)
-
-    def _gross_paise(self, claim: Claim) -> int:
-        trigger = self._product.trigger(claim.happening.trigger)
-        pays = trigger.levels[trigger.level_rank(claim.happening.level)].pays
-        return times_paise(claim.terms.daily_wage_inr, pays.share)
 
     def _run_out(self, claim: Claim, at_ms: int) -> bool:
         """A hold or step-up has run out; true if the claim now asks for money."""
@@ -250,6 +245,13 @@ class RiderMachine:
                     "reasons": tuple(saved["reasons"]),
                 }
             )
+
+
+def gross_of(product: Product, happening: Happening, terms: Terms) -> int:
+    """What a claim is worth under a revision of its disruption, in paise, before overlap and caps."""
+    trigger = product.trigger(happening.trigger)
+    pays = trigger.levels[trigger.level_rank(happening.level)].pays
+    return times_paise(terms.daily_wage_inr, pays.share)
 
 
 def run_rider(machine: RiderMachine, happenings: Iterable[Happening]) -> Published:

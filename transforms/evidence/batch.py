@@ -41,12 +41,7 @@ class Stays:
 
     @staticmethod
     def of(panes: Panes, cells: PaneCells, resolution: int) -> Stays:
-        new = np.ones(len(panes), dtype=bool)
-        new[1:] = np.diff(panes.worker) != 0
-        new[1:] |= (cells.zone[1:] != cells.zone[:-1]) | (np.diff(panes.pane_start_ms) > ACTIVITY_MS)
-        since = np.maximum.accumulate(np.where(new, np.arange(len(panes)), 0))
-        age = np.minimum((panes.pane_start_ms - panes.pane_start_ms[since]) // PANE_MS, _AGES - 1)
-        return Stays(cells.neighborhood, panes.pane_start_ms, age, resolution).sorted()
+        return Stays(cells.neighborhood, panes.pane_start_ms, stay_ages(panes, cells), resolution).sorted()
 
     def sorted(self) -> Stays:
         """The same stays in their order; those of several groups of riders may be put together first."""
@@ -63,6 +58,15 @@ class Stays:
         if stop - first < MIN_STAYS:
             return np.full(_AGES, np.nan)
         return np.bincount(self.age[first:stop], minlength=_AGES) / (stop - first)
+
+
+def stay_ages(panes: Panes, cells: PaneCells) -> Ints:
+    """How many panes each pane's rider had already been in its zone without a gap of 90 min, at most 18."""
+    new = np.ones(len(panes), dtype=bool)
+    new[1:] = np.diff(panes.worker) != 0
+    new[1:] |= (cells.zone[1:] != cells.zone[:-1]) | (np.diff(panes.pane_start_ms) > ACTIVITY_MS)
+    since = np.maximum.accumulate(np.where(new, np.arange(len(panes)), 0))
+    return np.minimum((panes.pane_start_ms - panes.pane_start_ms[since]) // PANE_MS, _AGES - 1)
 
 
 @dataclass(frozen=True, eq=False)
