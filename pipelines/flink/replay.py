@@ -14,6 +14,7 @@ from monsoon.pipelines.flink.entrance import STREAMS
 from monsoon.pipelines.flink.envelopes import unpack_result
 from monsoon.pipelines.flink.java import use_java
 from monsoon.pipelines.flink.settings import Settings
+from monsoon.pipelines.flink.workers import hush_closed_channels
 from monsoon.pipelines.results import Outcome, Progress, no_progress, write_results
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sources.accounting import StreamCounts, dead_letters
@@ -25,6 +26,11 @@ from monsoon.transforms.validation.judge import Dead
 
 _QUICK_START = "-XX:TieredStopAtLevel=1"
 """The JVM moves bytes and is gone within minutes: the optimizing compiler would cost more than it gives."""
+
+
+_BUCKETS_PER_SLOT = 4
+"""Enough to even out; chunks between two steps grow in number with the square of the buckets, and each costs some
+milliseconds."""
 
 
 @dataclass
@@ -49,21 +55,20 @@ def replay(
 ) -> dict[str, Any]:
     """Replays a folder of streams into a folder of results; returns the summary that it also wrote.
 
-    `products` are all that a subscription may name, `selected` those to run; `parallelism` is by default the number
-    of cores. Raises InputError, OutputError and ModelFolderError; a result that was there before stays whole until
-    the new one is.
+    `products` are all that a subscription may name, `selected` those to run. `parallelism` is by default the number
+    of cores, `buckets` follows from it, and the result depends on neither. Raises InputError, OutputError and
+    ModelFolderError; a result that was there before stays whole until the new one is.
     """
     output = OutputFolder(output_dir)
     try:
         running = {name: products[name] for name in sorted(selected)}
         scorer = load_scorer(model)
         references = read_references(input_dir / "reference")
-        settings = Settings(products, running, input_dir / "reference", model)
-        if buckets is not None:
-            settings = Settings(products, running, input_dir / "reference", model, buckets)
+        slots = parallelism or os.cpu_count() or 1
+        settings = Settings(products, running, input_dir / "reference", model, buckets or _BUCKETS_PER_SLOT * slots)
         parts = [(name, part) for name in STREAMS for part in _parts(input_dir / name, settings.part_bytes)]
         progress("running on Flink", None)
-        found = _run(parts, settings, parallelism or os.cpu_count() or 1) if parts else []
+        found = _run(parts, settings, slots) if parts else []
         account, outcome = _sorted_out(found)
         account.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
         return write_results(output, account, outcome, running, {scorer.name: scorer.version}, progress)
@@ -85,6 +90,7 @@ def _run(parts: Sequence[tuple[str, FilePart]], settings: Settings, parallelism:
 
     from monsoon.pipelines.flink.graph import Config, build
 
+    hush_closed_channels()
     configuration = Configuration()
     configuration.set_string("python.executable", sys.executable)
     configuration.set_string("python.client.executable", sys.executable)

@@ -189,7 +189,7 @@ class _Bucket:
 def _asked(product: Product, disruptions: Sequence[Disruption]) -> list[Asked]:
     """Every claim at every moment at which it may be judged; each at least once under each confirmation, since the
     others are compared with it."""
-    asked = []
+    asked: list[Asked] = []
     for disruption in disruptions:
         for happenings in disruption.happenings.values():
             under: dict[int, Happening] = {}

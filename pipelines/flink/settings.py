@@ -19,8 +19,8 @@ class Settings:
     known: Mapping[str, Product]
     running: Mapping[str, Product]
     references: Path
-    model: Path | None = None
-    buckets: int = 32
+    model: Path | None
+    buckets: int
     part_bytes: int = 32 * 1024 * 1024
 
     @property
