@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections import defaultdict
@@ -20,6 +21,7 @@ from monsoon.sinks.folder import OutputFolder
 from monsoon.sources.accounting import StreamCounts, dead_letters
 from monsoon.sources.files import FilePart, InputError, find_files, parts_of
 from monsoon.sources.model_files import load_scorer
+from monsoon.sources.product_files import load_products
 from monsoon.sources.reference import read_references
 from monsoon.transforms.product import Product
 from monsoon.transforms.validation.judge import Dead
@@ -131,3 +133,34 @@ def _add(total: StreamCounts, part: Mapping[str, Any]) -> None:
     total.used += part["used"]
     total.duplicate += part["duplicate"]
     total.nulled.update(part["nulled"])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`python -m monsoon.pipelines.flink.replay`: the same for whoever submits the job; returns 0.
+
+    Each worker reads its parts of the input itself, so the input folder must stand at the same path everywhere.
+    """
+    parser = argparse.ArgumentParser(prog="monsoon.pipelines.flink.replay", description=main.__doc__)
+    parser.add_argument("--input", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--products", metavar="NAME,...", help="products to run (default: all)")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")
+    parser.add_argument("--parallelism", type=int, metavar="N", help="default: the number of cores")
+    parser.add_argument("--buckets", type=int, metavar="N", help="keys of each step; the result does not depend on it")
+    args = parser.parse_args(argv)
+    products = load_products()
+    selected = sorted(load_products(args.products.split(","))) if args.products else sorted(products)
+    replay(
+        args.input,
+        args.output,
+        products,
+        selected,
+        args.model,
+        parallelism=args.parallelism,
+        buckets=args.buckets,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
