@@ -35,7 +35,8 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 def run(args: argparse.Namespace) -> int:
     """Simulates, replays, tells; then replays once more with the gridded product alone."""
     from monsoon.cli.story import tell, tell_without_stations
-    from monsoon.pipelines.local.replay import open_book, read_inputs, run_products, write_results
+    from monsoon.pipelines.local.replay import open_book, read_inputs, run_products
+    from monsoon.pipelines.results import write_results
     from monsoon.sinks.folder import OutputFolder
     from monsoon.sources.model_files import load_scorer
     from monsoon.sources.product_files import load_products
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         scorer = load_scorer()
         book = open_book(inputs, source, scorer)
         outcome = run_products(products, inputs, book, progress)
-        summary = write_results(output, inputs, outcome, products, book, progress)
+        summary = write_results(output, inputs, outcome, products, book.models, progress)
         grid = {feed.provider for feed in storm.modeled.feeds if feed.gridded}
         alone = replace(inputs, readings=[reading for reading in inputs.readings if reading.provider in grid])
         gridded = run_products(products, alone, book, progress)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monsoon.cli.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from monsoon.pipelines.results import Progress
+    from monsoon.transforms.product import Product
 
 _EXAMPLE = """\
 example:
@@ -28,27 +32,38 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser.add_argument("--input", type=Path, required=True, metavar="DIR", help="folder of input streams")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new, empty or earlier output folder")
     parser.add_argument("--products", metavar="NAME,...", help="products to run (default: all)")
-    parser.add_argument("--engine", choices=["local"], default="local", help="what runs it (default: local)")
+    parser.add_argument("--engine", choices=["local", "flink"], default="local", help="what runs it (default: local)")
     parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Replays, then says in a few lines what came out."""
-    from monsoon.pipelines.local.replay import replay
-    from monsoon.sources.model_files import load_scorer
     from monsoon.sources.product_files import load_products
 
     products = load_products()
     selected = sorted(load_products(args.products.split(","))) if args.products else sorted(products)
     progress = ProgressLine()
     try:
-        summary = replay(args.input, args.output, products, selected, load_scorer(args.model), progress)
+        summary = _replay(args, products, selected, progress)
     finally:
         progress.done()
     print(describe(summary))
     print(f"{args.output / 'summary.json'}")
     return 0
+
+
+def _replay(
+    args: argparse.Namespace, products: Mapping[str, Product], selected: Sequence[str], progress: Progress
+) -> Mapping[str, Any]:
+    if args.engine == "flink":
+        from monsoon.pipelines.flink.replay import replay as replay_on_flink
+
+        return replay_on_flink(args.input, args.output, products, selected, args.model, progress)
+    from monsoon.pipelines.local.replay import replay
+    from monsoon.sources.model_files import load_scorer
+
+    return replay(args.input, args.output, products, selected, load_scorer(args.model), progress)
 
 
 def describe(summary: Mapping[str, Any]) -> str:

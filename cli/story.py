@@ -12,7 +12,8 @@ from typing import Any
 import h3.api.basic_int as h3
 import numpy as np
 
-from monsoon.pipelines.local.replay import Inputs, Outcome
+from monsoon.pipelines.local.replay import Inputs
+from monsoon.pipelines.results import Outcome
 from monsoon.sources.simulator import Storm
 from monsoon.transforms.adjudication.money import rupees
 from monsoon.transforms.geo.sphere import distance_m

@@ -69,10 +69,45 @@ def find_files(folder: Path) -> StreamFiles:
     return StreamFiles(folder, files, tuple(entry.name for entry in entries if entry not in set(files)))
 
 
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """Whole lines of a plain file, bytes [start, stop); `stop` None is the whole of a file of any kind."""
+
+    path: Path
+    start: int = 0
+    stop: int | None = None
+
+
+def parts_of(path: Path, part_bytes: int) -> Iterator[FilePart]:
+    """A plain file cut at line feeds into parts of about `part_bytes`; other files are one part.
+
+    Raises InputError where the file cannot be read.
+    """
+    if not path.name.endswith(".jsonl"):
+        yield FilePart(path)
+        return
+    try:
+        size, start = path.stat().st_size, 0
+        with path.open("rb") as file:
+            while start < size:
+                file.seek(min(size, start + part_bytes) - 1)
+                while (rest := file.readline(BLOCK_BYTES)) and not rest.endswith(b"\n"):
+                    pass
+                yield FilePart(path, start, file.tell())
+                start = file.tell()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
 def read_blocks(
-    path: Path, *, block_bytes: int = BLOCK_BYTES, at_byte: Callable[[int], None] | None = None
+    path: Path,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+    at_byte: Callable[[int], None] | None = None,
+    part: FilePart | None = None,
 ) -> Iterator[Block | LongLine]:
-    """The lines of a .jsonl or .jsonl.gz file, in blocks of about `block_bytes` cut at line feeds.
+    """The lines of a .jsonl or .jsonl.gz file, or of a part of it, in blocks of about `block_bytes` cut at line
+    feeds.
 
     `at_byte` is told how far into the file on disk reading has come. Raises InputError where the file cannot
     be read or its compression is broken.
@@ -80,6 +115,8 @@ def read_blocks(
     try:
         with path.open("rb") as disk:
             plain: IO[bytes] = gzip.GzipFile(fileobj=disk) if path.name.endswith(".gz") else disk  # type: ignore[assignment]
+            if part is not None and part.stop is not None:
+                plain = _Bounded(disk, part.start, part.stop)  # type: ignore[assignment]
             for block in _cut(plain, block_bytes):
                 yield block
                 if at_byte is not None:
@@ -87,9 +124,25 @@ def read_blocks(
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"damaged gzip file ({error})", str(path), "Copy or compress the file again") from error
     except OSError as error:
-        raise InputError(
-            error.strerror or str(error), str(path), "Check that the file is there and may be read"
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(error.strerror or str(error), str(path), "Check that the file is there and may be read")
+
+
+class _Bounded:
+    """The bytes [start, stop) of an open file."""
+
+    def __init__(self, file: IO[bytes], start: int, stop: int) -> None:
+        self._file, self._stop = file, stop
+        file.seek(start)
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(min(size, self._stop - self._file.tell()))
+
+    def readline(self, size: int) -> bytes:
+        return self._file.readline(min(size, self._stop - self._file.tell()))
 
 
 def _cut(plain: IO[bytes], block_bytes: int) -> Iterator[Block | LongLine]:

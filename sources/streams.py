@@ -12,13 +12,13 @@ from typing import Any
 
 import polars as pl
 
-from monsoon.sources.accounting import StreamCounts, conflict, dead_letters
+from monsoon.sources.accounting import StreamCounts, dead_letters
 from monsoon.sources.files import Block, LongLine, StreamFiles, find_files, read_blocks
 from monsoon.sources.line_blocks import LineValidator, Validated, collect
 from monsoon.sources.parquet_rows import json_lines, read_batches, validate_batch
+from monsoon.sources.record_store import RecordStore
 from monsoon.sources.telemetry_columns import parse_schema
 from monsoon.sources.telemetry_store import TelemetryStore
-from monsoon.transforms.validation.canonical import canonical_json, standing
 from monsoon.transforms.validation.catalogue import Catalogue
 from monsoon.transforms.validation.judge import Dead, Judge, Used
 
@@ -92,6 +92,15 @@ def _pieces(found: StreamFiles, reporter: _Reporter) -> Iterator[Block | LongLin
         reporter.next_file(file.stat().st_size)
 
 
+def validated(judge: Judge, validator: LineValidator, piece: Block | LongLine | pl.DataFrame) -> Validated:
+    """What becomes of a piece of telemetry."""
+    if isinstance(piece, LongLine):
+        return collect(_not_blank([judge.judge_oversize(piece.pieces)]))
+    if isinstance(piece, Block):
+        return validator.validate(piece.content)
+    return validate_batch(piece, validator, judge.fields)
+
+
 def _read_telemetry(
     judge: Judge, found: StreamFiles, counts: StreamCounts, reporter: _Reporter
 ) -> tuple[pl.DataFrame, list[Dead]]:
@@ -109,11 +118,10 @@ def _read_telemetry(
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="validate") as pool:
         for piece in _pieces(found, reporter):
             if isinstance(piece, LongLine):
-                store.add(collect(_not_blank([judge.judge_oversize(piece.pieces)])))
-            elif isinstance(piece, Block):
-                waiting.append(pool.submit(validator.validate, piece.content))
+                # Its pieces must be drawn before the next block.
+                store.add(validated(judge, validator, piece))
             else:
-                waiting.append(pool.submit(validate_batch, piece, validator, judge.fields))
+                waiting.append(pool.submit(validated, judge, validator, piece))
             take(_THREADS)
         take(0)
     return store.finish(), store.dead
@@ -123,34 +131,16 @@ def _read_records(
     judge: Judge, found: StreamFiles, counts: StreamCounts, reporter: _Reporter
 ) -> tuple[pl.DataFrame, list[Dead]]:
     """Streams of few records: every line is judged by itself."""
-    dead: list[Dead] = []
-    by_id: dict[tuple[Any, ...], dict[str, Used]] = {}
+    store = RecordStore(counts)
     for piece in _pieces(found, reporter):
-        for verdict in _judged(judge, piece):
-            counts.read += 1
-            if isinstance(verdict, Dead):
-                dead.append(verdict)
-                continue
-            contents = by_id.setdefault(_record_id(verdict.record), {})
-            content = canonical_json(verdict.record)
-            if content in contents:
-                counts.duplicate += 1
-                nulled = {*contents[content].nulled, *verdict.nulled}
-                verdict = Used(verdict.record, tuple(sorted(nulled)))
-            contents[content] = verdict
+        for verdict in judged(judge, piece):
+            store.add(verdict)
         reporter.rows(counts.read)
-    used = []
-    for _, contents in sorted(by_id.items()):
-        first, others = standing(contents)
-        used.append(contents[first])
-        dead.extend(conflict(other, contents[other].record["event_time"]) for other in others)
-    counts.used = len(used)
-    counts.count_nulled(each.nulled for each in used)
-    schema = parse_schema(judge.fields)
-    return pl.DataFrame([each.record for each in used], schema=schema, orient="row"), dead
+    return pl.DataFrame(store.finish(), schema=parse_schema(judge.fields), orient="row"), store.dead
 
 
-def _judged(judge: Judge, piece: Block | LongLine | pl.DataFrame) -> Iterator[Used | Dead]:
+def judged(judge: Judge, piece: Block | LongLine | pl.DataFrame) -> Iterator[Used | Dead]:
+    """The verdict on every line of a piece that is not blank."""
     if isinstance(piece, LongLine):
         return _not_blank([judge.judge_oversize(piece.pieces)])
     if isinstance(piece, Block):
@@ -160,10 +150,3 @@ def _judged(judge: Judge, piece: Block | LongLine | pl.DataFrame) -> Iterator[Us
 
 def _not_blank(verdicts: Iterable[Used | Dead | None]) -> Iterator[Used | Dead]:
     return (verdict for verdict in verdicts if verdict is not None)
-
-
-def _record_id(record: dict[str, Any]) -> tuple[Any, ...]:
-    """What makes two records the same: readings by id and revision (absent: 0), subscriptions by id."""
-    if "reading_id" in record:
-        return record["reading_id"], record["revision"] or 0
-    return (record["event_id"],)

@@ -6,7 +6,7 @@ themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import reduce
@@ -54,22 +54,19 @@ class TelemetryStore:
 
         Leaves the store empty, with `dead` and `counts` complete for the conflicts.
         """
-        fields = stream_fields("telemetry")
-        empty = compact(pl.DataFrame(schema=parse_schema(fields)), fields)
-        frame = pl.concat([empty, *self._frames], rechunk=False)
+        return in_order(*self.settle())
+
+    def settle(self) -> tuple[pl.DataFrame, npt.NDArray[np.bool_]]:
+        """All rows as they came, and which of them stay (bool): one per event_id.
+
+        Leaves the store empty, with `dead` and `counts` complete for the conflicts.
+        """
+        frame = joined(self._frames)
         self._frames.clear()
         keep, standing_contents = self._deduplicate(frame)
         self.counts.used += int(np.count_nonzero(keep))
         self._count_nulled(standing_contents)
-        order = _order(frame, keep)
-        names = [name for name in frame.columns if name != "event_id"]
-        frame.drop_in_place("event_id")
-        ordered: list[pl.Series] = []
-        with ThreadPoolExecutor(_COLUMNS_AT_ONCE) as pool:
-            for at in range(0, len(names), _COLUMNS_AT_ONCE):
-                columns = [frame.drop_in_place(name) for name in names[at : at + _COLUMNS_AT_ONCE]]
-                ordered.extend(pool.map(lambda column: column.rechunk().gather(order), columns))
-        return pl.DataFrame(ordered)
+        return frame, keep
 
     def _deduplicate(self, frame: pl.DataFrame) -> tuple[npt.NDArray[np.bool_], dict[str, str]]:
         """Which rows stay (bool), and the standing canonical content of each event_id that had several."""
@@ -125,6 +122,29 @@ class TelemetryStore:
                 fields_of.setdefault(event_id, set()).update(used.nulled)
         self.counts.count_nulled(fields_of.values())
         self._nulled.clear()
+
+
+def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Compact telemetry frames as one; with all columns where there is no frame."""
+    fields = stream_fields("telemetry")
+    empty = compact(pl.DataFrame(schema=parse_schema(fields)), fields)
+    return pl.concat([empty, *frames], rechunk=False)
+
+
+def in_order(frame: pl.DataFrame, keep: npt.NDArray[np.bool_]) -> pl.DataFrame:
+    """The rows to keep, sorted by (worker_id, event_time, event_id), without event_id.
+
+    Takes the frame apart, column by column, and leaves it without columns.
+    """
+    order = _order(frame, keep)
+    names = [name for name in frame.columns if name != "event_id"]
+    frame.drop_in_place("event_id")
+    ordered: list[pl.Series] = []
+    with ThreadPoolExecutor(_COLUMNS_AT_ONCE) as pool:
+        for at in range(0, len(names), _COLUMNS_AT_ONCE):
+            columns = [frame.drop_in_place(name) for name in names[at : at + _COLUMNS_AT_ONCE]]
+            ordered.extend(pool.map(lambda column: column.rechunk().gather(order), columns))
+    return pl.DataFrame(ordered)
 
 
 def _same_as_previous(column: pl.Series) -> npt.NDArray[np.bool_]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from monsoon.pipelines.local.replay import Outcome, read_inputs, run_product
+from monsoon.pipelines.local.replay import read_inputs, run_product
+from monsoon.pipelines.results import Outcome
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.adjudication.claims import Score
 

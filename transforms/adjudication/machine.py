@@ -7,6 +7,7 @@ Published revisions are never edited; what was paid stays paid and counts as pai
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from typing import Any
@@ -76,7 +77,7 @@ class RiderMachine:
         elif REVIEW_REASONS.intersection(claim.reasons):
             claim.reasons = ()
         claim.happening = happening
-        gross_paise = self._gross_paise(claim)
+        gross_paise = gross_of(self._product, claim.happening, claim.terms)
         rose, claim.gross_paise = gross_paise > claim.gross_paise, gross_paise
         if claim.status is None:
             return [claim]
@@ -96,11 +97,6 @@ class RiderMachine:
         else:
             claim.status = "withdrawn"
             claim.reasons = ("disruption_withdrawn",) if happening.withdrawn else ("not_present",)
-
-    def _gross_paise(self, claim: Claim) -> int:
-        trigger = self._product.trigger(claim.happening.trigger)
-        pays = trigger.levels[trigger.level_rank(claim.happening.level)].pays
-        return times_paise(claim.terms.daily_wage_inr, pays.share)
 
     def _run_out(self, claim: Claim, at_ms: int) -> bool:
         """A hold or step-up has run out; true if the claim now asks for money."""
@@ -215,6 +211,31 @@ class RiderMachine:
                     "reasons": tuple(saved["reasons"]),
                 }
             )
+
+
+def gross_of(product: Product, happening: Happening, terms: Terms) -> int:
+    """What a claim is worth under a revision of its disruption, in paise, before overlap and caps."""
+    trigger = product.trigger(happening.trigger)
+    pays = trigger.levels[trigger.level_rank(happening.level)].pays
+    return times_paise(terms.daily_wage_inr, pays.share)
+
+
+def run_rider(machine: RiderMachine, happenings: Iterable[Happening]) -> Published:
+    """A machine through all its moments, when nothing more can come: what happens, and the timers in between."""
+    moments = defaultdict(list)
+    for happening in happenings:
+        moments[happening.at_ms].append(happening)
+    ahead = sorted(moments, reverse=True)
+    claims: list[dict[str, Any]] = []
+    payouts: list[dict[str, Any]] = []
+    while ahead or machine.next_due_ms is not None:
+        due_ms = machine.next_due_ms
+        at_ms = ahead.pop() if ahead and (due_ms is None or ahead[-1] <= due_ms) else due_ms
+        assert at_ms is not None
+        decided = machine.decide(at_ms, moments.get(at_ms, ()))
+        claims.extend(decided[0])
+        payouts.extend(decided[1])
+    return claims, payouts
 
 
 def _published_view(claim: Claim) -> tuple[Any, ...]:

@@ -41,13 +41,12 @@ class Stays:
 
     @staticmethod
     def of(panes: Panes, cells: PaneCells, resolution: int) -> Stays:
-        new = np.ones(len(panes), dtype=bool)
-        new[1:] = np.diff(panes.worker) != 0
-        new[1:] |= (cells.zone[1:] != cells.zone[:-1]) | (np.diff(panes.pane_start_ms) > ACTIVITY_MS)
-        since = np.maximum.accumulate(np.where(new, np.arange(len(panes)), 0))
-        age = np.minimum((panes.pane_start_ms - panes.pane_start_ms[since]) // PANE_MS, _AGES - 1)
-        order = np.lexsort((panes.pane_start_ms, cells.neighborhood))
-        return Stays(cells.neighborhood[order], panes.pane_start_ms[order], age[order], resolution)
+        return Stays(cells.neighborhood, panes.pane_start_ms, stay_ages(panes, cells), resolution).sorted()
+
+    def sorted(self) -> Stays:
+        """The same stays in their order; those of several groups of riders may be put together first."""
+        order = np.lexsort((self.pane_start_ms, self.neighborhood))
+        return Stays(self.neighborhood[order], self.pane_start_ms[order], self.age[order], self.resolution)
 
     def curve(self, neighborhood: np.uint64, end_ms: int) -> Floats:
         """Shares of the ages 0..18 in the four weeks before `end_ms`; NaN where too few were seen."""
@@ -61,7 +60,34 @@ class Stays:
         return np.bincount(self.age[first:stop], minlength=_AGES) / (stop - first)
 
 
-def claim_burst_rank(trail: Trail, queries: Queries, zones: ZoneShapes, stays: Stays) -> Measured:
+def stay_ages(panes: Panes, cells: PaneCells) -> Ints:
+    """How many panes each pane's rider had already been in its zone without a gap of 90 min, at most 18."""
+    new = np.ones(len(panes), dtype=bool)
+    new[1:] = np.diff(panes.worker) != 0
+    new[1:] |= (cells.zone[1:] != cells.zone[:-1]) | (np.diff(panes.pane_start_ms) > ACTIVITY_MS)
+    since = np.maximum.accumulate(np.where(new, np.arange(len(panes)), 0))
+    return np.minimum((panes.pane_start_ms - panes.pane_start_ms[since]) // PANE_MS, _AGES - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Arrivals:
+    """How long each query's rider had been in the zone at confirmation, in panes, and the reports of that stay
+    (0 = not there)."""
+
+    age: Ints
+    reports: Ints
+
+    @staticmethod
+    def of(trail: Trail, queries: Queries, zones: ZoneShapes) -> Arrivals:
+        lo, hi = trail.rows_between(queries.worker, queries.confirmed_at_ms - ACTIVITY_MS, queries.confirmed_at_ms)
+        arrival = _arrivals(trail, zones, lo, hi)
+        there = np.flatnonzero(hi > arrival)
+        age = np.zeros(len(queries), dtype=np.int64)
+        age[there] = queries.confirmed_at_ms[there] // PANE_MS - trail.event_time_ms[arrival[there]] // PANE_MS
+        return Arrivals(age, hi - arrival)
+
+
+def claim_burst_rank(queries: Queries, arrivals: Arrivals, stays: Stays) -> Measured:
     """How much steeper the disruption's arrival curve is at this claim than the zone's own curve, -1..1.
 
     A rider arrived with the first report of the unbroken stay in the zone up to confirmation, at most 90 min
@@ -69,13 +95,9 @@ def claim_burst_rank(trail: Trail, queries: Queries, zones: ZoneShapes, stays: S
     share that the stays seen in the zone's neighborhood over the four weeks before would put there.
     """
     n = len(queries)
-    start_ms = queries.confirmed_at_ms - ACTIVITY_MS
-    lo, hi = trail.rows_between(queries.worker, start_ms, queries.confirmed_at_ms)
-    arrival = _arrivals(trail, zones, lo, hi)
-    reports = hi - arrival
+    reports = arrivals.reports
     present = np.flatnonzero((reports > 0) & (queries.batch >= 0))
-    arrived_ms = trail.event_time_ms[arrival[present]]
-    age = queries.confirmed_at_ms[present] // PANE_MS - arrived_ms // PANE_MS
+    age = arrivals.age[present]
     batches, batch = np.unique(queries.batch[present], return_inverse=True)
     table = np.bincount(batch * _AGES + age, minlength=len(batches) * _AGES).reshape(-1, _AGES)
     others = table.sum(axis=1)[batch] - 1

@@ -23,6 +23,9 @@ from monsoon.transforms.trail import Trail
 _BLOCK_ROWS = 250_000
 """Rows looked at together: some tens of MB, whatever the number of queries."""
 
+NEIGHBOR_FEATURES = ("barometric_delta_match", "claim_burst_rank", "peer_divergence")
+"""What compares a rider with others: with those nearby, and with the claims of the same disruption."""
+
 _MS_PER_S = 1000.0
 _MS_PER_DAY = 24 * 3_600_000.0
 
@@ -36,19 +39,53 @@ class Evidence:
     reports: Mapping[str, npt.NDArray[np.int32]]
 
 
+@dataclass(frozen=True, eq=False)
+class OwnEvidence:
+    """What the riders' own reports say: all features but the three of NEIGHBOR_FEATURES, and what the batch's
+    comparisons need of each query."""
+
+    evidence: Evidence
+    arrivals: batch.Arrivals
+    work: batch.HourlyWork
+
+
 def measure(trail: Trail, panes: Panes, references: References, queries: Queries) -> Evidence:
-    """Every feature of FEATURE_NAMES for every query.
+    """Every feature of FEATURE_NAMES for every query, from the reports of all riders.
 
     Apart from claim_burst_rank and peer_divergence, which compare the claims of a batch, a query's values depend
     on the query alone, to the bit. Nothing later than its decided_at_ms is looked at. Raises ValueError for a
     zone of another resolution than the queries'.
     """
-    zones = ZoneShapes.of(queries.zone, queries.resolution)
     cells = PaneCells.of(panes, queries.resolution)
+    own = measure_own(trail, panes, cells, references, queries)
+    pressure = surroundings.PressureSteps.of(panes, cells)
+    stays = batch.Stays.of(panes, cells, queries.resolution)
+    with np.errstate(over="ignore", invalid="ignore"):
+        match = pressure.barometric_delta_match(queries)
+        burst = batch.claim_burst_rank(queries, own.arrivals, stays)
+        divergence = batch.peer_divergence(queries, own.work)
+    return with_neighbors(own.evidence, dict(zip(NEIGHBOR_FEATURES, (match, burst, divergence), strict=True)))
+
+
+def with_neighbors(own: Evidence, measured: Mapping[str, device.Measured]) -> Evidence:
+    """The evidence with features measured against other riders put in; what is not finite is not measured."""
+    values, reports = dict(own.values), dict(own.reports)
+    for name, (found, counts) in measured.items():
+        good = np.isfinite(found)
+        values[name] = np.where(good, found, np.nan)
+        reports[name] = np.where(good, counts, 0).astype(np.int32)
+    return Evidence(values, reports)
+
+
+def measure_own(trail: Trail, panes: Panes, cells: PaneCells, references: References, queries: Queries) -> OwnEvidence:
+    """All features but those of NEIGHBOR_FEATURES; the trail and panes of the queries' riders suffice.
+
+    Raises ValueError for a zone of another resolution than the queries'.
+    """
+    zones = ZoneShapes.of(queries.zone, queries.resolution)
     known = {name: np.full(len(queries), np.nan) for name in FEATURE_NAMES}
     reports = {name: np.zeros(len(queries), dtype=np.int64) for name in FEATURE_NAMES}
     signal, battery = SignalBaseline.of(trail, panes), BatteryBaseline.of(trail, panes)
-    pressure = surroundings.PressureSteps.of(panes, cells)
     habits = activity.Habits.of(panes, cells, queries.resolution)
 
     work: list[batch.HourlyWork] = []
@@ -67,7 +104,6 @@ def measure(trail: Trail, panes: Panes, references: References, queries: Queries
             speed = motion.speeds_mps(window)
             put("mock_location_share", device.mock_location_share(window), block)
             put("accelerometer_variance", device.accelerometer_variance(window), block)
-            put("barometric_delta_match", pressure.barometric_delta_match(these), block)
             put("gnss_cn0_agc_anomaly", gnss.gnss_cn0_agc_anomaly(window, these, signal), block)
             put("gnss_network_time_delta_s", gnss.gnss_network_time_delta_s(window), block)
             put("bssid_zone_match", surroundings.bssid_zone_match(window, here, references), block)
@@ -82,16 +118,15 @@ def measure(trail: Trail, panes: Panes, references: References, queries: Queries
             put("recent_activity_in_zone", activity.recent_activity_in_zone(trail, these, here), block)
             put("shift_pattern", habits.shift_pattern(these), block)
             work.append(batch.HourlyWork.of(trail, these))
-        stays = batch.Stays.of(panes, cells, queries.resolution)
-        put("claim_burst_rank", batch.claim_burst_rank(trail, queries, zones, stays))
-        put("peer_divergence", batch.peer_divergence(queries, batch.HourlyWork.join(work)))
+        arrivals = batch.Arrivals.of(trail, queries, zones)
         none = np.zeros(len(queries), dtype=np.int64)
         gap_s = (queries.activated_at_ms - queries.first_alert_ms) / _MS_PER_S
         put("subscription_alert_gap_s", (gap_s, none))
         put("claims_7d", (queries.claims_7d, none))
         age_d = (queries.confirmed_at_ms - queries.account_created_at_ms) / _MS_PER_DAY
         put("account_age_d", (np.maximum(age_d, 0.0), none))
-    return Evidence(known, {name: counts.astype(np.int32) for name, counts in reports.items()})
+    evidence = Evidence(known, {name: counts.astype(np.int32) for name, counts in reports.items()})
+    return OwnEvidence(evidence, arrivals, batch.HourlyWork.join(work))
 
 
 def _blocks(trail: Trail, queries: Queries) -> Iterator[slice]:

@@ -14,7 +14,7 @@ from monsoon.transforms.evidence.limits import (
     PRESSURE_TOLERANCE_PA,
     UNKNOWN_ACCURACY_M,
 )
-from monsoon.transforms.evidence.neighborhoods import PaneCells
+from monsoon.transforms.evidence.neighborhoods import Cells, PaneCells
 from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, medians_of_others, over
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries, Window
@@ -72,24 +72,15 @@ class PressureSteps:
     the step or three others are missing.
     """
 
-    panes: Panes
+    worker_starts: Ints
+    pane_start_ms: Ints
+    reports: Ints
     apart_pa: Floats
 
     @staticmethod
     def of(panes: Panes, cells: PaneCells) -> PressureSteps:
-        mean_pa = over(panes["pressure_sum_pa"], panes["pressure_reports"])
-        change_pa = np.full(len(panes), np.nan)
-        adjacent = (np.diff(panes.worker) == 0) & (np.diff(panes.pane_start_ms) == PANE_MS)
-        change_pa[1:][adjacent] = np.diff(mean_pa)[adjacent]
-        known = np.flatnonzero(~np.isnan(change_pa))
-        _, group = np.unique(cells.neighborhood[known], return_inverse=True)
-        pane = panes.pane_start_ms[known] // PANE_MS
-        _, group = np.unique(group.astype(np.int64) * (pane.max(initial=0) + 1) + pane, return_inverse=True)
-        others_pa, others = medians_of_others(change_pa[known], group.astype(np.int64))
-        apart_pa = np.full(len(panes), np.nan)
-        enough = others >= MIN_OTHERS_PRESSURE
-        apart_pa[known[enough]] = (change_pa[known] - others_pa)[enough]
-        return PressureSteps(panes, apart_pa)
+        apart_pa = apart_from_others_pa(pressure_changes_pa(panes), cells.neighborhood, panes.pane_start_ms)
+        return PressureSteps(panes.worker_starts, panes.pane_start_ms, panes["pressure_reports"], apart_pa)
 
     def barometric_delta_match(self, queries: Queries) -> Measured:
         """Agreement of the rider's pressure change over the window with that of the others, 0..1.
@@ -98,13 +89,42 @@ class PressureSteps:
         that began in the window and were over by the decision; the others' change of a step is the median over
         the other riders in the H3 resolution 7 neighborhood of the rider's own position.
         """
-        first, stop = slices_of(self.panes.worker_starts, queries.worker)
-        starts_ms = self.panes.pane_start_ms
-        lo = bisect_right(starts_ms, first, stop, queries.window_start_ms - 1)
-        hi = bisect_right(starts_ms, lo, stop, queries.decided_at_ms - PANE_MS + 1)
-        span = Ragged(lo, np.maximum(lo, hi))
+        span = pressure_span(self.worker_starts, self.pane_start_ms, queries)
         apart_pa = self.apart_pa[span.rows]
         measured = ~np.isnan(apart_pa)
         match = np.clip(1 - np.abs(span.total(apart_pa, measured)) / PRESSURE_TOLERANCE_PA, 0.0, 1.0)
-        reports: Ints = span.total(self.panes["pressure_reports"][span.rows], measured).astype(np.int64)
+        reports: Ints = span.total(self.reports[span.rows], measured).astype(np.int64)
         return np.where(span.count(measured) >= MIN_PRESSURE_STEPS, match, np.nan), reports
+
+
+def pressure_changes_pa(panes: Panes) -> Floats:
+    """How each pane's mean pressure differs from the rider's pane just before; NaN where either is missing."""
+    mean_pa = over(panes["pressure_sum_pa"], panes["pressure_reports"])
+    change_pa = np.full(len(panes), np.nan)
+    adjacent = (np.diff(panes.worker) == 0) & (np.diff(panes.pane_start_ms) == PANE_MS)
+    change_pa[1:][adjacent] = np.diff(mean_pa)[adjacent]
+    return change_pa
+
+
+def apart_from_others_pa(change_pa: Floats, neighborhood: Cells, pane_start_ms: Ints) -> Floats:
+    """Each change less the median change of the others in its neighborhood and pane, NaN below three others.
+
+    Panes of any riders in any order; a whole neighborhood must be there, other neighborhoods need not.
+    """
+    known = np.flatnonzero(~np.isnan(change_pa))
+    _, group = np.unique(neighborhood[known], return_inverse=True)
+    pane = pane_start_ms[known] // PANE_MS
+    _, group = np.unique(group.astype(np.int64) * (pane.max(initial=0) + 1) + pane, return_inverse=True)
+    others_pa, others = medians_of_others(change_pa[known], group.astype(np.int64))
+    apart_pa = np.full(len(change_pa), np.nan)
+    enough = others >= MIN_OTHERS_PRESSURE
+    apart_pa[known[enough]] = (change_pa[known] - others_pa)[enough]
+    return apart_pa
+
+
+def pressure_span(worker_starts: Ints, pane_start_ms: Ints, queries: Queries) -> Ragged:
+    """The panes of each query's rider that began in its window and were over by its decision."""
+    first, stop = slices_of(worker_starts, queries.worker)
+    lo = bisect_right(pane_start_ms, first, stop, queries.window_start_ms - 1)
+    hi = bisect_right(pane_start_ms, lo, stop, queries.decided_at_ms - PANE_MS + 1)
+    return Ragged(lo, np.maximum(lo, hi))

@@ -1,0 +1,116 @@
+"""What travels between the steps: many rows at a time, as bytes, under the bucket that is their key.
+
+A row of telemetry never crosses between the JVM and Python by itself. A step gives chunks: Arrow files where rows are
+many, MessagePack where records are few. A key is a bucket: a stable hash of the id that the next step keeps together.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+RESULTS = "results"
+"""Where what is to be written goes; no step of the graph."""
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Envelope(NamedTuple):
+    """`payload` of a `kind` for the step `to`, in its bucket `key`."""
+
+    to: str
+    key: int
+    kind: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a step finds in its bucket."""
+
+    kind: str
+    payload: bytes
+
+
+def bucket_of(name: str, buckets: int) -> int:
+    """The bucket of an id: the same on every machine and in every run."""
+    return zlib.crc32(name.encode()) % buckets
+
+
+def buckets_of(names: Iterable[str], buckets: int) -> pl.Series:
+    """The buckets of many ids."""
+    known: dict[str, int] = {}
+    found = []
+    for name in names:
+        bucket = known.get(name)
+        if bucket is None:
+            bucket = known[name] = bucket_of(name, buckets)
+        found.append(bucket)
+    return pl.Series("bucket", found, dtype=pl.Int32)
+
+
+def buckets_of_cells(cells: npt.NDArray[np.uint64], buckets: int) -> pl.Series:
+    """The buckets of H3 cells, whose last bits are all alike."""
+    mixed = (cells * _GOLDEN) >> np.uint64(40)
+    return pl.Series("bucket", (mixed % np.uint64(buckets)).astype(np.int32))
+
+
+def split(frame: pl.DataFrame, bucket: pl.Series) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The rows of each bucket."""
+    for (key,), part in frame.with_columns(bucket).partition_by(bucket.name, as_dict=True, include_key=False).items():
+        yield int(key), part
+
+
+def pack_frame(frame: pl.DataFrame) -> bytes:
+    """Rows as a compressed Arrow file: each crosses between Python and the JVM four times before it is read."""
+    buffer = io.BytesIO()
+    frame.write_ipc(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def unpack_frame(payload: bytes) -> pl.DataFrame:
+    """What `pack_frame` was given."""
+    return pl.read_ipc(io.BytesIO(payload))
+
+
+def frames(items: Iterable[Item], kind: str) -> list[pl.DataFrame]:
+    """All frames of one kind."""
+    return [unpack_frame(item.payload) for item in items if item.kind == kind]
+
+
+def pack(value: Any) -> bytes:
+    """Plain data and dataclasses, as MessagePack."""
+    return msgspec.msgpack.encode(value)
+
+
+def unpack(payload: bytes, type_: Any = Any) -> Any:
+    """What `pack` was given, checked against the type. Raises msgspec.ValidationError."""
+    return msgspec.msgpack.decode(payload, type=type_)
+
+
+def result(kind: str, value: Any) -> Envelope:
+    """What is to be written. It travels as JSON: Flink hands text to the driver as it is, bytes as lists of numbers."""
+    return Envelope(RESULTS, 0, kind, msgspec.json.encode(value))
+
+
+def unpack_result(payload: str, type_: Any = Any) -> Any:
+    """The value that `result` was given."""
+    return msgspec.json.decode(payload, type=type_)
+
+
+def unpack_all(items: Iterable[Item], kind: str, type_: Any) -> list[Any]:
+    """The members of all lists of one kind; `type_` is that of a list."""
+    return [member for item in items if item.kind == kind for member in unpack(item.payload, type_)]
+
+
+def numbers(frames_: Sequence[pl.DataFrame], schema: dict[str, Any]) -> pl.DataFrame:
+    """Frames of one schema as one; with its columns where there is no frame."""
+    return pl.concat([pl.DataFrame(schema=schema), *frames_])

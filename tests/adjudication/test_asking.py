@@ -1,0 +1,64 @@
+"""The moments told ahead cover every moment at which a machine really asks for a score."""
+
+from collections import defaultdict
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from kit import ScriptedScores, at, happening, kawaach
+
+from monsoon.transforms.adjudication.asking import Moment, asking_moments
+from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
+
+KAWAACH = kawaach()
+LEVELS = [level.name for level in KAWAACH.trigger("rain").levels]
+
+histories = st.lists(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 10, 30, 45, 60, 90, 120, 240]),
+            st.sampled_from(["stands", "stands", "withdrawn", "not here"]),
+            st.sampled_from(LEVELS),
+            st.sampled_from([0, 30]),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+class NotingScores(ScriptedScores):
+    """Notes which claim was asked about, under which confirmation."""
+
+    def __call__(self, claim, at_ms):
+        score = super().__call__(claim, at_ms)
+        self.asked[-1] = (claim.happening.disruption_id, Moment(claim.happening.confirmed_at_ms, at_ms))
+        return score
+
+
+def history(number, drawn):
+    start, now, found = 15 * number, 15 * number, []
+    for later, fate, level, confirmed in drawn:
+        now += later
+        opened = happening(f"d{number}", start, "rain", at_ms=at(now), level=level)
+        opened = replace(opened, confirmed_at_ms=at(min(now, start + confirmed)))
+        found.append(replace(opened, withdrawn=fate == "withdrawn", terms=None if fate == "not here" else opened.terms))
+    return found
+
+
+@given(histories, st.sampled_from([0.1, 0.5, 0.9]), st.sampled_from([0.1, 0.6]))
+def test_whatever_happens_no_machine_asks_at_another_moment(drawn, first, second):
+    by_disruption = {f"d{number}": history(number, each) for number, each in enumerate(drawn)}
+    scores = NotingScores(**{name: [first, second] for name in by_disruption})
+    run_rider(RiderMachine(KAWAACH, "m1", scores), [h for mine in by_disruption.values() for h in mine])
+    told = defaultdict(set, {name: asking_moments(KAWAACH, mine) for name, mine in by_disruption.items()})
+    assert [(name, moment) for name, moment in scores.asked if moment not in told[name]] == []
+
+
+def test_a_disruption_that_opens_and_ends_asks_at_its_opening_and_when_a_hold_would_run_out():
+    opened = happening("d", 0)
+    ended = replace(opened, at_ms=at(200), end_ms=at(200))
+    hold_ms = KAWAACH.decision.hold_ms
+    assert asking_moments(KAWAACH, [opened, ended]) == {Moment(at(0), at(0)), Moment(at(0), at(0) + hold_ms)}
