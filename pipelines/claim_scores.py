@@ -47,10 +47,19 @@ class Asked(NamedTuple):
     batch: int
 
 
-def queries_of(asked: Sequence[Asked], code_of: Mapping[str, int], claims_ms: Mapping[str, Sequence[int]]) -> Queries:
+class ClaimMoment(NamedTuple):
+    """When a claim was first heard of, and the confirmation of its disruption (ms)."""
+
+    known_at_ms: int
+    confirmed_at_ms: int
+
+
+def queries_of(
+    asked: Sequence[Asked], code_of: Mapping[str, int], claims: Mapping[str, Collection[ClaimMoment]]
+) -> Queries:
     """The questions to the evidence; at least one, all with terms, their zones of one resolution.
 
-    `code_of` gives riders' codes in the trail, `claims_ms` when their claims were confirmed (`claim_moments`).
+    `code_of` gives riders' codes in the trail, `claims` all claims of each rider asked about (`claim_moment`).
     """
     happenings = [each.happening for each in asked]
     terms = [happening.terms for happening in happenings if happening.terms is not None]
@@ -66,27 +75,32 @@ def queries_of(asked: Sequence[Asked], code_of: Mapping[str, int], claims_ms: Ma
         activated_at_ms=[each.activated_at_ms for each in terms],
         first_alert_ms=[happening.first_alert_ms for happening in happenings],
         claims_7d=[
-            _claims_before(claims_ms[each.worker_id], happening.confirmed_at_ms)
-            for happening, each in zip(happenings, terms, strict=True)
+            _claims_before(claims[each.worker_id], happening.confirmed_at_ms, question.decided_at_ms)
+            for happening, each, question in zip(happenings, terms, asked, strict=True)
         ],
         orders_per_hour=[each.orders_per_hour for each in terms],
     )
 
 
-def _claims_before(moments_ms: Sequence[int], at_ms: int) -> int:
-    """How many of a rider's claims were confirmed in the seven days before `at_ms`."""
-    moments = np.array(moments_ms)
-    return int(np.count_nonzero((moments < at_ms) & (moments >= at_ms - _WEEK_MS)))
+def _claims_before(claims: Collection[ClaimMoment], at_ms: int, decided_at_ms: int) -> int:
+    """How many of a rider's claims, of those known at the decision, were confirmed in the seven days before `at_ms`."""
+    return sum(at_ms - _WEEK_MS <= claim.confirmed_at_ms < at_ms and claim.known_at_ms <= decided_at_ms for claim in claims)
 
 
-def claim_moments(disruptions: Collection[Disruption]) -> dict[str, list[int]]:
-    """When each rider's claims were confirmed (ms), by worker_id, each claim once."""
-    moments: dict[str, list[int]] = {}
+def claim_moment(happenings: Sequence[Happening]) -> ClaimMoment | None:
+    """When one rider's claim on one disruption was opened; None where the rider never was a candidate."""
+    first = next((happening for happening in happenings if happening.terms is not None), None)
+    return None if first is None else ClaimMoment(first.at_ms, first.confirmed_at_ms)
+
+
+def claim_moments(disruptions: Collection[Disruption]) -> dict[str, list[ClaimMoment]]:
+    """Each rider's claims, by worker_id."""
+    moments: dict[str, list[ClaimMoment]] = {}
     for disruption in disruptions:
         for worker, happenings in disruption.happenings.items():
-            first = next((h for h in happenings if h.terms is not None), None)
-            if first is not None:
-                moments.setdefault(worker, []).append(first.confirmed_at_ms)
+            moment = claim_moment(happenings)
+            if moment is not None:
+                moments.setdefault(worker, []).append(moment)
     return moments
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -129,6 +129,20 @@ class Trail:
         row = bisect_right(self.event_time_ms, first, stop, t) - 1
         return np.where(row >= first, row, -1)
 
+    def knowing(self, workers: Iterable[str], devices: Iterable[str]) -> Trail:
+        """The same reports, with codes for these workers and devices too."""
+        all_workers = tuple(sorted({*self.workers, *workers}))
+        all_devices = tuple(sorted({*self.devices, *devices}))
+        worker = _recoded(self.worker, self.workers, all_workers)
+        return replace(
+            self,
+            workers=all_workers,
+            devices=all_devices,
+            worker=worker,
+            device=_recoded(self.device, self.devices, all_devices),
+            worker_starts=_starts(worker, len(all_workers)),
+        )
+
     @staticmethod
     def from_columns(**columns: Sequence[Any]) -> Trail:
         """A trail from plain lists in any order, None = null; for small inputs.
@@ -201,6 +215,14 @@ def _code(values: Sequence[str | None]) -> tuple[tuple[str, ...], list[int]]:
     words = tuple(sorted({value for value in values if value is not None}))
     position = {word: code for code, word in enumerate(words)}
     return words, [-1 if value is None else position[value] for value in values]
+
+
+def _recoded(codes: npt.NDArray[np.int32], words: Sequence[str], into: Sequence[str]) -> npt.NDArray[np.int32]:
+    """Codes of `words`, all in use, as codes of `into`, which holds them all."""
+    if len(words) == len(into):
+        return codes
+    place = {word: code for code, word in enumerate(into)}
+    return np.array([place[word] for word in words], dtype=np.int32)[codes] if len(codes) else codes
 
 
 def _starts(worker: npt.NDArray[np.int32], workers: int) -> npt.NDArray[np.int64]:

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from monsoon.pipelines.claim_scores import Asked, claim_moments, queries_of, scores_of
+from monsoon.pipelines.claim_scores import Asked, ClaimMoment, claim_moments, queries_of, scores_of
 from monsoon.pipelines.local.panes import panes_of
 from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import Claim, Happening, Score
@@ -71,14 +71,14 @@ class ScoreBook:
         self.model_version = scorer.version
         self.models = {scorer.name: scorer.version}
         self._disruptions: dict[str, Disruption] = {}
-        self._claims_ms: dict[str, list[int]] = {}
+        self._claims: dict[str, list[ClaimMoment]] = {}
         self._scores: dict[tuple[str, int, int], Score] = {}
 
     def begin(self, disruptions: Collection[Disruption]) -> None:
         """Takes note of who may claim on what, and answers every first decision ahead."""
         self._disruptions = {disruption.disruption_id: disruption for disruption in disruptions}
         self._scores.clear()
-        self._claims_ms = claim_moments(disruptions)
+        self._claims = claim_moments(disruptions)
         first = set()
         for disruption in disruptions:
             for happenings in disruption.happenings.values():
@@ -105,7 +105,7 @@ class ScoreBook:
         ]
         if not claims:
             return
-        queries = queries_of(claims, self._code_of, self._claims_ms)
+        queries = queries_of(claims, self._code_of, self._claims)
         evidence = measure(self._trail, self._panes, self._references, queries)
         for (happening, at_ms, _), score in zip(claims, scores_of(evidence, self._scorer), strict=True):
             assert happening.terms is not None

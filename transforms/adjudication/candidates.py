@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,15 @@ class Disruption:
     revisions: tuple[Revision, ...]
     happenings: dict[str, list[Happening]]
     """By worker_id, for every rider that is a candidate under at least one revision."""
+
+    def present(self) -> dict[int, dict[str, Terms]]:
+        """The candidates under each confirmation (ms), by worker_id."""
+        found: dict[int, dict[str, Terms]] = {revision.episode.confirmed_at_ms: {} for revision in self.revisions}
+        for worker, happenings in self.happenings.items():
+            for happening in happenings:
+                if happening.terms is not None:
+                    found[happening.confirmed_at_ms][worker] = happening.terms
+        return found
 
     def records(self, product: str) -> Iterator[dict[str, Any]]:
         """Every revision in the contract's form (contracts/disruption.schema.json).
@@ -71,26 +80,48 @@ class CandidateFinder:
             for _, lat, lon in policy.homes()
         }
 
-    def disruptions(self, series: Series) -> Iterator[Disruption]:
+    def disruptions(self, series: Series, known: Mapping[str, Disruption] | None = None) -> Iterator[Disruption]:
         """The disruptions of a series, zone by zone.
 
         A zone is recorded where a policy of the product has its home, or a rider holding one reported in the 90 min
-        up to a confirmation.
+        up to a confirmation. Those `known` by id from an earlier call stay, and who was present at their
+        confirmations is not looked up again.
         """
+        known = known or {}
         by_start: dict[int, list[Revision]] = defaultdict(list)
         for revision in series.revisions:
             by_start[revision.episode.start_ms].append(revision)
-        for revisions in by_start.values():
+        for start_ms, revisions in by_start.items():
             confirmed = sorted({revision.episode.confirmed_at_ms for revision in revisions})
             for zone in series.zones.tolist():
-                if zone in self._home_cells or any(self._presence.reported_in(zone, at_ms) for at_ms in confirmed):
-                    yield self._disruption(series, zone, tuple(revisions))
+                name = cell_name(zone)
+                identity = disruption_id(self._product.name, series.trigger.name, name, series.platform, start_ms)
+                before = known.get(identity)
+                if (
+                    before is not None
+                    or zone in self._home_cells
+                    or any(self._presence.reported_in(zone, at_ms) for at_ms in confirmed)
+                ):
+                    present = {} if before is None else before.present()
+                    yield self._disruption(series, zone, tuple(revisions), identity, present)
 
-    def _disruption(self, series: Series, zone: int, revisions: tuple[Revision, ...]) -> Disruption:
+    def disruptions_of(
+        self, series: Iterable[Series], known: Mapping[str, Disruption] | None = None
+    ) -> Iterator[Disruption]:
+        """The disruptions of several series."""
+        for each in series:
+            yield from self.disruptions(each, known)
+
+    def _disruption(
+        self,
+        series: Series,
+        zone: int,
+        revisions: tuple[Revision, ...],
+        identity: str,
+        present: dict[int, dict[str, Terms]],
+    ) -> Disruption:
         trigger, start_ms = series.trigger, revisions[0].episode.start_ms
         name = cell_name(zone)
-        identity = disruption_id(self._product.name, trigger.name, name, series.platform, start_ms)
-        present: dict[int, dict[str, Terms]] = {}
         for revision in revisions:
             confirmed_ms = revision.episode.confirmed_at_ms
             if confirmed_ms not in present:

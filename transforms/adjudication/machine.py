@@ -18,6 +18,7 @@ from monsoon.transforms.adjudication.settlement import Award, settle
 from monsoon.transforms.adjudication.tiers import Tier, first_tier, tier_after_hold
 from monsoon.transforms.identifiers import claim_id, reference_id
 from monsoon.transforms.product import Product
+from monsoon.transforms.triggers.machine import END_OF_TIME_MS
 
 STATE_VERSION = 1
 _WITHDRAWN_PAID = ("paid_before_withdrawal",)
@@ -220,22 +221,25 @@ def gross_of(product: Product, happening: Happening, terms: Terms) -> int:
     return times_paise(terms.daily_wage_inr, pays.share)
 
 
-def run_rider(machine: RiderMachine, happenings: Iterable[Happening]) -> Published:
-    """A machine through all its moments, when nothing more can come: what happens, and the timers in between."""
+def run_rider(machine: RiderMachine, happenings: Iterable[Happening], until_ms: int = END_OF_TIME_MS) -> Published:
+    """A machine through all its moments up to `until_ms`: what happens, and the timers in between.
+
+    Nothing that happens up to then may come later.
+    """
     moments = defaultdict(list)
     for happening in happenings:
         moments[happening.at_ms].append(happening)
     ahead = sorted(moments, reverse=True)
     claims: list[dict[str, Any]] = []
     payouts: list[dict[str, Any]] = []
-    while ahead or machine.next_due_ms is not None:
+    while True:
         due_ms = machine.next_due_ms
         at_ms = ahead.pop() if ahead and (due_ms is None or ahead[-1] <= due_ms) else due_ms
-        assert at_ms is not None
+        if at_ms is None or at_ms > until_ms:
+            return claims, payouts
         decided = machine.decide(at_ms, moments.get(at_ms, ()))
         claims.extend(decided[0])
         payouts.extend(decided[1])
-    return claims, payouts
 
 
 def _published_view(claim: Claim) -> tuple[Any, ...]:

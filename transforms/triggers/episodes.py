@@ -100,6 +100,14 @@ class EpisodeFold:
         yield from self._close_by(until_ms)
 
     @property
+    def next_ms(self) -> int | None:
+        """The next moment to pass; None where none is ahead."""
+        dues = self._moments[:1]
+        if (episode := self._open) is not None and episode.absent_since_ms is not None:
+            dues.append(episode.absent_since_ms + self._trigger.clear_after_ms)
+        return min(dues, default=None)
+
+    @property
     def _open(self) -> Episode | None:
         if self.episodes and self.episodes[-1].end_ms is None:
             return self.episodes[-1]

@@ -90,11 +90,20 @@ class TriggerMachine:
         self._remember()
         return published
 
+    def run_until(self, until_ms: int) -> list[Revision]:
+        """What is published by `until_ms` if no reading takes effect before."""
+        return list(self._run_on(until_ms))
+
     def finish(self) -> list[Revision]:
         """What is still to be published once no reading can come any more."""
-        published = list(self._run_on(END_OF_TIME_MS))
+        published = self.run_until(END_OF_TIME_MS)
         self._now_ms = END_OF_TIME_MS
         return published
+
+    @property
+    def next_due_ms(self) -> int | None:
+        """The next moment at which something may change without a reading; None: nothing will."""
+        return self._fold.next_ms
 
     def _run_on(self, until_ms: int) -> Iterator[Revision]:
         for at_ms, episode in self._fold.run(until_ms):

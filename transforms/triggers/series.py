@@ -49,14 +49,14 @@ def judge_trigger(trigger: Trigger, readings: Sequence[Reading], zones: Zones) -
         for reading in mine:
             if platform is None or reading.platform == platform:
                 speaking[reading.provider, reading.area].append(reading)
-        for nearness, indices in _group(speaking, zones):
+        for nearness, indices in group_zones(speaking, zones):
             revisions = _judge(trigger, _heard(nearness, speaking, revisions_of))
             if revisions:
                 found.append(Series(trigger, platform, np.sort(zones.cells[indices]), tuple(revisions)))
     return found
 
 
-def _group(speaking: Iterable[tuple[str, Area]], zones: Zones) -> list[tuple[Nearness, list[int]]]:
+def group_zones(speaking: Iterable[tuple[str, Area]], zones: Zones) -> list[tuple[Nearness, list[int]]]:
     """Zones (as indices) by what they hear; zones that hear nothing are left out."""
     providers: dict[Area, set[str]] = defaultdict(set)
     for provider, area in speaking:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,19 +24,21 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Envelope(NamedTuple):
-    """`payload` of a `kind` for the step `to`, in its bucket `key`."""
+    """`payload` of a `kind` for the step `to`, in its bucket `key`; there is work with it from `due_ms` on."""
 
     to: str
     key: int
     kind: str
+    due_ms: int
     payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What a step finds in its bucket."""
+    """What arrives in a step's bucket."""
 
     kind: str
+    due_ms: int
     payload: bytes
 
 
@@ -81,11 +83,6 @@ def unpack_frame(payload: bytes) -> pl.DataFrame:
     return pl.read_ipc(io.BytesIO(payload))
 
 
-def frames(items: Iterable[Item], kind: str) -> list[pl.DataFrame]:
-    """All frames of one kind."""
-    return [unpack_frame(item.payload) for item in items if item.kind == kind]
-
-
 def pack(value: Any) -> bytes:
     """Plain data and dataclasses, as MessagePack."""
     return msgspec.msgpack.encode(value)
@@ -98,19 +95,14 @@ def unpack(payload: bytes, type_: Any = Any) -> Any:
 
 def result(kind: str, value: Any) -> Envelope:
     """What is to be written. It travels as JSON: Flink hands text to the driver as it is, bytes as lists of numbers."""
-    return Envelope(RESULTS, 0, kind, msgspec.json.encode(value))
+    return Envelope(RESULTS, 0, kind, 0, msgspec.json.encode(value))
 
 
-def unpack_result(payload: str, type_: Any = Any) -> Any:
+def unpack_result(payload: str | bytes, type_: Any = Any) -> Any:
     """The value that `result` was given."""
     return msgspec.json.decode(payload, type=type_)
 
 
-def unpack_all(items: Iterable[Item], kind: str, type_: Any) -> list[Any]:
-    """The members of all lists of one kind; `type_` is that of a list."""
-    return [member for item in items if item.kind == kind for member in unpack(item.payload, type_)]
-
-
-def numbers(frames_: Sequence[pl.DataFrame], schema: dict[str, Any]) -> pl.DataFrame:
+def stacked(frames: Sequence[pl.DataFrame], schema: Mapping[str, Any]) -> pl.DataFrame:
     """Frames of one schema as one; with its columns where there is no frame."""
-    return pl.concat([pl.DataFrame(schema=schema), *frames_])
+    return pl.concat([pl.DataFrame(schema=schema), *frames])

@@ -1,0 +1,58 @@
+"""What a job wrote, put together into a replay's outcome and account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from monsoon.pipelines.results import Outcome
+from monsoon.pipelines.steps.accounts import total
+from monsoon.pipelines.steps.envelopes import unpack_result
+from monsoon.pipelines.steps.reading import STREAMS
+from monsoon.sources.accounting import StreamCounts
+from monsoon.sources.files import InputError
+
+_DEAD_ORDER = ("subscriptions", "oracle_readings", "telemetry")
+
+
+@dataclass
+class Collected:
+    """The outcome, and what became of every line read."""
+
+    outcome: Outcome = field(default_factory=Outcome)
+    counts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    dead_letters: list[dict[str, Any]] = field(default_factory=list)
+    late: dict[str, int] = field(default_factory=dict)
+    """By stream: records that came after the watermark had passed their time."""
+    reference_rows_skipped: dict[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def of(results: Iterable[tuple[str, str | bytes]]) -> Collected:
+        """From (kind, JSON) in any order. Raises InputError where a step met a file that cannot be read."""
+        collected = Collected()
+        counts = {stream: StreamCounts() for stream in STREAMS}
+        for kind, payload in results:
+            if kind == "counts":
+                stream, counted = unpack_result(payload, tuple[str, dict[str, Any]])
+                total(counts[stream], counted)
+            elif kind == "late":
+                stream, late = unpack_result(payload, tuple[str, int])
+                collected.late[stream] = collected.late.get(stream, 0) + late
+            elif kind == "fault":
+                raise InputError(*unpack_result(payload, tuple[str, str, str]))
+            elif kind == "dead_letters":
+                collected.dead_letters.extend(unpack_result(payload, list[dict[str, Any]]))
+            else:
+                getattr(collected.outcome, kind).extend(unpack_result(payload, list[dict[str, Any]]))
+        collected.counts = {stream: counts[stream].as_dict() for stream in _DEAD_ORDER}
+        collected.dead_letters.sort(
+            key=lambda letter: (
+                _DEAD_ORDER.index(letter["stream"]),
+                letter["seen_at"],
+                letter["reason"],
+                letter["raw"],
+                letter["detail"],
+            )
+        )
+        return collected

@@ -1,0 +1,221 @@
+"""Claims of a bucket of riders: evidence made whole, scored, adjudicated."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import h3.api.basic_int as h3
+import numpy as np
+import polars as pl
+
+from monsoon.pipelines.claim_scores import scores_of
+from monsoon.pipelines.steps.envelopes import (
+    RESULTS,
+    Envelope,
+    Item,
+    pack_frame,
+    result,
+    stacked,
+    unpack,
+    unpack_frame,
+)
+from monsoon.pipelines.steps.neighbors import CLAIM
+from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.steps.step import Kept, Step, entries_of
+from monsoon.transforms.adjudication.claims import Claim, Happening, Score
+from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
+from monsoon.transforms.evidence.device import Measured
+from monsoon.transforms.evidence.features import FEATURE_NAMES
+from monsoon.transforms.evidence.measure import Evidence, with_neighbors
+from monsoon.transforms.evidence.surroundings import PressureSteps
+from monsoon.transforms.evidence.window import Queries
+from monsoon.transforms.identifiers import claim_id
+from monsoon.transforms.product import Product
+from monsoon.transforms.scoring import Scorer
+
+_PANES: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "reports": pl.Int64}
+_APART: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "apart_pa": pl.Float64}
+_BATCH_FEATURES = ("claim_burst_rank", "peer_divergence")
+_COMPARED: dict[str, Any] = {
+    "disruption_id": pl.String,
+    "confirmed_at_ms": pl.Int64,
+    "worker_id": pl.String,
+    **dict.fromkeys(_BATCH_FEATURES, pl.Float64),
+    **dict.fromkeys((f"{name}/reports" for name in _BATCH_FEATURES), pl.Int64),
+}
+_COMPARED_KEPT_MS = 8 * 24 * 3_600_000
+"""Comparisons are fixed at confirmation; a claim is judged again when its hold runs out, or on a correction."""
+
+Scores = dict[tuple[str, int, int], Score]
+"""By claim_id, confirmation and moment (ms)."""
+
+
+class AdjudicateClaims(Step):
+    """All that concerns the claims of one bucket of riders: one machine a rider and product."""
+
+    uid: ClassVar = "adjudicate-claims"
+    label: ClassVar = "evidence by rider"
+    to: ClassVar = (RESULTS,)
+
+    def __init__(self, key: int, kept: Kept, settings: Settings, scorer: Scorer) -> None:
+        super().__init__(key, kept)
+        self._settings, self._scorer = settings, scorer
+        self._arrived: list[tuple[str, Item]] = []
+        self._files = {name: _File(product) for name, product in sorted(settings.running.items())}
+
+    def take(self, item: Item) -> None:
+        name = self._name(f"arrived/{item.kind}")
+        self._arrived.append((name, item))
+        self.kept.put(name, item.payload)
+
+    def work(self, upto_ms: int) -> Iterator[Envelope]:
+        arrived: dict[str, dict[str, list[bytes]]] = defaultdict(lambda: defaultdict(list))
+        for name, item in self._arrived:
+            self.kept.drop(name)
+            kind, product = item.kind.split("/")
+            arrived[product][kind].append(item.payload)
+        self._arrived.clear()
+        for name, file in self._files.items():
+            yield from self._adjudicate(file, arrived[name], upto_ms)
+
+    def _adjudicate(self, file: _File, arrived: Mapping[str, list[bytes]], upto_ms: int) -> Iterator[Envelope]:
+        for payload in arrived.get("compared", ()):
+            self._compare(file, unpack_frame(payload))
+        file.scores = self._scores(file, arrived)
+        happenings: dict[str, list[Happening]] = defaultdict(list)
+        for payload in arrived.get("happenings", ()):
+            for worker, mine in unpack(payload, list[tuple[str, list[Happening]]]):
+                happenings[worker].extend(mine)
+        claims: list[dict[str, Any]] = []
+        payouts: list[dict[str, Any]] = []
+        for worker in sorted(happenings.keys() | file.due(upto_ms)):
+            machine = file.machine(worker, self._scorer.version)
+            decided = run_rider(machine, happenings.get(worker, ()), upto_ms)
+            claims.extend(decided[0])
+            payouts.extend(decided[1])
+            file.note(worker)
+            if self.kept.keeps:
+                self.kept.put_packed(f"rider/{file.product.name}/{worker}", machine.to_payload())
+        if claims:
+            yield result("claims", claims)
+        if payouts:
+            yield result("payouts", payouts)
+
+    def _compare(self, file: _File, frame: pl.DataFrame) -> None:
+        name = self._name(f"compared/{file.product.name}")
+        last_ms: Any = frame["confirmed_at_ms"].max()
+        file.compared.append((name, frame, int(last_ms)))
+        if self.kept.keeps:
+            self.kept.put(name, pack_frame(frame))
+            forgotten_ms = self.done_ms - _COMPARED_KEPT_MS
+            for name, _, last_ms in file.compared:
+                if last_ms < forgotten_ms:
+                    self.kept.drop(name)
+            file.compared = [entry for entry in file.compared if entry[2] >= forgotten_ms]
+
+    def _scores(self, file: _File, arrived: Mapping[str, list[bytes]]) -> Scores:
+        if not arrived.get("evidence"):
+            return {}
+        rows = pl.concat(map(unpack_frame, arrived["evidence"])).sort(*CLAIM, "decided_at_ms")
+        own = Evidence(
+            {name: rows[name].to_numpy() for name in FEATURE_NAMES},
+            {name: rows[f"{name}/reports"].to_numpy() for name in FEATURE_NAMES},
+        )
+        measured = _compared(rows, stacked([frame for _, frame, _ in file.compared], _COMPARED))
+        measured["barometric_delta_match"] = _barometric(
+            file.product,
+            rows,
+            stacked([unpack_frame(payload) for payload in arrived.get("panes", ())], _PANES),
+            stacked([unpack_frame(payload) for payload in arrived.get("apart", ())], _APART),
+        )
+        scores = scores_of(with_neighbors(own, measured), self._scorer)
+        names = rows.select("policy_id", "disruption_id", "confirmed_at_ms", "decided_at_ms").iter_rows()
+        return {
+            (claim_id(policy, disruption), confirmed_at_ms, at_ms): score
+            for (policy, disruption, confirmed_at_ms, at_ms), score in zip(names, scores, strict=True)
+        }
+
+    @property
+    def due_ms(self) -> int | None:
+        if self._arrived:
+            return self.done_ms
+        return min((file.asks[0][0] for file in self._files.values() if file.asks), default=None)
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        for name, payload in entries_of(entries, "arrived"):
+            self._arrived.append((name, Item(name.removeprefix("arrived/").rpartition("/")[0], 0, payload)))
+        for name, payload in entries_of(entries, "compared"):
+            frame = unpack_frame(payload)
+            last_ms: Any = frame["confirmed_at_ms"].max()
+            self._files[name.split("/")[1]].compared.append((name, frame, int(last_ms)))
+        for name, payload in entries_of(entries, "rider"):
+            _, product, worker = name.split("/", 2)
+            file = self._files[product]
+            file.machine(worker, self._scorer.version).restore(unpack(payload))
+            file.note(worker)
+
+
+class _File:
+    """The claims of one product: a machine for every rider who has one."""
+
+    def __init__(self, product: Product) -> None:
+        self.product = product
+        self.compared: list[tuple[str, pl.DataFrame, int]] = []
+        """Entries of comparisons, and the last confirmation in each."""
+        self.scores: Scores = {}
+        """Of the moments that are being decided."""
+        self.asks: list[tuple[int, str]] = []
+        """When holds and step-ups run out, and whose: a heap."""
+        self._machines: dict[str, RiderMachine] = {}
+
+    def machine(self, worker: str, model_version: str) -> RiderMachine:
+        """The rider's machine, a new one if need be."""
+        if worker not in self._machines:
+            self._machines[worker] = RiderMachine(self.product, model_version, self._score)
+        return self._machines[worker]
+
+    def note(self, worker: str) -> None:
+        """Notes when the rider's machine wants to be run next."""
+        due_ms = self._machines[worker].next_due_ms
+        if due_ms is not None:
+            heapq.heappush(self.asks, (due_ms, worker))
+
+    def due(self, upto_ms: int) -> set[str]:
+        """Riders whose holds or step-ups run out up to a moment."""
+        due = set()
+        while self.asks and self.asks[0][0] <= upto_ms:
+            due.add(heapq.heappop(self.asks)[1])
+        return due
+
+    def _score(self, claim: Claim, at_ms: int) -> Score:
+        return self.scores[claim.claim_id, claim.happening.confirmed_at_ms, at_ms]
+
+
+def _compared(rows: pl.DataFrame, found: pl.DataFrame) -> dict[str, Measured]:
+    """The features of closed batches, claim by claim."""
+    joined = rows.select(CLAIM).join(found, on=CLAIM, how="left", maintain_order="left")
+    return {name: (joined[name].to_numpy(), joined[f"{name}/reports"].to_numpy()) for name in _BATCH_FEATURES}
+
+
+def _barometric(product: Product, rows: pl.DataFrame, panes: pl.DataFrame, apart: pl.DataFrame) -> Measured:
+    """How a rider's changes of pressure agree with those of others nearby."""
+    panes = panes.join(apart, on=["worker_id", "pane_start_ms"], how="left").sort("worker_id", "pane_start_ms")
+    workers = rows["worker_id"].unique().sort()
+    starts = [*panes["worker_id"].search_sorted(workers, "left").to_list(), panes.height]
+    steps = PressureSteps(
+        np.array(starts, dtype=np.int64),
+        panes["pane_start_ms"].to_numpy(),
+        panes["reports"].to_numpy(),
+        panes["apart_pa"].fill_null(float("nan")).to_numpy(),
+    )
+    queries = Queries.of(
+        product.zone_resolution,
+        worker=workers.search_sorted(rows["worker_id"]).to_numpy(),
+        zone=[h3.str_to_int(zone) for zone in rows["zone"].to_list()],
+        confirmed_at_ms=rows["confirmed_at_ms"].to_numpy(),
+        decided_at_ms=rows["decided_at_ms"].to_numpy(),
+    )
+    return steps.barometric_delta_match(queries)

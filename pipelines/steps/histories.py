@@ -1,0 +1,57 @@
+"""What series have published, zone by zone, and the disruptions that concern a bucket of riders."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from monsoon.pipelines.steps.triggers import SeriesRecord
+from monsoon.transforms.product import Trigger
+from monsoon.transforms.triggers.machine import Revision
+from monsoon.transforms.triggers.series import Series
+
+Place = tuple[str, str | None, int]
+"""A trigger by its name in `Settings.triggers`, platform, and the start of an episode (ms)."""
+
+
+@dataclass
+class Histories:
+    """All revisions of every episode in every zone, as far as they are remembered."""
+
+    _revisions: dict[Place, dict[int, list[Revision]]] = field(default_factory=lambda: defaultdict(dict))
+
+    def add(self, record: SeriesRecord) -> set[tuple[Place, int]]:
+        """What a series newly says; gives the episodes and zones of which it does."""
+        touched = set()
+        for revision in record.revisions:
+            place = (record.trigger, record.platform, revision.episode.start_ms)
+            by_zone = self._revisions[place]
+            for zone in record.zones:
+                by_zone.setdefault(zone, []).append(revision)
+                touched.add((place, zone))
+        return touched
+
+    def all(self, triggers: Iterable[str]) -> set[tuple[Place, int]]:
+        """All episodes and zones of some triggers."""
+        wanted = set(triggers)
+        return {(place, zone) for place, zones in self._revisions.items() if place[0] in wanted for zone in zones}
+
+    def series(self, touched: Iterable[tuple[Place, int]], triggers: Mapping[str, Trigger]) -> Iterator[Series]:
+        """Each episode's whole history, zones that have the same together."""
+        groups: dict[tuple[Place, tuple[int, ...]], list[int]] = defaultdict(list)
+        for place, zone in touched:
+            groups[place, tuple(map(id, self._revisions[place][zone]))].append(zone)
+        for (place, _), zones in groups.items():
+            zones.sort()
+            revisions = tuple(self._revisions[place][zones[0]])
+            yield Series(triggers[place[0]], place[1], np.array(zones, dtype=np.uint64), revisions)
+
+    def forget(self, before_ms: int) -> None:
+        """Drops episodes of which nothing was said since."""
+        for place, by_zone in list(self._revisions.items()):
+            last_ms = max(revisions[-1].at_ms for revisions in by_zone.values())
+            if last_ms < before_ms:
+                del self._revisions[place]

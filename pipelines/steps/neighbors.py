@@ -1,0 +1,136 @@
+"""What only shows in comparison, neighborhood by neighborhood: pressure against others', claims of one disruption."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from monsoon.pipelines.steps.envelopes import Envelope, Item, buckets_of, pack_frame, split, stacked, unpack_frame
+from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.steps.step import Kept, Step, entries_of
+from monsoon.transforms.evidence.batch import Arrivals, HourlyWork, Stays, claim_burst_rank, peer_divergence
+from monsoon.transforms.evidence.limits import HISTORY_MS
+from monsoon.transforms.evidence.surroundings import apart_from_others_pa
+from monsoon.transforms.evidence.window import Queries
+from monsoon.transforms.product import Product
+
+CLAIM = ["disruption_id", "confirmed_at_ms", "worker_id"]
+"""What names a claim under one confirmation."""
+
+PANES: dict[str, Any] = {
+    "worker_id": pl.String,
+    "pane_start_ms": pl.Int64,
+    "neighborhood": pl.UInt64,
+    "age": pl.Int64,
+    "change_pa": pl.Float64,
+}
+"""A pane as its neighbors see it."""
+
+
+class CompareNeighbors(Step):
+    """All panes of some neighborhoods, and all claims on disruptions in them."""
+
+    uid: ClassVar = "compare-neighbors"
+    label: ClassVar = "panes and claims by neighborhood"
+    to: ClassVar = ("adjudicate-claims",)
+
+    def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
+        super().__init__(key, kept)
+        self._settings = settings
+        self._panes: dict[str, list[tuple[str, pl.DataFrame, int]]] = defaultdict(list)
+        """By product: entries of panes, and the start of the last one in each."""
+        self._asked: dict[tuple[str, str], list[tuple[str, pl.DataFrame]]] = defaultdict(list)
+        """By "claims" or "sought" and product: what waits for an answer."""
+
+    def take(self, item: Item) -> None:
+        name = self._name(item.kind)
+        self._take(name, item.payload)
+        self.kept.put(name, item.payload)
+
+    def _take(self, name: str, payload: bytes) -> None:
+        kind, product, _ = name.split("/")
+        frame = unpack_frame(payload)
+        if kind == "panes":
+            last_ms: Any = frame["pane_start_ms"].max()
+            self._panes[product].append((name, frame, int(last_ms)))
+        else:
+            self._asked[kind, product].append((name, frame))
+
+    def work(self, upto_ms: int) -> Iterator[Envelope]:
+        for product, entries in self._panes.items():
+            self._panes[product] = [(name, frame, at) for name, frame, at in entries if not self._old(name, at, upto_ms)]
+        panes = {name: stacked([part for _, part, _ in self._panes[name]], PANES) for _, name in self._asked}
+        for (kind, name), asked in sorted(self._asked.items()):
+            for entry, _ in asked:
+                self.kept.drop(entry)
+            frame = pl.concat([part for _, part in asked])
+            if kind == "sought":
+                yield from self._send(f"apart/{name}", _apart(frame, panes[name]), upto_ms)
+            else:
+                product = self._settings.running[name]
+                yield from self._send(f"compared/{name}", _compared(product, frame, panes[name]), upto_ms)
+        self._asked.clear()
+
+    def _old(self, name: str, last_ms: int, upto_ms: int) -> bool:
+        if not self.kept.keeps or last_ms >= upto_ms - HISTORY_MS - self._settings.reports_kept_ms:
+            return False
+        self.kept.drop(name)
+        return True
+
+    def _send(self, kind: str, rows: pl.DataFrame, due_ms: int) -> Iterator[Envelope]:
+        for key, part in split(rows, buckets_of(rows["worker_id"].to_list(), self._settings.buckets)):
+            yield Envelope("adjudicate-claims", key, kind, due_ms, pack_frame(part))
+
+    @property
+    def due_ms(self) -> int | None:
+        return self.done_ms if self._asked else None
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        for kind in ("panes", "claims", "sought"):
+            for name, payload in entries_of(entries, kind):
+                self._take(name, payload)
+
+
+def _apart(sought: pl.DataFrame, panes: pl.DataFrame) -> pl.DataFrame:
+    """How far the pressure of the panes sought moved apart from the others'."""
+    groups = ["neighborhood", "pane_start_ms"]
+    near = panes.join(sought.select(groups).unique(), on=groups, how="semi")
+    apart_pa = apart_from_others_pa(
+        near["change_pa"].to_numpy(), near["neighborhood"].to_numpy(), near["pane_start_ms"].to_numpy()
+    )
+    mine = ["worker_id", "pane_start_ms"]
+    return near.with_columns(apart_pa=apart_pa).join(sought, on=mine, how="semi").select(*mine, "apart_pa")
+
+
+def _compared(product: Product, claims: pl.DataFrame, panes: pl.DataFrame) -> pl.DataFrame:
+    """The features of closed batches: a batch is all claims on one disruption under one confirmation."""
+    stays = Stays(
+        panes["neighborhood"].to_numpy(),
+        panes["pane_start_ms"].to_numpy(),
+        panes["age"].to_numpy(),
+        product.zone_resolution,
+    ).sorted()
+    claims = claims.sort(CLAIM)
+    queries = Queries.of(
+        product.zone_resolution,
+        worker=np.arange(claims.height),
+        zone=claims["zone_cell"].to_numpy(),
+        confirmed_at_ms=claims["confirmed_at_ms"].to_numpy(),
+        batch=claims.select(pl.struct(CLAIM[:2]).rank("dense").cast(pl.Int64)).to_series().to_numpy(),
+        orders_per_hour=claims["orders_per_hour"].to_numpy(),
+    )
+    arrivals = Arrivals(claims["age"].to_numpy(), claims["arrival_reports"].to_numpy())
+    platform = claims["platform"].rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
+    work = HourlyWork(claims["orders"].to_numpy(), claims["work_reports"].to_numpy(), platform)
+    burst, burst_reports = claim_burst_rank(queries, arrivals, stays)
+    divergence, divergence_reports = peer_divergence(queries, work)
+    return claims.select(
+        *CLAIM,
+        claim_burst_rank=burst,
+        peer_divergence=divergence,
+        **{"claim_burst_rank/reports": burst_reports, "peer_divergence/reports": divergence_reports},
+    )

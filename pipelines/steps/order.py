@@ -1,0 +1,56 @@
+"""Which step follows which, and what each is made of."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from monsoon.pipelines.steps.accounts import AccountDeadLetters
+from monsoon.pipelines.steps.claims import AdjudicateClaims
+from monsoon.pipelines.steps.duplicates import DeduplicateRecords, DeduplicateTelemetry
+from monsoon.pipelines.steps.neighbors import CompareNeighbors
+from monsoon.pipelines.steps.policies import RoutePolicies
+from monsoon.pipelines.steps.riders import RidersEvidence
+from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.steps.step import Kept, Step
+from monsoon.pipelines.steps.triggers import JudgeTriggers, UniteDisruptions
+from monsoon.sources.model_files import load_scorer
+from monsoon.sources.reference import ReferenceTables, read_references
+from monsoon.transforms.scoring import Scorer
+
+ORDER: tuple[type[Step], ...] = (
+    DeduplicateTelemetry,
+    DeduplicateRecords,
+    AccountDeadLetters,
+    RoutePolicies,
+    JudgeTriggers,
+    RidersEvidence,
+    UniteDisruptions,
+    CompareNeighbors,
+    AdjudicateClaims,
+)
+"""The keyed steps; each sends to later ones only."""
+
+
+class Workshop:
+    """Makes steps; what they share is loaded once in a process, when it is first needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def make(self, step: type[Step], key: int, kept: Kept) -> Step:
+        """A step's state machine for one key."""
+        if step is RidersEvidence:
+            return RidersEvidence(key, kept, self._settings, self._references)
+        if step is AdjudicateClaims:
+            return AdjudicateClaims(key, kept, self._settings, self._scorer)
+        if step is AccountDeadLetters:
+            return AccountDeadLetters(key, kept)
+        return step(key, kept, self._settings)  # type: ignore[call-arg]
+
+    @cached_property
+    def _references(self) -> ReferenceTables:
+        return read_references(self._settings.references)
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        return load_scorer(self._settings.model)

@@ -1,0 +1,99 @@
+"""Into the graph: parts of files to validated rows and dead letters. The one step without a key."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from monsoon.pipelines.steps.accounts import account, to_dead_letters
+from monsoon.pipelines.steps.envelopes import (
+    RESULTS,
+    Envelope,
+    bucket_of,
+    buckets_of,
+    pack,
+    pack_frame,
+    result,
+    split,
+)
+from monsoon.pipelines.steps.settings import Settings
+from monsoon.sources.accounting import StreamCounts
+from monsoon.sources.files import Block, FilePart, InputError, LongLine, read_blocks
+from monsoon.sources.line_blocks import LineValidator
+from monsoon.sources.parquet_rows import read_batches
+from monsoon.sources.record_store import record_id
+from monsoon.sources.streams import judged, validated
+from monsoon.transforms.triggers.readings import reading_from_record
+from monsoon.transforms.validation.judge import Dead, Judge, Used
+
+STREAMS = ("telemetry", "oracle_readings", "subscriptions")
+
+
+class Validate:
+    """Parts of files of any stream to validated rows, dead letters and counts."""
+
+    uid: ClassVar = "read-and-validate"
+    label: ClassVar = "parts of files to rows"
+    to: ClassVar = ("deduplicate-telemetry", "deduplicate-records", "account-dead-letters", RESULTS)
+
+    def __init__(self, settings: Settings) -> None:
+        self._buckets = settings.buckets
+        self._judges = {stream: Judge(stream, settings.catalogue) for stream in STREAMS}
+        self._validator = LineValidator(self._judges["telemetry"])
+
+    def __call__(self, stream: str, part: FilePart) -> Iterator[Envelope]:
+        """All that the part holds. A file that cannot be read is a result, told where the job was started."""
+        try:
+            for piece in _pieces(part):
+                if stream == "telemetry":
+                    yield from self._telemetry(piece)
+                else:
+                    yield from self._records(stream, piece)
+        except InputError as error:
+            yield result("fault", (error.what, error.where, error.mend))
+
+    def _telemetry(self, piece: Any) -> Iterator[Envelope]:
+        found = validated(self._judges["telemetry"], self._validator, piece)
+        for frame in found.frames:
+            for key, rows in split(frame, buckets_of(frame["event_id"].to_list(), self._buckets)):
+                first_ms: Any = rows["event_time"].min()
+                yield Envelope("deduplicate-telemetry", key, "rows", first_ms, pack_frame(rows))
+        by_key: dict[int, list[Used]] = defaultdict(list)
+        for used in found.nulled:
+            by_key[bucket_of(used.record["event_id"], self._buckets)].append(used)
+        for key, members in by_key.items():
+            first_ms = min(used.record["event_time"] for used in members)
+            yield Envelope("deduplicate-telemetry", key, "nulled", first_ms, pack(members))
+        yield from account("telemetry", StreamCounts(read=found.read))
+        yield from to_dead_letters("telemetry", found.dead, self._buckets)
+
+    def _records(self, stream: str, piece: Any) -> Iterator[Envelope]:
+        by_key: dict[int, list[Used]] = defaultdict(list)
+        dead: list[Dead] = []
+        read = 0
+        for verdict in judged(self._judges[stream], piece):
+            read += 1
+            if isinstance(verdict, Dead):
+                dead.append(verdict)
+            else:
+                by_key[bucket_of(repr(record_id(verdict.record)), self._buckets)].append(verdict)
+        for key, members in by_key.items():
+            due_ms = min(takes_effect_ms(stream, used.record) for used in members)
+            yield Envelope("deduplicate-records", key, stream, due_ms, pack(members))
+        yield from account(stream, StreamCounts(read=read))
+        yield from to_dead_letters(stream, dead, self._buckets)
+
+
+def takes_effect_ms(stream: str, record: dict[str, Any]) -> int:
+    """From when on a record counts: a correction when it was issued, all else at its event time."""
+    if stream == "oracle_readings":
+        return reading_from_record(record).effective_ms
+    event_time_ms: int = record["event_time"]
+    return event_time_ms
+
+
+def _pieces(part: FilePart) -> Iterator[Block | LongLine | Any]:
+    path = Path(part.path)
+    return read_batches(path) if path.name.endswith(".parquet") else read_blocks(path, part=part)

@@ -1,0 +1,151 @@
+"""A bucket's telemetry: the latest reports as rows, older ones as panes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from monsoon.pipelines.local.panes import panes_of
+from monsoon.sources.telemetry_store import in_order, joined
+from monsoon.sources.trail import to_trail
+from monsoon.transforms.panes import AGGREGATES, NULL, PANE_MS, Panes
+from monsoon.transforms.trail import Trail
+
+_NAMES = [aggregate.name for aggregate in AGGREGATES if aggregate.name != "device"]
+SCHEMA: dict[str, Any] = {
+    "worker_id": pl.String,
+    "device_id": pl.String,
+    "pane_start_ms": pl.Int64,
+    **dict.fromkeys(_NAMES, pl.Int64),
+}
+"""A pane on its way and in state: names, not codes, for riders and devices."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    name: str
+    frame: pl.DataFrame
+    first_ms: int
+    last_ms: int
+
+
+@dataclass
+class Reports:
+    """Validated rows, each once, in any order."""
+
+    _parts: list[_Rows] = field(default_factory=list)
+
+    def add(self, name: str, frame: pl.DataFrame) -> None:
+        """Rows under the name of their entry."""
+        times: Any = frame["event_time"]
+        self._parts.append(_Rows(name, frame, int(times.min()), int(times.max())))
+
+    @property
+    def first_ms(self) -> int | None:
+        return min((part.first_ms for part in self._parts), default=None)
+
+    @property
+    def last_ms(self) -> int | None:
+        return max((part.last_ms for part in self._parts), default=None)
+
+    def first_after(self, at_ms: int) -> int | None:
+        """The first report at or after a moment."""
+        firsts = []
+        for part in self._parts:
+            if part.first_ms >= at_ms:
+                firsts.append(part.first_ms)
+            elif part.last_ms >= at_ms:
+                times = part.frame["event_time"]
+                firsts.append(int(times.filter(times >= at_ms).min()))  # type: ignore[arg-type]
+        return min(firsts, default=None)
+
+    def trail(self, after_ms: int | None = None, workers: Collection[str] | None = None) -> Trail:
+        """The trail of the reports after a moment (None: all), of some riders (None: of all)."""
+        found = []
+        for part in self._parts:
+            frame = part.frame
+            if after_ms is not None:
+                if part.last_ms <= after_ms:
+                    continue
+                if part.first_ms <= after_ms:
+                    frame = frame.filter(pl.col("event_time") > after_ms)
+            if workers is not None:
+                frame = frame.filter(pl.col("worker_id").cast(pl.String).is_in(sorted(workers)))
+            found.append(frame)
+        rows = joined(found)
+        return to_trail(in_order(rows, np.ones(rows.height, dtype=np.bool_)))
+
+    def forget(self, before_ms: int) -> Iterator[str]:
+        """Drops what is wholly older; gives the names."""
+        yield from (part.name for part in self._parts if part.last_ms < before_ms)
+        self._parts = [part for part in self._parts if part.last_ms >= before_ms]
+
+
+@dataclass
+class PaneStore:
+    """Panes that are over."""
+
+    _parts: list[tuple[str, pl.DataFrame, int]] = field(default_factory=list)
+
+    def add(self, name: str, frame: pl.DataFrame) -> None:
+        """Panes (SCHEMA) under the name of their entry."""
+        last_ms: Any = frame["pane_start_ms"].max()
+        self._parts.append((name, frame, int(last_ms)))
+
+    def frame(self, after_ms: int | None = None, workers: Collection[str] | None = None) -> pl.DataFrame:
+        """Panes that start after a moment (None: all), of some riders (None: of all)."""
+        found = [pl.DataFrame(schema=SCHEMA)]
+        for _, frame, last_ms in self._parts:
+            if after_ms is not None and last_ms <= after_ms:
+                continue
+            mine = frame if after_ms is None else frame.filter(pl.col("pane_start_ms") > after_ms)
+            found.append(mine if workers is None else mine.filter(pl.col("worker_id").is_in(sorted(workers))))
+        return pl.concat(found)
+
+    def forget(self, before_ms: int) -> Iterator[str]:
+        """Drops what is wholly older; gives the names."""
+        yield from (name for name, _, last_ms in self._parts if last_ms < before_ms)
+        self._parts = [part for part in self._parts if part[2] >= before_ms]
+
+
+def closed_panes(trail: Trail, from_ms: int, to_ms: int) -> pl.DataFrame:
+    """The panes (SCHEMA) of a trail that start in [from, to), both whole panes; all their reports are in the trail."""
+    panes = panes_of(trail)
+    mine = (panes.pane_start_ms >= from_ms) & (panes.pane_start_ms < to_ms)
+    return pl.DataFrame(
+        {
+            "worker_id": _words(trail.workers, panes.worker[mine]),
+            "device_id": _words(trail.devices, panes["device"][mine]),
+            "pane_start_ms": panes.pane_start_ms[mine],
+            **{name: panes[name][mine] for name in _NAMES},
+        },
+        schema=SCHEMA,
+    )
+
+
+def to_panes(frame: pl.DataFrame, trail: Trail) -> Panes:
+    """Panes in the codes of a trail that knows their riders and devices (`Trail.knowing`)."""
+    columns = {name: frame[name].to_numpy() for name in _NAMES}
+    device = _codes(trail.devices, frame["device_id"])
+    columns["device"] = np.where(device < 0, NULL, device)
+    worker = _codes(trail.workers, frame["worker_id"])
+    return Panes.of(worker, frame["pane_start_ms"].to_numpy(), columns, len(trail.workers))
+
+
+def pane_floor(at_ms: int) -> int:
+    """The start of the pane in which a moment lies."""
+    return at_ms // PANE_MS * PANE_MS
+
+
+def _words(words: tuple[str, ...], codes: Any) -> pl.Series:
+    texts = pl.Series(words, dtype=pl.String)
+    return texts.gather(codes.astype(np.uint32)) if len(codes) else pl.Series([], dtype=pl.String)
+
+
+def _codes(words: tuple[str, ...], texts: pl.Series) -> Any:
+    """The place of each text among the words, -1 for none."""
+    return texts.replace_strict(list(words), range(len(words)), default=-1, return_dtype=pl.Int64).fill_null(-1).to_numpy()

@@ -1,0 +1,55 @@
+"""What every step is told: the products, the buckets, the model. Travels with the steps to the workers."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from monsoon.transforms.product import Product, Trigger
+from monsoon.transforms.validation.catalogue import Catalogue
+
+
+_HOUR_MS = 3_600_000
+MAX_KEY = 2**31
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`known` are all products that a subscription may name, `running` those to run; `model` is None for the
+    model that comes with Monsoon. `buckets` bounds the parallelism; results do not depend on it, state does."""
+
+    known: Mapping[str, Product]
+    running: Mapping[str, Product]
+    references: Path
+    model: Path | None
+    buckets: int
+    ids_remembered_ms: int = 6 * _HOUR_MS
+    """How long after its time a report's id is remembered, to tell a repeat from a report that came late."""
+    reports_kept_ms: int = 4 * 24 * _HOUR_MS
+    """How long reports are kept as rows: a correction may ask for evidence of days ago. Panes are kept 28 days."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return Catalogue({name: product.accepts_plan for name, product in self.known.items()})
+
+    @cached_property
+    def triggers(self) -> dict[str, tuple[Product, Trigger]]:
+        """Every trigger of the running products, by `product/trigger`."""
+        return {
+            f"{name}/{trigger.name}": (product, trigger)
+            for name, product in sorted(self.running.items())
+            for trigger in product.triggers
+        }
+
+    @cached_property
+    def trigger_of_key(self) -> dict[int, str]:
+        """The triggers by the key under which they are judged, which does not depend on what else runs."""
+        return {zlib.crc32(name.encode()) % MAX_KEY: name for name in self.triggers}
+
+    @property
+    def resolutions(self) -> list[int]:
+        """Of the running products' zones, each once."""
+        return sorted({product.zone_resolution for product in self.running.values()})

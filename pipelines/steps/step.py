@@ -1,0 +1,153 @@
+"""A keyed step: takes items in any order, does its work up to a moment of event time, and says when it wants to be
+asked again.
+
+Whoever drives it calls `take` with what arrives under its key and `advance` when the watermark has reached its
+`due_ms`; at the end of bounded input with END_OF_TIME_MS. What a step must find again after a failure it puts into
+`kept`, entry by entry; its live objects are made from them, so state is what was put and nothing else.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from monsoon.pipelines.steps.envelopes import Envelope, Item, pack, unpack
+from monsoon.transforms.triggers.machine import END_OF_TIME_MS as LAST_TIMER_MS
+
+END_OF_TIME_MS = 2**63 - 1
+"""The watermark at the end of bounded input."""
+
+BEFORE_TIME_MS = -(2**62)
+"""Due at the first watermark."""
+
+STATE_VERSION = 1
+"""Of every step's entries; a payload of an earlier one passes through MIGRATIONS on its way in."""
+
+Migration = Callable[[Mapping[str, bytes]], dict[str, bytes]]
+
+MIGRATIONS: dict[str, dict[int, Migration]] = {}
+"""By step and version: what turns that version's entries into those of the next."""
+
+_PROGRESS = "progress"
+
+
+class StateError(Exception):
+    """State that this code cannot read: which step, which version, what to do."""
+
+
+class Kept:
+    """Named payloads that outlive the process; `changes` are those not yet written (None: taken away)."""
+
+    def __init__(self, keeps: bool = True) -> None:
+        self.keeps = keeps
+        self.changes: dict[str, bytes | None] = {}
+
+    def put(self, name: str, payload: bytes) -> None:
+        """Keeps a payload that is at hand."""
+        if self.keeps:
+            self.changes[name] = payload
+
+    def put_packed(self, name: str, value: Any) -> None:
+        """Packs and keeps; costs nothing where nothing is kept."""
+        if self.keeps:
+            self.changes[name] = pack(value)
+
+    def drop(self, name: str) -> None:
+        """Takes an entry away."""
+        if self.keeps:
+            self.changes[name] = None
+
+    def drain(self) -> dict[str, bytes | None]:
+        """The changes since the last call."""
+        changes, self.changes = self.changes, {}
+        return changes
+
+
+class Progress(msgspec.Struct, array_like=True):
+    """How far a step has come: the version of its state, the moment up to which it worked, the number of its next
+    entry."""
+
+    version: int
+    done_ms: int
+    serial: int
+
+
+class Step(ABC):
+    """One key of a step. Subclasses say what they do with items and time."""
+
+    uid: ClassVar[str]
+    label: ClassVar[str]
+    to: ClassVar[tuple[str, ...]]
+    """Later steps, and RESULTS, to which it sends."""
+
+    def __init__(self, key: int, kept: Kept) -> None:
+        self.key, self.kept = key, kept
+        self.done_ms = BEFORE_TIME_MS
+        self._serial = 0
+
+    @abstractmethod
+    def take(self, item: Item) -> None:
+        """Something has arrived."""
+
+    @abstractmethod
+    def work(self, upto_ms: int) -> Iterator[Envelope]:
+        """All that is due after `done_ms`, up to and including `upto_ms`, in event-time order."""
+
+    @property
+    @abstractmethod
+    def due_ms(self) -> int | None:
+        """When there is something to do next; None: not before something arrives."""
+
+    @abstractmethod
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        """Makes the live objects from what was put, `done_ms` being set."""
+
+    def advance(self, upto_ms: int) -> Iterator[Envelope]:
+        """Works up to a moment; never back."""
+        if upto_ms < self.done_ms:
+            return
+        yield from self.work(upto_ms)
+        # The last timers of a bounded input lie before the end of time, where nothing is late.
+        self.done_ms = min(upto_ms, LAST_TIMER_MS)
+        self.kept.put_packed(_PROGRESS, Progress(STATE_VERSION, self.done_ms, self._serial))
+
+    def resume(self, entries: Mapping[str, bytes]) -> None:
+        """Goes on from entries that were kept. Raises StateError for a version that this code cannot read."""
+        if not entries:
+            return
+        entries = dict(entries)
+        progress = self._progress(entries)
+        while progress.version < STATE_VERSION:
+            migration = MIGRATIONS.get(self.uid, {}).get(progress.version)
+            entries = migration(entries) if migration else entries
+            progress = Progress(progress.version + 1, progress.done_ms, progress.serial)
+        self.done_ms, self._serial = progress.done_ms, progress.serial
+        self.restore(entries)
+
+    def _progress(self, entries: dict[str, bytes]) -> Progress:
+        payload = entries.pop(_PROGRESS, None)
+        if payload is None:
+            # Something arrived, and no watermark since.
+            return Progress(STATE_VERSION, BEFORE_TIME_MS, len(entries))
+        progress: Progress = unpack(payload, Progress)
+        if not 1 <= progress.version <= STATE_VERSION:
+            raise StateError(
+                f"{self.uid}: state of version {progress.version}; this code reads 1 to {STATE_VERSION}. "
+                "Restore with the release that wrote it, or start without state"
+            )
+        return progress
+
+    def _name(self, kind: str) -> str:
+        """A new entry's name; entries of a kind sort in the order in which they were made."""
+        self._serial += 1
+        return f"{kind}/{self._serial:012d}"
+
+
+def entries_of(entries: Mapping[str, bytes], kind: str) -> Iterator[tuple[str, bytes]]:
+    """The entries of a kind, in the order of their names."""
+    for name in sorted(entries):
+        if name.startswith(f"{kind}/"):
+            yield name, entries[name]

@@ -1,0 +1,209 @@
+"""One trigger while the storm is on: readings and zones come, time goes on, disruptions come out.
+
+The log of readings, each with the moment at which it took effect here, is the state; machines are made from it. A
+reading that comes after its moment has passed takes effect at once instead: what was published stands, and is revised.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+
+from monsoon.transforms.geo.areas import Area, Zones
+from monsoon.transforms.product import Trigger
+from monsoon.transforms.triggers.machine import END_OF_TIME_MS, Heard, Revision, TriggerMachine
+from monsoon.transforms.triggers.readings import Reading
+from monsoon.transforms.triggers.series import Nearness, Series, group_zones
+
+_BEFORE_TIME_MS = -(2**63)
+
+Logged = tuple[int, int, str, Reading]
+"""When a reading takes effect here (ms), its revision, its id."""
+
+Place = tuple[str | None, str, Area]
+"""Platform (None where the trigger is not for one), provider and area: who speaks where."""
+
+
+class _Log:
+    """Readings by where they speak, and all of a metric or none by id."""
+
+    def __init__(self, trigger: Trigger) -> None:
+        self._trigger = trigger
+        self.places: dict[Place, set[str]] = defaultdict(set)
+        self.by_id: dict[str, list[Logged]] = defaultdict(list)
+
+    def add(self, logged: Logged) -> None:
+        place = self.place(logged[3])
+        if place is not None:
+            self.places[place].add(logged[2])
+        self.by_id[logged[2]].append(logged)
+
+    def place(self, reading: Reading) -> Place | None:
+        """Where a reading speaks to this trigger; None where it does not."""
+        if reading.metric != self._trigger.metric or (self._trigger.platform_only and reading.platform is None):
+            return None
+        return (reading.platform if self._trigger.platform_only else None, reading.provider, reading.area)
+
+    def spoken(self, places: Iterable[Place]) -> set[str]:
+        """Ids of the readings that spoke in one of the places."""
+        return set().union(*(self.places[place] for place in places if place in self.places))
+
+    def of(self, ids: Collection[str]) -> list[Logged]:
+        """Every revision of these readings, in the order in which they took effect."""
+        known = ids if len(ids) < len(self.by_id) else [name for name in self.by_id if name in ids]
+        return sorted((logged for name in known for logged in self.by_id.get(name, ())), key=lambda entry: entry[:3])
+
+
+@dataclass
+class _Line:
+    """Zones that hear the same, and their machine."""
+
+    rank_of: dict[Place, int]
+    machine: TriggerMachine
+    zones: list[int] = field(default_factory=list)
+    concerned: set[str] = field(default_factory=set)
+    """Ids of the readings that the machine has heard of."""
+    published: list[Revision] = field(default_factory=list)
+
+
+class RunningTrigger:
+    """Give it cells and readings in any order; `advance` says what is published up to a moment."""
+
+    def __init__(self, trigger: Trigger, resolution: int) -> None:
+        self._trigger, self._resolution = trigger, resolution
+        self._waiting: list[Logged] = []
+        self._log = _Log(trigger)
+        """What took effect."""
+        self._known: set[int] = set()
+        self._new: set[int] = set()
+        """Cells with and without a series told."""
+        self._lines: dict[str | None, dict[Nearness, _Line]] = defaultdict(dict)
+        self._done_ms = _BEFORE_TIME_MS
+
+    @property
+    def cells(self) -> list[int]:
+        """All cells told of, sorted."""
+        return sorted(self._known | self._new)
+
+    @property
+    def next_due_ms(self) -> int | None:
+        """The earliest moment at which a reading takes effect or a machine has something to do."""
+        dues = [self._waiting[0][0]] if self._waiting else []
+        for line in self._all_lines():
+            due_ms = line.machine.next_due_ms
+            if due_ms is not None:
+                dues.append(due_ms)
+        return min(dues, default=None)
+
+    def add_cells(self, cells: Iterable[int]) -> None:
+        """Zones in which disruptions matter to somebody from now on."""
+        self._new |= set(cells) - self._known
+
+    def hear(self, reading: Reading, effective_ms: int) -> None:
+        """A reading that takes effect at `effective_ms`, later than what `advance` was given."""
+        heapq.heappush(self._waiting, (effective_ms, reading.revision, reading.reading_id, reading))
+
+    def resume(self, done_ms: int) -> None:
+        """Takes what was heard as judged up to `done_ms`, and its zones as told."""
+        for _ in self.advance(done_ms):
+            pass
+
+    def advance(self, upto_ms: int) -> list[Series]:
+        """What is published after the last call and up to `upto_ms`; for zones that are new, all there ever was."""
+        upto_ms = min(upto_ms, END_OF_TIME_MS)
+        ready = _Log(self._trigger)
+        while self._waiting and self._waiting[0][0] <= upto_ms:
+            ready.add(heapq.heappop(self._waiting))
+        self._regroup(ready)
+        told = [
+            (platform, line, self._run(line, ready, upto_ms))
+            for platform, lines in self._lines.items()
+            for line in lines.values()
+        ]
+        for revisions in ready.by_id.values():
+            for logged in revisions:
+                self._log.add(logged)
+        found = []
+        for platform, line, revisions in told:
+            known = [zone for zone in line.zones if zone in self._known]
+            new = [zone for zone in line.zones if zone not in self._known]
+            for zones, these in ((known, revisions), (new, line.published)):
+                if zones and these:
+                    cells = np.array(sorted(zones), dtype=np.uint64)
+                    found.append(Series(self._trigger, platform, cells, tuple(these)))
+        self._known |= self._new
+        self._new = set()
+        self._done_ms = upto_ms
+        return found
+
+    def forget(self, before_ms: int) -> None:
+        """Drops readings that took effect before a moment, and makes the machines anew from the rest."""
+        rest = [logged for revisions in self._log.by_id.values() for logged in revisions if logged[0] >= before_ms]
+        waiting, done_ms = self._waiting, self._done_ms
+        self._log, self._lines, self._done_ms = _Log(self._trigger), defaultdict(dict), _BEFORE_TIME_MS
+        self._waiting = rest
+        heapq.heapify(self._waiting)
+        self.resume(done_ms)
+        for logged in waiting:
+            heapq.heappush(self._waiting, logged)
+
+    def _all_lines(self) -> Iterator[_Line]:
+        return (line for lines in self._lines.values() for line in lines.values())
+
+    def _regroup(self, ready: _Log) -> None:
+        """Puts zones where they belong once there are new places or new zones."""
+        grown = {place[0] for place in ready.places if place not in self._log.places}
+        for platform in sorted({place[0] for place in {*self._log.places, *ready.places}}, key=str):
+            cells = self._known | self._new if platform in grown else self._new
+            if cells:
+                speaking = {place[1:] for log in (self._log, ready) for place in log.places if place[0] == platform}
+                self._place(platform, speaking, cells, anew=platform in grown)
+
+    def _place(self, platform: str | None, speaking: set[tuple[str, Area]], cells: set[int], *, anew: bool) -> None:
+        zones = Zones.of(np.array(sorted(cells), dtype=np.uint64), self._resolution)
+        lines = self._lines[platform]
+        if anew:
+            for line in lines.values():
+                line.zones.clear()
+        for nearness, indices in group_zones(speaking, zones):
+            if nearness not in lines:
+                lines[nearness] = self._line(platform, nearness)
+            lines[nearness].zones.extend(zones.cells[indices].tolist())
+        self._lines[platform] = {nearness: line for nearness, line in lines.items() if line.zones}
+
+    def _line(self, platform: str | None, nearness: Nearness) -> _Line:
+        """A machine for a new nearness, having heard all that was heard so far."""
+        line = _Line({(platform, *place): rank for *place, rank in nearness}, TriggerMachine(self._trigger))
+        line.concerned = self._log.spoken(line.rank_of)
+        line.published = self._catch_up(line)
+        return line
+
+    def _catch_up(self, line: _Line) -> list[Revision]:
+        published = list(self._feed(line, self._log.of(line.concerned)))
+        return published + line.machine.run_until(self._done_ms)
+
+    def _run(self, line: _Line, ready: _Log, upto_ms: int) -> list[Revision]:
+        """The line's revisions after `done_ms` and up to `upto_ms`."""
+        joining = ready.spoken(line.rank_of) - line.concerned
+        line.concerned |= joining
+        if not joining.isdisjoint(self._log.by_id):
+            # Another revision of it was heard elsewhere before: the machine must know of that one too.
+            line.machine = TriggerMachine(self._trigger)
+            self._catch_up(line)
+        revisions = list(self._feed(line, ready.of(line.concerned)))
+        revisions += line.machine.run_until(upto_ms)
+        line.published += revisions
+        return revisions
+
+    def _feed(self, line: _Line, logged: Iterable[Logged]) -> Iterator[Revision]:
+        for at_ms, moment in groupby(logged, key=lambda entry: entry[0]):
+            yield from line.machine.take_effect(at_ms, [self._heard(line, reading) for _, _, _, reading in moment])
+
+    def _heard(self, line: _Line, reading: Reading) -> Heard:
+        place = self._log.place(reading)
+        return Heard(reading, None if place is None else line.rank_of.get(place))
