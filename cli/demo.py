@@ -44,14 +44,14 @@ def run(args: argparse.Namespace) -> int:
     storm, products, progress = load_storm(STORM), load_products(["kawaach"]), ProgressLine()
     source = args.folder / "input"
     try:
-        output = OutputFolder(args.folder / "output")
-        progress(f"simulating {args.riders} riders", None)
-        simulate(storm, riders=args.riders, seed=args.seed, output=source)
-        inputs = read_inputs(source, products, progress)
-        scorer = load_scorer()
-        book = open_book(inputs, source, scorer)
-        outcome = run_products(products, inputs, book, progress)
-        summary = write_results(output, inputs, outcome, products, book, progress)
+        with OutputFolder(args.folder / "output") as output:
+            progress(f"simulating {args.riders} riders", None)
+            simulate(storm, riders=args.riders, seed=args.seed, output=source)
+            inputs = read_inputs(source, products, progress)
+            scorer = load_scorer()
+            book = open_book(inputs, source, scorer)
+            outcome = run_products(products, inputs, book, progress)
+            summary = write_results(output, inputs, outcome, products, book, progress)
         grid = {feed.provider for feed in storm.modeled.feeds if feed.gridded}
         alone = replace(inputs, readings=[reading for reading in inputs.readings if reading.provider in grid])
         gridded = run_products(products, alone, book, progress)

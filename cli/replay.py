@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ DIR of --input holds telemetry/, oracle_readings/ and subscriptions/, each any n
 *.parquet in any order, and optionally reference/cell_towers.csv and reference/access_points.csv. The output is the
 same to the byte for the same records, however they are ordered, split, compressed or repeated.
 """
+
+_NAMED = 3
+"""So many files that were passed over are named; `summary.json` has them all."""
 
 
 def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
@@ -46,9 +50,21 @@ def run(args: argparse.Namespace) -> int:
         summary = replay(args.input, args.output, products, selected, load_scorer(args.model), progress)
     finally:
         progress.done()
+    if passed_over := overlooked(summary):
+        print(f"monsoon replay: {passed_over}", file=sys.stderr)
     print(describe(summary))
     print(f"{args.output / 'summary.json'}")
     return 0
+
+
+def overlooked(summary: Mapping[str, Any]) -> str:
+    """A line on what lay among the input files and is none, empty if there is nothing of the kind."""
+    names = [f"{stream}/{name}" for stream, counts in summary["streams"].items() for name in counts["ignored"]]
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    shown = ", ".join(names[:_NAMED]).encode("unicode_escape").decode()
+    return f"warning: passed over, being no *.jsonl, *.jsonl.gz or *.parquet file: {shown}{more}"
 
 
 def describe(summary: Mapping[str, Any]) -> str:

@@ -1,13 +1,9 @@
-"""The command line: help that helps, errors in a line, progress on a terminal only, and Ctrl-C."""
+"""The command line: help that helps, errors in a line, progress on a terminal only."""
 
 import io
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
-from kit.streams import small_storm, write_streams
 
 from monsoon.cli.main import COMMANDS, main
 from monsoon.cli.progress import ProgressLine
@@ -67,27 +63,6 @@ def test_progress_is_silent_elsewhere():
     pipe = io.StringIO()
     ProgressLine(pipe)("reading", 0.5)
     assert pipe.getvalue() == ""
-
-
-@pytest.mark.slow
-def test_ctrl_c_leaves_nothing_that_looks_whole(tmp_path):
-    records = small_storm()
-    records["telemetry"] = [
-        report | {"event_id": f"{n}-{report['event_id']}"} for n in range(40) for report in records["telemetry"]
-    ]
-    write_streams(tmp_path / "in", records)
-    words = ["replay", "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "monsoon.cli.main", *words], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    while process.poll() is None and not (tmp_path / "out" / ".monsoon-partial").exists():
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted" in error
-    assert "Traceback" not in error
-    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_metrics_are_reported_under_names_of_the_list():
