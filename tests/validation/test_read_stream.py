@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import random
 from functools import partial
 
@@ -275,8 +276,40 @@ def test_damaged_files(tmp_path, name, data):
 
 def test_other_files_are_named_not_read(tmp_path):
     write(tmp_path, "telemetry", [])
-    (tmp_path / "telemetry" / "notes.txt").write_text("x")
-    assert read(tmp_path).ignored == ("notes.txt",)
+    for name in (b"b.JSONL", b"a.ndjson", b"c\xff.json", b".DS_Store", b"_SUCCESS"):
+        (tmp_path / "telemetry" / os.fsdecode(name)).write_text("{}")
+    (tmp_path / "telemetry" / "part.jsonl").mkdir()
+    assert read(tmp_path).ignored == ("a.ndjson", "b.JSONL", "c\\xff.json", "part.jsonl")
+
+
+def test_an_empty_file_is_empty_and_an_empty_gzip_file_damaged(tmp_path):
+    write(tmp_path, "telemetry", b"")
+    assert read(tmp_path).counts["read"] == 0
+    (tmp_path / "telemetry" / "part-1.jsonl.gz").touch()
+    with pytest.raises(InputError, match=r"part-1\.jsonl\.gz: damaged gzip file"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("kept", [1, 5, 12, -9, -1])
+def test_a_gzip_file_cut_off_anywhere_is_told(tmp_path, kept):
+    write(tmp_path, "telemetry", gzip.compress(b"{}\n" * 1000)[:kept], suffix=".jsonl")
+    os.rename(tmp_path / "telemetry" / "part-0.jsonl", tmp_path / "telemetry" / "part-0.jsonl.gz")
+    with pytest.raises(InputError, match="damaged gzip file"):
+        read(tmp_path)
+
+
+def test_a_panic_says_nothing_of_its_own(tmp_path, capfd, monkeypatch):
+    def panicking(path):
+        os.write(2, b"thread 'x' panicked at ...\nstack backtrace:\n")
+        raise InputError("unreadable Parquet file", str(path), "Write it again")
+        yield
+
+    monkeypatch.setattr(streams, "read_batches", panicking)
+    write(tmp_path, "telemetry", b"", suffix=".parquet")
+    with pytest.raises(InputError, match="unreadable Parquet"):
+        read(tmp_path)
+    os.write(2, b"heard again")
+    assert capfd.readouterr().err == "heard again"
 
 
 def test_progress_reaches_the_end(tmp_path):
