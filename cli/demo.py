@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from monsoon.cli.arguments import MAX_RIDERS, count_to, seed
 from monsoon.cli.progress import ProgressLine
 
 STORM = "delhi-2024-06-28"
@@ -26,8 +27,10 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser = subparsers.add_parser(
         "demo", help=help, description=help, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--riders", type=int, default=RIDERS, metavar="N", help=f"riders (default: {RIDERS})")
-    parser.add_argument("--seed", type=int, default=SEED, metavar="S", help="another seed, other riders")
+    parser.add_argument(
+        "--riders", type=count_to(MAX_RIDERS), default=RIDERS, metavar="N", help=f"riders (default: {RIDERS})"
+    )
+    parser.add_argument("--seed", type=seed, default=SEED, metavar="S", help="another seed, other riders")
     parser.add_argument("--folder", type=Path, default=Path("runs/demo"), metavar="DIR", help="where to write")
     parser.set_defaults(run=run)
 

@@ -132,7 +132,7 @@ def _told_errors() -> tuple[type[Exception], ...]:
     from monsoon.transforms.product import ProductError
     from monsoon.transforms.scoring import ModelFolderError
 
-    return (InputError, OutputError, ProductError, ModelFolderError, OSError)
+    return (InputError, OutputError, ProductError, ModelFolderError, OSError, MemoryError)
 
 
 def _told(error: Exception) -> str:
@@ -140,6 +140,8 @@ def _told(error: Exception) -> str:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
         advice = {28: "; free some space, or give --output a folder on another disk"}.get(error.errno or 0, "")
         return f"{where}{error.strerror}{advice}"
+    if isinstance(error, MemoryError):
+        return "not enough memory; try with less input, or fewer riders"
     return str(error)
 
 

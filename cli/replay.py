@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     from monsoon.sources.product_files import load_products
 
     products = load_products()
-    selected = sorted(load_products(args.products.split(","))) if args.products else sorted(products)
+    named = None if args.products is None else load_products([name.strip() for name in args.products.split(",")])
+    selected = sorted(products if named is None else named)
     progress = ProgressLine()
     try:
         summary = replay(args.input, args.output, products, selected, load_scorer(args.model), progress)

@@ -42,6 +42,29 @@ def test_an_unknown_command_is_a_usage_error(capsys):
     assert "invalid choice: 'replya'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["demo", "--riders", "0"],
+        ["demo", "--seed", "-1"],
+        ["evaluate", "--riders", "1.5"],
+        ["train", "--output", "x", "--seed", "x"],
+        ["simulate", "--storm", "delhi-2024-06-28", "--output", "x", "--riders", "9" * 20],
+        ["simulate", "--storm", "delhi-2024-06-28", "--output", "x", "--rows", "9" * 5_000],
+    ],
+)
+def test_a_number_that_cannot_be_is_a_usage_error(capsys, words):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert "is not a whole number from" in capsys.readouterr().err
+
+
+def test_no_product_is_not_every_product(tmp_path, capsys):
+    assert main(["replay", "--input", str(tmp_path), "--output", str(tmp_path / "out"), "--products", ""]) == 1
+    assert "no product ''; there are: kawaach" in capsys.readouterr().err
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
