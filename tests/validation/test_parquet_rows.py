@@ -170,7 +170,7 @@ def test_columns_of_any_type_are_judged_as_their_lines(batch):
 
 
 def test_the_order_of_columns_does_not_show():
-    wrong = frame(**{"lat": [91.0]})
+    wrong = frame(lat=[91.0])
     assert [*json_lines(wrong, FIELDS)] == [*json_lines(wrong.select(reversed(wrong.columns)), FIELDS)]
 
 

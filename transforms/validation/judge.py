@@ -91,14 +91,14 @@ class Judge:
             return _refused(line, "not_json", str(error))
         except (RecursionError, ValueError):
             record = None
+        if line.lstrip(_BLANK)[:1] != b"{":
+            return _refused(line, "not_json", "not an object")
         depth = 1
         if record is None or line.count(b"{") + line.count(b"[") > MAX_DEPTH or _MAYBE_BEYOND_DOUBLE.search(line):
             measured = json_depth(line)
             if measured is None:
                 return _refused(line, "not_json", "malformed, or a number beyond a double")
             depth = measured
-        if line.lstrip(_BLANK)[:1] != b"{":
-            return _refused(line, "not_json", "not an object")
         if len(line) > MAX_LINE_BYTES:
             return _refused(line, "too_long", f"{len(line)} bytes, more than {MAX_LINE_BYTES}")
         if depth > MAX_DEPTH:
