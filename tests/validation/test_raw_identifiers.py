@@ -7,7 +7,6 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from validation.lines import hostile_lines
 
 from monsoon.transforms.validation import raw_identifiers

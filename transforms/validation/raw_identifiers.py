@@ -58,7 +58,9 @@ than `_ANYWHERE`, since nothing hangs on it but what a reader of dead letters ma
 may be, so that times, versions and ids stay readable."""
 _CLEAN_TEXT = re.compile(r"(?:[0-9_]*[A-Za-z][0-9A-Za-z_]*)?")
 
-_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*+)("?)(\s*+:)?|(?<![\w.+-])([0-9]{10,15})(?:\.0*+)?(?![\w.])', re.DOTALL)
+_TOKEN = re.compile(
+    r'"((?:[^"\\]|\\.)*+)("?)(\s*+:)?|([0-9](?<![\w.+-][0-9])[0-9]{9,14})(?:\.0*+)?(?![\w.])', re.DOTALL
+)
 """A JSON text, closed or not, and whether it is a key; or a number that has a telephone number's length."""
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
