@@ -1,4 +1,5 @@
 """The `monsoon` command: arguments, words and progress.
 
-Belongs here: one module a command with `add_parser` and `run`. Does not: logic; a command calls a pipeline.
+Belongs here: one module a command with `add_parser` and `run`, and how arguments, progress and results are put into
+words. Does not: logic; a command calls a pipeline.
 """

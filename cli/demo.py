@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from monsoon.cli.arguments import MAX_RIDERS, count_to, seed
 from monsoon.cli.progress import ProgressLine
 
 STORM = "delhi-2024-06-28"
@@ -26,8 +27,10 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser = subparsers.add_parser(
         "demo", help=help, description=help, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--riders", type=int, default=RIDERS, metavar="N", help=f"riders (default: {RIDERS})")
-    parser.add_argument("--seed", type=int, default=SEED, metavar="S", help="another seed, other riders")
+    parser.add_argument(
+        "--riders", type=count_to(MAX_RIDERS), default=RIDERS, metavar="N", help=f"riders (default: {RIDERS})"
+    )
+    parser.add_argument("--seed", type=seed, default=SEED, metavar="S", help="another seed, other riders")
     parser.add_argument("--folder", type=Path, default=Path("runs/demo"), metavar="DIR", help="where to write")
     parser.set_defaults(run=run)
 
@@ -45,14 +48,14 @@ def run(args: argparse.Namespace) -> int:
     storm, products, progress = load_storm(STORM), load_products(["kawaach"]), ProgressLine()
     source = args.folder / "input"
     try:
-        output = OutputFolder(args.folder / "output")
-        progress(f"simulating {args.riders} riders", None)
-        simulate(storm, riders=args.riders, seed=args.seed, output=source)
-        inputs = read_inputs(source, products, progress)
-        scorer = load_scorer()
-        book = open_book(inputs, source, scorer)
-        outcome = run_products(products, inputs, book, progress)
-        summary = write_results(output, inputs, outcome, products, book.models, progress)
+        with OutputFolder(args.folder / "output") as output:
+            progress(f"simulating {args.riders} riders", None)
+            simulate(storm, riders=args.riders, seed=args.seed, output=source)
+            inputs = read_inputs(source, products, progress)
+            scorer = load_scorer()
+            book = open_book(inputs, source, scorer)
+            outcome = run_products(products, inputs, book, progress)
+            summary = write_results(output, inputs, outcome, products, book.models, progress)
         grid = {feed.provider for feed in storm.modeled.feeds if feed.gridded}
         alone = replace(inputs, readings=[reading for reading in inputs.readings if reading.provider in grid])
         gridded = run_products(products, alone, book, progress)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from monsoon.cli.arguments import MAX_RIDERS, count_to, seed
 from monsoon.cli.progress import ProgressLine
 
 _EXAMPLE = """\
@@ -23,8 +24,10 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         "evaluate", help=help, description=help, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")
-    parser.add_argument("--riders", type=int, default=6_000, metavar="N", help="riders of each storm (default: 6000)")
-    parser.add_argument("--seed", type=int, default=1_000, metavar="S", help="of the simulations (default: 1000)")
+    parser.add_argument(
+        "--riders", type=count_to(MAX_RIDERS), default=6_000, metavar="N", help="riders of each storm (default: 6000)"
+    )
+    parser.add_argument("--seed", type=seed, default=1_000, metavar="S", help="of the simulations (default: 1000)")
     parser.set_defaults(run=run)
 
 

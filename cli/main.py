@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
+from types import FrameType
+from typing import Any
 
 COMMANDS = ("demo", "simulate", "replay", "train", "evaluate", "bench", "test", "lint")
 """One module of `monsoon.cli` each, in the order of the help."""
@@ -25,25 +28,71 @@ _WORDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit code (0 fine, 1 a fault that was told, 2 wrong usage, 130 interrupted)."""
+    """Runs one command; returns its exit code (0 fine, 1 a fault that was told, 2 wrong usage, 130 interrupted).
+
+    After an interruption Ctrl-C is ignored: the process is about to end.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = _parser(words)
-    args = parser.parse_args(words)
-    if args.command is None:
-        parser.print_help()
-        return 0
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the locale cannot write is no error
+    interrupts = _Interrupts()
     try:
-        return int(args.run(args))
-    except KeyboardInterrupt:
-        print("\nmonsoon: interrupted; nothing half-written was left", file=sys.stderr)
+        return _run(words)
+    except BaseException as error:
+        # Whatever an interrupted import or native call makes of it: after Ctrl-C the cause is Ctrl-C.
+        if not interrupts.came and not isinstance(error, KeyboardInterrupt):
+            raise
+        interrupts.ignore()
+        _say("monsoon: interrupted; nothing half-written was left")
         return 130
+    finally:
+        interrupts.restore()
+
+
+class _Interrupts:
+    """Remembers whether Ctrl-C was pressed; it raises KeyboardInterrupt as ever."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._before: Any = signal.getsignal(signal.SIGINT)
+        if self._before is signal.default_int_handler:  # else it is ignored, as in a shell's background
+            signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        raise KeyboardInterrupt
+
+    def ignore(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def restore(self) -> None:
+        if signal.getsignal(signal.SIGINT) == self._note:
+            signal.signal(signal.SIGINT, self._before)
+
+
+def _run(words: Sequence[str]) -> int:
+    command = "monsoon"
+    try:
+        try:
+            parser = _parser(words)
+            args = parser.parse_args(words)
+            if args.command is None:
+                parser.print_help()
+                return 0
+            command = f"monsoon {args.command}"
+            return int(args.run(args))
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, where a full disk can be told
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except Exception as error:
         if not isinstance(error, _told_errors()):
             raise
-        print(f"monsoon {args.command}: {_told(error)}", file=sys.stderr)
+        _drop_output()
+        _say(f"{command}: {_told(error)}")
         return 1
 
 
@@ -54,7 +103,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         "their day's income, and not the syndicate at home with a fake GPS.",
         epilog="`monsoon COMMAND --help` shows a command's options and an example. Start with: monsoon demo",
     )
-    parser.add_argument("--version", action="version", version=f"monsoon {version('monsoon')}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     asked = next((word for word in words if not word.startswith("-")), None)
     for name in COMMANDS:
@@ -66,6 +115,16 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
+class _Version(argparse.Action):
+    """Looks the version up only when asked: that takes as long as all the rest of the start."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *unused: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"monsoon {version('monsoon')}")
+        parser.exit()
+
+
 def _told_errors() -> tuple[type[Exception], ...]:
     """Errors whose message says what is wrong, where, and what to do; and what the operating system refused."""
     from monsoon.sinks.folder import OutputError
@@ -73,15 +132,35 @@ def _told_errors() -> tuple[type[Exception], ...]:
     from monsoon.transforms.product import ProductError
     from monsoon.transforms.scoring import ModelFolderError
 
-    return (InputError, OutputError, ProductError, ModelFolderError, OSError)
+    return (InputError, OutputError, ProductError, ModelFolderError, OSError, MemoryError)
 
 
 def _told(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
         advice = {28: "; free some space, or give --output a folder on another disk"}.get(error.errno or 0, "")
         return f"{where}{error.strerror}{advice}"
+    if isinstance(error, MemoryError):
+        return "not enough memory; try with less input, or fewer riders"
     return str(error)
+
+
+def _say(text: str) -> None:
+    """One line on standard error, whatever a path or a quoted file has in it."""
+    text = text.encode(errors="surrogateescape").decode(errors="backslashreplace")  # names as they are on disk
+    line = " ".join(part.strip() for part in text.splitlines())
+    if sys.stderr is None:  # print would take standard output instead
+        return
+    print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), file=sys.stderr)
+
+
+def _drop_output() -> None:
+    """What standard output did not take is not tried again at the interpreter's end."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        try:
+            sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ class ProgressLine:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
-        self._on = self._stream.isatty()
+        self._on = self._stream is not None and self._stream.isatty()  # None: closed by whoever started us
         self._stage = ""
         self._began_s = 0.0
         self._shown_s = 0.0

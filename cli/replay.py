@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ DIR of --input holds telemetry/, oracle_readings/ and subscriptions/, each any n
 same to the byte for the same records, however they are ordered, split, compressed or repeated.
 """
 
+_NAMED = 3
+"""So many files that were passed over are named; `summary.json` has them all."""
+
 
 def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     """Adds the command's parser."""
@@ -42,12 +46,15 @@ def run(args: argparse.Namespace) -> int:
     from monsoon.sources.product_files import load_products
 
     products = load_products()
-    selected = sorted(load_products(args.products.split(","))) if args.products else sorted(products)
+    named = None if args.products is None else load_products([name.strip() for name in args.products.split(",")])
+    selected = sorted(products if named is None else named)
     progress = ProgressLine()
     try:
         summary = _replay(args, products, selected, progress)
     finally:
         progress.done()
+    if passed_over := overlooked(summary):
+        print(f"monsoon replay: {passed_over}", file=sys.stderr)
     print(describe(summary))
     print(f"{args.output / 'summary.json'}")
     return 0
@@ -64,6 +71,14 @@ def _replay(
     from monsoon.sources.model_files import load_scorer
 
     return replay(args.input, args.output, products, selected, load_scorer(args.model), progress)
+def overlooked(summary: Mapping[str, Any]) -> str:
+    """A line on what lay among the input files and is none, empty if there is nothing of the kind."""
+    names = [f"{stream}/{name}" for stream, counts in summary["streams"].items() for name in counts["ignored"]]
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    shown = ", ".join(names[:_NAMED]).encode("unicode_escape").decode()
+    return f"warning: passed over, being no *.jsonl, *.jsonl.gz or *.parquet file: {shown}{more}"
 
 
 def describe(summary: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from monsoon.cli.arguments import MAX_RIDERS, MAX_ROWS, count_to, seed, share
 from monsoon.cli.progress import ProgressLine
 
 DEFAULT_RIDERS = 500
@@ -28,10 +29,12 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     )
     parser.add_argument("--storm", required=True, metavar="NAME", help="a storm of storms/, or the path of a .yaml")
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--riders", type=_count, metavar="N", help=f"how many riders (default: {DEFAULT_RIDERS})")
-    size.add_argument("--rows", type=_count, metavar="N", help="as many riders as report about N times")
-    parser.add_argument("--seed", type=_seed, default=1, metavar="S", help="of every random number (default: 1)")
-    parser.add_argument("--attackers", type=_share, metavar="SHARE", help="share of riders who attack (default: 0.04)")
+    size.add_argument(
+        "--riders", type=count_to(MAX_RIDERS), metavar="N", help=f"how many riders (default: {DEFAULT_RIDERS})"
+    )
+    size.add_argument("--rows", type=count_to(MAX_ROWS), metavar="N", help="as many riders as report about N times")
+    parser.add_argument("--seed", type=seed, default=1, metavar="S", help="of every random number (default: 1)")
+    parser.add_argument("--attackers", type=share, metavar="SHARE", help="share of riders who attack (default: 0.04)")
     parser.add_argument("--feeds", choices=["all", "gridded"], default="all", help="whose readings (default: all)")
     parser.add_argument("--gzip", action="store_true", help="write *.jsonl.gz")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new, empty or earlier output folder")
@@ -66,28 +69,3 @@ def run(args: argparse.Namespace) -> int:
         f"{summary.subscription_events:,} subscription events\n{args.output}"
     )
     return 0
-
-
-def _count(text: str) -> int:
-    """A whole number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    """A whole number from 0 to 2^32 - 1."""
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 4294967295")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    """A number from 0 to 1."""
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
-    return share

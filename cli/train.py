@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from monsoon.cli.arguments import seed
 from monsoon.cli.progress import ProgressLine
 
 _EXAMPLE = """\
@@ -24,7 +25,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         "train", help=help, description=help, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new, empty or earlier model folder")
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of everything that is drawn (default: 1)")
+    parser.add_argument("--seed", type=seed, default=1, metavar="S", help="of everything that is drawn (default: 1)")
     parser.add_argument(
         "--rows", type=_rows, metavar="N", help="honest claims to train and calibrate on, about (default: 50,000)"
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import h3.api.basic_int as h3
 import numpy as np
+import numpy.typing as npt
 
 from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import Happening, Score
@@ -104,12 +105,19 @@ def claim_moments(disruptions: Collection[Disruption]) -> dict[str, list[ClaimMo
     return moments
 
 
+def _rounded(column: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """To _DECIMALS decimals; numbers so large that they have none stay as they are."""
+    with np.errstate(over="ignore"):
+        rounded = np.round(column, _DECIMALS)
+    return np.where(np.isinf(rounded), column, rounded)
+
+
 def _rows(evidence: Evidence) -> tuple[list[Mapping[str, float | None]], list[Mapping[str, int]]]:
     """The evidence claim by claim, as the contract has it: null for what was not measured."""
     columns = [evidence.values[name] for name in FEATURE_NAMES]
     counts = [evidence.reports[name].tolist() for name in FEATURE_NAMES]
     measured = [np.isfinite(column).tolist() for column in columns]
-    numbers = [np.round(column, _DECIMALS).tolist() for column in columns]
+    numbers = [_rounded(column).tolist() for column in columns]
     values: list[Mapping[str, float | None]] = []
     reports: list[Mapping[str, int]] = []
     for row in range(len(numbers[0])):

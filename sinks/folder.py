@@ -1,15 +1,21 @@
-"""A replay's output folder: one folder a stream of JSON Lines, and `summary.json`, written last.
+"""A replay's output folder: one folder a stream of JSON Lines, and `summary.json`.
 
-Everything is written beside its place first and moved there at the end, so a folder with a `summary.json` is whole
-and one without is not.
+Everything is written beside its place first, and at the end an earlier result is moved aside and the new one in, the
+summary last. So a folder with a `summary.json` is whole, one without is not, and an earlier result is there until the
+new one is: what fails in between is undone, at once or, after a kill, by the next replay.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType, TracebackType
 from typing import Any
 
 import msgspec
@@ -17,6 +23,8 @@ import msgspec
 STREAMS = ("disruptions", "claims", "payouts", "syndicate_alerts", "dead_letters")
 SUMMARY = "summary.json"
 _PARTIAL = ".monsoon-partial"
+_ENTRIES = (SUMMARY, *STREAMS)
+_MEND = "give --output a new or empty folder"
 
 
 class OutputError(Exception):
@@ -24,36 +32,45 @@ class OutputError(Exception):
 
 
 class OutputFolder:
-    """Opens `path` for one result, replacing an earlier result but nothing else."""
+    """Opens `path` for one result, replacing an earlier result but nothing else; as a context, it abandons what was
+    not finished.
 
-    def __init__(self, path: Path) -> None:
+    `inputs` are folders that are read meanwhile: none of them may lie in the output, nor the output in one of them.
+    Raises OutputError where the folder cannot be used or another replay is writing to it.
+    """
+
+    def __init__(self, path: Path, inputs: Iterable[Path] = ()) -> None:
         self._path = path
         self._partial = path / _PARTIAL
-        self._refuse_what_is_not_ours()
+        self._earlier = self._partial / "earlier"
+        self._finished = False
+        self._lock: int | None = None
+        _refuse_overlap(path, inputs)
+        _refuse_what_is_not_ours(path)
+        self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(self._partial, ignore_errors=True)
-            self._partial.mkdir()
-        except OSError as error:
-            raise OutputError(
-                f"{path}: cannot write here ({error.strerror or error}); give --output a folder that you may write"
-            ) from error
+            with _interrupts_put_off():
+                path.mkdir(parents=True, exist_ok=True)
+                self._lock = _lock(path)
+                self._clear()
+                self._partial.mkdir()
+        except BaseException as error:
+            if self._lock is not None:  # otherwise it is another replay's
+                self.abandon()
+            if isinstance(error, OSError):
+                raise OutputError(
+                    f"{path}: cannot write here ({error.strerror or error}); give --output a folder that you may write"
+                ) from error
+            raise
 
-    def _refuse_what_is_not_ours(self) -> None:
-        if self._path.exists() and not self._path.is_dir():
-            raise OutputError(f"{self._path}: is a file; give --output a new or empty folder")
-        if not self._path.is_dir():
-            return
-        try:
-            foreign = {entry.name for entry in self._path.iterdir() if not _is_result(entry)}
-        except OSError as error:
-            raise OutputError(f"{self._path}: cannot be read ({error.strerror or error})") from error
-        if foreign:
-            example = sorted(foreign)[0]
-            raise OutputError(
-                f"{self._path}: holds something that is not a replay's output ({example}); "
-                "give --output a new or empty folder"
-            )
+    def __enter__(self) -> OutputFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._finished:
+            self.abandon()
 
     def write(self, stream: str, records: Iterable[Mapping[str, Any]]) -> None:
         """One stream's records, in the order given."""
@@ -64,27 +81,136 @@ class OutputFolder:
             file.write(encoder.encode_lines(list(records)))
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Puts every stream in its place, and the summary last."""
-        (self._path / SUMMARY).unlink(missing_ok=True)
+        """Puts every stream and the summary in place of an earlier result. Ctrl-C meanwhile takes effect after it.
+
+        Whatever fails, the earlier result is put back and the error raised; OutputError where even that fails.
+        """
         for stream in STREAMS:
-            shutil.rmtree(self._path / stream, ignore_errors=True)
-            if not (self._partial / stream).exists():
-                (self._partial / stream).mkdir()
-            os.rename(self._partial / stream, self._path / stream)
-        staged = self._partial / SUMMARY
-        staged.write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
-        os.rename(staged, self._path / SUMMARY)
-        self._partial.rmdir()
+            (self._partial / stream).mkdir(exist_ok=True)
+        (self._partial / SUMMARY).write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
+        with _interrupts_put_off():
+            self._earlier.mkdir()
+            try:
+                for name in _ENTRIES:
+                    if (self._path / name).exists():
+                        os.rename(self._path / name, self._earlier / name)
+                for name in reversed(_ENTRIES):
+                    os.rename(self._partial / name, self._path / name)
+            except BaseException:
+                self._put_back()
+                raise
+            self._finished = True
+            shutil.rmtree(self._partial, ignore_errors=True)
+            self._unlock()
 
     def abandon(self) -> None:
-        """Removes what was not finished; an earlier result stays."""
-        shutil.rmtree(self._partial, ignore_errors=True)
+        """Removes what was not finished, and the folder if it was new; an earlier result stays."""
+        with _interrupts_put_off():
+            if not self._earlier.exists():  # otherwise it holds what could not be put back
+                shutil.rmtree(self._partial, ignore_errors=True)
+            for folder in self._made:
+                try:
+                    folder.rmdir()
+                except OSError:
+                    break  # somebody else's files came into it
+            self._unlock()
+
+    def _put_back(self) -> None:
+        """Undoes the moves of `finish`, wherever they stopped. What is no longer in `_partial` has been put in place;
+        `_earlier` goes once everything is back, so that doing this again does no harm."""
+        try:
+            for name in _ENTRIES:
+                if (self._path / name).exists() and not (self._partial / name).exists():
+                    os.rename(self._path / name, self._partial / name)
+                if (self._earlier / name).exists():
+                    os.rename(self._earlier / name, self._path / name)
+            self._earlier.rmdir()
+        except OSError as error:
+            raise OutputError(
+                f"{self._path}: neither could the new result be put in place nor the earlier one back "
+                f"({error.strerror or error}); the earlier one is in {self._earlier}, and the next replay to here "
+                "puts it back"
+            ) from error
+
+    def _clear(self) -> None:
+        """Removes what a killed replay left, after putting back the result that it was about to replace."""
+        if self._earlier.exists() and (self._partial / SUMMARY).exists():  # the summary is the last to be moved
+            self._put_back()
+        if self._partial.exists():
+            shutil.rmtree(self._partial)
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
-def _is_result(entry: Path) -> bool:
-    """Whether a replay may have written this: a stream's folder with nothing but parts, or the summary."""
-    if entry.name in (SUMMARY, _PARTIAL):
-        return True
-    if entry.name not in STREAMS or entry.is_symlink() or not entry.is_dir():
-        return False
-    return all(part.is_file() and part.match("part-*.jsonl") for part in entry.iterdir())
+def _lock(path: Path) -> int:
+    """A descriptor that holds the kernel's lock on the folder: whoever holds it dies, it is free."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise OutputError(f"{path}: another replay is writing here; wait for it, or {_MEND}") from error
+    except OSError:
+        pass  # a file system without locks: two replays at once are then for the user to avoid
+    return descriptor
+
+
+def _refuse_overlap(path: Path, inputs: Iterable[Path]) -> None:
+    output = Path(os.path.realpath(path))  # Path.resolve raises at a loop of links
+    for folder in inputs:
+        source = Path(os.path.realpath(folder))
+        if output == source or output in source.parents or source in output.parents:
+            raise OutputError(f"{path}: overlaps the input {folder}; {_MEND} apart from it")
+
+
+def _refuse_what_is_not_ours(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise OutputError(f"{path}: is a symbolic link to {os.readlink(path)}, which is not there; {_MEND}")
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise OutputError(f"{path}: is a file; {_MEND}")
+    try:
+        foreign = next(filter(None, map(_foreign, sorted(path.iterdir()))), None)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if foreign:
+        raise OutputError(f"{path}: holds something that is not a replay's output ({foreign}); {_MEND}")
+
+
+def _foreign(entry: Path) -> str | None:
+    """What here cannot be a replay's: that has the summary, and a folder a stream with nothing but parts."""
+    if entry.name not in (*_ENTRIES, _PARTIAL):
+        return entry.name
+    if entry.is_symlink():
+        return f"{entry.name}, a symbolic link"
+    if entry.is_dir() == (entry.name == SUMMARY):
+        return f"{entry.name}, a {'folder' if entry.is_dir() else 'file'}"
+    if entry.name in STREAMS:
+        for part in sorted(entry.iterdir()):
+            if not (part.is_file() and part.match("part-*.jsonl")):
+                return f"{entry.name}/{part.name}"
+    return None
+
+
+@contextmanager
+def _interrupts_put_off() -> Iterator[None]:
+    """Ctrl-C within takes effect at the end. Only the main thread is ever interrupted by it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        pressed.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        signal.raise_signal(signal.SIGINT)

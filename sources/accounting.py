@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from monsoon.transforms.validation.judge import Dead
+from monsoon.transforms.validation.judge import Dead, fingerprint
+from monsoon.transforms.validation.raw_identifiers import masked
 
 
 @dataclass(slots=True)
@@ -43,13 +44,17 @@ class StreamCounts:
 
 
 def dead_letters(stream: str, dead: Iterable[Dead], counts: StreamCounts) -> list[dict[str, Any]]:
-    """Records of the contract dead_letter, sorted by seen_at, reason, raw; identical ones are one, and
-    repeats of it duplicates, so that a file given twice leaves the same dead letters."""
-    repeats = Counter((each.seen_at, each.reason, each.raw, each.detail) for each in dead)
+    """Records of the contract dead_letter, sorted by seen_at, reason, raw, detail.
+
+    Of lines that were the same byte for byte one is kept and the others are duplicates, so that a file given twice
+    leaves the same dead letters. Lines that differ only in what `raw` may not show are different letters that read
+    the same, one beside the other.
+    """
+    repeats = Counter((each.seen_at, each.reason, each.raw, each.detail, each.original) for each in dead)
     counts.duplicate += sum(repeats.values()) - len(repeats)
     counts.dead += len(repeats)
     letters = []
-    for seen_at, reason, raw, detail in sorted(repeats):
+    for seen_at, reason, raw, detail, _ in sorted(repeats):
         counts.reasons[reason] += 1
         letters.append({"stream": stream, "reason": reason, "detail": detail, "raw": raw, "seen_at": seen_at})
     return letters
@@ -57,4 +62,5 @@ def dead_letters(stream: str, dead: Iterable[Dead], counts: StreamCounts) -> lis
 
 def conflict(canonical: str, event_time_ms: int) -> Dead:
     """The dead letter of a record whose id stands with other content."""
-    return Dead("conflicting_duplicate", "another record of this id sorts first", canonical, event_time_ms)
+    detail = "another record of this id sorts first"
+    return Dead("conflicting_duplicate", detail, masked(canonical), event_time_ms, fingerprint(canonical.encode()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import IO
 
 from monsoon.transforms.validation.judge import MAX_RAW_BYTES
+
+INPUT_FOLDERS = ("telemetry", "oracle_readings", "subscriptions", "reference")
+"""What an input holds: a folder a stream, and the reference files."""
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 BLOCK_BYTES = 16 * 1024 * 1024
@@ -39,7 +43,8 @@ class LongLine:
 
 @dataclass(frozen=True)
 class StreamFiles:
-    """The files of one stream, sorted by name. `ignored` are the names of what else lies in the folder."""
+    """The files of one stream, sorted by name. `ignored` are the names of what else lies in the folder, sorted, with
+    bytes that are no UTF-8 escaped; hidden files and marks such as _SUCCESS are no oversight and not among them."""
 
     folder: Path
     files: tuple[Path, ...]
@@ -66,7 +71,10 @@ def find_files(folder: Path) -> StreamFiles:
     for file in files:
         if file.exists() and not file.is_file():
             raise InputError("is no regular file", str(file), "Put its records into a file, or take it away")
-    return StreamFiles(folder, files, tuple(entry.name for entry in entries if entry not in set(files)))
+    taken = {file.name for file in files}
+    others = (os.fsencode(entry.name) for entry in entries if entry.name not in taken)
+    ignored = sorted(name.decode(errors="backslashreplace") for name in others if not name.startswith((b".", b"_")))
+    return StreamFiles(folder, files, tuple(ignored))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,8 @@ def read_blocks(
     """
     try:
         with path.open("rb") as disk:
+            if path.name.endswith(".gz") and not os.fstat(disk.fileno()).st_size:
+                raise EOFError("it is empty, which even no lines compressed are not")
             plain: IO[bytes] = gzip.GzipFile(fileobj=disk) if path.name.endswith(".gz") else disk  # type: ignore[assignment]
             if part is not None and part.stop is not None:
                 plain = _Bounded(disk, part.start, part.stop)  # type: ignore[assignment]

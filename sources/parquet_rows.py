@@ -1,12 +1,17 @@
 """Parquet files of records, in batches: columns where their types are the contract's, rows to the judge where
-not."""
+not.
+
+A row is judged as the JSON line of its known fields, in the schema's order, the rule of length included. Unknown
+columns are ignored whatever they hold: a row is no line, and has neither length nor depth of its own.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +24,6 @@ from monsoon.transforms.validation.fields import Field
 
 _BATCH_ROWS = 65_536
 _EXACT_INTEGER = 2.0**53
-_MAX_UNKNOWN_TEXT_BYTES = 8_192
 
 
 def read_batches(path: Path) -> Iterator[pl.DataFrame]:
@@ -36,35 +40,36 @@ def read_batches(path: Path) -> Iterator[pl.DataFrame]:
 
 
 def json_lines(batch: pl.DataFrame, fields: Sequence[Field]) -> Iterator[bytes]:
-    """Each row as the JSON line that says the same, NaN as null; what JSON cannot say is left for the judge
-    to refuse.
+    """Each row as the JSON line that says the same; what JSON cannot say is left for the judge to refuse.
 
-    An integral double in an integer column is the integer: writers of data frames know no other nullable
-    integer.
+    Bytes are text, and no JSON where they are not UTF-8. NaN is null, and an integral double or decimal in an
+    integer column the integer: writers of data frames know no other nullable integer. A time or a duration, which
+    JSON lacks, is an object that names its type, so that no field takes it.
     """
-    integers = {field.name for field in fields if field.kind == "integer"}
-    for row in batch.iter_rows(named=True):
-        record = {name: _json_value(value, name in integers) for name, value in row.items()}
-        yield json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=str).encode(
-            "utf-8", "surrogatepass"
-        )
+    known = [(field, batch.schema[field.name]) for field in fields if field.name in batch.schema]
+    if not known:
+        yield from repeat(b"{}", batch.height)
+        return
+    converts = [(field.name, _conversion(field, dtype)) for field, dtype in known]
+    # Polars cannot hand over every time that a file may hold: its number can be.
+    plain = batch.select(pl.col(field.name).cast(_without_times(dtype)) for field, dtype in known)
+    for row in plain.iter_rows():
+        record = {name: convert(value) for (name, convert), value in zip(converts, row, strict=True)}
+        yield json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape")
 
 
 def validate_batch(batch: pl.DataFrame, validator: LineValidator, fields: Sequence[Field]) -> Validated:
     """Telemetry rows to columns; whatever is not certainly clean is judged as its JSON line."""
-    known = {field.name: field for field in fields}
-    casts = {name: _cast(pl.col(name), field, batch.schema.get(name)) for name, field in known.items()}
+    known = {field.name: field for field in fields if field.name in batch.schema}
+    if not known:
+        return validator.judge_all(json_lines(batch, fields))
+    batch = _with_text(batch.select(list(known)))
+    casts = {field.name: _cast(pl.col(field.name), field, batch.schema.get(field.name)) for field in fields}
     if any(cast is None for cast in casts.values()):
         return validator.judge_all(json_lines(batch, fields))
     typed = batch.select(cast.alias(name) for name, cast in casts.items() if cast is not None)
-    lossless = [_lossless(name, known[name], batch.schema[name]) for name in known if name in batch.schema]
-    unknown_bytes = [pl.col(name).str.len_bytes().fill_null(0) for name in _unknown_text(batch.schema, known)]
-    clean = (
-        clean_rows(typed, fields, from_lines=False)
-        & batch.select(
-            pl.all_horizontal(*lossless, pl.sum_horizontal(pl.lit(0), *unknown_bytes) <= _MAX_UNKNOWN_TEXT_BYTES)
-        ).to_series()
-    )
+    lossless = [_lossless(name, known[name], dtype) for name, dtype in batch.schema.items()]
+    clean = clean_rows(typed, fields, from_lines=False) & batch.select(pl.all_horizontal(*lossless)).to_series()
     validated = validator.judge_all(json_lines(batch.filter(~clean), fields))
     if clean.any():
         validated.frames.append(compact(typed.filter(clean), fields))
@@ -72,19 +77,50 @@ def validate_batch(batch: pl.DataFrame, validator: LineValidator, fields: Sequen
     return validated
 
 
-def _json_value(value: Any, integer: bool) -> Any:
-    if isinstance(value, Decimal):
-        value = int(value) if value == value.to_integral_value() else float(value)
+def _conversion(field: Field, dtype: pl.DataType) -> Callable[[Any], Any]:
+    if dtype.is_temporal():
+        return lambda value: None if value is None else {str(dtype): value}
+    return _integral if field.kind == "integer" else _json_value
+
+
+def _json_value(value: Any) -> Any:
+    """A value of a data frame in JSON's types, down to the innermost."""
     if isinstance(value, float):
-        if math.isnan(value):
-            return None
-        if integer and value.is_integer():
-            return int(value)
+        return None if math.isnan(value) else value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {name: _json_value(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_json_value(inner) for inner in value]
     return value
 
 
-def _unknown_text(schema: Mapping[str, Any], known: Mapping[str, Field]) -> list[str]:
-    return [name for name, dtype in schema.items() if name not in known and dtype == pl.String]
+def _integral(value: Any) -> Any:
+    value = _json_value(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _without_times(dtype: Any) -> Any:
+    """The type with the number that stands for it in place of every type of time; arrays are lists."""
+    if isinstance(dtype, pl.List | pl.Array):
+        return pl.List(_without_times(dtype.inner))
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct({field.name: _without_times(field.dtype) for field in dtype.fields})
+    return pl.Int64() if dtype.is_temporal() else dtype
+
+
+def _with_text(batch: pl.DataFrame) -> pl.DataFrame:
+    """The batch with columns of bytes as text where they are UTF-8 throughout: not every writer says so."""
+    for name, dtype in batch.schema.items():
+        if dtype in (pl.Binary, pl.List(pl.Binary)):
+            try:
+                batch = batch.with_columns(pl.col(name).cast(pl.String if dtype == pl.Binary else pl.List(pl.String)))
+            except pl.exceptions.ComputeError:
+                continue
+    return batch
 
 
 def _cast(column: pl.Expr, field: Field, dtype: Any) -> pl.Expr | None:

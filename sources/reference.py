@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from monsoon.sources.files import InputError
+from monsoon.sources.native_messages import native_messages_dropped
 from monsoon.transforms.evidence.limits import UNKNOWN_TOWER_RANGE_M
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.trail import Trail
@@ -23,6 +26,7 @@ _SAMPLE = {"mnc": "net", "tac": "area", "cid": "cell"}
 # Names in OpenCelliD's public samples, which lack radio and range.
 
 _FAULTS_LISTED = 20
+_QUOTED_CHARACTERS = 120
 
 
 @dataclass(frozen=True)
@@ -82,34 +86,41 @@ def read_references(folder: Path) -> ReferenceTables:
 
 
 def _read(path: Path) -> pl.DataFrame:
-    """Every column as text, with the line number; no rows where the file is absent or empty."""
-    if not path.is_file() or path.stat().st_size == 0:
-        names = (*_OPENCELLID, "bssid", "line")
+    """Every column as text; no rows where the file is absent or empty."""
+    if os.path.lexists(path) and not path.is_file():
+        raise InputError("is no regular file", str(path), "Put a CSV file there, or leave it out.")
+    if not path.exists() or path.stat().st_size == 0:
+        names = (*_OPENCELLID, "bssid")
         return pl.DataFrame({name: [] for name in names}, schema=dict.fromkeys(names, pl.String))
     try:
-        table = pl.read_csv(
-            path,
-            infer_schema=False,
-            truncate_ragged_lines=True,
-            encoding="utf8-lossy",
-            row_index_name="line",
-            row_index_offset=2,
-        )
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"not a CSV file ({error})", str(path), "Write it as CSV, or leave it out.") from error
-    return table.rename({name: name.strip().removeprefix("\ufeff") for name in table.columns})
+        with path.open("rb") as file, native_messages_dropped():  # a path that is no UTF-8 is nothing for Polars
+            table = pl.read_csv(
+                file,
+                infer_schema=False,
+                truncate_ragged_lines=True,
+                encoding="utf8-lossy",
+            )
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        reason = (str(error).splitlines() or [""])[0][:_QUOTED_CHARACTERS]  # Polars quotes what it read
+        raise InputError(f"not a CSV file ({reason})", str(path), "Write it as CSV, or leave it out.") from error
+    named = {name: name.strip().removeprefix("\ufeff") for name in table.columns}
+    if twice := [name for name, count in Counter(named.values()).items() if count > 1]:
+        raise InputError(f"column {', '.join(twice)} is there twice", str(path), "Give each column a name of its own.")
+    return table.rename(named)
 
 
 def _require(path: Path, table: pl.DataFrame, names: Sequence[str]) -> None:
     if missing := [name for name in names if name not in table.columns]:
+        there = " ".join(", ".join(table.columns).split())[:_QUOTED_CHARACTERS]
         raise InputError(
-            f"no column {', '.join(missing)}; there are: {', '.join(table.columns)}",
+            f"no column {', '.join(missing)}; there are: {there}",
             str(path),
             "Name the columns as OpenCelliD does, or leave the file out.",
         )
 
 
 def _checked(path: Path, table: pl.DataFrame, faults: dict[str, Faults]) -> pl.DataFrame:
+    table = table.drop("line", strict=False).with_row_index("line", 2)
     table = table.with_columns(pl.col("lat", "lon").cast(pl.Float64, strict=False))
     good = pl.col("key").is_not_null() & pl.col("lat").is_between(-90, 90) & pl.col("lon").is_between(-180, 180)
     table = table.with_columns(good=good.fill_null(False))

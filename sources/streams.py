@@ -15,6 +15,7 @@ import polars as pl
 from monsoon.sources.accounting import StreamCounts, dead_letters
 from monsoon.sources.files import Block, LongLine, StreamFiles, find_files, read_blocks
 from monsoon.sources.line_blocks import LineValidator, Validated, collect
+from monsoon.sources.native_messages import native_messages_dropped
 from monsoon.sources.parquet_rows import json_lines, read_batches, validate_batch
 from monsoon.sources.record_store import RecordStore
 from monsoon.sources.telemetry_columns import parse_schema
@@ -35,7 +36,7 @@ class StreamRead:
     `frame`: typed columns of all contract fields, one row per id. Telemetry is sorted by (worker_id,
     event_time, event_id) and has event_id no longer; readings by (reading_id, revision); subscriptions by
     event_id. `dead`: records of the contract dead_letter, sorted. `counts`: read, used, duplicate, dead,
-    nulled, reasons. `ignored`: names in the folder that are no input files.
+    nulled, reasons. `ignored`: names in the folder that are no input files (`StreamFiles`).
     """
 
     stream: str
@@ -86,7 +87,7 @@ class _Reporter:
 def _pieces(found: StreamFiles, reporter: _Reporter) -> Iterator[Block | LongLine | pl.DataFrame]:
     for file in found.files:
         if file.name.endswith(".parquet"):
-            yield from read_batches(file)
+            yield from parquet_batches(file)
         else:
             yield from read_blocks(file, at_byte=reporter.at_byte)
         reporter.next_file(file.stat().st_size)
@@ -99,6 +100,17 @@ def validated(judge: Judge, validator: LineValidator, piece: Block | LongLine | 
     if isinstance(piece, Block):
         return validator.validate(piece.content)
     return validate_batch(piece, validator, judge.fields)
+
+
+def parquet_batches(path: Path) -> Iterator[pl.DataFrame]:
+    """The rows of a Parquet file, in batches; what a damaged one makes its reader print is not shown."""
+    batches = read_batches(path)
+    while True:
+        with native_messages_dropped():
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
 
 
 def _read_telemetry(

@@ -1,15 +1,18 @@
 """Coverage: what a policy's events say of it at a moment, and which of a rider's policies speaks.
 
-State machine of one policy: its events, in the order of event time. Everything is asked as of a moment, from the
-events up to that moment, so late events and any arrival order agree.
+Both change only at some moments: when an event happens, a period begins or ends. A timeline holds what is so from each
+of them on. Everything is asked as of a moment, from the events up to that moment, so late events and any arrival order
+agree.
 """
 
 from __future__ import annotations
 
+import heapq
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from monsoon.transforms.product import Trigger
@@ -33,67 +36,87 @@ class PolicyState:
         return str(self.record["worker_id"])
 
 
-@dataclass
+@dataclass(slots=True)
+class Timeline:
+    """What is in force: `states[i]` from `moments_ms[i]` up to the next moment, nothing before the first."""
+
+    moments_ms: list[int] = field(default_factory=list)
+    states: list[PolicyState | None] = field(default_factory=list)
+
+    def at(self, at_ms: int) -> PolicyState | None:
+        index = bisect_right(self.moments_ms, at_ms) - 1
+        return self.states[index] if index >= 0 else None
+
+    def put(self, from_ms: int, state: PolicyState | None) -> None:
+        """What is so from a moment on; moments must come in order, of one moment the last counts."""
+        if self.moments_ms and self.moments_ms[-1] == from_ms:
+            self.states[-1] = state
+        else:
+            self.moments_ms.append(from_ms)
+            self.states.append(state)
+
+
 class Policy:
-    """One policy's events. `add` takes them in any order."""
+    """One policy, from its validated subscription events in any order."""
 
-    policy_id: str
-    _events: list[Mapping[str, Any]] = field(default_factory=list)
-    _times_ms: list[int] = field(default_factory=list)
-    _sorted: bool = True
-
-    def add(self, event: Mapping[str, Any]) -> None:
-        """A validated subscription event of this policy."""
-        self._events.append(event)
-        self._sorted = False
+    def __init__(self, policy_id: str, events: Iterable[Mapping[str, Any]]) -> None:
+        self.policy_id = policy_id
+        self._events = sorted(events, key=lambda event: (event["event_time"], event["event_id"]))
 
     def in_force(self, at_ms: int) -> PolicyState | None:
         """The policy at `at_ms` if it covers that moment, else None."""
-        events = self._up_to(at_ms)
-        periods: dict[int, int] = {}
-        known_starts: set[int] = set()
-        activated_at_ms = None
-        for event in events:
-            kind, start_ms, end_ms = event["type"], event["coverage_start"], event["coverage_end"]
-            if kind == "cancelled":
-                periods.clear()
-            elif kind != "upgraded" or start_ms not in known_starts:
-                # An upgrade changes the plan, not the period, unless it brings a new start.
-                periods[start_ms] = max(end_ms, periods.get(start_ms, end_ms))
-            known_starts.add(start_ms)
-            if kind == "activated":
-                activated_at_ms = event["event_time"]
-        covering = [start_ms for start_ms, end_ms in periods.items() if start_ms <= at_ms < end_ms]
-        if not covering:
-            return None
-        return PolicyState(events[-1], max(covering), activated_at_ms)
-
-    def holders(self) -> set[str]:
-        """Every rider that ever held the policy."""
-        return {event["worker_id"] for event in self._events}
+        return self.timeline.at(at_ms)
 
     def homes(self) -> list[tuple[int, float, float]]:
         """(event time in ms, latitude, longitude) of the home each event states."""
-        return [(event["event_time"], event["home_lat"], event["home_lon"]) for event in self._up_to(2**62)]
+        return [(event["event_time"], event["home_lat"], event["home_lon"]) for event in self._events]
 
-    def _up_to(self, at_ms: int) -> Sequence[Mapping[str, Any]]:
-        if not self._sorted:
-            self._events.sort(key=lambda event: (event["event_time"], event["event_id"]))
-            self._times_ms = [event["event_time"] for event in self._events]
-            self._sorted = True
-        return self._events[: bisect_right(self._times_ms, at_ms)]
+    @cached_property
+    def timeline(self) -> Timeline:
+        """The policy at every moment."""
+        moments = {event[name] for event in self._events for name in ("event_time", "coverage_start", "coverage_end")}
+        timeline = Timeline()
+        ahead: list[tuple[int, int]] = []
+        begun: list[tuple[int, int]] = []
+        """Periods known by now, to begin and begun: (start, end) and (-start, end), heaps."""
+        known_starts: set[int] = set()
+        activated_at_ms = None
+        told = 0
+        for now_ms in sorted(moments):
+            while told < len(self._events) and self._events[told]["event_time"] <= now_ms:
+                event = self._events[told]
+                kind, start_ms = event["type"], event["coverage_start"]
+                if kind == "cancelled":
+                    ahead, begun = [], []
+                elif kind != "upgraded" or start_ms not in known_starts:
+                    # An upgrade changes the plan, not the period, unless it brings a new start.
+                    heapq.heappush(ahead, (start_ms, event["coverage_end"]))
+                known_starts.add(start_ms)
+                if kind == "activated":
+                    activated_at_ms = event["event_time"]
+                told += 1
+            while ahead and ahead[0][0] <= now_ms:
+                start_ms, end_ms = heapq.heappop(ahead)
+                heapq.heappush(begun, (-start_ms, end_ms))
+            while begun and begun[0][1] <= now_ms:
+                heapq.heappop(begun)
+            state = PolicyState(self._events[told - 1], -begun[0][0], activated_at_ms) if begun else None
+            timeline.put(now_ms, state)
+        return timeline
 
 
 class Coverage:
-    """The policies of one product."""
+    """The policies of one product, from its validated subscription events in any order."""
 
     def __init__(self, events: Iterable[Mapping[str, Any]]) -> None:
-        self.policies: dict[str, Policy] = {}
-        self._policies_of: dict[str, set[str]] = defaultdict(set)
+        events_of: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        policies_of: dict[str, set[str]] = defaultdict(set)
         for event in events:
-            policy = self.policies.setdefault(event["policy_id"], Policy(event["policy_id"]))
-            policy.add(event)
-            self._policies_of[event["worker_id"]].add(event["policy_id"])
+            events_of[event["policy_id"]].append(event)
+            policies_of[event["worker_id"]].add(event["policy_id"])
+        self.policies = {policy_id: Policy(policy_id, mine) for policy_id, mine in events_of.items()}
+        self._policies_of = {worker: [self.policies[name] for name in names] for worker, names in policies_of.items()}
+        self._speaking: dict[tuple[str, bool, str | None], Timeline] = {}
 
     @property
     def workers(self) -> list[str]:
@@ -106,12 +129,36 @@ class Coverage:
         Of the policies in force that the trigger concerns, the one whose period in force began earliest, then
         policy_id. A trigger for one platform concerns policies of that platform.
         """
-        states = []
-        for policy_id in self._policies_of.get(worker_id, ()):
-            state = self.policies[policy_id].in_force(start_ms)
-            if state is None or state.worker_id != worker_id:
-                continue
-            if trigger.platform_only and (platform is None or state.record.get("platform") != platform):
-                continue
-            states.append(state)
-        return min(states, key=lambda state: (state.period_start_ms, state.policy_id), default=None)
+        if trigger.platform_only and platform is None:
+            return None
+        key = (worker_id, trigger.platform_only, platform if trigger.platform_only else None)
+        if key not in self._speaking:
+
+            def concerned(state: PolicyState) -> bool:
+                return state.worker_id == worker_id and (
+                    not trigger.platform_only or state.record.get("platform") == platform
+                )
+
+            self._speaking[key] = _first_begun(self._policies_of.get(worker_id, ()), concerned)
+        return self._speaking[key].at(start_ms)
+
+
+def _first_begun(policies: Sequence[Policy], concerned: Callable[[PolicyState], bool]) -> Timeline:
+    """Of the policies in force that are concerned, the one whose period began earliest, then policy_id."""
+    changes = [
+        (from_ms, policy.policy_id, state if state is not None and concerned(state) else None)
+        for policy in policies
+        for from_ms, state in zip(policy.timeline.moments_ms, policy.timeline.states, strict=True)
+    ]
+    timeline = Timeline()
+    now: dict[str, PolicyState | None] = {}
+    queue: list[tuple[int, str]] = []
+    """(start of the period in force, policy_id) of what is in force now, and of what no longer is; a heap."""
+    for from_ms, policy_id, state in sorted(changes, key=lambda change: change[:2]):
+        now[policy_id] = state
+        if state is not None:
+            heapq.heappush(queue, (state.period_start_ms, policy_id))
+        while queue and ((first := now[queue[0][1]]) is None or first.period_start_ms != queue[0][0]):
+            heapq.heappop(queue)
+        timeline.put(from_ms, now[queue[0][1]] if queue else None)
+    return timeline

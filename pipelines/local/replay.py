@@ -15,6 +15,7 @@ import polars as pl
 from monsoon.pipelines.local.scores import ClaimScores, Question, ScoreBook, Unanswered
 from monsoon.pipelines.results import Outcome, Progress, no_progress, write_results
 from monsoon.sinks.folder import OutputFolder
+from monsoon.sources.files import INPUT_FOLDERS
 from monsoon.sources.reference import read_references
 from monsoon.sources.streams import read_stream
 from monsoon.sources.trail import to_trail
@@ -58,16 +59,12 @@ def replay(
     `products` are all that a subscription may name, `selected` those to run. Raises InputError and OutputError; a
     result that was there before stays whole until the new one is.
     """
-    output = OutputFolder(output_dir)
-    try:
+    with OutputFolder(output_dir, (input_dir / name for name in INPUT_FOLDERS)) as output:
         running = {name: products[name] for name in sorted(selected)}
         inputs = read_inputs(input_dir, products, progress)
         book = open_book(inputs, input_dir, scorer)
         outcome = run_products(running, inputs, book, progress)
         return write_results(output, inputs, outcome, running, book.models, progress)
-    except BaseException:
-        output.abandon()
-        raise
 
 
 def read_inputs(input_dir: Path, products: Mapping[str, Product], progress: Progress = no_progress) -> Inputs:
@@ -81,7 +78,7 @@ def read_inputs(input_dir: Path, products: Mapping[str, Product], progress: Prog
 
     def read(stream: str) -> pl.DataFrame:
         found = read_stream(stream, input_dir, catalogue, show)
-        counts[stream] = found.counts
+        counts[stream] = found.counts | {"ignored": list(found.ignored)}
         dead_letters.extend(found.dead)
         return found.frame
 

@@ -61,8 +61,6 @@ class CompareNeighbors(Step):
             self._asked[kind, product].append((name, frame))
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
-        for product, entries in self._panes.items():
-            self._panes[product] = [(name, frame, at) for name, frame, at in entries if not self._old(name, at, upto_ms)]
         panes = {name: stacked([part for _, part, _ in self._panes[name]], PANES) for _, name in self._asked}
         for (kind, name), asked in sorted(self._asked.items()):
             for entry, _ in asked:
@@ -74,12 +72,15 @@ class CompareNeighbors(Step):
                 product = self._settings.running[name]
                 yield from self._send(f"compared/{name}", _compared(product, frame, panes[name]), upto_ms)
         self._asked.clear()
+        if self.kept.keeps:
+            self._forget(upto_ms - HISTORY_MS - self._settings.reports_kept_ms)
 
-    def _old(self, name: str, last_ms: int, upto_ms: int) -> bool:
-        if not self.kept.keeps or last_ms >= upto_ms - HISTORY_MS - self._settings.reports_kept_ms:
-            return False
-        self.kept.drop(name)
-        return True
+    def _forget(self, before_ms: int) -> None:
+        for product, entries in self._panes.items():
+            for name, _, last_ms in entries:
+                if last_ms < before_ms:
+                    self.kept.drop(name)
+            self._panes[product] = [entry for entry in entries if entry[2] >= before_ms]
 
     def _send(self, kind: str, rows: pl.DataFrame, due_ms: int) -> Iterator[Envelope]:
         for key, part in split(rows, buckets_of(rows["worker_id"].to_list(), self._settings.buckets)):

@@ -22,9 +22,8 @@ from monsoon.pipelines.steps.settings import Settings
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import Block, FilePart, InputError, LongLine, read_blocks
 from monsoon.sources.line_blocks import LineValidator
-from monsoon.sources.parquet_rows import read_batches
 from monsoon.sources.record_store import record_id
-from monsoon.sources.streams import judged, validated
+from monsoon.sources.streams import judged, parquet_batches, validated
 from monsoon.transforms.triggers.readings import reading_from_record
 from monsoon.transforms.validation.judge import Dead, Judge, Used
 
@@ -96,4 +95,4 @@ def takes_effect_ms(stream: str, record: dict[str, Any]) -> int:
 
 def _pieces(part: FilePart) -> Iterator[Block | LongLine | Any]:
     path = Path(part.path)
-    return read_batches(path) if path.name.endswith(".parquet") else read_blocks(path, part=part)
+    return parquet_batches(path) if path.name.endswith(".parquet") else read_blocks(path, part=part)

@@ -124,14 +124,16 @@ class Step(ABC):
             migration = MIGRATIONS.get(self.uid, {}).get(progress.version)
             entries = migration(entries) if migration else entries
             progress = Progress(progress.version + 1, progress.done_ms, progress.serial)
-        self.done_ms, self._serial = progress.done_ms, progress.serial
+        self.done_ms = progress.done_ms
+        numbers = (name.rpartition("/")[2] for name in entries)
+        self._serial = max([progress.serial, *(int(number) for number in numbers if number.isdecimal())])
         self.restore(entries)
 
     def _progress(self, entries: dict[str, bytes]) -> Progress:
         payload = entries.pop(_PROGRESS, None)
         if payload is None:
             # Something arrived, and no watermark since.
-            return Progress(STATE_VERSION, BEFORE_TIME_MS, len(entries))
+            return Progress(STATE_VERSION, BEFORE_TIME_MS, 0)
         progress: Progress = unpack(payload, Progress)
         if not 1 <= progress.version <= STATE_VERSION:
             raise StateError(

@@ -1,13 +1,9 @@
-"""The command line: help that helps, errors in a line, progress on a terminal only, and Ctrl-C."""
+"""The command line: help that helps, errors in a line, progress on a terminal only."""
 
 import io
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
-from kit.streams import small_storm, write_streams
 
 from monsoon.cli.main import COMMANDS, main
 from monsoon.cli.progress import ProgressLine
@@ -46,6 +42,29 @@ def test_an_unknown_command_is_a_usage_error(capsys):
     assert "invalid choice: 'replya'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["demo", "--riders", "0"],
+        ["demo", "--seed", "-1"],
+        ["evaluate", "--riders", "1.5"],
+        ["train", "--output", "x", "--seed", "x"],
+        ["simulate", "--storm", "delhi-2024-06-28", "--output", "x", "--riders", "9" * 20],
+        ["simulate", "--storm", "delhi-2024-06-28", "--output", "x", "--rows", "9" * 5_000],
+    ],
+)
+def test_a_number_that_cannot_be_is_a_usage_error(capsys, words):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert "is not a whole number from" in capsys.readouterr().err
+
+
+def test_no_product_is_not_every_product(tmp_path, capsys):
+    assert main(["replay", "--input", str(tmp_path), "--output", str(tmp_path / "out"), "--products", ""]) == 1
+    assert "no product ''; there are: kawaach" in capsys.readouterr().err
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -67,27 +86,6 @@ def test_progress_is_silent_elsewhere():
     pipe = io.StringIO()
     ProgressLine(pipe)("reading", 0.5)
     assert pipe.getvalue() == ""
-
-
-@pytest.mark.slow
-def test_ctrl_c_leaves_nothing_that_looks_whole(tmp_path):
-    records = small_storm()
-    records["telemetry"] = [
-        report | {"event_id": f"{n}-{report['event_id']}"} for n in range(40) for report in records["telemetry"]
-    ]
-    write_streams(tmp_path / "in", records)
-    words = ["replay", "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "monsoon.cli.main", *words], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    while process.poll() is None and not (tmp_path / "out" / ".monsoon-partial").exists():
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted" in error
-    assert "Traceback" not in error
-    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_metrics_are_reported_under_names_of_the_list():

@@ -21,6 +21,12 @@ def test_recent_activity_counts_orders_and_trips_in_the_zone(one):
     assert one(reports("w", 4, app_state="online"), "recent_activity_in_zone") == (0.0, 4)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_hostile_count_of_orders_does_not_wrap_around(one):
+    rows = reports("w", 3, app_state="on_trip", orders_completed=2**63 - 1)
+    assert one(rows, "recent_activity_in_zone") == (3 * 2.0**63, 3)
+
+
 def test_in_the_zone_is_what_h3_says():
     generator = np.random.default_rng(5)
     lat = CENTER[0] + generator.uniform(-0.004, 0.004, 400)

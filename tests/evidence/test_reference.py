@@ -64,3 +64,34 @@ def test_a_file_without_the_columns_is_told(tmp_path):
     (tmp_path / "cell_towers.csv").write_text("tower,lat,lon\n1,2,3\n")
     with pytest.raises(InputError, match="no column mcc, net, area, cell"):
         read_references(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("mcc,net,area,cell,lon,lat, lat\n1,2,3,4,5,6,7\n", "column lat is there twice"),
+        ('mcc,net,area,cell,lon,lat\n"LTE,2,3,4,5,6\n' + "1,2,3,4,5,6\n" * 30, "not a CSV file"),
+        ('"' + "x" * 5_000 + "\n" * 30, "not a CSV file|no column"),
+        ("  \n", "no column"),
+    ],
+)
+def test_a_broken_file_is_told_in_a_line(tmp_path, capfd, content, words):
+    (tmp_path / "cell_towers.csv").write_text(content)
+    with pytest.raises(InputError, match=words) as told:
+        read_references(tmp_path)
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) < 600
+    assert capfd.readouterr().err == ""
+
+
+def test_a_folder_in_place_of_a_file_is_told(tmp_path):
+    (tmp_path / "cell_towers.csv").mkdir()
+    with pytest.raises(InputError, match="is no regular file"):
+        read_references(tmp_path)
+
+
+def test_columns_of_any_other_name_do_no_harm(tmp_path):
+    (tmp_path / "access_points.csv").write_text("line,key,good,bssid,lat,lon\n7,k,no,ap1,28.5,77.9\n8,k,no,,1,1\n")
+    tables, references = _located(tmp_path)
+    assert references.bssid_lat[0] == 28.5
+    assert tables.faults["access_points.csv"].first[0].startswith("line 3: ")

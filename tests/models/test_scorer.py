@@ -97,3 +97,13 @@ def test_several_contradicting_sensors_weigh_more_than_one(scorer):
     assert risks[0] < 0.1
     assert risks[1] < 0.72
     assert risks[-1] > 0.9
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_beyond_single_precision_score_as_the_largest_there_is(scorer, columns):
+    few = part(columns, slice(0, 4))
+    largest = float(np.finfo(np.float32).max)
+    huge, most = ({**few, NAMES[0]: np.array([1, -1, 1, -1]) * value} for value in (1e308, largest))
+    assert np.array_equal(scorer.score(huge).risk, scorer.score(most).risk, equal_nan=True)
+    assert scorer.explain(huge, range(4)) == scorer.explain(most, range(4))
+    assert np.isfinite(scorer.rows(huge)[:, 0]).all()

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import jsonschema
 import pytest
@@ -137,7 +139,7 @@ def test_a_correction_before_its_reading_and_one_of_a_correction(tmp_path):
     ("arguments", "words"),
     [
         (["--input", "{tmp}/nowhere", "--output", "{tmp}/out"], "no such folder"),
-        (["--input", "{tmp}/in", "--output", "{tmp}/in"], "something that is not a replay's output"),
+        (["--input", "{tmp}/in", "--output", "{tmp}/in"], "overlaps the input"),
         (["--input", "{tmp}/in", "--output", "{tmp}/out", "--products", "kavach"], "no product 'kavach'"),
         (["--input", "{tmp}/in", "--output", "{tmp}/out", "--model", "{tmp}/in"], "model folder refused"),
     ],
@@ -147,8 +149,8 @@ def test_what_a_user_gets_wrong_is_told_in_a_line(tmp_path, capsys, arguments, w
     assert main(["replay", *(word.format(tmp=tmp_path) for word in arguments)]) == 1
     said = capsys.readouterr().err
     assert words in said
-    assert "Traceback" not in said
-    assert not (tmp_path / "out" / "summary.json").exists()
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_pipe_among_the_files_is_told_not_waited_for(tmp_path, capsys):
@@ -173,3 +175,44 @@ def test_the_summary_reports_metrics_of_the_typed_list_only(tmp_path):
     summary, _ = run(write_streams(tmp_path / "in", small_storm()), tmp_path / "out")
     assert {name.partition("{")[0] for name in summary["metrics"]} == {metric.name for metric in METRICS}
     assert summary["metrics"]['records_read{stream="telemetry"}'] == summary["streams"]["telemetry"]["read"]
+
+
+def test_files_of_other_endings_are_told_on_a_line_and_in_the_summary(tmp_path, capsys):
+    source = write_streams(tmp_path / "in", small_storm())
+    for number in range(5):
+        (source / "oracle_readings" / f"part-{number}.ndjson").write_text("{}")
+    assert main(["replay", "--input", str(source), "--output", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().err == (
+        "monsoon replay: warning: passed over, being no *.jsonl, *.jsonl.gz or *.parquet file: "
+        "oracle_readings/part-0.ndjson, oracle_readings/part-1.ndjson, oracle_readings/part-2.ndjson and 2 more\n"
+    )
+    streams = json.loads((tmp_path / "out" / "summary.json").read_text())["streams"]
+    assert streams["oracle_readings"]["ignored"] == [f"part-{number}.ndjson" for number in range(5)]
+    assert streams["telemetry"]["ignored"] == []
+
+
+HUGE = {"speed_mps": 1e308, "accel_var": 1e308, "accuracy_m": 1e308, "cn0_dbhz": 1e308, "agc_db": -1e308,
+        "pressure_hpa": 1e308, "orders_completed": 2**63 - 1, "app_state": "on_trip"}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_largest_doubles_are_judged_without_a_warning(tmp_path):
+    reports = [report("w1", minute, **HUGE) for minute in range(-60, 60)]
+    got = storm_with(tmp_path, reports, [present(reading_record("curfew", 1, 0))], [present(POLICY)])
+    features = got["claims"][0]["features"]
+    assert features["accelerometer_variance"] == 1e308
+    assert features["recent_activity_in_zone"] > 2.0**63
+
+
+def test_a_name_that_the_locale_cannot_write_is_no_error(tmp_path):
+    source = write_streams(tmp_path / "\u0928\u092e", small_storm())
+    (source / "reference").mkdir()
+    (source / "reference" / "access_points.csv").write_text("bssid,lat,lon\nap1,28.5,77.2\n")
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "monsoon.cli.main", "replay", "--input", str(source), "--output"]
+    done = subprocess.run([*command, str(source / "out")], env=plain, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    refused = subprocess.run([*command, str(source / "telemetry")], env=plain, capture_output=True)
+    assert refused.returncode == 1
+    assert refused.stderr.count(b"\n") == 1
+    assert b"\\u0928\\u092e/telemetry: overlaps the input" in refused.stderr

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit import LAT, at, judge, kawaach, reading
 
-from monsoon.transforms.triggers import machine as machine_module
+from monsoon.transforms.triggers import history as history_module
 from monsoon.transforms.triggers.episodes import EpisodeFold
-from monsoon.transforms.triggers.machine import Heard, TriggerMachine
+from monsoon.transforms.triggers.history import Heard
+from monsoon.transforms.triggers.machine import TriggerMachine
 
 KAWAACH = kawaach()
 RAIN = KAWAACH.trigger("rain")
@@ -159,7 +160,7 @@ def test_where_a_fold_starts_again_makes_no_difference(history):
     heard = built(history)
     expected = None
     for readings in (1, 2, 5, 1000):
-        with patch.object(machine_module, "_SNAPSHOT_READINGS", readings):
+        with patch.object(history_module, "_SNAPSHOT_READINGS", readings):
             machine = TriggerMachine(RAIN)
             published = play(machine, heard) + machine.finish()
         expected = expected or published
@@ -169,7 +170,7 @@ def test_where_a_fold_starts_again_makes_no_difference(history):
 @given(histories)
 def test_the_machine_ends_where_judging_the_last_revisions_afresh_does(history):
     heard = built(history)
-    with patch.object(machine_module, "_SNAPSHOT_READINGS", 3):
+    with patch.object(history_module, "_SNAPSHOT_READINGS", 3):
         machine = TriggerMachine(RAIN)
         published = play(machine, heard) + machine.finish()
     last = {}

@@ -1,13 +1,16 @@
 """What is a raw identifier and what is a keyed hash."""
 
+import json
 import re
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from validation.lines import hostile_lines
 
 from monsoon.transforms.validation import raw_identifiers
-from monsoon.transforms.validation.raw_identifiers import CLEAN_HASH, is_raw_identifier
+from monsoon.transforms.validation.raw_identifiers import CLEAN_HASH, MASK, is_raw_identifier, masked
 
 RAW = [
     "00:1b:44:11:3a:b7", "00-1B-44-11-3A-B7", "00.1b.44.11.3a.b7", "001b.4411.3ab7", "wifi=00:1b:44:11:3a:b7",
@@ -47,3 +50,97 @@ def test_a_clean_hash_is_none_of_the_raw_forms(value):
 def test_the_short_cut_agrees_with_the_long_way(value):
     if re.fullmatch(CLEAN_HASH, value):
         assert not raw_identifiers._ANYWHERE.search(value)
+
+
+ANYWHERE = [
+    "00:1b:44:11:3a:b7", "00-1B-44-11-3A-B7", "001b.4411.3ab7", "203.0.113.7", "2001:db8::1", "fe80:0:0:1:2:3:4:5",
+    "asha.k-2@ybl", "9876543210", "+91 98765 43210", "98765 43210", "+91-98765-43210", "09876543210", "919876543210",
+    "(987) 654-3210", "+14155550100", "0091 9876543210",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("identifier", ANYWHERE)
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"device_id":"%s"}', '{"device_id":"%s","device_id":"d1"}', '{"a":{"b":[["%s"]]}}', '{"%s":1}',
+        '{"note":"call %s."}', '{"note":"a\\n%s\\u0009"}', '{"bssids":["b1","%s"]', '{"note":"broken %s', "%s",
+        "text, %s (text)", '{"a" "%s"}', "\ufffd%s\ufffd", '{"note":"\\ud800%s"}',
+    ],
+)  # fmt: skip
+def test_an_identifier_is_masked_wherever_it_stands(raw, identifier):
+    for spelled in (identifier, "".join(f"\\u{ord(char):04X}" for char in identifier)):
+        if spelled is not identifier and '"' not in raw:
+            continue  # an escape is one in a text only
+        hidden = masked(raw % spelled, is_json=False)
+        assert MASK in hidden
+        assert hidden == (raw % MASK).replace("\\u0009", "\\t") or hidden == raw % MASK
+
+
+@pytest.mark.parametrize(
+    ("raw", "hidden"),
+    [
+        ('{"device_id":9876543210}', '{"device_id":"[masked]"}'),
+        ('{"phone":9876543210,"b":[919876543210.0]}', '{"phone":"[masked]","b":["[masked]"]}'),
+        ('{"ip_prefix":"203.0.113"}', '{"ip_prefix":"[masked]"}'),
+        ('{"d\\u0065vice_id":"tel: 98-765-43210"}', '{"d\\u0065vice_id":"[masked]"}'),
+    ],
+)
+def test_what_only_its_place_makes_an_identifier(raw, hidden):
+    assert masked(raw) == hidden
+
+
+READABLE = {
+    "event_time": 9876543210, "gnss_time": 1718000000000, "lat": 28.6123456789, "lon": -77.9876543210,
+    "h3": "863da1157ffffff", "wkt": "POLYGON((77.1234567890 28.1,77 28.9876543210,78 28,77.1234567890 28.1))",
+    "bssids": ["b9876543210c", "001b44113ab7", "d41d8cd98f00b204e9800998ecf8427e"], "cell": "LTE-404-45-5123-20481",
+    "when": "2024-06-28T02:30:00.123+05:30", "at": "02:30:00", "version": "1.2.3", "id": "device-9876543210-x",
+    "uuid": "123e4567-e89b-12d3-a456-426614174000", "count": 12345678901234567, "cpp": "std::string",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_times_places_hashes_and_ids_stay_readable(is_json):
+    record = {name: value for name, value in READABLE.items() if is_json or name != "event_time"}
+    assert masked(json.dumps(record), is_json=is_json) == json.dumps(record)
+
+
+@given(hostile_lines())
+def test_json_stays_json_and_masking_again_changes_nothing(line):
+    raw = line.decode("utf-8", "replace")
+    hidden = masked(raw)
+    assert masked(hidden) == hidden
+    try:
+        keys = {*json.loads(raw)}
+    except (ValueError, TypeError, RecursionError):
+        return
+    assert {*json.loads(hidden)} == keys
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "a@",
+        "@",
+        "a",
+        "1.",
+        "a.-",
+        "aa:",
+        ":",
+        "aa-",
+        "+9 ",
+        "(987",
+        '"',
+        "\\",
+        '\\"',
+        '"00:1b:44:11:3a:b7",',
+        "9",
+        "98 ",
+    ],
+)
+@pytest.mark.parametrize("is_json", [True, False])
+def test_masking_takes_linear_time(part, is_json):
+    raw = '{"bssids":["' + part * (1_000_000 // len(part))
+    begun = time.process_time()
+    masked(raw, is_json=is_json)
+    assert time.process_time() - begun < 10  # a second or so; quadratic time would be hours

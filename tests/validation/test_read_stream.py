@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import random
 from functools import partial
 
@@ -14,6 +15,7 @@ from monsoon.sources import files, line_blocks, streams
 from monsoon.sources.files import InputError
 from monsoon.sources.streams import read_stream
 from monsoon.sources.trail import to_trail
+from monsoon.transforms.validation.fields import stream_fields
 from monsoon.transforms.validation.judge import MAX_RAW_BYTES
 
 
@@ -154,7 +156,7 @@ def test_parquet_rows_are_judged_as_the_lines_that_say_the_same(tmp_path):
     write(tmp_path / "a", "telemetry", [])
     PARQUET.write_parquet(tmp_path / "a" / "telemetry" / "x.parquet", row_group_size=3)
     lines = []
-    for row in PARQUET.rows(named=True):
+    for row in PARQUET.select(f.name for f in stream_fields("telemetry") if f.name in PARQUET).rows(named=True):
         record = {}
         for name, value in row.items():
             value = None if value != value else value
@@ -227,6 +229,31 @@ def test_a_readings_id_is_its_id_and_revision(tmp_path):
     assert (counts["used"], counts["duplicate"], counts["dead"]) == (2, 0, 1)
 
 
+@pytest.mark.parametrize("stream", GOOD)
+@pytest.mark.parametrize(
+    ("reason", "lines"),
+    [
+        ("not_json", [b"{\xff", b"{\xfe"]),
+        ("missing_field", [b'{"device_id":"00:1b:44:11:3a:b%d"}' % digit for digit in range(2)]),
+        ("too_long", [b"x" * MAX_RAW_BYTES + end for end in (b"1", b"2")]),
+    ],
+)
+def test_dead_letters_that_read_the_same_are_as_many_as_their_lines(tmp_path, stream, reason, lines):
+    first = read(write(tmp_path / "a", stream, lines), stream)
+    again = read(write(tmp_path / "b", stream, [*reversed(lines), b""], [*lines, lines[0]]), stream)
+    assert first.dead == again.dead
+    assert first.dead[0] == first.dead[1]
+    assert first.dead[0]["reason"].startswith(reason)
+    assert [first.counts[name] for name in ("read", "dead", "duplicate")] == [2, 2, 0]
+    assert [again.counts[name] for name in ("read", "dead", "duplicate")] == [5, 2, 3]
+
+
+def test_identifiers_in_a_conflict_are_masked(tmp_path):
+    lines = [line_of(with_changes("telemetry", {"lat": lat, "platform": "asha@okaxis"})) for lat in (1, 2, 3)]
+    stream = read(write(tmp_path, "telemetry", lines))
+    assert [json.loads(letter["raw"])["platform"] for letter in stream.dead] == ["[masked]"] * 2
+
+
 def test_an_absurdly_long_line_is_one_dead_letter(tmp_path):
     good = line_of(GOOD["telemetry"])
     long = b'{"a":"' + b"x" * (3 * MAX_RAW_BYTES) + b'"}'
@@ -275,8 +302,40 @@ def test_damaged_files(tmp_path, name, data):
 
 def test_other_files_are_named_not_read(tmp_path):
     write(tmp_path, "telemetry", [])
-    (tmp_path / "telemetry" / "notes.txt").write_text("x")
-    assert read(tmp_path).ignored == ("notes.txt",)
+    for name in (b"b.JSONL", b"a.ndjson", b"c\xff.json", b".DS_Store", b"_SUCCESS"):
+        (tmp_path / "telemetry" / os.fsdecode(name)).write_text("{}")
+    (tmp_path / "telemetry" / "part.jsonl").mkdir()
+    assert read(tmp_path).ignored == ("a.ndjson", "b.JSONL", "c\\xff.json", "part.jsonl")
+
+
+def test_an_empty_file_is_empty_and_an_empty_gzip_file_damaged(tmp_path):
+    write(tmp_path, "telemetry", b"")
+    assert read(tmp_path).counts["read"] == 0
+    (tmp_path / "telemetry" / "part-1.jsonl.gz").touch()
+    with pytest.raises(InputError, match=r"part-1\.jsonl\.gz: damaged gzip file"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("kept", [1, 5, 12, -9, -1])
+def test_a_gzip_file_cut_off_anywhere_is_told(tmp_path, kept):
+    write(tmp_path, "telemetry", gzip.compress(b"{}\n" * 1000)[:kept], suffix=".jsonl")
+    os.rename(tmp_path / "telemetry" / "part-0.jsonl", tmp_path / "telemetry" / "part-0.jsonl.gz")
+    with pytest.raises(InputError, match="damaged gzip file"):
+        read(tmp_path)
+
+
+def test_a_panic_says_nothing_of_its_own(tmp_path, capfd, monkeypatch):
+    def panicking(path):
+        os.write(2, b"thread 'x' panicked at ...\nstack backtrace:\n")
+        raise InputError("unreadable Parquet file", str(path), "Write it again")
+        yield
+
+    monkeypatch.setattr(streams, "read_batches", panicking)
+    write(tmp_path, "telemetry", b"", suffix=".parquet")
+    with pytest.raises(InputError, match="unreadable Parquet"):
+        read(tmp_path)
+    os.write(2, b"heard again")
+    assert capfd.readouterr().err == "heard again"
 
 
 def test_progress_reaches_the_end(tmp_path):

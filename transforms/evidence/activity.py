@@ -27,7 +27,8 @@ def recent_activity_in_zone(trail: Trail, queries: Queries, zones: ZoneShapes) -
     start_ms = queries.confirmed_at_ms - ACTIVITY_MS
     window = Window.of(trail, queries.worker, start_ms, queries.decided_at_ms)
     span = window.span
-    orders = np.maximum(window["orders_completed"], 0)
+    # Doubles, exact up to 2^53 orders: a hostile count must not wrap around.
+    orders = np.maximum(window["orders_completed"], 0).astype(np.float64)
     work = orders + (window["app_state"] == ON_TRIP)
     busy = np.flatnonzero(work)
     inside = zones.contains(window["lat"][busy], window["lon"][busy], span.query[busy])

@@ -16,6 +16,7 @@ from monsoon.transforms.scoring.forest import Forest
 FEATURES, CALIBRATION, PARITY = "features.json", "calibration.json", "parity.npy"
 PARITY_TOLERANCE = 1e-6
 REASONS = 3
+_LARGEST = float(np.finfo(np.float32).max)
 Decoded = TypeVar("Decoded")
 
 
@@ -75,6 +76,7 @@ class Scorer:
     def rows(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """The model's input, float32 (n, features), from one float column (n,) a feature, NaN = not measured.
 
+        A value beyond float32 is the largest there is: as far beyond every split of the forest, and a number still.
         Other columns are ignored. Raises ValueError naming the features that are absent.
         """
         absent = [name for name in self.features if name not in columns]
@@ -82,7 +84,7 @@ class Scorer:
             raise ValueError(f"{self.version}: no column {', '.join(absent)}")
         rows = np.empty((len(columns[self.features[0]]), len(self.features)), dtype=np.float32)
         for index, name in enumerate(self.features):
-            rows[:, index] = columns[name]
+            rows[:, index] = np.clip(columns[name], -_LARGEST, _LARGEST)
         return rows
 
     def score(self, columns: Mapping[str, np.ndarray]) -> Scores:

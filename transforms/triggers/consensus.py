@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from monsoon.transforms.product import Consensus
@@ -17,15 +18,16 @@ class Holder:
     run_first: Reading
 
 
-def reached(ways: Sequence[Consensus], holders: Iterable[Holder]) -> bool:
-    """Whether the holders (distinct providers) make one of the ways to consensus.
+def reached(ways: Sequence[Consensus], holders: Mapping[str, int]) -> bool:
+    """Whether so many holders (distinct providers) of each quality make one of the ways to consensus.
 
     Readings of quality fallback corroborate: without one of official or secondary quality nothing is confirmed.
     """
-    qualities = [holder.reading.quality for holder in holders]
-    if all(quality == "fallback" for quality in qualities):
+    if not any(count for quality, count in holders.items() if quality != "fallback"):
         return False
-    return any(sum(quality in way.quality for quality in qualities) >= way.providers for way in ways)
+    return any(
+        sum(count for quality, count in holders.items() if quality in way.quality) >= way.providers for way in ways
+    )
 
 
 def earliest_start(ways: Sequence[Consensus], holders: Sequence[Holder]) -> int:
@@ -41,5 +43,10 @@ def supported_severity(ways: Sequence[Consensus], holders: Sequence[Holder], *, 
 
 
 def _smallest_sufficient(ways: Sequence[Consensus], ordered: Sequence[Holder]) -> Holder:
-    """The last of the shortest leading part that makes the consensus; the whole must make it."""
-    return next(ordered[count - 1] for count in range(1, len(ordered) + 1) if reached(ways, ordered[:count]))
+    """The last of the shortest leading part that makes the consensus; ValueError if not even the whole does."""
+    counted: Counter[str] = Counter()
+    for holder in ordered:
+        counted[holder.reading.quality] += 1
+        if reached(ways, counted):
+            return holder
+    raise ValueError("these holders make no consensus")

@@ -8,15 +8,14 @@ from before one and lets it run again.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from monsoon.transforms.product import Trigger
 from monsoon.transforms.triggers.consensus import Holder, earliest_start, reached, supported_severity
 from monsoon.transforms.triggers.readings import Reading
-
-_STALE, _VALID = 0, 1
-"""What an entry of the agenda brings: a provider's reading has gone stale, or a reading is valid from now."""
+from monsoon.transforms.triggers.voices import Placed, Voice, after
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,67 +35,72 @@ class Episode:
     end_ms: int | None = None
 
 
-@dataclass(slots=True)
-class _Provider:
-    newest: dict[int, Reading] = field(default_factory=dict)
-    """The newest reading of each place, by the place's nearness (0 is the nearest)."""
-    last_spoken: Reading | None = None
-    run_first: list[Reading | None] = field(default_factory=list)
-    """Per level, the first reading of the run that the last spoken reading belongs to."""
-    speaks: bool = False
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an open episode stands: what of it decides what comes."""
 
-    def copy(self) -> _Provider:
-        return _Provider(dict(self.newest), self.last_spoken, list(self.run_first), self.speaks)
-
-
-_Entry = tuple[int, int, tuple[int, int, str], int, Reading | None]
-"""Of the agenda: moment, what it brings, an order within the moment, nearness, and the reading that is valid then."""
+    level: str | None
+    absent_since_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A fold that has passed every moment up to `at_ms`, but for the readings still to come."""
+    """A fold that has passed every moment up to `at_ms`, but for its episodes and the readings still to come."""
 
     at_ms: int
-    episodes: tuple[Episode, ...]
-    providers: dict[str, _Provider]
-    stale: tuple[_Entry, ...]
+    voices: dict[str, Voice]
+    open: Standing | None
 
 
 class EpisodeFold:
     """Feed with `hear`, in any order but never for a moment already passed; advance with `run`."""
 
-    def __init__(self, trigger: Trigger, snapshot: Snapshot | None = None) -> None:
+    def __init__(self, trigger: Trigger, snapshot: Snapshot | None = None, episodes: Sequence[Episode] = ()) -> None:
+        """Goes on from a snapshot with the `episodes` confirmed up to it, however they went on afterwards."""
         self._trigger = trigger
-        self._providers: dict[str, _Provider] = {}
-        self._agenda: list[_Entry] = []
-        self.episodes: list[Episode] = []
+        self.voices: dict[str, Voice] = {}
+        """By provider; without those that are as if never heard."""
+        self._moments: list[int] = []
+        self._heard: dict[int, list[Placed]] = {}
+        self._stale: dict[int, set[str]] = {}
+        """By moment, what it brings: readings valid from then on, providers of which one goes stale."""
+        self._breaching: Counter[str] = Counter()
+        self._holding: list[Counter[str]] = [Counter() for _ in trigger.levels]
+        """Speaking providers by quality: breaching; holding each level for as long as it must be sustained."""
+        self.episodes: list[Episode] = list(episodes)
         """Every episode so far, oldest first; only the last can be open."""
         if snapshot is not None:
-            self._providers = {name: provider.copy() for name, provider in snapshot.providers.items()}
-            self._agenda = sorted(snapshot.stale)
-            self.episodes = list(snapshot.episodes)
+            self.voices = dict(snapshot.voices)
+            self._resume(snapshot)
+
+    def _resume(self, snapshot: Snapshot) -> None:
+        for name, voice in self.voices.items():
+            self._count(voice, 1)
+            for _, reading in voice.fresh:
+                self._goes_stale(reading.event_time_ms, {name})
+        if snapshot.open is not None:
+            level, absent_since_ms = snapshot.open.level, snapshot.open.absent_since_ms
+            self.episodes[-1] = replace(self.episodes[-1], level=level, absent_since_ms=absent_since_ms, end_ms=None)
 
     def snapshot(self, at_ms: int) -> Snapshot:
         """The state to go on from with the readings valid after `at_ms`, the moment up to which it has run."""
-        return Snapshot(
-            at_ms,
-            tuple(self.episodes),
-            {name: provider.copy() for name, provider in self._providers.items()},
-            tuple(entry for entry in self._agenda if entry[1] == _STALE),
-        )
+        return Snapshot(at_ms, dict(self.voices), self.standing)
 
     def hear(self, nearness: int, reading: Reading) -> None:
         """A reading that concerns the series, from the `nearness`-th nearest place of its provider."""
-        heapq.heappush(self._agenda, (reading.event_time_ms, _VALID, reading.speaking_order, nearness, reading))
+        moment = self._heard.get(reading.event_time_ms)
+        if moment is None:
+            moment = self._heard[reading.event_time_ms] = []
+            heapq.heappush(self._moments, reading.event_time_ms)
+        moment.append((nearness, reading))
 
     def run(self, until_ms: int) -> Iterator[tuple[int, Episode]]:
         """Pass through every moment up to and including `until_ms`; yields (moment, episode) at each change."""
-        while self._agenda and self._agenda[0][0] <= until_ms:
-            now_ms = self._agenda[0][0]
+        while self._moments and self._moments[0] <= until_ms:
+            now_ms = heapq.heappop(self._moments)
             yield from self._close_by(now_ms)
-            self._listen(now_ms)
-            yield from self._judge(now_ms)
+            if self._listen(now_ms):
+                yield from self._judge(now_ms)
         yield from self._close_by(until_ms)
 
     @property
@@ -106,6 +110,12 @@ class EpisodeFold:
         if (episode := self._open) is not None and episode.absent_since_ms is not None:
             dues.append(episode.absent_since_ms + self._trigger.clear_after_ms)
         return min(dues, default=None)
+
+    @property
+    def standing(self) -> Standing | None:
+        """How the open episode stands; None without one."""
+        episode = self._open
+        return None if episode is None else Standing(episode.level, episode.absent_since_ms)
 
     @property
     def _open(self) -> Episode | None:
@@ -122,88 +132,75 @@ class EpisodeFold:
             self.episodes[-1] = replace(episode, end_ms=end_ms)
             yield end_ms, self.episodes[-1]
 
-    def _listen(self, now_ms: int) -> None:
-        """Take in what this moment brings: readings valid from now, and readings that have just gone stale."""
-        stale_ms = now_ms + self._trigger.ttl_ms + 1
-        touched: set[str] = set()
-        while self._agenda and self._agenda[0][0] == now_ms:
-            _, _, order, nearness, reading = heapq.heappop(self._agenda)
-            if reading is None:
-                touched.add(order[2])
-                continue
-            provider = self._providers.setdefault(
-                reading.provider, _Provider(run_first=[None] * len(self._trigger.levels))
-            )
-            current = provider.newest.get(nearness)
-            if current is None or reading.speaking_order > current.speaking_order:
-                provider.newest[nearness] = reading
-            touched.add(reading.provider)
-        for name in touched:
-            provider = self._providers[name]
-            if any(reading.event_time_ms == now_ms for reading in provider.newest.values()):
-                heapq.heappush(self._agenda, (stale_ms, _STALE, (stale_ms, 0, name), 0, None))
-            self._speak(provider, now_ms)
+    def _listen(self, now_ms: int) -> bool:
+        """Take in what this moment brings; whether any voice has changed by it."""
+        nearest: dict[str, Placed] = {}
+        for placed in self._heard.pop(now_ms, ()):
+            known = nearest.get(placed[1].provider)
+            if known is None or _speaks_before(placed, known):
+                nearest[placed[1].provider] = placed
+        stale = self._stale.pop(now_ms, set())
+        changed = [self._update(name, nearest.get(name), now_ms) for name in stale.union(nearest)]
+        if nearest:
+            self._goes_stale(now_ms, set(nearest))
+        return any(changed)
 
-    def _speak(self, provider: _Provider, now_ms: int) -> None:
-        """The nearest place with a fresh reading speaks; a newly spoken reading goes on with its runs or ends them."""
-        fresh = (
-            provider.newest[nearness]
-            for nearness in sorted(provider.newest)
-            if now_ms - provider.newest[nearness].event_time_ms <= self._trigger.ttl_ms
-        )
-        speaking = next(fresh, None)
-        provider.speaks = speaking is not None
-        before = provider.last_spoken
-        if speaking is None or speaking is before:
-            return
-        chained = before is not None and speaking.event_time_ms - before.event_time_ms <= self._trigger.max_gap_ms
-        for rank, level in enumerate(self._trigger.levels):
-            if not level.breach.holds(speaking.value):
-                provider.run_first[rank] = None
-            elif provider.run_first[rank] is None or not chained:
-                provider.run_first[rank] = speaking
-        provider.last_spoken = speaking
+    def _goes_stale(self, event_time_ms: int, providers: set[str]) -> None:
+        stale_ms = event_time_ms + self._trigger.ttl_ms + 1
+        known = self._stale.get(stale_ms)
+        if known is None:
+            self._stale[stale_ms] = providers
+            if stale_ms not in self._heard:
+                heapq.heappush(self._moments, stale_ms)
+        else:
+            known |= providers
 
-    def _holders(self, rank: int, sustained_ms: int) -> list[Holder]:
-        holders = []
-        for name in sorted(self._providers):
-            provider = self._providers[name]
-            reading, first = provider.last_spoken, provider.run_first[rank]
-            if (
-                provider.speaks
-                and reading is not None
-                and first is not None
-                and reading.event_time_ms - first.event_time_ms >= sustained_ms
-            ):
-                holders.append(Holder(reading, first))
-        return holders
+    def _update(self, name: str, heard: Placed | None, now_ms: int) -> bool:
+        before = self.voices.get(name)
+        voice = after(self._trigger, before, heard, now_ms)
+        if voice is before:
+            return False
+        if before is not None:
+            self._count(before, -1)
+        if voice is None:
+            del self.voices[name]
+        else:
+            self.voices[name] = voice
+            self._count(voice, 1)
+        return True
+
+    def _count(self, voice: Voice, step: int) -> None:
+        quality = voice.last_spoken.quality
+        if voice.holds(0, 0):
+            self._breaching[quality] += step
+        for rank, holding in enumerate(self._holding):
+            if voice.holds(rank, self._trigger.sustained_ms):
+                holding[quality] += step
 
     def _judge(self, now_ms: int) -> Iterator[tuple[int, Episode]]:
         trigger, ways = self._trigger, self._trigger.consensus
         episode = self._open
         if episode is None:
-            holders = self._holders(0, trigger.sustained_ms)
-            if reached(ways, holders):
-                self.episodes.append(self._confirmed(holders, now_ms))
+            if reached(ways, self._holding[0]):
+                self.episodes.append(self._confirmed(now_ms))
                 yield now_ms, self.episodes[-1]
             return
-        breaching = reached(ways, self._holders(0, 0))
         absent_since_ms = None
-        if not breaching:
+        if not reached(ways, self._breaching):
             absent_since_ms = now_ms if episode.absent_since_ms is None else episode.absent_since_ms
-        rank = max(trigger.level_rank(episode.level), self._highest_level())
-        changed = replace(episode, absent_since_ms=absent_since_ms, level=trigger.levels[rank].name)
-        self.episodes[-1] = changed
-        if changed.level != episode.level:
-            yield now_ms, changed
+        level = trigger.levels[max(trigger.level_rank(episode.level), self._highest_level())].name
+        if (level, absent_since_ms) != (episode.level, episode.absent_since_ms):
+            self.episodes[-1] = replace(episode, absent_since_ms=absent_since_ms, level=level)
+        if level != episode.level:
+            yield now_ms, self.episodes[-1]
 
-    def _confirmed(self, holders: list[Holder], now_ms: int) -> Episode:
+    def _confirmed(self, now_ms: int) -> Episode:
         trigger, ways = self._trigger, self._trigger.consensus
-        start_ms = earliest_start(ways, holders) if trigger.sustained_ms else now_ms
+        start_ms = earliest_start(ways, self._holders(0)) if trigger.sustained_ms else now_ms
         if self.episodes and self.episodes[-1].end_ms is not None:
             start_ms = max(start_ms, self.episodes[-1].end_ms)
         rank = self._highest_level()
-        holders = self._holders(rank, trigger.sustained_ms)
+        holders = self._holders(rank)
         larger_is_worse = trigger.levels[rank].breach.larger_is_worse
         return Episode(
             start_ms=start_ms,
@@ -215,8 +212,22 @@ class EpisodeFold:
             first_alert_ms=min(holder.run_first.issued_time_ms for holder in holders),
         )
 
+    def _holders(self, rank: int) -> list[Holder]:
+        """Who holds a level for as long as it must be sustained, by name."""
+        held = [
+            (name, Holder(voice.last_spoken, first))
+            for name, voice in self.voices.items()
+            if voice.holds(rank, self._trigger.sustained_ms) and (first := voice.run_first[rank]) is not None
+        ]
+        return [holder for _, holder in sorted(held, key=lambda entry: entry[0])]
+
     def _highest_level(self) -> int:
-        trigger = self._trigger
-        ranks = range(len(trigger.levels) - 1, 0, -1)
-        held = (rank for rank in ranks if reached(trigger.consensus, self._holders(rank, trigger.sustained_ms)))
-        return next(held, 0)
+        ranks = range(len(self._trigger.levels) - 1, 0, -1)
+        return next((rank for rank in ranks if reached(self._trigger.consensus, self._holding[rank])), 0)
+
+
+def _speaks_before(placed: Placed, other: Placed) -> bool:
+    """Of one moment, the nearest speaks; of one place, the greatest in the speaking order."""
+    if placed[0] != other[0]:
+        return placed[0] < other[0]
+    return placed[1].speaking_order > other[1].speaking_order

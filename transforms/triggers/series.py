@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from monsoon.transforms.geo.areas import Area, Zones
 from monsoon.transforms.product import Trigger
-from monsoon.transforms.triggers.machine import Heard, Revision, TriggerMachine
+from monsoon.transforms.triggers.history import Heard
+from monsoon.transforms.triggers.machine import Revision, TriggerMachine
 from monsoon.transforms.triggers.readings import Reading, in_effect_order
 
 Nearness = tuple[tuple[str, Area, int], ...]

@@ -36,7 +36,8 @@ _TIMES = {
     "coverage_end",
     "account_created_at",
 }
-_KEYED_HASHES = {"device_id", "bssids", "ip_prefix", "payout_account"}
+KEYED_HASHES = frozenset({"device_id", "bssids", "ip_prefix", "payout_account"})
+"""Fields, of any stream, whose values arrive as keyed hashes and stay so."""
 _CATALOGUES = {"type", "metric", "product", "plan"}
 """A value that names nothing known has a reason of its own (`unknown_metric`), before other faults of
 range."""
@@ -74,7 +75,7 @@ def _field(name: str, terms: dict[str, Any], required: bool) -> Field:
     minimum, maximum = terms.get("minimum"), terms.get("maximum")
     if name in _TIMES:
         role, maximum = "time", LATEST_TIME_MS
-    elif name in _KEYED_HASHES:
+    elif name in KEYED_HASHES:
         role = "keyed_hash"
     elif name in _CATALOGUES:
         role = "catalogue"

@@ -18,7 +18,7 @@ from monsoon.transforms.triggers.metrics import METRICS
 from monsoon.transforms.validation.catalogue import Catalogue
 from monsoon.transforms.validation.fields import LATEST_TIME_MS, Field, stream_fields
 from monsoon.transforms.validation.geometry import is_reading_cell, polygon_fault
-from monsoon.transforms.validation.json_scan import JsonScanner
+from monsoon.transforms.validation.json_scan import json_depth
 from monsoon.transforms.validation.raw_identifiers import is_raw_identifier, masked
 
 MAX_LINE_BYTES = 65_536
@@ -28,7 +28,8 @@ MAX_RAW_BYTES = 1_048_576
 """Of a longer line the dead letter keeps this much, and says so."""
 
 _BLANK = b" \t\r\n"
-_MAYBE_BEYOND_DOUBLE = re.compile(rb"[0-9]{309}")
+_MAYBE_BEYOND_DOUBLE = re.compile(rb"[0-9](?<![0-9][0-9])[0-9]{308}")
+"""Looked for from the first digit of a run only: linear time."""
 _GLOBE = {"lat": 90.0, "lon": 180.0}
 
 
@@ -43,12 +44,17 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """A line or record that cannot be used. `seen_at` is its own event_time where readable, else 0."""
+    """A line or record that cannot be used. `seen_at` is its own event_time where readable, else 0.
+
+    `raw` is the line as it may be published: invalid bytes replaced, raw identifiers masked. `original` is its
+    `fingerprint`, which tells it from others that read the same.
+    """
 
     reason: str
     detail: str
     raw: str
     seen_at: int
+    original: bytes
 
 
 Fault = tuple[str, str]
@@ -85,38 +91,39 @@ class Judge:
             return _refused(line, "not_json", str(error))
         except (RecursionError, ValueError):
             record = None
-        if record is None or line.count(b"{") + line.count(b"[") > MAX_DEPTH or _MAYBE_BEYOND_DOUBLE.search(line):
-            scanner = JsonScanner()
-            scanner.feed(line)
-            if not scanner.finish() or not scanner.starts_object:
-                return _refused(line, "not_json", "malformed, a number beyond a double, or not an object")
-            depth = scanner.max_depth
-        elif not isinstance(record, dict):
+        if line.lstrip(_BLANK)[:1] != b"{":
             return _refused(line, "not_json", "not an object")
-        else:
-            depth = 1
+        depth = 1
+        if record is None or line.count(b"{") + line.count(b"[") > MAX_DEPTH or _MAYBE_BEYOND_DOUBLE.search(line):
+            measured = json_depth(line)
+            if measured is None:
+                return _refused(line, "not_json", "malformed, or a number beyond a double")
+            depth = measured
         if len(line) > MAX_LINE_BYTES:
             return _refused(line, "too_long", f"{len(line)} bytes, more than {MAX_LINE_BYTES}")
         if depth > MAX_DEPTH:
             return _refused(line, "too_deep", f"{depth} levels, more than {MAX_DEPTH}")
         return self._judge_record(record, line)
 
-    def judge_oversize(self, chunks: Iterable[bytes]) -> Used | Dead | None:
+    def judge_oversize(self, chunks: Iterable[bytes]) -> Dead | Used | None:
         """The verdict on a line of more than MAX_RAW_BYTES, handed over in pieces of any size; None if it is
-        blank."""
-        scanner, digest, size, kept = JsonScanner(), hashlib.sha256(), 0, bytearray()
+        blank.
+
+        Nobody asks whether such a line is JSON: to hold it, or to parse it piece by piece, would cost more than the
+        answer is worth.
+        """
+        digest, size, kept, blank = hashlib.sha256(), 0, bytearray(), True
         for chunk in chunks:
-            scanner.feed(chunk)
             digest.update(chunk)
             size += len(chunk)
             kept += chunk[: MAX_RAW_BYTES - len(kept)]
+            blank = blank and not chunk.strip(_BLANK)
         if size <= MAX_RAW_BYTES:
             return self(bytes(kept))
-        well_formed = scanner.finish() and scanner.starts_object
-        if scanner.blank and not scanner.broken:
+        if blank:
             return None
-        whole = f"raw holds the first {len(kept)} of {size} bytes, whose SHA-256 is {digest.hexdigest()}"
-        return _refused(bytes(kept), "too_long" if well_formed else "not_json", whole)
+        detail = f"{size} bytes, more than {MAX_LINE_BYTES}; raw holds the first {MAX_RAW_BYTES}"
+        return Dead("too_long", detail, _readable(bytes(kept), is_json=False), 0, digest.digest())
 
     def _judge_record(self, record: dict[str, Any], line: bytes) -> Used | Dead:
         used: dict[str, Any] = {}
@@ -148,8 +155,7 @@ class Judge:
         if fault is None:
             return Used(used, tuple(nulled))
         reason, detail = fault
-        raw = masked(line.decode("utf-8", "replace"), self._raw_identifiers(record))
-        return Dead(reason, detail, raw, _readable_time(record))
+        return Dead(reason, detail, _readable(line), _readable_time(record), fingerprint(line))
 
     def _subscription_fault(self, record: dict[str, Any]) -> Fault | None:
         type_field = next(field for field in self.fields if field.name == "type")
@@ -167,11 +173,6 @@ class Judge:
             if field.role == "keyed_hash" and any(map(is_raw_identifier, _texts(used[field.name]))):
                 return f"raw_identifier:{field.name}", f"{field.name} must be a keyed hash"
         return None
-
-    def _raw_identifiers(self, record: dict[str, Any]) -> list[str]:
-        """What to mask, whatever the record died of."""
-        hashes = (record.get(field.name) for field in self.fields if field.role == "keyed_hash")
-        return [text for value in hashes for text in _texts(value) if is_raw_identifier(text)]
 
 
 _WRONG_TYPE = "wrong_type"
@@ -273,4 +274,16 @@ def _readable_time(record: dict[str, Any]) -> int:
 
 def _refused(line: bytes, reason: str, detail: str) -> Dead:
     """A line whose fields are never looked at, so that its time is not readable."""
-    return Dead(reason, detail, line.decode("utf-8", "replace"), 0)
+    return Dead(reason, detail, _readable(line, is_json=reason != "not_json"), 0, fingerprint(line))
+
+
+def _readable(line: bytes, *, is_json: bool = True) -> str:
+    return masked(line.decode("utf-8", "replace"), is_json=is_json)
+
+
+def fingerprint(original: bytes) -> bytes:
+    """What tells dead letters apart whose published text is the same: the SHA-256 of what was read.
+
+    Not for publication: who knows all of a record but a telephone number finds the number by trying.
+    """
+    return hashlib.sha256(original).digest()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from functools import partial
+from functools import cache
+
+from monsoon.transforms.validation.fields import CONTRACTS, KEYED_HASHES, stream_fields
 
 MASK = "[masked]"
 
@@ -31,7 +32,38 @@ makes it no telephone number, four dashes are too few for a MAC, and the other f
 lacks."""
 _CLEAN_HASH = re.compile(CLEAN_HASH)
 
-_TEXT_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_INDIAN_PHONE = (
+    r"(?:(?:\+91|0091|91|0)[ -]?)?"
+    r"(?:[6-9][0-9]{9}|[6-9][0-9]{4}[ -][0-9]{5}|\(?[6-9][0-9]{2}\)?[ .-][0-9]{3}[ .-][0-9]{4})"
+)
+_ADDRESSES = re.compile(
+    rf"(?<!{_HEX}){_HEX}{{2}}([:.-]){_HEX}{{2}}(?:\1{_HEX}{{2}}){{4,}}+(?!{_HEX})"  # MAC in pairs
+    rf"|(?<!{_HEX}){_HEX}{{4}}\.{_HEX}{{4}}\.{_HEX}{{4}}(?!{_HEX})"  # MAC, dotted
+    rf"|(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w.]*\w)"  # IPv4
+    rf"|(?<![\w:])(?:(?:{_HEX}{{1,4}}:){{3,7}}+{_HEX}{{0,4}}|(?:{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{0,6}}+)?+::"
+    rf"(?:{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{0,6}}+)?+)(?![\w:])"  # IPv6
+)
+_UPI_ADDRESSES = re.compile(r"(?<![\w.+-])[\w.+-]++(?:@\w(?:[\w.-]*\w)?)++|@\w(?:[\w.-]*\w)?")
+_PHONES = re.compile(
+    rf"(?<![\w.+-]){_INDIAN_PHONE}(?![\w-]|\.[0-9])"
+    r"|(?<!\w)\+[1-9](?:[ ()-]{0,2}[0-9]){6,14}(?![0-9])"  # with its country code
+)
+_WITHIN_TEXT = (
+    (re.compile(rf"[:.-]{_HEX}{{0,4}}[:.-]"), _ADDRESSES),
+    (re.compile("@"), _UPI_ADDRESSES),
+    (re.compile(r"[0-9+(][0-9 ().-]{6}"), _PHONES),
+)
+"""What is masked in a dead letter wherever it stands, each after what tells quickly that there may be one. It is more
+than `_ANYWHERE`, since nothing hangs on it but what a reader of dead letters may see, and less than what no keyed hash
+may be, so that times, versions and ids stay readable."""
+_CLEAN_TEXT = re.compile(r"(?:[0-9_]*[A-Za-z][0-9A-Za-z_]*)?")
+
+_TOKEN = re.compile(
+    r'"((?:[^"\\]|\\.)*+)("?)(\s*+:)?|([0-9](?<![\w.+-][0-9])[0-9]{9,14})(?:\.0*+)?(?![\w.])', re.DOTALL
+)
+"""A JSON text, closed or not, and whether it is a key; or a number that has a telephone number's length."""
+_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
+_CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 def is_raw_identifier(value: str) -> bool:
@@ -46,19 +78,57 @@ def is_raw_identifier(value: str) -> bool:
     return _PHONE.fullmatch(_PHONE_SEPARATORS.sub("", _PHONE_LABEL.sub("", bare))) is not None
 
 
-def masked(raw: str, identifiers: Iterable[str]) -> str:
-    """`raw`, the text of a JSON record, with each identifier masked wherever it stands, escaped or not."""
-    for identifier in sorted(set(identifiers), key=len, reverse=True):
-        raw = _TEXT_TOKEN.sub(partial(_mask_token, identifier), raw)
-    return raw
+def masked(raw: str, *, is_json: bool = True) -> str:
+    """`raw`, a dead letter's line, with all that looks like a raw identifier masked.
+
+    That is: every value of a keyed-hash field that is a raw identifier, be the key repeated; and in any text, keys
+    included, whatever has an identifier's form, escaped or not. Of numbers, those that could be telephone numbers,
+    unless a contract has a number under that key; where the line is not JSON (`is_json`), there too. JSON stays JSON.
+    Linear time.
+    """
+    key, numbers = "", _number_fields()
+
+    def mask(token: re.Match[str]) -> str:
+        nonlocal key
+        content = token[1]
+        if content is None:
+            return f'"{MASK}"' if key and key not in numbers and is_raw_identifier(token[4]) else token[0]
+        text = _text(content) if "\\" in content else content
+        is_value = token[3] is None
+        if not is_value:
+            key = text
+        if is_value and key in KEYED_HASHES:
+            hidden = MASK if is_raw_identifier(text) else text
+        else:
+            hidden = text if _CLEAN_TEXT.fullmatch(text) else _masked_within(text)
+        if hidden == text:
+            return token[0]
+        return f'"{json.dumps(hidden)[1:-1] if content is not text else hidden}{token[2]}{token[3] or ""}'
+
+    masked_texts = _TOKEN.sub(mask, raw)
+    return masked_texts if is_json else _masked_within(masked_texts)
 
 
-def _mask_token(identifier: str, match: re.Match[str]) -> str:
-    token = match[0]
-    if identifier in token:
-        token = token.replace(identifier, MASK)
-    if "\\" in token:
-        text = json.loads(token, strict=False)
-        if identifier in text:
-            return json.dumps(text.replace(identifier, MASK), ensure_ascii=False)
-    return token
+def _masked_within(text: str) -> str:
+    for hint, identifiers in _WITHIN_TEXT:
+        if hint.search(text):
+            text = identifiers.sub(MASK, text)
+    return text
+
+
+@cache
+def _number_fields() -> frozenset[str]:
+    fields = (field for stream in CONTRACTS for field in stream_fields(stream))
+    return frozenset(field.name for field in fields if field.kind in ("integer", "number"))
+
+
+def _text(content: str) -> str:
+    """What the inside of a JSON text says; of a broken one, what it would."""
+    try:
+        return str(json.loads(f'"{content}"', strict=False))
+    except ValueError:
+        return _ESCAPE.sub(_unescaped, content)
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16)) if escape[1] else _CONTROLS.get(escape[2], escape[2])
