@@ -33,6 +33,14 @@ RECORDS_DUPLICATE = Metric(
 RECORDS_DEAD = Metric(
     "records_dead", "counter", "records", "dead letters", "read dead_letters/ by reason; mend the producer", ("stream",)
 )
+RECORDS_LATE = Metric(
+    "records_late",
+    "counter",
+    "records",
+    "records that came after the watermark had passed their time (streaming only)",
+    "phones or a feed lag: raise the lateness that sources allow, if riders lose evidence",
+    ("stream",),
+)
 DISRUPTIONS = Metric(
     "disruptions",
     "counter",
@@ -48,16 +56,47 @@ PAYOUTS = Metric(
     "payouts", "counter", "instalments", "payout instructions", "none: context for payout_paise", ("product",)
 )
 PAYOUT_PAISE = Metric("payout_paise", "counter", "paise", "amount instructed", "compare with the reserve", ("product",))
+DISRUPTION_REVISIONS = Metric(
+    "disruption_revisions",
+    "counter",
+    "records",
+    "revisions of disruptions published (streaming only)",
+    "many withdrawn: a provider corrects a lot",
+    ("product", "state"),
+)
+CLAIM_REVISIONS = Metric(
+    "claim_revisions",
+    "counter",
+    "records",
+    "revisions of claims published (streaming only)",
+    "many held: check the model's drift",
+    ("product", "status"),
+)
+PAYOUTS_INSTRUCTED = Metric(
+    "payouts_instructed",
+    "counter",
+    "instalments",
+    "payout instructions (streaming only)",
+    "none: context for paise_instructed",
+)
+PAISE_INSTRUCTED = Metric(
+    "paise_instructed", "counter", "paise", "amount instructed (streaming only)", "compare with the reserve"
+)
 
 METRICS = (
     RECORDS_READ,
     RECORDS_USED,
     RECORDS_DUPLICATE,
     RECORDS_DEAD,
+    RECORDS_LATE,
     DISRUPTIONS,
     CLAIMS,
     PAYOUTS,
     PAYOUT_PAISE,
+    DISRUPTION_REVISIONS,
+    CLAIM_REVISIONS,
+    PAYOUTS_INSTRUCTED,
+    PAISE_INSTRUCTED,
 )
 
 

@@ -48,10 +48,7 @@ def write_results(
 ) -> dict[str, Any]:
     """Writes every stream in a fixed order, and the summary, which it returns. `models` are versions by name."""
     progress("writing", None)
-    outcome.disruptions.sort(key=_disruption_order)
-    outcome.claims.sort(key=_claim_order)
-    outcome.payouts.sort(key=_payout_order)
-    summary = _summary(account, outcome, products.values(), models)
+    summary = summarized(account, outcome, products, models)
     output.write("disruptions", outcome.disruptions)
     output.write("claims", outcome.claims)
     output.write("payouts", outcome.payouts)
@@ -59,6 +56,16 @@ def write_results(
     output.write("dead_letters", account.dead_letters)
     output.finish(summary)
     return summary
+
+
+def summarized(
+    account: Account, outcome: Outcome, products: Mapping[str, Product], models: Mapping[str, str]
+) -> dict[str, Any]:
+    """The summary of an outcome, whose records it puts in the order in which they are written."""
+    outcome.disruptions.sort(key=_disruption_order)
+    outcome.claims.sort(key=_claim_order)
+    outcome.payouts.sort(key=_payout_order)
+    return _summary(account, outcome, products.values(), models)
 
 
 def _disruption_order(record: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -1,4 +1,5 @@
-"""The job graph: which step follows which, and what is together in one key."""
+"""The job graph: which step follows which, and what is together under one key. The same for batch and streaming; the
+source, the shell around a step and the sink differ."""
 
 from __future__ import annotations
 
@@ -7,62 +8,83 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyflink.common import Row, Types
-from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.common import Row, Types, WatermarkStrategy
+from pyflink.common.watermark_strategy import TimestampAssigner
+from pyflink.datastream import DataStream, ProcessFunction, StreamExecutionEnvironment
+from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 
-from monsoon.pipelines.flink.claims import AdjudicateClaims
-from monsoon.pipelines.flink.entrance import DeduplicateRecords, DeduplicateTelemetry, RoutePolicies, Validate
-from monsoon.pipelines.flink.envelopes import RESULTS
-from monsoon.pipelines.flink.neighbors import CompareNeighbors
-from monsoon.pipelines.flink.riders import RidersEvidence
-from monsoon.pipelines.flink.settings import Settings
-from monsoon.pipelines.flink.steps import ENVELOPE, PART, WHOLE_FILE, ReadParts, WholeKey, tags_to
-from monsoon.pipelines.flink.triggers import JudgeTriggers, UniteDisruptions
-from monsoon.sources.files import FilePart
-
-READ = "read-and-validate"
-
-STEPS: tuple[tuple[str, str, Any], ...] = (
-    ("deduplicate-telemetry", "telemetry by event", DeduplicateTelemetry),
-    ("deduplicate-records", "readings and subscription events by id", DeduplicateRecords),
-    ("route-policies", "subscription events by policy", RoutePolicies),
-    ("judge-triggers", "readings and zones by trigger", JudgeTriggers),
-    ("riders-evidence", "telemetry, policies and disruptions by rider", RidersEvidence),
-    ("unite-disruptions", "disruptions by id", UniteDisruptions),
-    ("compare-neighbors", "panes and claims by neighborhood", CompareNeighbors),
-    ("adjudicate-claims", "evidence by rider", AdjudicateClaims),
-)
-"""(uid, what is together under a key, step); a step sends to later ones only."""
+from monsoon.pipelines.flink.plan import Planned
+from monsoon.pipelines.flink.steps import ENVELOPE, PART, WHOLE_FILE, ReadParts, RunningKey, WholeKey, tags_to
+from monsoon.pipelines.steps.envelopes import RESULTS
+from monsoon.pipelines.steps.order import ORDER
+from monsoon.pipelines.steps.reading import Validate
+from monsoon.pipelines.steps.settings import Settings
 
 
 @dataclass(frozen=True)
 class Config:
-    """What a graph is built from: where its rows come from, and what every step is told."""
+    """What a graph is built from: the parts to read, in order, and what every step is told."""
 
-    parts: Sequence[tuple[str, FilePart]]
+    parts: Sequence[Planned]
     settings: Settings
+    streaming: bool = False
 
 
 def build(env: StreamExecutionEnvironment, config: Config) -> DataStream:
     """Adds the whole graph to `env`; returns the stream of results (key, kind, JSON)."""
-    rows = [
-        Row(stream, str(part.path), part.start, WHOLE_FILE if part.stop is None else part.stop)
-        for stream, part in config.parts
-    ]
-    parts = env.from_collection(rows, PART).name("parts of files").uid("file-parts")
-    parts = parts.rebalance()
     inputs: dict[str, list[DataStream]] = defaultdict(list)
 
-    def connect(stream: Any, name: str, label: str, names: Sequence[str]) -> None:
+    def connect(stream: Any, name: str, label: str, names: tuple[str, ...]) -> None:
         stream.name(f"{name}: {label}").uid(name)
         for to, tag in tags_to(names).items():
             inputs[to].append(stream.get_side_output(tag))
 
-    read = parts.process(ReadParts(config.settings), ENVELOPE)
-    connect(read, READ, "parts of files to rows", Validate.to)
-    for name, label, step in STEPS:
-        first, *others = inputs[name]
+    read = _parts(env, config).rebalance().process(ReadParts(config.settings), ENVELOPE)
+    connect(read, Validate.uid, Validate.label, Validate.to)
+    for step in ORDER:
+        first, *others = inputs[step.uid]
         keyed = (first.union(*others) if others else first).key_by(lambda row: row[0], Types.INT())
-        connect(keyed.process(WholeKey(step, step.to, config.settings), ENVELOPE), name, label, step.to)
+        shell = RunningKey(step, config.settings) if config.streaming else WholeKey(step, config.settings)
+        connect(keyed.process(shell, ENVELOPE), step.uid, step.label, step.to)
     first, *others = inputs[RESULTS]
     return first.union(*others)
+
+
+def _parts(env: StreamExecutionEnvironment, config: Config) -> DataStream:
+    """The parts to read, counted through the plan, so that a checkpoint knows how far it came."""
+    numbers = env.from_source(
+        NumberSequenceSource(0, len(config.parts) - 1), WatermarkStrategy.no_watermarks(), "plan: places"
+    )
+    numbers.uid("plan").set_parallelism(1)
+    parts = numbers.process(_Plan(config.parts), PART).name("plan: parts of files, earliest first").uid("plan-parts")
+    parts.set_parallelism(1)
+    if not config.streaming:
+        return parts
+    strategy = WatermarkStrategy.for_monotonous_timestamps().with_timestamp_assigner(_Low())
+    return parts.assign_timestamps_and_watermarks(strategy).set_parallelism(1)
+
+
+def _row(planned: Planned) -> Row:
+    part = planned.part
+    return Row(
+        planned.stream, str(part.path), part.start, WHOLE_FILE if part.stop is None else part.stop, planned.low_ms
+    )
+
+
+class _Plan(ProcessFunction):
+    """Places in the plan to its parts."""
+
+    def __init__(self, parts: Sequence[Planned]) -> None:
+        self._parts = parts
+
+    def process_element(self, value: int, ctx: ProcessFunction.Context) -> Any:
+        """One part."""
+        yield _row(self._parts[value])
+
+
+class _Low(TimestampAssigner):
+    """Nothing after a part is earlier than its `low_ms`: as its timestamp that makes the watermark."""
+
+    def extract_timestamp(self, value: Row, record_timestamp: int) -> int:
+        """In milliseconds."""
+        return int(value[4])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,3 +56,8 @@ class Collected:
             )
         )
         return collected
+
+    def overlooked(self, names: Mapping[str, Sequence[str]]) -> None:
+        """Takes note of what lay among the input files and is none."""
+        for stream, ignored in names.items():
+            self.counts[stream]["ignored"] = list(ignored)

@@ -8,7 +8,7 @@ lateness, however its files are shuffled.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,26 @@ class Planned:
     low_ms: int
 
 
-def plan(folder: Path, part_bytes: int) -> list[Planned]:
-    """All parts of the streams below `folder`, earliest first. Raises InputError where a file cannot be read."""
-    found = [
-        Planned(stream, part, _earliest_ms(part))
-        for stream in STREAMS
-        for file in find_files(folder / stream).files
+def in_any_order(folder: Path, part_bytes: int) -> tuple[list[Planned], dict[str, tuple[str, ...]]]:
+    """All parts of the streams below `folder`, and what lies there by stream and is no input file.
+
+    Raises InputError where there is no such folder or a file cannot be read.
+    """
+    files = {stream: find_files(folder / stream) for stream in STREAMS}
+    parts = [
+        Planned(stream, part, END_MS)
+        for stream, found in files.items()
+        for file in found.files
         for part in parts_of(file, part_bytes)
     ]
-    return sorted(found, key=lambda planned: (planned.low_ms, STREAMS.index(planned.stream), str(planned.part)))
+    return parts, {stream: found.ignored for stream, found in files.items()}
+
+
+def plan(folder: Path, part_bytes: int) -> tuple[list[Planned], dict[str, tuple[str, ...]]]:
+    """The same, earliest first: reads all of it once."""
+    parts, overlooked = in_any_order(folder, part_bytes)
+    dated = [replace(planned, low_ms=_earliest_ms(planned.part)) for planned in parts]
+    return sorted(dated, key=lambda each: (each.low_ms, STREAMS.index(each.stream), str(each.part))), overlooked
 
 
 def _earliest_ms(part: FilePart) -> int:

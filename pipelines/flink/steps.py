@@ -1,43 +1,50 @@
-"""Flink's shells: they hold what belongs to a key until it is whole, call the step, and hand on what it gives."""
+"""Flink's shells around the steps: they hold what belongs to a key, call the step when event time has come, and hand
+on what it gives.
+
+Bounded input needs no state but what has arrived: `WholeKey` gives a step everything at the end. A stream needs all
+that the step wants to keep: `RunningKey` writes it entry by entry, and makes the step anew from it after a failure.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag, ProcessFunction, RuntimeContext
-from pyflink.datastream.state import ListStateDescriptor
+from pyflink.datastream.state import ListStateDescriptor, MapStateDescriptor
 
-from monsoon.pipelines.flink.entrance import Validate
-from monsoon.pipelines.flink.envelopes import RESULTS, Envelope, Item
-from monsoon.pipelines.flink.settings import Settings
+from monsoon.pipelines.flink.meters import Meters
+from monsoon.pipelines.steps.envelopes import RESULTS, Envelope, Item
+from monsoon.pipelines.steps.order import Workshop
+from monsoon.pipelines.steps.reading import Validate
+from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.steps.step import END_OF_TIME_MS, Kept, Step
 from monsoon.sources.files import FilePart
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
-ENVELOPE = Types.ROW_NAMED(["key", "kind", "payload"], [Types.INT(), Types.STRING(), BYTES])
+ENVELOPE = Types.ROW_NAMED(
+    ["key", "kind", "due_ms", "payload"], [Types.INT(), Types.STRING(), Types.LONG(), BYTES]
+)
 RESULT = Types.ROW_NAMED(["key", "kind", "payload"], [Types.INT(), Types.STRING(), Types.STRING()])
 PART = Types.ROW_NAMED(
-    ["stream", "path", "start", "stop"], [Types.STRING(), Types.STRING(), Types.LONG(), Types.LONG()]
+    ["stream", "path", "start", "stop", "low_ms"],
+    [Types.STRING(), Types.STRING(), Types.LONG(), Types.LONG(), Types.LONG()],
 )
 WHOLE_FILE = -1
 """`stop` of a part that is a whole file."""
 
-END_OF_TIME_MS = 2**63 - 1
-"""The watermark at the end of bounded input."""
 
-Step = Callable[[int, Sequence[Item]], Iterator[Envelope]]
-
-
-def tags_to(names: Sequence[str]) -> dict[str, OutputTag]:
+def tags_to(names: tuple[str, ...]) -> dict[str, OutputTag]:
     """A side output to each step."""
     return {name: OutputTag(name, RESULT if name == RESULTS else ENVELOPE) for name in names}
 
 
 def _row(envelope: Envelope) -> Row:
-    payload = envelope.payload.decode() if envelope.to == RESULTS else envelope.payload
-    return Row(envelope.key, envelope.kind, payload)
+    if envelope.to == RESULTS:
+        return Row(envelope.key, envelope.kind, envelope.payload.decode())
+    return Row(envelope.key, envelope.kind, envelope.due_ms, envelope.payload)
 
 
 class ReadParts(ProcessFunction):
@@ -47,46 +54,107 @@ class ReadParts(ProcessFunction):
         self._settings = settings
         self._tags: dict[str, OutputTag] = {}
         self._validate: Validate | None = None
+        self._meters: Meters | None = None
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Once in each worker."""
         self._tags = tags_to(Validate.to)
         self._validate = Validate(self._settings)
+        self._meters = Meters(runtime_context)
 
     def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
         """One part to envelopes."""
-        stream, path, start, stop = value
-        assert self._validate is not None
+        stream, path, start, stop, _ = value
+        assert self._validate is not None and self._meters is not None
         for envelope in self._validate(stream, FilePart(Path(path), start, None if stop == WHOLE_FILE else stop)):
+            self._meters.sent(envelope)
             yield self._tags[envelope.to], _row(envelope)
 
 
 class WholeKey(KeyedProcessFunction):
     """Gives a step everything of its key, once there is no more of it: order of arrival cannot matter."""
 
-    def __init__(self, make: Callable[[Settings], Step], names: Sequence[str], settings: Settings) -> None:
-        self._make, self._names, self._settings = make, names, settings
+    def __init__(self, step: type[Step], settings: Settings) -> None:
+        self._step, self._settings = step, settings
         self._tags: dict[str, OutputTag] = {}
-        self._step: Step | None = None
+        self._workshop: Workshop | None = None
         self._held: Any = None
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Once in each worker."""
-        self._tags = tags_to(self._names)
-        self._step = self._make(self._settings)
-        kept = Types.ROW_NAMED(["kind", "payload"], [Types.STRING(), BYTES])
+        self._tags = tags_to(self._step.to)
+        self._workshop = Workshop(self._settings)
+        kept = Types.ROW_NAMED(["kind", "due_ms", "payload"], [Types.STRING(), Types.LONG(), BYTES])
         self._held = runtime_context.get_list_state(ListStateDescriptor("held", kept))
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Keeps it."""
-        self._held.add(Row(value[1], bytes(value[2])))
+        self._held.add(Row(value[1], value[2], bytes(value[3])))
         ctx.timer_service().register_event_time_timer(END_OF_TIME_MS)
         return iter(())
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
         """The key is whole."""
-        items = [Item(kind, payload) for kind, payload in self._held.get()]
+        assert self._workshop is not None
+        step = self._workshop.make(self._step, ctx.get_current_key(), Kept(keeps=False))
+        for kind, due_ms, payload in self._held.get():
+            step.take(Item(kind, due_ms, bytes(payload)))
         self._held.clear()
-        assert self._step is not None
-        for envelope in self._step(ctx.get_current_key(), items):
+        for envelope in step.advance(END_OF_TIME_MS):
             yield self._tags[envelope.to], _row(envelope)
+
+
+class RunningKey(KeyedProcessFunction):
+    """Runs a step up to the watermark, whenever that reaches a moment at which the step has something to do."""
+
+    def __init__(self, step: type[Step], settings: Settings) -> None:
+        self._step, self._settings = step, settings
+        self._tags: dict[str, OutputTag] = {}
+        self._workshop: Workshop | None = None
+        self._meters: Meters | None = None
+        self._kept: Any = None
+        self._running: dict[int, Step] = {}
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Once in each worker, and again after a failure."""
+        self._tags = tags_to(self._step.to)
+        self._workshop = Workshop(self._settings)
+        self._meters = Meters(runtime_context)
+        self._kept = runtime_context.get_map_state(MapStateDescriptor("kept", Types.STRING(), BYTES))
+        self._running = {}
+
+    def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
+        """Hands it to the step."""
+        step = self._of(value[0])
+        step.take(Item(value[1], value[2], bytes(value[3])))
+        self._keep(step, ctx)
+        return iter(())
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
+        """Event time has come."""
+        assert self._meters is not None
+        step = self._of(ctx.get_current_key())
+        upto_ms = ctx.timer_service().current_watermark()
+        # Of several timers that one watermark passes the first does all the work.
+        if step.due_ms is not None and step.due_ms <= upto_ms:
+            for envelope in step.advance(upto_ms):
+                self._meters.sent(envelope)
+                yield self._tags[envelope.to], _row(envelope)
+        self._keep(step, ctx)
+
+    def _of(self, key: int) -> Step:
+        if key not in self._running:
+            assert self._workshop is not None
+            step = self._workshop.make(self._step, key, Kept())
+            step.resume({name: bytes(payload) for name, payload in self._kept.items()})
+            self._running[key] = step
+        return self._running[key]
+
+    def _keep(self, step: Step, ctx: Any) -> None:
+        for name, payload in step.kept.drain().items():
+            if payload is None:
+                self._kept.remove(name)
+            else:
+                self._kept.put(name, payload)
+        if step.due_ms is not None:
+            ctx.timer_service().register_event_time_timer(max(0, step.due_ms))

@@ -50,7 +50,7 @@ def test_streaming(tmp_path, part_bytes, shuffle, restore):
             records[stream].sort(key=lambda record: record["event_time"])
     source = write_streams(tmp_path / "in", records)
     graph = Graph(settings_of(source, 3))
-    found = plan(source, part_bytes)
+    found, _ = plan(source, part_bytes)
     assert len(found) > 3
     for number, planned in enumerate(found):
         graph.advance(planned.low_ms - 1)

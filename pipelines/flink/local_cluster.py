@@ -1,0 +1,139 @@
+"""The embedded mini cluster: its settings, checked before anything starts, and its failures in words.
+
+Workers are processes: threads in the driver's own would share its interpreter lock, and block for good as soon as
+onnxruntime is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monsoon.pipelines.flink.java import use_java
+
+if TYPE_CHECKING:
+    from pyflink.datastream import StreamExecutionEnvironment
+
+_QUICK_START = "-XX:TieredStopAtLevel=1 -Xmx1500m"
+"""The JVM moves bytes: its optimizing compiler would cost a run of minutes more than it gives."""
+
+_MAX_PARALLELISM = 128
+"""Key groups: what state is cut into when a job is restored at another parallelism. Never changes."""
+
+
+class ClusterError(Exception):
+    """A job that failed, or settings with which it could not run: what, and what to do."""
+
+
+def batch_settings(parallelism: int) -> dict[str, str]:
+    """For bounded input, read once and forgotten."""
+    return {
+        **_common(parallelism),
+        "execution.runtime-mode": "BATCH",
+        # All steps at once: a step by itself would start Python workers of its own, some seconds each time.
+        "execution.batch-shuffle-mode": "ALL_EXCHANGES_PIPELINED",
+        "jobmanager.scheduler": "Default",
+        # In batch the JVM forgets a key's state when it turns to the next key, so Python may not lag behind: with
+        # larger bundles timers fire under the wrong key, and rows are lost without an error.
+        "python.fn-execution.bundle.size": "1",
+        "restart-strategy.type": "none",
+    }
+
+
+def streaming_settings(
+    parallelism: int,
+    *,
+    checkpoints: Path,
+    checkpoint_interval_ms: int,
+    restore_from: str | None = None,
+    web_port: int | None = None,
+) -> dict[str, str]:
+    """For a job that goes on: checkpoints on disk, kept when it is stopped. Raises ClusterError for settings that
+    cannot work together."""
+    if checkpoint_interval_ms < 200:
+        raise ClusterError(
+            f"--checkpoint-interval-ms {checkpoint_interval_ms}: a checkpoint ends every bundle of rows; "
+            "give at least 200"
+        )
+    settings = {
+        **_common(parallelism),
+        "execution.runtime-mode": "STREAMING",
+        "pipeline.auto-watermark-interval": "20 ms",
+        "python.fn-execution.bundle.size": "16",
+        "python.fn-execution.bundle.time": "20",
+        "execution.checkpointing.interval": f"{checkpoint_interval_ms} ms",
+        "execution.checkpointing.mode": "EXACTLY_ONCE",
+        "execution.checkpointing.dir": checkpoints.absolute().as_uri(),
+        "execution.checkpointing.savepoint-dir": (checkpoints / "savepoints").absolute().as_uri(),
+        "execution.checkpointing.num-retained": "2",
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        # Parts wait in line before the workers that read them; a barrier need not.
+        "execution.checkpointing.unaligned.enabled": "true",
+        "taskmanager.network.memory.buffer-debloat.enabled": "true",
+        "restart-strategy.type": "fixed-delay",
+        "restart-strategy.fixed-delay.attempts": "3",
+        "restart-strategy.fixed-delay.delay": "1 s",
+    }
+    if restore_from is not None:
+        settings["execution.state-recovery.path"] = restore_from
+    if web_port is not None:
+        settings["rest.port"] = settings["rest.bind-port"] = str(web_port)
+    return settings
+
+
+def _common(parallelism: int) -> dict[str, str]:
+    return {
+        "parallelism.default": str(parallelism),
+        "pipeline.max-parallelism": str(_MAX_PARALLELISM),
+        "taskmanager.numberOfTaskSlots": str(parallelism),
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+    }
+
+
+def environment(settings: Mapping[str, str]) -> StreamExecutionEnvironment:
+    """A mini cluster's environment with these settings; starts a JVM where none runs yet."""
+    use_java()
+    os.environ.setdefault("JVM_ARGS", _QUICK_START)
+    os.environ["_python_worker_execution_mode"] = "process"
+    from pyflink.common import Configuration
+    from pyflink.datastream import StreamExecutionEnvironment
+
+    configuration = Configuration()
+    for name, value in settings.items():
+        configuration.set_string(name, value)
+    return StreamExecutionEnvironment.get_execution_environment(configuration)
+
+
+def last_checkpoint(checkpoints: Path) -> str | None:
+    """The newest complete checkpoint or savepoint below a folder, as a URI; None where there is none."""
+    found = [path.parent for path in checkpoints.glob("*/chk-*/_metadata")]
+    found += [path.parent for path in checkpoints.glob("savepoints/*/_metadata")]
+    newest = max(found, key=lambda folder: (folder / "_metadata").stat().st_mtime_ns, default=None)
+    return None if newest is None else newest.absolute().as_uri()
+
+
+@contextmanager
+def told_in_words() -> Iterator[None]:
+    """Raises ClusterError, with the deepest cause, where Java threw."""
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ("py4j", "pyflink"):
+            raise
+        raise ClusterError(f"the Flink job failed: {_deepest(str(error))}") from error
+
+
+def _deepest(trace: str) -> str:
+    """The last cause in a Java stack trace, or the last line of a Python one within it, in one line."""
+    python = re.findall(r"^(\w+(?:\.\w+)*(?:Error|Exception)): (.*)$", trace, re.MULTILINE)
+    causes = re.findall(r"Caused by: (.+)", trace)
+    if python:
+        return ": ".join(python[-1])
+    lines = trace.strip().splitlines() or ["no reason given"]
+    return str((causes or lines)[-1]).strip()
