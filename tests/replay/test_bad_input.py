@@ -176,7 +176,9 @@ def test_a_correction_before_its_reading_and_one_of_a_correction(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--input", "{tmp}/nowhere", "--output", "{tmp}/out"], "no such folder"),
+        (["--input", "{tmp}/nowhere", "--output", "{tmp}/out"], "/nowhere: no such folder"),
+        (["--input", "{tmp}/in/telemetry/part-0.jsonl", "--output", "{tmp}/out"], "part-0.jsonl: is a file, not a"),
+        (["--input", "{tmp}/in/telemetry", "--output", "{tmp}/out"], "/telemetry/subscriptions: no such folder"),
         (["--input", "{tmp}/in", "--output", "{tmp}/in"], "overlaps the input"),
         (["--input", "{tmp}/in", "--output", "{tmp}/out", "--products", "kavach"], "no product 'kavach'"),
         (["--input", "{tmp}/in", "--output", "{tmp}/out", "--model", "{tmp}/in"], "model folder refused"),
