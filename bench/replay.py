@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from monsoon.bench import CountTo
-from monsoon.bench.processes import Measured, measure, python
+from monsoon.bench.processes import BenchError, Measured, measure, python
 
 STORM, SEED = "delhi-2024-06-28", 7
 DEFAULT_ROWS = (1_000_000, 250_000, 4_000_000)
@@ -72,7 +72,10 @@ def run(args: argparse.Namespace) -> int:
                 measure(_monsoon("simulate", "--storm", STORM, "--rows", rows, "--seed", SEED, "--output", source), 1)
             parse = measure(python("-c", _PARSE, str(source)), args.runs)
             replay = measure(_monsoon("replay", "--input", source, "--output", folder / f"{rows}-out"), args.runs)
-            print(_line(_rows(folder / f"{rows}-out"), parse, replay), flush=True)
+            read = _rows(folder / f"{rows}-out")
+            if not read:
+                raise BenchError(f"--rows {rows}: so few riders that none reported; ask for more rows")
+            print(_line(read, parse, replay), flush=True)
     return 0
 
 

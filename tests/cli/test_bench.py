@@ -40,3 +40,20 @@ def test_only_whole_inputs_are_used_again(tmp_path, capsys, monkeypatch):
     assert main(["bench", "replay", "--rows", "10", "20", "--folder", str(tmp_path)]) == 0
     assert simulated == ["10"]
     assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_what_a_measured_command_said_is_told_in_a_line(tmp_path, capsys):
+    (tmp_path / "1000").mkdir()
+    (tmp_path / "1000" / "thesis.tex").touch()
+    assert main(["bench", "replay", "--rows", "1000", "--folder", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "failed (1): monsoon simulate: " in said
+    assert "thesis.tex" in said
+    assert said.count("\n") == 1
+
+
+def test_nothing_to_measure_is_told(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(bench, "measure", lambda command, runs: Measured(1.0, 1.0, 1.0))
+    monkeypatch.setattr(bench, "_rows", lambda output: 0)
+    assert main(["bench", "replay", "--rows", "1", "--folder", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "monsoon bench: --rows 1: so few riders that none reported; ask for more rows\n"
