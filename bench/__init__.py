@@ -2,3 +2,8 @@
 
 Belongs here: timing whole processes or hot paths and printing ratios. Does not: assertions; those are tests.
 """
+
+from collections.abc import Callable
+
+CountTo = Callable[[int], Callable[[str], int]]
+"""Handed over by the command line: `count_to(most)` is the type of arguments from 1 to `most`, whole numbers."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from statistics import median
 
 
-class BenchError(RuntimeError):
-    """A measured command failed; the message holds what it said."""
+class BenchError(ChildProcessError):
+    """A measured command failed, or did nothing that could be measured; the message holds what it said."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from monsoon.bench.processes import Measured, measure, python
+from monsoon.bench import CountTo
+from monsoon.bench.processes import BenchError, Measured, measure, python
 
 STORM, SEED = "delhi-2024-06-28", 7
 DEFAULT_ROWS = (1_000_000, 250_000, 4_000_000)
+MAX_ROWS = 1_000_000_000
+"""Half a terabyte of telemetry."""
+MAX_RUNS = 1_000
 
 _PARSE = """\
 import sys
@@ -37,7 +41,7 @@ the absolute times are this machine's.
 """
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: Any, count_to: CountTo) -> None:
     """Adds `replay` to `monsoon bench`."""
     parser = subparsers.add_parser(
         "replay",
@@ -45,24 +49,33 @@ def add_parser(subparsers: Any) -> None:
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rows", type=int, nargs="+", default=list(DEFAULT_ROWS), metavar="N", help="telemetry rows")
-    parser.add_argument("--runs", type=int, default=3, metavar="N", help="runs of each process (default: 3)")
+    parser.add_argument(
+        "--rows", type=count_to(MAX_ROWS), nargs="+", default=list(DEFAULT_ROWS), metavar="N", help="telemetry rows"
+    )
+    parser.add_argument(
+        "--runs", type=count_to(MAX_RUNS), default=3, metavar="N", help="runs of each process (default: 3)"
+    )
     parser.add_argument("--folder", type=Path, metavar="DIR", help="keep inputs here and use them again")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints a line a size."""
+    from monsoon.sources.simulator.write import LABELS
+
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, medians of {args.runs}")
     print(f"{'rows':>11} {'parse s':>8} {'replay s':>9} {'ratio':>6} {'rows/s':>9} {'us/row':>7} {'peak MB':>8}")
     with _folder(args.folder) as folder:
         for rows in args.rows:
             source = folder / f"{rows}"
-            if not source.exists():
+            if not (source / LABELS).exists():  # or an interrupted run's
                 measure(_monsoon("simulate", "--storm", STORM, "--rows", rows, "--seed", SEED, "--output", source), 1)
             parse = measure(python("-c", _PARSE, str(source)), args.runs)
             replay = measure(_monsoon("replay", "--input", source, "--output", folder / f"{rows}-out"), args.runs)
-            print(_line(_rows(folder / f"{rows}-out"), parse, replay), flush=True)
+            read = _rows(folder / f"{rows}-out")
+            if not read:
+                raise BenchError(f"--rows {rows}: so few riders that none reported; ask for more rows")
+            print(_line(read, parse, replay), flush=True)
     return 0
 
 

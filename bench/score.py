@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from monsoon.bench import CountTo
 from monsoon.sources.model_files import load_scorer
 from monsoon.transforms.scoring import Scorer
 
 SINGLE_TARGET_US, BULK_TARGET_ROWS_S = 50.0, 350_000
 ROUNDS = 5
 SEED = 7
+MAX_ROWS, MAX_CLAIMS = 100_000_000, 1_000_000
+"""Tens of gigabytes of features either way."""
 
 _EXAMPLE = """\
 example:
@@ -30,7 +33,7 @@ contradiction, a tenth missing.
 """
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: Any, count_to: CountTo) -> None:
     """Adds `score` to `monsoon bench`."""
     parser = subparsers.add_parser(
         "score",
@@ -38,8 +41,12 @@ def add_parser(subparsers: Any) -> None:
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rows", type=int, default=500_000, metavar="N", help="rows of the bulk run")
-    parser.add_argument("--claims", type=int, default=5_000, metavar="N", help="claims scored one by one")
+    parser.add_argument(
+        "--rows", type=count_to(MAX_ROWS), default=500_000, metavar="N", help="rows of the bulk run (default: 500000)"
+    )
+    parser.add_argument(
+        "--claims", type=count_to(MAX_CLAIMS), default=5_000, metavar="N", help="claims one by one (default: 5000)"
+    )
     parser.set_defaults(run=run)
 
 

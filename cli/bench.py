@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from monsoon.cli.arguments import count_to
+
 BENCHES = ("replay", "score")
 
 
@@ -13,4 +15,4 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser = subparsers.add_parser("bench", help=help, description=help, epilog="example:\n  monsoon bench replay")
     benches = parser.add_subparsers(dest="bench", metavar="WHAT", required=True, title="what to measure")
     for name in BENCHES:
-        import_module(f"monsoon.bench.{name}").add_parser(benches)
+        import_module(f"monsoon.bench.{name}").add_parser(benches, count_to)

@@ -71,6 +71,8 @@ def _replay(
     from monsoon.sources.model_files import load_scorer
 
     return replay(args.input, args.output, products, selected, load_scorer(args.model), progress)
+
+
 def overlooked(summary: Mapping[str, Any]) -> str:
     """A line on what lay among the input files and is none, empty if there is nothing of the kind."""
     names = [f"{stream}/{name}" for stream, counts in summary["streams"].items() for name in counts["ignored"]]

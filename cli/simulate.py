@@ -18,7 +18,7 @@ example:
 
 Writes telemetry/, oracle_readings/, subscriptions/ and reference/, and the truth in labels.csv. The same storm,
 riders and seed give the same bytes. --feeds gridded leaves only the gridded product's readings, on which alone
-nobody may be paid.
+nobody may be paid. An output folder that has no such labels.csv, or more than these files, is left alone.
 """
 
 
@@ -37,7 +37,9 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser.add_argument("--attackers", type=share, metavar="SHARE", help="share of riders who attack (default: 0.04)")
     parser.add_argument("--feeds", choices=["all", "gridded"], default="all", help="whose readings (default: all)")
     parser.add_argument("--gzip", action="store_true", help="write *.jsonl.gz")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new, empty or earlier output folder")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="new or empty folder, or an earlier simulation"
+    )
     parser.set_defaults(run=run)
 
 

@@ -85,7 +85,9 @@ def queries_of(
 
 def _claims_before(claims: Collection[ClaimMoment], at_ms: int, decided_at_ms: int) -> int:
     """How many of a rider's claims, of those known at the decision, were confirmed in the seven days before `at_ms`."""
-    return sum(at_ms - _WEEK_MS <= claim.confirmed_at_ms < at_ms and claim.known_at_ms <= decided_at_ms for claim in claims)
+    return sum(
+        at_ms - _WEEK_MS <= claim.confirmed_at_ms < at_ms and claim.known_at_ms <= decided_at_ms for claim in claims
+    )
 
 
 def claim_moment(happenings: Sequence[Happening]) -> ClaimMoment | None:

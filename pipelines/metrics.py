@@ -16,6 +16,8 @@ class Metric:
     meaning: str
     remedy: str
     labels: tuple[str, ...] = ()
+    while_running: bool = False
+    """Reported by a streaming job only, not in a summary."""
 
 
 RECORDS_READ = Metric(
@@ -37,9 +39,10 @@ RECORDS_LATE = Metric(
     "records_late",
     "counter",
     "records",
-    "records that came after the watermark had passed their time (streaming only)",
+    "records that came after the watermark had passed their time",
     "phones or a feed lag: raise the lateness that sources allow, if riders lose evidence",
     ("stream",),
+    while_running=True,
 )
 DISRUPTIONS = Metric(
     "disruptions",
@@ -60,27 +63,30 @@ DISRUPTION_REVISIONS = Metric(
     "disruption_revisions",
     "counter",
     "records",
-    "revisions of disruptions published (streaming only)",
+    "revisions of disruptions published",
     "many withdrawn: a provider corrects a lot",
     ("product", "state"),
+    while_running=True,
 )
 CLAIM_REVISIONS = Metric(
     "claim_revisions",
     "counter",
     "records",
-    "revisions of claims published (streaming only)",
+    "revisions of claims published",
     "many held: check the model's drift",
     ("product", "status"),
+    while_running=True,
 )
 PAYOUTS_INSTRUCTED = Metric(
     "payouts_instructed",
     "counter",
     "instalments",
-    "payout instructions (streaming only)",
+    "payout instructions",
     "none: context for paise_instructed",
+    while_running=True,
 )
 PAISE_INSTRUCTED = Metric(
-    "paise_instructed", "counter", "paise", "amount instructed (streaming only)", "compare with the reserve"
+    "paise_instructed", "counter", "paise", "amount instructed", "compare with the reserve", while_running=True
 )
 
 METRICS = (

@@ -56,13 +56,10 @@ class StreamFiles:
 
 
 def find_files(folder: Path) -> StreamFiles:
-    """The input files in a stream's folder. Raises InputError if there is no such folder or it cannot be
-    listed."""
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "no such folder"
-        raise InputError(
-            what, str(folder), "Give the folder that holds the stream's .jsonl, .jsonl.gz or .parquet files"
-        )
+    """The input files in a stream's folder. Raises InputError if there is no such folder, or none around it, or it
+    cannot be listed."""
+    _require_folder(folder.parent, "Give the folder that holds the folders of the streams")
+    _require_folder(folder, "Give the folder that holds the stream's .jsonl, .jsonl.gz or .parquet files")
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
@@ -105,6 +102,11 @@ def parts_of(path: Path, part_bytes: int) -> Iterator[FilePart]:
                 start = file.tell()
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def _require_folder(folder: Path, mend: str) -> None:
+    if not folder.is_dir():
+        raise InputError("is a file, not a folder" if folder.exists() else "no such folder", str(folder), mend)
 
 
 def read_blocks(

@@ -100,7 +100,7 @@ def environment(settings: Mapping[str, str]) -> StreamExecutionEnvironment:
     """A mini cluster's environment with these settings; starts a JVM where none runs yet."""
     use_java()
     os.environ.setdefault("JVM_ARGS", _QUICK_START)
-    os.environ["_python_worker_execution_mode"] = "process"
+    os.environ["_python_worker_execution_mode"] = "process"  # noqa: SIM112 - PyFlink reads it so
     from pyflink.common import Configuration
     from pyflink.datastream import StreamExecutionEnvironment
 

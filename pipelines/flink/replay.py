@@ -52,9 +52,7 @@ def replay(
         collected = Collected.of(_run(parts, settings, slots) if parts else ())
         collected.overlooked(overlooked)
         collected.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
-        return write_results(
-            output, collected, collected.outcome, running, {scorer.name: scorer.version}, progress
-        )
+        return write_results(output, collected, collected.outcome, running, {scorer.name: scorer.version}, progress)
 
 
 def _run(parts: Sequence[Planned], settings: Settings, parallelism: int) -> Iterator[tuple[str, str]]:

@@ -7,8 +7,6 @@ when the input has ended. A run that was stopped goes on from its last checkpoin
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from monsoon.pipelines.flink.local_cluster import (
-    ClusterError,
     environment,
     last_checkpoint,
     streaming_settings,

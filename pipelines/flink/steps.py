@@ -24,9 +24,7 @@ from monsoon.pipelines.steps.step import END_OF_TIME_MS, Kept, Step
 from monsoon.sources.files import FilePart
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
-ENVELOPE = Types.ROW_NAMED(
-    ["key", "kind", "due_ms", "payload"], [Types.INT(), Types.STRING(), Types.LONG(), BYTES]
-)
+ENVELOPE = Types.ROW_NAMED(["key", "kind", "due_ms", "payload"], [Types.INT(), Types.STRING(), Types.LONG(), BYTES])
 RESULT = Types.ROW_NAMED(["key", "kind", "payload"], [Types.INT(), Types.STRING(), Types.STRING()])
 PART = Types.ROW_NAMED(
     ["stream", "path", "start", "stop", "low_ms"],
@@ -65,7 +63,8 @@ class ReadParts(ProcessFunction):
     def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
         """One part to envelopes."""
         stream, path, start, stop, _ = value
-        assert self._validate is not None and self._meters is not None
+        assert self._validate is not None
+        assert self._meters is not None
         for envelope in self._validate(stream, FilePart(Path(path), start, None if stop == WHOLE_FILE else stop)):
             self._meters.sent(envelope)
             yield self._tags[envelope.to], _row(envelope)

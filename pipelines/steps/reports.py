@@ -148,4 +148,6 @@ def _words(words: tuple[str, ...], codes: Any) -> pl.Series:
 
 def _codes(words: tuple[str, ...], texts: pl.Series) -> Any:
     """The place of each text among the words, -1 for none."""
-    return texts.replace_strict(list(words), range(len(words)), default=-1, return_dtype=pl.Int64).fill_null(-1).to_numpy()
+    return (
+        texts.replace_strict(list(words), range(len(words)), default=-1, return_dtype=pl.Int64).fill_null(-1).to_numpy()
+    )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import h3.api.basic_int as h3
 import numpy as np
 import polars as pl
 
-from monsoon.pipelines.claim_scores import Asked, ClaimMoment, claim_moment, queries_of
+from monsoon.pipelines.claim_scores import Asked, queries_of
+from monsoon.pipelines.steps.desk import Desk
 from monsoon.pipelines.steps.envelopes import (
     Envelope,
     Item,
@@ -24,13 +24,12 @@ from monsoon.pipelines.steps.envelopes import (
     unpack_frame,
 )
 from monsoon.pipelines.steps.histories import Histories
-from monsoon.pipelines.steps.neighbors import CLAIM, PANES
+from monsoon.pipelines.steps.neighbors import PANES
 from monsoon.pipelines.steps.reports import PaneStore, Reports, closed_panes, pane_floor, to_panes
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import END_OF_TIME_MS, Kept, Step, entries_of
 from monsoon.pipelines.steps.triggers import SeriesRecord
 from monsoon.sources.reference import ReferenceTables
-from monsoon.transforms.adjudication.asking import asking_moments
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption
 from monsoon.transforms.adjudication.claims import Happening
 from monsoon.transforms.coverage import Coverage
@@ -74,7 +73,7 @@ class RidersEvidence(Step):
         self._histories = Histories()
         self._series: list[tuple[str, int]] = []
         """Entries of series, with the last moment that each speaks of."""
-        self._desks = {name: _Desk(product) for name, product in sorted(settings.running.items())}
+        self._desks = {name: Desk(product) for name, product in sorted(settings.running.items())}
 
     def take(self, item: Item) -> None:
         name = self._name(item.kind)
@@ -157,20 +156,18 @@ class RidersEvidence(Step):
 
     # Disruptions.
 
-    def _enroll(self, desk: _Desk, touched: set[Any]) -> None:
+    def _enroll(self, desk: Desk, touched: set[Any]) -> None:
         """Takes in policies; disruptions that may concern new riders or homes are looked at again."""
         if not desk.policies_changed:
             return
         desk.policies_changed = False
         mine = [name for name, (product, _) in self._settings.triggers.items() if product is desk.product]
         desk.coverage = Coverage(self._events[desk.product.name])
-        workers = {
-            worker for worker in desk.coverage.workers if bucket_of(worker, self._settings.buckets) == self.key
-        }
+        workers = {worker for worker in desk.coverage.workers if bucket_of(worker, self._settings.buckets) == self.key}
         desk.newcomers, desk.workers = workers - desk.workers, workers
         touched |= self._histories.all(mine)
 
-    def _decide(self, name: str, desk: _Desk, touched: set[Any], upto_ms: int, whole: bool) -> Iterator[Envelope]:
+    def _decide(self, name: str, desk: Desk, touched: set[Any], upto_ms: int, whole: bool) -> Iterator[Envelope]:
         """Disruptions that changed, and evidence at the moments at which a claim may be judged."""
         due = desk.take_due(upto_ms)
         if not touched and not due:
@@ -195,7 +192,7 @@ class RidersEvidence(Step):
         if asked:
             yield from self._measured(desk, asked, trail, upto_ms)
 
-    def _looked_back_ms(self, desk: _Desk, series: Sequence[Series], due: set[str]) -> int:
+    def _looked_back_ms(self, desk: Desk, series: Sequence[Series], due: set[str]) -> int:
         """The moment after which reports matter to these disruptions."""
         confirmed = [
             revision.episode.confirmed_at_ms
@@ -208,7 +205,7 @@ class RidersEvidence(Step):
         ]
         return min(confirmed, default=self.done_ms) - _LOOK_BACK_MS
 
-    def _disruptions(self, desk: _Desk, series: Sequence[Series], trail: Trail) -> list[Disruption]:
+    def _disruptions(self, desk: Desk, series: Sequence[Series], trail: Trail) -> list[Disruption]:
         """Those that concern riders of the bucket, each with what it says to them."""
         if not series:
             return []
@@ -229,7 +226,7 @@ class RidersEvidence(Step):
             or len(disruption.revisions) > len(desk.known[disruption.disruption_id].revisions)
         ]
 
-    def _note(self, desk: _Desk, disruption: Disruption) -> None:
+    def _note(self, desk: Desk, disruption: Disruption) -> None:
         desk.note(disruption)
         if self.kept.keeps:
             trigger = f"{desk.product.name}/{disruption.series.trigger.name}"
@@ -247,7 +244,7 @@ class RidersEvidence(Step):
 
     # Evidence.
 
-    def _measured(self, desk: _Desk, asked: Sequence[Asked], trail: Trail, due_ms: int) -> Iterator[Envelope]:
+    def _measured(self, desk: Desk, asked: Sequence[Asked], trail: Trail, due_ms: int) -> Iterator[Envelope]:
         product = desk.product
         workers = {each.happening.terms.worker_id for each in asked if each.happening.terms}
         frame = self._panes.frame(None, workers)
@@ -385,89 +382,6 @@ class RidersEvidence(Step):
             self._desks[product].note(Disruption(identity, zone, series, revisions, happenings))
         for desk in self._desks.values():
             desk.schedule(desk.known.values(), self.done_ms)
-
-
-class _Desk:
-    """What a bucket knows of one product: its policies, its disruptions, the claims that may be judged later."""
-
-    def __init__(self, product: Product) -> None:
-        self.product = product
-        self.coverage = Coverage(())
-        self.policies_changed = False
-        self.workers: set[str] = set()
-        self.newcomers: set[str] = set()
-        """Riders whose first policy has come since disruptions were last looked at."""
-        self.known: dict[str, Disruption] = {}
-        self.claims: dict[str, dict[str, ClaimMoment]] = defaultdict(dict)
-        """By worker_id and disruption_id."""
-        self.asks: list[tuple[int, str]] = []
-        """Moments at which claims on a disruption may be judged again: a heap."""
-
-    def note(self, disruption: Disruption) -> None:
-        """A disruption as it stands."""
-        self.known[disruption.disruption_id] = disruption
-        for worker, happenings in disruption.happenings.items():
-            moment = claim_moment(happenings)
-            if moment is not None:
-                self.claims[worker][disruption.disruption_id] = moment
-
-    def schedule(self, disruptions: Iterable[Disruption], after_ms: int) -> None:
-        """Notes when claims on these may be judged later."""
-        for disruption in disruptions:
-            later = {
-                moment.at_ms
-                for happenings in disruption.happenings.values()
-                for moment in asking_moments(self.product, happenings)
-                if moment.at_ms > after_ms
-            }
-            for at_ms in sorted(later):
-                heapq.heappush(self.asks, (at_ms, disruption.disruption_id))
-
-    def take_due(self, upto_ms: int) -> set[str]:
-        """Disruptions on which claims may be judged up to a moment."""
-        due = set()
-        while self.asks and self.asks[0][0] <= upto_ms:
-            identity = heapq.heappop(self.asks)[1]
-            if identity in self.known:
-                due.add(identity)
-        return due
-
-    def asked(self, identities: set[str], after_ms: int, upto_ms: int) -> list[Asked]:
-        """Every claim on these at every moment in (after, upto] at which it may be judged; and, once under each
-        confirmation, since the others are compared with it (`batch` 0, else -1)."""
-        found: list[Asked] = []
-        for identity in sorted(identities):
-            disruption = self.known[identity]
-            first_ms: dict[int, int] = {}
-            for revision in disruption.revisions:
-                first_ms.setdefault(revision.episode.confirmed_at_ms, revision.at_ms)
-            for happenings in disruption.happenings.values():
-                under: dict[int, Happening] = {}
-                for happening in happenings:
-                    if happening.terms is not None:
-                        under.setdefault(happening.confirmed_at_ms, happening)
-                moments = sorted(
-                    moment
-                    for moment in asking_moments(self.product, happenings)
-                    if moment.confirmed_at_ms in under and after_ms < moment.at_ms <= upto_ms
-                )
-                to_compare = {ms for ms in under if after_ms < first_ms[ms] <= upto_ms}
-                for moment in moments:
-                    batch = 0 if moment.confirmed_at_ms in to_compare else -1
-                    to_compare.discard(moment.confirmed_at_ms)
-                    found.append(Asked(under[moment.confirmed_at_ms], moment.at_ms, batch))
-                found.extend(Asked(under[ms], ms, 0) for ms in sorted(to_compare))
-        return found
-
-    def forget(self, before_ms: int) -> list[str]:
-        """Drops disruptions of which nothing was said since; gives their ids."""
-        gone = [identity for identity, each in self.known.items() if each.revisions[-1].at_ms < before_ms]
-        for identity in gone:
-            for worker in self.known.pop(identity).happenings:
-                self.claims[worker].pop(identity, None)
-                if not self.claims[worker]:
-                    del self.claims[worker]
-        return gone
 
 
 _Noted = tuple[str, str | None, str, tuple[Revision, ...], dict[str, list[Happening]]]

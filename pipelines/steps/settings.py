@@ -11,7 +11,6 @@ from pathlib import Path
 from monsoon.transforms.product import Product, Trigger
 from monsoon.transforms.validation.catalogue import Catalogue
 
-
 _HOUR_MS = 3_600_000
 MAX_KEY = 2**31
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from monsoon.pipelines.steps.envelopes import Envelope, Item, pack, unpack
-from monsoon.transforms.triggers.machine import END_OF_TIME_MS as LAST_TIMER_MS
+from monsoon.transforms.triggers.history import END_OF_TIME_MS as LAST_TIMER_MS
 
 END_OF_TIME_MS = 2**63 - 1
 """The watermark at the end of bounded input."""

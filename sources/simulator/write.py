@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,16 @@ THREADS = 2
 RESENT = 0.001
 """Share of reports that the phone sends again, word for word, because no answer came."""
 LABELS = "labels.csv"
-PARTIAL = ".monsoon-partial"
-ENTRIES = ("telemetry", "oracle_readings", "subscriptions", "reference", LABELS)
+_PARTIAL = ".monsoon-simulation"
+_FILES = {
+    "telemetry": re.compile(r"part-\d{5,}\.jsonl(\.gz)?"),
+    "oracle_readings": re.compile(r"part-00000\.jsonl(\.gz)?"),
+    "subscriptions": re.compile(r"part-00000\.jsonl(\.gz)?"),
+    "reference": re.compile(r"(cell_towers|access_points)\.csv"),
+}
+"""The folders of a simulation and the files that are written to them."""
+_ENTRIES = (LABELS, *_FILES)
+_MEND = "Give --output a new or empty folder."
 
 Progress = Callable[[str, float | None], None]
 """Called with the stage and the share of it that is done."""
@@ -58,20 +67,17 @@ def simulate(
     """Writes telemetry/, oracle_readings/, subscriptions/, reference/ and labels.csv to `output`.
 
     The same arguments give the same bytes; memory does not grow with `riders` beyond a few hundred bytes each. An
-    earlier simulation in `output` is replaced once the new one is whole. Raises InputError if `output` holds anything
-    else, OSError if it cannot be written, ValueError and StormError as `build_scenario`.
+    earlier simulation in `output` is replaced once the new one is whole, and is put back if that fails. Raises
+    InputError if `output` holds anything else (real streams, which have no labels, are something else), OSError if it
+    cannot be written, ValueError and StormError as `build_scenario`.
     """
     scenario = build_scenario(storm, riders, seed, attackers=attackers, gridded_only=gridded_only)
-    partial = _partial_folder(output)
+    place = _Place(output, scenario.labels.columns)
     try:
-        rows = _write(scenario, partial, compress, progress)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    for name in ENTRIES:
-        _remove(output / name)
-        os.rename(partial / name, output / name)
-    partial.rmdir()
+        rows = _write(scenario, place.partial, compress, progress)
+        place.replace()
+    finally:
+        place.clear()
     return SimulationSummary(
         riders=riders,
         attackers=int((scenario.labels["kind"] != "honest").sum()),
@@ -82,25 +88,105 @@ def simulate(
     )
 
 
-def _partial_folder(output: Path) -> Path:
-    """A new folder inside `output`, which must be new, empty or an earlier simulation."""
-    if output.exists() and not output.is_dir():
-        raise InputError("is a file", str(output), "Give --output a new or empty folder.")
-    foreign = {entry.name for entry in output.iterdir()} - {*ENTRIES, PARTIAL} if output.is_dir() else set()
+class _Place:
+    """A new folder `partial` inside `output`, which must be new, empty or an earlier simulation, and how it takes that
+    one's place.
+
+    The labels are moved away first and put in place last, so a folder that has them is whole. What a killed run was
+    about to replace is put back first.
+    """
+
+    def __init__(self, output: Path, label_columns: Sequence[str]) -> None:
+        self._output = output
+        self.partial = output / _PARTIAL
+        self._earlier = self.partial / "earlier"
+        _refuse_what_was_not_simulated(output, label_columns, unfinished=self._halfway())
+        if self._halfway():
+            self._put_back()
+        self.clear()
+        self.partial.mkdir(parents=True)
+
+    def replace(self) -> None:
+        """Moves an earlier simulation aside and the new one in. Whatever fails, the earlier one is put back."""
+        self._earlier.mkdir()
+        try:
+            for name in _ENTRIES:
+                if (self._output / name).exists():
+                    os.rename(self._output / name, self._earlier / name)
+            for name in reversed(_ENTRIES):
+                os.rename(self.partial / name, self._output / name)
+        except BaseException:
+            self._put_back()
+            raise
+
+    def clear(self) -> None:
+        """Removes `partial`, unless it holds what could not be put back."""
+        if self.partial.exists() and not self._halfway():
+            shutil.rmtree(self.partial, ignore_errors=True)
+
+    def _halfway(self) -> bool:
+        return self._earlier.exists() and (self.partial / LABELS).exists()
+
+    def _put_back(self) -> None:
+        """Undoes the moves of `replace`, wherever they stopped; doing this again does no harm. What is no longer in
+        `partial` has been put in place."""
+        try:
+            for name in _ENTRIES:
+                if (self._output / name).exists() and not (self.partial / name).exists():
+                    os.rename(self._output / name, self.partial / name)
+            for name in reversed(_ENTRIES):
+                if (self._earlier / name).exists():
+                    os.rename(self._earlier / name, self._output / name)
+            self._earlier.rmdir()
+        except OSError as error:
+            raise InputError(
+                f"the earlier simulation could not be put back ({error.strerror or error}); it is in {self._earlier}",
+                str(self._output),
+                "Simulating to here again puts it back first.",
+            ) from error
+
+
+def _refuse_what_was_not_simulated(output: Path, label_columns: Sequence[str], unfinished: bool) -> None:
+    """Raises InputError unless all that `output` holds can have been written by a simulation.
+
+    A real input has the same folders, and maybe the same files: the labels, with their columns, tell. In an
+    `unfinished` folder they may be on their way.
+    """
+    if output.is_symlink() and not output.exists():
+        raise InputError(f"is a symbolic link to {os.readlink(output)}, which is not there", str(output), _MEND)
+    if not output.exists():
+        return
+    if not output.is_dir():
+        raise InputError("is a file", str(output), _MEND)
+    entries = sorted(entry for entry in output.iterdir() if entry.name != _PARTIAL)
+    foreign = next(filter(None, map(_foreign, entries)), None)
+    if entries and not foreign and not unfinished and not _are_labels(output / LABELS, label_columns):
+        foreign = f"{entries[-1].name} without the {LABELS} of one"
     if foreign:
-        what = f"holds something that is not a simulation ({sorted(foreign)[0]})"
-        raise InputError(what, str(output), "Give --output a new or empty folder.")
-    partial = output / PARTIAL
-    _remove(partial)
-    partial.mkdir(parents=True)
-    return partial
+        raise InputError(f"holds something that is not a simulation ({foreign})", str(output), _MEND)
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _foreign(entry: Path) -> str | None:
+    """What at this entry of the output was not written by a simulation."""
+    if entry.name not in _ENTRIES:
+        return entry.name
+    if entry.is_symlink():
+        return f"{entry.name}, a symbolic link"
+    if entry.is_dir() == (entry.name == LABELS):
+        return f"{entry.name}, a {'folder' if entry.is_dir() else 'file'}"
+    if entry.name in _FILES:
+        for file in sorted(entry.iterdir()):
+            if file.is_symlink() or not file.is_file() or not _FILES[entry.name].fullmatch(file.name):
+                return f"{entry.name}/{file.name}"
+    return None
+
+
+def _are_labels(path: Path, columns: Sequence[str]) -> bool:
+    head = (",".join(columns) + "\n").encode()
+    if not path.exists():
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(head)) == head
 
 
 def _write(scenario: Scenario, folder: Path, compress: bool, progress: Progress | None) -> int:

@@ -7,22 +7,21 @@ import polars as pl
 import pytest
 from kit.streams import small_storm, write_streams
 
-from monsoon.pipelines.flink.envelopes import RESULTS, bucket_of, buckets_of, buckets_of_cells, split
 from monsoon.pipelines.flink.java import OLDEST, use_java
+from monsoon.pipelines.steps.envelopes import RESULTS, bucket_of, buckets_of, buckets_of_cells, split
+from monsoon.pipelines.steps.order import ORDER
+from monsoon.pipelines.steps.reading import Validate
 from monsoon.sources.files import Block, LongLine, parts_of, read_blocks
 
 
-@pytest.mark.flink
 def test_steps_have_constant_names_and_send_to_later_steps_only():
-    from monsoon.pipelines.flink.graph import READ, STEPS, Validate
-
-    names = [READ, *(name for name, _, _ in STEPS), RESULTS]
+    names = [Validate.uid, *(step.uid for step in ORDER), RESULTS]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in names)
-    for name, targets in [(READ, Validate.to), *((name, step.to) for name, _, step in STEPS)]:
+    for name, targets in [(Validate.uid, Validate.to), *((step.uid, step.to) for step in ORDER)]:
         assert all(names.index(to) > names.index(name) for to in targets)
-    reached = {to for _, _, step in STEPS for to in step.to} | set(Validate.to)
-    assert reached == set(names) - {READ}
+    reached = {to for step in ORDER for to in step.to} | set(Validate.to)
+    assert reached == set(names) - {Validate.uid}
 
 
 def test_buckets_are_the_same_in_every_process_and_use_their_range():

@@ -7,10 +7,10 @@ import pytest
 from kit.graph import PRODUCTS, Graph, settings_of
 from kit.streams import STREAMS, small_storm, write_streams
 
-from monsoon.pipelines.local.replay import read_inputs, open_book, run_products
+from monsoon.pipelines.flink.plan import plan
+from monsoon.pipelines.local.replay import open_book, read_inputs, run_products
 from monsoon.sources.files import find_files, parts_of
 from monsoon.sources.model_files import load_scorer
-from monsoon.pipelines.flink.plan import plan
 
 
 def locally(source):

@@ -7,6 +7,7 @@ Published revisions are never edited; what was paid stays paid and counts as pai
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
@@ -14,11 +15,11 @@ from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim, Happening, Score, Terms, claim_record, payout_record
 from monsoon.transforms.adjudication.money import times_paise
-from monsoon.transforms.adjudication.settlement import Award, settle
+from monsoon.transforms.adjudication.settlement import Award, Ledger, settle
 from monsoon.transforms.adjudication.tiers import Tier, first_tier, tier_after_hold
 from monsoon.transforms.identifiers import claim_id, reference_id
 from monsoon.transforms.product import Product
-from monsoon.transforms.triggers.machine import END_OF_TIME_MS
+from monsoon.transforms.triggers.history import END_OF_TIME_MS
 
 STATE_VERSION = 1
 _WITHDRAWN_PAID = ("paid_before_withdrawal",)
@@ -40,44 +41,78 @@ class RiderMachine:
         self._product = product
         self._model_version = model_version
         self._scorer = scorer
+        self._start_with(())
+
+    def _start_with(self, claims: Iterable[Claim]) -> None:
         self._claims: dict[str, Claim] = {}
+        self._claims_on: dict[str, list[Claim]] = {}
+        """By disruption_id."""
+        self._ledger = Ledger(self._product.caps)
+        self._timers: list[tuple[int, str]] = []
+        """(moment, claim_id), a heap; one that the claim is no longer due at is moot."""
+        for claim in claims:
+            self._add(claim)
+            self._ledger.enter(claim)
+            self._wait_until(claim, claim.due_ms)
 
     @property
     def next_due_ms(self) -> int | None:
         """When the earliest hold or step-up runs out."""
-        return min((claim.due_ms for claim in self._claims.values() if claim.due_ms is not None), default=None)
+        while self._timers and self._claims[self._timers[0][1]].due_ms != self._timers[0][0]:
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
 
     def decide(self, at_ms: int, happenings: Iterable[Happening]) -> Published:
         """Everything that concerns the rider at one moment, timers that run out then included."""
-        before = {name: _published_view(claim) for name, claim in self._claims.items()}
+        taken_in = sorted(happenings, key=lambda item: (not item.withdrawn, item.disruption_id))
+        due = self._due_by(at_ms)
+        concerned = [claim for happening in taken_in for claim in self._claims_on.get(happening.disruption_id, ())]
+        before = {claim.claim_id: _published_view(claim) for claim in [*concerned, *due]}
         asking: dict[str, Claim] = {}
-        for happening in sorted(happenings, key=lambda item: (not item.withdrawn, item.disruption_id)):
-            for claim in self._take_in(happening, at_ms):
+        touched = set(before)
+        for happening in taken_in:
+            for claim in self._take_in(happening):
                 asking[claim.claim_id] = claim
-        for claim in self._claims.values():
+        for claim in due:
             if claim.due_ms is not None and claim.due_ms <= at_ms and self._run_out(claim, at_ms):
                 asking[claim.claim_id] = claim
         self._settle(list(asking.values()), at_ms)
-        return self._publish(before, at_ms)
+        return self._publish(touched.union(asking), before, at_ms)
+
+    def _due_by(self, at_ms: int) -> list[Claim]:
+        """The claims whose hold or step-up runs out by `at_ms`, in the order of their timers."""
+        found: dict[str, Claim] = {}
+        while (due_ms := self.next_due_ms) is not None and due_ms <= at_ms:
+            name = heapq.heappop(self._timers)[1]
+            found[name] = self._claims[name]
+        return list(found.values())
+
+    def _wait_until(self, claim: Claim, due_ms: int | None) -> None:
+        claim.due_ms = due_ms
+        if due_ms is not None:
+            heapq.heappush(self._timers, (due_ms, claim.claim_id))
+
+    def _add(self, claim: Claim) -> None:
+        self._claims[claim.claim_id] = claim
+        self._claims_on.setdefault(claim.happening.disruption_id, []).append(claim)
 
     # What happened to a disruption, taken into the rider's claims.
 
-    def _take_in(self, happening: Happening, at_ms: int) -> list[Claim]:
+    def _take_in(self, happening: Happening) -> list[Claim]:
         """Brings the rider's claims on a disruption up to date; returns those that now ask for money."""
-        mine = [claim for claim in self._claims.values() if claim.happening.disruption_id == happening.disruption_id]
         if happening.withdrawn or happening.terms is None:
-            for claim in mine:
+            for claim in self._claims_on.get(happening.disruption_id, ()):
                 self._withdraw(claim, happening)
             return []
         name = claim_id(happening.terms.policy_id, happening.disruption_id)
         if name not in self._claims:
-            self._claims[name] = Claim(name, happening, happening.terms)
+            self._add(Claim(name, happening, happening.terms))
         claim = self._claims[name]
         if claim.status == "withdrawn":
             claim.status = None
         elif REVIEW_REASONS.intersection(claim.reasons):
             claim.reasons = ()
-        claim.happening = happening
+        self._revise(claim, happening)
         gross_paise = gross_of(self._product, claim.happening, claim.terms)
         rose, claim.gross_paise = gross_paise > claim.gross_paise, gross_paise
         if claim.status is None:
@@ -88,10 +123,15 @@ class RiderMachine:
             return [claim]
         return []
 
+    def _revise(self, claim: Claim, happening: Happening) -> None:
+        self._ledger.take_out(claim)
+        claim.happening = happening
+        self._ledger.enter(claim)
+
     def _withdraw(self, claim: Claim, happening: Happening) -> None:
         # A withdrawn disruption whose end was never seen ceased to be when it was withdrawn.
         end_ms = claim.happening.end_ms if claim.happening.end_ms is not None else happening.at_ms
-        claim.happening = replace(claim.happening, at_ms=happening.at_ms, end_ms=end_ms)
+        self._revise(claim, replace(claim.happening, at_ms=happening.at_ms, end_ms=end_ms))
         claim.due_ms = None
         if claim.paid_paise:
             claim.reasons = _WITHDRAWN_PAID
@@ -114,16 +154,15 @@ class RiderMachine:
     # Money: what the claims of one moment are paid, or why they are held or refused.
 
     def _settle(self, asking: list[Claim], at_ms: int) -> None:
-        everyone, caps = self._claims.values(), self._product.caps
         tiers = {claim.claim_id: self._tier(claim, at_ms) for claim in asking}
         paying = [claim for claim in asking if tiers[claim.claim_id] == "approve"]
-        awards = settle(paying, everyone, caps)
+        awards = settle(paying, self._ledger)
         for claim in paying:
             self._pay(claim, awards[claim.claim_id])
         for claim in asking:
             if tiers[claim.claim_id] == "approve":
                 continue
-            would_be = settle([claim], everyone, caps)[claim.claim_id]
+            would_be = settle([claim], self._ledger)[claim.claim_id]
             if not would_be.instalment_paise:
                 self._pay(claim, would_be)  # holding a rider for nothing helps nobody
                 continue
@@ -144,17 +183,19 @@ class RiderMachine:
     def _hold(self, claim: Claim, at_ms: int) -> None:
         claim.status = "soft_hold"
         claim.reasons = () if claim.score is None else claim.score.weightiest
-        claim.due_ms = at_ms + self._product.decision.hold_ms
+        self._wait_until(claim, at_ms + self._product.decision.hold_ms)
 
     def _step_up(self, claim: Claim, at_ms: int) -> None:
         claim.status = "step_up"
         claim.reasons = () if claim.score is None else claim.score.weightiest
-        claim.due_ms = at_ms + self._product.decision.step_up_ms
+        self._wait_until(claim, at_ms + self._product.decision.step_up_ms)
 
     def _pay(self, claim: Claim, award: Award) -> None:
         claim.applied, claim.due_ms = dict(award.applied), None
         if award.instalment_paise:
+            self._ledger.take_out(claim)
             claim.paid_paise.append(award.instalment_paise)
+            self._ledger.enter(claim)
             claim.status = "approved"
             claim.reasons = () if award.reason is None else (award.reason,)
         elif not claim.paid_paise:
@@ -164,10 +205,10 @@ class RiderMachine:
 
     # What is published, and the state as data.
 
-    def _publish(self, before: dict[str, tuple[Any, ...]], at_ms: int) -> Published:
+    def _publish(self, touched: Iterable[str], before: dict[str, tuple[Any, ...]], at_ms: int) -> Published:
         claims: list[dict[str, Any]] = []
         payouts: list[dict[str, Any]] = []
-        for name in sorted(self._claims):
+        for name in sorted(touched):
             claim = self._claims[name]
             if before.get(name) == _published_view(claim):
                 continue
@@ -198,20 +239,21 @@ class RiderMachine:
         """Takes over a state from `to_payload`; raises ValueError for one of another version."""
         if payload.get("version") != STATE_VERSION:
             raise ValueError(f"rider state of version {payload.get('version')!r}; this code reads {STATE_VERSION}")
-        self._claims = {}
-        for saved in payload["claims"]:
-            happening = dict(saved["happening"])
-            seen = happening.pop("terms")
-            score = saved["score"]
-            self._claims[saved["claim_id"]] = Claim(
-                **{
-                    **saved,
-                    "happening": Happening(**happening, terms=None if seen is None else Terms(**seen)),
-                    "terms": Terms(**saved["terms"]),
-                    "score": None if score is None else Score(**{**score, "weightiest": tuple(score["weightiest"])}),
-                    "reasons": tuple(saved["reasons"]),
-                }
-            )
+        self._start_with(_claim(saved) for saved in payload["claims"])
+
+
+def _claim(saved: dict[str, Any]) -> Claim:
+    happening, score = dict(saved["happening"]), saved["score"]
+    seen = happening.pop("terms")
+    return Claim(
+        **{
+            **saved,
+            "happening": Happening(**happening, terms=None if seen is None else Terms(**seen)),
+            "terms": Terms(**saved["terms"]),
+            "score": None if score is None else Score(**{**score, "weightiest": tuple(score["weightiest"])}),
+            "reasons": tuple(saved["reasons"]),
+        }
+    )
 
 
 def gross_of(product: Product, happening: Happening, terms: Terms) -> int:
@@ -237,7 +279,7 @@ def run_rider(machine: RiderMachine, happenings: Iterable[Happening], until_ms: 
         at_ms = ahead.pop() if ahead and (due_ms is None or ahead[-1] <= due_ms) else due_ms
         if at_ms is None or at_ms > until_ms:
             return claims, payouts
-        decided = machine.decide(at_ms, moments.get(at_ms, ()))
+        decided = machine.decide(at_ms, moments.pop(at_ms, ()))
         claims.extend(decided[0])
         payouts.extend(decided[1])
 

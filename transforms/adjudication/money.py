@@ -7,6 +7,7 @@ share are exact; the result is rounded half to even to the paisa. Amounts are in
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import lru_cache
 
 MINIMUM_PAYOUT_PAISE = 100
 """A payout under Rs 1 is not paid."""
@@ -19,6 +20,7 @@ _EXACT = Context(prec=800)
 """Room for the product of any two doubles, which have up to 309 digits before the point."""
 
 
+@lru_cache(maxsize=4096)
 def times_paise(amount_inr: float, factor: float) -> int:
     """`amount_inr` x `factor` in paise, half to even, at most MAXIMUM_PAISE."""
     paise = _EXACT.multiply(_EXACT.multiply(Decimal(repr(amount_inr)), Decimal(repr(factor))), Decimal(100))

@@ -170,12 +170,16 @@ class EpisodeFold:
         return True
 
     def _count(self, voice: Voice, step: int) -> None:
-        quality = voice.last_spoken.quality
-        if voice.holds(0, 0):
-            self._breaching[quality] += step
-        for rank, holding in enumerate(self._holding):
-            if voice.holds(rank, self._trigger.sustained_ms):
-                holding[quality] += step
+        if not voice.fresh:
+            return
+        quality, spoken_ms = voice.last_spoken.quality, voice.last_spoken.event_time_ms
+        for rank, first in enumerate(voice.run_first):
+            if first is None:
+                break  # what does not breach a level breaches no harsher one
+            if rank == 0:
+                self._breaching[quality] += step
+            if spoken_ms - first.event_time_ms >= self._trigger.sustained_ms:
+                self._holding[rank][quality] += step
 
     def _judge(self, now_ms: int) -> Iterator[tuple[int, Episode]]:
         trigger, ways = self._trigger, self._trigger.consensus

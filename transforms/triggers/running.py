@@ -16,11 +16,14 @@ import numpy as np
 
 from monsoon.transforms.geo.areas import Area, Zones
 from monsoon.transforms.product import Trigger
-from monsoon.transforms.triggers.machine import END_OF_TIME_MS, Heard, Revision, TriggerMachine
+from monsoon.transforms.triggers import series
+from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS, Heard
+from monsoon.transforms.triggers.machine import Revision, TriggerMachine
 from monsoon.transforms.triggers.readings import Reading
-from monsoon.transforms.triggers.series import Nearness, Series, group_zones
+from monsoon.transforms.triggers.series import Series
 
-_BEFORE_TIME_MS = -(2**63)
+Nearness = frozenset[tuple[series.Place, int]]
+"""What a zone hears, and how near: places with their ranks."""
 
 Logged = tuple[int, int, str, Reading]
 """When a reading takes effect here (ms), its revision, its id."""
@@ -83,7 +86,7 @@ class RunningTrigger:
         self._new: set[int] = set()
         """Cells with and without a series told."""
         self._lines: dict[str | None, dict[Nearness, _Line]] = defaultdict(dict)
-        self._done_ms = _BEFORE_TIME_MS
+        self._done_ms = BEFORE_TIME_MS
 
     @property
     def cells(self) -> list[int]:
@@ -125,8 +128,8 @@ class RunningTrigger:
             for platform, lines in self._lines.items()
             for line in lines.values()
         ]
-        for revisions in ready.by_id.values():
-            for logged in revisions:
+        for entries in ready.by_id.values():
+            for logged in entries:
                 self._log.add(logged)
         found = []
         for platform, line, revisions in told:
@@ -145,7 +148,7 @@ class RunningTrigger:
         """Drops readings that took effect before a moment, and makes the machines anew from the rest."""
         rest = [logged for revisions in self._log.by_id.values() for logged in revisions if logged[0] >= before_ms]
         waiting, done_ms = self._waiting, self._done_ms
-        self._log, self._lines, self._done_ms = _Log(self._trigger), defaultdict(dict), _BEFORE_TIME_MS
+        self._log, self._lines, self._done_ms = _Log(self._trigger), defaultdict(dict), BEFORE_TIME_MS
         self._waiting = rest
         heapq.heapify(self._waiting)
         self.resume(done_ms)
@@ -164,13 +167,15 @@ class RunningTrigger:
                 speaking = {place[1:] for log in (self._log, ready) for place in log.places if place[0] == platform}
                 self._place(platform, speaking, cells, anew=platform in grown)
 
-    def _place(self, platform: str | None, speaking: set[tuple[str, Area]], cells: set[int], *, anew: bool) -> None:
+    def _place(self, platform: str | None, speaking: set[series.Place], cells: set[int], *, anew: bool) -> None:
         zones = Zones.of(np.array(sorted(cells), dtype=np.uint64), self._resolution)
         lines = self._lines[platform]
         if anew:
             for line in lines.values():
                 line.zones.clear()
-        for nearness, indices in group_zones(speaking, zones):
+        places = list(speaking)
+        for ranks, indices in series.group_zones(places, zones):
+            nearness = frozenset((places[station], rank) for station, rank in ranks)
             if nearness not in lines:
                 lines[nearness] = self._line(platform, nearness)
             lines[nearness].zones.extend(zones.cells[indices].tolist())
@@ -178,7 +183,8 @@ class RunningTrigger:
 
     def _line(self, platform: str | None, nearness: Nearness) -> _Line:
         """A machine for a new nearness, having heard all that was heard so far."""
-        line = _Line({(platform, *place): rank for *place, rank in nearness}, TriggerMachine(self._trigger))
+        rank_of = {(platform, *place): rank for place, rank in nearness}
+        line = _Line(rank_of, TriggerMachine(self._trigger))
         line.concerned = self._log.spoken(line.rank_of)
         line.published = self._catch_up(line)
         return line

@@ -1,0 +1,97 @@
+"""What a bucket of riders knows of one product: policies, disruptions, and the claims that may be judged later."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable
+
+from monsoon.pipelines.claim_scores import Asked, ClaimMoment, claim_moment
+from monsoon.transforms.adjudication.asking import asking_moments
+from monsoon.transforms.adjudication.candidates import Disruption
+from monsoon.transforms.adjudication.claims import Happening
+from monsoon.transforms.coverage import Coverage
+from monsoon.transforms.product import Product
+
+
+class Desk:
+    """What a bucket knows of one product: its policies, its disruptions, the claims that may be judged later."""
+
+    def __init__(self, product: Product) -> None:
+        self.product = product
+        self.coverage = Coverage(())
+        self.policies_changed = False
+        self.workers: set[str] = set()
+        self.newcomers: set[str] = set()
+        """Riders whose first policy has come since disruptions were last looked at."""
+        self.known: dict[str, Disruption] = {}
+        self.claims: dict[str, dict[str, ClaimMoment]] = defaultdict(dict)
+        """By worker_id and disruption_id."""
+        self.asks: list[tuple[int, str]] = []
+        """Moments at which claims on a disruption may be judged again: a heap."""
+
+    def note(self, disruption: Disruption) -> None:
+        """A disruption as it stands."""
+        self.known[disruption.disruption_id] = disruption
+        for worker, happenings in disruption.happenings.items():
+            moment = claim_moment(happenings)
+            if moment is not None:
+                self.claims[worker][disruption.disruption_id] = moment
+
+    def schedule(self, disruptions: Iterable[Disruption], after_ms: int) -> None:
+        """Notes when claims on these may be judged later."""
+        for disruption in disruptions:
+            later = {
+                moment.at_ms
+                for happenings in disruption.happenings.values()
+                for moment in asking_moments(self.product, happenings)
+                if moment.at_ms > after_ms
+            }
+            for at_ms in sorted(later):
+                heapq.heappush(self.asks, (at_ms, disruption.disruption_id))
+
+    def take_due(self, upto_ms: int) -> set[str]:
+        """Disruptions on which claims may be judged up to a moment."""
+        due = set()
+        while self.asks and self.asks[0][0] <= upto_ms:
+            identity = heapq.heappop(self.asks)[1]
+            if identity in self.known:
+                due.add(identity)
+        return due
+
+    def asked(self, identities: set[str], after_ms: int, upto_ms: int) -> list[Asked]:
+        """Every claim on these at every moment in (after, upto] at which it may be judged; and, once under each
+        confirmation, since the others are compared with it (`batch` 0, else -1)."""
+        found: list[Asked] = []
+        for identity in sorted(identities):
+            disruption = self.known[identity]
+            first_ms: dict[int, int] = {}
+            for revision in disruption.revisions:
+                first_ms.setdefault(revision.episode.confirmed_at_ms, revision.at_ms)
+            for happenings in disruption.happenings.values():
+                under: dict[int, Happening] = {}
+                for happening in happenings:
+                    if happening.terms is not None:
+                        under.setdefault(happening.confirmed_at_ms, happening)
+                moments = sorted(
+                    moment
+                    for moment in asking_moments(self.product, happenings)
+                    if moment.confirmed_at_ms in under and after_ms < moment.at_ms <= upto_ms
+                )
+                to_compare = {ms for ms in under if after_ms < first_ms[ms] <= upto_ms}
+                for moment in moments:
+                    batch = 0 if moment.confirmed_at_ms in to_compare else -1
+                    to_compare.discard(moment.confirmed_at_ms)
+                    found.append(Asked(under[moment.confirmed_at_ms], moment.at_ms, batch))
+                found.extend(Asked(under[ms], ms, 0) for ms in sorted(to_compare))
+        return found
+
+    def forget(self, before_ms: int) -> list[str]:
+        """Drops disruptions of which nothing was said since; gives their ids."""
+        gone = [identity for identity, each in self.known.items() if each.revisions[-1].at_ms < before_ms]
+        for identity in gone:
+            for worker in self.known.pop(identity).happenings:
+                self.claims[worker].pop(identity, None)
+                if not self.claims[worker]:
+                    del self.claims[worker]
+        return gone

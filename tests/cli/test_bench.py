@@ -1,0 +1,59 @@
+"""`monsoon bench`: what it cannot measure is wrong usage; what an interrupted run left is simulated again."""
+
+import pytest
+
+from monsoon.bench import replay as bench
+from monsoon.bench.processes import Measured
+from monsoon.cli.main import main
+
+
+@pytest.mark.parametrize(
+    "option", [("replay", "--rows"), ("replay", "--runs"), ("score", "--rows"), ("score", "--claims")]
+)
+@pytest.mark.parametrize("number", ["0", "-5", "abc", "1.5", "1" + "0" * 20])
+def test_a_number_that_cannot_be_is_a_usage_error(capsys, option, number):
+    with pytest.raises(SystemExit) as stop:
+        main(["bench", *option, number])
+    assert stop.value.code == 2
+    assert f"argument {option[1]}: '{number}' is not a whole number from 1 to" in capsys.readouterr().err
+
+
+def test_each_of_several_sizes_counts(capsys):
+    with pytest.raises(SystemExit):
+        main(["bench", "replay", "--rows", "1000", "0"])
+    assert "argument --rows: '0'" in capsys.readouterr().err
+
+
+def test_only_whole_inputs_are_used_again(tmp_path, capsys, monkeypatch):
+    (tmp_path / "10" / "telemetry").mkdir(parents=True)
+    (tmp_path / "20").mkdir()
+    (tmp_path / "20" / "labels.csv").touch()
+    simulated = []
+
+    def measure(command, runs):
+        if "simulate" in command:
+            simulated.append(command[command.index("--rows") + 1])
+        return Measured(1.0, 1.0, 1.0)
+
+    monkeypatch.setattr(bench, "measure", measure)
+    monkeypatch.setattr(bench, "_rows", lambda output: 10)
+    assert main(["bench", "replay", "--rows", "10", "20", "--folder", str(tmp_path)]) == 0
+    assert simulated == ["10"]
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_what_a_measured_command_said_is_told_in_a_line(tmp_path, capsys):
+    (tmp_path / "1000").mkdir()
+    (tmp_path / "1000" / "thesis.tex").touch()
+    assert main(["bench", "replay", "--rows", "1000", "--folder", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "failed (1): monsoon simulate: " in said
+    assert "thesis.tex" in said
+    assert said.count("\n") == 1
+
+
+def test_nothing_to_measure_is_told(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(bench, "measure", lambda command, runs: Measured(1.0, 1.0, 1.0))
+    monkeypatch.setattr(bench, "_rows", lambda output: 0)
+    assert main(["bench", "replay", "--rows", "1", "--folder", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "monsoon bench: --rows 1: so few riders that none reported; ask for more rows\n"
