@@ -1,6 +1,7 @@
 """Nothing that decides may see a clock or chance (docs/adr/0003-time-and-determinism.md)."""
 
 import ast
+import re
 
 FORBIDDEN_MODULES = {
     "locale",
@@ -55,3 +56,22 @@ def test_transforms_call_neither_clock_nor_chance(modules):
             if "random" in called.split("."):
                 wrong.append(f"{module.at(node)} uses chance: {called}()")
     assert wrong == []
+
+
+POSSESSIVE_GROUP = re.compile(r"\)(?:[*+?]|\{[0-9,]+\})\+")
+
+
+def test_no_group_is_possessive(modules):
+    """Python before 3.11.5 goes on in the middle of a possessive group that failed, so what it decides depends on it."""
+    assert POSSESSIVE_GROUP.search(r"(?:a,)*+")
+    wrong = [
+        f"{module.at(node)}: {node.value}"
+        for module in modules
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Constant) and POSSESSIVE_GROUP.search(_text(node.value))
+    ]
+    assert wrong == []
+
+
+def _text(value):
+    return value.decode("latin-1") if isinstance(value, bytes) else value if isinstance(value, str) else ""

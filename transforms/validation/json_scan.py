@@ -12,16 +12,18 @@ import re
 import numpy as np
 import numpy.typing as npt
 
+# Only single characters are possessive here: Python before 3.11.5 errs in possessive groups. None of these patterns
+# tries anything twice: what a repeated group may give up never begins with what follows the group.
 _TEXT = (
     rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u(?:[0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}'
-    rb'|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})))*+"'
+    rb'|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})))*"'
 )
 _TEXTS = re.compile(_TEXT)
-_WHOLE_TEXTS_ONLY = re.compile(rb'[^"]*+(?:' + _TEXT + rb'[^"]*+)*+')
-_NUMBERS = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+")
+_WHOLE_TEXTS_ONLY = re.compile(rb'[^"]*+(?:' + _TEXT + rb'[^"]*+)*')
+_NUMBERS = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
 _LITERALS = re.compile(rb"true|false|null")
 _SPACE = b" \t\r\n"
-_FLAT = re.compile(rb'[v"](?:\[(?:[v"](?:,[v"])*+)?+\]|\{(?:":[v"](?:,":[v"])*+)?+\})*+')
+_FLAT = re.compile(rb'[v"](?:\[(?:[v"](?:,[v"])*)?\]|\{(?:":[v"](?:,":[v"])*)?\})*')
 """A value, then containers that hold no container. Texts are written `"`, all other values `v`."""
 
 

@@ -36,14 +36,15 @@ _INDIAN_PHONE = (
     r"(?:(?:\+91|0091|91|0)[ -]?)?"
     r"(?:[6-9][0-9]{9}|[6-9][0-9]{4}[ -][0-9]{5}|\(?[6-9][0-9]{2}\)?[ .-][0-9]{3}[ .-][0-9]{4})"
 )
+# Only single characters are possessive here: Python before 3.11.5 errs in possessive groups.
 _ADDRESSES = re.compile(
-    rf"(?<!{_HEX}){_HEX}{{2}}([:.-]){_HEX}{{2}}(?:\1{_HEX}{{2}}){{4,}}+(?!{_HEX})"  # MAC in pairs
+    rf"(?<!{_HEX}){_HEX}{{2}}([:.-]){_HEX}{{2}}(?:\1{_HEX}{{2}}){{4,}}(?!{_HEX})"  # MAC in pairs
     rf"|(?<!{_HEX}){_HEX}{{4}}\.{_HEX}{{4}}\.{_HEX}{{4}}(?!{_HEX})"  # MAC, dotted
     rf"|(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w.]*\w)"  # IPv4
-    rf"|(?<![\w:])(?:(?:{_HEX}{{1,4}}:){{3,7}}+{_HEX}{{0,4}}|(?:{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{0,6}}+)?+::"
-    rf"(?:{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{0,6}}+)?+)(?![\w:])"  # IPv6
+    rf"|(?<![\w:])(?:(?:{_HEX}{{1,4}}:){{3,7}}{_HEX}{{0,4}}|(?:{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{0,6}})?::"
+    rf"(?:{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{0,6}})?)(?![\w:])"  # IPv6
 )
-_UPI_ADDRESSES = re.compile(r"(?<![\w.+-])[\w.+-]++(?:@\w(?:[\w.-]*\w)?)++|@\w(?:[\w.-]*\w)?")
+_UPI_ADDRESSES = re.compile(r"(?<![\w.+-])[\w.+-]++(?:@\w(?:[\w.-]*\w)?)+|@\w(?:[\w.-]*\w)?")
 _PHONES = re.compile(
     rf"(?<![\w.+-]){_INDIAN_PHONE}(?![\w-]|\.[0-9])"
     r"|(?<!\w)\+[1-9](?:[ ()-]{0,2}[0-9]){6,14}(?![0-9])"  # with its country code
@@ -59,7 +60,7 @@ may be, so that times, versions and ids stay readable."""
 _CLEAN_TEXT = re.compile(r"(?:[0-9_]*[A-Za-z][0-9A-Za-z_]*)?")
 
 _TOKEN = re.compile(
-    r'"((?:[^"\\]|\\.)*+)("?)(\s*+:)?|([0-9](?<![\w.+-][0-9])[0-9]{9,14})(?:\.0*+)?(?![\w.])', re.DOTALL
+    r'"([^"\\]*+(?:\\.[^"\\]*+)*)("?)(\s*+:)?|([0-9](?<![\w.+-][0-9])[0-9]{9,14})(?:\.0*+)?(?![\w.])', re.DOTALL
 )
 """A JSON text, closed or not, and whether it is a key; or a number that has a telephone number's length."""
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
