@@ -62,7 +62,7 @@ POSSESSIVE_GROUP = re.compile(r"\)(?:[*+?]|\{[0-9,]+\})\+")
 
 
 def test_no_group_is_possessive(modules):
-    """Python before 3.11.5 goes on in the middle of a possessive group that failed, so what it decides depends on it."""
+    """Python before 3.11.5 goes on in the middle of a possessive group that failed: its verdicts would be its own."""
     assert POSSESSIVE_GROUP.search(r"(?:a,)*+")
     wrong = [
         f"{module.at(node)}: {node.value}"
