@@ -43,6 +43,7 @@ setup(
         "monsoon.products": ["*.yaml"],
         "monsoon.storms": ["*.yaml"],
         "monsoon.models": ["onnx/*/*"],
+        "monsoon.pipelines.flink": ["*.properties"],
     },
     entry_points={"console_scripts": ["monsoon = monsoon.cli.main:main"]},
     install_requires=["h3", "h3ronpy", "msgspec", "numpy", "onnxruntime", "polars", "PyYAML", "shapely"],

@@ -12,13 +12,14 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
-COMMANDS = ("demo", "simulate", "replay", "train", "evaluate", "bench", "test", "lint")
+COMMANDS = ("demo", "simulate", "replay", "run", "train", "evaluate", "bench", "test", "lint")
 """One module of `monsoon.cli` each, in the order of the help."""
 
 _WORDS = {
     "demo": "simulate the storm of 28 June 2024 in Delhi, replay it and tell its story",
     "simulate": "write a storm's telemetry, readings and subscriptions",
     "replay": "turn a folder of streams into disruptions, claims and payouts",
+    "run": "decide on a folder of streams as event time goes on: the streaming job, on Flink",
     "train": "train and calibrate the model claim_anomaly",
     "evaluate": "measure the model on storms it was not trained on",
     "bench": "measure speed, as ratios within one run",
@@ -44,10 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not interrupts.came and not isinstance(error, KeyboardInterrupt):
             raise
         interrupts.ignore()
-        _say("monsoon: interrupted; nothing half-written was left")
+        _say(f"monsoon: {_stopped(error)}")
         return 130
     finally:
         interrupts.restore()
+
+
+def _stopped(error: BaseException) -> str:
+    """What a command says of its interruption, else what is true of all that say nothing."""
+    said = str(error) if isinstance(error, KeyboardInterrupt) else ""
+    return said or "interrupted; nothing half-written was left"
 
 
 class _Interrupts:
@@ -127,12 +134,13 @@ class _Version(argparse.Action):
 
 def _told_errors() -> tuple[type[Exception], ...]:
     """Errors whose message says what is wrong, where, and what to do; and what the operating system refused."""
+    from monsoon.pipelines.flink.faults import ClusterError
     from monsoon.sinks.folder import OutputError
     from monsoon.sources.files import InputError
     from monsoon.transforms.product import ProductError
     from monsoon.transforms.scoring import ModelFolderError
 
-    return (InputError, OutputError, ProductError, ModelFolderError, OSError, MemoryError)
+    return (InputError, OutputError, ProductError, ModelFolderError, ClusterError, OSError, MemoryError)
 
 
 def _told(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The embedded mini cluster: its settings, checked before anything starts, and its failures in words.
+"""The embedded mini cluster: its settings, checked before anything starts.
 
 Workers are processes: threads in the driver's own would share its interpreter lock, and block for good as soon as
 onnxruntime is imported.
@@ -7,13 +7,12 @@ onnxruntime is imported.
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from monsoon.pipelines.flink.faults import ClusterError
 from monsoon.pipelines.flink.java import use_java
 
 if TYPE_CHECKING:
@@ -24,10 +23,6 @@ _QUICK_START = "-XX:TieredStopAtLevel=1 -Xmx1500m"
 
 _MAX_PARALLELISM = 128
 """Key groups: what state is cut into when a job is restored at another parallelism. Never changes."""
-
-
-class ClusterError(Exception):
-    """A job that failed, or settings with which it could not run: what, and what to do."""
 
 
 def batch_settings(parallelism: int) -> dict[str, str]:
@@ -51,7 +46,6 @@ def streaming_settings(
     checkpoints: Path,
     checkpoint_interval_ms: int,
     restore_from: str | None = None,
-    web_port: int | None = None,
 ) -> dict[str, str]:
     """For a job that goes on: checkpoints on disk, kept when it is stopped. Raises ClusterError for settings that
     cannot work together."""
@@ -81,8 +75,6 @@ def streaming_settings(
     }
     if restore_from is not None:
         settings["execution.state-recovery.path"] = restore_from
-    if web_port is not None:
-        settings["rest.port"] = settings["rest.bind-port"] = str(web_port)
     return settings
 
 
@@ -116,24 +108,3 @@ def last_checkpoint(checkpoints: Path) -> str | None:
     found += [path.parent for path in checkpoints.glob("savepoints/*/_metadata")]
     newest = max(found, key=lambda folder: (folder / "_metadata").stat().st_mtime_ns, default=None)
     return None if newest is None else newest.absolute().as_uri()
-
-
-@contextmanager
-def told_in_words() -> Iterator[None]:
-    """Raises ClusterError, with the deepest cause, where Java threw."""
-    try:
-        yield
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("py4j", "pyflink"):
-            raise
-        raise ClusterError(f"the Flink job failed: {_deepest(str(error))}") from error
-
-
-def _deepest(trace: str) -> str:
-    """The last cause in a Java stack trace, or the last line of a Python one within it, in one line."""
-    python = re.findall(r"^(\w+(?:\.\w+)*(?:Error|Exception)): (.*)$", trace, re.MULTILINE)
-    causes = re.findall(r"Caused by: (.+)", trace)
-    if python:
-        return ": ".join(python[-1])
-    lines = trace.strip().splitlines() or ["no reason given"]
-    return str((causes or lines)[-1]).strip()

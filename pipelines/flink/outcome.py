@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from monsoon.pipelines.flink.faults import ClusterError
 from monsoon.pipelines.results import Outcome
 from monsoon.pipelines.steps.accounts import total
-from monsoon.pipelines.steps.envelopes import unpack_result
+from monsoon.pipelines.steps.envelopes import END, PART, unpack_result
 from monsoon.pipelines.steps.reading import STREAMS
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import InputError
@@ -26,6 +27,10 @@ class Collected:
     late: dict[str, int] = field(default_factory=dict)
     """By stream: records that came after the watermark had passed their time."""
     reference_rows_skipped: dict[str, int] = field(default_factory=dict)
+    parts: int = 0
+    """How many parts of files were read."""
+    ended: bool = False
+    """Event time has ended: nothing more will be decided."""
 
     @staticmethod
     def of(results: Iterable[tuple[str, str | bytes]]) -> Collected:
@@ -41,6 +46,10 @@ class Collected:
                 collected.late[stream] = collected.late.get(stream, 0) + late
             elif kind == "fault":
                 raise InputError(*unpack_result(payload, tuple[str, str, str]))
+            elif kind == PART:
+                collected.parts += unpack_result(payload, int)
+            elif kind == END:
+                collected.ended = True
             elif kind == "dead_letters":
                 collected.dead_letters.extend(unpack_result(payload, list[dict[str, Any]]))
             else:
@@ -56,6 +65,14 @@ class Collected:
             )
         )
         return collected
+
+    def require_parts(self, planned: int) -> None:
+        """Raises ClusterError unless every part of the plan was read, once."""
+        if self.parts != planned:
+            raise ClusterError(
+                f"the job ended after {self.parts:,} of {planned:,} parts of files; its results are not whole. "
+                "Was it drained, or its state restored twice?"
+            )
 
     def overlooked(self, names: Mapping[str, Sequence[str]]) -> None:
         """Takes note of what lay among the input files and is none."""

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from monsoon.pipelines.flink.local_cluster import batch_settings, environment, told_in_words
+from monsoon.pipelines.flink.cluster_log import logged_for_now
+from monsoon.pipelines.flink.faults import told_in_words
+from monsoon.pipelines.flink.local_cluster import batch_settings, environment
 from monsoon.pipelines.flink.outcome import Collected
 from monsoon.pipelines.flink.plan import Planned, in_any_order
 from monsoon.pipelines.results import Progress, no_progress, write_results
@@ -49,7 +51,9 @@ def replay(
         settings = Settings(products, running, input_dir / "reference", model, buckets or _BUCKETS_PER_SLOT * slots)
         parts, overlooked = in_any_order(input_dir, PART_BYTES)
         progress("running on Flink", None)
-        collected = Collected.of(_run(parts, settings, slots) if parts else ())
+        with logged_for_now():
+            collected = Collected.of(_run(parts, settings, slots) if parts else ())
+            collected.require_parts(len(parts))
         collected.overlooked(overlooked)
         collected.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
         return write_results(output, collected, collected.outcome, running, {scorer.name: scorer.version}, progress)

@@ -7,24 +7,22 @@ when the input has ended. A run that was stopped goes on from its last checkpoin
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from monsoon.pipelines.flink.local_cluster import (
-    environment,
-    last_checkpoint,
-    streaming_settings,
-    told_in_words,
-)
+from monsoon.pipelines.flink.cluster_log import log_to
+from monsoon.pipelines.flink.faults import ClusterError, told_in_words
+from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
 from monsoon.pipelines.flink.outcome import Collected
-from monsoon.pipelines.flink.plan import plan
+from monsoon.pipelines.flink.plan import Planned, plan
+from monsoon.pipelines.flink.run_folders import RunFolders
+from monsoon.pipelines.flink.running_job import EventTimeShare, RestApi, wait_for
 from monsoon.pipelines.results import Progress, no_progress, summarized
 from monsoon.pipelines.steps.settings import Settings
-from monsoon.sinks.folder import STREAMS, SUMMARY, OutputError
+from monsoon.sinks.folder import STREAMS, OutputError
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.reference import read_references
 from monsoon.transforms.product import Product
@@ -35,8 +33,8 @@ if TYPE_CHECKING:
 PART_BYTES = 1024 * 1024
 """Small parts: event time goes on with each of them."""
 ACCOUNTS = "accounts"
-"""What the job says of the lines that it read, for the summary; beside the streams of the contract."""
-_BUCKETS = 16
+"""What the job says of the lines that it read, for the summary; beside the streams of the contract until the end."""
+_BUCKETS = 8
 """Fixed: state is kept under buckets, so their number may not follow the machine."""
 
 
@@ -51,7 +49,11 @@ class Running:
     web_port: int | None = None
     part_bytes: int = PART_BYTES
     savepoint: str | None = None
-    """A savepoint to start from, in the place of the last checkpoint."""
+    """A savepoint to go on from, in the place of the last checkpoint."""
+
+
+class StoppedError(ClusterError):
+    """The job was stopped from outside, with a savepoint."""
 
 
 def run(
@@ -65,60 +67,83 @@ def run(
 ) -> dict[str, Any]:
     """Runs the job to the end of its input; returns the summary that it also wrote.
 
-    Raises InputError, OutputError, ModelFolderError and ClusterError.
+    Raises InputError, OutputError, ModelFolderError and ClusterError, StoppedError if somebody stopped the job.
     """
+    input_dir = input_dir.absolute()  # parts in state name their files
+    folders = RunFolders(output_dir, running.checkpoints, input_dir)
     chosen = {name: products[name] for name in sorted(selected)}
     scorer = load_scorer(model)
     references = read_references(input_dir / "reference")
     progress("looking through the input", None)
     parts, overlooked = plan(input_dir, running.part_bytes)
-    restore_from = running.savepoint or (last_checkpoint(running.checkpoints) if running.resume else None)
-    _prepare(output_dir, running)
-    if parts:
+    identity = {
+        "input": str(input_dir),
+        "content of the input": _fingerprint(parts),
+        "products": {name: product.version for name, product in chosen.items()},
+        "model": {scorer.name: scorer.version},
+    }
+    resume = running.resume or running.savepoint is not None
+    with folders.taken_up(identity) if resume else folders.begun(identity):
         settings = Settings(products, chosen, input_dir / "reference", model, _BUCKETS)
-        _execute(parts, settings, output_dir, running, restore_from, progress)
-    collected = Collected.of(_written(output_dir))
-    collected.overlooked(overlooked)
-    collected.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
-    summary = summarized(collected, collected.outcome, chosen, {scorer.name: scorer.version})
-    (output_dir / SUMMARY).write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
-    return summary
+        collected = _collect(parts, settings, folders, running, resume, progress)
+        collected.overlooked(overlooked)
+        collected.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
+        summary = summarized(collected, collected.outcome, chosen, {scorer.name: scorer.version})
+        folders.finish(summary, STREAMS, ACCOUNTS)
+        return summary
 
 
-def _prepare(output_dir: Path, running: Running) -> None:
-    """Makes the output folder; refuses one that holds anything, unless it is to be gone on with."""
-    if running.resume:
-        return
-    for folder, option in ((output_dir, "--output"), (running.checkpoints, "--checkpoints")):
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+def _collect(
+    parts: Sequence[Planned],
+    settings: Settings,
+    folders: RunFolders,
+    running: Running,
+    resume: bool,
+    progress: Progress,
+) -> Collected:
+    if resume and folders.has_ended:
+        raise OutputError(f"{folders.output}: this run has ended, its summary.json is there; nothing is left to resume")
+    restore_from = folders.restore_from(running.savepoint) if resume else None
+    # A job that came to its end leaves no checkpoint, and the word that it did, if it was killed just then.
+    if parts and (not resume or restore_from is not None):
+        _execute(parts, settings, folders, running, restore_from, progress)
+    progress("summing up", None)
+    collected = Collected.of(_written(folders.output))
+    if parts and not collected.ended:
+        if resume and restore_from is None:
             raise OutputError(
-                f"{folder}: holds something; give {option} a new or empty folder, or --resume to go on with a run"
+                f"{folders.checkpoints}: no complete checkpoint to go on from; run without --resume to start anew"
             )
-        folder.mkdir(parents=True, exist_ok=True)
+        raise StoppedError("the job was stopped with a savepoint; to go on: the same command with --resume")
+    collected.require_parts(len(parts))
+    return collected
 
 
 def _execute(
-    parts: Sequence[Any],
+    parts: Sequence[Planned],
     settings: Settings,
-    output_dir: Path,
+    folders: RunFolders,
     running: Running,
     restore_from: str | None,
     progress: Progress,
 ) -> None:
+    api = RestApi.at(running.web_port)
     configuration = streaming_settings(
         running.parallelism,
-        checkpoints=running.checkpoints,
+        checkpoints=folders.checkpoints,
         checkpoint_interval_ms=running.checkpoint_interval_ms,
         restore_from=restore_from,
-        web_port=running.web_port,
     )
+    log_to(folders.log)
+    progress("starting Flink", None)
     with told_in_words():
-        env = environment(configuration)
+        env = environment({**configuration, **api.settings})
         from monsoon.pipelines.flink.graph import Config, build
 
-        sink(build(env, Config(parts, settings, streaming=True)), output_dir)
-        progress("running on Flink", None)
-        env.execute("monsoon run")
+        sink(build(env, Config(parts, settings, streaming=True)), folders.output)
+        job = env.execute_async("monsoon run")
+        lows_ms = [planned.low_ms for planned in parts]
+        wait_for(job, EventTimeShare(api, str(job.get_job_id()), lows_ms), progress)
 
 
 def sink(results: DataStream, output_dir: Path) -> None:
@@ -127,11 +152,15 @@ def sink(results: DataStream, output_dir: Path) -> None:
     from pyflink.datastream import OutputTag
     from pyflink.datastream.connectors.file_system import BucketAssigner, FileSink, OutputFileConfig, RollingPolicy
 
-    from monsoon.pipelines.flink.writing import ToLines
+    from monsoon.pipelines.flink.writing import ToLines, UpToTheEnd
 
-    streams = (*STREAMS, ACCOUNTS)
-    lines = results.process(ToLines(streams), Types.STRING()).name("write-results: lines").uid("write-results")
-    for stream in streams:
+    lines = results.process(ToLines((*STREAMS, ACCOUNTS)), Types.STRING()).name("write-results: lines")
+    lines.uid("write-results")
+    streams = {stream: lines.get_side_output(OutputTag(stream, Types.STRING())) for stream in STREAMS}
+    accounts = lines.get_side_output(OutputTag(ACCOUNTS, Types.STRING()))
+    closed = accounts.key_by(lambda line: 0, Types.INT()).process(UpToTheEnd(), Types.STRING())
+    closed.name("close-accounts: up to the end").uid("close-accounts").set_parallelism(1)
+    for stream, records in (*streams.items(), (ACCOUNTS, closed)):
         to = (
             FileSink.for_row_format(str(output_dir.absolute() / stream), Encoder.simple_string_encoder("UTF-8"))
             .with_bucket_assigner(BucketAssigner.base_path_bucket_assigner())
@@ -141,9 +170,7 @@ def sink(results: DataStream, output_dir: Path) -> None:
             )
             .build()
         )
-        lines.get_side_output(OutputTag(stream, Types.STRING())).sink_to(to).name(f"write-{stream}").uid(
-            f"write-{stream}"
-        )
+        records.sink_to(to).name(f"write-{stream}").uid(f"write-{stream}")
 
 
 def _written(output_dir: Path) -> Iterator[tuple[str, bytes]]:
@@ -156,3 +183,8 @@ def _written(output_dir: Path) -> Iterator[tuple[str, bytes]]:
                     yield kind.decode(), payload
                 else:
                     yield stream, b"[" + line + b"]"
+
+
+def _fingerprint(parts: Sequence[Planned]) -> str:
+    """Of the plan: places in it are what a checkpoint knows."""
+    return f"{len(parts)} parts, {zlib.crc32(repr(list(parts)).encode()):08x}"

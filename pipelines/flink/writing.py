@@ -7,7 +7,10 @@ from typing import Any
 
 import msgspec
 from pyflink.common import Row, Types
-from pyflink.datastream import OutputTag, ProcessFunction, RuntimeContext
+from pyflink.datastream import KeyedProcessFunction, OutputTag, ProcessFunction, RuntimeContext
+
+from monsoon.pipelines.steps.envelopes import END
+from monsoon.pipelines.steps.step import END_OF_TIME_MS
 
 
 class ToLines(ProcessFunction):
@@ -31,3 +34,16 @@ class ToLines(ProcessFunction):
             yield self._tags[kind], "\n".join(lines)
         else:
             yield self._tags[rest], f"{kind} {payload}"
+
+
+class UpToTheEnd(KeyedProcessFunction):
+    """Hands accounts on under one key, and says when event time has ended: a job that was stopped says nothing."""
+
+    def process_element(self, value: str, ctx: KeyedProcessFunction.Context) -> Iterator[str]:
+        """As it is."""
+        ctx.timer_service().register_event_time_timer(END_OF_TIME_MS)
+        yield value
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[str]:
+        """Every step has given all it had."""
+        yield f"{END} true"

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from monsoon.pipelines.steps.accounts import account, to_dead_letters
 from monsoon.pipelines.steps.envelopes import (
+    PART,
     RESULTS,
     Envelope,
     bucket_of,
@@ -52,6 +53,7 @@ class Validate:
                     yield from self._records(stream, piece)
         except InputError as error:
             yield result("fault", (error.what, error.where, error.mend))
+        yield result(PART, 1)
 
     def _telemetry(self, piece: Any) -> Iterator[Envelope]:
         found = validated(self._judges["telemetry"], self._validator, piece)

@@ -1,0 +1,113 @@
+"""`monsoon run`: the streaming job over a folder of streams, on an embedded Flink cluster."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from monsoon.cli.arguments import count_to
+from monsoon.cli.progress import ProgressLine
+from monsoon.cli.replay import describe, overlooked
+
+_EXAMPLE = """\
+example:
+  monsoon simulate --storm delhi-2024-06-28 --riders 500 --seed 1 --output runs/delhi
+  monsoon run --input runs/delhi --output runs/delhi-live
+
+Reads what `monsoon replay` reads and ends in the same records, but decides while event time goes on, and writes with
+each checkpoint what it has decided since. Stopped, killed or failed, the same command with --resume goes on from the
+last checkpoint. With --web-port 8081 Flink's web UI and REST API are at http://localhost:8081 while the job runs;
+`curl -X POST localhost:8081/jobs/ID/stop -d '{}'` stops it with a savepoint.
+"""
+
+_MAX_PARALLELISM = 128
+
+
+def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
+    """Adds the command's parser."""
+    parser = subparsers.add_parser(
+        "run", help=help, description=help, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--input", type=Path, required=True, metavar="DIR", help="folder of input streams")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new or empty output folder")
+    parser.add_argument(
+        "--checkpoints",
+        type=Path,
+        metavar="DIR",
+        help="new or empty folder of the job's state and log (default: --output with .checkpoints added)",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run that these folders hold")
+    parser.add_argument("--from-savepoint", metavar="PATH", help="go on with it from this savepoint, its newest state")
+    parser.add_argument("--products", metavar="NAME,...", help="products to run (default: all)")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")
+    parser.add_argument(
+        "--parallelism",
+        type=count_to(_MAX_PARALLELISM),
+        metavar="N",
+        help="how many slots; --resume may change it (default: one a core)",
+    )
+    parser.add_argument(
+        "--checkpoint-interval-ms",
+        type=count_to(3_600_000),
+        default=1_000,
+        metavar="N",
+        help="how often results are committed, at least 200 (default: 1000)",
+    )
+    parser.add_argument("--web-port", type=count_to(65_535), metavar="PORT", help="Flink's web UI and REST API, here")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs to the end of the input, then says in a few lines what came out."""
+    from monsoon.pipelines.flink.local_cluster import last_checkpoint
+    from monsoon.pipelines.flink.run import Running
+    from monsoon.pipelines.flink.run import run as run_on_flink
+    from monsoon.sources.product_files import load_products
+
+    products = load_products()
+    named = None if args.products is None else load_products([name.strip() for name in args.products.split(",")])
+    checkpoints = args.checkpoints or args.output.with_name(f"{args.output.name}.checkpoints")
+    running = Running(
+        checkpoints,
+        parallelism=args.parallelism or os.cpu_count() or 1,
+        checkpoint_interval_ms=args.checkpoint_interval_ms,
+        resume=args.resume,
+        web_port=args.web_port,
+        savepoint=args.from_savepoint,
+    )
+    progress = ProgressLine()
+    try:
+        summary = run_on_flink(
+            args.input,
+            args.output,
+            products,
+            sorted(products if named is None else named),
+            running,
+            args.model,
+            progress,
+        )
+    except KeyboardInterrupt:
+        if last_checkpoint(checkpoints) is None:
+            raise
+        progress.done()
+        raise KeyboardInterrupt(f"stopped; to go on from its last checkpoint: {_resuming(args)}") from None
+    finally:
+        progress.done()
+    if passed_over := overlooked(summary):
+        print(f"monsoon run: {passed_over}", file=sys.stderr)
+    print(describe(summary))
+    print(f"{args.output / 'summary.json'}")
+    return 0
+
+
+def _resuming(args: argparse.Namespace) -> str:
+    """The command that goes on with a run that was stopped."""
+    words = ["./monsoon", "run", "--resume", "--input", str(args.input), "--output", str(args.output)]
+    for option in ("checkpoints", "products", "model"):
+        if (value := getattr(args, option)) is not None:
+            words += [f"--{option}", str(value)]
+    return shlex.join(words)

@@ -1,0 +1,178 @@
+"""What belongs to one run: its output, its checkpoints, and the record that holds them together.
+
+State says how far which files of which output were written. So a run goes on only with what it began with: the same
+input, products and model, the same two folders.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import msgspec
+
+from monsoon.pipelines.flink.local_cluster import last_checkpoint
+from monsoon.sinks.folder import SUMMARY, OutputError
+
+LOG = "flink.log"
+_RECORD = "run.json"
+_MARK = ".monsoon-run"
+_MEND = "give new or empty folders, or --resume to go on with a run"
+
+
+class RunFolders:
+    """The two folders of a run, by absolute path."""
+
+    def __init__(self, output: Path, checkpoints: Path, input_dir: Path) -> None:
+        self.output, self.checkpoints = output.absolute(), checkpoints.absolute()
+        _refuse_overlap({"--input": input_dir, "--output": output, "--checkpoints": checkpoints})
+
+    @property
+    def log(self) -> Path:
+        return self.checkpoints / LOG
+
+    @property
+    def has_ended(self) -> bool:
+        """The summary is written last."""
+        return (self.output / SUMMARY).exists()
+
+    @contextmanager
+    def begun(self, identity: Mapping[str, Any]) -> Iterator[None]:
+        """A new run. If it fails before its first checkpoint it leaves nothing but the log; what a killed run left
+        that never came so far is taken away.
+
+        Raises OutputError where a folder holds anything else.
+        """
+        with self._locked():
+            if self._decided_nothing():
+                self._empty()
+            for folder in (self.output, self.checkpoints):
+                foreign = sorted(entry.name for entry in folder.iterdir() if entry != self.log)
+                if foreign:
+                    raise OutputError(f"{folder}: holds something ({foreign[0]}); {_MEND}")
+            run_id = uuid.uuid4().hex
+            (self.output / _MARK).write_text(run_id)
+            _write(self.checkpoints / _RECORD, {**identity, "output": str(self.output), "run_id": run_id})
+            try:
+                yield
+            except BaseException:
+                if self._decided_nothing():
+                    self._empty()
+                raise
+
+    @contextmanager
+    def taken_up(self, identity: Mapping[str, Any]) -> Iterator[None]:
+        """A run that was begun before. Raises OutputError where it is another one, or none."""
+        if not (self.checkpoints / _RECORD).exists():
+            raise OutputError(f"{self.checkpoints}: holds no run to go on with; start one without --resume")
+        with self._locked():
+            record = msgspec.json.decode((self.checkpoints / _RECORD).read_bytes())
+            for name, value in {**identity, "output": str(self.output)}.items():
+                if record.get(name) != value:
+                    raise OutputError(
+                        f"{self.checkpoints}: its run began with another {name} "
+                        f"({_shown(record.get(name))}, not {_shown(value)}); resume it with the same, or start a new "
+                        "one in new folders"
+                    )
+            mark = self.output / _MARK
+            if not mark.exists() or mark.read_text() != record["run_id"]:
+                raise OutputError(f"{self.output}: is not the output of the run in {self.checkpoints}")
+            yield
+
+    def restore_from(self, savepoint: str | None) -> str | None:
+        """Where to go on: the savepoint if it is told and nothing was written after it, else the newest complete
+        checkpoint; None where there is none. Raises OutputError for a savepoint that cannot be it."""
+        newest = last_checkpoint(self.checkpoints)
+        if savepoint is None:
+            return newest
+        folder = _path_of(savepoint).absolute()
+        if not (folder / "_metadata").exists():
+            raise OutputError(f"{savepoint}: is no complete savepoint (no _metadata in it)")
+        if newest is not None and _moment_of(_path_of(newest)) > _moment_of(folder):
+            raise OutputError(
+                f"{savepoint}: is older than {_path_of(newest)}, up to which the output has been written; "
+                "go on from that, with --resume"
+            )
+        return folder.as_uri()
+
+    def finish(self, summary: Mapping[str, Any], streams: tuple[str, ...], scratch: str) -> None:
+        """Leaves whole files, the summary last, and no state: there is nothing to go on with."""
+        for stream in streams:
+            (self.output / stream).mkdir(exist_ok=True)
+            for unfinished in (self.output / stream).glob(".*"):  # a killed attempt's, never committed
+                unfinished.unlink()
+        _write(self.output / SUMMARY, summary)
+        shutil.rmtree(self.output / scratch, ignore_errors=True)
+        for job in {path.parent for path in self.checkpoints.glob("*/chk-*")}:
+            shutil.rmtree(job, ignore_errors=True)
+
+    def _decided_nothing(self) -> bool:
+        return (
+            (self.checkpoints / _RECORD).exists()
+            and last_checkpoint(self.checkpoints) is None
+            and not any(self.output.glob("*/part*"))
+            and not self.has_ended
+        )
+
+    def _empty(self) -> None:
+        for entry in (*self.output.iterdir(), *self.checkpoints.iterdir()):
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry != self.log:
+                entry.unlink()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The kernel's lock on the checkpoints: whoever holds it dies, it is free. Folders that were made and are
+        empty in the end go again."""
+        made = []
+        for folder in (self.output, self.checkpoints):
+            if folder.exists() and not folder.is_dir():
+                raise OutputError(f"{folder}: is a file; give a new or empty folder")
+            made += [each for each in (folder, *folder.parents) if not each.exists()]
+            folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.checkpoints, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise OutputError(f"{self.checkpoints}: another run is under way here; wait for it") from error
+        finally:
+            os.close(descriptor)
+            for folder in made:
+                with suppress(OSError):  # it is in use
+                    folder.rmdir()
+
+
+def _write(file: Path, value: Mapping[str, Any]) -> None:
+    """Whole or not at all."""
+    partial = file.with_name(f".{file.name}")
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    os.replace(partial, file)
+
+
+def _refuse_overlap(folders: Mapping[str, Path]) -> None:
+    real = {option: Path(os.path.realpath(folder)) for option, folder in folders.items()}
+    for option, folder in real.items():
+        for other, outer in real.items():
+            if option != other and (folder == outer or outer in folder.parents):
+                raise OutputError(f"{folders[option]}: {option} may not lie in {other}; give folders apart")
+
+
+def _path_of(location: str) -> Path:
+    return Path(unquote(urlparse(location).path)) if location.startswith("file:") else Path(location)
+
+
+def _moment_of(snapshot: Path) -> int:
+    return (snapshot / "_metadata").stat().st_mtime_ns
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

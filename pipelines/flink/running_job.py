@@ -1,0 +1,104 @@
+"""A job that was submitted: waited for, its progress asked for, canceled with Ctrl-C."""
+
+from __future__ import annotations
+
+import bisect
+import json
+import signal
+import socket
+import time
+import urllib.request
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from monsoon.pipelines.flink.faults import ClusterError
+from monsoon.pipelines.results import Progress
+from monsoon.pipelines.steps.order import ORDER
+
+_POLL_S = 0.2
+_ASK_S = 5.0
+HOST = "localhost"
+
+
+@dataclass(frozen=True)
+class RestApi:
+    """Flink's REST API of one cluster, on this machine only."""
+
+    port: int
+
+    @staticmethod
+    def at(port: int | None) -> RestApi:
+        """At the port asked for, or any that is free. Raises ClusterError where it is taken."""
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind((HOST, port or 0))
+            except OSError as error:
+                raise ClusterError(f"--web-port {port}: {error.strerror}; give another port") from error
+            return RestApi(trial.getsockname()[1])
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """For the cluster: where to listen, and that nobody sends it other jobs."""
+        return {
+            "rest.address": HOST,
+            "rest.bind-address": HOST,
+            "rest.port": str(self.port),
+            "rest.bind-port": str(self.port),
+            "web.submit.enable": "false",
+            "metrics.fetcher.update-interval": "1000",
+        }
+
+    def get(self, path: str) -> Any:
+        """The answer to a GET of `path`. Raises OSError and ValueError."""
+        with urllib.request.urlopen(f"http://{HOST}:{self.port}{path}", timeout=_ASK_S) as answer:
+            return json.load(answer)
+
+
+class EventTimeShare:
+    """The share of a plan that event time has passed in the last step: what is decided, not merely read.
+
+    `lows_ms` is what the parts of the plan begin with, in their order.
+    """
+
+    def __init__(self, api: RestApi, job_id: str, lows_ms: Sequence[int]) -> None:
+        self._api, self._job, self._lows_ms = api, f"/jobs/{job_id}", lows_ms
+        self._vertex: str | None = None
+        self._known: float | None = None
+        self._asked_s = 0.0
+
+    def __call__(self) -> float | None:
+        """None as long as Flink does not tell."""
+        if time.monotonic() - self._asked_s >= 1:
+            with suppress(OSError, ValueError):  # not up yet, or no longer
+                self._known = self._ask()
+            self._asked_s = time.monotonic()
+        return self._known
+
+    def _ask(self) -> float | None:
+        if self._vertex is None:
+            vertices = self._api.get(self._job)["vertices"]
+            self._vertex = next((each["id"] for each in vertices if ORDER[-1].uid in each["name"]), None)
+        told = self._vertex and self._api.get(f"{self._job}/vertices/{self._vertex}/watermarks")
+        if not told:
+            return None
+        return bisect.bisect_left(self._lows_ms, min(int(each["value"]) for each in told)) / len(self._lows_ms)
+
+
+def wait_for(job: Any, share: EventTimeShare, progress: Progress) -> None:
+    """Returns when the job has ended; raises what Java threw if it failed. Ctrl-C cancels it."""
+    ended = job.get_job_execution_result()
+    try:
+        while not ended.done():
+            progress("running on Flink", share())
+            time.sleep(_POLL_S)
+        ended.result()
+    except KeyboardInterrupt:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            job.cancel().result()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        raise
