@@ -118,8 +118,8 @@ def closed_panes(trail: Trail, from_ms: int, to_ms: int) -> pl.DataFrame:
     mine = (panes.pane_start_ms >= from_ms) & (panes.pane_start_ms < to_ms)
     return pl.DataFrame(
         {
-            "worker_id": _words(trail.workers, panes.worker[mine]),
-            "device_id": _words(trail.devices, panes["device"][mine]),
+            "worker_id": words_of(trail.workers, panes.worker[mine]),
+            "device_id": words_of(trail.devices, panes["device"][mine]),
             "pane_start_ms": panes.pane_start_ms[mine],
             **{name: panes[name][mine] for name in _NAMES},
         },
@@ -141,7 +141,8 @@ def pane_floor(at_ms: int) -> int:
     return at_ms // PANE_MS * PANE_MS
 
 
-def _words(words: tuple[str, ...], codes: Any) -> pl.Series:
+def words_of(words: tuple[str, ...], codes: Any) -> pl.Series:
+    """The words for codes, row by row."""
     texts = pl.Series(words, dtype=pl.String)
     return texts.gather(codes.astype(np.uint32)) if len(codes) else pl.Series([], dtype=pl.String)
 

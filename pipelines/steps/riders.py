@@ -25,7 +25,7 @@ from monsoon.pipelines.steps.envelopes import (
 )
 from monsoon.pipelines.steps.histories import Histories
 from monsoon.pipelines.steps.neighbors import PANES
-from monsoon.pipelines.steps.reports import PaneStore, Reports, closed_panes, pane_floor, to_panes
+from monsoon.pipelines.steps.reports import PaneStore, Reports, closed_panes, pane_floor, to_panes, words_of
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import END_OF_TIME_MS, Kept, Step, entries_of
 from monsoon.pipelines.steps.triggers import SeriesRecord
@@ -141,7 +141,7 @@ class RidersEvidence(Step):
         cells = PaneCells.of(panes, product.zone_resolution)
         rows = pl.DataFrame(
             {
-                "worker_id": _names(names, panes.worker),
+                "worker_id": words_of(names.workers, panes.worker),
                 "pane_start_ms": panes.pane_start_ms,
                 "neighborhood": cells.neighborhood,
                 "age": stay_ages(panes, cells),
@@ -282,7 +282,7 @@ class RidersEvidence(Step):
         )
         sought_panes = pl.DataFrame(
             {
-                "worker_id": _names(trail, panes.worker[sought]),
+                "worker_id": words_of(trail.workers, panes.worker[sought]),
                 "pane_start_ms": panes.pane_start_ms[sought],
                 "reports": panes["pressure_reports"][sought],
             }
@@ -326,7 +326,7 @@ class RidersEvidence(Step):
         where = cells.neighborhood[sought]
         rows = pl.DataFrame(
             {
-                "worker_id": _names(trail, panes.worker[sought]),
+                "worker_id": words_of(trail.workers, panes.worker[sought]),
                 "pane_start_ms": panes.pane_start_ms[sought],
                 "neighborhood": where,
             }
@@ -394,9 +394,3 @@ def _identity(asked: Sequence[Asked]) -> dict[str, Any]:
         "worker_id": [each.happening.terms.worker_id for each in asked if each.happening.terms],
         "zone": [each.happening.zone for each in asked],
     }
-
-
-def _names(trail: Trail, codes: Any) -> pl.Series:
-    """Riders' ids, row by row."""
-    words = pl.Series(trail.workers, dtype=pl.String)
-    return words.gather(codes.astype(np.uint32)) if len(codes) else pl.Series([], dtype=pl.String)
