@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="monsoon test",
         usage="monsoon test [--quick | --all] [pytest's arguments]",
         description="Run the tests: all that need no Java and no service, unless told otherwise.",
-        epilog="example: monsoon test --quick tests/transforms -k overlap",
+        epilog="example: monsoon test --quick tests/adjudication -k overlap",
         allow_abbrev=False,
     )
     which = parser.add_mutually_exclusive_group()
