@@ -10,11 +10,12 @@ from typing import Any
 
 from pyflink.common import Row, Types, WatermarkStrategy
 from pyflink.common.watermark_strategy import TimestampAssigner
-from pyflink.datastream import DataStream, ProcessFunction, StreamExecutionEnvironment
+from pyflink.datastream import DataStream, KeyedStream, ProcessFunction, StreamExecutionEnvironment
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
+from pyflink.java_gateway import get_gateway
 
 from monsoon.pipelines.flink.plan import Planned
-from monsoon.pipelines.flink.steps import ENVELOPE, PART, WHOLE_FILE, ReadParts, RunningKey, WholeKey, tags_to
+from monsoon.pipelines.flink.steps import ENVELOPE, ITEM, PART, WHOLE_FILE, ReadParts, RunningKey, WholeKey, tags_to
 from monsoon.pipelines.steps.envelopes import RESULTS
 from monsoon.pipelines.steps.order import ORDER
 from monsoon.pipelines.steps.reading import Validate
@@ -43,11 +44,18 @@ def build(env: StreamExecutionEnvironment, config: Config) -> DataStream:
     connect(read, Validate.uid, Validate.label, Validate.to)
     for step in ORDER:
         first, *others = inputs[step.uid]
-        keyed = (first.union(*others) if others else first).key_by(lambda row: row[0], Types.INT())
+        keyed = _keyed(first.union(*others) if others else first)
         shell = RunningKey(step, config.settings) if config.streaming else WholeKey(step, config.settings)
         connect(keyed.process(shell, ENVELOPE), step.uid, step.label, step.to)
     first, *others = inputs[RESULTS]
     return first.union(*others)
+
+
+def _keyed(envelopes: DataStream) -> KeyedStream:
+    """Envelopes by their key. `key_by` would take each of them to Python and back, only to be told its first field."""
+    selector = get_gateway().jvm.KeyByKeySelector()
+    by_key = envelopes._j_data_stream.keyBy(selector, Types.ROW([Types.INT()]).get_java_type_info())
+    return KeyedStream(by_key, ITEM, envelopes)
 
 
 def _parts(env: StreamExecutionEnvironment, config: Config) -> DataStream:

@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING
 
 from monsoon.pipelines.flink.faults import ClusterError
 from monsoon.pipelines.flink.java import use_java
+from monsoon.pipelines.flink.keys import MAX_PARALLELISM
 
 if TYPE_CHECKING:
     from pyflink.datastream import StreamExecutionEnvironment
 
 _QUICK_START = "-XX:TieredStopAtLevel=1 -Xmx1500m"
 """The JVM moves bytes: its optimizing compiler would cost a run of minutes more than it gives."""
-
-_MAX_PARALLELISM = 128
-"""Key groups: what state is cut into when a job is restored at another parallelism. Never changes."""
 
 
 def batch_settings(parallelism: int) -> dict[str, str]:
@@ -81,7 +79,7 @@ def streaming_settings(
 def _common(parallelism: int) -> dict[str, str]:
     return {
         "parallelism.default": str(parallelism),
-        "pipeline.max-parallelism": str(_MAX_PARALLELISM),
+        "pipeline.max-parallelism": str(MAX_PARALLELISM),
         "taskmanager.numberOfTaskSlots": str(parallelism),
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
@@ -92,6 +90,8 @@ def environment(settings: Mapping[str, str]) -> StreamExecutionEnvironment:
     """A mini cluster's environment with these settings; starts a JVM where none runs yet."""
     use_java()
     os.environ.setdefault("JVM_ARGS", _QUICK_START)
+    # A worker for every core: more threads in each would only wait for one another.
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
     os.environ["_python_worker_execution_mode"] = "process"  # noqa: SIM112 - PyFlink reads it so
     from pyflink.common import Configuration
     from pyflink.datastream import StreamExecutionEnvironment

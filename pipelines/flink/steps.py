@@ -15,6 +15,7 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag, ProcessFunction, RuntimeContext
 from pyflink.datastream.state import ListStateDescriptor, MapStateDescriptor
 
+from monsoon.pipelines.flink.keys import buckets_by_key, keys_of
 from monsoon.pipelines.flink.meters import Meters
 from monsoon.pipelines.steps.envelopes import RESULTS, Envelope, Item
 from monsoon.pipelines.steps.order import Workshop
@@ -24,7 +25,11 @@ from monsoon.pipelines.steps.step import END_OF_TIME_MS, Kept, Step
 from monsoon.sources.files import FilePart
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
-ENVELOPE = Types.ROW_NAMED(["key", "kind", "due_ms", "payload"], [Types.INT(), Types.STRING(), Types.LONG(), BYTES])
+ITEM = Types.ROW_NAMED(
+    ["bucket", "kind", "due_ms", "payload"], [Types.INT(), Types.STRING(), Types.LONG(), BYTES]
+)
+ENVELOPE = Types.ROW([Types.INT(), ITEM])
+"""A key and what goes to it: the form in which PyFlink wants the elements of a keyed stream."""
 RESULT = Types.ROW_NAMED(["key", "kind", "payload"], [Types.INT(), Types.STRING(), Types.STRING()])
 PART = Types.ROW_NAMED(
     ["stream", "path", "start", "stop", "low_ms"],
@@ -39,10 +44,12 @@ def tags_to(names: tuple[str, ...]) -> dict[str, OutputTag]:
     return {name: OutputTag(name, RESULT if name == RESULTS else ENVELOPE) for name in names}
 
 
-def _row(envelope: Envelope) -> Row:
+def _row(envelope: Envelope, buckets: int) -> Row:
     if envelope.to == RESULTS:
         return Row(envelope.key, envelope.kind, envelope.payload.decode())
-    return Row(envelope.key, envelope.kind, envelope.due_ms, envelope.payload)
+    # Triggers are few, and have names of their own.
+    key = keys_of(buckets)[envelope.key] if envelope.key < buckets else envelope.key
+    return Row(key, Row(envelope.key, envelope.kind, envelope.due_ms, envelope.payload))
 
 
 class ReadParts(ProcessFunction):
@@ -67,7 +74,7 @@ class ReadParts(ProcessFunction):
         assert self._meters is not None
         for envelope in self._validate(stream, FilePart(Path(path), start, None if stop == WHOLE_FILE else stop)):
             self._meters.sent(envelope)
-            yield self._tags[envelope.to], _row(envelope)
+            yield self._tags[envelope.to], _row(envelope, self._settings.buckets)
 
 
 class WholeKey(KeyedProcessFunction):
@@ -83,24 +90,25 @@ class WholeKey(KeyedProcessFunction):
         """Once in each worker."""
         self._tags = tags_to(self._step.to)
         self._workshop = Workshop(self._settings)
-        kept = Types.ROW_NAMED(["kind", "due_ms", "payload"], [Types.STRING(), Types.LONG(), BYTES])
-        self._held = runtime_context.get_list_state(ListStateDescriptor("held", kept))
+        self._held = runtime_context.get_list_state(ListStateDescriptor("held", ITEM))
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Keeps it."""
-        self._held.add(Row(value[1], value[2], bytes(value[3])))
+        self._held.add(value)
         ctx.timer_service().register_event_time_timer(END_OF_TIME_MS)
         return iter(())
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
         """The key is whole."""
         assert self._workshop is not None
-        step = self._workshop.make(self._step, ctx.get_current_key(), Kept(keeps=False))
-        for kind, due_ms, payload in self._held.get():
+        step: Step | None = None
+        for bucket, kind, due_ms, payload in self._held.get():
+            step = step or self._workshop.make(self._step, bucket, Kept(keeps=False))
             step.take(Item(kind, due_ms, bytes(payload)))
         self._held.clear()
+        assert step is not None
         for envelope in step.advance(END_OF_TIME_MS):
-            yield self._tags[envelope.to], _row(envelope)
+            yield self._tags[envelope.to], _row(envelope, self._settings.buckets)
 
 
 class RunningKey(KeyedProcessFunction):
@@ -124,7 +132,7 @@ class RunningKey(KeyedProcessFunction):
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Hands it to the step."""
-        step = self._of(value[0])
+        step = self._of(ctx.get_current_key())
         step.take(Item(value[1], value[2], bytes(value[3])))
         self._keep(step, ctx)
         return iter(())
@@ -138,13 +146,14 @@ class RunningKey(KeyedProcessFunction):
         if step.due_ms is not None and step.due_ms <= upto_ms:
             for envelope in step.advance(upto_ms):
                 self._meters.sent(envelope)
-                yield self._tags[envelope.to], _row(envelope)
+                yield self._tags[envelope.to], _row(envelope, self._settings.buckets)
         self._keep(step, ctx)
 
     def _of(self, key: int) -> Step:
         if key not in self._running:
             assert self._workshop is not None
-            step = self._workshop.make(self._step, key, Kept())
+            bucket = buckets_by_key(self._settings.buckets).get(key, key)
+            step = self._workshop.make(self._step, bucket, Kept())
             step.resume({name: bytes(payload) for name, payload in self._kept.items()})
             self._running[key] = step
         return self._running[key]

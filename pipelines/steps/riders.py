@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import h3.api.basic_int as h3
@@ -27,7 +28,7 @@ from monsoon.pipelines.steps.histories import Histories
 from monsoon.pipelines.steps.neighbors import PANES
 from monsoon.pipelines.steps.reports import PaneStore, Reports, closed_panes, pane_floor, to_panes, words_of
 from monsoon.pipelines.steps.settings import Settings
-from monsoon.pipelines.steps.step import END_OF_TIME_MS, Kept, Step, entries_of
+from monsoon.pipelines.steps.step import BEFORE_TIME_MS, END_OF_TIME_MS, Kept, Step, entries_of
 from monsoon.pipelines.steps.triggers import SeriesRecord
 from monsoon.sources.reference import ReferenceTables
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption
@@ -50,8 +51,11 @@ from monsoon.transforms.triggers.series import Series
 DISRUPTIONS_REMEMBERED_MS = 35 * 24 * 3_600_000
 """Four weeks and a week for corrections: as long as the readings that made them."""
 
-_LOOK_BACK_MS = 2 * ACTIVITY_MS
-"""Evidence looks back ACTIVITY_MS from a confirmation, and from a report there to the one before it."""
+_LOOK_BACK_MS = ACTIVITY_MS + 1
+"""Evidence and presence look back 90 min from a confirmation, presence to the very moment."""
+
+_PANES_WAIT_MS = 3_600_000
+"""Panes that nobody asks for are closed by the hour."""
 
 
 class RidersEvidence(Step):
@@ -71,6 +75,10 @@ class RidersEvidence(Step):
         """Subscription events by product."""
         self._arrived: list[SeriesRecord] = []
         self._histories = Histories()
+        self._comparisons: list[int] = []
+        """Moments at which claims may be compared with others': a heap."""
+        self._window: tuple[int, Trail] | None = None
+        """While it works: the moment after which it has a trail, and that trail."""
         self._series: list[tuple[str, int]] = []
         """Entries of series, with the last moment that each speaks of."""
         self._desks = {name: Desk(product) for name, product in sorted(settings.running.items())}
@@ -93,15 +101,16 @@ class RidersEvidence(Step):
             self._series.append((name, max(record.revisions[-1].at_ms for record in records)))
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
-        whole = upto_ms == END_OF_TIME_MS
-        new_panes_ms = self._close_panes(upto_ms)
         touched: dict[str, set[Any]] = defaultdict(set)
         for record in self._arrived:
             touched[self._product_of(record.trigger)].update(self._histories.add(record))
+            self._schedule_comparisons(record)
         self._arrived.clear()
+        new_panes_ms = self._close_panes(upto_ms) if self._comparing(upto_ms) else None
+        self._window = None
         for name, desk in self._desks.items():
             self._enroll(desk, touched[name])
-            yield from self._decide(name, desk, touched[name], upto_ms, whole)
+            yield from self._decide(name, desk, touched[name], upto_ms)
             if new_panes_ms is not None:
                 yield from self._to_neighbors(desk.product, new_panes_ms, upto_ms)
         if self.kept.keeps:
@@ -111,6 +120,31 @@ class RidersEvidence(Step):
         return self._settings.triggers[trigger][0].name
 
     # Panes.
+
+    def _schedule_comparisons(self, record: SeriesRecord) -> None:
+        """Claims may be judged when a disruption is confirmed or rises, and a hold later: by then every bucket must have
+        told the neighbors of its panes, whether the claims are its own or not."""
+        hold_ms = self._settings.triggers[record.trigger][0].decision.hold_ms
+        for revision in record.revisions:
+            if revision.state != "withdrawn" and revision.at_ms != revision.episode.end_ms:
+                for at_ms in (revision.at_ms, revision.at_ms + hold_ms):
+                    if at_ms > self.done_ms:
+                        heapq.heappush(self._comparisons, at_ms)
+
+    def _comparing(self, upto_ms: int) -> bool:
+        """Whether panes are to be closed now."""
+        asked = False
+        while self._comparisons and self._comparisons[0] <= upto_ms:
+            heapq.heappop(self._comparisons)
+            asked = True
+        waited_ms = self._panes_wait_ms
+        return asked or (waited_ms is not None and waited_ms <= upto_ms)
+
+    @property
+    def _panes_wait_ms(self) -> int | None:
+        """Until when panes may wait; None: there are none."""
+        first_ms = self._reports.first_ms if self._paned_ms is None else self._reports.first_after(self._paned_ms)
+        return None if first_ms is None else pane_floor(first_ms) + _PANES_WAIT_MS
 
     def _close_panes(self, upto_ms: int) -> int | None:
         """Reduces the reports of panes that are over; gives the start of the first pane that is new, or None."""
@@ -167,15 +201,14 @@ class RidersEvidence(Step):
         desk.newcomers, desk.workers = workers - desk.workers, workers
         touched |= self._histories.all(mine)
 
-    def _decide(self, name: str, desk: Desk, touched: set[Any], upto_ms: int, whole: bool) -> Iterator[Envelope]:
+    def _decide(self, name: str, desk: Desk, touched: set[Any], upto_ms: int) -> Iterator[Envelope]:
         """Disruptions that changed, and evidence at the moments at which a claim may be judged."""
         due = desk.take_due(upto_ms)
         if not touched and not due:
             return
         triggers = {name: trigger for name, (_, trigger) in self._settings.triggers.items()}
         series = list(self._histories.series(touched, triggers))
-        trail = self._reports.trail(None if whole else self._looked_back_ms(desk, series, due))
-        changed = self._disruptions(desk, series, trail)
+        changed = self._disruptions(desk, series, upto_ms)
         for disruption in changed:
             self._note(desk, disruption)
         yield from self._to_records(desk.product, changed, upto_ms)
@@ -190,26 +223,26 @@ class RidersEvidence(Step):
         if happenings:
             yield Envelope("adjudicate-claims", self.key, f"happenings/{name}", upto_ms, pack(happenings))
         if asked:
-            yield from self._measured(desk, asked, trail, upto_ms)
+            yield from self._measured(desk, asked, upto_ms)
 
-    def _looked_back_ms(self, desk: Desk, series: Sequence[Series], due: set[str]) -> int:
-        """The moment after which reports matter to these disruptions."""
-        confirmed = [
-            revision.episode.confirmed_at_ms
-            for each in series
-            for revision in each.revisions
-            if revision.at_ms > self.done_ms
-        ]
-        confirmed += [
-            revision.episode.confirmed_at_ms for identity in due for revision in desk.known[identity].revisions
-        ]
-        return min(confirmed, default=self.done_ms) - _LOOK_BACK_MS
+    def _trail_for(self, confirmed_ms: Iterable[int], upto_ms: int) -> Trail:
+        """A trail of the reports that matter to disruptions confirmed at these moments, and perhaps of more."""
+        after_ms = min(confirmed_ms, default=upto_ms) - _LOOK_BACK_MS
+        if self._window is None or self._window[0] > after_ms:
+            # At the end everything is judged at once: one trail for all.
+            whole = upto_ms == END_OF_TIME_MS
+            self._window = (BEFORE_TIME_MS if whole else after_ms, self._reports.trail(None if whole else after_ms))
+        return self._window[1]
 
-    def _disruptions(self, desk: Desk, series: Sequence[Series], trail: Trail) -> list[Disruption]:
+    def _disruptions(self, desk: Desk, series: Sequence[Series], upto_ms: int) -> list[Disruption]:
         """Those that concern riders of the bucket, each with what it says to them."""
         if not series:
             return []
-        presence = Presence(trail, sorted(desk.workers), desk.product.zone_resolution)
+        presence = Presence(
+            self._trail_for(_confirmed_after(series, self.done_ms), upto_ms),
+            sorted(desk.workers),
+            desk.product.zone_resolution,
+        )
         found = list(CandidateFinder(desk.product, desk.coverage, presence).disruptions_of(series, desk.known))
         if desk.newcomers:
             # Where they were before they held a policy makes a zone worth a record.
@@ -244,8 +277,9 @@ class RidersEvidence(Step):
 
     # Evidence.
 
-    def _measured(self, desk: Desk, asked: Sequence[Asked], trail: Trail, due_ms: int) -> Iterator[Envelope]:
+    def _measured(self, desk: Desk, asked: Sequence[Asked], due_ms: int) -> Iterator[Envelope]:
         product = desk.product
+        trail = self._trail_for((each.happening.confirmed_at_ms for each in asked), due_ms)
         workers = {each.happening.terms.worker_id for each in asked if each.happening.terms}
         frame = self._panes.frame(None, workers)
         trail = trail.knowing(sorted({*frame["worker_id"]}), sorted({*frame["device_id"].drop_nulls()}))
@@ -355,10 +389,9 @@ class RidersEvidence(Step):
     def due_ms(self) -> int | None:
         if self._arrived or any(desk.policies_changed for desk in self._desks.values()):
             return self.done_ms
-        dues = [desk.asks[0][0] for desk in self._desks.values() if desk.asks]
-        first_ms = self._reports.first_ms if self._paned_ms is None else self._reports.first_after(self._paned_ms)
-        if first_ms is not None:
-            dues.append(pane_floor(first_ms) + PANE_MS)
+        dues = [desk.asks[0][0] for desk in self._desks.values() if desk.asks] + self._comparisons[:1]
+        if (wait_ms := self._panes_wait_ms) is not None:
+            dues.append(wait_ms)
         return min(dues, default=None)
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
@@ -369,6 +402,7 @@ class RidersEvidence(Step):
         for record in self._arrived:
             if record.revisions[-1].at_ms <= self.done_ms:
                 self._histories.add(record)
+                self._schedule_comparisons(record)
         self._arrived = waiting
         for name, payload in entries_of(entries, "panes"):
             self._panes.add(name, unpack_frame(payload))
@@ -382,6 +416,17 @@ class RidersEvidence(Step):
             self._desks[product].note(Disruption(identity, zone, series, revisions, happenings))
         for desk in self._desks.values():
             desk.schedule(desk.known.values(), self.done_ms)
+
+
+def _confirmed_after(series: Iterable[Series], after_ms: int) -> set[int]:
+    """Confirmations (ms) that were first told of after a moment."""
+    found = set()
+    for each in series:
+        told_ms: dict[int, int] = {}
+        for revision in each.revisions:
+            told_ms.setdefault(revision.episode.confirmed_at_ms, revision.at_ms)
+        found |= {confirmed_at_ms for confirmed_at_ms, at_ms in told_ms.items() if at_ms > after_ms}
+    return found
 
 
 _Noted = tuple[str, str | None, str, tuple[Revision, ...], dict[str, list[Happening]]]

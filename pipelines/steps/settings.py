@@ -12,7 +12,8 @@ from monsoon.transforms.product import Product, Trigger
 from monsoon.transforms.validation.catalogue import Catalogue
 
 _HOUR_MS = 3_600_000
-MAX_KEY = 2**31
+_FIRST_TRIGGER = 2**30
+"""Keys from here on are triggers', smaller ones buckets."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Settings:
     @cached_property
     def trigger_of_key(self) -> dict[int, str]:
         """The triggers by the key under which they are judged, which does not depend on what else runs."""
-        return {zlib.crc32(name.encode()) % MAX_KEY: name for name in self.triggers}
+        return {zlib.crc32(name.encode()) % _FIRST_TRIGGER + _FIRST_TRIGGER: name for name in self.triggers}
 
     @property
     def resolutions(self) -> list[int]:
