@@ -25,15 +25,13 @@ from monsoon.pipelines.steps.step import END_OF_TIME_MS, Kept, Step
 from monsoon.sources.files import FilePart
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
-ITEM = Types.ROW_NAMED(
-    ["bucket", "kind", "due_ms", "payload"], [Types.INT(), Types.STRING(), Types.LONG(), BYTES]
-)
+ITEM = Types.ROW_NAMED(["bucket", "kind", "due_ms", "payload"], [Types.INT(), Types.STRING(), Types.LONG(), BYTES])
 ENVELOPE = Types.ROW([Types.INT(), ITEM])
 """A key and what goes to it: the form in which PyFlink wants the elements of a keyed stream."""
 RESULT = Types.ROW_NAMED(["key", "kind", "payload"], [Types.INT(), Types.STRING(), Types.STRING()])
 PART = Types.ROW_NAMED(
-    ["stream", "path", "start", "stop", "low_ms"],
-    [Types.STRING(), Types.STRING(), Types.LONG(), Types.LONG(), Types.LONG()],
+    ["stream", "path", "start", "stop", "low_ms", "ballast"],
+    [Types.STRING(), Types.STRING(), Types.LONG(), Types.LONG(), Types.LONG(), BYTES],
 )
 WHOLE_FILE = -1
 """`stop` of a part that is a whole file."""
@@ -69,7 +67,7 @@ class ReadParts(ProcessFunction):
 
     def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
         """One part to envelopes."""
-        stream, path, start, stop, _ = value
+        stream, path, start, stop, *_ = value
         assert self._validate is not None
         assert self._meters is not None
         for envelope in self._validate(stream, FilePart(Path(path), start, None if stop == WHOLE_FILE else stop)):
@@ -133,6 +131,7 @@ class RunningKey(KeyedProcessFunction):
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Hands it to the step."""
         step = self._of(ctx.get_current_key())
+        step.reach(ctx.timer_service().current_watermark())
         step.take(Item(value[1], value[2], bytes(value[3])))
         self._keep(step, ctx)
         return iter(())

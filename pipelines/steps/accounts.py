@@ -8,9 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from monsoon.pipelines.steps.envelopes import RESULTS, Envelope, Item, pack, result, unpack
+from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import BEFORE_TIME_MS, Kept, Step, entries_of
 from monsoon.sources.accounting import StreamCounts, dead_letters
 from monsoon.transforms.validation.judge import Dead
+
+Fingerprint = tuple[str, bytes, str]
+"""Of a dead line: its stream, the hash of its bytes, the reason."""
 
 
 def account(stream: str, counts: StreamCounts) -> Iterator[Envelope]:
@@ -35,10 +39,13 @@ class AccountDeadLetters(Step):
     label: ClassVar = "dead letters by line"
     to: ClassVar = (RESULTS,)
 
-    def __init__(self, key: int, kept: Kept) -> None:
+    def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
+        self._settings = settings
         self._waiting: list[tuple[str, str, list[Dead]]] = []
-        self._seen: set[tuple[str, bytes, str]] = set()
+        self._seen: set[Fingerprint] = set()
+        self._seen_at: list[tuple[str, int, list[Fingerprint]]] = []
+        """Entries of `_seen`, each with the watermark at which it was made: lines that say nothing have no time."""
 
     def take(self, item: Item) -> None:
         name = self._name(f"waiting/{item.kind}")
@@ -61,20 +68,37 @@ class AccountDeadLetters(Step):
             records = dead_letters(stream, fresh, counts)
             new = {(stream, letter.original, letter.reason) for letter in fresh}
             if new:
-                self._seen |= new
-                self.kept.put_packed(self._name("seen"), sorted(new))
+                name = self._name("seen")
+                self._remember(name, upto_ms, sorted(new))
+                self.kept.put_packed(name, (upto_ms, sorted(new)))
                 yield result("dead_letters", records)
             yield from account(stream, counts)
 
+    def _remember(self, name: str, at_ms: int, new: list[Fingerprint]) -> None:
+        self._seen.update(new)
+        self._seen_at.append((name, at_ms, new))
+
     @property
-    def due_ms(self) -> int | None:
+    def work_due_ms(self) -> int | None:
         return self.done_ms if self._waiting else None
+
+    @property
+    def ages(self) -> bool:
+        return bool(self._seen_at)
+
+    def forget(self, upto_ms: int) -> None:
+        before_ms = upto_ms - self._settings.remembered_ms
+        for name, at_ms, old in self._seen_at:
+            if at_ms < before_ms:
+                self.kept.drop(name)
+                self._seen.difference_update(old)
+        self._seen_at = [entry for entry in self._seen_at if entry[1] >= before_ms]
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "waiting"):
             self._waiting.append((name, name.split("/")[1], unpack(payload, list[Dead])))
-        for _, payload in entries_of(entries, "seen"):
-            self._seen.update(unpack(payload, list[tuple[str, bytes, str]]))
+        for name, payload in entries_of(entries, "seen"):
+            self._remember(name, *unpack(payload, tuple[int, list[Fingerprint]]))
 
 
 def total(counts: StreamCounts, part: Mapping[str, Any]) -> None:

@@ -16,7 +16,6 @@ from monsoon.pipelines.steps.envelopes import (
     RESULTS,
     Envelope,
     Item,
-    pack_frame,
     result,
     stacked,
     unpack,
@@ -24,6 +23,7 @@ from monsoon.pipelines.steps.envelopes import (
 )
 from monsoon.pipelines.steps.neighbors import CLAIM
 from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.steps.shelf import DAY_MS, Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
 from monsoon.transforms.adjudication.claims import Claim, Happening, Score
 from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
@@ -46,8 +46,6 @@ _COMPARED: dict[str, Any] = {
     **dict.fromkeys(_BATCH_FEATURES, pl.Float64),
     **dict.fromkeys((f"{name}/reports" for name in _BATCH_FEATURES), pl.Int64),
 }
-_COMPARED_KEPT_MS = 8 * 24 * 3_600_000
-"""Comparisons are fixed at confirmation; a claim is judged again when its hold runs out, or on a correction."""
 
 Scores = dict[tuple[str, int, int], Score]
 """By claim_id, confirmation and moment (ms)."""
@@ -64,7 +62,10 @@ class AdjudicateClaims(Step):
         super().__init__(key, kept)
         self._settings, self._scorer = settings, scorer
         self._arrived: list[tuple[str, Item]] = []
-        self._files = {name: _File(product) for name, product in sorted(settings.running.items())}
+        self._files = {
+            name: _File(product, Shelf(kept, f"compared/{name}", "confirmed_at_ms", self._name))
+            for name, product in sorted(settings.running.items())
+        }
 
     def take(self, item: Item) -> None:
         name = self._name(f"arrived/{item.kind}")
@@ -83,7 +84,7 @@ class AdjudicateClaims(Step):
 
     def _adjudicate(self, file: _File, arrived: Mapping[str, list[bytes]], upto_ms: int) -> Iterator[Envelope]:
         for payload in arrived.get("compared", ()):
-            self._compare(file, unpack_frame(payload))
+            file.compared.put(unpack_frame(payload), payload)
         file.scores = self._scores(file, arrived)
         happenings: dict[str, list[Happening]] = defaultdict(list)
         for payload in arrived.get("happenings", ()):
@@ -97,24 +98,14 @@ class AdjudicateClaims(Step):
             claims.extend(decided[0])
             payouts.extend(decided[1])
             file.note(worker)
-            if self.kept.keeps:
+            if machine.is_empty:
+                del file.machines[worker]
+            elif self.kept.keeps:
                 self.kept.put_packed(f"rider/{file.product.name}/{worker}", machine.to_payload())
         if claims:
             yield result("claims", claims)
         if payouts:
             yield result("payouts", payouts)
-
-    def _compare(self, file: _File, frame: pl.DataFrame) -> None:
-        name = self._name(f"compared/{file.product.name}")
-        last_ms: Any = frame["confirmed_at_ms"].max()
-        file.compared.append((name, frame, int(last_ms)))
-        if self.kept.keeps:
-            self.kept.put(name, pack_frame(frame))
-            forgotten_ms = self.done_ms - _COMPARED_KEPT_MS
-            for name, _, last_ms in file.compared:
-                if last_ms < forgotten_ms:
-                    self.kept.drop(name)
-            file.compared = [entry for entry in file.compared if entry[2] >= forgotten_ms]
 
     def _scores(self, file: _File, arrived: Mapping[str, list[bytes]]) -> Scores:
         if not arrived.get("evidence"):
@@ -124,7 +115,7 @@ class AdjudicateClaims(Step):
             {name: rows[name].to_numpy() for name in FEATURE_NAMES},
             {name: rows[f"{name}/reports"].to_numpy() for name in FEATURE_NAMES},
         )
-        measured = _compared(rows, stacked([frame for _, frame, _ in file.compared], _COMPARED))
+        measured = _compared(rows, stacked(file.compared.frames, _COMPARED))
         measured["barometric_delta_match"] = _barometric(
             file.product,
             rows,
@@ -139,18 +130,35 @@ class AdjudicateClaims(Step):
         }
 
     @property
-    def due_ms(self) -> int | None:
+    def work_due_ms(self) -> int | None:
         if self._arrived:
             return self.done_ms
         return min((file.asks[0][0] for file in self._files.values() if file.asks), default=None)
 
+    @property
+    def ages(self) -> bool:
+        return any(file.compared or file.machines for file in self._files.values())
+
+    def forget(self, upto_ms: int) -> None:
+        if upto_ms // DAY_MS == self.done_ms // DAY_MS:
+            return
+        for name, file in self._files.items():
+            file.compared.forget(upto_ms - self._settings.remembered_ms)
+            file.compared.join(upto_ms)
+            for worker, machine in list(file.machines.items()):
+                if not machine.forget(upto_ms - self._settings.remembered_ms):
+                    continue
+                if machine.is_empty:
+                    del file.machines[worker]
+                    self.kept.drop(f"rider/{name}/{worker}")
+                else:
+                    self.kept.put_packed(f"rider/{name}/{worker}", machine.to_payload())
+
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "arrived"):
             self._arrived.append((name, Item(name.removeprefix("arrived/").rpartition("/")[0], 0, payload)))
-        for name, payload in entries_of(entries, "compared"):
-            frame = unpack_frame(payload)
-            last_ms: Any = frame["confirmed_at_ms"].max()
-            self._files[name.split("/")[1]].compared.append((name, frame, int(last_ms)))
+        for file in self._files.values():
+            file.compared.restore(entries)
         for name, payload in entries_of(entries, "rider"):
             _, product, worker = name.split("/", 2)
             file = self._files[product]
@@ -161,25 +169,23 @@ class AdjudicateClaims(Step):
 class _File:
     """The claims of one product: a machine for every rider who has one."""
 
-    def __init__(self, product: Product) -> None:
-        self.product = product
-        self.compared: list[tuple[str, pl.DataFrame, int]] = []
-        """Entries of comparisons, and the last confirmation in each."""
+    def __init__(self, product: Product, compared: Shelf) -> None:
+        self.product, self.compared = product, compared
         self.scores: Scores = {}
         """Of the moments that are being decided."""
         self.asks: list[tuple[int, str]] = []
         """When holds and step-ups run out, and whose: a heap."""
-        self._machines: dict[str, RiderMachine] = {}
+        self.machines: dict[str, RiderMachine] = {}
 
     def machine(self, worker: str, model_version: str) -> RiderMachine:
         """The rider's machine, a new one if need be."""
-        if worker not in self._machines:
-            self._machines[worker] = RiderMachine(self.product, model_version, self._score)
-        return self._machines[worker]
+        if worker not in self.machines:
+            self.machines[worker] = RiderMachine(self.product, model_version, self._score)
+        return self.machines[worker]
 
     def note(self, worker: str) -> None:
         """Notes when the rider's machine wants to be run next."""
-        due_ms = self._machines[worker].next_due_ms
+        due_ms = self.machines[worker].next_due_ms
         if due_ms is not None:
             heapq.heappush(self.asks, (due_ms, worker))
 
@@ -187,7 +193,9 @@ class _File:
         """Riders whose holds or step-ups run out up to a moment."""
         due = set()
         while self.asks and self.asks[0][0] <= upto_ms:
-            due.add(heapq.heappop(self.asks)[1])
+            worker = heapq.heappop(self.asks)[1]
+            if worker in self.machines:
+                due.add(worker)
         return due
 
     def _score(self, claim: Claim, at_ms: int) -> Score:

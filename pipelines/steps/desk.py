@@ -5,12 +5,14 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 from monsoon.pipelines.claim_scores import Asked, ClaimMoment, claim_moment
 from monsoon.transforms.adjudication.asking import asking_moments
 from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import Happening
 from monsoon.transforms.coverage import Coverage
+from monsoon.transforms.presence import Presence
 from monsoon.transforms.product import Product
 
 
@@ -20,10 +22,11 @@ class Desk:
     def __init__(self, product: Product) -> None:
         self.product = product
         self.coverage = Coverage(())
-        self.policies_changed = False
+        self.changed_policies: list[dict[str, Any]] = []
+        """Subscription events that came since disruptions were last looked at."""
         self.workers: set[str] = set()
-        self.newcomers: set[str] = set()
-        """Riders whose first policy has come since disruptions were last looked at."""
+        self.newcomers: Presence | None = None
+        """Where riders were whose first policy has come since."""
         self.known: dict[str, Disruption] = {}
         self.claims: dict[str, dict[str, ClaimMoment]] = defaultdict(dict)
         """By worker_id and disruption_id."""
@@ -87,8 +90,12 @@ class Desk:
         return found
 
     def forget(self, before_ms: int) -> list[str]:
-        """Drops disruptions of which nothing was said since; gives their ids."""
-        gone = [identity for identity, each in self.known.items() if each.revisions[-1].at_ms < before_ms]
+        """Drops disruptions that are over, and of which nothing was said since; gives their ids."""
+        gone = [
+            identity
+            for identity, each in self.known.items()
+            if each.revisions[-1].at_ms < before_ms and each.revisions[-1].state != "confirmed"
+        ]
         for identity in gone:
             for worker in self.known.pop(identity).happenings:
                 self.claims[worker].pop(identity, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,11 +26,13 @@ from monsoon.pipelines.steps.envelopes import (
     pack_frame,
     result,
     split,
+    stacked,
     unpack,
     unpack_frame,
 )
 from monsoon.pipelines.steps.reading import takes_effect_ms
 from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.steps.shelf import HOUR_MS, Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
 from monsoon.sources.accounting import StreamCounts, conflict
 from monsoon.sources.line_blocks import Validated
@@ -39,10 +41,9 @@ from monsoon.sources.telemetry_store import TelemetryStore
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.validation.canonical import canonical_json
-from monsoon.transforms.validation.judge import Used
+from monsoon.transforms.validation.judge import Dead, Used, fingerprint
+from monsoon.transforms.validation.raw_identifiers import masked
 
-RECORDS_REMEMBERED_MS = 35 * 24 * 3_600_000
-"""Readings and subscription events: four weeks of history and a week for their corrections."""
 _MEMORY_SCHEMA: dict[str, Any] = {"id": pl.UInt64, "content": pl.UInt64, "event_time": pl.Int64}
 
 
@@ -55,15 +56,12 @@ class _Waiting:
     last_ms: int
 
 
-@dataclass
-class _Memory:
+class _Memory(Shelf):
     """The ids of rows that were used lately, with what they said, as hashes."""
-
-    parts: list[tuple[str, pl.DataFrame, int]] = field(default_factory=list)
 
     def find(self, hashes: pl.DataFrame) -> pl.DataFrame:
         """For each row (id, content): whether its id is known, and whether by the same content."""
-        known = pl.concat([pl.DataFrame(schema=_MEMORY_SCHEMA), *(part for _, part, _ in self.parts)])
+        known = stacked(self.frames, _MEMORY_SCHEMA)
         ids = hashes["id"].is_in(known["id"].implode())
         return pl.DataFrame({"known": ids, "same": ids & hashes["content"].is_in(known["content"].implode())})
 
@@ -81,8 +79,10 @@ class DeduplicateTelemetry(Step):
         self._waiting: list[_Waiting] = []
         self._late: list[_Waiting] = []
         self._nulled: list[tuple[str, list[Used]]] = []
-        self._memory = _Memory()
+        self._memory = _Memory(kept, "memory", "event_time", self._name, (HOUR_MS,))
         self._cells: dict[int, set[int]] = {resolution: set() for resolution in settings.resolutions}
+        self._cells_told: list[tuple[str, int, int, list[int]]] = []
+        """Entries of `_cells`: name, resolution, when the triggers were told (ms), cells."""
 
     def take(self, item: Item) -> None:
         if item.kind == "nulled":
@@ -109,7 +109,6 @@ class DeduplicateTelemetry(Step):
         counts = StreamCounts()
         store = TelemetryStore(counts)
         store.add(Validated(frames=list(self._ready(upto_ms)), nulled=list(self._ready_nulled(upto_ms))))
-        late = sum(each.rows.height for each in self._late)
         for each in self._late:
             self.kept.drop(each.name)
         self._late.clear()
@@ -120,13 +119,14 @@ class DeduplicateTelemetry(Step):
             keep &= self._unheard(frame, counts, store)
         rows = frame if keep.all() else frame.filter(keep)
         yield from account("telemetry", counts)
+        late = int((rows["event_time"] <= self.done_ms).sum())
         if late:
             yield result("late", ("telemetry", late))
         yield from to_dead_letters("telemetry", store.dead, self._settings.buckets)
         if not rows.height:
             return
         if self.kept.keeps:
-            self._remember(rows, upto_ms)
+            self._memory.put(_hashes(rows))
         yield from self._new_cells(rows, upto_ms)
         workers = rows["worker_id"].cast(pl.String).to_list()
         for bucket, part in split(rows, buckets_of(workers, self._settings.buckets)):
@@ -179,29 +179,37 @@ class DeduplicateTelemetry(Step):
                 store.dead.append(conflict(canonical_json(record), record["event_time"]))
         return (~found["known"]).to_numpy()
 
-    def _remember(self, rows: pl.DataFrame, upto_ms: int) -> None:
-        memory, hashes = self._memory, _hashes(rows)
-        last_ms = int(hashes["event_time"].max())  # type: ignore[arg-type]
-        name = self._name("memory")
-        memory.parts.append((name, hashes, last_ms))
-        self.kept.put(name, pack_frame(hashes))
-        forgotten_ms = upto_ms - self._settings.ids_remembered_ms
-        for name, _, last_ms in memory.parts:
-            if last_ms < forgotten_ms:
-                self.kept.drop(name)
-        memory.parts = [part for part in memory.parts if part[2] >= forgotten_ms]
-
     def _new_cells(self, rows: pl.DataFrame, upto_ms: int) -> Iterator[Envelope]:
         lat, lon = rows["lat"].to_numpy(), rows["lon"].to_numpy()
         for resolution, known in self._cells.items():
-            new = set(np.unique(cells_of(lat, lon, resolution)).tolist()) - known
+            new = sorted(set(np.unique(cells_of(lat, lon, resolution)).tolist()) - known)
             if new:
-                known |= new
-                self.kept.put_packed(self._name(f"cells/{resolution}"), sorted(new))
-                yield from to_triggers(self._settings, resolution, sorted(new), upto_ms)
+                name = self._name(f"cells/{resolution}")
+                self._tell(name, resolution, upto_ms, new)
+                self.kept.put_packed(name, (upto_ms, new))
+                yield from to_triggers(self._settings, resolution, new, upto_ms)
+
+    def _tell(self, name: str, resolution: int, at_ms: int, cells: list[int]) -> None:
+        self._cells.setdefault(resolution, set()).update(cells)
+        self._cells_told.append((name, resolution, at_ms, cells))
 
     @property
-    def due_ms(self) -> int | None:
+    def ages(self) -> bool:
+        return bool(self._memory or self._cells_told)
+
+    def forget(self, upto_ms: int) -> None:
+        self._memory.forget(upto_ms - self._settings.ids_remembered_ms)
+        self._memory.join(upto_ms)
+        # Cells that are seen again are told again, which the triggers take for nothing new.
+        before_ms = upto_ms - self._settings.remembered_ms
+        for name, resolution, at_ms, cells in self._cells_told:
+            if at_ms < before_ms:
+                self.kept.drop(name)
+                self._cells[resolution].difference_update(cells)
+        self._cells_told = [entry for entry in self._cells_told if entry[2] >= before_ms]
+
+    @property
+    def work_due_ms(self) -> int | None:
         if self._late:
             return self.done_ms
         firsts = [int(each.rows["event_time"].min()) for each in self._waiting]  # type: ignore[arg-type]
@@ -214,11 +222,9 @@ class DeduplicateTelemetry(Step):
                 held.append(_Waiting(name, rows, int(rows["event_time"].max())))  # type: ignore[arg-type]
         for name, payload in entries_of(entries, "nulled"):
             self._nulled.append((name, unpack(payload, list[Used])))
-        for name, payload in entries_of(entries, "memory"):
-            part = unpack_frame(payload)
-            self._memory.parts.append((name, part, int(part["event_time"].max())))  # type: ignore[arg-type]
+        self._memory.restore(entries)
         for name, payload in entries_of(entries, "cells"):
-            self._cells.setdefault(int(name.split("/")[1]), set()).update(unpack(payload, list[int]))
+            self._tell(name, int(name.split("/")[1]), *unpack(payload, tuple[int, list[int]]))
 
 
 def _hashes(frame: pl.DataFrame) -> pl.DataFrame:
@@ -272,8 +278,6 @@ class DeduplicateRecords(Step):
                 self.kept.put_packed(name, rest)
         for stream in sorted(ready):
             yield from self._release(stream, ready[stream], upto_ms)
-        if self.kept.keeps:
-            self._forget(upto_ms)
 
     def _release(self, stream: str, ready: Iterable[Used], upto_ms: int) -> Iterator[Envelope]:
         counts = StreamCounts()
@@ -283,7 +287,10 @@ class DeduplicateRecords(Step):
             known = self._memory.get((stream, repr(record_id(used.record))))
             if known is None:
                 late += takes_effect_ms(stream, used.record) <= self.done_ms
-                store.add(used)
+                if self._is_too_old(stream, used.record):
+                    store.dead.append(_too_old(used.record))
+                else:
+                    store.add(used)
             elif known[1] == canonical_json(used.record):
                 counts.duplicate += 1
             else:
@@ -305,6 +312,13 @@ class DeduplicateRecords(Step):
         else:
             yield from self._to_policies(records, upto_ms)
 
+    def _is_too_old(self, stream: str, record: dict[str, Any]) -> bool:
+        """Whether it would change a past that is being forgotten; asked of what is late or corrects."""
+        if not self.kept.keeps or stream != "oracle_readings":
+            return False
+        now_ms = max(takes_effect_ms(stream, record), self.done_ms)
+        return bool(record["event_time"] < now_ms - self._settings.corrected_ms)
+
     def _to_policies(self, records: Sequence[dict[str, Any]], due_ms: int) -> Iterator[Envelope]:
         by_key: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for record in records:
@@ -320,13 +334,18 @@ class DeduplicateRecords(Step):
             self._memory[stream, identity] = (name, content, effective_ms)
             self.kept.put_packed(name, (identity, content, effective_ms))
 
-    def _forget(self, upto_ms: int) -> None:
-        gone = [key for key, (_, _, at_ms) in self._memory.items() if at_ms < upto_ms - RECORDS_REMEMBERED_MS]
+    @property
+    def ages(self) -> bool:
+        return bool(self._memory)
+
+    def forget(self, upto_ms: int) -> None:
+        before_ms = upto_ms - self._settings.remembered_ms
+        gone = [key for key, (_, _, at_ms) in self._memory.items() if at_ms < before_ms]
         for key in gone:
             self.kept.drop(self._memory.pop(key)[0])
 
     @property
-    def due_ms(self) -> int | None:
+    def work_due_ms(self) -> int | None:
         return min(
             (
                 max(takes_effect_ms(stream, used.record), self.done_ms)
@@ -342,3 +361,10 @@ class DeduplicateRecords(Step):
         for name, payload in entries_of(entries, "memory"):
             identity, content, effective_ms = unpack(payload, tuple[str, str, int])
             self._memory[name.split("/")[1], identity] = (name, content, effective_ms)
+
+
+def _too_old(record: dict[str, Any]) -> Dead:
+    """The dead letter of a reading that speaks of a moment before those that can still be judged again."""
+    content = canonical_json(record)
+    detail = "speaks of a moment too long ago to be judged again by a job that runs; replay that storm"
+    return Dead("too_late", detail, masked(content), record["event_time"], fingerprint(content.encode()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,10 +34,15 @@ class Histories:
                 touched.add((place, zone))
         return touched
 
-    def all(self, triggers: Iterable[str]) -> set[tuple[Place, int]]:
-        """All episodes and zones of some triggers."""
-        wanted = set(triggers)
-        return {(place, zone) for place, zones in self._revisions.items() if place[0] in wanted for zone in zones}
+    def of(self, triggers: Collection[str], zones: Collection[int]) -> set[tuple[Place, int]]:
+        """All episodes of some triggers in some zones."""
+        return {
+            (place, zone)
+            for place, by_zone in self._revisions.items()
+            if place[0] in triggers
+            for zone in zones
+            if zone in by_zone
+        }
 
     def series(self, touched: Iterable[tuple[Place, int]], triggers: Mapping[str, Trigger]) -> Iterator[Series]:
         """Each episode's whole history, zones that have the same together."""
@@ -49,9 +54,18 @@ class Histories:
             revisions = tuple(self._revisions[place][zones[0]])
             yield Series(triggers[place[0]], place[1], np.array(zones, dtype=np.uint64), revisions)
 
+    def knows(self, place: Place) -> bool:
+        """Whether anything is remembered of episodes of that place."""
+        return place in self._revisions
+
     def forget(self, before_ms: int) -> None:
-        """Drops episodes of which nothing was said since."""
+        """Drops episodes that are over, and of which nothing was said since."""
         for place, by_zone in list(self._revisions.items()):
-            last_ms = max(revisions[-1].at_ms for revisions in by_zone.values())
-            if last_ms < before_ms:
+            last = [revisions[-1] for revisions in by_zone.values()]
+            if all(revision.at_ms < before_ms and revision.state != "confirmed" for revision in last):
                 del self._revisions[place]
+
+
+def places_of(record: SeriesRecord) -> set[Place]:
+    """The episodes of which a series speaks."""
+    return {(record.trigger, record.platform, revision.episode.start_ms) for revision in record.revisions}

@@ -11,9 +11,9 @@ import polars as pl
 
 from monsoon.pipelines.steps.envelopes import Envelope, Item, buckets_of, pack_frame, split, stacked, unpack_frame
 from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.steps.shelf import Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
 from monsoon.transforms.evidence.batch import Arrivals, HourlyWork, Stays, claim_burst_rank, peer_divergence
-from monsoon.transforms.evidence.limits import HISTORY_MS
 from monsoon.transforms.evidence.surroundings import apart_from_others_pa
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.product import Product
@@ -41,27 +41,24 @@ class CompareNeighbors(Step):
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
         self._settings = settings
-        self._panes: dict[str, list[tuple[str, pl.DataFrame, int]]] = defaultdict(list)
-        """By product: entries of panes, and the start of the last one in each."""
+        self._panes = {
+            name: Shelf(kept, f"panes/{name}", "pane_start_ms", self._name) for name in sorted(settings.running)
+        }
         self._asked: dict[tuple[str, str], list[tuple[str, pl.DataFrame]]] = defaultdict(list)
         """By "claims" or "sought" and product: what waits for an answer."""
 
     def take(self, item: Item) -> None:
-        name = self._name(item.kind)
-        self._take(name, item.payload)
-        self.kept.put(name, item.payload)
-
-    def _take(self, name: str, payload: bytes) -> None:
-        kind, product, _ = name.split("/")
-        frame = unpack_frame(payload)
+        kind, product = item.kind.split("/")
+        frame = unpack_frame(item.payload)
         if kind == "panes":
-            last_ms: Any = frame["pane_start_ms"].max()
-            self._panes[product].append((name, frame, int(last_ms)))
+            self._panes[product].put(frame, item.payload)
         else:
+            name = self._name(item.kind)
             self._asked[kind, product].append((name, frame))
+            self.kept.put(name, item.payload)
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
-        panes = {name: stacked([part for _, part, _ in self._panes[name]], PANES) for _, name in self._asked}
+        panes = {name: stacked(self._panes[name].frames, PANES) for _, name in self._asked}
         for (kind, name), asked in sorted(self._asked.items()):
             for entry, _ in asked:
                 self.kept.drop(entry)
@@ -72,28 +69,30 @@ class CompareNeighbors(Step):
                 product = self._settings.running[name]
                 yield from self._send(f"compared/{name}", _compared(product, frame, panes[name]), upto_ms)
         self._asked.clear()
-        if self.kept.keeps:
-            self._forget(upto_ms - HISTORY_MS - self._settings.reports_kept_ms)
 
-    def _forget(self, before_ms: int) -> None:
-        for product, entries in self._panes.items():
-            for name, _, last_ms in entries:
-                if last_ms < before_ms:
-                    self.kept.drop(name)
-            self._panes[product] = [entry for entry in entries if entry[2] >= before_ms]
+    @property
+    def ages(self) -> bool:
+        return any(self._panes.values())
+
+    def forget(self, upto_ms: int) -> None:
+        for panes in self._panes.values():
+            panes.forget(upto_ms - self._settings.history_kept_ms - self._settings.reports_kept_ms)
+            panes.join(upto_ms)
 
     def _send(self, kind: str, rows: pl.DataFrame, due_ms: int) -> Iterator[Envelope]:
         for key, part in split(rows, buckets_of(rows["worker_id"].to_list(), self._settings.buckets)):
             yield Envelope("adjudicate-claims", key, kind, due_ms, pack_frame(part))
 
     @property
-    def due_ms(self) -> int | None:
+    def work_due_ms(self) -> int | None:
         return self.done_ms if self._asked else None
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
-        for kind in ("panes", "claims", "sought"):
+        for panes in self._panes.values():
+            panes.restore(entries)
+        for kind in ("claims", "sought"):
             for name, payload in entries_of(entries, kind):
-                self._take(name, payload)
+                self._asked[kind, name.split("/")[1]].append((name, unpack_frame(payload)))
 
 
 def _apart(sought: pl.DataFrame, panes: pl.DataFrame) -> pl.DataFrame:

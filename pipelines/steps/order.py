@@ -43,8 +43,6 @@ class Workshop:
             return RidersEvidence(key, kept, self._settings, self._references)
         if step is AdjudicateClaims:
             return AdjudicateClaims(key, kept, self._settings, self._scorer)
-        if step is AccountDeadLetters:
-            return AccountDeadLetters(key, kept)
         return step(key, kept, self._settings)  # type: ignore[call-arg]
 
     @cached_property

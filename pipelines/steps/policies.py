@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +18,62 @@ PolicyKey = tuple[str, str]
 """Product and policy_id: a policy is told from another of its id by its product."""
 
 
+class PolicyBook:
+    """Subscription events by policy, each once; an entry a policy, forgotten when its cover is long over."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+        self._events: dict[PolicyKey, dict[str, dict[str, Any]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._events)
+
+    def add(self, events: Iterable[dict[str, Any]]) -> dict[PolicyKey, list[dict[str, Any]]]:
+        """Takes events in; gives those that are new."""
+        new: dict[PolicyKey, list[dict[str, Any]]] = {}
+        for event in events:
+            policy = _policy_of(event)
+            known = self._events.setdefault(policy, {})
+            if event["event_id"] not in known:
+                known[event["event_id"]] = event
+                new.setdefault(policy, []).append(event)
+        for policy in new:
+            self._kept.put_packed(_entry(policy), self.of(policy))
+        return new
+
+    def of(self, policy: PolicyKey) -> list[dict[str, Any]]:
+        """All events of a policy."""
+        return list(self._events.get(policy, {}).values())
+
+    def of_product(self, product: str) -> Iterator[dict[str, Any]]:
+        """All events of a product's policies."""
+        for policy, events in self._events.items():
+            if policy[0] == product:
+                yield from events.values()
+
+    def forget(self, before_ms: int) -> set[PolicyKey]:
+        """Drops policies of which every event and every period lie before a moment; gives them."""
+        gone = {
+            policy
+            for policy, events in self._events.items()
+            if all(max(event["event_time"], event["coverage_end"]) < before_ms for event in events.values())
+        }
+        for policy in gone:
+            del self._events[policy]
+            self._kept.drop(_entry(policy))
+        return gone
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        """Takes over what was kept."""
+        for _, payload in entries_of(entries, "policy"):
+            for event in unpack(payload, list[dict[str, Any]]):
+                self._events.setdefault(_policy_of(event), {})[event["event_id"]] = event
+
+
+def _entry(policy: PolicyKey) -> str:
+    return f"policy/{policy[0]}/{policy[1]}"
+
+
 class RoutePolicies(Step):
     """Whole policies to every rider who ever held them; the cells of their homes to the triggers."""
 
@@ -29,9 +85,7 @@ class RoutePolicies(Step):
         super().__init__(key, kept)
         self._settings = settings
         self._arrived: list[tuple[str, list[dict[str, Any]]]] = []
-        self._events: dict[PolicyKey, list[dict[str, Any]]] = defaultdict(list)
-        self._holders: dict[PolicyKey, set[int]] = defaultdict(set)
-        """Buckets of riders who have the policy's events."""
+        self._book = PolicyBook(kept)
 
     def take(self, item: Item) -> None:
         name = self._name("arrived")
@@ -39,16 +93,16 @@ class RoutePolicies(Step):
         self.kept.put(name, item.payload)
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
-        new: dict[PolicyKey, list[dict[str, Any]]] = defaultdict(list)
+        arrived: list[dict[str, Any]] = []
         for name, events in self._arrived:
             self.kept.drop(name)
-            self.kept.put_packed(self._name("events"), events)
-            for event in events:
-                new[event["product"], event["policy_id"]].append(event)
+            arrived.extend(events)
         self._arrived.clear()
+        holders = {policy: self._holders(policy) for policy in {_policy_of(event) for event in arrived}}
+        new = self._book.add(arrived)
         by_bucket: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for policy, events in new.items():
-            for bucket, told in self._tell(policy, events):
+            for bucket, told in self._tell(policy, events, holders[policy]):
                 by_bucket[bucket].extend(told)
         for bucket, events in sorted(by_bucket.items()):
             yield Envelope("riders-evidence", bucket, "policies", upto_ms, pack(events))
@@ -64,26 +118,35 @@ class RoutePolicies(Step):
                 cells = np.unique(cells_of(places[:, 0].copy(), places[:, 1].copy(), resolution))
                 yield from to_triggers(self._settings, resolution, cells.tolist(), upto_ms)
 
-    def _tell(self, policy: PolicyKey, events: list[dict[str, Any]]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    def _holders(self, policy: PolicyKey) -> set[int]:
+        """Buckets of riders who have the policy's events."""
+        return {bucket_of(event["worker_id"], self._settings.buckets) for event in self._book.of(policy)}
+
+    def _tell(
+        self, policy: PolicyKey, events: list[dict[str, Any]], known: set[int]
+    ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         """New events to those who know the policy, all of them to those who do not."""
-        known = self._holders[policy]
         for bucket in sorted(known):
             yield bucket, events
-        self._events[policy].extend(events)
-        holders = {bucket_of(event["worker_id"], self._settings.buckets) for event in events} - known
-        for bucket in sorted(holders):
-            yield bucket, self._events[policy]
-        known |= holders
+        for bucket in sorted(self._holders(policy) - known):
+            yield bucket, self._book.of(policy)
 
     @property
-    def due_ms(self) -> int | None:
+    def work_due_ms(self) -> int | None:
         return self.done_ms if self._arrived else None
+
+    @property
+    def ages(self) -> bool:
+        return bool(self._book)
+
+    def forget(self, upto_ms: int) -> None:
+        self._book.forget(upto_ms - self._settings.remembered_ms)
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "arrived"):
             self._arrived.append((name, unpack(payload, list[dict[str, Any]])))
-        for _, payload in entries_of(entries, "events"):
-            for event in unpack(payload, list[dict[str, Any]]):
-                policy = (event["product"], event["policy_id"])
-                self._events[policy].append(event)
-                self._holders[policy].add(bucket_of(event["worker_id"], self._settings.buckets))
+        self._book.restore(entries)
+
+
+def _policy_of(event: Mapping[str, Any]) -> PolicyKey:
+    return event["product"], event["policy_id"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from monsoon.pipelines.local.panes import panes_of
+from monsoon.pipelines.steps.envelopes import stacked
+from monsoon.pipelines.steps.shelf import Shelf
 from monsoon.sources.telemetry_store import in_order, joined
 from monsoon.sources.trail import to_trail
 from monsoon.transforms.panes import AGGREGATES, NULL, PANE_MS, Panes
@@ -25,37 +26,21 @@ SCHEMA: dict[str, Any] = {
 """A pane on its way and in state: names, not codes, for riders and devices."""
 
 
-@dataclass(frozen=True)
-class _Rows:
-    name: str
-    frame: pl.DataFrame
-    first_ms: int
-    last_ms: int
-
-
-@dataclass
-class Reports:
+class Reports(Shelf):
     """Validated rows, each once, in any order."""
-
-    _parts: list[_Rows] = field(default_factory=list)
-
-    def add(self, name: str, frame: pl.DataFrame) -> None:
-        """Rows under the name of their entry."""
-        times: Any = frame["event_time"]
-        self._parts.append(_Rows(name, frame, int(times.min()), int(times.max())))
 
     @property
     def first_ms(self) -> int | None:
-        return min((part.first_ms for part in self._parts), default=None)
+        return min((part.first_ms for part in self.parts), default=None)
 
     @property
     def last_ms(self) -> int | None:
-        return max((part.last_ms for part in self._parts), default=None)
+        return max((part.last_ms for part in self.parts), default=None)
 
     def first_after(self, at_ms: int) -> int | None:
         """The first report at or after a moment."""
         firsts = []
-        for part in self._parts:
+        for part in self.parts:
             if part.first_ms >= at_ms:
                 firsts.append(part.first_ms)
             elif part.last_ms >= at_ms:
@@ -63,53 +48,39 @@ class Reports:
                 firsts.append(int(times.filter(times >= at_ms).min()))  # type: ignore[arg-type]
         return min(firsts, default=None)
 
+    def unheard(self, frame: pl.DataFrame, after_ms: int) -> pl.DataFrame:
+        """Rows that are later than a moment, or whose event_id is not among the rows kept.
+
+        What comes late may repeat a report whose id is no longer remembered elsewhere.
+        """
+        late = frame["event_time"] <= after_ms
+        if not late.any():
+            return frame
+        times = frame["event_time"].filter(late)
+        first_ms, last_ms = int(times.min()), int(times.max())  # type: ignore[arg-type]
+        near = [part.frame["event_id"] for part in self.parts if part.first_ms <= last_ms and part.last_ms >= first_ms]
+        known = pl.concat([pl.Series("event_id", [], dtype=frame["event_id"].dtype), *near])
+        return frame.filter(~(late & frame["event_id"].is_in(known.implode())))
+
     def trail(self, after_ms: int | None = None, workers: Collection[str] | None = None) -> Trail:
         """The trail of the reports after a moment (None: all), of some riders (None: of all)."""
-        found = []
-        for part in self._parts:
-            frame = part.frame
-            if after_ms is not None:
-                if part.last_ms <= after_ms:
-                    continue
-                if part.first_ms <= after_ms:
-                    frame = frame.filter(pl.col("event_time") > after_ms)
-            if workers is not None:
-                frame = frame.filter(pl.col("worker_id").cast(pl.String).is_in(sorted(workers)))
-            found.append(frame)
+        found = list(self.rows_after(after_ms))
+        if workers is not None:
+            wanted = pl.col("worker_id").cast(pl.String).is_in(sorted(workers))
+            found = [frame.filter(wanted) for frame in found]
         rows = joined(found)
         return to_trail(in_order(rows, np.ones(rows.height, dtype=np.bool_)))
 
-    def forget(self, before_ms: int) -> Iterator[str]:
-        """Drops what is wholly older; gives the names."""
-        yield from (part.name for part in self._parts if part.last_ms < before_ms)
-        self._parts = [part for part in self._parts if part.last_ms >= before_ms]
 
-
-@dataclass
-class PaneStore:
-    """Panes that are over."""
-
-    _parts: list[tuple[str, pl.DataFrame, int]] = field(default_factory=list)
-
-    def add(self, name: str, frame: pl.DataFrame) -> None:
-        """Panes (SCHEMA) under the name of their entry."""
-        last_ms: Any = frame["pane_start_ms"].max()
-        self._parts.append((name, frame, int(last_ms)))
+class PaneStore(Shelf):
+    """Panes (SCHEMA) that are over."""
 
     def frame(self, after_ms: int | None = None, workers: Collection[str] | None = None) -> pl.DataFrame:
         """Panes that start after a moment (None: all), of some riders (None: of all)."""
-        found = [pl.DataFrame(schema=SCHEMA)]
-        for _, frame, last_ms in self._parts:
-            if after_ms is not None and last_ms <= after_ms:
-                continue
-            mine = frame if after_ms is None else frame.filter(pl.col("pane_start_ms") > after_ms)
-            found.append(mine if workers is None else mine.filter(pl.col("worker_id").is_in(sorted(workers))))
-        return pl.concat(found)
-
-    def forget(self, before_ms: int) -> Iterator[str]:
-        """Drops what is wholly older; gives the names."""
-        yield from (name for name, _, last_ms in self._parts if last_ms < before_ms)
-        self._parts = [part for part in self._parts if part[2] >= before_ms]
+        found = list(self.rows_after(after_ms))
+        if workers is not None:
+            found = [frame.filter(pl.col("worker_id").is_in(sorted(workers))) for frame in found]
+        return stacked(found, SCHEMA)
 
 
 def closed_panes(trail: Trail, from_ms: int, to_ms: int) -> pl.DataFrame:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from monsoon.transforms.evidence.limits import HISTORY_MS
 from monsoon.transforms.product import Product, Trigger
 from monsoon.transforms.validation.catalogue import Catalogue
 
 _HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
 _FIRST_TRIGGER = 2**30
 """Keys from here on are triggers', smaller ones buckets."""
 
@@ -28,8 +30,15 @@ class Settings:
     buckets: int
     ids_remembered_ms: int = 6 * _HOUR_MS
     """How long after its time a report's id is remembered, to tell a repeat from a report that came late."""
-    reports_kept_ms: int = 4 * 24 * _HOUR_MS
-    """How long reports are kept as rows: a correction may ask for evidence of days ago. Panes are kept 28 days."""
+    reports_kept_ms: int = 4 * _DAY_MS
+    """How long reports are kept as rows: a correction may ask for evidence of days ago."""
+    history_kept_ms: int = HISTORY_MS
+    """How far a correction's evidence looks back further still, on panes."""
+    corrected_ms: int = 28 * _DAY_MS
+    """How old the moment may be of which a reading speaks that comes late, or is a correction."""
+    remembered_ms: int = 35 * _DAY_MS
+    """How long readings, ended policies, ended disruptions, settled claims and dead letters are remembered: four weeks
+    of what may be corrected, and a week so that the edge of memory is never corrected."""
 
     @property
     def catalogue(self) -> Catalogue:

@@ -1,9 +1,10 @@
 """A keyed step: takes items in any order, does its work up to a moment of event time, and says when it wants to be
 asked again.
 
-Whoever drives it calls `take` with what arrives under its key and `advance` when the watermark has reached its
-`due_ms`; at the end of bounded input with END_OF_TIME_MS. What a step must find again after a failure it puts into
-`kept`, entry by entry; its live objects are made from them, so state is what was put and nothing else.
+Whoever drives it calls `reach` with the watermark so far and `take` with what arrives under its key, and `advance`
+when the watermark has reached its `due_ms`; at the end of bounded input with END_OF_TIME_MS. What a step must find
+again after a failure it puts into `kept`, entry by entry; its live objects are made from them, so state is what was put
+and nothing else.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ END_OF_TIME_MS = 2**63 - 1
 
 BEFORE_TIME_MS = -(2**62)
 """Due at the first watermark."""
+
+SWEEP_MS = 3_600_000
+"""How often a step that keeps anything looks for what is too old, in event time: timers that stand in for a TTL."""
 
 STATE_VERSION = 1
 """Of every step's entries; a payload of an earlier one passes through MIGRATIONS on its way in."""
@@ -98,8 +102,31 @@ class Step(ABC):
 
     @property
     @abstractmethod
+    def work_due_ms(self) -> int | None:
+        """When there is work to do next; None: not before something arrives."""
+
+    @property
+    @abstractmethod
+    def ages(self) -> bool:
+        """Whether anything is kept that will be too old one day."""
+
+    @abstractmethod
+    def forget(self, upto_ms: int) -> None:
+        """Drops what is too old by then; called where something is kept, at most every SWEEP_MS."""
+
+    @property
     def due_ms(self) -> int | None:
-        """When there is something to do next; None: not before something arrives."""
+        """When the step wants to be advanced next: for its work, or to forget; None: not before something arrives."""
+        dues = [] if self.work_due_ms is None else [self.work_due_ms]
+        # After the end of bounded input nothing ages.
+        if self.kept.keeps and self.ages and self.done_ms < LAST_TIMER_MS:
+            dues.append((self.done_ms // SWEEP_MS + 1) * SWEEP_MS)
+        return min(dues, default=None)
+
+    def reach(self, watermark_ms: int) -> None:
+        """The watermark had come this far before what will be taken next, which may therefore be late."""
+        if self.done_ms < watermark_ms < LAST_TIMER_MS and (self.due_ms is None or self.due_ms > watermark_ms):
+            self._done(watermark_ms)
 
     @abstractmethod
     def restore(self, entries: Mapping[str, bytes]) -> None:
@@ -110,8 +137,13 @@ class Step(ABC):
         if upto_ms < self.done_ms:
             return
         yield from self.work(upto_ms)
+        if self.kept.keeps and upto_ms < LAST_TIMER_MS and upto_ms // SWEEP_MS > self.done_ms // SWEEP_MS:
+            self.forget(upto_ms)
         # The last timers of a bounded input lie before the end of time, where nothing is late.
-        self.done_ms = min(upto_ms, LAST_TIMER_MS)
+        self._done(min(upto_ms, LAST_TIMER_MS))
+
+    def _done(self, upto_ms: int) -> None:
+        self.done_ms = upto_ms
         self.kept.put_packed(_PROGRESS, Progress(STATE_VERSION, self.done_ms, self._serial))
 
     def resume(self, entries: Mapping[str, bytes]) -> None:

@@ -6,13 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from monsoon.pipelines.steps.duplicates import RECORDS_REMEMBERED_MS
 from monsoon.pipelines.steps.envelopes import RESULTS, Envelope, Item, pack, result, unpack
 from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.steps.shelf import DAY_MS
 from monsoon.pipelines.steps.step import BEFORE_TIME_MS, Kept, Step, entries_of
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.readings import reading_from_record
 from monsoon.transforms.triggers.running import RunningTrigger
+
+_Written = tuple[int, int, str]
+"""The next revision to write of a disruption; when the last one took effect (ms), and its state."""
+
+_NOTHING_WRITTEN: _Written = (0, BEFORE_TIME_MS, "")
 
 
 @dataclass(frozen=True)
@@ -78,19 +83,30 @@ class JudgeTriggers(Step):
             self._new_cells.clear()
             # One entry in the place of many: a city's cells are known within days.
             self.kept.put_packed("cells", self._running.cells)
-        forgotten_ms = upto_ms - RECORDS_REMEMBERED_MS
-        if self._readings and self._readings[0][1] < forgotten_ms:
-            for name, effective_ms in self._readings:
-                if effective_ms < forgotten_ms:
-                    self.kept.drop(name)
-            self._readings = [entry for entry in self._readings if entry[1] >= forgotten_ms]
-            self._running.forget(forgotten_ms)
 
     @property
-    def due_ms(self) -> int | None:
+    def work_due_ms(self) -> int | None:
         return self.done_ms if self._new_cells else self._running.next_due_ms
 
+    @property
+    def ages(self) -> bool:
+        return bool(self._readings)
+
+    def forget(self, upto_ms: int) -> None:
+        # Once a day: the machines are made anew from what is left.
+        before_ms = upto_ms // DAY_MS * DAY_MS - self._settings.remembered_ms
+        if all(effective_ms >= before_ms for _, effective_ms in self._readings):
+            return
+        before_ms = self._running.forget(before_ms)
+        self.kept.put_packed("forgotten", before_ms)
+        for name, effective_ms in self._readings:
+            if effective_ms < before_ms:
+                self.kept.drop(name)
+        self._readings = [entry for entry in self._readings if entry[1] >= before_ms]
+
     def restore(self, entries: Mapping[str, bytes]) -> None:
+        if "forgotten" in entries:
+            self._running.forget(unpack(entries["forgotten"], int))
         if "cells" in entries:
             self._running.add_cells(unpack(entries["cells"], list[int]))
         for name, payload in entries_of(entries, "readings"):
@@ -111,8 +127,9 @@ class UniteDisruptions(Step):
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
         self._arrived: list[tuple[str, list[dict[str, Any]]]] = []
-        self._written: dict[str, tuple[int, int]] = {}
-        """By disruption_id: the next revision to write, and when the last one took effect."""
+        self._settings = settings
+        self._written: dict[str, _Written] = {}
+        """By disruption_id."""
 
     def take(self, item: Item) -> None:
         name = self._name("arrived")
@@ -128,23 +145,30 @@ class UniteDisruptions(Step):
         self._arrived.clear()
         new = []
         for (identity, revision), record in sorted(found.items()):
-            if revision >= self._written.get(identity, (0, 0))[0]:
-                self._written[identity] = (revision + 1, record["revised_at"])
+            if revision >= self._written.get(identity, _NOTHING_WRITTEN)[0]:
+                self._written[identity] = (revision + 1, record["revised_at"], record["state"])
                 self.kept.put_packed(f"written/{identity}", self._written[identity])
                 new.append(record)
         if new:
             yield result("disruptions", new)
-        for identity in [name for name, (_, at_ms) in self._written.items() if at_ms < upto_ms - RECORDS_REMEMBERED_MS]:
-            if self.kept.keeps:
-                self.kept.drop(f"written/{identity}")
-                del self._written[identity]
 
     @property
-    def due_ms(self) -> int | None:
+    def ages(self) -> bool:
+        return bool(self._written)
+
+    def forget(self, upto_ms: int) -> None:
+        before_ms = upto_ms - self._settings.remembered_ms
+        for identity, (_, at_ms, state) in list(self._written.items()):
+            if at_ms < before_ms and state != "confirmed":
+                del self._written[identity]
+                self.kept.drop(f"written/{identity}")
+
+    @property
+    def work_due_ms(self) -> int | None:
         return self.done_ms if self._arrived else None
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "arrived"):
             self._arrived.append((name, unpack(payload, list[dict[str, Any]])))
         for name, payload in entries_of(entries, "written"):
-            self._written[name.removeprefix("written/")] = unpack(payload, tuple[int, int])
+            self._written[name.removeprefix("written/")] = unpack(payload, _Written)

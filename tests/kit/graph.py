@@ -8,7 +8,7 @@ from monsoon.pipelines.steps.envelopes import RESULTS, Item
 from monsoon.pipelines.steps.order import ORDER, Workshop
 from monsoon.pipelines.steps.reading import Validate
 from monsoon.pipelines.steps.settings import Settings
-from monsoon.pipelines.steps.step import END_OF_TIME_MS, Kept
+from monsoon.pipelines.steps.step import BEFORE_TIME_MS, END_OF_TIME_MS, Kept
 from monsoon.sources.product_files import load_products
 
 PRODUCTS = load_products()
@@ -30,6 +30,7 @@ class Graph:
         self.live = defaultdict(dict)
         self.state = defaultdict(lambda: defaultdict(dict))
         self.results = []
+        self.watermark_ms = BEFORE_TIME_MS
 
     def read(self, stream, part):
         self._send(self.validate(stream, part))
@@ -40,6 +41,7 @@ class Graph:
                 self.results.append((envelope.kind, envelope.payload))
                 continue
             live = self._live(envelope.to, envelope.key)
+            live.reach(self.watermark_ms)
             live.take(Item(envelope.kind, envelope.due_ms, envelope.payload))
             self._keep(envelope.to, envelope.key, live)
 
@@ -61,6 +63,7 @@ class Graph:
                 if upto_ms == END_OF_TIME_MS or (live.due_ms is not None and live.due_ms <= upto_ms):
                     self._send(live.advance(upto_ms))
                     self._keep(step.uid, key, live)
+        self.watermark_ms = max(self.watermark_ms, upto_ms)
 
     def finish(self):
         self.advance(END_OF_TIME_MS)

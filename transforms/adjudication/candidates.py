@@ -13,6 +13,7 @@ from monsoon.transforms.geo.cells import cell_name, cell_of
 from monsoon.transforms.identifiers import disruption_id
 from monsoon.transforms.presence import Presence, Snapshot
 from monsoon.transforms.product import Product
+from monsoon.transforms.triggers.history import BEFORE_TIME_MS
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.series import Series
 
@@ -65,6 +66,26 @@ class Disruption:
             }
 
 
+@dataclass(frozen=True, slots=True)
+class Since:
+    """From when on confirmations are looked into (ms): those published after `published_ms`, of moments from
+    `confirmed_ms` on. Whoever is found to have been at others comes too late to claim."""
+
+    published_ms: int = BEFORE_TIME_MS
+    confirmed_ms: int = BEFORE_TIME_MS
+
+    def nobody(self, revisions: Sequence[Revision]) -> dict[int, dict[str, Terms]]:
+        """No candidate under each confirmation from before; nor under any of a disruption known only in part."""
+        first: dict[int, Revision] = {}
+        for revision in revisions:
+            first.setdefault(revision.episode.confirmed_at_ms, revision)
+        return {
+            confirmed_ms: {}
+            for confirmed_ms, revision in first.items()
+            if revision.at_ms <= self.published_ms or confirmed_ms < self.confirmed_ms or revisions[0].revision > 0
+        }
+
+
 class CandidateFinder:
     """Finds the disruptions of one product that are worth a record, and who may claim on them."""
 
@@ -80,12 +101,14 @@ class CandidateFinder:
             for _, lat, lon in policy.homes()
         }
 
-    def disruptions(self, series: Series, known: Mapping[str, Disruption] | None = None) -> Iterator[Disruption]:
+    def disruptions(
+        self, series: Series, known: Mapping[str, Disruption] | None = None, since: Since = Since()
+    ) -> Iterator[Disruption]:
         """The disruptions of a series, zone by zone.
 
         A zone is recorded where a policy of the product has its home, or a rider holding one reported in the 90 min
         up to a confirmation. Those `known` by id from an earlier call stay, and who was present at their
-        confirmations is not looked up again.
+        confirmations is not looked up again, nor who was at one from before `since`.
         """
         known = known or {}
         by_start: dict[int, list[Revision]] = defaultdict(list)
@@ -102,15 +125,15 @@ class CandidateFinder:
                     or zone in self._home_cells
                     or any(self._presence.reported_in(zone, at_ms) for at_ms in confirmed)
                 ):
-                    present = {} if before is None else before.present()
+                    present = since.nobody(revisions) if before is None else before.present()
                     yield self._disruption(series, zone, tuple(revisions), identity, present)
 
     def disruptions_of(
-        self, series: Iterable[Series], known: Mapping[str, Disruption] | None = None
+        self, series: Iterable[Series], known: Mapping[str, Disruption] | None = None, since: Since = Since()
     ) -> Iterator[Disruption]:
         """The disruptions of several series."""
         for each in series:
-            yield from self.disruptions(each, known)
+            yield from self.disruptions(each, known, since)
 
     def _disruption(
         self,

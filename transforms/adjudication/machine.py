@@ -231,6 +231,24 @@ class RiderMachine:
             )
         return claims, payouts
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no claim, so that a new machine would do as well."""
+        return not self._claims
+
+    def forget(self, before_ms: int) -> bool:
+        """Drops settled claims of disruptions that were over, and of which nothing was said, since a moment.
+
+        A claim stays while another that is not so old overlaps it or shares a cap's period with it. Returns whether
+        any was dropped.
+        """
+        old = {name for name, claim in self._claims.items() if _is_over(claim, before_ms)}
+        young = [claim for name, claim in self._claims.items() if name not in old]
+        gone = {name for name in old if not any(self._ledger.may_touch(self._claims[name], claim) for claim in young)}
+        if gone:
+            self._start_with([claim for name, claim in self._claims.items() if name not in gone])
+        return bool(gone)
+
     def to_payload(self) -> dict[str, Any]:
         """The state as plain data, with its version."""
         return {"version": STATE_VERSION, "claims": [asdict(self._claims[name]) for name in sorted(self._claims)]}
@@ -240,6 +258,13 @@ class RiderMachine:
         if payload.get("version") != STATE_VERSION:
             raise ValueError(f"rider state of version {payload.get('version')!r}; this code reads {STATE_VERSION}")
         self._start_with(_claim(saved) for saved in payload["claims"])
+
+
+def _is_over(claim: Claim, before_ms: int) -> bool:
+    happening = claim.happening
+    last_ms = max(happening.at_ms, happening.start_ms if happening.end_ms is None else happening.end_ms)
+    over = happening.end_ms is not None or claim.status == "withdrawn"
+    return over and claim.due_ms is None and last_ms < before_ms
 
 
 def _claim(saved: dict[str, Any]) -> Claim:

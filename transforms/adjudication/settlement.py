@@ -72,6 +72,10 @@ class Ledger:
             if other is not claim and other.overlaps(claim):
                 yield other
 
+    def may_touch(self, claim: Claim, other: Claim) -> bool:
+        """Whether what one of two claims is paid may change what is left for the other."""
+        return claim.overlaps(other) or bool(_periods(self.caps, claim) & _periods(self.caps, other))
+
     def _change(self, claim: Claim, paise: int) -> None:
         for period in _periods(self.caps, claim):
             self._used_paise[period] += paise

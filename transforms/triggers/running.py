@@ -22,6 +22,9 @@ from monsoon.transforms.triggers.machine import Revision, TriggerMachine
 from monsoon.transforms.triggers.readings import Reading
 from monsoon.transforms.triggers.series import Series
 
+_BEFORE_START_MS = 2 * 24 * 3_600_000
+"""A disruption starts where runs of readings began, the chain of each unbroken for at most 24 h (`max_gap`)."""
+
 Nearness = frozenset[tuple[series.Place, int]]
 """What a zone hears, and how near: places with their ranks."""
 
@@ -87,6 +90,7 @@ class RunningTrigger:
         """Cells with and without a series told."""
         self._lines: dict[str | None, dict[Nearness, _Line]] = defaultdict(dict)
         self._done_ms = BEFORE_TIME_MS
+        self._forgotten_ms = BEFORE_TIME_MS
 
     @property
     def cells(self) -> list[int]:
@@ -109,6 +113,8 @@ class RunningTrigger:
 
     def hear(self, reading: Reading, effective_ms: int) -> None:
         """A reading that takes effect at `effective_ms`, later than what `advance` was given."""
+        if effective_ms < self._forgotten_ms:
+            return
         heapq.heappush(self._waiting, (effective_ms, reading.revision, reading.reading_id, reading))
 
     def resume(self, done_ms: int) -> None:
@@ -144,16 +150,28 @@ class RunningTrigger:
         self._done_ms = upto_ms
         return found
 
-    def forget(self, before_ms: int) -> None:
-        """Drops readings that took effect before a moment, and makes the machines anew from the rest."""
+    def forget(self, before_ms: int) -> int:
+        """Drops readings that took effect before a moment, and makes the machines anew from the rest.
+
+        What made a disruption that is still open is kept, however old; returns the moment before which all is gone.
+        """
+        before_ms = min([before_ms, *(start_ms - _BEFORE_START_MS for start_ms in self._open_since())])
         rest = [logged for revisions in self._log.by_id.values() for logged in revisions if logged[0] >= before_ms]
         waiting, done_ms = self._waiting, self._done_ms
         self._log, self._lines, self._done_ms = _Log(self._trigger), defaultdict(dict), BEFORE_TIME_MS
         self._waiting = rest
         heapq.heapify(self._waiting)
+        self._forgotten_ms = before_ms
         self.resume(done_ms)
         for logged in waiting:
             heapq.heappush(self._waiting, logged)
+        return before_ms
+
+    def _open_since(self) -> Iterator[int]:
+        """The starts of disruptions that are confirmed and not over."""
+        for line in self._all_lines():
+            last = {revision.episode.start_ms: revision for revision in line.published}
+            yield from (start_ms for start_ms, revision in last.items() if revision.state == "confirmed")
 
     def _all_lines(self) -> Iterator[_Line]:
         return (line for lines in self._lines.values() for line in lines.values())

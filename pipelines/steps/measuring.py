@@ -1,0 +1,167 @@
+"""A bucket's evidence on its way: panes to their neighborhoods, what claims rest on to where they are adjudicated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from monsoon.pipelines.claim_scores import Asked, queries_of
+from monsoon.pipelines.steps.desk import Desk
+from monsoon.pipelines.steps.envelopes import Envelope, buckets_of_cells, pack_frame, split
+from monsoon.pipelines.steps.neighbors import PANES
+from monsoon.pipelines.steps.reports import to_panes, words_of
+from monsoon.sources.reference import ReferenceTables
+from monsoon.transforms.evidence.batch import stay_ages
+from monsoon.transforms.evidence.features import FEATURE_NAMES
+from monsoon.transforms.evidence.limits import ACTIVITY_MS
+from monsoon.transforms.evidence.measure import OwnEvidence, measure_own
+from monsoon.transforms.evidence.neighborhoods import PaneCells, neighborhoods_of
+from monsoon.transforms.evidence.surroundings import pressure_changes_pa, pressure_span
+from monsoon.transforms.evidence.window import Queries
+from monsoon.transforms.panes import PANE_MS, Panes
+from monsoon.transforms.product import Product
+from monsoon.transforms.trail import Trail
+
+PANES_LOOK_BACK_MS = PANE_MS + ACTIVITY_MS
+"""A pane's pressure changes from the one before; how long its rider has stayed is looked back on for ACTIVITY_MS."""
+
+
+class Measuring:
+    """Measures for one bucket of riders (`key`), and addresses what it finds."""
+
+    def __init__(self, key: int, buckets: int, references: ReferenceTables) -> None:
+        self._key, self._buckets, self._references = key, buckets, references
+
+    def panes_to_neighbors(
+        self, product: Product, frame: pl.DataFrame, from_ms: int, due_ms: int
+    ) -> Iterator[Envelope]:
+        """The panes that start at `from_ms` or later to their neighborhoods; `frame` has those of
+        PANES_LOOK_BACK_MS before, too."""
+        # Not the trail's own codes: panes alone say all that the neighbors need.
+        workers, devices = sorted(set(frame["worker_id"])), sorted({*frame["device_id"].drop_nulls()})
+        names = Trail.from_columns(worker=[], event_time_ms=[], lat=[], lon=[]).knowing(workers, devices)
+        panes = to_panes(frame, names)
+        cells = PaneCells.of(panes, product.zone_resolution)
+        rows = pl.DataFrame(
+            {
+                "worker_id": words_of(names.workers, panes.worker),
+                "pane_start_ms": panes.pane_start_ms,
+                "neighborhood": cells.neighborhood,
+                "age": stay_ages(panes, cells),
+                "change_pa": pressure_changes_pa(panes),
+            },
+            schema=PANES,
+        )
+        new = panes.pane_start_ms >= from_ms
+        buckets = buckets_of_cells(cells.neighborhood[new], self._buckets)
+        for key, part in split(rows.filter(pl.Series(new)), buckets):
+            yield Envelope("compare-neighbors", key, f"panes/{product.name}", due_ms, pack_frame(part))
+
+    def evidence(
+        self, desk: Desk, asked: Sequence[Asked], trail: Trail, frame: pl.DataFrame, due_ms: int
+    ) -> Iterator[Envelope]:
+        """What is asked, measured on a trail and all panes of the riders concerned."""
+        product = desk.product
+        workers = workers_of(asked)
+        trail = trail.knowing(sorted({*frame["worker_id"]}), sorted({*frame["device_id"].drop_nulls()}))
+        panes = to_panes(frame, trail)
+        cells = PaneCells.of(panes, product.zone_resolution)
+        codes = {worker: code for code, worker in enumerate(trail.workers)}
+        queries = queries_of(asked, codes, {worker: desk.claims[worker].values() for worker in workers})
+        own = measure_own(trail, panes, cells, self._references.locate(trail), queries)
+        sought = np.unique(pressure_span(panes.worker_starts, panes.pane_start_ms, queries).rows)
+        yield from self._to_claims(product, trail, panes, asked, queries, own, sought, due_ms)
+        yield from self._to_comparison(product, trail, asked, queries, own, due_ms)
+        yield from self._seek(product, trail, panes, cells, sought, due_ms)
+
+    def _to_claims(
+        self,
+        product: Product,
+        trail: Trail,
+        panes: Panes,
+        asked: Sequence[Asked],
+        queries: Queries,
+        own: OwnEvidence,
+        sought: Any,
+        due_ms: int,
+    ) -> Iterator[Envelope]:
+        """To the riders' claims: the evidence so far, and the panes whose pressure is compared."""
+        evidence = pl.DataFrame(
+            {
+                **_identity(asked),
+                "policy_id": [each.happening.terms.policy_id for each in asked if each.happening.terms],
+                "decided_at_ms": queries.decided_at_ms,
+                **{name: own.evidence.values[name] for name in FEATURE_NAMES},
+                **{f"{name}/reports": own.evidence.reports[name] for name in FEATURE_NAMES},
+            }
+        )
+        sought_panes = pl.DataFrame(
+            {
+                "worker_id": words_of(trail.workers, panes.worker[sought]),
+                "pane_start_ms": panes.pane_start_ms[sought],
+                "reports": panes["pressure_reports"][sought],
+            }
+        )
+        yield Envelope("adjudicate-claims", self._key, f"evidence/{product.name}", due_ms, pack_frame(evidence))
+        yield Envelope("adjudicate-claims", self._key, f"panes/{product.name}", due_ms, pack_frame(sought_panes))
+
+    def _to_comparison(
+        self,
+        product: Product,
+        trail: Trail,
+        asked: Sequence[Asked],
+        queries: Queries,
+        own: OwnEvidence,
+        due_ms: int,
+    ) -> Iterator[Envelope]:
+        """Each claim once under each confirmation, to the neighborhood of its zone."""
+        platforms = [None if code < 0 else trail.platforms[code] for code in own.work.platform.tolist()]
+        claims = pl.DataFrame(
+            {
+                **_identity(asked),
+                "zone_cell": queries.zone,
+                "age": own.arrivals.age,
+                "arrival_reports": own.arrivals.reports,
+                "orders": own.work.orders,
+                "work_reports": own.work.reports,
+                "platform": pl.Series(platforms, dtype=pl.String),
+                "orders_per_hour": queries.orders_per_hour,
+                "neighborhood": neighborhoods_of(queries.zone, product.zone_resolution),
+            }
+        )
+        claims = claims.filter(pl.Series([each.batch >= 0 for each in asked], dtype=pl.Boolean))
+        buckets = buckets_of_cells(claims["neighborhood"].to_numpy(), self._buckets)
+        for key, part in split(claims, buckets):
+            yield Envelope("compare-neighbors", key, f"claims/{product.name}", due_ms, pack_frame(part))
+
+    def _seek(
+        self, product: Product, trail: Trail, panes: Panes, cells: PaneCells, sought: Any, due_ms: int
+    ) -> Iterator[Envelope]:
+        """Panes whose pressure is to be compared, to their neighborhoods."""
+        where = cells.neighborhood[sought]
+        rows = pl.DataFrame(
+            {
+                "worker_id": words_of(trail.workers, panes.worker[sought]),
+                "pane_start_ms": panes.pane_start_ms[sought],
+                "neighborhood": where,
+            }
+        )
+        for key, part in split(rows, buckets_of_cells(where, self._buckets)):
+            yield Envelope("compare-neighbors", key, f"sought/{product.name}", due_ms, pack_frame(part))
+
+
+def workers_of(asked: Sequence[Asked]) -> set[str]:
+    """The riders asked about."""
+    return {each.happening.terms.worker_id for each in asked if each.happening.terms}
+
+
+def _identity(asked: Sequence[Asked]) -> dict[str, Any]:
+    return {
+        "disruption_id": [each.happening.disruption_id for each in asked],
+        "confirmed_at_ms": [each.happening.confirmed_at_ms for each in asked],
+        "worker_id": [each.happening.terms.worker_id for each in asked if each.happening.terms],
+        "zone": [each.happening.zone for each in asked],
+    }

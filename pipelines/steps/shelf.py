@@ -1,0 +1,110 @@
+"""Rows kept by their time: frames, an entry each, joined as they age, dropped when they are too old.
+
+Rows arrive in frames as small as a watermark's step. Left so, four weeks of them would be thousands of entries a key,
+to be looked through for every claim.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from monsoon.pipelines.steps.envelopes import pack_frame, unpack_frame
+from monsoon.pipelines.steps.step import Kept, entries_of
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+
+@dataclass(frozen=True)
+class Part:
+    """One entry: its rows, and the first and the last of their times (ms)."""
+
+    name: str
+    frame: pl.DataFrame
+    first_ms: int
+    last_ms: int
+
+
+class Shelf:
+    """Frames of one schema and kind of entry, by the column `time` (ms).
+
+    `new_name` names entries; `spans_ms` are the stretches of time whose parts are joined once they are over, ascending.
+    """
+
+    def __init__(
+        self,
+        kept: Kept,
+        kind: str,
+        time: str,
+        new_name: Callable[[str], str],
+        spans_ms: tuple[int, ...] = (HOUR_MS, DAY_MS),
+    ) -> None:
+        self._kept, self._kind, self._time, self._new_name = kept, kind, time, new_name
+        self._spans_ms = spans_ms
+        self.parts: list[Part] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.parts)
+
+    @property
+    def frames(self) -> list[pl.DataFrame]:
+        """All rows."""
+        return [part.frame for part in self.parts]
+
+    def put(self, frame: pl.DataFrame, payload: bytes | None = None) -> None:
+        """Rows, at least one; `payload` is the same packed, where that is at hand."""
+        name = self._new_name(self._kind)
+        self._add(name, frame)
+        if self._kept.keeps:
+            self._kept.put(name, pack_frame(frame) if payload is None else payload)
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        """Takes over what was kept."""
+        for name, payload in entries_of(entries, self._kind):
+            self._add(name, unpack_frame(payload))
+
+    def forget(self, before_ms: int) -> None:
+        """Drops parts that are wholly older."""
+        for part in self.parts:
+            if part.last_ms < before_ms:
+                self._kept.drop(part.name)
+        self.parts = [part for part in self.parts if part.last_ms >= before_ms]
+
+    def join(self, upto_ms: int) -> None:
+        """Joins parts that end in the same span, where that is over."""
+        groups: dict[tuple[int, int], list[Part]] = defaultdict(list)
+        still: list[Part] = []
+        for part in self.parts:
+            over = [span_ms for span_ms in self._spans_ms if part.last_ms < upto_ms // span_ms * span_ms]
+            if over:
+                groups[over[-1], part.last_ms // over[-1]].append(part)
+            else:
+                still.append(part)
+        self.parts = [parts[0] for parts in groups.values() if len(parts) == 1] + still
+        for parts in groups.values():
+            if len(parts) > 1:
+                for part in parts:
+                    self._kept.drop(part.name)
+                self.put(pl.concat([part.frame for part in parts]))
+
+    def drop(self, part: Part) -> None:
+        """Takes one part away."""
+        self.parts.remove(part)
+        self._kept.drop(part.name)
+
+    def _add(self, name: str, frame: pl.DataFrame) -> None:
+        times: Any = frame[self._time]
+        self.parts.append(Part(name, frame, int(times.min()), int(times.max())))
+
+    def rows_after(self, at_ms: int | None) -> Iterator[pl.DataFrame]:
+        """Rows later than a moment, part by part (None: all)."""
+        for part in self.parts:
+            if at_ms is None or part.first_ms > at_ms:
+                yield part.frame
+            elif part.last_ms > at_ms:
+                yield part.frame.filter(pl.col(self._time) > at_ms)
