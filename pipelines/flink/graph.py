@@ -60,34 +60,42 @@ def _keyed(envelopes: DataStream) -> KeyedStream:
 
 def _parts(env: StreamExecutionEnvironment, config: Config) -> DataStream:
     """The parts to read, counted through the plan, so that a checkpoint knows how far it came."""
+    parallelism = env.get_parallelism()
+    env.set_parallelism(1)  # of every operator here, those without a name of ours too: one order, one shape to restore
     numbers = env.from_source(
         NumberSequenceSource(0, len(config.parts) - 1), WatermarkStrategy.no_watermarks(), "plan: places"
     )
-    numbers.uid("plan").set_parallelism(1)
-    parts = numbers.process(_Plan(config.parts), PART).name("plan: parts of files, earliest first").uid("plan-parts")
-    parts.set_parallelism(1)
-    if not config.streaming:
-        return parts
-    strategy = WatermarkStrategy.for_monotonous_timestamps().with_timestamp_assigner(_Low())
-    return parts.assign_timestamps_and_watermarks(strategy).set_parallelism(1)
+    numbers.uid("plan")
+    ballast = _BALLAST if config.streaming else b""
+    parts = numbers.process(_Plan(config.parts, ballast), PART).name("plan: parts of files, earliest first")
+    parts.uid("plan-parts")
+    if config.streaming:
+        strategy = WatermarkStrategy.for_monotonous_timestamps().with_timestamp_assigner(_Low())
+        parts = parts.assign_timestamps_and_watermarks(strategy)
+    env.set_parallelism(parallelism)
+    return parts
 
 
-def _row(planned: Planned) -> Row:
+_BALLAST = bytes(128 * 1024)
+"""What travels with a part's name in a stream: Flink's buffers would else hold thousands of parts, and a savepoint,
+which may not overtake them, wait until they are read."""
+
+
+def _row(planned: Planned, ballast: bytes) -> Row:
     part = planned.part
-    return Row(
-        planned.stream, str(part.path), part.start, WHOLE_FILE if part.stop is None else part.stop, planned.low_ms
-    )
+    stop = WHOLE_FILE if part.stop is None else part.stop
+    return Row(planned.stream, str(part.path), part.start, stop, planned.low_ms, ballast)
 
 
 class _Plan(ProcessFunction):
     """Places in the plan to its parts."""
 
-    def __init__(self, parts: Sequence[Planned]) -> None:
-        self._parts = parts
+    def __init__(self, parts: Sequence[Planned], ballast: bytes) -> None:
+        self._parts, self._ballast = parts, ballast
 
     def process_element(self, value: int, ctx: ProcessFunction.Context) -> Any:
         """One part."""
-        yield _row(self._parts[value])
+        yield _row(self._parts[value], self._ballast)
 
 
 class _Low(TimestampAssigner):

@@ -84,13 +84,20 @@ def run(
     }
     resume = running.resume or running.savepoint is not None
     with folders.taken_up(identity) if resume else folders.begun(identity):
-        settings = Settings(products, chosen, input_dir / "reference", model, _BUCKETS)
+        settings = settings_of(input_dir, products, chosen, model)
         collected = _collect(parts, settings, folders, running, resume, progress)
         collected.overlooked(overlooked)
         collected.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
         summary = summarized(collected, collected.outcome, chosen, {scorer.name: scorer.version})
         folders.finish(summary, STREAMS, ACCOUNTS)
         return summary
+
+
+def settings_of(
+    input_dir: Path, products: Mapping[str, Product], chosen: Mapping[str, Product], model: Path | None
+) -> Settings:
+    """What the steps of a run are told."""
+    return Settings(products, chosen, input_dir / "reference", model, _BUCKETS)
 
 
 def _collect(
@@ -104,7 +111,7 @@ def _collect(
     if resume and folders.has_ended:
         raise OutputError(f"{folders.output}: this run has ended, its summary.json is there; nothing is left to resume")
     restore_from = folders.restore_from(running.savepoint) if resume else None
-    # A job that came to its end leaves no checkpoint, and the word that it did, if it was killed just then.
+    # A job that came to its end leaves no checkpoint, but the word that it did, should it be killed before the summary.
     if parts and (not resume or restore_from is not None):
         _execute(parts, settings, folders, running, restore_from, progress)
     progress("summing up", None)
@@ -112,7 +119,8 @@ def _collect(
     if parts and not collected.ended:
         if resume and restore_from is None:
             raise OutputError(
-                f"{folders.checkpoints}: no complete checkpoint to go on from; run without --resume to start anew"
+                f"{folders.checkpoints}: no complete checkpoint to go on from; start anew, without --resume, "
+                "in new folders"
             )
         raise StoppedError("the job was stopped with a savepoint; to go on: the same command with --resume")
     collected.require_parts(len(parts))
@@ -170,7 +178,10 @@ def sink(results: DataStream, output_dir: Path) -> None:
             )
             .build()
         )
-        records.sink_to(to).name(f"write-{stream}").uid(f"write-{stream}")
+        written = records.sink_to(to).name(f"write-{stream}").uid(f"write-{stream}")
+        if stream == ACCOUNTS:
+            # As its input: chained at one parallelism and not at another, it could not be restored.
+            written.set_parallelism(1)
 
 
 def _written(output_dir: Path) -> Iterator[tuple[str, bytes]]:

@@ -87,19 +87,17 @@ class RunFolders:
             yield
 
     def restore_from(self, savepoint: str | None) -> str | None:
-        """Where to go on: the savepoint if it is told and nothing was written after it, else the newest complete
-        checkpoint; None where there is none. Raises OutputError for a savepoint that cannot be it."""
-        newest = last_checkpoint(self.checkpoints)
+        """Where to go on: the savepoint if it is told, else the newest complete checkpoint; None where none is as new
+        as the output, which may not be written twice. Raises OutputError for a savepoint that cannot be it."""
+        committed = max((part.stat().st_mtime_ns for part in self.output.glob("*/part*")), default=0)
         if savepoint is None:
-            return newest
+            newest = last_checkpoint(self.checkpoints)
+            return None if newest is None or _moment_of(_path_of(newest)) < committed else newest
         folder = _path_of(savepoint).absolute()
         if not (folder / "_metadata").exists():
             raise OutputError(f"{savepoint}: is no complete savepoint (no _metadata in it)")
-        if newest is not None and _moment_of(_path_of(newest)) > _moment_of(folder):
-            raise OutputError(
-                f"{savepoint}: is older than {_path_of(newest)}, up to which the output has been written; "
-                "go on from that, with --resume"
-            )
+        if _moment_of(folder) < committed:
+            raise OutputError(f"{savepoint}: is older than what {self.output} holds; go on from the newest: --resume")
         return folder.as_uri()
 
     def finish(self, summary: Mapping[str, Any], streams: tuple[str, ...], scratch: str) -> None:
