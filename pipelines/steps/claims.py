@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import h3.api.basic_int as h3
@@ -119,8 +119,8 @@ class AdjudicateClaims(Step):
         measured["barometric_delta_match"] = _barometric(
             file.product,
             rows,
-            stacked([unpack_frame(payload) for payload in arrived.get("panes", ())], _PANES),
-            stacked([unpack_frame(payload) for payload in arrived.get("apart", ())], _APART),
+            _each_pane_once(arrived.get("panes", ()), _PANES),
+            _each_pane_once(arrived.get("apart", ()), _APART),
         )
         scores = scores_of(with_neighbors(own, measured), self._scorer)
         names = rows.select("policy_id", "disruption_id", "confirmed_at_ms", "decided_at_ms").iter_rows()
@@ -200,6 +200,12 @@ class _File:
 
     def _score(self, claim: Claim, at_ms: int) -> Score:
         return self.scores[claim.claim_id, claim.happening.confirmed_at_ms, at_ms]
+
+
+def _each_pane_once(payloads: Sequence[bytes], schema: dict[str, Any]) -> pl.DataFrame:
+    """Panes that arrived; one that was asked for at several moments comes once for each."""
+    frame = stacked([unpack_frame(payload) for payload in payloads], schema)
+    return frame.unique(["worker_id", "pane_start_ms"], keep="first")
 
 
 def _compared(rows: pl.DataFrame, found: pl.DataFrame) -> dict[str, Measured]:

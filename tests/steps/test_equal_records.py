@@ -38,6 +38,19 @@ def test_whole(tmp_path, buckets):
     assert collected.dead_letters == inputs.dead_letters
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_steps_that_lag_behind_others(tmp_path, seed):
+    """A step may be handed what several watermarks brought at once."""
+    records, chance = small_storm(), random.Random(seed)
+    source = write_streams(tmp_path / "in", records)
+    graph = Graph(settings_of(source, 2))
+    for planned in plan(source, 50_000)[0]:
+        graph.advance(planned.low_ms - 1, lambda: chance.random() < 0.25)
+        graph.read(planned.stream, planned.part)
+    _, expected = locally(source)
+    same(graph.finish().outcome, expected)
+
+
 @pytest.mark.parametrize("part_bytes", [20_000, 100_000])
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("restore", [False, True])
