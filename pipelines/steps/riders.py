@@ -82,12 +82,13 @@ class RidersEvidence(Step):
             for (product, _), events in self._book.add(unpack(item.payload, list[dict[str, Any]])).items():
                 self._desks[product].changed_policies.extend(events)
         else:
+            arrived_series = unpack(item.payload, list[SeriesRecord])
+            records = [record.in_time(self.done_ms) for record in arrived_series]
             name = self._name("series")
-            self._take_series(name, item.payload)
-            self.kept.put(name, item.payload)
+            self._take_series(name, records)
+            self.kept.put(name, item.payload if records == arrived_series else pack(records))
 
-    def _take_series(self, name: str, payload: bytes) -> None:
-        records = unpack(payload, list[SeriesRecord])
+    def _take_series(self, name: str, records: Sequence[SeriesRecord]) -> None:
         self._arrived.extend(records)
         self._series.append((name, set().union(*map(places_of, records))))
 
@@ -288,7 +289,7 @@ class RidersEvidence(Step):
         for desk in self._desks.values():
             desk.changed_policies.extend(self._book.of_product(desk.product.name))
         for name, payload in entries_of(entries, "series"):
-            self._take_series(name, payload)
+            self._take_series(name, unpack(payload, list[SeriesRecord]))
         waiting = [record for record in self._arrived if record.revisions[-1].at_ms > self.done_ms]
         for record in self._arrived:
             if record.revisions[-1].at_ms <= self.done_ms:

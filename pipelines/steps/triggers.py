@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from monsoon.pipelines.steps.envelopes import RESULTS, Envelope, Item, pack, result, unpack
@@ -22,12 +22,29 @@ _NOTHING_WRITTEN: _Written = (0, BEFORE_TIME_MS, "")
 
 @dataclass(frozen=True)
 class SeriesRecord:
-    """A series on its way; the trigger by its name in `Settings.triggers`."""
+    """A series on its way; the trigger by its name in `Settings.triggers`.
+
+    Revisions up to `told_ms` are history, told to zones that are new.
+    """
 
     trigger: str
     platform: str | None
     zones: list[int]
     revisions: list[Revision]
+    told_ms: int
+
+    def in_time(self, done_ms: int) -> SeriesRecord:
+        """The same for somebody who worked up to `done_ms`: what is new takes effect after that.
+
+        After a restart a late reading may come before the first watermark, and take effect here in the past of others.
+        """
+        if all(revision.at_ms > done_ms or revision.at_ms <= self.told_ms for revision in self.revisions):
+            return self
+        revisions = [
+            replace(each, at_ms=max(each.at_ms, done_ms + 1)) if each.at_ms > self.told_ms else each
+            for each in self.revisions
+        ]
+        return replace(self, revisions=revisions)
 
 
 class JudgeTriggers(Step):
@@ -70,7 +87,7 @@ class JudgeTriggers(Step):
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
         found = [
-            SeriesRecord(self._trigger, series.platform, series.zones.tolist(), list(series.revisions))
+            SeriesRecord(self._trigger, series.platform, series.zones.tolist(), list(series.revisions), self.done_ms)
             for series in self._running.advance(upto_ms)
         ]
         if found:

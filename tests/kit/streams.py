@@ -47,9 +47,10 @@ def report(worker: str, minutes: float, **fields: Any) -> dict[str, Any]:
     return record | fields
 
 
-def small_storm() -> dict[str, list[dict[str, Any]]]:
-    """Four riders, a curfew, a rising rain, a correction; times around minute 0."""
-    telemetry = [report(f"w{rider}", -60 + 0.25 * step) for rider in range(4) for step in range(480)]
+def small_storm(every_min: float = 0.25) -> dict[str, list[dict[str, Any]]]:
+    """Four riders who report every so many minutes, a curfew, a rising rain, a correction; times around minute 0."""
+    steps = round(120 / every_min)
+    telemetry = [report(f"w{rider}", -60 + every_min * step) for rider in range(4) for step in range(steps)]
     readings = [
         reading_record("curfew", value, minutes, reading_id=f"imd-curfew-{minutes}")
         for value, minutes in ((1, 0), (1, 30), (0, 40))

@@ -4,24 +4,14 @@ import json
 import random
 
 import pytest
-from kit.graph import PRODUCTS, Graph, settings_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kit import at
+from kit.graph import Graph, Scripted, locally, same, settings_of
 from kit.streams import STREAMS, small_storm, write_streams
 
 from monsoon.pipelines.flink.plan import plan
-from monsoon.pipelines.local.replay import open_book, read_inputs, run_products
 from monsoon.sources.files import find_files, parts_of
-from monsoon.sources.model_files import load_scorer
-
-
-def locally(source):
-    inputs = read_inputs(source, PRODUCTS)
-    return inputs, run_products(dict(PRODUCTS), inputs, open_book(inputs, source, load_scorer()))
-
-
-def same(outcome, expected):
-    for stream in ("disruptions", "claims", "payouts"):
-        mine, theirs = getattr(outcome, stream), getattr(expected, stream)
-        assert sorted(map(json.dumps, mine)) == sorted(map(json.dumps, theirs)), stream
 
 
 @pytest.mark.parametrize("buckets", [1, 3])
@@ -74,4 +64,61 @@ def test_streaming(tmp_path, part_bytes, shuffle, restore):
     collected = graph.finish()
     same(collected.outcome, expected)
     assert collected.dead_letters == inputs.dead_letters
+    assert not collected.late
+
+
+def test_readings_that_concern_no_zone(tmp_path):
+    records = small_storm()
+    for reading in records["oracle_readings"]:
+        reading |= {"lat": 19.0, "lon": 72.8}
+    source = write_streams(tmp_path / "in", records)
+    graph = Graph(settings_of(source))
+    for stream in STREAMS:
+        for file in find_files(source / stream).files:
+            for part in parts_of(file, 10_000_000):
+                graph.read(stream, part)
+    graph.advance(at(30))
+    same(graph.finish().outcome, locally(source)[1])
+    assert not graph.collected().outcome.disruptions
+
+
+def moments(records):
+    """When each record takes effect, and the record, in that order."""
+    found = []
+    for stream in STREAMS:
+        for record in records[stream]:
+            corrects = record.get("revision") and record.get("issued_time")
+            found.append((record["issued_time"] if corrects else record["event_time"], stream, record))
+    return sorted(found, key=lambda entry: entry[0])
+
+
+@pytest.mark.slow
+@given(data=st.data())
+@settings(max_examples=8)
+def test_any_split_order_and_restart_within_the_promise_of_watermarks(tmp_path_factory, data):
+    """Records come in any order after watermarks that promise no more than is kept; the graph is restored anywhere."""
+    source = Scripted(tmp_path_factory.mktemp("split") / "in", buckets=data.draw(st.sampled_from([1, 2, 5])))
+    ahead = moments(small_storm(every_min=2.0))
+    while ahead:
+        together = data.draw(st.integers(1, len(ahead)))
+        # Some records come before others that are earlier: the watermark waits for the earliest that is missing.
+        chosen = sorted({*range(together), *data.draw(st.lists(st.integers(0, len(ahead) - 1), max_size=20))})
+        if data.draw(st.booleans()):
+            chosen = chosen[1:] or chosen
+        now = [ahead[index] for index in chosen]
+        ahead = [entry for index, entry in enumerate(ahead) if index not in set(chosen)]
+        now = data.draw(st.permutations(now)) if len(now) < 50 else now[::-1]
+        for stream in STREAMS:
+            some = [record for _, name, record in now if name == stream]
+            if some:
+                source.say(stream, some)
+        if ahead:
+            source.graph.advance(data.draw(st.integers(ahead[0][0] - 3_600_000, ahead[0][0] - 1)))
+        if data.draw(st.booleans()):
+            source.restore()
+    _, expected = source.locally()
+    before_the_end = {json.dumps(payout) for payout in source.graph.collected().outcome.payouts}
+    assert before_the_end <= {json.dumps(payout) for payout in expected.payouts}, "never a payout that the replay lacks"
+    collected = source.finish()
+    same(collected.outcome, expected)
     assert not collected.late

@@ -112,6 +112,8 @@ def group_zones(places: Sequence[Place], zones: Zones) -> list[tuple[list[tuple[
             station_and_provider = np.full((2, len(covered)), [[station], [code_of[places[station][0]]]])
             parts.append(np.vstack((covered, distance_um, station_and_provider)))
     zone, distance_um, station, provider = np.concatenate(parts, axis=1)
+    if not len(zone):
+        return []
     order = np.lexsort((station, distance_um, provider, zone))
     zone, distance_um, station, provider = (column[order] for column in (zone, distance_um, station, provider))
     heard = np.column_stack((station, _ranks(zone, provider, distance_um)))
