@@ -34,7 +34,7 @@ PART_BYTES = 1024 * 1024
 """Small parts: event time goes on with each of them."""
 ACCOUNTS = "accounts"
 """What the job says of the lines that it read, for the summary; beside the streams of the contract until the end."""
-_BUCKETS = 4
+_BUCKETS = 8
 """Fixed: state is kept under buckets, so their number may not follow the machine."""
 
 
