@@ -61,22 +61,28 @@ def add_parser(subparsers: Any, count_to: CountTo) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints a line a size."""
-    from monsoon.sources.simulator.write import LABELS
-
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, medians of {args.runs}")
     print(f"{'rows':>11} {'parse s':>8} {'replay s':>9} {'ratio':>6} {'rows/s':>9} {'us/row':>7} {'peak MB':>8}")
-    with _folder(args.folder) as folder:
+    with folder_for(args.folder) as folder:
         for rows in args.rows:
-            source = folder / f"{rows}"
-            if not (source / LABELS).exists():  # or an interrupted run's
-                measure(_monsoon("simulate", "--storm", STORM, "--rows", rows, "--seed", SEED, "--output", source), 1)
+            source = simulated(folder, rows)
             parse = measure(python("-c", _PARSE, str(source)), args.runs)
-            replay = measure(_monsoon("replay", "--input", source, "--output", folder / f"{rows}-out"), args.runs)
+            replay = measure(monsoon("replay", "--input", source, "--output", folder / f"{rows}-out"), args.runs)
             read = _rows(folder / f"{rows}-out")
             if not read:
                 raise BenchError(f"--rows {rows}: so few riders that none reported; ask for more rows")
             print(_line(read, parse, replay), flush=True)
     return 0
+
+
+def simulated(folder: Path, rows: int) -> Path:
+    """The storm of about so many rows below a folder, simulated if it is not there."""
+    from monsoon.sources.simulator.write import LABELS
+
+    source = folder / f"{rows}"
+    if not (source / LABELS).exists():  # or an interrupted run's
+        measure(monsoon("simulate", "--storm", STORM, "--rows", rows, "--seed", SEED, "--output", source), 1)
+    return source
 
 
 def _line(rows: int, parse: Measured, replay: Measured) -> str:
@@ -93,12 +99,14 @@ def _rows(output: Path) -> int:
     return int(msgspec.json.decode((output / "summary.json").read_bytes())["streams"]["telemetry"]["read"])
 
 
-def _monsoon(*arguments: object) -> list[str]:
+def monsoon(*arguments: object) -> list[str]:
+    """A command of this checkout's `monsoon`."""
     return python("-m", "monsoon.cli.main", *(str(argument) for argument in arguments))
 
 
 @contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
+def folder_for(given: Path | None) -> Iterator[Path]:
+    """The folder given, or one that is gone afterwards."""
     if given is not None:
         given.mkdir(parents=True, exist_ok=True)
         yield given

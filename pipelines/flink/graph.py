@@ -3,14 +3,17 @@ source, the shell around a step and the sink differ."""
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from pyflink.common import Row, Types, WatermarkStrategy
+from pyflink.common import Duration, Row, Types, WatermarkStrategy
 from pyflink.common.watermark_strategy import TimestampAssigner
 from pyflink.datastream import DataStream, KeyedStream, ProcessFunction, StreamExecutionEnvironment
+from pyflink.datastream.connectors.file_system import FileSource, StreamFormat
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 from pyflink.java_gateway import get_gateway
 
@@ -29,6 +32,9 @@ class Config:
     parts: Sequence[Planned]
     settings: Settings
     streaming: bool = False
+    announced: Path | None = None
+    """Instead of `parts`, which are known beforehand: a folder where a part is announced, earliest first, when it may
+    be read. A file each, of one line (`announcement`), put there whole. Such a job goes on until it is cancelled."""
 
 
 def build(env: StreamExecutionEnvironment, config: Config) -> DataStream:
@@ -62,12 +68,16 @@ def _parts(env: StreamExecutionEnvironment, config: Config) -> DataStream:
     """The parts to read, counted through the plan, so that a checkpoint knows how far it came."""
     parallelism = env.get_parallelism()
     env.set_parallelism(1)  # of every operator here, those without a name of ours too: one order, one shape to restore
-    numbers = env.from_source(
-        NumberSequenceSource(0, len(config.parts) - 1), WatermarkStrategy.no_watermarks(), "plan: places"
-    )
+    if config.announced is None:
+        places: Any = NumberSequenceSource(0, len(config.parts) - 1)
+        ballast = _BALLAST if config.streaming else b""
+        plan: ProcessFunction = _Plan(config.parts, ballast)
+    else:
+        lines = FileSource.for_record_stream_format(StreamFormat.text_line_format(), str(config.announced))
+        places, plan = lines.monitor_continuously(Duration.of_millis(20)).build(), _Announced()
+    numbers = env.from_source(places, WatermarkStrategy.no_watermarks(), "plan: places")
     numbers.uid("plan")
-    ballast = _BALLAST if config.streaming else b""
-    parts = numbers.process(_Plan(config.parts, ballast), PART).name("plan: parts of files, earliest first")
+    parts = numbers.process(plan, PART).name("plan: parts of files, earliest first")
     parts.uid("plan-parts")
     if config.streaming:
         strategy = WatermarkStrategy.for_monotonous_timestamps().with_timestamp_assigner(_Low())
@@ -96,6 +106,20 @@ class _Plan(ProcessFunction):
     def process_element(self, value: int, ctx: ProcessFunction.Context) -> Any:
         """One part."""
         yield _row(self._parts[value], self._ballast)
+
+
+def announcement(planned: Planned) -> str:
+    """The line that announces a part."""
+    stream, path, start, stop, low_ms, _ = _row(planned, b"")
+    return json.dumps([stream, path, start, stop, low_ms])
+
+
+class _Announced(ProcessFunction):
+    """Announcements to the parts that they announce."""
+
+    def process_element(self, value: str, ctx: ProcessFunction.Context) -> Any:
+        """One part."""
+        yield Row(*json.loads(value), b"")
 
 
 class _Low(TimestampAssigner):
