@@ -1,14 +1,20 @@
-"""What goes wrong around a Flink job, told in a line; Java's own words are in the log."""
+"""What goes wrong around a Flink job, told in a line; and Flink's log, which has Java's own words.
+
+A process has one log, since its JVM is started once.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from monsoon.pipelines.flink.cluster_log import named_log
+from pathlib import Path
 
 _FOREIGN = ("py4j", "pyflink")
+_FILE = "MONSOON_FLINK_LOG"
+"""Read by log4j2.properties, since the JVM's own arguments are cut at spaces; may be set beforehand."""
 
 
 class ClusterError(Exception):
@@ -46,3 +52,34 @@ def deepest_cause(trace: str) -> str:
         return "its JVM ended"
     lines = [line.strip() for line in trace.splitlines() if line.strip() and not line.startswith(("\tat", " at"))]
     return lines[-1] if lines else "no reason given"
+
+
+def log_to(file: Path) -> None:
+    """Flink's log, and its Python workers', go to the end of `file`, unless it was told otherwise before."""
+    os.environ.setdefault(_FILE, str(file.absolute()))
+    os.environ["LOG4J_PROPERTIES"] = str(Path(__file__).with_name("log4j2.properties"))
+
+
+@contextmanager
+def logged_for_now() -> Iterator[None]:
+    """A log that is kept if the job within fails, as the error's message says, and else is not."""
+    if _FILE in os.environ:
+        log_to(Path(os.environ[_FILE]))
+        yield
+        return
+    descriptor, name = tempfile.mkstemp(prefix="monsoon-flink-", suffix=".log")
+    os.close(descriptor)
+    log_to(Path(name))
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, ClusterError) or not Path(name).stat().st_size:
+            Path(name).unlink()
+        raise
+    Path(name).unlink()
+
+
+def named_log() -> str:
+    """Where the log is, to end a message with; empty where there is none."""
+    name = os.environ.get(_FILE)
+    return f"; Flink's log: {name}" if name and Path(name).exists() else ""

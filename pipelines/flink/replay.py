@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from monsoon.pipelines.flink.cluster_log import logged_for_now
-from monsoon.pipelines.flink.faults import told_in_words
+from monsoon.pipelines.flink.faults import logged_for_now, told_in_words
 from monsoon.pipelines.flink.local_cluster import batch_settings, environment
 from monsoon.pipelines.flink.outcome import Collected
 from monsoon.pipelines.flink.plan import Planned, in_any_order

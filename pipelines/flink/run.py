@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monsoon.pipelines.flink.cluster_log import log_to
-from monsoon.pipelines.flink.faults import ClusterError, told_in_words
+from monsoon.pipelines.flink.faults import ClusterError, log_to, told_in_words
 from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
 from monsoon.pipelines.flink.outcome import Collected
 from monsoon.pipelines.flink.plan import Planned, plan

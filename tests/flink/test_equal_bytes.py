@@ -1,105 +1,37 @@
-"""Flink and the local engine write the same bytes, summary included, whatever the input and the parallelism."""
+"""Local, batch and streaming end in the same bytes, summary included, whatever the input and the parallelism."""
 
 import gzip
 import json
 import random
 
 import pytest
+from kit.flink_runs import in_batch, locally, streaming
 from kit.hostile import HOSTILE
 from kit.streams import STREAMS, report, small_storm, write_lines, write_parquet, write_streams
 
 from monsoon.cli.main import main
-from monsoon.sinks.folder import STREAMS as OUTPUTS
 from monsoon.sources.files import InputError
-from monsoon.sources.model_files import load_scorer
-from monsoon.sources.product_files import load_products
 
-pytestmark = [pytest.mark.flink, pytest.mark.slow]
-PRODUCTS = load_products()
+pytestmark = pytest.mark.flink
 
-
-def written(folder):
-    """The bytes of every output, by name."""
-    found = {stream: (folder / stream / "part-00000.jsonl").read_bytes() for stream in OUTPUTS}
-    return found | {"summary": (folder / "summary.json").read_bytes()}
+HOUR_MS = 3_600_000
 
 
-def locally(source, folder):
-    from monsoon.pipelines.local.replay import replay
-
-    replay(source, folder, PRODUCTS, list(PRODUCTS), load_scorer())
-    return written(folder)
-
-
-def on_flink(source, folder, parallelism=1, buckets=3):
-    from monsoon.pipelines.flink.replay import replay
-
-    replay(source, folder, PRODUCTS, list(PRODUCTS), parallelism=parallelism, buckets=buckets)
-    return written(folder)
-
-
-def assert_same(tmp_path, source, **options):
+def same(tmp_path, source, batch=(1, 2, 4), stream=(1, 2), **options):
+    """Compares every way with the local engine, whose output it returns."""
     expected = locally(source, tmp_path / "local")
-    assert on_flink(source, tmp_path / "flink", **options) == expected
+    for parallelism in batch:
+        found = in_batch(source, tmp_path / f"batch-{parallelism}", parallelism, buckets=2 * parallelism + 1)
+        assert found == expected, f"batch, parallelism {parallelism}"
+    for parallelism in stream:
+        found = streaming(source, tmp_path / f"stream-{parallelism}", parallelism, **options)
+        assert found == expected, f"streaming, parallelism {parallelism}"
     return expected
 
 
-@pytest.mark.parametrize(("parallelism", "buckets"), [(1, 1), (2, 5)])
-def test_small_storm(tmp_path, parallelism, buckets):
-    source = write_streams(tmp_path / "in", small_storm())
-    expected = assert_same(tmp_path, source, parallelism=parallelism, buckets=buckets)
-    assert expected["payouts"].count(b"\n") >= 5
-
-
-def test_shuffled_split_gzipped_and_in_part_repeated(tmp_path):
-    records = small_storm()
-    for stream in STREAMS:
-        random.Random(3).shuffle(records[stream])
-    source = write_streams(tmp_path / "in", records, parts=4, gz=True)
-    write_streams(tmp_path / "in", {stream: some[: len(some) // 2] for stream, some in records.items()})
-    assert_same(tmp_path, source, parallelism=2)
-
-
-def test_hostile_lines_conflicts_and_nulled_fields(tmp_path):
-    records = small_storm()
-    one = records["telemetry"][100]
-    records["telemetry"] += [
-        # The same id with other content, another rider's among them; a field that becomes null, once and twice.
-        one | {"battery_pct": 79.0}, one | {"worker_id": "w3"}, one | {"worker_id": "w3"},
-        *[report("w2", 7.1) | {"battery_pct": 1000.0}] * 2, report("w2", 7.2) | {"accuracy_m": "x"},
-        one | {"charging": 1},
-    ]  # fmt: skip
-    records["subscriptions"].append(records["subscriptions"][0] | {"daily_wage_inr": 1})
-    for stream in STREAMS:
-        lines = [*HOSTILE[stream], *(json.dumps(record) for record in records[stream]), *HOSTILE[stream]]
-        write_lines(tmp_path / "in", stream, [*lines, "x" * 3_000_000, '{"a":"' + "y" * 2_000_000 + '"}'], parts=3)
-    expected = assert_same(tmp_path, tmp_path / "in", parallelism=2)
-    for reason in (b"conflicting_duplicate", b"too_long", b"not_json", b"raw_identifier:device_id"):
-        assert reason in expected["dead_letters"]
-    assert json.loads(expected["summary"])["streams"]["telemetry"]["nulled"]
-
-
-def test_a_policy_that_changed_hands(tmp_path):
-    records = small_storm()
-    first = records["subscriptions"][0]
-    handed = first | {"event_id": "handed", "event_time": first["event_time"] + 1, "type": "renewed"}
-    records["subscriptions"].append(handed | {"worker_id": "w4"})
-    assert_same(tmp_path, write_streams(tmp_path / "in", records), buckets=7)
-
-
-def test_parquet(tmp_path):
-    assert_same(tmp_path, write_parquet(tmp_path / "in", small_storm()))
-
-
-def test_streams_without_a_record(tmp_path):
-    for stream in STREAMS:
-        (tmp_path / "in" / stream).mkdir(parents=True)
-    (tmp_path / "in" / "telemetry" / "empty.jsonl").write_text("\n\n")
-    assert_same(tmp_path, tmp_path / "in")
-
-
 def crowd():
-    """Twelve riders of two platforms in one zone, with pressures, orders and habits of their own; two lie."""
+    """Twelve riders of two platforms in one zone, with pressures, orders and habits of their own; two lie. One
+    policy changes hands."""
     minutes = range(-600, 60)
     storm = small_storm()
     telemetry = [
@@ -112,8 +44,9 @@ def crowd():
         for rider in range(12) for minute in minutes if minute > -60 - 40 * rider
     ]  # fmt: skip
     first = storm["subscriptions"][0]
-    names = [
-        {
+    policies = [
+        first
+        | {
             "event_id": f"s{n}",
             "policy_id": f"p{n}",
             "worker_id": f"w{n}",
@@ -121,36 +54,131 @@ def crowd():
             "orders_per_hour": 4.0,
         }
         for n in range(12)
-    ]
-    return storm | {"telemetry": telemetry, "subscriptions": [first | name for name in names]}
+    ]  # fmt: skip
+    handed = {"event_id": "handed", "event_time": first["event_time"] + 1, "type": "renewed", "worker_id": "w13"}
+    return storm | {"telemetry": telemetry, "subscriptions": [*policies, first | handed]}
 
 
-def test_what_only_shows_in_comparison(tmp_path):
-    expected = assert_same(tmp_path, write_streams(tmp_path / "in", crowd()), parallelism=2, buckets=5)
-    claims = [json.loads(line) for line in expected["claims"].splitlines()]
+def spoiled(records):
+    """The lines of a storm, among them every hostile one, conflicts, and fields that become null."""
+    one = records["telemetry"][100]
+    telemetry = [
+        *records["telemetry"],
+        # The same id with other content, another rider's among them; a field that becomes null, once and twice.
+        one | {"battery_pct": 79.0}, one | {"worker_id": "w3"}, one | {"worker_id": "w3"},
+        *[report("w2", 7.1) | {"battery_pct": 1000.0}] * 2, report("w2", 7.2) | {"accuracy_m": "x"},
+        one | {"charging": 1},
+    ]  # fmt: skip
+    subscriptions = [*records["subscriptions"], records["subscriptions"][0] | {"daily_wage_inr": 1}]
+    records = records | {"telemetry": telemetry, "subscriptions": subscriptions}
+    long = ["x" * 3_000_000, '{"a":"' + "y" * 2_000_000 + '"}']
+    return {
+        stream: [*HOSTILE[stream], *(json.dumps(record) for record in records[stream]), *HOSTILE[stream], *long]
+        for stream in STREAMS
+    }
+
+
+def late(records, by_ms):
+    """Records in the order in which they arrive, up to so much after their time."""
+    chance = random.Random(7)
+    arrival = {id(record): record["event_time"] + chance.randrange(by_ms) for record in records}
+    return sorted(records, key=lambda record: arrival[id(record)])
+
+
+@pytest.fixture
+def everything(tmp_path):
+    """One input with all at once: hostile lines, conflicts, repeats, Parquet and gzip beside plain files, telemetry an
+    hour late, one stream whole before another has begun."""
+    records = crowd()
+    lines = spoiled(records)
+    chance = random.Random(3)
+    for stream in STREAMS:
+        chance.shuffle(lines[stream])
+    source = tmp_path / "in"
+    write_lines(source, "subscriptions", lines["subscriptions"])
+    write_lines(source, "oracle_readings", lines["oracle_readings"], parts=1, gz=True)
+    write_lines(source, "telemetry", lines["telemetry"][: len(lines["telemetry"]) // 2], parts=3, gz=True)
+    delayed = late(records["telemetry"], HOUR_MS)
+    (source / "telemetry" / "late.jsonl").write_text("".join(json.dumps(record) + "\n" for record in delayed))
+    write_parquet(tmp_path / "columns", records)
+    for stream in STREAMS:
+        for file in (tmp_path / "columns" / stream).iterdir():
+            file.rename(source / stream / file.name)
+    return source
+
+
+def test_everything_at_once_in_batch_and_streaming(tmp_path, everything):
+    expected = same(tmp_path, everything, batch=(2,), stream=(2,))
+    dead = b"\n".join(expected["dead_letters"])
+    for reason in (b"conflicting_duplicate", b"too_long", b"not_json", b"raw_identifier:device_id"):
+        assert reason in dead
+    summary = json.loads(expected["summary"])
+    assert summary["streams"]["telemetry"]["nulled"]
+    assert summary["streams"]["telemetry"]["duplicate"] > 4000
+    claims = [json.loads(line) for line in expected["claims"]]
     for feature in ("barometric_delta_match", "claim_burst_rank", "peer_divergence"):
         assert sum(claim["features"].get(feature) is not None for claim in claims) > 5, feature
     assert {"step_up", "approved"} <= {claim["status"] for claim in claims}
 
 
-def test_a_simulated_storm(tmp_path):
-    words = ["simulate", "--storm", "delhi-2024-06-28", "--riders", "100", "--seed", "5"]
-    assert main([*words, "--output", str(tmp_path / "in")]) == 0
-    expected = assert_same(tmp_path, tmp_path / "in", parallelism=2, buckets=8)
-    assert expected["claims"].count(b"\n") > 20
+@pytest.mark.slow
+def test_everything_at_once_at_other_parallelisms(tmp_path, everything):
+    same(tmp_path, everything, batch=(1, 4), stream=(1,), part_bytes=20_000)
 
 
-def test_the_command(tmp_path, capsys):
+@pytest.mark.slow
+def test_small_storm(tmp_path):
     source = write_streams(tmp_path / "in", small_storm())
-    assert main(["replay", "--engine", "flink", "--input", str(source), "--output", str(tmp_path / "flink")]) == 0
-    assert "10 payouts" in capsys.readouterr().out
-    assert written(tmp_path / "flink") == locally(source, tmp_path / "local")
+    assert len(same(tmp_path, source)["payouts"]) >= 5
 
 
+@pytest.mark.slow
+def test_telemetry_an_hour_late_in_many_parts(tmp_path):
+    records = crowd()
+    records["telemetry"] = late(records["telemetry"], HOUR_MS)
+    same(tmp_path, write_streams(tmp_path / "in", records), batch=(), stream=(2,), part_bytes=20_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whole", STREAMS)
+def test_one_stream_is_there_before_the_others(tmp_path, whole):
+    """A compressed file is one part, read as early as its first record; the others come in many, later."""
+    records = small_storm()
+    for stream in STREAMS:
+        records[stream].sort(key=lambda record: record["event_time"])
+        write_lines(tmp_path / "in", stream, [json.dumps(each) for each in records[stream]], gz=stream == whole)
+    same(tmp_path, tmp_path / "in", batch=(), stream=(1,), part_bytes=2_000 if whole == "telemetry" else 20_000)
+
+
+@pytest.mark.slow
+def test_streams_without_a_record(tmp_path):
+    for stream in STREAMS:
+        (tmp_path / "in" / stream).mkdir(parents=True)
+    (tmp_path / "in" / "telemetry" / "empty.jsonl").write_text("\n\n")
+    same(tmp_path, tmp_path / "in", batch=(1,), stream=(1,))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("storm", ["delhi-2024-06-28", "delhi-2019-11-02-smog"])
+def test_simulated_storms(tmp_path, storm):
+    words = ["simulate", "--storm", storm, "--riders", "60", "--seed", "5", "--output", str(tmp_path / "in")]
+    assert main(words) == 0
+    expected = same(tmp_path, tmp_path / "in", batch=(2,), stream=(2,), part_bytes=1_000_000)
+    assert len(expected["claims"]) > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["kawaach-901", "kawaach-902"])
+def test_worked_examples(tmp_path, shared, case):
+    same(tmp_path, shared / "examples" / case, batch=(2,), stream=(1,))
+
+
+@pytest.mark.slow
 def test_a_damaged_file_is_told_in_a_line_and_leaves_nothing(tmp_path):
     source = write_streams(tmp_path / "in", small_storm())
     whole = gzip.compress(b'{"event_id":"e"}\n' * 50)
     (source / "telemetry" / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match="damaged gzip file"):
-        on_flink(source, tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
+    for engine in (in_batch, streaming):
+        with pytest.raises(InputError, match="damaged gzip file"):
+            engine(source, tmp_path / "out")
+        assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []

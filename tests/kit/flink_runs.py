@@ -65,6 +65,7 @@ class Command:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            env={name: value for name, value in os.environ.items() if name != "MONSOON_FLINK_LOG"},
         )
 
     def moment(self):
