@@ -39,6 +39,7 @@ setup(
     packages=packages(),
     package_dir={f"monsoon.{folder}": folder for folder in FOLDERS},
     package_data={
+        "monsoon.bench": ["*.sql"],
         "monsoon.contracts": ["*.json"],
         "monsoon.products": ["*.yaml"],
         "monsoon.storms": ["*.yaml"],

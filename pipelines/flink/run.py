@@ -29,11 +29,11 @@ from monsoon.transforms.product import Product
 if TYPE_CHECKING:
     from pyflink.datastream import DataStream
 
-PART_BYTES = 1024 * 1024
-"""Small parts: event time goes on with each of them."""
+PART_BYTES = 8 * 1024 * 1024
+"""Event time goes on with each of them; every one costs a message to each bucket, and from each to each."""
 ACCOUNTS = "accounts"
 """What the job says of the lines that it read, for the summary; beside the streams of the contract until the end."""
-_BUCKETS = 8
+_BUCKETS = 4
 """Fixed: state is kept under buckets, so their number may not follow the machine."""
 
 
