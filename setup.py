@@ -39,12 +39,11 @@ setup(
     packages=packages(),
     package_dir={f"monsoon.{folder}": folder for folder in FOLDERS},
     package_data={
-        "monsoon.bench": ["*.sql"],
         "monsoon.contracts": ["*.json"],
         "monsoon.products": ["*.yaml"],
         "monsoon.storms": ["*.yaml"],
         "monsoon.models": ["onnx/*/*"],
-        "monsoon.pipelines.flink": ["*.properties"],
+        "monsoon.pipelines.flink": ["*.properties", "*.sql"],
     },
     entry_points={"console_scripts": ["monsoon = monsoon.cli.main:main"]},
     install_requires=["h3", "h3ronpy", "msgspec", "numpy", "onnxruntime", "polars", "PyYAML", "shapely"],

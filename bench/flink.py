@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _batch(folder: Path, rows: int, runs: int) -> Iterator[str]:
     source = simulated(folder, rows)
-    parse = measure(python("-m", "monsoon.bench.flink_sql", str(source / "telemetry")), runs)
+    parse = measure(python("-m", "monsoon.pipelines.flink.parse_only", str(source / "telemetry")), runs)
     replay = measure(
         monsoon("replay", "--engine", "flink", "--input", source, "--output", folder / f"{rows}-flink"), runs
     )
@@ -95,7 +95,7 @@ def _candidates(folder: Path, rows: int, runs: int) -> Iterator[str]:
 
 
 def _latency(folder: Path, rows: int, runs: int) -> Iterator[str]:
-    from monsoon.bench.flink_latency import latencies_ms
+    from monsoon.pipelines.flink.latency import latencies_ms
 
     source, _ = time_ordered(simulated(folder, rows // 4), folder / f"{rows // 4}-ordered")
     found = sorted(latencies_ms(source, folder / "latency"))
