@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVICES = ("flink", "kafka", "postgres", "redis")  # the marks of tests that need more than Python
+SERVICES = ("kafka", "postgres", "redis")  # the marks of tests that need a service
 
 
 def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
@@ -26,21 +26,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _selection(options: argparse.Namespace) -> list[str]:
-    left_out = [] if options.all else [*SERVICES]
-    if options.quick:
-        left_out.append("slow")
-    return ["-m", " and ".join(f"not {mark}" for mark in left_out)] if left_out else []
+    if options.all:
+        return []
+    left_out = ["flink", "slow"] if options.quick else ["(flink and slow)"]
+    return ["-m", " and ".join(f"not {mark}" for mark in (*left_out, *SERVICES))]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="monsoon test",
         usage="monsoon test [--quick | --all] [pytest's arguments]",
-        description="Run the tests: all that need no Java and no service, unless told otherwise.",
+        description="Run the tests: all but the long ones of Flink and those that need a service.",
         epilog="example: monsoon test --quick tests/adjudication -k overlap",
         allow_abbrev=False,
     )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--quick", action="store_true", help="leave out the slow ones")
-    which.add_argument("--all", action="store_true", help="also those that need Flink or a service")
+    which.add_argument("--quick", action="store_true", help="leave out the slow ones, and Flink")
+    which.add_argument("--all", action="store_true", help="also the long ones of Flink, and those that need a service")
     return parser

@@ -130,10 +130,11 @@ class RunFolders:
     def _locked(self) -> Iterator[None]:
         """The kernel's lock on the checkpoints: whoever holds it dies, it is free. Folders that were made and are
         empty in the end go again."""
-        made = []
         for folder in (self.output, self.checkpoints):
             if folder.exists() and not folder.is_dir():
                 raise OutputError(f"{folder}: is a file; give a new or empty folder")
+        made = []
+        for folder in (self.output, self.checkpoints):
             made += [each for each in (folder, *folder.parents) if not each.exists()]
             folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.checkpoints, os.O_RDONLY | os.O_DIRECTORY)

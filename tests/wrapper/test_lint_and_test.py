@@ -28,16 +28,17 @@ def run_test(*words):
     return args.run(args)
 
 
-SERVICES = "not flink and not kafka and not postgres and not redis"
+SERVICES = "not kafka and not postgres and not redis"
+USUAL = f"not (flink and slow) and {SERVICES}"
 
 
 @pytest.mark.parametrize(
     ("words", "arguments"),
     [
-        ([], ["-m", SERVICES]),
-        (["--quick"], ["-m", f"{SERVICES} and not slow"]),
+        ([], ["-m", USUAL]),
+        (["--quick"], ["-m", f"not flink and not slow and {SERVICES}"]),
         (["--all"], []),
-        (["-k", "overlap", "tests/money", "-x"], ["-m", SERVICES, "-k", "overlap", "tests/money", "-x"]),
+        (["-k", "overlap", "tests/money", "-x"], ["-m", USUAL, "-k", "overlap", "tests/money", "-x"]),
     ],
 )
 def test_arguments_behind_test_are_pytests(called, words, arguments):
@@ -47,7 +48,7 @@ def test_arguments_behind_test_are_pytests(called, words, arguments):
 
 def test_every_mark_left_out_is_registered(pytestconfig):
     registered = {line.split(":")[0] for line in pytestconfig.getini("markers")}
-    assert {*test.SERVICES, "slow"} <= registered
+    assert {*test.SERVICES, "flink", "slow"} <= registered
 
 
 def test_types_are_checked_under_import_names(tmp_path, monkeypatch, capsys):

@@ -67,9 +67,11 @@ def test_a_change_of_requirements_installs_again_into_the_same_environment(check
         (["replay", "--engine", "flink"], "core,flink"),
         (["replay", "--engine=flink"], "core,flink"),
         (["train"], "core,train"),
-        (["test", "-k", "train"], "core,dev,train"),
+        (["test", "-k", "train"], "core,dev,flink,train"),
+        (["test", "--quick", "-k", "train"], "core,dev,train"),
+        (["test", "--all"], "core,dev,flink,train"),
         (["lint"], "core,dev,train"),
-        (["run", "job"], "core,flink"),
+        (["run", "--input", "in"], "core,flink"),
     ],
 )
 def test_each_command_brings_its_extras(checkout, arguments, extras):
