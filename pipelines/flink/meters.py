@@ -1,4 +1,7 @@
-"""The metrics of `pipelines.metrics`, counted by the steps as they send results."""
+"""The metrics of `pipelines.metrics`, counted as results come by on their way to the files.
+
+Not in the steps: PyFlink drops what a keyed function counts in a timer, and that is where steps work.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 from monsoon.pipelines import metrics
 from monsoon.pipelines.metrics import Metric
-from monsoon.pipelines.steps.envelopes import RESULTS, Envelope, unpack_result
+from monsoon.pipelines.steps.envelopes import unpack_result
 
 _LINES = {
     "read": metrics.RECORDS_READ,
@@ -25,25 +28,23 @@ class Meters:
         self._group = runtime_context.get_metrics_group()
         self._counters: dict[tuple[str, ...], Any] = {}
 
-    def sent(self, envelope: Envelope) -> None:
-        """Counts what a result tells; other envelopes are rows on their way."""
-        if envelope.to != RESULTS:
-            return
-        value = unpack_result(envelope.payload)
-        if envelope.kind == "counts":
+    def count(self, kind: str, payload: str) -> None:
+        """Counts what a result tells."""
+        value = unpack_result(payload)
+        if kind == "counts":
             stream, counts = value
             for name, metric in _LINES.items():
                 self._count(metric, counts[name], {"stream": stream})
-        elif envelope.kind == "late":
+        elif kind == "late":
             stream, late = value
             self._count(metrics.RECORDS_LATE, late, {"stream": stream})
-        elif envelope.kind == "disruptions":
+        elif kind == "disruptions":
             for (product, state), count in Counter((each["product"], each["state"]) for each in value).items():
                 self._count(metrics.DISRUPTION_REVISIONS, count, {"product": product, "state": state})
-        elif envelope.kind == "claims":
+        elif kind == "claims":
             for (product, status), count in Counter((each["product"], each["status"]) for each in value).items():
                 self._count(metrics.CLAIM_REVISIONS, count, {"product": product, "status": status})
-        elif envelope.kind == "payouts":
+        elif kind == "payouts":
             self._count(metrics.PAYOUTS_INSTRUCTED, len(value), {})
             self._count(metrics.PAISE_INSTRUCTED, sum(payout["amount_paise"] for payout in value), {})
 

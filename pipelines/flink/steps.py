@@ -16,7 +16,6 @@ from pyflink.datastream import KeyedProcessFunction, OutputTag, ProcessFunction,
 from pyflink.datastream.state import ListStateDescriptor, MapStateDescriptor
 
 from monsoon.pipelines.flink.keys import buckets_by_key, keys_of
-from monsoon.pipelines.flink.meters import Meters
 from monsoon.pipelines.steps.envelopes import RESULTS, Envelope, Item
 from monsoon.pipelines.steps.order import Workshop
 from monsoon.pipelines.steps.reading import Validate
@@ -57,21 +56,17 @@ class ReadParts(ProcessFunction):
         self._settings = settings
         self._tags: dict[str, OutputTag] = {}
         self._validate: Validate | None = None
-        self._meters: Meters | None = None
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Once in each worker."""
         self._tags = tags_to(Validate.to)
         self._validate = Validate(self._settings)
-        self._meters = Meters(runtime_context)
 
     def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
         """One part to envelopes."""
         stream, path, start, stop, *_ = value
         assert self._validate is not None
-        assert self._meters is not None
         for envelope in self._validate(stream, FilePart(Path(path), start, None if stop == WHOLE_FILE else stop)):
-            self._meters.sent(envelope)
             yield self._tags[envelope.to], _row(envelope, self._settings.buckets)
 
 
@@ -116,7 +111,6 @@ class RunningKey(KeyedProcessFunction):
         self._step, self._settings = step, settings
         self._tags: dict[str, OutputTag] = {}
         self._workshop: Workshop | None = None
-        self._meters: Meters | None = None
         self._kept: Any = None
         self._running: dict[int, Step] = {}
 
@@ -124,7 +118,6 @@ class RunningKey(KeyedProcessFunction):
         """Once in each worker, and again after a failure."""
         self._tags = tags_to(self._step.to)
         self._workshop = Workshop(self._settings)
-        self._meters = Meters(runtime_context)
         self._kept = runtime_context.get_map_state(MapStateDescriptor("kept", Types.STRING(), BYTES))
         self._running = {}
 
@@ -138,13 +131,11 @@ class RunningKey(KeyedProcessFunction):
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
         """Event time has come."""
-        assert self._meters is not None
         step = self._of(ctx.get_current_key())
         upto_ms = ctx.timer_service().current_watermark()
         # Of several timers that one watermark passes the first does all the work.
         if step.due_ms is not None and step.due_ms <= upto_ms:
             for envelope in step.advance(upto_ms):
-                self._meters.sent(envelope)
                 yield self._tags[envelope.to], _row(envelope, self._settings.buckets)
         self._keep(step, ctx)
 

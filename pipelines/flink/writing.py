@@ -9,6 +9,7 @@ import msgspec
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag, ProcessFunction, RuntimeContext
 
+from monsoon.pipelines.flink.meters import Meters
 from monsoon.pipelines.steps.envelopes import END
 from monsoon.pipelines.steps.step import END_OF_TIME_MS
 
@@ -19,14 +20,18 @@ class ToLines(ProcessFunction):
     def __init__(self, streams: Sequence[str]) -> None:
         self._streams = tuple(streams)
         self._tags: dict[str, OutputTag] = {}
+        self._meters: Meters | None = None
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Once in each worker."""
         self._tags = {stream: OutputTag(stream, Types.STRING()) for stream in self._streams}
+        self._meters = Meters(runtime_context)
 
     def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
         """One result: one element of as many lines as it has records."""
         _, kind, payload = value
+        assert self._meters is not None
+        self._meters.count(kind, payload)
         *records, rest = self._streams
         if kind in records:
             # The contract's records as they are: parsed only as far as where one ends.
