@@ -98,10 +98,10 @@ class AdjudicateClaims(Step):
             claims.extend(decided[0])
             payouts.extend(decided[1])
             file.note(worker)
+            for claim in machine.take_changed():
+                self.kept.put_packed(file.entry(worker, claim.claim_id), claim)
             if machine.is_empty:
                 del file.machines[worker]
-            elif self.kept.keeps:
-                self.kept.put_packed(f"rider/{file.product.name}/{worker}", machine.to_payload())
         if claims:
             yield result("claims", claims)
         if payouts:
@@ -142,28 +142,27 @@ class AdjudicateClaims(Step):
     def forget(self, upto_ms: int) -> None:
         if upto_ms // DAY_MS == self.done_ms // DAY_MS:
             return
-        for name, file in self._files.items():
+        for file in self._files.values():
             file.compared.forget(upto_ms - self._settings.remembered_ms)
             file.compared.join(upto_ms)
             for worker, machine in list(file.machines.items()):
-                if not machine.forget(upto_ms - self._settings.remembered_ms):
-                    continue
+                for claim in machine.forget(upto_ms - self._settings.remembered_ms):
+                    self.kept.drop(file.entry(worker, claim))
                 if machine.is_empty:
                     del file.machines[worker]
-                    self.kept.drop(f"rider/{name}/{worker}")
-                else:
-                    self.kept.put_packed(f"rider/{name}/{worker}", machine.to_payload())
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "arrived"):
             self._arrived.append((name, Item(name.removeprefix("arrived/").rpartition("/")[0], 0, payload)))
         for file in self._files.values():
             file.compared.restore(entries)
-        for name, payload in entries_of(entries, "rider"):
-            _, product, worker = name.split("/", 2)
-            file = self._files[product]
-            file.machine(worker, self._scorer.version).restore(unpack(payload))
-            file.note(worker)
+        claims: dict[tuple[str, str], list[Claim]] = defaultdict(list)
+        for name, payload in entries_of(entries, "claim"):
+            product, worker = name.removeprefix("claim/").rpartition("/")[0].split("/", 1)
+            claims[product, worker].append(unpack(payload, Claim))
+        for (product, worker), mine in claims.items():
+            self._files[product].machine(worker, self._scorer.version).resume(mine)
+            self._files[product].note(worker)
 
 
 class _File:
@@ -176,6 +175,10 @@ class _File:
         self.asks: list[tuple[int, str]] = []
         """When holds and step-ups run out, and whose: a heap."""
         self.machines: dict[str, RiderMachine] = {}
+
+    def entry(self, worker: str, claim: str) -> str:
+        """The name of what is kept of a claim."""
+        return f"claim/{self.product.name}/{worker}/{claim}"
 
     def machine(self, worker: str, model_version: str) -> RiderMachine:
         """The rider's machine, a new one if need be."""

@@ -71,7 +71,7 @@ class PolicyBook:
 
 
 def _entry(policy: PolicyKey) -> str:
-    return f"policy/{policy[0]}/{policy[1]}"
+    return f"policy/{policy[0]}/{policy[1]}/events"
 
 
 class RoutePolicies(Step):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import msgspec
+import polars as pl
 
 from monsoon.pipelines.steps.envelopes import Envelope, Item, pack, unpack
 from monsoon.transforms.triggers.history import END_OF_TIME_MS as LAST_TIMER_MS
@@ -147,26 +148,46 @@ class Step(ABC):
         self.kept.put_packed(_PROGRESS, Progress(STATE_VERSION, self.done_ms, self._serial))
 
     def resume(self, entries: Mapping[str, bytes]) -> None:
-        """Goes on from entries that were kept. Raises StateError for a version that this code cannot read."""
+        """Goes on from entries that were kept. Raises StateError for what this code cannot read."""
         if not entries:
             return
-        entries = dict(entries)
+        kept, entries = entries, dict(entries)
         progress = self._progress(entries)
+        migrates = progress.version < STATE_VERSION
         while progress.version < STATE_VERSION:
             migration = MIGRATIONS.get(self.uid, {}).get(progress.version)
             entries = migration(entries) if migration else entries
             progress = Progress(progress.version + 1, progress.done_ms, progress.serial)
         self.done_ms = progress.done_ms
+        if migrates:
+            self._rewrite(kept, entries)
         numbers = (name.rpartition("/")[2] for name in entries)
         self._serial = max([progress.serial, *(int(number) for number in numbers if number.isdecimal())])
-        self.restore(entries)
+        try:
+            self.restore(entries)
+        except (msgspec.MsgspecError, pl.exceptions.PolarsError, ValueError, LookupError, TypeError) as error:
+            raise StateError(
+                f"{self.uid}: state that does not fit this code or the products that run "
+                f"({type(error).__name__}: {error}). Restore with the release and products that wrote it, or start "
+                "without state"
+            ) from error
+
+    def _rewrite(self, before: Mapping[str, bytes], entries: Mapping[str, bytes]) -> None:
+        """Keeps migrated entries in the place of those that they were."""
+        for name in before.keys() - entries.keys():
+            self.kept.drop(name)
+        for name, payload in entries.items():
+            self.kept.put(name, payload)
+        self._done(self.done_ms)
 
     def _progress(self, entries: dict[str, bytes]) -> Progress:
         payload = entries.pop(_PROGRESS, None)
         if payload is None:
-            # Something arrived, and no watermark since.
-            return Progress(STATE_VERSION, BEFORE_TIME_MS, 0)
-        progress: Progress = unpack(payload, Progress)
+            raise StateError(f"{self.uid}: state of no version. Start without state")
+        try:
+            progress: Progress = unpack(payload, Progress)
+        except msgspec.MsgspecError as error:
+            raise StateError(f"{self.uid}: state of no version that can be read. Start without state") from error
         if not 1 <= progress.version <= STATE_VERSION:
             raise StateError(
                 f"{self.uid}: state of version {progress.version}; this code reads 1 to {STATE_VERSION}. "
@@ -177,6 +198,8 @@ class Step(ABC):
     def _name(self, kind: str) -> str:
         """A new entry's name; entries of a kind sort in the order in which they were made."""
         self._serial += 1
+        if self._serial == 1:
+            self._done(self.done_ms)  # whatever is kept has a version beside it
         return f"{kind}/{self._serial:012d}"
 
 

@@ -12,6 +12,7 @@ from kit import at, reading_record, subscription_record
 from kit.graph import Scripted, StillPhoneScorer, same
 from kit.streams import report
 
+from monsoon.pipelines.flink.meters import Meters
 from monsoon.pipelines.steps.watermarks import Patience, Watermarks
 
 EVER = 1_000_000
@@ -118,6 +119,34 @@ def test_a_report_later_than_that_is_counted_and_changes_no_decision(tmp_path):
     assert len(with_it.outcome.payouts) == 1
 
 
+class Counters:
+    """A metric group of Flink: counters by path."""
+
+    def __init__(self, counted, path=()):
+        self.counted, self.path = counted, path
+
+    def get_metrics_group(self):
+        return self
+
+    def add_group(self, label, value):
+        return Counters(self.counted, (*self.path, label, value))
+
+    def counter(self, name):
+        return Counters(self.counted, (*self.path, name))
+
+    def inc(self, count):
+        self.counted[self.path] = self.counted.get(self.path, 0) + count
+
+
+def test_what_is_late_is_a_metric(tmp_path):
+    source = late_reports(tmp_path, "late", reports(0, -20, 5))
+    counters = Counters({})
+    meters = Meters(counters)
+    for kind, payload in source.graph.results:
+        meters.count(kind, payload)
+    assert counters.counted["stream", "telemetry", "records_late"] == 25
+
+
 @pytest.mark.parametrize(("late", "ends_as"), [(True, "approved"), (False, "manual_review")])
 def test_a_late_report_is_heard_when_a_hold_runs_out(tmp_path, late, ends_as):
     still = [each | {"accel_var": None} for each in reports(0, -30, 0)]
@@ -166,7 +195,7 @@ def test_a_late_report_from_a_zone_new_to_everybody_opens_no_claim_on_what_was_d
 @pytest.mark.parametrize("remembered_minutes", [360, 10])
 def test_a_repeat_after_its_original_was_used_changes_nothing(tmp_path, remembered_minutes):
     """Remembered or not: then it counts as late, and is still no second report in the evidence of a re-score."""
-    first = [each | {"accel_var": None} for each in reports(0, -30, 0)] + reports(0, 0, 1)
+    first = [each | {"accel_var": None} for each in reports(0, -30, 1)]
     script = [
         (None, {"subscriptions": [policy()], "telemetry": first}),
         (-20, {"oracle_readings": [curfew(1, 0), curfew(0, 40)]}),
@@ -369,6 +398,23 @@ def test_a_reading_later_than_can_be_judged_again_is_a_dead_letter(tmp_path):
     assert [letter["reason"] for letter in collected.dead_letters] == ["too_late"] * 2
     assert not collected.outcome.claims
     assert collected.counts["oracle_readings"]["used"] == 1
+
+
+def test_a_reading_of_a_time_whose_reports_are_gone_opens_the_disruption_and_no_claim(tmp_path):
+    """Where riders were is no longer known: nobody is taken to have been at home."""
+    days = 6 * 24 * 60
+    source = scripted(
+        tmp_path,
+        [
+            (None, {"subscriptions": [policy()], "telemetry": reports(0, -30, 0)}),
+            (0, {"oracle_readings": [curfew(0, days)], "telemetry": reports(0, days, days + 10)}),
+            (days + 10, {"oracle_readings": [curfew(1, 0)]}),
+        ],
+    )
+    collected = source.finish()
+    assert {(record["confirmed_at"], record["state"]) for record in collected.outcome.disruptions} >= {(at(0), "ended")}
+    assert not collected.outcome.claims
+    assert source.locally()[1].claims
 
 
 # Policies, lines that cannot be read.

@@ -50,6 +50,7 @@ class RiderMachine:
         self._ledger = Ledger(self._product.caps)
         self._timers: list[tuple[int, str]] = []
         """(moment, claim_id), a heap; one that the claim is no longer due at is moot."""
+        self._changed: set[str] = set()
         for claim in claims:
             self._add(claim)
             self._ledger.enter(claim)
@@ -77,7 +78,9 @@ class RiderMachine:
             if claim.due_ms is not None and claim.due_ms <= at_ms and self._run_out(claim, at_ms):
                 asking[claim.claim_id] = claim
         self._settle(list(asking.values()), at_ms)
-        return self._publish(touched.union(asking), before, at_ms)
+        touched.update(asking)
+        self._changed |= touched
+        return self._publish(touched, before, at_ms)
 
     def _due_by(self, at_ms: int) -> list[Claim]:
         """The claims whose hold or step-up runs out by `at_ms`, in the order of their timers."""
@@ -236,18 +239,28 @@ class RiderMachine:
         """Whether there is no claim, so that a new machine would do as well."""
         return not self._claims
 
-    def forget(self, before_ms: int) -> bool:
+    def take_changed(self) -> list[Claim]:
+        """The claims that may have changed since the last call; they make a machine anew by `resume`."""
+        changed = [self._claims[name] for name in sorted(self._changed)]
+        self._changed.clear()
+        return changed
+
+    def resume(self, claims: Iterable[Claim]) -> None:
+        """Takes over all claims of a rider."""
+        self._start_with(claims)
+
+    def forget(self, before_ms: int) -> set[str]:
         """Drops settled claims of disruptions that were over, and of which nothing was said, since a moment.
 
-        A claim stays while another that is not so old overlaps it or shares a cap's period with it. Returns whether
-        any was dropped.
+        A claim stays while another that is not so old overlaps it or shares a cap's period with it. Returns the
+        ids of those that were dropped.
         """
         old = {name for name, claim in self._claims.items() if _is_over(claim, before_ms)}
         young = [claim for name, claim in self._claims.items() if name not in old]
         gone = {name for name in old if not any(self._ledger.may_touch(self._claims[name], claim) for claim in young)}
         if gone:
             self._start_with([claim for name, claim in self._claims.items() if name not in gone])
-        return bool(gone)
+        return gone
 
     def to_payload(self) -> dict[str, Any]:
         """The state as plain data, with its version."""
