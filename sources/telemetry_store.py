@@ -137,6 +137,9 @@ def in_order(frame: pl.DataFrame, keep: npt.NDArray[np.bool_]) -> pl.DataFrame:
     Takes the frame apart, column by column, and leaves it without columns.
     """
     order = _order(frame, keep)
+    if frame.height <= _PART_ROWS:
+        frame.drop_in_place("event_id")
+        return frame.rechunk()[order]
     names = [name for name in frame.columns if name != "event_id"]
     frame.drop_in_place("event_id")
     ordered: list[pl.Series] = []

@@ -7,10 +7,11 @@ late to stand.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -49,11 +50,17 @@ _MEMORY_SCHEMA: dict[str, Any] = {"id": pl.UInt64, "content": pl.UInt64, "event_
 
 @dataclass
 class _Waiting:
-    """Rows that wait for their time, and the last of it."""
+    """Rows that wait for their time."""
 
     name: str
     rows: pl.DataFrame
+    first_ms: int
     last_ms: int
+
+    @staticmethod
+    def of(name: str, rows: pl.DataFrame) -> _Waiting:
+        times: Any = rows["event_time"]
+        return _Waiting(name, rows, int(times.min()), int(times.max()))
 
 
 class _Memory(Shelf):
@@ -100,8 +107,8 @@ class DeduplicateTelemetry(Step):
             self._hold("waiting", rows.filter(~late))
 
     def _hold(self, kind: str, rows: pl.DataFrame, payload: bytes | None = None) -> None:
-        name, last_ms = self._name(kind), int(rows["event_time"].max())  # type: ignore[arg-type]
-        (self._late if kind == "late" else self._waiting).append(_Waiting(name, rows, last_ms))
+        name = self._name(kind)
+        (self._late if kind == "late" else self._waiting).append(_Waiting.of(name, rows))
         if self.kept.keeps:
             self.kept.put(name, pack_frame(rows) if payload is None else payload)
 
@@ -212,14 +219,12 @@ class DeduplicateTelemetry(Step):
     def work_due_ms(self) -> int | None:
         if self._late:
             return self.done_ms
-        firsts = [int(each.rows["event_time"].min()) for each in self._waiting]  # type: ignore[arg-type]
-        return min((max(first, self.done_ms + 1) for first in firsts), default=None)
+        return min((max(each.first_ms, self.done_ms + 1) for each in self._waiting), default=None)
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for kind, held in (("late", self._late), ("waiting", self._waiting)):
             for name, payload in entries_of(entries, kind):
-                rows = unpack_frame(payload)
-                held.append(_Waiting(name, rows, int(rows["event_time"].max())))  # type: ignore[arg-type]
+                held.append(_Waiting.of(name, unpack_frame(payload)))
         for name, payload in entries_of(entries, "nulled"):
             self._nulled.append((name, unpack(payload, list[Used])))
         self._memory.restore(entries)
@@ -254,28 +259,27 @@ class DeduplicateRecords(Step):
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
         self._settings = settings
-        self._waiting: dict[str, tuple[str, list[Used]]] = {}
-        """By entry: the stream and its records that wait for their time."""
+        self._waiting: dict[str, tuple[str, list[_Timed]]] = {}
+        """By entry: the stream and its records that wait for their time, earliest first."""
         self._memory: dict[tuple[str, str], tuple[str, str, int]] = {}
         """By stream and id: the entry, the content as canonical JSON, and when it took effect (ms)."""
 
     def take(self, item: Item) -> None:
         name = self._name(f"waiting/{item.kind}")
-        self._waiting[name] = (item.kind, unpack(item.payload, list[Used]))
+        self._waiting[name] = (item.kind, _timed(item.kind, item.payload))
         self.kept.put(name, item.payload)
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
         ready: dict[str, list[Used]] = defaultdict(list)
         for name, (stream, members) in list(self._waiting.items()):
-            due = [used for used in members if takes_effect_ms(stream, used.record) <= upto_ms]
-            ready[stream].extend(due)
-            if len(due) == len(members):
+            due = bisect_right(members, upto_ms, key=lambda timed: timed.effective_ms)
+            ready[stream].extend(timed.used for timed in members[:due])
+            if due == len(members):
                 self.kept.drop(name)
                 del self._waiting[name]
             elif due:
-                rest = [used for used in members if takes_effect_ms(stream, used.record) > upto_ms]
-                self._waiting[name] = (stream, rest)
-                self.kept.put_packed(name, rest)
+                self._waiting[name] = (stream, members[due:])
+                self.kept.put_packed(name, [timed.used for timed in members[due:]])
         for stream in sorted(ready):
             yield from self._release(stream, ready[stream], upto_ms)
 
@@ -346,21 +350,29 @@ class DeduplicateRecords(Step):
 
     @property
     def work_due_ms(self) -> int | None:
-        return min(
-            (
-                max(takes_effect_ms(stream, used.record), self.done_ms)
-                for stream, members in self._waiting.values()
-                for used in members
-            ),
-            default=None,
-        )
+        firsts = (members[0].effective_ms for _, members in self._waiting.values())
+        return min((max(first_ms, self.done_ms) for first_ms in firsts), default=None)
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "waiting"):
-            self._waiting[name] = (name.split("/")[1], unpack(payload, list[Used]))
+            stream = name.split("/")[1]
+            self._waiting[name] = (stream, _timed(stream, payload))
         for name, payload in entries_of(entries, "memory"):
             identity, content, effective_ms = unpack(payload, tuple[str, str, int])
             self._memory[name.split("/")[1], identity] = (name, content, effective_ms)
+
+
+class _Timed(NamedTuple):
+    """A record and when it takes effect (ms)."""
+
+    effective_ms: int
+    used: Used
+
+
+def _timed(stream: str, payload: bytes) -> list[_Timed]:
+    """The records of a payload, earliest first."""
+    timed = [_Timed(takes_effect_ms(stream, used.record), used) for used in unpack(payload, list[Used])]
+    return sorted(timed, key=lambda each: each.effective_ms)
 
 
 def _too_old(record: dict[str, Any]) -> Dead:
