@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 PART_BYTES = 200_000
-INTERVAL_S = 0.25
+INTERVAL_S = 0.5
 """Between announcements."""
 _STARTING_S = 20.0
 """Workers import and load their models before the first announcement counts."""

@@ -56,6 +56,8 @@ def streaming_settings(
         **_common(parallelism),
         "execution.runtime-mode": "STREAMING",
         "pipeline.auto-watermark-interval": "20 ms",
+        # Elements are few and large: a buffer that waits for more would wait at each of seven hops.
+        "execution.buffer-timeout.interval": "0 ms",
         "python.fn-execution.bundle.size": "16",
         "python.fn-execution.bundle.time": "20",
         "execution.checkpointing.interval": f"{checkpoint_interval_ms} ms",
