@@ -1,0 +1,72 @@
+"""The streaming job for a Flink cluster that is there already: `main(argv)` is what `flink run` calls.
+
+    flink run -pyexec VENV/bin/python -pyclientexec VENV/bin/python -pym monsoon.pipelines.flink.job \\
+        --input DIR --output DIR
+
+The same environment must stand at the same path on every worker, and so must the input. Where checkpoints go, how often
+and at what parallelism the job runs is the cluster's configuration, or `flink run -D`; restoring is `flink run -s`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from monsoon.pipelines.flink.local_cluster import ClusterError
+from monsoon.pipelines.flink.plan import plan
+from monsoon.pipelines.flink.run import PART_BYTES, settings_of, sink
+from monsoon.sources.files import InputError
+from monsoon.sources.product_files import load_products
+from monsoon.transforms.product import ProductError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Builds the graph on the cluster that the client is told of, and waits for its end; returns 0, or 1 for a fault
+    that was told before anything was submitted.
+
+    Writes the output's streams as `monsoon run` does, without `summary.json`.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        _submit(args)
+    except (ClusterError, InputError, ProductError) as error:
+        print(f"monsoon: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _submit(args: argparse.Namespace) -> None:
+    from pyflink.datastream import StreamExecutionEnvironment
+
+    from monsoon.pipelines.flink.graph import Config, build
+
+    products = load_products()
+    chosen = load_products(args.products.split(",")) if args.products else products
+    parts, _ = plan(args.input.absolute(), args.part_bytes)
+    if not parts:
+        raise ClusterError(f"{args.input}: no input files; there is nothing to run")
+    env = StreamExecutionEnvironment.get_execution_environment()
+    if env.get_checkpoint_config().get_checkpoint_interval() <= 0:
+        raise ClusterError(
+            "execution.checkpointing.interval is not set: files are written with checkpoints only. Set it in the "
+            "cluster's configuration or by flink run -Dexecution.checkpointing.interval=10s"
+        )
+    settings = settings_of(args.input.absolute(), products, chosen, args.model)
+    sink(build(env, Config(parts, settings, streaming=True)), args.output)
+    env.execute("monsoon")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="monsoon.pipelines.flink.job", description=main.__doc__)
+    parser.add_argument("--input", type=Path, required=True, metavar="DIR", help="folder of input streams")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new or empty folder")
+    parser.add_argument("--products", metavar="NAME,...", help="products to run (default: all)")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")
+    parser.add_argument("--part-bytes", type=int, default=PART_BYTES, metavar="N", help="size of a part of a file")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
