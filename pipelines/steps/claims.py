@@ -61,24 +61,24 @@ class AdjudicateClaims(Step):
     def __init__(self, key: int, kept: Kept, settings: Settings, scorer: Scorer) -> None:
         super().__init__(key, kept)
         self._settings, self._scorer = settings, scorer
-        self._arrived: list[tuple[str, Item]] = []
+        self._arrived: dict[str, bytes] = {}
+        """What waits for its time, by entry."""
         self._files = {
             name: _File(product, Shelf(kept, f"compared/{name}", "confirmed_at_ms", self._name))
             for name, product in sorted(settings.running.items())
         }
 
     def take(self, item: Item) -> None:
-        name = self._name(f"arrived/{item.kind}")
-        self._arrived.append((name, item))
+        name = self._await(f"arrived/{item.kind}", item)
+        self._arrived[name] = item.payload
         self.kept.put(name, item.payload)
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
         arrived: dict[str, dict[str, list[bytes]]] = defaultdict(lambda: defaultdict(list))
-        for name, item in self._arrived:
+        for name in sorted(self._ripe(upto_ms), key=_number):
             self.kept.drop(name)
-            kind, product = item.kind.split("/")
-            arrived[product][kind].append(item.payload)
-        self._arrived.clear()
+            _, kind, product, *_ = name.split("/")
+            arrived[product][kind].append(self._arrived.pop(name))
         for name, file in self._files.items():
             yield from self._adjudicate(file, arrived[name], upto_ms)
 
@@ -131,9 +131,8 @@ class AdjudicateClaims(Step):
 
     @property
     def work_due_ms(self) -> int | None:
-        if self._arrived:
-            return self.done_ms
-        return min((file.asks[0][0] for file in self._files.values() if file.asks), default=None)
+        asks = [file.asks[0][0] for file in self._files.values() if file.asks]
+        return min([*asks, *([] if self._ripens_ms is None else [self._ripens_ms])], default=None)
 
     @property
     def ages(self) -> bool:
@@ -153,7 +152,8 @@ class AdjudicateClaims(Step):
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "arrived"):
-            self._arrived.append((name, Item(name.removeprefix("arrived/").rpartition("/")[0], 0, payload)))
+            self._await_again(name)
+            self._arrived[name] = payload
         for file in self._files.values():
             file.compared.restore(entries)
         claims: dict[tuple[str, str], list[Claim]] = defaultdict(list)
@@ -163,6 +163,10 @@ class AdjudicateClaims(Step):
         for (product, worker), mine in claims.items():
             self._files[product].machine(worker, self._scorer.version).resume(mine)
             self._files[product].note(worker)
+
+
+def _number(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 class _File:

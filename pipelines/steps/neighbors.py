@@ -53,22 +53,26 @@ class CompareNeighbors(Step):
         if kind == "panes":
             self._panes[product].put(frame, item.payload)
         else:
-            name = self._name(item.kind)
+            name = self._await(item.kind, item)
             self._asked[kind, product].append((name, frame))
             self.kept.put(name, item.payload)
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
-        panes = {name: stacked(self._panes[name].frames, PANES) for _, name in self._asked}
+        ripe = self._ripe(upto_ms)
+        panes = {name: stacked(self._panes[name].frames, PANES) for _, name in self._asked} if ripe else {}
         for (kind, name), asked in sorted(self._asked.items()):
-            for entry, _ in asked:
-                self.kept.drop(entry)
-            frame = pl.concat([part for _, part in asked])
+            due = [part for entry, part in asked if entry in ripe]
+            if not due:
+                continue
+            self._asked[kind, name] = [(entry, part) for entry, part in asked if entry not in ripe]
+            frame = pl.concat(due)
             if kind == "sought":
                 yield from self._send(f"apart/{name}", _apart(frame, panes[name]), upto_ms)
             else:
                 product = self._settings.running[name]
                 yield from self._send(f"compared/{name}", _compared(product, frame, panes[name]), upto_ms)
-        self._asked.clear()
+        for entry in ripe:
+            self.kept.drop(entry)
 
     @property
     def ages(self) -> bool:
@@ -85,13 +89,14 @@ class CompareNeighbors(Step):
 
     @property
     def work_due_ms(self) -> int | None:
-        return self.done_ms if self._asked else None
+        return self._ripens_ms
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for panes in self._panes.values():
             panes.restore(entries)
         for kind in ("claims", "sought"):
             for name, payload in entries_of(entries, kind):
+                self._await_again(name)
                 self._asked[kind, name.split("/")[1]].append((name, unpack_frame(payload)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import h3.api.basic_int as h3
@@ -62,7 +62,8 @@ class RidersEvidence(Step):
         self._paned_ms: int | None = None
         """Panes that start before it are over; None: no report yet."""
         self._book = PolicyBook(kept)
-        self._arrived: list[SeriesRecord] = []
+        self._arrived: dict[str, list[SeriesRecord]] = {}
+        """Series that wait for their time, by entry."""
         self._histories = Histories()
         self._comparisons: list[int] = []
         """Moments at which claims may be compared with others': a heap."""
@@ -84,20 +85,24 @@ class RidersEvidence(Step):
         else:
             arrived_series = unpack(item.payload, list[SeriesRecord])
             records = [record.in_time(self.done_ms) for record in arrived_series]
-            name = self._name("series")
+            name = self._await("series", item)
             self._take_series(name, records)
             self.kept.put(name, item.payload if records == arrived_series else pack(records))
 
     def _take_series(self, name: str, records: Sequence[SeriesRecord]) -> None:
-        self._arrived.extend(records)
+        self._arrived[name] = list(records)
         self._series.append((name, set().union(*map(places_of, records))))
+
+    def _taken_out(self, names: Collection[str]) -> list[SeriesRecord]:
+        """The series of these entries, in the order of their arrival."""
+        arrived = [name for name in self._arrived if name in names]
+        return [record for name in arrived for record in self._arrived.pop(name)]
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
         touched: dict[str, set[Any]] = defaultdict(set)
-        for record in self._arrived:
+        for record in self._taken_out(self._ripe(upto_ms)):
             touched[self._product_of(record.trigger)].update(self._histories.add(record))
             self._schedule_comparisons(record)
-        self._arrived.clear()
         new_panes_ms = self._close_panes(upto_ms) if self._comparing(upto_ms) else None
         self._window = None
         for name, desk in self._desks.items():
@@ -262,9 +267,10 @@ class RidersEvidence(Step):
         before_ms = upto_ms - self._settings.remembered_ms
         self._histories.forget(before_ms)
         for name, places in self._series:
-            if not any(map(self._histories.knows, places)):
+            if name not in self._arrived and not any(map(self._histories.knows, places)):
                 self.kept.drop(name)
-        self._series = [entry for entry in self._series if any(map(self._histories.knows, entry[1]))]
+                places.clear()
+        self._series = [entry for entry in self._series if entry[1]]
         for name in {product for product, _ in self._book.forget(before_ms)}:
             desk = self._desks[name]
             desk.coverage = Coverage(self._book.of_product(name))
@@ -275,11 +281,10 @@ class RidersEvidence(Step):
 
     @property
     def work_due_ms(self) -> int | None:
-        if self._arrived or any(desk.changed_policies for desk in self._desks.values()):
+        if any(desk.changed_policies for desk in self._desks.values()):
             return self.done_ms
         dues = [desk.asks[0][0] for desk in self._desks.values() if desk.asks] + self._comparisons[:1]
-        if (wait_ms := self._panes_wait_ms) is not None:
-            dues.append(wait_ms)
+        dues += [ms for ms in (self._panes_wait_ms, self._ripens_ms) if ms is not None]
         return min(dues, default=None)
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
@@ -290,12 +295,10 @@ class RidersEvidence(Step):
             desk.changed_policies.extend(self._book.of_product(desk.product.name))
         for name, payload in entries_of(entries, "series"):
             self._take_series(name, unpack(payload, list[SeriesRecord]))
-        waiting = [record for record in self._arrived if record.revisions[-1].at_ms > self.done_ms]
-        for record in self._arrived:
-            if record.revisions[-1].at_ms <= self.done_ms:
-                self._histories.add(record)
-                self._schedule_comparisons(record)
-        self._arrived = waiting
+        told = {name for name in self._arrived if not self._await_again(name)}
+        for record in self._taken_out(told):
+            self._histories.add(record)
+            self._schedule_comparisons(record)
         if "paned" in entries:
             self._paned_ms = unpack(entries["paned"], int)
         for name, payload in entries_of(entries, "disruption"):

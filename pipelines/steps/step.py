@@ -92,6 +92,8 @@ class Step(ABC):
         self.key, self.kept = key, kept
         self.done_ms = BEFORE_TIME_MS
         self._serial = 0
+        self._awaited: dict[str, tuple[int, int]] = {}
+        """Entries to work on at a moment (ms): after which moment they speak, and that one."""
 
     @abstractmethod
     def take(self, item: Item) -> None:
@@ -126,18 +128,25 @@ class Step(ABC):
 
     def reach(self, watermark_ms: int) -> None:
         """The watermark had come this far before what will be taken next, which may therefore be late."""
-        if self.done_ms < watermark_ms < LAST_TIMER_MS and (self.due_ms is None or self.due_ms > watermark_ms):
-            self._done(watermark_ms)
+        upto_ms = min([watermark_ms, *(since_ms for since_ms, _ in self._awaited.values())])
+        if self.done_ms < upto_ms < LAST_TIMER_MS and (self.due_ms is None or self.due_ms > upto_ms):
+            self._done(upto_ms)
 
     @abstractmethod
     def restore(self, entries: Mapping[str, bytes]) -> None:
         """Makes the live objects from what was put, `done_ms` being set."""
 
     def advance(self, upto_ms: int) -> Iterator[Envelope]:
-        """Works up to a moment; never back."""
+        """Works up to a moment; never back, nor beyond what the steps before have told of.
+
+        A watermark may come after what was sent later: then something of moments up to it is not here yet, or is here
+        together with what is not due.
+        """
+        upto_ms = min([upto_ms, *(since_ms for since_ms, due_ms in self._awaited.values() if due_ms > upto_ms)])
         if upto_ms < self.done_ms:
             return
-        yield from self.work(upto_ms)
+        for envelope in self.work(upto_ms):
+            yield envelope._replace(since_ms=self.done_ms)
         if self.kept.keeps and upto_ms < LAST_TIMER_MS and upto_ms // SWEEP_MS > self.done_ms // SWEEP_MS:
             self.forget(upto_ms)
         # The last timers of a bounded input lie before the end of time, where nothing is late.
@@ -195,8 +204,34 @@ class Step(ABC):
             )
         return progress
 
+    def _await(self, kind: str, item: Item) -> str:
+        """The name of an entry for an item that is to be worked on when it is due, with all that is due by then."""
+        due_ms = max(item.due_ms, self.done_ms + 1)
+        name = self._name(f"{kind}/{item.since_ms}/{due_ms}")
+        self._awaited[name] = (item.since_ms, due_ms)
+        return name
+
+    def _await_again(self, name: str) -> bool:
+        """Whether a restored entry is still to be worked on; if so, at its moment."""
+        since_ms, due_ms = map(int, name.split("/")[-3:-1])
+        if due_ms > self.done_ms:
+            self._awaited[name] = (since_ms, due_ms)
+        return due_ms > self.done_ms
+
+    def _ripe(self, upto_ms: int) -> set[str]:
+        """Entries that are due by a moment, and are awaited no longer."""
+        ripe = {name for name, (_, due_ms) in self._awaited.items() if due_ms <= upto_ms}
+        for name in ripe:
+            del self._awaited[name]
+        return ripe
+
+    @property
+    def _ripens_ms(self) -> int | None:
+        """When the next entry is due."""
+        return min((due_ms for _, due_ms in self._awaited.values()), default=None)
+
     def _name(self, kind: str) -> str:
-        """A new entry's name; entries of a kind sort in the order in which they were made."""
+        """A new entry's name, which ends in its number."""
         self._serial += 1
         if self._serial == 1:
             self._done(self.done_ms)  # whatever is kept has a version beside it
@@ -204,7 +239,7 @@ class Step(ABC):
 
 
 def entries_of(entries: Mapping[str, bytes], kind: str) -> Iterator[tuple[str, bytes]]:
-    """The entries of a kind, in the order of their names."""
-    for name in sorted(entries):
+    """The entries of a kind, in the order in which they were made."""
+    for name in sorted(entries, key=lambda name: (name.rpartition("/")[2], name)):
         if name.startswith(f"{kind}/"):
             yield name, entries[name]

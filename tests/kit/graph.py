@@ -40,7 +40,8 @@ class Graph:
         self.live = defaultdict(dict)
         self.state = defaultdict(lambda: defaultdict(dict))
         self.results = []
-        self.watermark_ms = BEFORE_TIME_MS
+        self.watermarks_ms = dict.fromkeys(self.steps, BEFORE_TIME_MS)
+        """By step, how far the watermark has come there."""
 
     def read(self, stream, part):
         self._send(self.validate(stream, part))
@@ -51,8 +52,8 @@ class Graph:
                 self.results.append((envelope.kind, envelope.payload))
                 continue
             live = self._live(envelope.to, envelope.key)
-            live.reach(self.watermark_ms)
-            live.take(Item(envelope.kind, envelope.due_ms, envelope.payload))
+            live.reach(self.watermarks_ms[envelope.to])
+            live.take(Item(envelope.kind, envelope.due_ms, envelope.payload, envelope.since_ms))
             self._keep(envelope.to, envelope.key, live)
 
     def _live(self, uid, key):
@@ -67,17 +68,20 @@ class Graph:
             else:
                 self.state[uid][key][name] = payload
 
-    def advance(self, upto_ms, lags=lambda: False):
+    def advance(self, upto_ms, lags=lambda: False, strays=lambda own_ms, upto_ms: upto_ms):
         """The watermark goes on. A step for which `lags` says so stays behind, and those after it too, as on a busy
-        cluster; it catches up in one go."""
+        cluster; it catches up in one go. `strays` says how far a step comes for now, of at most as far as the one
+        before: what that one sent has arrived, the watermark after it not yet."""
         for step in ORDER:
             if lags():
                 return
+            own_ms = self.watermarks_ms[step.uid]
+            upto_ms = max(own_ms, strays(own_ms, upto_ms))
             for key, live in sorted(self.live[step.uid].items()):
                 if upto_ms == END_OF_TIME_MS or (live.due_ms is not None and live.due_ms <= upto_ms):
                     self._send(live.advance(upto_ms))
                     self._keep(step.uid, key, live)
-        self.watermark_ms = max(self.watermark_ms, upto_ms)
+            self.watermarks_ms[step.uid] = upto_ms
 
     def finish(self):
         self.advance(END_OF_TIME_MS)

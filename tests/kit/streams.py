@@ -47,6 +47,18 @@ def report(worker: str, minutes: float, **fields: Any) -> dict[str, Any]:
     return record | fields
 
 
+def policy_record(worker: str, policy: str, minutes: float = -1000, **fields: Any) -> dict[str, Any]:
+    """An activation that covers all that comes, with all fields that the contract requires."""
+    base = {
+        "event_id": f"s-{policy}",
+        "policy_id": policy,
+        "worker_id": worker,
+        "device_id": f"d{worker}x",
+        "payout_account": f"u{worker}xx",
+    }
+    return subscription_record("activated", minutes, minutes, 1_000_000, **(base | fields))
+
+
 def small_storm(every_min: float = 0.25) -> dict[str, list[dict[str, Any]]]:
     """Four riders who report every so many minutes, a curfew, a rising rain, a correction; times around minute 0."""
     steps = round(120 / every_min)

@@ -6,11 +6,13 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kit import at
+from kit import at, reading_record
 from kit.graph import Graph, Scripted, locally, same, settings_of
-from kit.streams import STREAMS, small_storm, write_streams
+from kit.streams import STREAMS, policy_record, report, small_storm, write_streams
 
 from monsoon.pipelines.flink.plan import plan
+from monsoon.pipelines.steps.order import ORDER
+from monsoon.pipelines.steps.triggers import JudgeTriggers
 from monsoon.sources.files import find_files, parts_of
 
 
@@ -92,6 +94,67 @@ def moments(records):
     return sorted(found, key=lambda entry: entry[0])
 
 
+def at_its_own_pace(seed):
+    """How far a step hears of the watermark: mostly as far as the one before; else not at all, or somewhere between."""
+    chance = random.Random(seed)
+
+    def strays(own_ms, upto_ms):
+        between_ms = chance.randint(min(max(own_ms, upto_ms - 3_600_000), upto_ms), upto_ms)
+        return chance.choice([upto_ms] * 6 + [own_ms, between_ms])
+
+    return strays
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_watermarks_that_come_after_what_was_sent_later(tmp_path, seed):
+    """A step has been sent what is of later moments than the watermark that it hears of; and is restored at times."""
+    source, strays = Scripted(tmp_path / "in", buckets=3), at_its_own_pace(seed)
+    ahead = moments(small_storm(every_min=5.0))
+    number = 0
+    while ahead:
+        some, ahead = ahead[:4], ahead[4:]
+        for stream in STREAMS:
+            if records := [record for _, name, record in some if name == stream]:
+                source.say(stream, records)
+        if ahead:
+            source.graph.advance(ahead[0][0] - 1, strays=strays)
+        number += 1
+        if number % 9 == seed:
+            source.restore()
+    same(source.finish().outcome, source.locally()[1])
+
+
+@pytest.mark.parametrize("between", [25, 40])
+def test_a_watermark_between_two_of_the_step_before(tmp_path, between):
+    """The triggers go from -30 to 50 in one go and tell of 20; riders hear of 25 (and then of a report), or of 40 (and
+    forget what is too old at 30) before they hear of 50."""
+    source = Scripted(tmp_path / "in")
+    triggers = ORDER.index(JudgeTriggers)
+    records = {
+        "subscriptions": [policy_record("w1", "p1")],
+        "telemetry": [report("w1", minutes) for minutes in range(-60, 51)],
+        "oracle_readings": [reading_record("curfew", value, minutes) for minutes, value in ((20, 1), (45, 0))],
+    }
+    source.play([(None, records), (-30, {})])
+
+    def advance(minutes, step, as_far_as):
+        """Steps before go all the way, that one so far, those after it not at all."""
+        places = iter(range(len(ORDER)))
+
+        def strays(own_ms, upto_ms):
+            place = next(places)
+            return upto_ms if place < step else as_far_as if place == step else own_ms
+
+        source.graph.advance(at(minutes) - 1, strays=strays)
+
+    advance(30, triggers, at(-30) - 1)
+    advance(50, triggers + 1, at(between))
+    source.say("telemetry", [report("w1", 50.5)])
+    advance(52, triggers + 1, at(between))
+    same(source.finish().outcome, source.locally()[1])
+    assert len(source.graph.collected().outcome.payouts) == 1
+
+
 @pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=8)
@@ -99,6 +162,7 @@ def test_any_split_order_and_restart_within_the_promise_of_watermarks(tmp_path_f
     """Records come in any order after watermarks that promise no more than is kept; the graph is restored anywhere."""
     source = Scripted(tmp_path_factory.mktemp("split") / "in", buckets=data.draw(st.sampled_from([1, 2, 5])))
     ahead = moments(small_storm(every_min=2.0))
+    strays = at_its_own_pace(data.draw(st.integers(0, 10**9)))
     while ahead:
         together = data.draw(st.integers(1, len(ahead)))
         # Some records come before others that are earlier: the watermark waits for the earliest that is missing.
@@ -113,7 +177,8 @@ def test_any_split_order_and_restart_within_the_promise_of_watermarks(tmp_path_f
             if some:
                 source.say(stream, some)
         if ahead:
-            source.graph.advance(data.draw(st.integers(ahead[0][0] - 3_600_000, ahead[0][0] - 1)))
+            upto_ms = data.draw(st.integers(ahead[0][0] - 3_600_000, ahead[0][0] - 1))
+            source.graph.advance(upto_ms, strays=strays)
         if data.draw(st.booleans()):
             source.restore()
     _, expected = source.locally()
