@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from monsoon.pipelines.flink.local_cluster import ClusterError
+from monsoon.pipelines.flink.faults import ClusterError
 from monsoon.pipelines.flink.plan import plan
 from monsoon.pipelines.flink.run import PART_BYTES, settings_of, sink
 from monsoon.sources.files import InputError
