@@ -1,10 +1,16 @@
 """What every test shares: the checkout's root, the data beside the project, hypothesis's profiles."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# A shell that starts the suite in its background has Ctrl-C ignored, and all that the suite starts would ignore it too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 ROOT = Path(__file__).resolve().parent.parent
 
