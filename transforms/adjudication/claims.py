@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from monsoon.transforms.adjudication.money import rupees
+from monsoon.transforms.triggers.alerts import Alert
 
 Status = Literal["approved", "soft_hold", "step_up", "manual_review", "ineligible", "withdrawn"]
 
@@ -24,13 +25,26 @@ class Terms:
     account_created_at_ms: int
     activated_at_ms: int | None
     orders_per_hour: float | None
+    period_start_ms: int = 0
+    """When the coverage period in force began."""
+    covered: bool = True
+    """Whether the plan covers the trigger."""
+    platform: str | None = None
+    device_id: str | None = None
+    payout_account: str | None = None
+    shift_baseline_inr: float | None = None
+    orders_per_hour_sd: float | None = None
+    slab_orders: float | None = None
+    planned_hours_week: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A claim's evidence and calibrated risk at one moment.
+    """A claim's evidence and scores at one moment.
 
-    `risk` is None where nothing was measured; `signals` counts the independent sensor groups that were.
+    `risk` is the product's `anomaly`, `trust` its `trust`: None where nothing was measured, or the product has none;
+    `signals` counts the independent sensor groups that were measured. `facts` are inputs to rules that are no
+    features (`monsoon.transforms.product.inputs.CLAIM`).
     """
 
     risk: float | None
@@ -38,6 +52,8 @@ class Score:
     features: Mapping[str, float | None] = field(default_factory=dict)
     reports: Mapping[str, int] = field(default_factory=dict)
     weightiest: tuple[str, ...] = ()
+    trust: float | None = None
+    facts: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,41 @@ class Happening:
     level: str | None
     first_alert_ms: int
     terms: Terms | None
+    severity: float = 0.0
+    absent_since_ms: int | None = None
+    providers: int = 1
+    """How many confirmed it."""
+    platform: str | None = None
+    alert: Alert | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the rider's own telemetry says of a claim at its own time: judged in the order of time like happenings.
+
+    kind `activity`: an activity test is met (`met` true: at the first such t; its `values` are rain, sigma, drop,
+    threshold, share and peers) or was never met (`met` false, at the end of the disruption; `values` {"measured": 1.0}
+    where it was ever measured). kind `work`: what the rider had worked of the ISO week at confirmation (`values`
+    orders_so_far and hours_so_far, None where the policy does not state what came before).
+    """
+
+    at_ms: int
+    disruption_id: str
+    confirmed_at_ms: int
+    kind: Literal["activity", "work"]
+    met: bool
+    values: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The rider's answer to a claim (contracts/confirmation.schema.json)."""
+
+    at_ms: int
+    answer_id: str
+    policy_id: str
+    claim_id: str
+    confirms: bool
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from monsoon.transforms.product import Trigger
+from monsoon.transforms.triggers.alerts import Alert
 from monsoon.transforms.triggers.consensus import Holder, earliest_start, reached, supported_severity
 from monsoon.transforms.triggers.readings import Reading
 from monsoon.transforms.triggers.voices import Placed, Voice, after
@@ -33,6 +34,13 @@ class Episode:
     """When the public could first know: the earliest issued time of the first readings of the confirming runs."""
     absent_since_ms: int | None = None
     end_ms: int | None = None
+    alert: Alert | None = None
+    """The last unbroken public alert that began by the confirmation, for a product that asks for it."""
+    modes: tuple[tuple[str, str], ...] = ()
+    """The oracle mode (fresh, stale, conflict, outage) of each of its metrics, by name, when this was judged."""
+    values: tuple[tuple[int, float], ...] = ()
+    """For a trigger with an activity test: (moment, largest value of a fresh provider of any quality from then on),
+    from the confirmation to absent_since."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,9 @@ class Revision:
     revision: int
     state: State
     episode: Episode
+    silent: bool = False
+    """Whether it only tells of new `values` of an open episode: no record is written of it, and it has the number of
+    the revision before."""
 
 
 class TriggerMachine:

@@ -16,18 +16,20 @@ class Metric:
 
     ttl_ms: int
     default_radius_km: float
+    unit: str = "1"
+    """Of the value, as formulas have it."""
     is_flag: bool = False
     needs_platform: bool = False
 
 
 METRICS: dict[str, Metric] = {
-    "rain_mm_h": Metric(_OTHER_MS, 10.0),
-    "rain_mm_24h": Metric(_HOURLY_MS, 10.0),
-    "temperature_c": Metric(_HOURLY_MS, 10.0),
-    "heat_index_c": Metric(_HOURLY_MS, 10.0),
+    "rain_mm_h": Metric(_OTHER_MS, 10.0, "mm/h"),
+    "rain_mm_24h": Metric(_HOURLY_MS, 10.0, "mm"),
+    "temperature_c": Metric(_HOURLY_MS, 10.0, "degC"),
+    "heat_index_c": Metric(_HOURLY_MS, 10.0, "degC"),
     "aqi": Metric(_HOURLY_MS, 10.0),
-    "wind_kmh": Metric(_OTHER_MS, 10.0),
-    "visibility_m": Metric(_HOURLY_MS, 10.0),
+    "wind_kmh": Metric(_OTHER_MS, 10.0, "km/h"),
+    "visibility_m": Metric(_HOURLY_MS, 10.0, "m"),
     "outage_reports_30m": Metric(_OTHER_MS, 5.0, needs_platform=True),
     "platform_down": Metric(_FLAG_MS, 5.0, is_flag=True, needs_platform=True),
     "curfew": Metric(_FLAG_MS, 5.0, is_flag=True),
