@@ -186,7 +186,7 @@ def _negative(x: Pair) -> Pair:
 
 
 def _round(x: Pair) -> Pair:
-    whole, rest = divmod(*x)
+    whole, rest = divmod(x[0], x[1])
     return (whole + (2 * rest > x[1] or (2 * rest == x[1] and whole % 2)), 1)
 
 
@@ -231,12 +231,12 @@ def _compare(node: Node) -> Exact:
 
 def _and(node: Node) -> Exact:
     runs = [compile_exact(operand) for operand in node.operands]
-    return lambda values: all([run(values) for run in runs])
+    return lambda values: all(run(values) for run in runs)
 
 
 def _or(node: Node) -> Exact:
     runs = [compile_exact(operand) for operand in node.operands]
-    return lambda values: any([run(values) for run in runs])
+    return lambda values: any(run(values) for run in runs)
 
 
 def _not(node: Node) -> Exact:

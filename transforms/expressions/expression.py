@@ -35,9 +35,7 @@ class Expression:
     _columns: Columns = field(repr=False, compare=False)
 
     @staticmethod
-    def parse(
-        text: str, inputs: Mapping[str, Unit | None], result: Unit | None | EllipsisType = ...
-    ) -> Expression:
+    def parse(text: str, inputs: Mapping[str, Unit | None], result: Unit | EllipsisType | None = ...) -> Expression:
         """Reads and checks a formula; see docs/products.md, "Formulas".
 
         Args:

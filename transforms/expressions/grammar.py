@@ -46,7 +46,7 @@ _ARITHMETIC: dict[type[ast.AST], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "
 _COMPARISONS: dict[type[ast.AST], str] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "=="}
 
 
-def read(text: str, inputs: Mapping[str, Unit | None], result: Unit | None | EllipsisType = ...) -> Node:
+def read(text: str, inputs: Mapping[str, Unit | None], result: Unit | EllipsisType | None = ...) -> Node:
     """The checked tree of `text`; arguments and errors are those of `Expression.parse`."""
     _check_inputs(inputs)
     formula = _tokens_checked(text)
@@ -108,19 +108,20 @@ class _Reader:
         self.begin = begin
         self.inputs = inputs
 
-    def whole(self, parsed: ast.expr, result: Unit | None | EllipsisType) -> Node:
+    def whole(self, parsed: ast.expr, result: Unit | EllipsisType | None) -> Node:
         node = self.node(parsed, 1)
-        if result is None and node.unit is not None:
-            raise ExpressionError(f"a condition is wanted here, and this is a number in {node.unit}: {self.text!r}")
-        if isinstance(result, Unit):
-            if node.unit is None:
-                raise ExpressionError(f"a number in {result} is wanted here, and this is a condition: {self.text!r}")
-            if node.is_zero_literal():
-                return Node("number", result, name=node.name)
-            if node.unit.dimension != result.dimension:
-                raise ExpressionError(f"a number in {result} is wanted here, and this is in {node.unit}: {self.text!r}")
-            node = _converted(node, result)
-        return node
+        if result is ...:
+            return node
+        wanted, found = _named(result), f"{_named(node.unit)}: {self.text!r}"
+        if result is None or node.unit is None:
+            if result is not node.unit:
+                raise ExpressionError(f"{wanted} is wanted here, and this is {found}")
+            return node
+        if node.is_zero_literal():
+            return Node("number", result, name=node.name)
+        if node.unit.dimension != result.dimension:
+            raise ExpressionError(f"{wanted} is wanted here, and this is {found}")
+        return _converted(node, result)
 
     def node(self, parsed: ast.expr, depth: int) -> Node:
         if depth > MAX_DEPTH:
@@ -144,7 +145,7 @@ class _Reader:
             raise self.error(parsed, "a constant is at least 1e-30 and at most 1e30")
 
     def number(self, parsed: ast.expr, depth: int) -> Node:
-        literal = ast.get_source_segment(self.formula.strip(), parsed) or ""
+        literal = self.formula[self.begin + parsed.col_offset : self.begin + (parsed.end_col_offset or 0)]
         exponent = literal.lower().partition("e")[2]
         if len(exponent.lstrip("+-0")) > 2 or len(literal) > 64:
             raise self.error(parsed, "a constant is at least 1e-30 and at most 1e30")
@@ -181,7 +182,8 @@ class _Reader:
         if kind in "+-":
             operands = self.alike(parsed, (left, right))
             return Node(kind, operands[0].unit, operands)
-        assert left.unit is not None and right.unit is not None
+        assert left.unit is not None
+        assert right.unit is not None
         unit = left.unit * right.unit if kind == "*" else left.unit / right.unit
         return _converted(Node(kind, unit, (left, right)), unit.settled())
 
@@ -211,9 +213,9 @@ class _Reader:
         if name == "measured":
             return Node(name, None, (self.node(parsed.args[0], depth + 1),))
         if name == "if_":
-            condition, *parts = parsed.args
+            holds, *parts = parsed.args
             branches = self.alike(parsed, tuple(self.quantity(each, depth) for each in parts))
-            return Node(name, branches[0].unit, (self.condition(condition, depth), *branches))
+            return Node(name, branches[0].unit, (self.condition(holds, depth), *branches))
         operands = self.alike(parsed, tuple(self.quantity(each, depth) for each in parsed.args))
         if name == "log10":
             return self.logarithm(parsed, operands[0])
@@ -226,7 +228,7 @@ class _Reader:
     def logarithm(self, parsed: ast.expr, operand: Node) -> Node:
         assert operand.unit is not None
         if operand.unit.dimension != DIMENSIONLESS:
-            raise self.error(parsed, f"log10 takes a dimensionless number, and this is in {operand.unit}")
+            raise self.error(parsed, f"log10 takes a number without unit, and this is {_named(operand.unit)}")
         return Node("log10", DIMENSIONLESS, (_converted(operand, DIMENSIONLESS),))
 
     def quantity(self, parsed: ast.expr, depth: int) -> Node:
@@ -238,7 +240,7 @@ class _Reader:
     def condition(self, parsed: ast.expr, depth: int) -> Node:
         node = self.node(parsed, depth + 1)
         if node.unit is not None:
-            raise self.error(parsed, f"a condition is wanted here, and this is a number in {node.unit}")
+            raise self.error(parsed, f"a condition is wanted here, and this is {_named(node.unit)}")
         return node
 
     def alike(self, parsed: ast.expr, operands: tuple[Node, ...]) -> tuple[Node, ...]:
@@ -248,7 +250,7 @@ class _Reader:
             return operands
         for unit in units:
             if unit.dimension != units[0].dimension:
-                raise self.error(parsed, f"{units[0]} and {unit} are different units")
+                raise self.error(parsed, f"{_named(units[0])} and {_named(unit)} do not mix")
         return tuple(
             Node("number", units[0], name=each.name) if each.is_zero_literal() else _converted(each, units[0])
             for each in operands
@@ -264,6 +266,12 @@ _READERS: dict[type[ast.expr], Callable[[_Reader, ast.expr, int], Node]] = {
     ast.BoolOp: _Reader.logic,
     ast.Call: _Reader.call,
 }
+
+
+def _named(unit: Unit | None) -> str:
+    if unit is None:
+        return "a condition"
+    return f"a number in {unit}" if unit.powers else "a number without unit"
 
 
 def _converted(node: Node, unit: Unit) -> Node:

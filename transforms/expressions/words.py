@@ -51,6 +51,9 @@ class _Speaker:
             return amount, _ATOM
         if node.kind in _INFIX:
             return self.infix(node)
+        if node.kind in ("negative", "not"):
+            sign, tightness = ("-", _SIGN) if node.kind == "negative" else ("not ", _NOT)
+            return sign + self.inside(node.operands[0], _ATOM), tightness
         if node.kind in _PHRASES:
             return _PHRASES[node.kind](node, [self.inside(each, _OR) for each in node.operands])
         return f"{node.kind}({self.say(node.operands[0])[0]})", _ATOM
@@ -86,12 +89,17 @@ _INFIX = {
 
 def _amount(node: Node) -> str | None:
     """`15 * mm_h` as "15 mm/h", `100 * INR` as "Rs 100"; None for anything else."""
-    if node.kind != "*" or [each.kind for each in node.operands] != ["number", "unit"]:
+    if node.kind != "*" or node.operands[1].kind != "unit":
         return None
     number, unit = node.operands
+    sign = ""
+    if number.kind == "negative":
+        sign, number = "-", number.operands[0]
+    if number.kind != "number":
+        return None
     if unit.name == "INR":
-        return f"Rs {number.name}"
-    return f"{number.name}{'' if unit.name == 'percent' else ' '}{_unit_words(unit.name)}"
+        return f"{sign}Rs {number.name}"
+    return f"{sign}{number.name}{'' if unit.name == 'percent' else ' '}{_unit_words(unit.name)}"
 
 
 def _unit_words(name: str) -> str:
@@ -115,6 +123,4 @@ _PHRASES: dict[str, Callable[[Node, list[str]], Said]] = {
     "min": lambda node, said: (f"the smallest of {_listed(said)}", _PHRASE),
     "max": lambda node, said: (f"the largest of {_listed(said)}", _PHRASE),
     "measured": lambda node, said: (f"{said[0]} is measured", _COMPARISON),
-    "not": lambda node, said: (f"not ({said[0]})", _NOT),
-    "negative": lambda node, said: (f"-({said[0]})", _SIGN),
 }
