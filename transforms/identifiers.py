@@ -27,3 +27,8 @@ def claim_id(policy_id: str, disruption: str) -> str:
 def reference_id(claim: str, instalment: int) -> str:
     """33 characters of [a-z0-9]; the payment provider's idempotency key for one instalment of a claim."""
     return _name("p", [claim, instalment])
+
+
+def syndicate_alert_id(disruption: str, confirmed_at_ms: int, members: Sequence[str]) -> str:
+    """33 characters; a function of the disruption as confirmed at that moment and of the group's riders."""
+    return _name("s", [disruption, confirmed_at_ms, *members])

@@ -120,7 +120,7 @@ def run_product(product: Product, inputs: Inputs, book: ClaimScores, outcome: Ou
         outcome.disruptions.extend(disruption.records(product.name))
         for worker, mine in disruption.happenings.items():
             happenings[worker].extend(mine)
-    book.begin(disruptions)
+    book.begin(product, disruptions)
     pending = sorted(happenings)
     while pending:
         put_off: dict[str, Question] = {}
@@ -134,6 +134,7 @@ def run_product(product: Product, inputs: Inputs, book: ClaimScores, outcome: Ou
             outcome.payouts.extend(payouts)
         book.answer(set(put_off.values()))
         pending = sorted(put_off)
+    outcome.syndicate_alerts.extend(book.syndicate_alerts)
 
 
 def _zone_cells(coverage: Coverage, presence: Presence, resolution: int) -> npt.NDArray[np.uint64]:
