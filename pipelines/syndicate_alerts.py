@@ -88,7 +88,10 @@ def alerts_of(product: Product, claims: Sequence[Linked]) -> list[dict[str, Any]
         accelerometer_variance=np.array([claim.accelerometer_variance for claim in claims], dtype=np.float64),
         towers=[claim.towers for claim in claims],
     )
-    return [_record(product, [claims[place] for place in each.claims], each) for each in syndicates(links, product.syndicate)]
+    return [
+        _record(product, [claims[place] for place in each.claims], each)
+        for each in syndicates(links, product.syndicate)
+    ]
 
 
 def _record(product: Product, members: Sequence[Linked], found: Syndicate) -> dict[str, Any]:

@@ -136,7 +136,9 @@ class ScoreBook:
             return None
         alerts: list[dict[str, Any]] = []
         links = linked(self._trail, claims, queries)
-        starts_ms = {(each.happening.disruption_id, each.happening.confirmed_at_ms): each.happening.start_ms for each in claims}
+        starts_ms = {
+            (each.happening.disruption_id, each.happening.confirmed_at_ms): each.happening.start_ms for each in claims
+        }
         for version in self._product.versions:
             alerts += alerts_of(version, [link for link in links if self._product.at(starts_ms[link.batch]) is version])
         self._alerts.update((alert["alert_id"], alert) for alert in alerts)

@@ -53,7 +53,9 @@ class DeviceDays:
 
         The rider who asks is one of them, also where no pane of his is over yet.
         """
-        starts = np.searchsorted(self.device, np.arange(max(int(self.device.max(initial=-1)), int(device.max(initial=-1))) + 2))
+        starts = np.searchsorted(
+            self.device, np.arange(max(int(self.device.max(initial=-1)), int(device.max(initial=-1))) + 2)
+        )
         first, stop = slices_of(starts, device)
         span = Ragged(first, stop)
         today = local_day_number(decided_at_ms)[span.query]
