@@ -22,7 +22,6 @@ from monsoon.transforms.product.terms import (
     AlertWindow,
     Also,
     Cap,
-    Comparison,
     Consensus,
     Decision,
     FormulaScore,
