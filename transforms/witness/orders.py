@@ -2,9 +2,10 @@
 
 "That hour of the week" is the same stretch of time, to the millisecond, one to four weeks before; a week counts where
 a report of it from the zone states orders. A report that states none adds none: nobody at work is no orders. Without
-enough weeks, what the riders seen in the zone usually do stands in: each policy in force of the product whose rider
-sent a report from the zone, or its margin, in the last 90 min adds its orders_per_hour. Where nothing is expected no
-drop can be shown.
+enough weeks, what the riders seen in the zone usually do stands in: each policy of the product whose rider sent a
+report from the zone, or its margin, in the last 90 min adds the orders_per_hour that its last event stated. That is so
+whether or not it covers the moment, since it is about how the rider works (so the worked examples). Where nothing is
+expected no drop can be shown.
 """
 
 from __future__ import annotations
@@ -59,8 +60,9 @@ def order_tallies(
 def order_drop(terms: OrderDrop, tallies: Ints) -> Floats:
     """1 - orders / expected, float64 (questions,), from the tallies of all riders; NaN where nothing is expected. As
     near to the exact quotient as a double is, so that a drop of exactly 65% is one of 0.65."""
-    values = np.full(len(tallies), np.nan)
-    for question, row in enumerate(tallies.tolist()):
+    distinct, which = np.unique(tallies, axis=0, return_inverse=True)
+    values = np.full(len(distinct), np.nan)
+    for place, row in enumerate(distinct.tolist()):
         orders, usual_micro, weeks = row[0], row[1], row[2:]
         counted = [then for stated, then in zip(weeks[::2], weeks[1::2], strict=True) if stated]
         if len(counted) >= terms.least_weeks:
@@ -68,8 +70,8 @@ def order_drop(terms: OrderDrop, tallies: Ints) -> Floats:
         else:
             expected = Fraction(usual_micro, _MICRO)
         if expected > 0:
-            values[question] = float(1 - orders / expected)
-    return values
+            values[place] = float(1 - orders / expected)
+    return values[which.reshape(-1)]
 
 
 def _orders(trail: Trail, reports: ZoneReports, span: Ragged) -> tuple[Ints, Ints]:
@@ -89,7 +91,7 @@ def _usual_micro(
     margin_m: float,
     cells: npt.NDArray[np.uint64] | None,
 ) -> Ints:
-    """orders_per_hour of the policies in force whose riders were seen, in millionths."""
+    """orders_per_hour of the policies whose riders were seen, in millionths."""
     held = set(holders.workers)
     among = np.array([worker in held for worker in trail.workers], dtype=np.bool_)
     reports = ZoneReports.of(trail, questions, margin_m, among, cells)
@@ -110,8 +112,8 @@ def _usual_micro(
 
 def _stated_micro(holders: Holders, worker_id: str, at_ms: int) -> int:
     total = 0
-    for state in holders.in_force(worker_id, at_ms):
-        stated = state.record.get("orders_per_hour")
+    for event in holders.known(worker_id, at_ms):
+        stated = event.get("orders_per_hour")
         if stated is not None:
             total += round(Fraction(repr(min(max(float(stated), 0.0), float(_MOST_ORDERS)))) * _MICRO)
     return total

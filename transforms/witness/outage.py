@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from monsoon.transforms.evidence.ragged import Floats, Ints, over
 from monsoon.transforms.scoring import Scorer
-from monsoon.transforms.witness.silence import MICRO, TALLIES
+from monsoon.transforms.witness.silence import MICRO, TALLIES, quorum_weight
 
 Verdict = Literal["REAL_OUTAGE", "RIDERS_OFFLINE"]
 
@@ -69,6 +69,13 @@ def real_outages(model: Scorer, tallies: Ints) -> npt.NDArray[np.bool_]:
         return np.empty(0, dtype=np.bool_)
     scores = model.score(outage_features(tallies))
     return (scores.measured_groups < FEWEST_GROUPS) | ~(scores.risk >= UNLIKE_OUTAGES)
+
+
+def quorum_values(tallies: Ints, model: Scorer | None) -> Floats:
+    """What a silent quorum comes to, float64 (questions,): the sum of the trust that counts, 0 where the model calls
+    the silence RIDERS_OFFLINE (None: there is no model to ask)."""
+    weight = quorum_weight(tallies)
+    return weight if model is None else np.where(real_outages(model, tallies), weight, 0.0)
 
 
 def verdicts(model: Scorer, tallies: Ints) -> list[Verdict]:

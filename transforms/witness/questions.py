@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from monsoon.transforms.coverage import Policy, PolicyState, Timeline
+from monsoon.transforms.coverage import Policy, PolicyState
 from monsoon.transforms.evidence.ragged import Ints, Ragged
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.geo.near import cells_around, cells_within
@@ -108,18 +109,22 @@ class Holders:
     """Who holds policies of one product, and what these say at a moment."""
 
     def __init__(self, policies: Iterable[Policy]) -> None:
-        self._timelines: dict[str, dict[str, Timeline]] = defaultdict(dict)
-        for policy in policies:
-            for state in policy.timeline.states:
-                if state is not None:
-                    self._timelines[state.worker_id][policy.policy_id] = policy.timeline
+        self._policies: dict[str, list[Policy]] = defaultdict(list)
+        for policy in sorted(policies, key=lambda policy: policy.policy_id):
+            for worker_id in policy.workers:
+                self._policies[worker_id].append(policy)
 
     @property
     def workers(self) -> list[str]:
-        """Every rider whom a policy ever covered, sorted."""
-        return sorted(self._timelines)
+        """Every rider whom an event of a policy ever named, sorted."""
+        return sorted(self._policies)
 
     def in_force(self, worker_id: str, at_ms: int) -> list[PolicyState]:
         """The rider's policies that cover a moment, by id."""
-        states = (timeline.at(at_ms) for _, timeline in sorted(self._timelines.get(worker_id, {}).items()))
+        states = (policy.in_force(at_ms) for policy in self._policies.get(worker_id, ()))
         return [state for state in states if state is not None and state.worker_id == worker_id]
+
+    def known(self, worker_id: str, at_ms: int) -> list[Mapping[str, Any]]:
+        """The last event by a moment of each of the rider's policies, by id, whether they cover it or not."""
+        events = (policy.last_event(at_ms) for policy in self._policies.get(worker_id, ()))
+        return [event for event in events if event is not None and event["worker_id"] == worker_id]
