@@ -24,7 +24,7 @@ UNLIKE_OUTAGES = 0.40
 FEWEST_GROUPS = 3
 """With fewer independent groups of features measured nothing is held against the riders."""
 
-MIN_RIDERS = 5
+MIN_RIDERS = 10
 """A share, a mean or a spread of fewer riders says nothing."""
 
 OUTAGE_FEATURES = (
@@ -44,7 +44,7 @@ def outage_features(tallies: Ints) -> dict[str, Floats]:
 
     silent_share: of the platform's riders who worked in the zone, those who fell silent; others_silent_share: the same
     of other platforms' riders; offline_share: of the silent, those who said so; on_trip_share: those whose last report
-    was on a trip; quiet_spread_min: standard deviation of the time of the last report, min; mean_trust: of the silent;
+    was on a trip, where any rider's was (not every app tells); quiet_spread_min: standard deviation of the time of the last report, min; mean_trust: of the silent;
     battery_pct: mean at the last report.
     """
     column = {name: tallies[:, place].astype(np.float64) for place, name in enumerate(TALLIES)}
@@ -55,7 +55,7 @@ def outage_features(tallies: Ints) -> dict[str, Floats]:
         "silent_share": over(column["silent"], _enough(column["worked"])),
         "others_silent_share": over(column["others_silent"], _enough(column["others_worked"])),
         "offline_share": over(column["silent_offline"], silent),
-        "on_trip_share": over(column["silent_on_trip"], silent),
+        "on_trip_share": over(column["silent_on_trip"], np.where(column["worked_on_trip"] > 0, silent, 0.0)),
         "quiet_spread_min": np.sqrt(variance_s2) / 60,
         "mean_trust": over(column["trust_micro"], _enough(column["trust_riders"])) / MICRO,
         "battery_pct": over(column["battery_cpct"], _enough(column["battery_riders"])) / 100,

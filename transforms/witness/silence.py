@@ -31,13 +31,14 @@ MICRO = 1_000_000
 """Trust is rounded to a millionth; as an integer of these its sums do not depend on order."""
 
 TALLIES = (
-    "worked", "silent", "silent_offline", "silent_on_trip", "weight_micro", "trusted", "trust_micro", "trust_riders",
+    "worked", "worked_on_trip", "silent", "silent_offline", "silent_on_trip", "weight_micro", "trusted", "trust_micro", "trust_riders",
     "quiet_s", "quiet_s2", "battery_cpct", "battery_riders", "others_worked", "others_silent",
 )  # fmt: skip
-"""Columns of the tallies of a question: riders of the platform who worked in the zone; of them who fell silent; of
-those, who reported offline, whose last report was on a trip; the trust that counts, of how many; all trust measured,
-of how many; how long before the silence their last report was, in s, and its square; battery at it in hundredths of a
-percent, of how many; then riders of other platforms who worked there and who fell silent."""
+"""Columns of the tallies of a question: riders of the platform who worked in the zone, and whose last report there was
+on a trip; who of them fell silent; of those, who reported offline, and whose last report was on a trip; the trust that
+counts, of how many; all trust measured, of how many; how long before the silence their last report was, in s, and its
+square; battery at it in hundredths of a percent, of how many; riders of other platforms who worked there, and who of
+them fell silent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,9 +173,7 @@ def trust_micro(score: FormulaScore | WeightedScore, inputs: Mapping[str, Floats
     return np.where(known, np.rint(np.where(known, trust, 0.0) * MICRO), -1).astype(np.int64)
 
 
-def quorum_tallies(
-    terms: SilentQuorum, trail: Trail, questions: Questions, riders: Workers, trust: Ints
-) -> Ints:
+def quorum_tallies(terms: SilentQuorum, trail: Trail, questions: Questions, riders: Workers, trust: Ints) -> Ints:
     """int64 (questions, TALLIES): what these riders add to each question; tallies of all riders' parts add up.
 
     `trust` is in millionths, one per rider of the platform who fell silent (`riders.mine & riders.silent`), in order.
@@ -184,14 +183,16 @@ def quorum_tallies(
     def add(name: str, question: Ints, values: Ints | None = None) -> None:
         np.add.at(tallies[:, TALLIES.index(name)], question, 1 if values is None else values)
 
+    on_trip = trail.app_state[riders.row] == ON_TRIP
     add("worked", riders.question[riders.mine])
+    add("worked_on_trip", riders.question[riders.mine & on_trip])
     add("others_worked", riders.question[~riders.mine])
     add("others_silent", riders.question[~riders.mine & riders.silent])
     gone = riders.take(riders.mine & riders.silent)
     question = gone.question
     add("silent", question)
     add("silent_offline", question[gone.offline])
-    add("silent_on_trip", question[trail.app_state[gone.row] == ON_TRIP])
+    add("silent_on_trip", riders.question[riders.mine & riders.silent & on_trip])
     counts = trust >= round(terms.least_trust * MICRO)
     add("weight_micro", question[counts], trust[counts])
     add("trusted", question[counts])
