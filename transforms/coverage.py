@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -152,6 +152,18 @@ class Coverage:
 
             self._speaking[key] = _first_begun(self._policies_of.get(worker_id, ()), concerned)
         return self._speaking[key].at(start_ms)
+
+
+    def with_a_mean(self, worker_id: str) -> Iterator[tuple[int, PolicyState | None]]:
+        """From when on (ms) which of the rider's policies in force that state a platform and their orders per hour
+        speaks: the one whose period began earliest, then policy_id; None: none. In the order of time."""
+
+        def stated(state: PolicyState) -> bool:
+            told = state.record.get("platform") is not None and state.record.get("orders_per_hour") is not None
+            return told and state.worker_id == worker_id
+
+        timeline = _first_begun(self._policies_of.get(worker_id, ()), stated)
+        return zip(timeline.moments_ms, timeline.states, strict=True)
 
 
 _NONE: frozenset[str] = frozenset()

@@ -55,7 +55,7 @@ class Presence:
         self._workers = sorted(workers)
         code_of = {worker: code for code, worker in enumerate(self._trail.workers)}
         self._codes = np.array([code_of.get(worker, -1) for worker in self._workers], dtype=np.int64)
-        self._stays = _stays(self._trail, self._codes[self._codes >= 0], self._cells)
+        self._stays = Stays.of(places, self._codes[self._codes >= 0], resolution, REPORT_HOLDS_MS)
         self._named: dict[str, npt.NDArray[np.int64]] = {}
 
     @property
@@ -74,15 +74,14 @@ class Presence:
         return any(self._stayed_in(other, at_ms) and self._near(cell, other, at_ms) for other in others)
 
     def _stayed_in(self, cell: int, at_ms: int) -> bool:
-        low, high = np.searchsorted(self._stays.cell, np.array([cell, cell + 1], dtype=np.uint64))
-        first, last = self._stays.first_ms[low:high], self._stays.last_ms[low:high]
+        rows = self._stays.among(np.array([cell], dtype=np.uint64)).rows
+        first, last = self._stays.first_ms[rows], self._stays.last_ms[rows]
         return bool(np.any((first <= at_ms) & (last >= at_ms - REPORT_HOLDS_MS)))
 
     def _near(self, cell: int, other: int, at_ms: int) -> bool:
         """Whether a report of these 90 minutes from another cell lies within the margin."""
-        low, high = np.searchsorted(self._stays.cell, np.array([other, other + 1], dtype=np.uint64))
-        first, last = self._stays.first_row[low:high], self._stays.last_row[low:high]
-        rows = Ragged(first, last + 1).rows
+        stays = self._stays.among(np.array([other], dtype=np.uint64)).rows
+        rows = Ragged(self._stays.first_row[stays], self._stays.last_row[stays] + 1).rows
         time_ms = self._trail.event_time_ms[rows]
         rows = rows[(time_ms <= at_ms) & (time_ms >= at_ms - REPORT_HOLDS_MS)]
         return any_within(self._trail.lat[rows], self._trail.lon[rows], cell, self._margin_m)
@@ -116,33 +115,50 @@ class Presence:
         return {self._workers[rider] for rider in np.flatnonzero(named).tolist()}
 
 
-@dataclass(frozen=True)
-class _Stays:
-    """Stretches of reports of one rider from one cell, none of their gaps over 90 minutes; sorted by cell.
+@dataclass(frozen=True, eq=False)
+class Stays:
+    """Stretches of reports of one rider from one cell, with no gap longer than some time; sorted by cell.
 
-    A window of 90 minutes that meets a stretch therefore holds one of its reports.
+    A window of that time that meets a stretch therefore holds one of its reports. `rider` is a code in the trail, rows
+    are the trail's.
     """
 
     cell: npt.NDArray[np.uint64]
+    rider: npt.NDArray[np.int64]
     first_ms: npt.NDArray[np.int64]
     last_ms: npt.NDArray[np.int64]
     first_row: npt.NDArray[np.int64]
     last_row: npt.NDArray[np.int64]
-    """In the trail."""
 
+    @staticmethod
+    def of(places: Places, riders: npt.NDArray[np.int64], resolution: int, gap_ms: int) -> Stays:
+        """The stretches of these riders (codes in the trail)."""
+        trail = places.trail
+        starts, stops = slices_of(trail.worker_starts, riders)
+        mine = np.zeros(len(trail) + 1, dtype=np.int32)
+        np.add.at(mine, starts, 1)
+        np.add.at(mine, stops, -1)
+        rows = np.flatnonzero(np.cumsum(mine[:-1]))
+        cell, time_ms, rider = places.cells(resolution)[rows], trail.event_time_ms[rows], trail.worker[rows]
+        breaks = np.ones(len(rows), dtype=bool)
+        breaks[1:] = (cell[1:] != cell[:-1]) | (rider[1:] != rider[:-1]) | (time_ms[1:] - time_ms[:-1] > gap_ms)
+        first = np.flatnonzero(breaks)
+        last = np.append(first[1:], len(rows))[: len(first)] - 1
+        order = np.argsort(cell[first], kind="stable")
+        first, last = first[order], last[order]
+        return Stays(cell[first], rider[first].astype(np.int64), time_ms[first], time_ms[last], rows[first], rows[last])
 
-def _stays(trail: Trail, codes: npt.NDArray[np.int64], cells: npt.NDArray[np.uint64]) -> _Stays:
-    starts, stops = slices_of(trail.worker_starts, codes)
-    mine = np.zeros(len(trail) + 1, dtype=np.int32)
-    np.add.at(mine, starts, 1)
-    np.add.at(mine, stops, -1)
-    rows = np.flatnonzero(np.cumsum(mine[:-1]))
-    if not len(rows):
-        return _Stays(np.empty(0, np.uint64), *(np.empty(0, np.int64) for _ in range(4)))
-    cell, time_ms, worker = cells[rows], trail.event_time_ms[rows], trail.worker[rows]
-    breaks = (cell[1:] != cell[:-1]) | (worker[1:] != worker[:-1]) | (time_ms[1:] - time_ms[:-1] > REPORT_HOLDS_MS)
-    first = np.concatenate(([0], np.flatnonzero(breaks) + 1))
-    last = np.concatenate((first[1:] - 1, [len(rows) - 1]))
-    order = np.argsort(cell[first], kind="stable")
-    first, last = first[order], last[order]
-    return _Stays(cell[first], time_ms[first], time_ms[last], rows[first], rows[last])
+    def among(self, cells: npt.NDArray[np.uint64]) -> Ragged:
+        """The stretches in each of some cells."""
+        return Ragged(np.searchsorted(self.cell, cells, "left"), np.searchsorted(self.cell, cells, "right"))
+
+    def seen(
+        self, cells: npt.NDArray[np.uint64], t_ms: npt.NDArray[np.int64], window_ms: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Pairs of a question (index) and a rider who reported from its cell in (t - window, t], each once; the
+        stretches must be without gaps longer than the window."""
+        span = self.among(cells)
+        question, rows = span.query, span.rows
+        meets = (self.first_ms[rows] <= t_ms[question]) & (self.last_ms[rows] > t_ms[question] - window_ms)
+        pairs = np.unique(np.stack([question[meets], self.rider[rows[meets]]]), axis=1)
+        return pairs[0], pairs[1]

@@ -116,7 +116,8 @@ class CandidateFinder:
         by_start: dict[int, list[Revision]] = defaultdict(list)
         for revision in series.revisions:
             by_start[revision.episode.start_ms].append(revision)
-        for start_ms, revisions in by_start.items():
+        for start_ms, told in by_start.items():
+            revisions = tuple(told)  # one for all zones, which have its course in common
             if not self._product.from_ms <= start_ms < self._product.until_ms:
                 continue
             confirmed = sorted({revision.episode.confirmed_at_ms for revision in revisions})
@@ -130,7 +131,7 @@ class CandidateFinder:
                     or any(self._presence.reported_in(zone, at_ms) for at_ms in confirmed)
                 ):
                     present = since.nobody(revisions) if before is None else before.present()
-                    yield self._disruption(series, zone, tuple(revisions), identity, present)
+                    yield self._disruption(series, zone, revisions, identity, present)
 
     def disruptions_of(
         self, series: Iterable[Series], known: Mapping[str, Disruption] | None = None, since: Since = Since()
