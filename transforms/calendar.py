@@ -28,6 +28,13 @@ def iso_week(at_ms: int) -> str:
     return f"{year}-W{week:02d}"
 
 
+def iso_week_start_ms(at_ms: int) -> int:
+    """The moment at which the local ISO week of a moment began, in milliseconds."""
+    local = _local(at_ms)
+    monday = local.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=local.weekday())
+    return (monday - _KOLKATA_OFFSET - _EPOCH) // timedelta(milliseconds=1)
+
+
 def is_day(text: str) -> bool:
     """Whether the text is a day, from 1970 to 2100, in the form of `local_day`."""
     if _DAY.fullmatch(text) is None or not _FIRST_DAY <= text <= _LAST_DAY:

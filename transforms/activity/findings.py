@@ -161,8 +161,9 @@ def met(test: ActivityTest, sigma: Floats, counts: Counts) -> tuple[npt.NDArray[
     return sigma >= threshold, share, threshold
 
 
-def activity_findings(disruptions: Iterable[Disruption], trigger: Trigger, peers: Peers, orders: Orders,
-                      codes: dict[str, int]) -> dict[str, list[Finding]]:  # fmt: skip
+def activity_findings(
+    disruptions: Iterable[Disruption], trigger: Trigger, peers: Peers, orders: Orders, codes: dict[str, int]
+) -> dict[str, list[Finding]]:
     """What every claim on these disruptions of one trigger is told of its test, by worker_id: when it was first met,
     and each time that its disruption ended before that; whoever knows all riders may ask."""
     test = trigger.activity

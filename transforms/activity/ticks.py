@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan
 
 from monsoon.transforms.product import Comparison
 from monsoon.transforms.triggers.machine import Revision
@@ -18,7 +17,7 @@ class Tick:
     at_ms: int
     t_ms: int
     value: float
-    """The largest value that a fresh provider reports for the zone at t."""
+    """The largest value that a fresh provider of any quality reports for the zone at t."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,8 @@ def course_of(every_ms: int, breach: Comparison, revisions: Sequence[Revision], 
 
     `revisions` are all of one disruption. A test is made at t if by then, or by a later correction, the disruption is
     known to last at t (absent_since itself excluded) with a value that breaches: where providers pause and resume,
-    the disruption stays open, but nothing breaches between. A t once tested is not tested again, and a value in use is
-    never replaced: findings are published.
+    the disruption stays open, but nothing breaches between. A t once tested is not tested again, with whatever value
+    it was: what a correction says counts from when it was issued, and findings are published.
     """
     ticks: dict[int, list[Tick]] = {}
     ends: dict[int, list[int]] = {}
@@ -55,7 +54,7 @@ def course_of(every_ms: int, breach: Comparison, revisions: Sequence[Revision], 
             if t_ms in known or index < 0:
                 continue
             value = episode.values[index][1]
-            if not isnan(value) and breach.holds(value):
+            if breach.holds(value):
                 known.add(t_ms)
                 ticks.setdefault(confirmed_ms, []).append(Tick(max(t_ms, revision.at_ms), t_ms, value))
         if revision.state == "ended":

@@ -243,4 +243,7 @@ class CandidateFinder:
             orders_per_hour_sd=record.get("orders_per_hour_sd"),
             slab_orders=record.get("slab_orders"),
             planned_hours_week=record.get("planned_hours_week"),
+            stated_at_ms=record["event_time"],
+            week_orders_carried=record.get("week_orders_carried"),
+            week_hours_carried=record.get("week_hours_carried"),
         )
