@@ -153,7 +153,6 @@ class Coverage:
             self._speaking[key] = _first_begun(self._policies_of.get(worker_id, ()), concerned)
         return self._speaking[key].at(start_ms)
 
-
     def with_a_mean(self, worker_id: str) -> Iterator[tuple[int, PolicyState | None]]:
         """From when on (ms) which of the rider's policies in force that state a platform and their orders per hour
         speaks: the one whose period began earliest, then policy_id; None: none. In the order of time."""

@@ -97,9 +97,7 @@ class Claimants:
         shared = self._shared
         for version in self._product.versions:
             for trigger in version.triggers:
-                mine = [
-                    each for of, each in self._found if of is version and each.series.trigger.name == trigger.name
-                ]
+                mine = [each for of, each in self._found if of is version and each.series.trigger.name == trigger.name]
                 if trigger.activity is not None and mine:
                     peers = Peers(self._coverage, shared.places, version.zone_resolution, trigger.activity)
                     yield activity_findings(mine, trigger, peers, shared.orders, shared.codes)

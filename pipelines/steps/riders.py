@@ -220,7 +220,9 @@ class RidersEvidence(Step):
         if not series:
             return []
         trail = self._trail_for(_confirmed_after(series, self.done_ms), upto_ms)
-        presence = Presence(Places(trail), sorted(desk.workers), desk.product.zone_resolution, desk.product.presence_margin_m)
+        presence = Presence(
+            Places(trail), sorted(desk.workers), desk.product.zone_resolution, desk.product.presence_margin_m
+        )
         since = Since(self.done_ms, self.done_ms - self._settings.reports_kept_ms + REPORT_HOLDS_MS)
         finder = CandidateFinder(desk.product, desk.coverage, presence)
         found = list(finder.disruptions_of(series, desk.known, since))

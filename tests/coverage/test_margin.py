@@ -82,9 +82,7 @@ def outage(platform, confirmed=0.0):
 
 
 def claims_on(series, plan, named, minutes=-5.0, **fields):
-    trail = Trail.from_columns(
-        worker=["w1"], event_time_ms=[at(minutes)], lat=[LAT], lon=[LON], platform=[named]
-    )
+    trail = Trail.from_columns(worker=["w1"], event_time_ms=[at(minutes)], lat=[LAT], lon=[LON], platform=[named])
     coverage = Coverage(
         [subscription_record("activated", -100, -50, 10_000, product="jugaad", plan=plan, platform="swiggy", **fields)]
     )

@@ -78,30 +78,25 @@ def questions_of(disruptions: Iterable[Disruption], courses: Courses, after_ms: 
     A claim whose plan lacks the trigger is not tested.
     """
     claims: list[TestedClaim] = []
-    blocks: list[tuple[int, int, int, Ints, Ints, Floats]] = []
+    claim, zone = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
+    at_ms, t_ms, value = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.float64)]
     for disruption in disruptions:
         present = disruption.present()
         for confirmed_ms, course in courses.of(disruption).items():
-            first = len(claims)
-            claims += [
+            mine = [
                 TestedClaim(worker, disruption.disruption_id, confirmed_ms, terms, course.ends_ms)
                 for worker, terms in sorted(present[confirmed_ms].items())
                 if terms.covered
             ]
-            made = [tick for tick in course.ticks if tick.at_ms > after_ms]
-            at_ms = np.array([tick.at_ms for tick in made], dtype=np.int64)
-            t_ms = np.array([tick.t_ms for tick in made], dtype=np.int64)
-            value = np.array([tick.value for tick in made], dtype=np.float64)
-            blocks.append((h3.str_to_int(disruption.zone), first, len(claims) - first, at_ms, t_ms, value))
-    sizes = [len(at_ms) for *_, at_ms, _, _ in blocks]
-    return Questions(
-        claims,
-        _joined([np.repeat(np.arange(first, first + n), size) for (_, first, n, *_), size in zip(blocks, sizes)]),
-        _joined([np.full(n * k, zone, np.uint64) for (zone, _, n, *_), k in zip(blocks, sizes)], np.uint64),
-        _joined([np.tile(at_ms, n) for _, _, n, at_ms, _, _ in blocks]),
-        _joined([np.tile(t_ms, n) for _, _, n, _, t_ms, _ in blocks]),
-        _joined([np.tile(value, n) for _, _, n, _, _, value in blocks], np.float64),
-    )
+            ticks = [tick for tick in course.ticks if tick.at_ms > after_ms]
+            claim.append(np.repeat(np.arange(len(claims), len(claims) + len(mine)), len(ticks)))
+            zone.append(np.full(len(mine) * len(ticks), h3.str_to_int(disruption.zone), np.uint64))
+            at_ms.append(np.tile(np.array([tick.at_ms for tick in ticks], np.int64), len(mine)))
+            t_ms.append(np.tile(np.array([tick.t_ms for tick in ticks], np.int64), len(mine)))
+            value.append(np.tile(np.array([tick.value for tick in ticks], np.float64), len(mine)))
+            claims += mine
+    parts = (np.concatenate(each) for each in (claim, zone, at_ms, t_ms, value))
+    return Questions(claims, *parts)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +219,3 @@ def _first_measured(questions: Questions, own: Own) -> list[int]:
 
 def _numbers(values: Sequence[float | None]) -> Floats:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-
-
-def _joined(parts: list[npt.NDArray[np.generic]], dtype: type = np.int64) -> npt.NDArray:  # type: ignore[type-arg]
-    return np.concatenate([np.empty(0, dtype), *parts])

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from monsoon.transforms.activity.orders import Floats, Ints, Orders, drop_of
 from monsoon.transforms.coverage import Coverage
-from monsoon.transforms.evidence.ragged import Bools, Ragged, over
+from monsoon.transforms.evidence.ragged import Bools, over
 from monsoon.transforms.presence import Places, Stays
 from monsoon.transforms.product import ActivityTest
 from monsoon.transforms.trail import bisect_right
