@@ -22,7 +22,6 @@ from monsoon.transforms.product.terms import (
     AlertWindow,
     Also,
     Cap,
-    Comparison,
     Consensus,
     Decision,
     FormulaScore,
@@ -313,7 +312,9 @@ class _Parser:
     def _decision(self) -> Decision:
         terms, where = self._terms.decision, f"{self._where}: decision"
         evidence = inputs.feature_units() | inputs.CLAIM
-        scores = {name: self._score(score, evidence, f"{where}: score {name!r}") for name, score in terms.scores.items()}
+        scores = {
+            name: self._score(score, evidence, f"{where}: score {name!r}") for name, score in terms.scores.items()
+        }
         known = evidence | dict.fromkeys(scores, _RATIO)
         holds = {}
         for name, hold in terms.holds.items():
@@ -336,9 +337,7 @@ class _Parser:
             parts.append(Part(part.part, part.weight, self._formula(part.value, known, _RATIO, f"{at}: {part.part}")))
         return WeightedScore(tuple(parts))
 
-    def _rules(
-        self, terms: tuple[sections.RuleSection, ...], known: Mapping[str, Unit], at: str
-    ) -> tuple[Rule, ...]:
+    def _rules(self, terms: tuple[sections.RuleSection, ...], known: Mapping[str, Unit], at: str) -> tuple[Rule, ...]:
         possible = (*_OUTCOMES, *self._terms.decision.holds)
         rules = []
         for rule in terms:
@@ -377,7 +376,7 @@ class _Parser:
             moment = None
         if moment is None or moment.tzinfo is None:
             example = "2026-04-01T00:00:00+05:30"
-            raise ProductError(f"{self._where}: in_force_from: {text!r} is not a moment with an offset, like '{example}'")
+            raise ProductError(
+                f"{self._where}: in_force_from: {text!r} is not a moment with an offset, like '{example}'"
+            )
         return round(moment.timestamp() * 1000)
-
-
