@@ -21,7 +21,7 @@ class EveryScoreApproves:
 
     model_version = "none"
 
-    def begin(self, disruptions):
+    def begin(self, product, disruptions):
         pass
 
     def answer(self, questions):

@@ -35,8 +35,8 @@ def asking_moments(product: Product, happenings: Sequence[Happening], findings: 
     watched: dict[str, _Watched] = {}
     asking: set[Moment] = set()
     known: list[Moment] = []
-    items = sorted([*happenings, *findings], key=lambda item: (item.at_ms, order_at_one_moment(item)))
-    for item in items:
+    items: list[Happening | Finding] = [*happenings, *findings]
+    for item in sorted(items, key=lambda item: (item.at_ms, order_at_one_moment(item))):
         if isinstance(item, Finding):
             for each in watched.values():
                 each.claim.findings[f"{item.kind}/{item.confirmed_at_ms}"] = item
@@ -56,6 +56,11 @@ def asking_moments(product: Product, happenings: Sequence[Happening], findings: 
         for due_ms in (at_ms + wait for wait in waits_ms):
             asking.update(Moment(confirmed, due_ms) for confirmed, known_at_ms in known if known_at_ms <= due_ms)
     return asking
+
+
+def rescore_waits_ms(product: Product) -> frozenset[int]:
+    """How long after its first score a claim may be scored again, at the end of a hold, under any version."""
+    return frozenset(wait for version in rules_of(product).versions for wait in version.decision.waits_ms)
 
 
 @dataclass(slots=True)

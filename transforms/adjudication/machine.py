@@ -15,15 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from monsoon.transforms.adjudication.answers import DENIED, RefusedAnswer, why_not
-from monsoon.transforms.adjudication.claims import (
-    Answer,
-    Claim,
-    Finding,
-    Happening,
-    Item,
-    Score,
-    order_at_one_moment,
-)
+from monsoon.transforms.adjudication.claims import Answer, Claim, Finding, Happening, Item, Score, order_at_one_moment
 from monsoon.transforms.adjudication.decision import APPROVE, MANUAL_REVIEW, Outcome
 from monsoon.transforms.adjudication.eligibility import NOT_MEASURED, weigh
 from monsoon.transforms.adjudication.ledger import Ledger
@@ -140,8 +132,8 @@ class RiderMachine:
     def _take_in(self, happening: Happening) -> list[Claim]:
         """A revision of a disruption."""
         if happening.withdrawn or happening.terms is None:
-            for claim in self._claims_on.get(happening.disruption_id, ()):
-                self._withdraw(claim, happening)
+            for withdrawn in self._claims_on.get(happening.disruption_id, ()):
+                self._withdraw(withdrawn, happening)
             return []
         name = claim_id(happening.terms.policy_id, happening.disruption_id)
         claim = self._claims.get(name)
@@ -211,7 +203,7 @@ class RiderMachine:
 
     def _refuse(self, claim: Claim, refused: str | None, review: str | None) -> None:
         claim.applied, claim.due_ms, claim.hold = {}, None, None
-        claim.status = MANUAL_REVIEW if refused is None else "ineligible"
+        claim.status = "manual_review" if refused is None else "ineligible"
         claim.reasons = (str(refused or review),)
 
     def _revise(self, claim: Claim, happening: Happening) -> None:
@@ -269,7 +261,7 @@ class RiderMachine:
             claim.asked_until_ms = claim.due_ms
 
     def _review(self, claim: Claim, reason: str | None) -> None:
-        claim.status, claim.due_ms, claim.hold = MANUAL_REVIEW, None, None
+        claim.status, claim.due_ms, claim.hold = "manual_review", None, None
         claim.reasons = reasons_of(claim, reason)
 
     # Money: what the claims of one moment are paid, or why they are held or refused.

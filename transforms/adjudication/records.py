@@ -79,6 +79,7 @@ def claim_record(
         "reasons": list(claim.reasons),
         "payout_inr": rupees(claim.total_paid_paise) if claim.status in _SETTLED else None,
         "payout_terms": payout_terms,
+        "answer_by": claim.asked_until_ms if claim.status == "step_up" and claim.due_ms is not None else None,
         "product_version": product_version,
         "model_version": model_version,
     }

@@ -49,6 +49,7 @@ class ProductRules:
         self.product = product
         self._only = None if product.earlier else VersionRules(product)
         self._versions = {} if self._only else {id(each): VersionRules(each) for each in product.versions}
+        self.versions = tuple(self._versions.values()) if self._only is None else (self._only,)
 
     def of(self, claim: Claim) -> VersionRules:
         """The version by which a claim is judged: the one in force when its disruption began."""
