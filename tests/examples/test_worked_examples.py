@@ -28,7 +28,7 @@ class EveryScoreApproves:
         pass
 
     def __call__(self, claim, at_ms):
-        return Score(None, 0)
+        return Score(0.0, 9, trust=1.0)
 
 
 def lines(path: Path):
