@@ -20,6 +20,7 @@ class EveryScoreApproves:
     """Stands in for evidence and model, as the examples ask."""
 
     model_version = "none"
+    syndicate_alerts = ()
 
     def begin(self, product, disruptions):
         pass
