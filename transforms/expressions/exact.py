@@ -14,6 +14,8 @@ from fractions import Fraction
 from numbers import Rational, Real
 from typing import Any
 
+import numpy as np
+
 from monsoon.transforms.expressions.tree import Node
 
 Pair = tuple[int, int]
@@ -50,7 +52,7 @@ def pair(value: Any) -> Pair | None:
         return (int(value.numerator), int(value.denominator))
     if isinstance(value, Decimal):
         return value.as_integer_ratio() if value.is_finite() else None
-    if isinstance(value, Real) or kind.__name__ == "bool":  # numpy's floats and bools
+    if isinstance(value, Real | np.bool_):  # numpy's floats and bools
         return pair(float(value))
     raise TypeError(f"an input is a number, a bool or None, not {value!r}")
 
@@ -186,7 +188,7 @@ def _negative(x: Pair) -> Pair:
 
 
 def _round(x: Pair) -> Pair:
-    whole, rest = divmod(*x)
+    whole, rest = divmod(x[0], x[1])
     return (whole + (2 * rest > x[1] or (2 * rest == x[1] and whole % 2)), 1)
 
 
@@ -231,12 +233,12 @@ def _compare(node: Node) -> Exact:
 
 def _and(node: Node) -> Exact:
     runs = [compile_exact(operand) for operand in node.operands]
-    return lambda values: all([run(values) for run in runs])
+    return lambda values: all(run(values) for run in runs)
 
 
 def _or(node: Node) -> Exact:
     runs = [compile_exact(operand) for operand in node.operands]
-    return lambda values: any([run(values) for run in runs])
+    return lambda values: any(run(values) for run in runs)
 
 
 def _not(node: Node) -> Exact:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from types import EllipsisType
@@ -46,7 +46,7 @@ _ARITHMETIC: dict[type[ast.AST], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "
 _COMPARISONS: dict[type[ast.AST], str] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "=="}
 
 
-def read(text: str, inputs: Mapping[str, Unit | None], result: Unit | None | EllipsisType = ...) -> Node:
+def read(text: str, inputs: Mapping[str, Unit | None], result: Unit | EllipsisType | None = ...) -> Node:
     """The checked tree of `text`; arguments and errors are those of `Expression.parse`."""
     _check_inputs(inputs)
     formula = _tokens_checked(text)
@@ -108,19 +108,20 @@ class _Reader:
         self.begin = begin
         self.inputs = inputs
 
-    def whole(self, parsed: ast.expr, result: Unit | None | EllipsisType) -> Node:
+    def whole(self, parsed: ast.expr, result: Unit | EllipsisType | None) -> Node:
         node = self.node(parsed, 1)
-        if result is None and node.unit is not None:
-            raise ExpressionError(f"a condition is wanted here, and this is a number in {node.unit}: {self.text!r}")
-        if isinstance(result, Unit):
-            if node.unit is None:
-                raise ExpressionError(f"a number in {result} is wanted here, and this is a condition: {self.text!r}")
-            if node.is_zero_literal():
-                return Node("number", result, name=node.name)
-            if node.unit.dimension != result.dimension:
-                raise ExpressionError(f"a number in {result} is wanted here, and this is in {node.unit}: {self.text!r}")
-            node = _converted(node, result)
-        return node
+        if result is ...:
+            return node
+        wanted, found = _named(result), f"{_named(node.unit)}: {self.text!r}"
+        if result is None or node.unit is None:
+            if result is not node.unit:
+                raise ExpressionError(f"{wanted} is wanted here, and this is {found}")
+            return node
+        if node.is_zero_literal():
+            return Node("number", result, name=node.name)
+        if node.unit.dimension != result.dimension:
+            raise ExpressionError(f"{wanted} is wanted here, and this is {found}")
+        return _converted(node, result)
 
     def node(self, parsed: ast.expr, depth: int) -> Node:
         if depth > MAX_DEPTH:
@@ -144,7 +145,7 @@ class _Reader:
             raise self.error(parsed, "a constant is at least 1e-30 and at most 1e30")
 
     def number(self, parsed: ast.expr, depth: int) -> Node:
-        literal = ast.get_source_segment(self.formula.strip(), parsed) or ""
+        literal = self.formula[self.begin + parsed.col_offset : self.begin + (parsed.end_col_offset or 0)]
         exponent = literal.lower().partition("e")[2]
         if len(exponent.lstrip("+-0")) > 2 or len(literal) > 64:
             raise self.error(parsed, "a constant is at least 1e-30 and at most 1e30")
@@ -179,9 +180,10 @@ class _Reader:
             raise self.error(parsed, "only + - * / are part of a formula")
         left, right = self.quantity(parsed.left, depth), self.quantity(parsed.right, depth)
         if kind in "+-":
-            operands = self.alike(parsed, (left, right))
+            operands = self.alike((parsed.left, parsed.right), (left, right))
             return Node(kind, operands[0].unit, operands)
-        assert left.unit is not None and right.unit is not None
+        assert left.unit is not None
+        assert right.unit is not None
         unit = left.unit * right.unit if kind == "*" else left.unit / right.unit
         return _converted(Node(kind, unit, (left, right)), unit.settled())
 
@@ -190,8 +192,9 @@ class _Reader:
         comparisons = tuple(_COMPARISONS.get(type(sign), "") for sign in parsed.ops)
         if "" in comparisons:
             raise self.error(parsed, "only < <= > >= == compare in a formula")
-        operands = [self.quantity(each, depth) for each in (parsed.left, *parsed.comparators)]
-        return Node("compare", None, self.alike(parsed, tuple(operands)), comparisons=comparisons)
+        parts = (parsed.left, *parsed.comparators)
+        operands = self.alike(parts, [self.quantity(each, depth) for each in parts])
+        return Node("compare", None, operands, comparisons=comparisons)
 
     def logic(self, parsed: ast.expr, depth: int) -> Node:
         assert isinstance(parsed, ast.BoolOp)
@@ -211,10 +214,10 @@ class _Reader:
         if name == "measured":
             return Node(name, None, (self.node(parsed.args[0], depth + 1),))
         if name == "if_":
-            condition, *parts = parsed.args
-            branches = self.alike(parsed, tuple(self.quantity(each, depth) for each in parts))
-            return Node(name, branches[0].unit, (self.condition(condition, depth), *branches))
-        operands = self.alike(parsed, tuple(self.quantity(each, depth) for each in parsed.args))
+            holds, *parts = parsed.args
+            branches = self.alike(parts, [self.quantity(each, depth) for each in parts])
+            return Node(name, branches[0].unit, (self.condition(holds, depth), *branches))
+        operands = self.alike(parsed.args, [self.quantity(each, depth) for each in parsed.args])
         if name == "log10":
             return self.logarithm(parsed, operands[0])
         if name == "clamp" and operands[1].is_constant() and operands[2].is_constant():
@@ -226,7 +229,7 @@ class _Reader:
     def logarithm(self, parsed: ast.expr, operand: Node) -> Node:
         assert operand.unit is not None
         if operand.unit.dimension != DIMENSIONLESS:
-            raise self.error(parsed, f"log10 takes a dimensionless number, and this is in {operand.unit}")
+            raise self.error(parsed, f"log10 takes a number without unit, and this is {_named(operand.unit)}")
         return Node("log10", DIMENSIONLESS, (_converted(operand, DIMENSIONLESS),))
 
     def quantity(self, parsed: ast.expr, depth: int) -> Node:
@@ -238,19 +241,20 @@ class _Reader:
     def condition(self, parsed: ast.expr, depth: int) -> Node:
         node = self.node(parsed, depth + 1)
         if node.unit is not None:
-            raise self.error(parsed, f"a condition is wanted here, and this is a number in {node.unit}")
+            raise self.error(parsed, f"a condition is wanted here, and this is {_named(node.unit)}")
         return node
 
-    def alike(self, parsed: ast.expr, operands: tuple[Node, ...]) -> tuple[Node, ...]:
+    def alike(self, parts: Sequence[ast.expr], operands: Sequence[Node]) -> tuple[Node, ...]:
         """The operands in the unit of the first that is no plain 0; an error if their dimensions differ."""
-        units = [each.unit for each in operands if not each.is_zero_literal() and each.unit is not None]
-        if not units:
-            return operands
-        for unit in units:
-            if unit.dimension != units[0].dimension:
-                raise self.error(parsed, f"{units[0]} and {unit} are different units")
+        unit = next((each.unit for each in operands if not each.is_zero_literal()), None)
+        if unit is None:
+            return tuple(operands)
+        for part, each in zip(parts, operands, strict=True):
+            assert each.unit is not None
+            if not each.is_zero_literal() and each.unit.dimension != unit.dimension:
+                raise self.error(part, f"{_named(unit)} and {_named(each.unit)} do not mix")
         return tuple(
-            Node("number", units[0], name=each.name) if each.is_zero_literal() else _converted(each, units[0])
+            Node("number", unit, name=each.name) if each.is_zero_literal() else _converted(each, unit)
             for each in operands
         )
 
@@ -264,6 +268,12 @@ _READERS: dict[type[ast.expr], Callable[[_Reader, ast.expr, int], Node]] = {
     ast.BoolOp: _Reader.logic,
     ast.Call: _Reader.call,
 }
+
+
+def _named(unit: Unit | None) -> str:
+    if unit is None:
+        return "a condition"
+    return f"a number in {unit}" if unit.powers else "a number without unit"
 
 
 def _converted(node: Node, unit: Unit) -> Node:

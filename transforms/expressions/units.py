@@ -182,9 +182,7 @@ class _UnitReader:
         return token
 
 
-UNIT_NAMES: dict[str, Unit] = {
-    "percent" if symbol == "%" else symbol: Unit(((symbol, 1),)) for symbol in SYMBOLS
-} | {
+UNIT_NAMES: dict[str, Unit] = {"percent" if symbol == "%" else symbol: Unit(((symbol, 1),)) for symbol in SYMBOLS} | {
     name: Unit.parse(text)
     for name, text in {
         "INR_h": "INR/h",

@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping
 
 from monsoon.transforms.expressions.expression import Expression
 from monsoon.transforms.expressions.tree import Node
-from monsoon.transforms.expressions.units import UNIT_NAMES, Unit
+from monsoon.transforms.expressions.units import DIMENSIONLESS, UNIT_NAMES, Unit
 
 _PHRASE, _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _SIGN, _ATOM = range(9)
 """How tightly words hold together; what holds less tightly than its surroundings goes into parentheses."""
 
 _UNIT_WORDS = {
-    "percent": "%",
-    "d": "days",
     "degC": "°C",
     "m2_s4": "(m/s2)2",
     "orders_h": "orders per hour",
@@ -41,16 +39,20 @@ class _Speaker:
         if node.kind == "number":
             return node.name, _ATOM
         if node.kind == "unit":
-            return "Rs 1" if node.name == "INR" else f"1 {_unit_words(node.name)}", _ATOM
+            return _said_amount("1", node.name), _ATOM
         if node.kind == "input":
-            words = self.words.get(node.name, node.name.replace("_", " "))
-            return (words, _ATOM)
+            return self.words.get(node.name, node.name.replace("_", " ")), _ATOM
         if node.kind == "compare":
             return self.comparison(node), _COMPARISON
         if (amount := _amount(node)) is not None:
             return amount, _ATOM
+        if node.kind == "measured":
+            return f"{self.inside(node.operands[0], _ATOM)} is measured", _COMPARISON
         if node.kind in _INFIX:
             return self.infix(node)
+        if node.kind in ("negative", "not"):
+            sign, tightness = ("-", _SIGN) if node.kind == "negative" else ("not ", _NOT)
+            return sign + self.inside(node.operands[0], _ATOM), tightness
         if node.kind in _PHRASES:
             return _PHRASES[node.kind](node, [self.inside(each, _OR) for each in node.operands])
         return f"{node.kind}({self.say(node.operands[0])[0]})", _ATOM
@@ -86,35 +88,43 @@ _INFIX = {
 
 def _amount(node: Node) -> str | None:
     """`15 * mm_h` as "15 mm/h", `100 * INR` as "Rs 100"; None for anything else."""
-    if node.kind != "*" or [each.kind for each in node.operands] != ["number", "unit"]:
+    if node.kind != "*" or node.operands[1].kind != "unit":
         return None
     number, unit = node.operands
-    if unit.name == "INR":
-        return f"Rs {number.name}"
-    return f"{number.name}{'' if unit.name == 'percent' else ' '}{_unit_words(unit.name)}"
+    sign = ""
+    if number.kind == "negative":
+        sign, number = "-", number.operands[0]
+    if number.kind != "number":
+        return None
+    return sign + _said_amount(number.name, unit.name)
 
 
-def _unit_words(name: str) -> str:
-    return _UNIT_WORDS.get(name, str(UNIT_NAMES[name]))
+def _said_amount(number: str, unit: str) -> str:
+    if unit == "INR":
+        return f"Rs {number}"
+    if unit == "percent":
+        return f"{number}%"
+    if unit == "d":
+        return f"{number} {'day' if number == '1' else 'days'}"
+    return f"{number} {_UNIT_WORDS.get(unit, str(UNIT_NAMES[unit]))}"
 
 
 def _whole(unit: Unit | None) -> str:
+    if unit == DIMENSIONLESS:
+        return "rounded to a whole number"
     symbol = str(unit)
-    return f"rounded to the whole {_WHOLE[symbol]}" if symbol in _WHOLE else "rounded to a whole number"
+    return f"rounded to the whole {_WHOLE[symbol]}" if symbol in _WHOLE else f"rounded to whole {symbol}"
 
 
-def _listed(said: list[str]) -> str:
-    return f"{', '.join(said[:-1])} and {said[-1]}"
+def _extreme(said: list[str], of_two: str, of_more: str) -> Said:
+    return f"the {of_two if len(said) == 2 else of_more} of {', '.join(said[:-1])} and {said[-1]}", _PHRASE
 
 
 _PHRASES: dict[str, Callable[[Node, list[str]], Said]] = {
     "clamp": lambda node, said: (f"{said[0]}, between {said[1]} and {said[2]}", _PHRASE),
     "round": lambda node, said: (f"{said[0]}, {_whole(node.unit)}", _PHRASE),
-    "otherwise": lambda node, said: (f"{said[0]}, or where that is not measured {said[1]}", _PHRASE),
+    "otherwise": lambda node, said: (f"{said[0]}, or {said[1]} where that is not measured", _PHRASE),
     "if_": lambda node, said: (f"{said[1]} if {said[0]}, else {said[2]}", _PHRASE),
-    "min": lambda node, said: (f"the smallest of {_listed(said)}", _PHRASE),
-    "max": lambda node, said: (f"the largest of {_listed(said)}", _PHRASE),
-    "measured": lambda node, said: (f"{said[0]} is measured", _COMPARISON),
-    "not": lambda node, said: (f"not ({said[0]})", _NOT),
-    "negative": lambda node, said: (f"-({said[0]})", _SIGN),
+    "min": lambda node, said: _extreme(said, "smaller", "smallest"),
+    "max": lambda node, said: _extreme(said, "larger", "largest"),
 }
