@@ -93,13 +93,13 @@ class _Reader:
     def read(self, text: str) -> Node:
         documents = 0
         for event in yaml.parse(text, Loader=_LOADER):
-            line = event.start_mark.line + 1
+            line = 1 if event.start_mark is None else event.start_mark.line + 1
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
                     raise PlainYamlError("a second document begins; a product file is one", line)
             elif isinstance(event, yaml.AliasEvent):
-                self.alias(event.anchor, line)
+                self.alias(str(event.anchor), line)
             elif isinstance(event, yaml.ScalarEvent):
                 self.check(event, line)
                 self.scalar(event, line)

@@ -36,9 +36,9 @@ def load_products(names: Sequence[str] | None = None, extra: Iterable[Path] = ()
             raise ProductError(f"no product {name!r}; there are: {', '.join(known)}")
     found = {}
     for name in sorted(set(known if names is None else names)):
-        versions = {
-            f"products/{file}": _load_shipped(file) for file in _shipped() if _is_file_of(file, name)
-        } | {where: product for where, product in others.items() if product.name == name}
+        versions = {f"products/{file}": _load_shipped(file) for file in _shipped() if _is_file_of(file, name)} | {
+            where: product for where, product in others.items() if product.name == name
+        }
         found[name] = in_line(versions)
     return found
 

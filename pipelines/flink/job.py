@@ -63,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--input", type=Path, required=True, metavar="DIR", help="folder of input streams")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new or empty folder")
     parser.add_argument("--products", metavar="NAME,...", help="products to run (default: all)")
-    parser.add_argument("--product-file", type=Path, action="append", default=[], metavar="FILE", help="another product")
+    parser.add_argument(
+        "--product-file", type=Path, action="append", default=[], metavar="FILE", help="another product"
+    )
     parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")
     parser.add_argument("--part-bytes", type=int, default=PART_BYTES, metavar="N", help="size of a part of a file")
     return parser

@@ -36,9 +36,7 @@ _NEEDS = {
 class DecisionReader:
     """The decision of one file; faults go to the report of `formulas`."""
 
-    def __init__(
-        self, terms: sections.ProductSection, formulas: FormulaReader, models: Collection[str] | None
-    ) -> None:
+    def __init__(self, terms: sections.ProductSection, formulas: FormulaReader, models: Collection[str] | None) -> None:
         self._terms, self._formulas, self._models = terms, formulas, models
         self._report: Report = formulas.report
         self._evidence = {**inputs.feature_units(), **inputs.CLAIM}
@@ -75,9 +73,7 @@ class DecisionReader:
             at: Path = (*path, "weighted", index)
             if part.part in names[:index]:
                 self._report.add((*at, "part"), f"{quoted(part.part)} is the name of another part too")
-            parts.append(
-                Part(part.part, part.weight, self._formula(part.value, self._evidence, RATIO, (*at, "value")))
-            )
+            parts.append(Part(part.part, part.weight, self._formula(part.value, self._evidence, RATIO, (*at, "value"))))
         return WeightedScore(tuple(parts))
 
     def _hold(self, name: str, hold: sections.HoldSection, known: Mapping[str, Unit]) -> Hold:

@@ -76,10 +76,10 @@ class Report:
     def add(self, path: Path, problem: str) -> None:
         self.faults.append(Fault(path, problem))
 
-    def attempt(self, path: Path, make: Callable[[], Any]) -> Any:
-        """What `make` makes; None where it raises ValueError, which becomes a fault at `path`."""
+    def attempt(self, path: Path, make: Callable[[Any], Any], value: object) -> Any:
+        """What `make` makes of a value; None where it raises ValueError, which becomes a fault at `path`."""
         try:
-            return make()
+            return make(value)
         except ValueError as error:
             self.add(path, str(error))
             return None

@@ -45,14 +45,14 @@ class FormulaReader:
 
     def comparison(self, text: str, metric: str, path: Path) -> Any:
         """The Comparison; a flag is compared with = 1."""
-        found = self.report.attempt(path, lambda: quantities.comparison(text))
+        found = self.report.attempt(path, quantities.comparison, text)
         if found is not None and METRICS[metric].is_flag and found != Comparison("=", 1.0):
             self.report.add(path, f'{quoted(text)}: {metric} is a flag, 1 where it is raised; did you mean "= 1"?')
         return found
 
     def duration_ms(self, text: str, path: Path) -> Any:
         """Milliseconds, 0 included."""
-        return self.report.attempt(path, lambda: quantities.duration_ms(text))
+        return self.report.attempt(path, quantities.duration_ms, text)
 
     def wait_ms(self, text: str, path: Path) -> Any:
         """Milliseconds, at least 1 s."""
@@ -63,7 +63,7 @@ class FormulaReader:
 
     def share(self, value: float | str, path: Path) -> Any:
         """From 0 to 1."""
-        return self.report.attempt(path, lambda: quantities.share(value))
+        return self.report.attempt(path, quantities.share, value)
 
     def consensus(self, ways: Iterable[Any], path: Path) -> tuple[Consensus, ...]:
         """The ways of a consensus section."""

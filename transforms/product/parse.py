@@ -12,7 +12,7 @@ from monsoon.transforms.product import document as sections
 from monsoon.transforms.product.decisions import DecisionReader
 from monsoon.transforms.product.faults import LineOf, Path, Report, product_error, quoted
 from monsoon.transforms.product.formulas import FormulaReader
-from monsoon.transforms.product.quantities import amount
+from monsoon.transforms.product.quantities import amount, bare_number
 from monsoon.transforms.product.schema import settled, shape_faults
 from monsoon.transforms.product.terms import (
     ALWAYS_MS,
@@ -108,10 +108,10 @@ class _Parser:
         for plan_name, plan in self._terms.plans.items():
             path: Path = ("plans", plan_name, "terms")
             for term, value in plan.terms.items():
-                found = self._report.attempt((*path, term), lambda value=value: amount(value)[1])
-                if found is not None and units.setdefault(term, found) != found:
-                    wanted = f"{units[term]} as in other plans"
-                    self._report.add((*path, term), f"{quoted(value)} is in {found}; {wanted} is wanted here")
+                found = self._report.attempt((*path, term), amount, value)
+                if found is not None and units.setdefault(term, found[1]) != found[1]:
+                    told = f"{quoted(value)} is in {found[1]}; {units[term]}, as in other plans, is wanted here"
+                    self._report.add((*path, term), told)
         for term in units:
             for absent in [name for name in names if term not in self._terms.plans[name].terms]:
                 self._report.add(("plans", absent), f'the term "{term}" is missing; every plan has the same terms')
@@ -129,10 +129,7 @@ class _Parser:
             self._report.add((*path, "triggers"), f"{len(covered)} triggers by default, and {plan.choice} to choose")
         return Plan(
             name=name,
-            terms={
-                term: self._report.attempt((*path, "terms", term), lambda value=value: amount(value)[0])
-                for term, value in plan.terms.items()
-            },
+            terms={term: bare_number(value) for term, value in plan.terms.items()},
             triggers=covered,
             choice=plan.choice,
             bridge=plan.bridge,
@@ -156,13 +153,10 @@ class _Parser:
                 self._report.add(("caps", index, "per"), f"{quoted(per)} has a cap already")
 
     def _amount(self, text: str, unit: Unit, path: Path) -> Any:
-        def number() -> float:
-            found, own = amount(text)
-            if own != unit:
-                raise ValueError(f"{quoted(text)} is in {own}; {unit} is wanted here")
-            return found
-
-        return self._report.attempt(path, number)
+        found = self._report.attempt(path, amount, text)
+        if found is not None and found[1] != unit:
+            self._report.add(path, f"{quoted(text)} is in {found[1]}; {unit} is wanted here")
+        return None if found is None else found[0]
 
     def _lockout(self) -> Lockout | None:
         terms, path = self._terms.lockout, ("lockout",)
@@ -211,10 +205,6 @@ class _Parser:
             moment = None
         if moment is None or moment.tzinfo is None or moment.year not in _YEARS:
             years = f"a moment of {_YEARS.start} to {_YEARS.stop - 1} with an offset"
-            self._report.add(
-                ("in_force_from",), f'{quoted(text)} is not {years}, like "2026-04-01T00:00:00+05:30"'
-            )
+            self._report.add(("in_force_from",), f'{quoted(text)} is not {years}, like "2026-04-01T00:00:00+05:30"')
             return ALWAYS_MS
         return round(moment.timestamp() * 1000)
-
-

@@ -54,6 +54,14 @@ def amount(value: str | float) -> tuple[float, Unit]:
         raise ValueError(f"{quoted(value)}: {error}") from error
 
 
+def bare_number(value: str | float) -> float:
+    """The number of an amount; 1 where it is none, which is told where it stands."""
+    try:
+        return amount(value)[0]
+    except ValueError:
+        return 1.0
+
+
 def share(value: str | float) -> float:
     """`65 %` or 0.65: from 0 to 1."""
     number, unit = amount(value)

@@ -16,9 +16,33 @@ from typing import Any
 from monsoon.transforms.product.faults import Fault, Path, did_you_mean, quoted
 
 KEYWORDS = frozenset(
-    "$defs $ref $schema additionalProperties default description enum errorMessage examples exclusiveMinimum items "
-    "maxLength maximum minItems minLength minProperties minimum oneOf pattern properties propertyNames required title "
-    "type uniqueItems".split()
+    (
+        "$defs",
+        "$ref",
+        "$schema",
+        "additionalProperties",
+        "default",
+        "description",
+        "enum",
+        "errorMessage",
+        "examples",
+        "exclusiveMinimum",
+        "items",
+        "maxLength",
+        "maximum",
+        "minItems",
+        "minLength",
+        "minProperties",
+        "minimum",
+        "oneOf",
+        "pattern",
+        "properties",
+        "propertyNames",
+        "required",
+        "title",
+        "type",
+        "uniqueItems",
+    )
 )
 """What the schema may use; `errorMessage` says in words what a pattern or a choice asks for."""
 

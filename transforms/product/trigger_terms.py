@@ -66,7 +66,8 @@ class TriggerReader:
         )
 
     def _platform(self, terms: sections.TriggerSection, path: Path) -> None:
-        needing = [each.metric for each in (terms, *terms.also) if METRICS[each.metric].needs_platform]
+        metrics = [terms.metric, *[also.metric for also in terms.also]]
+        needing = [metric for metric in metrics if METRICS[metric].needs_platform]
         if needing and terms.platform is None:
             self._report.add(path, f'{needing[0]} is measured by platform; the field "platform" is missing')
         if terms.platform is not None and not METRICS[terms.metric].needs_platform:
@@ -87,7 +88,11 @@ class TriggerReader:
                 self._report.add((*at, "name"), f"{quoted(level.name)} is the name of another level too")
             levels.append(self._level(level.name, level.breach, level.pays, terms.metric, known, at))
         for index, (milder, harsher) in enumerate(pairwise(levels), 1):
-            if milder.breach is not None and harsher.breach is not None and not _stricter(milder.breach, harsher.breach):
+            if (
+                milder.breach is not None
+                and harsher.breach is not None
+                and not _stricter(milder.breach, harsher.breach)
+            ):
                 told = f'"{harsher.breach}" is no stricter than "{milder.breach}"'
                 self._report.add(
                     (*path, "levels", index, "breach"), f"{told}; levels share one operator and stand mildest first"
@@ -109,7 +114,7 @@ class TriggerReader:
     def _pays_something(self, level: Level, metric: str, path: Path) -> None:
         """A fault where the formula comes to nothing, or less, whatever a rider earns and however hard it strikes."""
         for plan in self._terms.plans.values():
-            terms = {term: _number(value) for term, value in plan.terms.items()}
+            terms = {term: quantities.bare_number(value) for term, value in plan.terms.items()}
             if any(_comes_to(level.pays, {**sample, **terms}) for sample in _samples(level.breach, metric)):
                 return
         self._report.add(path, f"{quoted(level.pays.text)} never comes to an amount above 0")
@@ -134,7 +139,9 @@ class TriggerReader:
             before_ms = formulas.wait_ms(quorum.before, (*at, "before"))
             silent_ms = formulas.wait_ms(quorum.silent, (*at, "silent"))
             if before_ms is not None and silent_ms is not None and silent_ms >= before_ms:
-                self._report.add((*at, "silent"), f"{quoted(quorum.silent)} is not shorter than before, {quorum.before}")
+                self._report.add(
+                    (*at, "silent"), f"{quoted(quorum.silent)} is not shorter than before, {quorum.before}"
+                )
             return SilentQuorum(quorum.least_trust, quorum.reach, before_ms, silent_ms, quorum.trust, quorum.model)
         if drop is None:
             return None
@@ -152,7 +159,7 @@ class TriggerReader:
     def _hours(self, texts: tuple[str, ...], path: Path) -> tuple[tuple[int, int], ...]:
         found: list[tuple[int, int]] = []
         for index, text in enumerate(texts):
-            mine = self._report.attempt((*path, index), lambda text=text: quantities.hours(text))
+            mine = self._report.attempt((*path, index), quantities.hours, text)
             if mine is None:
                 continue
             for other in found:
@@ -162,9 +169,7 @@ class TriggerReader:
             found.append(mine)
         return tuple(found)
 
-    def _zones(
-        self, terms: sections.TriggerSection, levels: tuple[Level, ...], path: Path
-    ) -> Mapping[str, Comparison]:
+    def _zones(self, terms: sections.TriggerSection, levels: tuple[Level, ...], path: Path) -> Mapping[str, Comparison]:
         resolution, found = self._terms.zone_resolution, {}
         for zone, text in terms.zones.items():
             at: Path = (*path, "zones", zone)
@@ -191,7 +196,9 @@ class TriggerReader:
                 self._report.add(at, "it never applies: those before it leave nothing to it")
             thresholds.append(PeerThreshold(above, each.sigma, inclusive))
         if thresholds[-1].above >= 0:
-            self._report.add((*path, "thresholds", len(thresholds) - 1), "the last one must apply always: without share")
+            self._report.add(
+                (*path, "thresholds", len(thresholds) - 1), "the last one must apply always: without share"
+            )
         return ActivityTest(
             self._formulas.wait_ms(terms.every, (*path, "every")),
             self._formulas.wait_ms(terms.window, (*path, "window")),
@@ -239,20 +246,19 @@ def _stricter(milder: Comparison, harsher: Comparison) -> bool:
     )
 
 
-def _number(value: float | str) -> float:
-    try:
-        return quantities.amount(value)[0]
-    except ValueError:
-        return 1.0  # told where it stands
-
-
 def _samples(breach: Comparison, metric: str) -> list[dict[str, float]]:
     """A rider of Rs 800 a day, and the metric from its threshold to far beyond."""
     rider = {"daily_wage": 800.0, "hourly_wage": 100.0, "shift_earnings": 800.0, "disrupted_hours": 4.0}
-    values = [breach.threshold, 1.2 * breach.threshold, 4 * breach.threshold, breach.threshold / 4, breach.threshold + 50]
+    values = [
+        breach.threshold,
+        1.2 * breach.threshold,
+        4 * breach.threshold,
+        breach.threshold / 4,
+        breach.threshold + 50,
+    ]
     return [{**rider, "sigma": 3.0, metric: value} for value in values]
 
 
 def _comes_to(pays: Expression, sample: Mapping[str, float]) -> bool:
-    value = pays.value(sample)
+    value = pays.value({**dict.fromkeys(pays.names, 1.0), **sample})
     return value is not None and value > 0

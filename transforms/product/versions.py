@@ -38,3 +38,8 @@ def moment(at_ms: int) -> str:
     """A moment for people, in Asia/Kolkata."""
     local = datetime.fromtimestamp(at_ms // 1000, tz=UTC).astimezone(_KOLKATA)
     return f"{local:%Y-%m-%d %H:%M} (Asia/Kolkata)"
+
+
+def day(at_ms: int) -> str:
+    """The moment without the place's name, for tables."""
+    return moment(at_ms).partition(" (")[0]
