@@ -157,7 +157,7 @@ def publish(
     """Adds what riders' machines decided to `outcome`, which has the disruptions already: within the reserves, and with
     what the riders should hear of it."""
     outcome.claims.extend(claims)
-    outcome.notifications.extend(of_claims(claims, {}, product.decision.step_up_ms))
+    outcome.notifications.extend(of_claims(claims, {}))
     starts_ms = {record["disruption_id"]: record["start"] for record in outcome.disruptions}
     instructions, standings = awarded(claims, payouts, starts_ms)
     stated = [Reserve.of(record) for record in reserves if record["product"] == product.name]

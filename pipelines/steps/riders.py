@@ -27,6 +27,7 @@ from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import BEFORE_TIME_MS, END_OF_TIME_MS, Kept, Step, entries_of
 from monsoon.pipelines.steps.triggers import SeriesRecord
 from monsoon.sources.reference import ReferenceTables
+from monsoon.transforms.adjudication.asking import rescore_waits_ms
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, Since
 from monsoon.transforms.adjudication.claims import Happening
 from monsoon.transforms.coverage import Coverage
@@ -121,10 +122,10 @@ class RidersEvidence(Step):
     def _schedule_comparisons(self, record: SeriesRecord) -> None:
         """Claims may be judged when a disruption is confirmed or rises, and a hold later: by then every bucket must
         have told the neighbors of its panes, whether the claims are its own or not."""
-        hold_ms = self._settings.triggers[record.trigger][0].decision.hold_ms
+        waits_ms = (0, *sorted(rescore_waits_ms(self._settings.triggers[record.trigger][0])))
         for revision in record.revisions:
             if revision.state != "withdrawn" and revision.at_ms != revision.episode.end_ms:
-                for at_ms in (revision.at_ms, revision.at_ms + hold_ms):
+                for at_ms in (revision.at_ms + wait_ms for wait_ms in waits_ms):
                     if at_ms > self.done_ms:
                         heapq.heappush(self._comparisons, at_ms)
 
