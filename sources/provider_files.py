@@ -166,7 +166,7 @@ def _inconsistencies(provider: Provider) -> Iterator[str]:
     if abs(area.lat or 0) > 90 or abs(area.lon or 0) > 180 or (area.radius_km or 0) < 0:
         yield "area: no place on the globe"
     if clock.format not in ("iso8601", "epoch_s", "epoch_ms") and "%" not in clock.format:
-        yield f"clock.format: {clock.format!r} is neither iso8601, epoch_s, epoch_ms nor a pattern like '%Y-%m-%d %H:%M'"
+        yield f"clock.format: {clock.format!r} is no iso8601, epoch_s, epoch_ms or pattern like '%Y-%m-%d %H:%M'"
     if not re.fullmatch(r"[a-z0-9_]{1,32}", provider.provider) or not re.fullmatch(r"[a-z0-9_]{1,32}", provider.name):
         yield "name, provider: 1 to 32 of a-z, 0-9 and _"
     if not provider.quantities:

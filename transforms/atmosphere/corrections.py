@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from monsoon.transforms.atmosphere.cpcb import POLLUTANTS, cpcb_aqi, least_hours
 from monsoon.transforms.atmosphere.running_means import running_means
 
 Floats = NDArray[np.float64]
+
+LONGEST_MEAN_H = max(pollutant.mean_h for pollutant in POLLUTANTS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,25 @@ def aqi_history(series: Mapping[str, HourlySeries]) -> list[AqiRevision]:
 
     A corrected hour revises every index whose mean it is part of. In order of hour and revision.
     """
+    hours = sorted({hour for pollutant in series.values() for hour in pollutant.versions})
+    # Hours further apart than the longest mean have nothing to do with each other: no need to fill the years between.
+    stretch, place = {}, 0
+    for before, hour in pairwise([hours[0], *hours]):
+        place += hour - before >= LONGEST_MEAN_H
+        stretch[hour] = place
+    parts: list[dict[str, dict[int, Sequence[Version]]]] = [{} for _ in range(place + 1)]
+    for name, pollutant in series.items():
+        for hour, versions in pollutant.versions.items():
+            parts[stretch[hour]].setdefault(name, {})[hour] = versions
+    found: list[AqiRevision] = []
+    for part in parts:
+        found += _unbroken_history(
+            {name: HourlySeries(versions, series[name].is_mean) for name, versions in part.items()}
+        )
+    return found
+
+
+def _unbroken_history(series: Mapping[str, HourlySeries]) -> list[AqiRevision]:
     first = min(min(pollutant.versions) for pollutant in series.values())
     span = max(max(pollutant.versions) for pollutant in series.values()) - first + 1
     values = {name: np.full(span, np.nan) for name in series}

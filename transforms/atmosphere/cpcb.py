@@ -81,7 +81,8 @@ def cpcb_sub_index(pollutant: str, mean: ArrayLike) -> Floats:
 
 def as_published(index: ArrayLike) -> Floats:
     """An index as it is published, to the nearest whole number, halves upwards; NaN stays NaN."""
-    return np.floor(np.asarray(index, np.float64) + 0.5)
+    exact = np.round(np.asarray(index, np.float64), 9)  # a half of exact arithmetic, and not just below
+    return np.asarray(np.floor(exact + 0.5))
 
 
 @dataclass(frozen=True)
