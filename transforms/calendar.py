@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 
 _KOLKATA_OFFSET = timedelta(hours=5, minutes=30)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_FIRST_DAY, _LAST_DAY = "1970-01-01", "2100-01-01"
+"""On which a time that a contract allows may lie."""
 
 
 def _local(at_ms: int) -> datetime:
@@ -22,3 +26,33 @@ def iso_week(at_ms: int) -> str:
     """The local ISO week, `2024-W26`; it belongs to the ISO year, which may differ from the calendar year."""
     year, week, _ = _local(at_ms).isocalendar()
     return f"{year}-W{week:02d}"
+
+
+def is_day(text: str) -> bool:
+    """Whether the text is a day, from 1970 to 2100, in the form of `local_day`."""
+    if _DAY.fullmatch(text) is None or not _FIRST_DAY <= text <= _LAST_DAY:
+        return False
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def day_end_ms(day: str) -> int:
+    """The moment at which a local day ends, in milliseconds. Raises ValueError for no day."""
+    midnight = datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1) - _KOLKATA_OFFSET
+    return (midnight - _EPOCH) // timedelta(milliseconds=1)
+
+
+def local_minute(at_ms: int) -> str:
+    """The local moment as people read it, to the minute: `16:05 on 28 June 2024`."""
+    local = _local(at_ms)
+    return f"{local:%H:%M} on {local.day} {_MONTHS[local.month - 1]} {local.year}"
+
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+"""In English, whatever the locale."""

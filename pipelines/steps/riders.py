@@ -82,6 +82,7 @@ class RidersEvidence(Step):
         elif item.kind == "policies":
             for (product, _), events in self._book.add(unpack(item.payload, list[dict[str, Any]])).items():
                 self._desks[product].changed_policies.extend(events)
+            self._done(self.done_ms)  # policies have entries of their own names: a version beside them
         else:
             arrived_series = unpack(item.payload, list[SeriesRecord])
             records = [record.in_time(self.done_ms) for record in arrived_series]

@@ -239,6 +239,16 @@ class RiderMachine:
         """Whether there is no claim, so that a new machine would do as well."""
         return not self._claims
 
+    @property
+    def published(self) -> dict[str, str]:
+        """The status of each claim's last revision, by claim_id."""
+        return {name: str(claim.status) for name, claim in self._claims.items() if claim.revision >= 0}
+
+    @property
+    def starts_ms(self) -> dict[str, int]:
+        """When the disruptions of its claims began, by disruption_id."""
+        return {claim.happening.disruption_id: claim.happening.start_ms for claim in self._claims.values()}
+
     def take_changed(self) -> list[Claim]:
         """The claims that may have changed since the last call; they make a machine anew by `resume`."""
         changed = [self._claims[name] for name in sorted(self._changed)]

@@ -1,0 +1,130 @@
+"""A formula in plain words, for the wording of a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from monsoon.transforms.expressions.expression import Expression
+from monsoon.transforms.expressions.tree import Node
+from monsoon.transforms.expressions.units import DIMENSIONLESS, UNIT_NAMES, Unit
+
+_PHRASE, _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _SIGN, _ATOM = range(9)
+"""How tightly words hold together; what holds less tightly than its surroundings goes into parentheses."""
+
+_UNIT_WORDS = {
+    "degC": "°C",
+    "m2_s4": "(m/s2)2",
+    "orders_h": "orders per hour",
+    "INR_h": "Rs per hour",
+}
+_WHOLE = {"INR": "rupee", "paise": "paisa", "h": "hour", "min": "minute", "s": "second", "d": "day", "%": "percent"}
+_COMPARED = {"<": "is below", "<=": "is at most", ">": "is above", ">=": "is at least", "==": "equals"}
+
+Said = tuple[str, int]
+"""Words, and how tightly they hold together."""
+
+
+def describe(expression: Expression, words: Mapping[str, str]) -> str:
+    """The formula in words, its inputs named by `words` (an input without words: its name, with spaces for _)."""
+    return _Speaker(words).say(expression.tree)[0]
+
+
+class _Speaker:
+    def __init__(self, words: Mapping[str, str]) -> None:
+        self.words = words
+
+    def say(self, node: Node) -> Said:
+        if node.kind == "convert":
+            return self.say(node.operands[0])
+        if node.kind == "number":
+            return node.name, _ATOM
+        if node.kind == "unit":
+            return _said_amount("1", node.name), _ATOM
+        if node.kind == "input":
+            return self.words.get(node.name, node.name.replace("_", " ")), _ATOM
+        if node.kind == "compare":
+            return self.comparison(node), _COMPARISON
+        if (amount := _amount(node)) is not None:
+            return amount, _ATOM
+        if node.kind == "measured":
+            return f"{self.inside(node.operands[0], _ATOM)} is measured", _COMPARISON
+        if node.kind in _INFIX:
+            return self.infix(node)
+        if node.kind in ("negative", "not"):
+            sign, tightness = ("-", _SIGN) if node.kind == "negative" else ("not ", _NOT)
+            return sign + self.inside(node.operands[0], _ATOM), tightness
+        if node.kind in _PHRASES:
+            return _PHRASES[node.kind](node, [self.inside(each, _OR) for each in node.operands])
+        return f"{node.kind}({self.say(node.operands[0])[0]})", _ATOM
+
+    def inside(self, node: Node, tightness: int) -> str:
+        words, own = self.say(node)
+        return words if own >= tightness else f"({words})"
+
+    def infix(self, node: Node) -> Said:
+        sign, tightness, right = _INFIX[node.kind]
+        first, *rest = node.operands
+        said = [self.inside(first, tightness), *[self.inside(each, right) for each in rest]]
+        return f" {sign} ".join(said), tightness
+
+    def comparison(self, node: Node) -> str:
+        first, *rest = [self.inside(each, _SUM) for each in node.operands]
+        parts, before = [], first
+        for sign, after in zip(node.comparisons, rest, strict=True):
+            parts.append(f"{before} {_COMPARED[sign]} {after}")
+            before = after
+        return " and ".join(parts)
+
+
+_INFIX = {
+    "+": ("+", _SUM, _SUM),
+    "-": ("-", _SUM, _PRODUCT),
+    "*": ("x", _PRODUCT, _SIGN),
+    "/": ("/", _PRODUCT, _SIGN),
+    "and": ("and", _AND, _NOT),
+    "or": ("or", _OR, _AND),
+}
+
+
+def _amount(node: Node) -> str | None:
+    """`15 * mm_h` as "15 mm/h", `100 * INR` as "Rs 100"; None for anything else."""
+    if node.kind != "*" or node.operands[1].kind != "unit":
+        return None
+    number, unit = node.operands
+    sign = ""
+    if number.kind == "negative":
+        sign, number = "-", number.operands[0]
+    if number.kind != "number":
+        return None
+    return sign + _said_amount(number.name, unit.name)
+
+
+def _said_amount(number: str, unit: str) -> str:
+    if unit == "INR":
+        return f"Rs {number}"
+    if unit == "percent":
+        return f"{number}%"
+    if unit == "d":
+        return f"{number} {'day' if number == '1' else 'days'}"
+    return f"{number} {_UNIT_WORDS.get(unit, str(UNIT_NAMES[unit]))}"
+
+
+def _whole(unit: Unit | None) -> str:
+    if unit == DIMENSIONLESS:
+        return "rounded to a whole number"
+    symbol = str(unit)
+    return f"rounded to the whole {_WHOLE[symbol]}" if symbol in _WHOLE else f"rounded to whole {symbol}"
+
+
+def _extreme(said: list[str], of_two: str, of_more: str) -> Said:
+    return f"the {of_two if len(said) == 2 else of_more} of {', '.join(said[:-1])} and {said[-1]}", _PHRASE
+
+
+_PHRASES: dict[str, Callable[[Node, list[str]], Said]] = {
+    "clamp": lambda node, said: (f"{said[0]}, between {said[1]} and {said[2]}", _PHRASE),
+    "round": lambda node, said: (f"{said[0]}, {_whole(node.unit)}", _PHRASE),
+    "otherwise": lambda node, said: (f"{said[0]}, or {said[1]} where that is not measured", _PHRASE),
+    "if_": lambda node, said: (f"{said[1]} if {said[0]}, else {said[2]}", _PHRASE),
+    "min": lambda node, said: _extreme(said, "smaller", "smallest"),
+    "max": lambda node, said: _extreme(said, "larger", "largest"),
+}
