@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from monsoon.sources.simulator import StormError, available_storms, load_storm
+from monsoon.sources.simulator import StormError, available_storms, load_storm, terms
 from monsoon.sources.simulator.storm import parse_storm
 from monsoon.sources.simulator.weather import cpcb_pm25_index, rain_mm, readings
 
@@ -183,3 +183,20 @@ def test_a_correction_needs_its_reading(root):
     storm = parse_storm(storm_text(text, "time: 2024-06-28 05:30, first", "time: 2024-06-28 05:31, first"), where="x")
     with pytest.raises(StormError, match="corrections"):
         readings(storm)
+
+
+def test_the_page_on_storm_files_has_every_storm_and_key(root):
+    """docs/storms.md: a row a storm that says what it shows, and each key of the sections in backticks."""
+    page = (root / "docs/storms.md").read_text()
+    for name in available_storms():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| {name} |")]
+        for product, triggers in load_storm(name).shows.items():
+            assert product in row
+            assert all(trigger in row for trigger in triggers)
+    keys = {key for section in vars(terms).values() if isinstance(section, type) for key in fields_of(section)}
+    assert len(keys) > 70
+    assert {key for key in keys if f"`{key}`" not in page and f".{key}`" not in page} == set()
+
+
+def fields_of(section):
+    return section.__struct_fields__ if issubclass(section, terms.Terms) else ()
