@@ -148,22 +148,26 @@ class _Stations:
             )
             for name in names
         }
-        for item in aqi_history(series):
-            time_ms = item.hour * HOUR_MS + phase_ms
+
+        def end_ms(hour: int) -> int:
+            return hour * HOUR_MS + phase_ms
+
+        for item in aqi_history(series, end_ms):
             version = Version(item.issued_ms, item.index)
-            yield self._reading(place, "aqi", time_ms, item.revision, version, aqi_basis=item.basis)
+            yield self._reading(place, "aqi", end_ms(item.hour), item.revision, version, aqi_basis=item.basis)
 
     def _weather(self, place: Place, station: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         temperature, humidity = station.get("temperature", {}), station.get("relative_humidity", {})
         for time_ms in sorted(temperature.keys() & humidity.keys()):
             inputs = [_versions(temperature[time_ms]), _versions(humidity[time_ms])]
-            yield from self._revisions(place, "heat_index_c", time_ms, revised(inputs, _heat_index))
+            yield from self._revisions(place, "heat_index_c", time_ms, revised(inputs, _heat_index, time_ms))
         for quantity, times in station.items():
             metric = QUANTITIES[quantity].metric
             if metric is None:
                 continue
             for time_ms in sorted(times):
-                versions = revised([_versions(times[time_ms])], _whole if metric == "aqi" else _as_said)
+                formula = _whole if metric == "aqi" else _as_said
+                versions = revised([_versions(times[time_ms])], formula, time_ms)
                 marks = {"aqi_basis": "provider"} if metric == "aqi" else {}
                 yield from self._revisions(place, metric, time_ms, versions, **marks)
 

@@ -121,6 +121,18 @@ def test_a_corrected_hour_revises_every_mean_that_it_is_part_of(tmp_path):
     assert revised[-1]["value"] == int(301 + (mean - 121) * 99 / 129 + 0.5)
 
 
+def test_what_was_corrected_before_is_never_said_otherwise(tmp_path):
+    """Hour 10 is corrected at hour 30: readings up to then are revised, later ones begin with the corrected mean."""
+    rows = hours(33, pm25=100)
+    found = feed(tmp_path, air(), [*rows, {"time": ist(10), "pm25": 820, "issued": ist(30)}])
+    said = {(r["event_time"], r["revision"]): r["value"] for r in found.readings}
+    before, after = float(int(201 + (100 - 91) * 99 / 29 + 0.5)), 308.0
+    assert after == int(301 + ((23 * 100 + 820) / 24 - 121) * 99 / 129 + 0.5)
+    assert [said[ms(29), revision] for revision in (0, 1)] == [before, after]
+    assert [said[ms(hour), 0] for hour in (30, 31, 33)] == [after] * 3
+    assert {time for time, revision in said if revision} == {ms(hour) for hour in range(16, 30)}
+
+
 def test_a_correction_takes_turns_with_others_and_may_change_nothing(tmp_path):
     rows = [
         {"time": ist(1), "t": 52.9, "rh": 20, "issued": ist(2)},
