@@ -7,8 +7,12 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from monsoon.sources.feeds.lines import FeedFile, open_feed
 from monsoon.sources.feeds.rows import HOUR_MS, Place, Refusal, Row, RowReader, Silence
@@ -158,9 +162,20 @@ class _Stations:
 
     def _weather(self, place: Place, station: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         temperature, humidity = station.get("temperature", {}), station.get("relative_humidity", {})
-        for time_ms in sorted(temperature.keys() & humidity.keys()):
-            inputs = [_versions(temperature[time_ms]), _versions(humidity[time_ms])]
-            yield from self._revisions(place, "heat_index_c", time_ms, revised(inputs, _heat_index, time_ms))
+        pairs = {
+            time_ms: (_versions(temperature[time_ms]), _versions(humidity[time_ms]))
+            for time_ms in sorted(temperature.keys() & humidity.keys())
+        }
+        firsts = np.array([(warm[0].value, moist[0].value) for warm, moist in pairs.values()]).reshape(-1, 2)
+        # All first values at once: a call each would be most of the time that a feed takes.
+        known = dict(zip(map(tuple, firsts.tolist()), _heat_index(*firsts.T).tolist(), strict=True))
+
+        def heat_index(temperature_c: float, humidity_pct: float) -> float:
+            found = known.get((temperature_c, humidity_pct))
+            return float(_heat_index(temperature_c, humidity_pct)) if found is None else found
+
+        for time_ms, inputs in pairs.items():
+            yield from self._revisions(place, "heat_index_c", time_ms, revised(inputs, heat_index, time_ms))
         for quantity, times in station.items():
             metric = QUANTITIES[quantity].metric
             if metric is None:
@@ -240,15 +255,20 @@ def _whole(index: float) -> float:
     return float(as_published(index))
 
 
-def _heat_index(temperature_c: float, relative_humidity_pct: float) -> float:
+def _heat_index(temperature_c: ArrayLike, relative_humidity_pct: ArrayLike) -> NDArray[np.float64]:
     """To a tenth of a degree, as stations say temperatures."""
-    return round(float(heat_index_c(temperature_c, relative_humidity_pct)), 1) + 0.0
+    return np.asarray(np.round(heat_index_c(temperature_c, relative_humidity_pct), 1) + 0.0)
 
 
 def _reading_id(provider: str, metric: str, place: Place, time_ms: int) -> str:
     """At most 88 characters; a function of these alone."""
+    return f"{provider}-{metric}-{_name_of(place)}-{time_ms}"
+
+
+@lru_cache(maxsize=1024)
+def _name_of(place: Place) -> str:
     spelled = json.dumps([place.station, place.lat, place.lon]).encode()
-    return f"{provider}-{metric}-{hashlib.blake2b(spelled, digest_size=8).hexdigest()}-{time_ms}"
+    return hashlib.blake2b(spelled, digest_size=8).hexdigest()
 
 
 def _letter(refusal: Refusal) -> dict[str, Any]:

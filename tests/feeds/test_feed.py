@@ -311,6 +311,44 @@ def test_no_bytes_crash_it(tmp_path_factory, content):
     accounted(read_feed(air(), [folder / "a.jsonl", folder / "b.csv"]))
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+TIMES = st.integers(-3, 40).map(ist) | JSON
+
+
+@settings(max_examples=60)
+@given(st.lists(st.fixed_dictionaries({}, optional={
+    "time": TIMES, "issued": TIMES, "pm25": JSON | st.floats(0, 900), "t": JSON | st.floats(-90, 60), "rh": JSON,
+}), max_size=12), st.randoms(use_true_random=False))  # fmt: skip
+def test_no_value_crashes_it_and_no_order_changes_it(tmp_path_factory, rows, chance):
+    folder = tmp_path_factory.mktemp("values")
+    first = feed(folder, air(), rows)
+    accounted(first)
+    chance.shuffle(rows)
+    assert feed(folder, air(), rows) == first
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 400), st.integers(51, 60)), max_size=30))
+def test_after_all_corrections_the_readings_are_those_of_the_corrected_hours(tmp_path_factory, corrections):
+    """The last revision of each reading is what a feed without mistakes would have said."""
+    folder = tmp_path_factory.mktemp("corrections")
+    last = {(hour, issued): value for hour, value, issued in corrections}
+    rows = [{"time": ist(hour), "pm25": 5 * hour} for hour in range(51)]
+    late = [{"time": ist(hour), "pm25": value, "issued": ist(issued)} for (hour, issued), value in last.items()]
+    found = feed(folder, air(), rows + late)
+    final = {reading["event_time"]: reading["value"] for reading in found.readings}  # in the order of revision
+    true = {hour: 5 * hour for hour in range(51)} | {hour: last[hour, issued] for hour, issued in sorted(last)}
+    clean = feed(folder, air(), [{"time": ist(hour), "pm25": value} for hour, value in true.items()])
+    assert final == {reading["event_time"]: reading["value"] for reading in clean.readings}
+    keys = [(reading["reading_id"], reading["revision"]) for reading in found.readings]
+    assert len(set(keys)) == len(keys)
+    assert {(name, revision - 1) for name, revision in keys if revision} <= set(keys), "revisions count up from 0"
+
+
 def test_the_command(tmp_path, capsys):
     path = tmp_path / "feed.csv.gz"
     lines = ["time,pm25,t,rh", *(f"{ist(hour)},130,40,30" for hour in range(1, 18)), "x,1,2,3"]

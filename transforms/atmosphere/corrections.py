@@ -37,6 +37,8 @@ def revised(inputs: Sequence[Sequence[Version]], formula: Callable[..., float], 
     """
     now = [versions[0] for versions in inputs]
     found = [Version(_latest([version.issued_ms for version in now]), formula(*(version.value for version in now)))]
+    if all(len(versions) == 1 for versions in inputs):
+        return found
     later = [
         (version.issued_ms or 0, place, version.value)
         for place, versions in enumerate(inputs)
