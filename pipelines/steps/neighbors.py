@@ -36,7 +36,7 @@ class CompareNeighbors(Step):
 
     uid: ClassVar = "compare-neighbors"
     label: ClassVar = "panes and claims by neighborhood"
-    to: ClassVar = ("adjudicate-claims",)
+    to: ClassVar = ("adjudicate-claims", "control-exposure")
 
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
