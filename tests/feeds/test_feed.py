@@ -3,7 +3,9 @@
 import gzip
 import json
 import random
+import re
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import jsonschema
 import pytest
@@ -15,8 +17,9 @@ from monsoon.cli.main import main
 from monsoon.sources.feeds.readings import read_feed
 from monsoon.sources.feeds.rows import Place
 from monsoon.sources.files import InputError
-from monsoon.sources.provider_files import ProviderError, available_providers, load_provider, parse_provider
+from monsoon.sources.provider_files import ProviderError, Scale, available_providers, load_provider, parse_provider
 from monsoon.transforms.atmosphere.heat_index import heat_index_c
+from monsoon.transforms.atmosphere.quantities import QUANTITIES
 
 HERE = Place("Anand Vihar", 28.6469, 77.3160)
 
@@ -432,3 +435,16 @@ def test_a_broken_provider_file_is_told_with_the_right_word(name):
 def test_an_unknown_provider_names_the_nearest():
     with pytest.raises(ProviderError, match="Did you mean openaq"):
         load_provider("openaqi")
+
+
+def test_the_document_is_true(root):
+    """Its example is a provider file, and it names every quantity, unit and scale there is."""
+    text = (root / "docs" / "feeds.md").read_text()
+    example = text.split("```yaml\n")[1].split("```")[0]
+    provider = parse_provider(example.encode(), where="docs/feeds.md")
+    assert (provider.clock.issued, provider.long.unit, provider.area.radius_km) == ("published_at", "units", 10)
+    table = text.split("| quantity | units | range |")[1].split("\n\n")[0]
+    for name, quantity in QUANTITIES.items():
+        (row,) = [line for line in table.splitlines() if re.match(rf"\| ([a-z0-9_, ]*, )?{name}(,[^|]*)? \|", line)]
+        assert set(quantity.units) <= set(re.split(r"[ ,|]+", row)), name
+    assert all(f"`{scale}`" in text for scale in get_args(Scale))
