@@ -52,7 +52,7 @@ class RidersEvidence(Step):
 
     uid: ClassVar = "riders-evidence"
     label: ClassVar = "telemetry, policies and disruptions by rider"
-    to: ClassVar = ("unite-disruptions", "compare-neighbors", "adjudicate-claims")
+    to: ClassVar = ("unite-disruptions", "compare-neighbors", "adjudicate-claims", "control-exposure")
 
     def __init__(self, key: int, kept: Kept, settings: Settings, references: ReferenceTables) -> None:
         super().__init__(key, kept)
