@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monsoon.cli.arguments import add_product_options, chosen_products
 from monsoon.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ example:
   monsoon replay --input runs/delhi --output runs/delhi-out
 
 DIR of --input holds telemetry/, oracle_readings/ and subscriptions/, each any number of *.jsonl, *.jsonl.gz or
-*.parquet in any order, and optionally reference/cell_towers.csv and reference/access_points.csv. The output is the
-same to the byte for the same records, however they are ordered, split, compressed or repeated.
+*.parquet in any order, and optionally reserves/ and confirmations/ of the same kind, reference/cell_towers.csv and
+reference/access_points.csv. The output is the same to the byte for the same records, however they are ordered, split,
+compressed or repeated.
 """
 
 _NAMED = 3
@@ -35,7 +37,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     )
     parser.add_argument("--input", type=Path, required=True, metavar="DIR", help="folder of input streams")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new, empty or earlier output folder")
-    parser.add_argument("--products", metavar="NAME,...", help="products to run (default: all)")
+    add_product_options(parser)
     parser.add_argument("--engine", choices=["local", "flink"], default="local", help="what runs it (default: local)")
     parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")
     parser.set_defaults(run=run)
@@ -43,11 +45,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 def run(args: argparse.Namespace) -> int:
     """Replays, then says in a few lines what came out."""
-    from monsoon.sources.product_files import load_products
-
-    products = load_products()
-    named = None if args.products is None else load_products([name.strip() for name in args.products.split(",")])
-    selected = sorted(products if named is None else named)
+    products, selected = chosen_products(args)
     progress = ProgressLine()
     try:
         summary = _replay(args, products, selected, progress)
@@ -95,5 +93,9 @@ def describe(summary: Mapping[str, Any]) -> str:
     for name, result in summary["products"].items():
         claims = ", ".join(f"{count:,} {status}" for status, count in result["claims"].items()) or "none"
         lines.append(f"{name:<16} {sum(result['disruptions'].values()):,} disruptions; claims: {claims}")
-        lines.append(f"{'':<16} {result['payouts']:,} payouts, Rs {result['payout_paise'] / 100:,.2f}")
+        waiting = f"; {result['queued_claims']:,} claims wait for a reserve, Rs {result['queued_paise'] / 100:,.2f}"
+        lines.append(
+            f"{'':<16} {result['payouts']:,} payouts, Rs {result['payout_paise'] / 100:,.2f}"
+            f"{waiting if result['queued_claims'] else ''}"
+        )
     return "\n".join(lines)

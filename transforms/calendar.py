@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 _KOLKATA_OFFSET = timedelta(hours=5, minutes=30)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -17,15 +18,29 @@ def _local(at_ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=at_ms) + _KOLKATA_OFFSET
 
 
+@lru_cache(maxsize=4096)
 def local_day(at_ms: int) -> str:
     """The local date, `2024-06-28`."""
     return _local(at_ms).date().isoformat()
 
 
+@lru_cache(maxsize=4096)
 def iso_week(at_ms: int) -> str:
     """The local ISO week, `2024-W26`; it belongs to the ISO year, which may differ from the calendar year."""
     year, week, _ = _local(at_ms).isocalendar()
     return f"{year}-W{week:02d}"
+
+
+def iso_week_start_ms(at_ms: int) -> int:
+    """The moment at which the local ISO week of a moment began, in milliseconds."""
+    local = _local(at_ms)
+    monday = local.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=local.weekday())
+    return (monday - _KOLKATA_OFFSET - _EPOCH) // timedelta(milliseconds=1)
+
+
+def clock_hour(at_ms: int) -> str:
+    """The local date and hour, `2024-06-28T14`."""
+    return _local(at_ms).strftime("%Y-%m-%dT%H")
 
 
 def is_day(text: str) -> bool:

@@ -19,18 +19,17 @@ KINDS = ("claim_opened", "held", "confirm_please", "paid", "queued", "withdrawn"
 
 _KIND_OF_STATUS = {
     "soft_hold": "held",
-    "step_up": "confirm_please",
+    "step_up": "confirm_please",  # a product's step-up that takes no answer is a hold
     "manual_review": "under_review",
     "ineligible": "refused",
     "withdrawn": "withdrawn",
 }
 
 
-def of_claims(claims: Iterable[Mapping[str, Any]], told: dict[str, str], answer_within_ms: int) -> list[dict[str, Any]]:
+def of_claims(claims: Iterable[Mapping[str, Any]], told: dict[str, str]) -> list[dict[str, Any]]:
     """Notifications of revisions of claims (contracts/claim.schema.json), each claim's in their order.
 
-    `told` has the status of each claim's revision before these, by claim_id, and is brought up to date;
-    `answer_within_ms` is how long a rider who is asked to confirm may take.
+    `told` has the status of each claim's revision before these, by claim_id, and is brought up to date.
     """
     heard = []
     for claim in claims:
@@ -40,9 +39,11 @@ def of_claims(claims: Iterable[Mapping[str, Any]], told: dict[str, str], answer_
             text = f"We opened a claim for you: {peril_in_words(claim['peril'])} in your zone. You need to do nothing."
             heard.append(_of_claim(claim, "claim_opened", text))
         kind = _KIND_OF_STATUS.get(status)
+        if kind == "confirm_please" and claim["answer_by"] is None:
+            kind = "held"
         if kind is None or status == before:
             continue
-        answer_by_ms = claim["decided_at"] + answer_within_ms if kind == "confirm_please" else None
+        answer_by_ms = claim["answer_by"] if kind == "confirm_please" else None
         heard.append(_of_claim(claim, kind, _text(kind, claim, answer_by_ms), answer_by_ms))
     return heard
 
@@ -116,7 +117,7 @@ def _text(kind: str, claim: Mapping[str, Any], answer_by_ms: int | None) -> str:
         return (
             f"This claim is not paid{reason}. If you think that this is wrong, tell us, and a person will look at it."
         )
-    return f"Your claim is closed{reason}. It counts against nothing."
+    return f"Your claim is closed{reason}. It does not count against you."
 
 
 def _payment_text(kind: str, amount: str, reasons: tuple[str, ...]) -> str:

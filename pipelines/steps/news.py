@@ -33,7 +33,7 @@ class News:
             return
         self.claims.extend(claims)
         self.payouts.extend(payouts)
-        self.notifications.extend(of_claims(claims, before, self.product.decision.step_up_ms))
+        self.notifications.extend(of_claims(claims, before))
         self.starts_ms.update(machine.starts_ms)
 
     def told(self, settings: Settings, upto_ms: int) -> Iterator[Envelope]:

@@ -27,13 +27,14 @@ from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import BEFORE_TIME_MS, END_OF_TIME_MS, Kept, Step, entries_of
 from monsoon.pipelines.steps.triggers import SeriesRecord
 from monsoon.sources.reference import ReferenceTables
+from monsoon.transforms.adjudication.asking import rescore_waits_ms
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, Since
 from monsoon.transforms.adjudication.claims import Happening
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.panes import PANE_MS
-from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence
+from monsoon.transforms.presence import REPORT_HOLDS_MS, Places, Presence
 from monsoon.transforms.product import Product
 from monsoon.transforms.trail import Trail
 from monsoon.transforms.triggers.machine import Revision
@@ -51,7 +52,7 @@ class RidersEvidence(Step):
 
     uid: ClassVar = "riders-evidence"
     label: ClassVar = "telemetry, policies and disruptions by rider"
-    to: ClassVar = ("unite-disruptions", "compare-neighbors", "adjudicate-claims")
+    to: ClassVar = ("unite-disruptions", "compare-neighbors", "adjudicate-claims", "control-exposure")
 
     def __init__(self, key: int, kept: Kept, settings: Settings, references: ReferenceTables) -> None:
         super().__init__(key, kept)
@@ -105,6 +106,8 @@ class RidersEvidence(Step):
             touched[self._product_of(record.trigger)].update(self._histories.add(record))
             self._schedule_comparisons(record)
         new_panes_ms = self._close_panes(upto_ms) if self._comparing(upto_ms) else None
+        if new_panes_ms is not None:
+            yield from self._measuring.phones_to_neighbors(self._panes.frame(new_panes_ms - 1), upto_ms)
         self._window = None
         for name, desk in self._desks.items():
             self._enroll(desk, touched[name])
@@ -121,10 +124,10 @@ class RidersEvidence(Step):
     def _schedule_comparisons(self, record: SeriesRecord) -> None:
         """Claims may be judged when a disruption is confirmed or rises, and a hold later: by then every bucket must
         have told the neighbors of its panes, whether the claims are its own or not."""
-        hold_ms = self._settings.triggers[record.trigger][0].decision.hold_ms
+        waits_ms = (0, *sorted(rescore_waits_ms(self._settings.triggers[record.trigger][0])))
         for revision in record.revisions:
             if revision.state != "withdrawn" and revision.at_ms != revision.episode.end_ms:
-                for at_ms in (revision.at_ms, revision.at_ms + hold_ms):
+                for at_ms in (revision.at_ms + wait_ms for wait_ms in waits_ms):
                     if at_ms > self.done_ms:
                         heapq.heappush(self._comparisons, at_ms)
 
@@ -175,7 +178,7 @@ class RidersEvidence(Step):
         if newcomers:
             # Where they were before they held a policy makes a zone worth a record.
             trail = self._reports.trail(None, newcomers)
-            desk.newcomers = Presence(trail, newcomers, resolution)
+            desk.newcomers = Presence(Places(trail), newcomers, resolution, desk.product.presence_margin_m)
             cells.update(desk.newcomers.visited.tolist())
         mine = {name for name, (product, _) in self._settings.triggers.items() if product is desk.product}
         touched |= self._histories.of(mine, cells)
@@ -220,7 +223,9 @@ class RidersEvidence(Step):
         if not series:
             return []
         trail = self._trail_for(_confirmed_after(series, self.done_ms), upto_ms)
-        presence = Presence(trail, sorted(desk.workers), desk.product.zone_resolution)
+        presence = Presence(
+            Places(trail), sorted(desk.workers), desk.product.zone_resolution, desk.product.presence_margin_m
+        )
         since = Since(self.done_ms, self.done_ms - self._settings.reports_kept_ms + REPORT_HOLDS_MS)
         finder = CandidateFinder(desk.product, desk.coverage, presence)
         found = list(finder.disruptions_of(series, desk.known, since))
