@@ -21,8 +21,14 @@ from monsoon.transforms.evidence.limits import WINDOW_MS
 from monsoon.transforms.evidence.ragged import Bools, Floats, Ints
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries, Window
-from monsoon.transforms.product import AlertWindow, SilentQuorum
-from monsoon.transforms.product.terms import FormulaScore, WeightedScore
+from monsoon.transforms.product import (
+    AlertWindow,
+    FormulaScore,
+    Product,
+    ProductError,
+    SilentQuorum,
+    WeightedScore,
+)
 from monsoon.transforms.scoring.named import score_columns
 from monsoon.transforms.trail import OFFLINE, ON_TRIP, ONLINE, Trail
 from monsoon.transforms.witness.questions import Holders, Questions, ZoneReports
@@ -160,6 +166,15 @@ def bought_in_alert_window(
             after_ms = [s.activated_at_ms - first_alert_ms[question] for s in states if s.activated_at_ms is not None]
             bought[rider] = float(any(0 <= each <= rule.within_ms for each in after_ms))
     return bought
+
+
+def trust_score(product: Product, terms: SilentQuorum) -> FormulaScore | WeightedScore:
+    """The product's score that is a rider's trust. Raises ProductError for one that is no formula: a model scores
+    claims, and these riders claim nothing yet."""
+    score = product.decision.scores.get(terms.trust)
+    if not isinstance(score, FormulaScore | WeightedScore):
+        raise ProductError(f"{product.name}: the trust of a silent quorum, {terms.trust!r}, must be a formula")
+    return score
 
 
 def trust_micro(score: FormulaScore | WeightedScore, inputs: Mapping[str, Floats]) -> Ints:
