@@ -29,6 +29,7 @@ from monsoon.transforms.presence import Presence
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.trail import Trail
+from monsoon.transforms.triggers.conditions import alert_condition
 from monsoon.transforms.triggers.readings import Reading, reading_from_record
 from monsoon.transforms.triggers.series import judge_trigger
 from monsoon.transforms.validation.catalogue import Catalogue
@@ -113,7 +114,7 @@ def run_product(product: Product, inputs: Inputs, book: ClaimScores, outcome: Ou
     finder = CandidateFinder(product, coverage, presence)
     disruptions: list[Disruption] = []
     for trigger in product.triggers:
-        for series in judge_trigger(trigger, inputs.readings, zones):
+        for series in judge_trigger(trigger, inputs.readings, zones, alert=alert_condition(product)):
             disruptions.extend(finder.disruptions(series))
     happenings: dict[str, list[Happening]] = defaultdict(list)
     for disruption in disruptions:

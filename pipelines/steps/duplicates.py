@@ -249,8 +249,8 @@ def to_triggers(settings: Settings, resolution: int, cells: Sequence[int], due_m
 
 
 class DeduplicateRecords(Step):
-    """Readings and subscription events by id: of each id one stays; readings go to every trigger, events to their
-    policy."""
+    """Readings and subscription events by id: of each id one stays; readings go to the triggers that listen to their
+    metric, events to their policy."""
 
     uid: ClassVar = "deduplicate-records"
     label: ClassVar = "readings and subscription events by id"
@@ -310,9 +310,11 @@ class DeduplicateRecords(Step):
         if self.kept.keeps:
             self._remember(stream, records)
         if stream == "oracle_readings":
-            payload = pack(records)
-            for key in self._settings.trigger_of_key:
-                yield Envelope("judge-triggers", key, "readings", upto_ms, payload)
+            for key, metrics in self._settings.metrics_of_key.items():
+                # A correction may take a reading away from the metric that it spoke of.
+                mine = [record for record in records if record["metric"] in metrics or record["revision"]]
+                if mine:
+                    yield Envelope("judge-triggers", key, "readings", upto_ms, pack(mine))
         else:
             yield from self._to_policies(records, upto_ms)
 
