@@ -67,6 +67,21 @@ PAYOUTS = Metric(
     "payouts", "counter", "instalments", "payout instructions", "none: context for payout_paise", ("product",)
 )
 PAYOUT_PAISE = Metric("payout_paise", "counter", "paise", "amount instructed", "compare with the reserve", ("product",))
+QUEUED_CLAIMS = Metric(
+    "queued_claims", "gauge", "claims", "approved claims that wait for a reserve", "raise the reserve", ("product",)
+)
+QUEUED_PAISE = Metric(
+    "queued_paise", "gauge", "paise", "approved and waiting for a reserve", "raise the reserve", ("product",)
+)
+RESERVE_ALERTS = Metric(
+    "reserve_alerts",
+    "counter",
+    "records",
+    "moments at which a queue for a reserve grew (exhausted) or shrank (released)",
+    "read reserve_alerts/; raise the reserve",
+    ("product", "state"),
+    while_running=True,
+)
 DISRUPTION_REVISIONS = Metric(
     "disruption_revisions",
     "counter",
@@ -108,6 +123,9 @@ METRICS = (
     CLAIMS,
     PAYOUTS,
     PAYOUT_PAISE,
+    QUEUED_CLAIMS,
+    QUEUED_PAISE,
+    RESERVE_ALERTS,
     DISRUPTION_REVISIONS,
     CLAIM_REVISIONS,
     PAYOUTS_INSTRUCTED,

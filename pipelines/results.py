@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from monsoon.pipelines import metrics
 from monsoon.sinks.folder import OutputFolder
+from monsoon.transforms import notifications
 from monsoon.transforms.adjudication.machine import REVIEW_REASONS
 from monsoon.transforms.product import Product
 
@@ -36,6 +37,9 @@ class Outcome:
     disruptions: list[dict[str, Any]] = field(default_factory=list)
     claims: list[dict[str, Any]] = field(default_factory=list)
     payouts: list[dict[str, Any]] = field(default_factory=list)
+    notifications: list[dict[str, Any]] = field(default_factory=list)
+    reserve_alerts: list[dict[str, Any]] = field(default_factory=list)
+    syndicate_alerts: list[dict[str, Any]] = field(default_factory=list)
 
 
 def write_results(
@@ -52,7 +56,9 @@ def write_results(
     output.write("disruptions", outcome.disruptions)
     output.write("claims", outcome.claims)
     output.write("payouts", outcome.payouts)
-    output.write("syndicate_alerts", [])
+    output.write("notifications", outcome.notifications)
+    output.write("reserve_alerts", outcome.reserve_alerts)
+    output.write("syndicate_alerts", outcome.syndicate_alerts)
     output.write("dead_letters", account.dead_letters)
     output.finish(summary)
     return summary
@@ -65,6 +71,9 @@ def summarized(
     outcome.disruptions.sort(key=_disruption_order)
     outcome.claims.sort(key=_claim_order)
     outcome.payouts.sort(key=_payout_order)
+    outcome.notifications.sort(key=notifications.order)
+    outcome.reserve_alerts.sort(key=_alert_order)
+    outcome.syndicate_alerts.sort(key=_alert_order)
     return _summary(account, outcome, products.values(), models)
 
 
@@ -80,6 +89,10 @@ def _payout_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
     return (record["created_at"], record["claim_id"], record["instalment"])
 
 
+def _alert_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (record["event_time"], record["alert_id"])
+
+
 def _summary(
     account: Account, outcome: Outcome, products: Iterable[Product], models: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -89,12 +102,15 @@ def _summary(
     """
     disruptions = _last(outcome.disruptions, "disruption_id")
     claims = _last(outcome.claims, "claim_id")
+    queues = _queues(outcome.reserve_alerts)
     by_product = {
         product.name: {
             "version": product.version,
             "disruptions": _counted(record["state"] for record in disruptions[product.name]),
             "claims": _counted(record["status"] for record in claims[product.name]),
             **_paid(outcome.payouts, {record["claim_id"] for record in claims[product.name]}),
+            "queued_claims": sum(alert["queued_claims"] for alert in queues[product.name]),
+            "queued_paise": sum(alert["queued_paise"] for alert in queues[product.name]),
             "for_review": sorted(
                 record["claim_id"] for record in claims[product.name] if REVIEW_REASONS.intersection(record["reasons"])
             ),
@@ -112,7 +128,9 @@ def _summary(
             "disruptions": len(outcome.disruptions),
             "claims": len(outcome.claims),
             "payouts": len(outcome.payouts),
-            "syndicate_alerts": 0,
+            "notifications": len(outcome.notifications),
+            "reserve_alerts": len(outcome.reserve_alerts),
+            "syndicate_alerts": len(outcome.syndicate_alerts),
             "dead_letters": len(account.dead_letters),
         },
         "metrics": _samples(streams, by_product) | _oracle_modes(outcome.disruptions),
@@ -137,6 +155,8 @@ def _samples(streams: Mapping[str, Mapping[str, Any]], products: Mapping[str, Ma
             samples[metrics.sample_name(metrics.CLAIMS, product=product, status=status)] = count
         samples[metrics.sample_name(metrics.PAYOUTS, product=product)] = result["payouts"]
         samples[metrics.sample_name(metrics.PAYOUT_PAISE, product=product)] = result["payout_paise"]
+        samples[metrics.sample_name(metrics.QUEUED_CLAIMS, product=product)] = result["queued_claims"]
+        samples[metrics.sample_name(metrics.QUEUED_PAISE, product=product)] = result["queued_paise"]
     return samples
 
 
@@ -154,6 +174,15 @@ def _last(records: Sequence[Mapping[str, Any]], identity: str) -> dict[str, list
     by_product: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for record in {record[identity]: record for record in records}.values():
         by_product[record["product"]].append(record)
+    return by_product
+
+
+def _queues(alerts: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The last alert of every queue, by product."""
+    last = {(alert["product"], alert["day"], alert["cell"]): alert for alert in alerts}
+    by_product: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for alert in last.values():
+        by_product[alert["product"]].append(alert)
     return by_product
 
 

@@ -20,7 +20,15 @@ from typing import Any
 
 import msgspec
 
-STREAMS = ("disruptions", "claims", "payouts", "syndicate_alerts", "dead_letters")
+STREAMS = (
+    "disruptions",
+    "claims",
+    "payouts",
+    "notifications",
+    "reserve_alerts",
+    "syndicate_alerts",
+    "dead_letters",
+)
 SUMMARY = "summary.json"
 _PARTIAL = ".monsoon-partial"
 _ENTRIES = (SUMMARY, *STREAMS)

@@ -12,7 +12,12 @@ from typing import IO
 
 from monsoon.transforms.validation.judge import MAX_RAW_BYTES
 
-INPUT_FOLDERS = ("telemetry", "oracle_readings", "subscriptions", "reference")
+STREAMS = ("telemetry", "oracle_readings", "subscriptions")
+"""Streams of which an input must have a folder, be it empty."""
+OPTIONAL_STREAMS = ("reserves", "confirmations")
+"""Streams whose folder may be absent, which is to say that there are no records."""
+INPUT_STREAMS = STREAMS + OPTIONAL_STREAMS
+INPUT_FOLDERS = (*INPUT_STREAMS, "reference")
 """What an input holds: a folder a stream, and the reference files."""
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
@@ -53,6 +58,11 @@ class StreamFiles:
     @property
     def total_bytes(self) -> int:
         return sum(file.stat().st_size for file in self.files)
+
+
+def streams_in(folder: Path) -> tuple[str, ...]:
+    """The streams to be read below `folder`: all that it must have, and the optional ones that it has."""
+    return STREAMS + tuple(stream for stream in OPTIONAL_STREAMS if (folder / stream).exists())
 
 
 def find_files(folder: Path) -> StreamFiles:

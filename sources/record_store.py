@@ -11,6 +11,8 @@ from monsoon.transforms.validation.judge import Dead, Used
 
 RecordId = tuple[Any, ...]
 
+_IDS = ("event_id", "reserve_id", "answer_id")
+
 
 @dataclass(slots=True)
 class RecordStore:
@@ -47,7 +49,7 @@ class RecordStore:
 
 
 def record_id(record: dict[str, Any]) -> RecordId:
-    """What makes two records the same: readings by id and revision (absent: 0), subscriptions by id."""
+    """What makes two records the same: readings by id and revision (absent: 0), all else by id."""
     if "reading_id" in record:
         return record["reading_id"], record["revision"] or 0
-    return (record["event_id"],)
+    return (next(record[name] for name in _IDS if name in record),)

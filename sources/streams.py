@@ -34,8 +34,8 @@ class StreamRead:
     """A stream's validated records and what became of the rest.
 
     `frame`: typed columns of all contract fields, one row per id. Telemetry is sorted by (worker_id,
-    event_time, event_id) and has event_id no longer; readings by (reading_id, revision); subscriptions by
-    event_id. `dead`: records of the contract dead_letter, sorted. `counts`: read, used, duplicate, dead,
+    event_time, event_id) and has event_id no longer; readings by (reading_id, revision); other streams by
+    their id. `dead`: records of the contract dead_letter, sorted. `counts`: read, used, duplicate, dead,
     nulled, reasons. `ignored`: names in the folder that are no input files (`StreamFiles`).
     """
 
@@ -52,7 +52,7 @@ def read_stream(
     """Read and validate `folder/<stream>/`; the result does not depend on order, split or duplication of the
     files.
 
-    Subscriptions need the catalogue of products. Raises InputError for a missing folder or an unreadable
+    Subscriptions and reserves need the catalogue of products. Raises InputError for a missing folder or an unreadable
     file, KeyError for a stream that is not an input.
     """
     judge = Judge(stream, catalogue)

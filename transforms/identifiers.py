@@ -27,3 +27,18 @@ def claim_id(policy_id: str, disruption: str) -> str:
 def reference_id(claim: str, instalment: int) -> str:
     """33 characters of [a-z0-9]; the payment provider's idempotency key for one instalment of a claim."""
     return _name("p", [claim, instalment])
+
+
+def syndicate_alert_id(disruption: str, confirmed_at_ms: int, members: Sequence[str]) -> str:
+    """33 characters; a function of the disruption as confirmed at that moment and of the group's riders."""
+    return _name("s", [disruption, confirmed_at_ms, *members])
+
+
+def reserve_alert_id(product: str, day: str, cell: str, at_ms: int) -> str:
+    """33 characters; a function of a reserve's product, day and cell, and of the moment alone."""
+    return _name("a", [product, day, cell, at_ms])
+
+
+def notification_id(claim: str, kind: str, at_ms: int, instalment: int | None) -> str:
+    """33 characters; a function of the claim, the kind, the moment and, of a payment, the instalment alone."""
+    return _name("n", [claim, kind, at_ms, instalment])

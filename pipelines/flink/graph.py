@@ -20,7 +20,7 @@ from pyflink.java_gateway import get_gateway
 from monsoon.pipelines.flink.plan import Planned
 from monsoon.pipelines.flink.steps import ENVELOPE, ITEM, PART, WHOLE_FILE, ReadParts, RunningKey, WholeKey, tags_to
 from monsoon.pipelines.steps.envelopes import RESULTS
-from monsoon.pipelines.steps.order import ORDER
+from monsoon.pipelines.steps.order import order_of
 from monsoon.pipelines.steps.reading import Validate
 from monsoon.pipelines.steps.settings import Settings
 
@@ -48,7 +48,7 @@ def build(env: StreamExecutionEnvironment, config: Config) -> DataStream:
 
     read = _parts(env, config).rebalance().process(ReadParts(config.settings), ENVELOPE)
     connect(read, Validate.uid, Validate.label, Validate.to)
-    for step in ORDER:
+    for step in order_of(config.settings):
         first, *others = inputs[step.uid]
         keyed = _keyed(first.union(*others) if others else first)
         shell = RunningKey(step, config.settings) if config.streaming else WholeKey(step, config.settings)

@@ -44,6 +44,9 @@ class Meters:
         elif kind == "claims":
             for (product, status), count in Counter((each["product"], each["status"]) for each in value).items():
                 self._count(metrics.CLAIM_REVISIONS, count, {"product": product, "status": status})
+        elif kind == "reserve_alerts":
+            for (product, state), count in Counter((each["product"], each["state"]) for each in value).items():
+                self._count(metrics.RESERVE_ALERTS, count, {"product": product, "state": state})
         elif kind == "payouts":
             self._count(metrics.PAYOUTS_INSTRUCTED, len(value), {})
             self._count(metrics.PAISE_INSTRUCTED, sum(payout["amount_paise"] for payout in value), {})

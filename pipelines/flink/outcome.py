@@ -10,11 +10,10 @@ from monsoon.pipelines.flink.faults import ClusterError
 from monsoon.pipelines.results import Outcome
 from monsoon.pipelines.steps.accounts import total
 from monsoon.pipelines.steps.envelopes import END, PART, unpack_result
-from monsoon.pipelines.steps.reading import STREAMS
 from monsoon.sources.accounting import StreamCounts
-from monsoon.sources.files import InputError
+from monsoon.sources.files import INPUT_STREAMS, OPTIONAL_STREAMS, InputError
 
-_DEAD_ORDER = ("subscriptions", "oracle_readings", "telemetry")
+_DEAD_ORDER = ("subscriptions", "oracle_readings", "telemetry", *OPTIONAL_STREAMS)
 
 
 @dataclass
@@ -36,7 +35,7 @@ class Collected:
     def of(results: Iterable[tuple[str, str | bytes]]) -> Collected:
         """From (kind, JSON) in any order. Raises InputError where a step met a file that cannot be read."""
         collected = Collected()
-        counts = {stream: StreamCounts() for stream in STREAMS}
+        counts = {stream: StreamCounts() for stream in INPUT_STREAMS}
         for kind, payload in results:
             if kind == "counts":
                 stream, counted = unpack_result(payload, tuple[str, dict[str, Any]])
@@ -54,7 +53,11 @@ class Collected:
                 collected.dead_letters.extend(unpack_result(payload, list[dict[str, Any]]))
             else:
                 getattr(collected.outcome, kind).extend(unpack_result(payload, list[dict[str, Any]]))
-        collected.counts = {stream: counts[stream].as_dict() for stream in _DEAD_ORDER}
+        collected.counts = {
+            stream: counts[stream].as_dict()
+            for stream in _DEAD_ORDER
+            if stream not in OPTIONAL_STREAMS or counts[stream].read
+        }
         collected.dead_letters.sort(
             key=lambda letter: (
                 _DEAD_ORDER.index(letter["stream"]),
@@ -75,6 +78,6 @@ class Collected:
             )
 
     def overlooked(self, names: Mapping[str, Sequence[str]]) -> None:
-        """Takes note of what lay among the input files and is none."""
+        """Takes note of what lay among the input files of each stream that there is, and is none."""
         for stream, ignored in names.items():
-            self.counts[stream]["ignored"] = list(ignored)
+            self.counts.setdefault(stream, StreamCounts().as_dict())["ignored"] = list(ignored)

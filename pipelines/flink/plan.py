@@ -14,8 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from monsoon.pipelines.steps.reading import STREAMS
-from monsoon.sources.files import Block, FilePart, find_files, parts_of, read_blocks
+from monsoon.sources.files import INPUT_STREAMS, Block, FilePart, find_files, parts_of, read_blocks, streams_in
 from monsoon.sources.streams import parquet_batches
 
 END_MS = 2**62
@@ -34,11 +33,11 @@ class Planned:
 
 
 def in_any_order(folder: Path, part_bytes: int) -> tuple[list[Planned], dict[str, tuple[str, ...]]]:
-    """All parts of the streams below `folder`, and what lies there by stream and is no input file.
+    """All parts of the streams below `folder`, and what lies there by stream and is no input file, if only nothing.
 
     Raises InputError where there is no such folder or a file cannot be read.
     """
-    files = {stream: find_files(folder / stream) for stream in STREAMS}
+    files = {stream: find_files(folder / stream) for stream in streams_in(folder)}
     parts = [
         Planned(stream, part, END_MS)
         for stream, found in files.items()
@@ -52,7 +51,7 @@ def plan(folder: Path, part_bytes: int) -> tuple[list[Planned], dict[str, tuple[
     """The same, earliest first: reads all of it once."""
     parts, overlooked = in_any_order(folder, part_bytes)
     dated = [replace(planned, low_ms=_earliest_ms(planned.part)) for planned in parts]
-    return sorted(dated, key=lambda each: (each.low_ms, STREAMS.index(each.stream), str(each.part))), overlooked
+    return sorted(dated, key=lambda each: (each.low_ms, INPUT_STREAMS.index(each.stream), str(each.part))), overlooked
 
 
 def _earliest_ms(part: FilePart) -> int:

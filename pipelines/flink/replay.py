@@ -14,7 +14,7 @@ from monsoon.pipelines.flink.plan import Planned, in_any_order
 from monsoon.pipelines.results import Progress, no_progress, write_results
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.sinks.folder import OutputFolder
-from monsoon.sources.files import INPUT_FOLDERS
+from monsoon.sources.files import INPUT_FOLDERS, streams_in
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.reference import read_references
 from monsoon.transforms.product import Product
@@ -47,7 +47,14 @@ def replay(
         scorer = load_scorer(model)
         references = read_references(input_dir / "reference")
         slots = parallelism or os.cpu_count() or 1
-        settings = Settings(products, running, input_dir / "reference", model, buckets or _BUCKETS_PER_SLOT * slots)
+        settings = Settings(
+            products,
+            running,
+            input_dir / "reference",
+            model,
+            buckets or _BUCKETS_PER_SLOT * slots,
+            reserves="reserves" in streams_in(input_dir),
+        )
         parts, overlooked = in_any_order(input_dir, PART_BYTES)
         progress("running on Flink", None)
         with logged_for_now():

@@ -22,6 +22,7 @@ from monsoon.pipelines.flink.running_job import EventTimeShare, RestApi, wait_fo
 from monsoon.pipelines.results import Progress, no_progress, summarized
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.sinks.folder import STREAMS, OutputError
+from monsoon.sources.files import streams_in
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.reference import read_references
 from monsoon.transforms.product import Product
@@ -96,7 +97,8 @@ def settings_of(
     input_dir: Path, products: Mapping[str, Product], chosen: Mapping[str, Product], model: Path | None
 ) -> Settings:
     """What the steps of a run are told."""
-    return Settings(products, chosen, input_dir / "reference", model, _BUCKETS)
+    reserves = "reserves" in streams_in(input_dir)
+    return Settings(products, chosen, input_dir / "reference", model, _BUCKETS, reserves)
 
 
 def _collect(

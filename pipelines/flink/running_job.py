@@ -15,7 +15,7 @@ from typing import Any
 
 from monsoon.pipelines.flink.faults import ClusterError
 from monsoon.pipelines.results import Progress
-from monsoon.pipelines.steps.order import ORDER
+from monsoon.pipelines.steps.claims import AdjudicateClaims
 
 _POLL_S = 0.2
 _ASK_S = 5.0
@@ -80,7 +80,7 @@ class EventTimeShare:
     def _ask(self) -> float | None:
         if self._vertex is None:
             vertices = self._api.get(self._job)["vertices"]
-            self._vertex = next((each["id"] for each in vertices if ORDER[-1].uid in each["name"]), None)
+            self._vertex = next((each["id"] for each in vertices if AdjudicateClaims.uid in each["name"]), None)
         told = self._vertex and self._api.get(f"{self._job}/vertices/{self._vertex}/watermarks")
         if not told:
             return None

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from monsoon.pipelines.local.claimants import Claimants, Shared
 from monsoon.pipelines.local.scores import ClaimScores, Question, ScoreBook, Unanswered
 from monsoon.pipelines.results import Outcome, Progress, no_progress, write_results
 from monsoon.sinks.folder import OutputFolder
-from monsoon.sources.files import INPUT_FOLDERS
+from monsoon.sources.files import INPUT_FOLDERS, OPTIONAL_STREAMS, streams_in
 from monsoon.sources.reference import read_references
 from monsoon.sources.streams import read_stream
 from monsoon.sources.trail import to_trail
-from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption
-from monsoon.transforms.adjudication.claims import Happening
 from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
-from monsoon.transforms.coverage import Coverage
-from monsoon.transforms.geo.areas import Zones
-from monsoon.transforms.geo.cells import cells_of
-from monsoon.transforms.presence import Presence
+from monsoon.transforms.exposure import Reserve, awarded, passed, within_reserves
+from monsoon.transforms.notifications import of_claims, of_payments
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.trail import Trail
 from monsoon.transforms.triggers.conditions import alert_condition
 from monsoon.transforms.triggers.readings import Reading, reading_from_record
-from monsoon.transforms.triggers.series import judge_trigger
 from monsoon.transforms.validation.catalogue import Catalogue
 
 
@@ -44,7 +38,14 @@ class Inputs:
     subscriptions: list[dict[str, Any]]
     counts: dict[str, dict[str, Any]]
     dead_letters: list[dict[str, Any]]
+    reserves: list[dict[str, Any]] = field(default_factory=list)
+    confirmations: list[dict[str, Any]] = field(default_factory=list)
     reference_rows_skipped: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def shared(self) -> Shared:
+        """What of the telemetry serves every product."""
+        return Shared(self.trail)
 
 
 def replay(
@@ -69,7 +70,7 @@ def replay(
 
 
 def read_inputs(input_dir: Path, products: Mapping[str, Product], progress: Progress = no_progress) -> Inputs:
-    """Reads and validates the three streams below `input_dir`."""
+    """Reads and validates the streams below `input_dir`."""
     catalogue = Catalogue({name: product.accepts_plan for name, product in products.items()})
     counts: dict[str, dict[str, Any]] = {}
     dead_letters: list[dict[str, Any]] = []
@@ -85,7 +86,10 @@ def read_inputs(input_dir: Path, products: Mapping[str, Product], progress: Prog
 
     subscriptions = read("subscriptions").to_dicts()
     readings = [reading_from_record(record) for record in read("oracle_readings").to_dicts()]
-    return Inputs(to_trail(read("telemetry")), readings, subscriptions, counts, dead_letters)
+    trail = to_trail(read("telemetry"))
+    present = streams_in(input_dir)
+    reserves, confirmations = (read(each).to_dicts() if each in present else [] for each in OPTIONAL_STREAMS)
+    return Inputs(trail, readings, subscriptions, counts, dead_letters, reserves, confirmations)
 
 
 def open_book(inputs: Inputs, input_dir: Path, scorer: Scorer) -> ScoreBook:
@@ -108,6 +112,7 @@ def run_products(
 
 def run_product(product: Product, inputs: Inputs, book: ClaimScores, outcome: Outcome) -> None:
     """Everything one product makes of the inputs, added to `outcome`."""
+<<<<<<< HEAD
     coverage = Coverage(event for event in inputs.subscriptions if event["product"] == product.name)
     presence = Presence(inputs.trail, coverage.workers, product.zone_resolution)
     zones = Zones.of(_zone_cells(coverage, presence, product.zone_resolution), product.zone_resolution)
@@ -117,27 +122,48 @@ def run_product(product: Product, inputs: Inputs, book: ClaimScores, outcome: Ou
         for series in judge_trigger(trigger, inputs.readings, zones, alert=alert_condition(product)):
             disruptions.extend(finder.disruptions(series))
     happenings: dict[str, list[Happening]] = defaultdict(list)
+=======
+    claimants = Claimants(product, inputs.shared, inputs.readings, inputs.subscriptions)
+    disruptions = claimants.disruptions
+>>>>>>> ad8d6c82341adbe95dc77e47a7f78d35f8acdd34
     for disruption in disruptions:
         outcome.disruptions.extend(disruption.records(product.name))
-        for worker, mine in disruption.happenings.items():
-            happenings[worker].extend(mine)
-    book.begin(disruptions)
-    pending = sorted(happenings)
+    items = claimants.items()
+    claims: list[dict[str, Any]] = []
+    payouts: list[dict[str, Any]] = []
+    book.begin(product, disruptions)
+    pending = sorted(items)
     while pending:
         put_off: dict[str, Question] = {}
         for worker in pending:
             try:
-                claims, payouts = run_rider(RiderMachine(product, book.model_version, book), happenings[worker])
+                decided = run_rider(RiderMachine(product, book.model_version, book), items[worker])
             except Unanswered as asked:
                 put_off[worker] = asked.question
                 continue
-            outcome.claims.extend(claims)
-            outcome.payouts.extend(payouts)
+            claims.extend(decided[0])
+            payouts.extend(decided[1])
         book.answer(set(put_off.values()))
         pending = sorted(put_off)
+    outcome.syndicate_alerts.extend(book.syndicate_alerts)
+    publish(product, claims, payouts, inputs.reserves, outcome)
 
 
-def _zone_cells(coverage: Coverage, presence: Presence, resolution: int) -> npt.NDArray[np.uint64]:
-    homes = [(lat, lon) for policy in coverage.policies.values() for _, lat, lon in policy.homes()]
-    places = np.array(homes, dtype=np.float64).reshape(-1, 2)
-    return np.union1d(cells_of(places[:, 0].copy(), places[:, 1].copy(), resolution), presence.visited)
+def publish(
+    product: Product,
+    claims: Sequence[dict[str, Any]],
+    payouts: Sequence[dict[str, Any]],
+    reserves: Iterable[dict[str, Any]],
+    outcome: Outcome,
+) -> None:
+    """Adds what riders' machines decided to `outcome`, which has the disruptions already: within the reserves, and with
+    what the riders should hear of it."""
+    outcome.claims.extend(claims)
+    outcome.notifications.extend(of_claims(claims, {}))
+    starts_ms = {record["disruption_id"]: record["start"] for record in outcome.disruptions}
+    instructions, standings = awarded(claims, payouts, starts_ms)
+    stated = [Reserve.of(record) for record in reserves if record["product"] == product.name]
+    exposed = within_reserves([*stated, *standings, *instructions]) if stated else passed(instructions)
+    outcome.payouts.extend(exposed.payouts)
+    outcome.reserve_alerts.extend(exposed.alerts)
+    outcome.notifications.extend(of_payments(exposed.moves))

@@ -7,17 +7,20 @@ the next the re-scores, so there are few.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
 
 from monsoon.pipelines.claim_scores import Asked, ClaimMoment, claim_moments, queries_of, scores_of
 from monsoon.pipelines.local.panes import panes_of
+from monsoon.pipelines.syndicate_alerts import alerts_of, linked, members_of
 from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import Claim, Happening, Score
 from monsoon.transforms.evidence.measure import measure
 from monsoon.transforms.evidence.references import References
+from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.identifiers import claim_id
+from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.trail import Trail
 
@@ -43,7 +46,11 @@ class ClaimScores(Protocol):
 
     model_version: str
 
-    def begin(self, disruptions: Collection[Disruption]) -> None:
+    @property
+    def syndicate_alerts(self) -> list[dict[str, Any]]:
+        """The alerts over the claims of the product that was begun last."""
+
+    def begin(self, product: Product, disruptions: Collection[Disruption]) -> None:
         """Told all disruptions of a product before its claims are adjudicated."""
 
     def answer(self, questions: Collection[Question]) -> None:
@@ -73,9 +80,18 @@ class ScoreBook:
         self._disruptions: dict[str, Disruption] = {}
         self._claims: dict[str, list[ClaimMoment]] = {}
         self._scores: dict[tuple[str, int, int], Score] = {}
+        self._product: Product | None = None
+        self._alerts: dict[str, dict[str, Any]] = {}
 
-    def begin(self, disruptions: Collection[Disruption]) -> None:
+    @property
+    def syndicate_alerts(self) -> list[dict[str, Any]]:
+        """The alerts over the claims of the product that was begun last, as far as they were asked about."""
+        return list(self._alerts.values())
+
+    def begin(self, product: Product, disruptions: Collection[Disruption]) -> None:
         """Takes note of who may claim on what, and answers every first decision ahead."""
+        self._product = product
+        self._alerts.clear()
         self._disruptions = {disruption.disruption_id: disruption for disruption in disruptions}
         self._scores.clear()
         self._claims = claim_moments(disruptions)
@@ -107,10 +123,27 @@ class ScoreBook:
             return
         queries = queries_of(claims, self._code_of, self._claims)
         evidence = measure(self._trail, self._panes, self._references, queries)
+        facts = self._facts(claims, queries)
         for (happening, at_ms, _), score in zip(claims, scores_of(evidence, self._scorer), strict=True):
             assert happening.terms is not None
             name = claim_id(happening.terms.policy_id, happening.disruption_id)
-            self._scores[name, happening.confirmed_at_ms, at_ms] = score
+            known = replace(score, facts=facts(name, happening.confirmed_at_ms)) if facts else score
+            self._scores[name, happening.confirmed_at_ms, at_ms] = known
+
+    def _facts(self, claims: list[Asked], queries: Queries) -> Callable[[str, int], Mapping[str, float]] | None:
+        """What rules ask of a claim (by id and confirmation) that is no feature; None where they ask nothing."""
+        if self._product is None or all(version.syndicate is None for version in self._product.versions):
+            return None
+        alerts: list[dict[str, Any]] = []
+        links = linked(self._trail, claims, queries)
+        starts_ms = {
+            (each.happening.disruption_id, each.happening.confirmed_at_ms): each.happening.start_ms for each in claims
+        }
+        for version in self._product.versions:
+            alerts += alerts_of(version, [link for link in links if self._product.at(starts_ms[link.batch]) is version])
+        self._alerts.update((alert["alert_id"], alert) for alert in alerts)
+        members = members_of(alerts)
+        return lambda claim, confirmed_at_ms: {"syndicate": float((claim, confirmed_at_ms) in members)}
 
     def _batch(self, question: Question) -> _Batch:
         present = []

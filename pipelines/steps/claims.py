@@ -16,12 +16,12 @@ from monsoon.pipelines.steps.envelopes import (
     RESULTS,
     Envelope,
     Item,
-    result,
     stacked,
     unpack,
     unpack_frame,
 )
 from monsoon.pipelines.steps.neighbors import CLAIM
+from monsoon.pipelines.steps.news import News
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.shelf import DAY_MS, Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
@@ -56,7 +56,7 @@ class AdjudicateClaims(Step):
 
     uid: ClassVar = "adjudicate-claims"
     label: ClassVar = "evidence by rider"
-    to: ClassVar = (RESULTS,)
+    to: ClassVar = ("control-exposure", RESULTS)
 
     def __init__(self, key: int, kept: Kept, settings: Settings, scorer: Scorer) -> None:
         super().__init__(key, kept)
@@ -90,22 +90,17 @@ class AdjudicateClaims(Step):
         for payload in arrived.get("happenings", ()):
             for worker, mine in unpack(payload, list[tuple[str, list[Happening]]]):
                 happenings[worker].extend(mine)
-        claims: list[dict[str, Any]] = []
-        payouts: list[dict[str, Any]] = []
+        news = News(file.product)
         for worker in sorted(happenings.keys() | file.due(upto_ms)):
             machine = file.machine(worker, self._scorer.version)
-            decided = run_rider(machine, happenings.get(worker, ()), upto_ms)
-            claims.extend(decided[0])
-            payouts.extend(decided[1])
+            before = machine.published
+            news.add(machine, before, run_rider(machine, happenings.get(worker, ()), upto_ms))
             file.note(worker)
             for claim in machine.take_changed():
                 self.kept.put_packed(file.entry(worker, claim.claim_id), claim)
             if machine.is_empty:
                 del file.machines[worker]
-        if claims:
-            yield result("claims", claims)
-        if payouts:
-            yield result("payouts", payouts)
+        yield from news.told(self._settings, upto_ms)
 
     def _scores(self, file: _File, arrived: Mapping[str, list[bytes]]) -> Scores:
         if not arrived.get("evidence"):

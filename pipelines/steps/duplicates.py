@@ -7,11 +7,9 @@ late to stand.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -21,7 +19,6 @@ from monsoon.pipelines.steps.envelopes import (
     RESULTS,
     Envelope,
     Item,
-    bucket_of,
     buckets_of,
     pack,
     pack_frame,
@@ -31,19 +28,16 @@ from monsoon.pipelines.steps.envelopes import (
     unpack,
     unpack_frame,
 )
-from monsoon.pipelines.steps.reading import takes_effect_ms
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.shelf import HOUR_MS, Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
 from monsoon.sources.accounting import StreamCounts, conflict
 from monsoon.sources.line_blocks import Validated
-from monsoon.sources.record_store import RecordStore, record_id
 from monsoon.sources.telemetry_store import TelemetryStore
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.validation.canonical import canonical_json
-from monsoon.transforms.validation.judge import Dead, Used, fingerprint
-from monsoon.transforms.validation.raw_identifiers import masked
+from monsoon.transforms.validation.judge import Used
 
 _MEMORY_SCHEMA: dict[str, Any] = {"id": pl.UInt64, "content": pl.UInt64, "event_time": pl.Int64}
 
@@ -246,6 +240,7 @@ def to_triggers(settings: Settings, resolution: int, cells: Sequence[int], due_m
     for key, name in settings.trigger_of_key.items():
         if settings.triggers[name][0].zone_resolution == resolution:
             yield Envelope("judge-triggers", key, "cells", due_ms, payload)
+<<<<<<< HEAD
 
 
 class DeduplicateRecords(Step):
@@ -382,3 +377,5 @@ def _too_old(record: dict[str, Any]) -> Dead:
     content = canonical_json(record)
     detail = "speaks of a moment too long ago to be judged again by a job that runs; replay that storm"
     return Dead("too_late", detail, masked(content), record["event_time"], fingerprint(content.encode()))
+=======
+>>>>>>> ad8d6c82341adbe95dc77e47a7f78d35f8acdd34

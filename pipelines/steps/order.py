@@ -6,9 +6,11 @@ from functools import cached_property
 
 from monsoon.pipelines.steps.accounts import AccountDeadLetters
 from monsoon.pipelines.steps.claims import AdjudicateClaims
-from monsoon.pipelines.steps.duplicates import DeduplicateRecords, DeduplicateTelemetry
+from monsoon.pipelines.steps.duplicates import DeduplicateTelemetry
+from monsoon.pipelines.steps.exposure import ControlExposure
 from monsoon.pipelines.steps.neighbors import CompareNeighbors
 from monsoon.pipelines.steps.policies import RoutePolicies
+from monsoon.pipelines.steps.records import DeduplicateRecords
 from monsoon.pipelines.steps.riders import RidersEvidence
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import Kept, Step
@@ -27,8 +29,14 @@ ORDER: tuple[type[Step], ...] = (
     UniteDisruptions,
     CompareNeighbors,
     AdjudicateClaims,
+    ControlExposure,
 )
 """The keyed steps; each sends to later ones only."""
+
+
+def order_of(settings: Settings) -> tuple[type[Step], ...]:
+    """The steps that a job with these settings has."""
+    return tuple(step for step in ORDER if settings.reserves or step is not ControlExposure)
 
 
 class Workshop:

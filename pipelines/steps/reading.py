@@ -21,14 +21,12 @@ from monsoon.pipelines.steps.envelopes import (
 )
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.sources.accounting import StreamCounts
-from monsoon.sources.files import Block, FilePart, InputError, LongLine, read_blocks
+from monsoon.sources.files import INPUT_STREAMS, Block, FilePart, InputError, LongLine, read_blocks
 from monsoon.sources.line_blocks import LineValidator
 from monsoon.sources.record_store import record_id
 from monsoon.sources.streams import judged, parquet_batches, validated
 from monsoon.transforms.triggers.readings import reading_from_record
 from monsoon.transforms.validation.judge import Dead, Judge, Used
-
-STREAMS = ("telemetry", "oracle_readings", "subscriptions")
 
 
 class Validate:
@@ -40,7 +38,7 @@ class Validate:
 
     def __init__(self, settings: Settings) -> None:
         self._buckets = settings.buckets
-        self._judges = {stream: Judge(stream, settings.catalogue) for stream in STREAMS}
+        self._judges = {stream: Judge(stream, settings.catalogue) for stream in INPUT_STREAMS}
         self._validator = LineValidator(self._judges["telemetry"])
 
     def __call__(self, stream: str, part: FilePart) -> Iterator[Envelope]:

@@ -27,13 +27,14 @@ from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import BEFORE_TIME_MS, END_OF_TIME_MS, Kept, Step, entries_of
 from monsoon.pipelines.steps.triggers import SeriesRecord
 from monsoon.sources.reference import ReferenceTables
+from monsoon.transforms.adjudication.asking import rescore_waits_ms
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, Since
 from monsoon.transforms.adjudication.claims import Happening
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.panes import PANE_MS
-from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence
+from monsoon.transforms.presence import REPORT_HOLDS_MS, Places, Presence
 from monsoon.transforms.product import Product
 from monsoon.transforms.trail import Trail
 from monsoon.transforms.triggers.machine import Revision
@@ -82,6 +83,7 @@ class RidersEvidence(Step):
         elif item.kind == "policies":
             for (product, _), events in self._book.add(unpack(item.payload, list[dict[str, Any]])).items():
                 self._desks[product].changed_policies.extend(events)
+            self._done(self.done_ms)  # policies have entries of their own names: a version beside them
         else:
             arrived_series = unpack(item.payload, list[SeriesRecord])
             records = [record.in_time(self.done_ms) for record in arrived_series]
@@ -120,10 +122,10 @@ class RidersEvidence(Step):
     def _schedule_comparisons(self, record: SeriesRecord) -> None:
         """Claims may be judged when a disruption is confirmed or rises, and a hold later: by then every bucket must
         have told the neighbors of its panes, whether the claims are its own or not."""
-        hold_ms = self._settings.triggers[record.trigger][0].decision.hold_ms
+        waits_ms = (0, *sorted(rescore_waits_ms(self._settings.triggers[record.trigger][0])))
         for revision in record.revisions:
             if revision.state != "withdrawn" and revision.at_ms != revision.episode.end_ms:
-                for at_ms in (revision.at_ms, revision.at_ms + hold_ms):
+                for at_ms in (revision.at_ms + wait_ms for wait_ms in waits_ms):
                     if at_ms > self.done_ms:
                         heapq.heappush(self._comparisons, at_ms)
 
@@ -174,7 +176,7 @@ class RidersEvidence(Step):
         if newcomers:
             # Where they were before they held a policy makes a zone worth a record.
             trail = self._reports.trail(None, newcomers)
-            desk.newcomers = Presence(trail, newcomers, resolution)
+            desk.newcomers = Presence(Places(trail), newcomers, resolution, desk.product.presence_margin_m)
             cells.update(desk.newcomers.visited.tolist())
         mine = {name for name, (product, _) in self._settings.triggers.items() if product is desk.product}
         touched |= self._histories.of(mine, cells)
@@ -219,7 +221,9 @@ class RidersEvidence(Step):
         if not series:
             return []
         trail = self._trail_for(_confirmed_after(series, self.done_ms), upto_ms)
-        presence = Presence(trail, sorted(desk.workers), desk.product.zone_resolution)
+        presence = Presence(
+            Places(trail), sorted(desk.workers), desk.product.zone_resolution, desk.product.presence_margin_m
+        )
         since = Since(self.done_ms, self.done_ms - self._settings.reports_kept_ms + REPORT_HOLDS_MS)
         finder = CandidateFinder(desk.product, desk.coverage, presence)
         found = list(finder.disruptions_of(series, desk.known, since))

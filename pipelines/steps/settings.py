@@ -29,6 +29,8 @@ class Settings:
     references: Path
     model: Path | None
     buckets: int
+    reserves: bool = False
+    """Whether reserves may come, so that payouts are compared with them; where none can, payouts save that step."""
     ids_remembered_ms: int = 6 * _HOUR_MS
     """How long after its time a report's id is remembered, to tell a repeat from a report that came late."""
     reports_kept_ms: int = 4 * _DAY_MS

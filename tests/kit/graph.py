@@ -11,10 +11,10 @@ from monsoon.pipelines.flink.outcome import Collected
 from monsoon.pipelines.local.replay import open_book, read_inputs, run_products
 from monsoon.pipelines.steps.envelopes import RESULTS, Item
 from monsoon.pipelines.steps.order import ORDER, Workshop
-from monsoon.pipelines.steps.reading import STREAMS, Validate
+from monsoon.pipelines.steps.reading import Validate
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import BEFORE_TIME_MS, END_OF_TIME_MS, Kept
-from monsoon.sources.files import FilePart
+from monsoon.sources.files import STREAMS, FilePart
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.scoring.scorer import Scores
@@ -24,7 +24,8 @@ PRODUCTS = load_products()
 
 def settings_of(source, buckets=3, products=None, **others):
     running = {name: PRODUCTS[name] for name in sorted(products or PRODUCTS)}
-    return Settings(PRODUCTS, running, Path(source) / "reference", None, buckets, **others)
+    reserves = others.pop("reserves", (Path(source) / "reserves").exists())
+    return Settings(PRODUCTS, running, Path(source) / "reference", None, buckets, reserves, **others)
 
 
 class Graph:
@@ -137,6 +138,7 @@ class Scripted:
         """Records (dicts, or lines as they are) arrive."""
         self.parts += 1
         path = self.folder / stream / f"part-{self.parts:04d}.jsonl"
+        path.parent.mkdir(exist_ok=True)
         lines = [each if isinstance(each, str) else json.dumps(_present(each)) for each in records]
         path.write_text("".join(f"{line}\n" for line in lines))
         self.graph.read(stream, FilePart(path))
@@ -158,9 +160,9 @@ def locally(source, scorer=None):
     return inputs, run_products(dict(PRODUCTS), inputs, open_book(inputs, Path(source), scorer or load_scorer()))
 
 
-def same(outcome, expected):
+def same(outcome, expected, streams=("disruptions", "claims", "payouts", "notifications", "reserve_alerts")):
     """The same records, whatever their order."""
-    for stream in ("disruptions", "claims", "payouts"):
+    for stream in streams:
         mine, theirs = getattr(outcome, stream), getattr(expected, stream)
         assert sorted(map(json.dumps, mine)) == sorted(map(json.dumps, theirs)), stream
 

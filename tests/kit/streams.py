@@ -115,8 +115,8 @@ def write_streams(
     folder: Path, records: Mapping[str, Iterable[Mapping[str, Any]]], *, parts: int = 1, gz: bool = False
 ) -> Path:
     """Records as JSON Lines; returns the folder."""
-    for stream in STREAMS:
-        write_lines(folder, stream, [json.dumps(record) for record in records[stream]], parts=parts, gz=gz)
+    for stream, some in records.items():
+        write_lines(folder, stream, [json.dumps(record) for record in some], parts=parts, gz=gz)
     return folder
 
 

@@ -72,7 +72,29 @@ SUBSCRIPTION: dict[str, Any] = {
     "trust_tier": 3,
     "consents": ["location"],
 }
-GOOD = {"telemetry": TELEMETRY, "oracle_readings": READING, "subscriptions": SUBSCRIPTION}
+RESERVE: dict[str, Any] = {
+    "reserve_id": "v-1",
+    "event_time": 1_718_000_000_000,
+    "product": "kawaach",
+    "day": "2024-06-10",
+    "cell": "853da11bfffffff",
+    "amount_paise": 5_000_000,
+}
+CONFIRMATION: dict[str, Any] = {
+    "answer_id": "a-1",
+    "event_time": 1_718_000_000_000,
+    "worker_id": "w-1",
+    "policy_id": "p-1",
+    "claim_id": "c0123456789abcdef0123456789abcdef",
+    "answer": "confirm",
+}
+GOOD = {
+    "telemetry": TELEMETRY,
+    "oracle_readings": READING,
+    "subscriptions": SUBSCRIPTION,
+    "reserves": RESERVE,
+    "confirmations": CONFIRMATION,
+}
 ABSENT = object()
 
 

@@ -71,6 +71,34 @@ REASONS = [
     ("subscriptions", {"device_id": "+91 98765 43210"}, "raw_identifier:device_id"),
     ("subscriptions", {"home_lat": 90.5}, "out_of_range:home_lat"),
     ("subscriptions", {"coverage_end": 4_102_444_800_001}, "out_of_range:coverage_end"),
+    ("reserves", {"reserve_id": ABSENT}, "missing_field:reserve_id"),
+    ("reserves", {"amount_paise": 1.5}, "wrong_type:amount_paise"),
+    ("reserves", {"amount_paise": -1}, "out_of_range:amount_paise"),
+    ("reserves", {"amount_paise": 2**63}, "out_of_range:amount_paise"),
+    ("reserves", {"product": "umbrella"}, "unknown_product"),
+    *(
+        ("reserves", {"day": day}, "out_of_range:day")
+        for day in (
+            "2024-02-30",
+            "2024-6-10",
+            "20240610",
+            "2024-06-10T00",
+            "1969-12-31",
+            "9999-12-31",
+            "٢٠٢٤-٠٦-١٠",
+            "",
+        )
+    ),
+    ("reserves", {"day": 20240610}, "wrong_type:day"),
+    *(
+        ("reserves", {"cell": cell}, "out_of_range:cell")
+        for cell in ("863da1157ffffff", "853da11bffffff", "85ffffffffffffff", "853da11bffffff0", "LTE-404-45", "")
+    ),
+    ("confirmations", {"answer_id": ""}, "out_of_range:answer_id"),
+    ("confirmations", {"answer": "maybe"}, "out_of_range:answer"),
+    ("confirmations", {"answer": True}, "wrong_type:answer"),
+    ("confirmations", {"claim_id": "c" * 37}, "out_of_range:claim_id"),
+    ("confirmations", {"event_time": 4_102_444_800_001}, "out_of_range:event_time"),
 ]
 
 
@@ -98,6 +126,9 @@ PRECEDENCE = [
     ("subscriptions", {"plan": "x", "coverage_end": 0}, "unknown_plan"),
     ("subscriptions", {"coverage_end": 0, "device_id": "asha@okaxis"}, "bad_interval"),
     ("subscriptions", {"device_id": "a@b", "payout_account": "a@b"}, "raw_identifier:payout_account"),
+    ("reserves", {"product": "umbrella", "cell": "x"}, "out_of_range:cell"),
+    ("reserves", {"day": "2024-02-30", "amount_paise": -1}, "out_of_range:day"),
+    ("reserves", {"day": "2024-02-30", "amount_paise": "1"}, "wrong_type:amount_paise"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""When a claim may ask for a score, told from what happened to its disruption alone.
+"""When a claim may ask for a score, told from what is said of its disruption alone.
 
 An engine whose operators form no circle measures evidence before a claim is adjudicated: whether a claim will be held,
 and so judged again, is not known then. The moments at which it may be are.
@@ -7,11 +7,12 @@ and so judged again, is not known then. The moments at which it may be are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from monsoon.transforms.adjudication.claims import Happening
-from monsoon.transforms.adjudication.machine import gross_of
+from monsoon.transforms.adjudication.claims import Claim, Finding, Happening, order_at_one_moment
+from monsoon.transforms.adjudication.eligibility import weigh
+from monsoon.transforms.adjudication.rules import VersionRules, rules_of
 from monsoon.transforms.product import Product
 
 
@@ -22,27 +23,62 @@ class Moment(NamedTuple):
     at_ms: int
 
 
-def asking_moments(product: Product, happenings: Sequence[Happening]) -> set[Moment]:
+def asking_moments(product: Product, happenings: Sequence[Happening], findings: Sequence[Finding] = ()) -> set[Moment]:
     """Every moment at which the machine may ask for the score of one rider's claim on one disruption.
 
-    `happenings` are all of that rider and disruption. A claim asks when it opens, when it opens again after a
-    withdrawal and when its gross amount rises, and each time once more when the hold that follows runs out.
+    `happenings` and `findings` are all of that rider and disruption, as far as they are known: of a claim that waits
+    for an activity test nothing is asked before. A claim asks when it opens, when it opens again after a withdrawal
+    and when its gross amount rises, and each time once more whenever a hold that may follow runs out and looks at a
+    new score. Riders' answers ask for nothing: they end a hold early, and need no score.
     """
-    ordered = sorted(happenings, key=lambda happening: happening.at_ms)
+    rules = rules_of(product)
+    watched: dict[str, _Watched] = {}
     asking: set[Moment] = set()
-    stands, gross_paise = False, 0
-    for at_ms, together in groupby(ordered, key=lambda happening: happening.at_ms):
-        for happening in sorted(together, key=lambda happening: not happening.withdrawn):
-            if happening.withdrawn or happening.terms is None:
-                stands = False
-                continue
-            now_paise = gross_of(product, happening, happening.terms)
-            if not stands or now_paise > gross_paise:
-                asking.add(Moment(happening.confirmed_at_ms, at_ms))
-            stands, gross_paise = True, now_paise
+    known: list[Moment] = []
+    items: list[Happening | Finding] = [*happenings, *findings]
+    for item in sorted(items, key=lambda item: (item.at_ms, order_at_one_moment(item))):
+        if isinstance(item, Finding):
+            for each in watched.values():
+                each.claim.findings[f"{item.kind}/{item.confirmed_at_ms}"] = item
+        elif item.withdrawn or item.terms is None:
+            for each in watched.values():
+                each.stands, each.gone = False, True
+        else:
+            known.append(Moment(item.confirmed_at_ms, item.at_ms))
+            each = watched.setdefault(item.terms.policy_id, _Watched(Claim("", item, item.terms)))
+            each.claim.happening, each.gone = item, False
+        for each in watched.values():
+            if each.asks(rules.of(each.claim)):
+                asking.add(Moment(each.claim.happening.confirmed_at_ms, item.at_ms))
+    waits_ms = {wait for each in watched.values() for wait in rules.of(each.claim).decision.waits_ms}
     for at_ms in {moment.at_ms for moment in asking}:
-        due_ms = at_ms + product.decision.hold_ms
-        known = [happening for happening in ordered if happening.at_ms <= due_ms and happening.terms is not None]
-        asking.update(Moment(happening.confirmed_at_ms, due_ms) for happening in known)
-        asking.update(Moment(happening.confirmed_at_ms, at_ms) for happening in known if happening.at_ms == at_ms)
+        asking.update(Moment(confirmed, at_ms) for confirmed, known_at_ms in known if known_at_ms == at_ms)
+        for due_ms in (at_ms + wait for wait in waits_ms):
+            asking.update(Moment(confirmed, due_ms) for confirmed, known_at_ms in known if known_at_ms <= due_ms)
     return asking
+
+
+def rescore_waits_ms(product: Product) -> frozenset[int]:
+    """How long after its first score a claim may be scored again, at the end of a hold, under any version."""
+    return frozenset(wait for version in rules_of(product).versions for wait in version.decision.waits_ms)
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A claim as the machine will have it, but for what it is paid."""
+
+    claim: Claim
+    stands: bool = False
+    gone: bool = False
+    gross_paise: int = 0
+
+    def asks(self, version: VersionRules) -> bool:
+        """Whether the machine may ask for a score as things stand now."""
+        weighed = None if self.gone else weigh(version, self.claim)
+        if weighed is None:
+            return False
+        supplements = version.worth[self.claim.happening.trigger].supplements(self.claim)
+        gross_paise = weighed.gross_paise + sum(paise or 0 for paise in supplements.values())
+        rises = not self.stands or gross_paise > self.gross_paise
+        self.stands, self.gross_paise = True, gross_paise
+        return rises and weighed.refused is None and weighed.review is None

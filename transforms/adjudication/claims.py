@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from monsoon.transforms.adjudication.money import rupees
 from monsoon.transforms.triggers.alerts import Alert
 
 Status = Literal["approved", "soft_hold", "step_up", "manual_review", "ineligible", "withdrawn"]
@@ -36,6 +35,10 @@ class Terms:
     orders_per_hour_sd: float | None = None
     slab_orders: float | None = None
     planned_hours_week: float | None = None
+    stated_at_ms: int = 0
+    """When the policy's last event by the disruption's start happened; what it says of the week is as of then."""
+    week_orders_carried: float | None = None
+    week_hours_carried: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +115,29 @@ class Answer:
     confirms: bool
 
 
+Item = Happening | Finding | Answer
+"""What a rider's machine is told."""
+
+
+def order_at_one_moment(item: Item) -> tuple[Any, ...]:
+    """The order in which what is told of one moment is taken in, however it arrives: withdrawals, the other revisions,
+    findings, answers."""
+    if isinstance(item, Happening):
+        end_ms = -1 if item.end_ms is None else item.end_ms
+        return (not item.withdrawn, item.disruption_id, item.confirmed_at_ms, end_ms, item.level or "")
+    if isinstance(item, Finding):
+        values = sorted((name, -1.0 if value is None else value) for name, value in item.values.items())
+        return (2, item.disruption_id, item.confirmed_at_ms, item.kind, item.met, values)
+    return (3, item.answer_id, item.claim_id, item.confirms)
+
+
 @dataclass(slots=True)
 class Claim:
-    """One claim's state. `paid_paise` lists the instalments already instructed."""
+    """One claim's state. `paid_paise` lists the instalments already instructed.
+
+    `status` is None while nothing was decided yet: what the claim is worth takes the end of its disruption, or an
+    activity test.
+    """
 
     claim_id: str
     happening: Happening
@@ -128,6 +151,21 @@ class Claim:
     """How overlap and caps changed the gross amount, for the record."""
     due_ms: int | None = None
     revision: int = -1
+    hold: str | None = None
+    """The product's hold in which it waits until `due_ms`."""
+    asked_until_ms: int | None = None
+    """How long the rider may answer, or might have answered last."""
+    answer_id: str | None = None
+    confirmed: bool | None = None
+    """What the rider answered."""
+    findings: dict[str, Finding] = field(default_factory=dict)
+    """By kind and confirmation (`worth.finding_of`)."""
+    base_paise: int = 0
+    """The gross amount without supplements, where the trigger has any."""
+    supplements: dict[str, int | None] = field(default_factory=dict)
+    """What further instalments come to in paise, by name; None: not known."""
+    supplemented: tuple[str, ...] = ()
+    """Those that the gross amount holds."""
 
     @property
     def total_paid_paise(self) -> int:
@@ -140,58 +178,9 @@ class Claim:
             mine.end_ms is None or theirs.start_ms < mine.end_ms
         )
 
-
-def claim_record(
-    claim: Claim, *, decided_at_ms: int, product: str, product_version: str, model_version: str
-) -> dict[str, Any]:
-    """One revision of a claim in the contract's form (contracts/claim.schema.json)."""
-    happening, terms, score = claim.happening, claim.terms, claim.score
-    settled = claim.status in ("approved", "ineligible", "withdrawn")
-    return {
-        "claim_id": claim.claim_id,
-        "revision": claim.revision,
-        "status": claim.status,
-        "decided_at": decided_at_ms,
-        "worker_id": terms.worker_id,
-        "policy_id": terms.policy_id,
-        "product": product,
-        "plan": terms.plan,
-        "disruption_id": happening.disruption_id,
-        "peril": happening.peril,
-        "zone": happening.zone,
-        "anomaly_score": None if score is None else score.risk,
-        "trust_score": None,
-        "ring_id": None,
-        "ring_score": None,
-        "features": {} if score is None else dict(score.features),
-        "feature_reports": {} if score is None else dict(score.reports),
-        "weightiest_features": [] if score is None else list(score.weightiest),
-        "reasons": list(claim.reasons),
-        "payout_inr": rupees(claim.total_paid_paise) if settled else None,
-        "payout_terms": {
-            "daily_wage_inr": terms.daily_wage_inr,
-            "level": happening.level,
-            "gross_inr": rupees(claim.gross_paise),
-            "trust_tier": terms.trust_tier,
-            **claim.applied,
-        },
-        "product_version": product_version,
-        "model_version": model_version,
-    }
-
-
-def payout_record(claim: Claim, *, reference_id: str, instalment: int, created_at_ms: int) -> dict[str, Any]:
-    """The instruction for one instalment in the contract's form (contracts/payout.schema.json)."""
-    return {
-        "reference_id": reference_id,
-        "claim_id": claim.claim_id,
-        "policy_id": claim.terms.policy_id,
-        "worker_id": claim.terms.worker_id,
-        "fund_account_id": claim.terms.fund_account_id,
-        "amount_paise": claim.paid_paise[instalment],
-        "currency": "INR",
-        "mode": "UPI",
-        "purpose": "payout",
-        "created_at": created_at_ms,
-        "instalment": instalment,
-    }
+    def is_over(self, before_ms: int) -> bool:
+        """Whether nothing more is awaited, and the disruption was over and nothing said of it since a moment."""
+        happening = self.happening
+        last_ms = max(happening.at_ms, happening.start_ms if happening.end_ms is None else happening.end_ms)
+        over = happening.end_ms is not None or self.status == "withdrawn"
+        return over and self.due_ms is None and last_ms < before_ms

@@ -1,8 +1,9 @@
 """Adjudication: one keyed state machine per rider and product.
 
 Everything that concerns a rider at one moment is decided together (`decide`), so that the order in which it arrives
-is nothing: withdrawals first, then what is to be paid in the order of the overlap rule, then the caps in theirs.
-Published revisions are never edited; what was paid stays paid and counts as paid in every rule.
+is nothing: withdrawals first, then other revisions, findings, answers, and the holds that run out; then what is to be
+paid in the order of the overlap rule, then the caps in theirs. Published revisions are never edited; what was paid
+stays paid and counts as paid in every rule.
 """
 
 from __future__ import annotations
@@ -10,18 +11,23 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
-from monsoon.transforms.adjudication.claims import Claim, Happening, Score, Terms, claim_record, payout_record
-from monsoon.transforms.adjudication.money import times_paise
-from monsoon.transforms.adjudication.settlement import Award, Ledger, settle
-from monsoon.transforms.adjudication.tiers import Tier, first_tier, tier_after_hold
+from monsoon.transforms.adjudication.answers import DENIED, RefusedAnswer, why_not
+from monsoon.transforms.adjudication.claims import Answer, Claim, Finding, Happening, Item, Score, order_at_one_moment
+from monsoon.transforms.adjudication.decision import APPROVE, MANUAL_REVIEW, Outcome
+from monsoon.transforms.adjudication.eligibility import NOT_MEASURED, weigh
+from monsoon.transforms.adjudication.ledger import Ledger
+from monsoon.transforms.adjudication.records import claim_record, payout_record, published_view, reasons_of
+from monsoon.transforms.adjudication.rules import ProductRules, rules_of
+from monsoon.transforms.adjudication.settlement import Award, settle
+from monsoon.transforms.adjudication.state import from_payload, to_payload
+from monsoon.transforms.adjudication.supplements import add_supplements
 from monsoon.transforms.identifiers import claim_id, reference_id
 from monsoon.transforms.product import Product
 from monsoon.transforms.triggers.history import END_OF_TIME_MS
 
-STATE_VERSION = 1
 _WITHDRAWN_PAID = ("paid_before_withdrawal",)
 _LEVEL_FELL = ("paid_above_corrected_level",)
 REVIEW_REASONS = frozenset(_WITHDRAWN_PAID + _LEVEL_FELL)
@@ -39,15 +45,17 @@ class RiderMachine:
 
     def __init__(self, product: Product, model_version: str, scorer: Scorer) -> None:
         self._product = product
+        self._rules: ProductRules = rules_of(product)
         self._model_version = model_version
         self._scorer = scorer
+        self._refused: list[RefusedAnswer] = []
         self._start_with(())
 
     def _start_with(self, claims: Iterable[Claim]) -> None:
         self._claims: dict[str, Claim] = {}
         self._claims_on: dict[str, list[Claim]] = {}
         """By disruption_id."""
-        self._ledger = Ledger(self._product.caps)
+        self._ledger = Ledger(self._rules)
         self._timers: list[tuple[int, str]] = []
         """(moment, claim_id), a heap; one that the claim is no longer due at is moot."""
         self._changed: set[str] = set()
@@ -63,24 +71,44 @@ class RiderMachine:
             heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
-    def decide(self, at_ms: int, happenings: Iterable[Happening]) -> Published:
-        """Everything that concerns the rider at one moment, timers that run out then included."""
-        taken_in = sorted(happenings, key=lambda item: (not item.withdrawn, item.disruption_id))
+    def decide(self, at_ms: int, items: Iterable[Item]) -> Published:
+        """Everything that concerns the rider at one moment, timers that run out then included.
+
+        All of one moment comes in one call; the same item again is nothing new.
+        """
+        taken_in = sorted(items, key=order_at_one_moment)
         due = self._due_by(at_ms)
-        concerned = [claim for happening in taken_in for claim in self._claims_on.get(happening.disruption_id, ())]
-        before = {claim.claim_id: _published_view(claim) for claim in [*concerned, *due]}
+        concerned = [claim for item in taken_in for claim in self._concerned(item)]
+        before = {claim.claim_id: published_view(claim) for claim in [*concerned, *due]}
         asking: dict[str, Claim] = {}
+        released: set[str] = set()
         touched = set(before)
-        for happening in taken_in:
-            for claim in self._take_in(happening):
+        for item in taken_in:
+            if isinstance(item, Answer):
+                claims = self._take_answer(item, released)
+            else:
+                claims = self._take_in(item) if isinstance(item, Happening) else self._take_finding(item)
+            for claim in claims:
                 asking[claim.claim_id] = claim
         for claim in due:
             if claim.due_ms is not None and claim.due_ms <= at_ms and self._run_out(claim, at_ms):
                 asking[claim.claim_id] = claim
-        self._settle(list(asking.values()), at_ms)
+                released.add(claim.claim_id)
+        if asking:
+            self._settle(list(asking.values()), released, at_ms)
         touched.update(asking)
         self._changed |= touched
         return self._publish(touched, before, at_ms)
+
+    def take_refused(self) -> list[RefusedAnswer]:
+        """The answers that changed nothing since the last call, in the order of their moments."""
+        refused, self._refused = self._refused, []
+        return refused
+
+    def _concerned(self, item: Item) -> list[Claim]:
+        if isinstance(item, Answer):
+            return [self._claims[item.claim_id]] if item.claim_id in self._claims else []
+        return self._claims_on.get(item.disruption_id, [])
 
     def _due_by(self, at_ms: int) -> list[Claim]:
         """The claims whose hold or step-up runs out by `at_ms`, in the order of their timers."""
@@ -99,32 +127,84 @@ class RiderMachine:
         self._claims[claim.claim_id] = claim
         self._claims_on.setdefault(claim.happening.disruption_id, []).append(claim)
 
-    # What happened to a disruption, taken into the rider's claims.
+    # What happened to a disruption, taken into the rider's claims: which of them now ask for money.
 
     def _take_in(self, happening: Happening) -> list[Claim]:
-        """Brings the rider's claims on a disruption up to date; returns those that now ask for money."""
+        """A revision of a disruption."""
         if happening.withdrawn or happening.terms is None:
-            for claim in self._claims_on.get(happening.disruption_id, ()):
-                self._withdraw(claim, happening)
+            for withdrawn in self._claims_on.get(happening.disruption_id, ()):
+                self._withdraw(withdrawn, happening)
             return []
         name = claim_id(happening.terms.policy_id, happening.disruption_id)
-        if name not in self._claims:
-            self._add(Claim(name, happening, happening.terms))
-        claim = self._claims[name]
-        if claim.status == "withdrawn":
-            claim.status = None
-        elif REVIEW_REASONS.intersection(claim.reasons):
-            claim.reasons = ()
-        self._revise(claim, happening)
-        gross_paise = gross_of(self._product, claim.happening, claim.terms)
-        rose, claim.gross_paise = gross_paise > claim.gross_paise, gross_paise
-        if claim.status is None:
-            return [claim]
-        if claim.paid_paise and gross_paise < claim.total_paid_paise:
+        claim = self._claims.get(name)
+        if claim is None:
+            claim = Claim(name, happening, happening.terms)
+            self._add(claim)
+            self._changed.add(name)
+        else:
+            if REVIEW_REASONS.intersection(claim.reasons):
+                claim.reasons = ()
+            self._revise(claim, happening)
+        return [claim] if self._weigh(claim) else []
+
+    def _take_finding(self, finding: Finding) -> list[Claim]:
+        """What the rider's own telemetry says; of a claim that stands."""
+        asking = []
+        for claim in self._claims_on.get(finding.disruption_id, ()):
+            claim.findings[f"{finding.kind}/{finding.confirmed_at_ms}"] = finding
+            if not claim.happening.withdrawn and self._weigh(claim):
+                asking.append(claim)
+        return asking
+
+    def _take_answer(self, answer: Answer, released: set[str]) -> list[Claim]:
+        claim = self._claims.get(answer.claim_id)
+        if claim is not None and claim.answer_id == answer.answer_id:
+            return []
+        why = why_not(answer, claim)
+        if why is not None or claim is None:
+            refused = RefusedAnswer(answer, why or "unknown_claim")
+            if refused not in self._refused:
+                self._refused.append(refused)
+            return []
+        claim.answer_id, claim.confirmed = answer.answer_id, answer.confirms
+        if not answer.confirms:
+            self._review(claim, DENIED)
+            return []
+        claim.due_ms, claim.hold = None, None
+        released.add(claim.claim_id)
+        return [claim]
+
+    def _weigh(self, claim: Claim) -> bool:
+        """What the claim is worth as things stand; true if it now asks for money, or for more."""
+        version = self._rules.of(claim)
+        weighed = weigh(version, claim)
+        if weighed is None:
+            return False
+        if claim.status == "withdrawn" or claim.reasons == (NOT_MEASURED,):
+            claim.status, claim.reasons = None, ()
+        before_paise = claim.gross_paise
+        supplements = version.worth[claim.happening.trigger].supplements(claim)
+        if supplements or claim.supplements:
+            self._ledger.take_out(claim)
+            claim.base_paise, claim.supplements = weighed.gross_paise, supplements
+            claim.supplemented = tuple(name for name in claim.supplemented if supplements.get(name))
+            self._ledger.enter(claim)
+        claim.gross_paise = weighed.gross_paise + sum(supplements[name] or 0 for name in claim.supplemented)
+        if claim.paid_paise and claim.gross_paise < claim.total_paid_paise:
             claim.reasons = _LEVEL_FELL
-        if rose and claim.status in ("approved", "ineligible"):
-            return [claim]
-        return []
+        if weighed.refused is not None or weighed.review is not None:
+            if not claim.paid_paise:
+                self._refuse(claim, weighed.refused, weighed.review)
+            return False
+        if claim.status is None:
+            return True
+        asked_paise = weighed.gross_paise + sum(paise or 0 for paise in supplements.values())
+        return asked_paise > before_paise and claim.status in ("approved", "ineligible")
+
+    def _refuse(self, claim: Claim, refused: str | None, review: str | None) -> None:
+        claim.applied, claim.due_ms, claim.hold = {}, None, None
+        claim.status = "manual_review" if refused is None else "ineligible"
+        claim.reasons = (str(refused or review),)
 
     def _revise(self, claim: Claim, happening: Happening) -> None:
         self._ledger.take_out(claim)
@@ -134,67 +214,79 @@ class RiderMachine:
     def _withdraw(self, claim: Claim, happening: Happening) -> None:
         # A withdrawn disruption whose end was never seen ceased to be when it was withdrawn.
         end_ms = claim.happening.end_ms if claim.happening.end_ms is not None else happening.at_ms
-        self._revise(claim, replace(claim.happening, at_ms=happening.at_ms, end_ms=end_ms))
-        claim.due_ms = None
+        self._revise(claim, replace(claim.happening, at_ms=happening.at_ms, end_ms=end_ms, withdrawn=True))
+        claim.due_ms, claim.hold = None, None
         if claim.paid_paise:
             claim.reasons = _WITHDRAWN_PAID
-        else:
+        elif claim.status is not None:  # of what was never decided nobody has heard
             claim.status = "withdrawn"
             claim.reasons = ("disruption_withdrawn",) if happening.withdrawn else ("not_present",)
 
+    # Decisions: rules, holds, answers.
+
     def _run_out(self, claim: Claim, at_ms: int) -> bool:
         """A hold or step-up has run out; true if the claim now asks for money."""
-        claim.due_ms = None
-        if claim.status == "step_up":
-            claim.status, claim.reasons = "manual_review", ("step_up_unanswered", *claim.reasons)
-            return False
-        claim.score = self._scorer(claim, at_ms)
-        if tier_after_hold(self._product.decision, claim.score) == "approve":
+        rules = self._rules.of(claim).decision
+        hold = rules.hold_of(claim).name
+        claim.due_ms, claim.hold = None, None
+        if rules.asks_again(hold) or claim.score is None:
+            claim.score = self._scorer(claim, at_ms)
+        outcome = rules.after(hold, claim, claim.score)
+        if outcome.then == APPROVE:
             return True
-        self._step_up(claim, at_ms)
+        self._put_off(claim, outcome, at_ms)
         return False
+
+    def _outcome(self, claim: Claim, released: set[str], at_ms: int) -> Outcome:
+        """What the rules make of a claim that asks; one once approved is not judged again for its top-up, and what
+        the rider has answered stands."""
+        if claim.status == "approved" or claim.claim_id in released or claim.confirmed:
+            return Outcome(APPROVE, None)
+        if claim.confirmed is False:
+            return Outcome(MANUAL_REVIEW, DENIED)
+        if claim.score is None:
+            claim.score = self._scorer(claim, at_ms)
+        return self._rules.of(claim).decision.first(claim, claim.score)
+
+    def _put_off(self, claim: Claim, outcome: Outcome, at_ms: int) -> None:
+        """A hold, a question to the rider, or a review by people."""
+        if outcome.then == MANUAL_REVIEW:
+            self._review(claim, outcome.reason)
+            return
+        hold = self._rules.of(claim).decision.holds[outcome.then]
+        claim.status, claim.hold = hold.status, hold.name
+        claim.reasons = reasons_of(claim, outcome.reason)
+        self._wait_until(claim, at_ms + hold.wait_ms)
+        if hold.answered is not None:
+            claim.asked_until_ms = claim.due_ms
+
+    def _review(self, claim: Claim, reason: str | None) -> None:
+        claim.status, claim.due_ms, claim.hold = "manual_review", None, None
+        claim.reasons = reasons_of(claim, reason)
 
     # Money: what the claims of one moment are paid, or why they are held or refused.
 
-    def _settle(self, asking: list[Claim], at_ms: int) -> None:
-        tiers = {claim.claim_id: self._tier(claim, at_ms) for claim in asking}
-        paying = [claim for claim in asking if tiers[claim.claim_id] == "approve"]
+    def _settle(self, asking: list[Claim], released: set[str], at_ms: int) -> None:
+        outcomes = {claim.claim_id: self._outcome(claim, released, at_ms) for claim in asking}
+        paying = [claim for claim in asking if outcomes[claim.claim_id].then == APPROVE]
+        add_supplements(paying, self._ledger)
         awards = settle(paying, self._ledger)
         for claim in paying:
             self._pay(claim, awards[claim.claim_id])
         for claim in asking:
-            if tiers[claim.claim_id] == "approve":
+            outcome = outcomes[claim.claim_id]
+            if outcome.then == APPROVE:
                 continue
+            add_supplements([claim], self._ledger)
             would_be = settle([claim], self._ledger)[claim.claim_id]
             if not would_be.instalment_paise:
                 self._pay(claim, would_be)  # holding a rider for nothing helps nobody
                 continue
             claim.applied = dict(would_be.applied)
-            if tiers[claim.claim_id] == "soft_hold":
-                self._hold(claim, at_ms)
-            else:
-                self._step_up(claim, at_ms)
-
-    def _tier(self, claim: Claim, at_ms: int) -> Tier:
-        """Approve, or hold as the score demands; a claim once approved is not judged again for its top-up."""
-        if claim.status in ("approved", "soft_hold"):
-            return "approve"
-        if claim.score is None:
-            claim.score = self._scorer(claim, at_ms)
-        return first_tier(self._product.decision, claim.score, claim.terms.trust_tier)
-
-    def _hold(self, claim: Claim, at_ms: int) -> None:
-        claim.status = "soft_hold"
-        claim.reasons = () if claim.score is None else claim.score.weightiest
-        self._wait_until(claim, at_ms + self._product.decision.hold_ms)
-
-    def _step_up(self, claim: Claim, at_ms: int) -> None:
-        claim.status = "step_up"
-        claim.reasons = () if claim.score is None else claim.score.weightiest
-        self._wait_until(claim, at_ms + self._product.decision.step_up_ms)
+            self._put_off(claim, outcome, at_ms)
 
     def _pay(self, claim: Claim, award: Award) -> None:
-        claim.applied, claim.due_ms = dict(award.applied), None
+        claim.applied, claim.due_ms, claim.hold = dict(award.applied), None, None
         if award.instalment_paise:
             self._ledger.take_out(claim)
             claim.paid_paise.append(award.instalment_paise)
@@ -213,16 +305,18 @@ class RiderMachine:
         payouts: list[dict[str, Any]] = []
         for name in sorted(touched):
             claim = self._claims[name]
-            if before.get(name) == _published_view(claim):
+            if claim.status is None or before.get(name) == published_view(claim):
                 continue
+            version = self._rules.of(claim)
             claim.revision += 1
             claims.append(
                 claim_record(
                     claim,
                     decided_at_ms=at_ms,
                     product=self._product.name,
-                    product_version=self._product.version,
+                    product_version=version.product.version,
                     model_version=self._model_version,
+                    arithmetic=version.worth[claim.happening.trigger].arithmetic(claim),
                 )
             )
             already = before[name][-1] if name in before else 0
@@ -239,6 +333,16 @@ class RiderMachine:
         """Whether there is no claim, so that a new machine would do as well."""
         return not self._claims
 
+    @property
+    def published(self) -> dict[str, str]:
+        """The status of each claim's last revision, by claim_id."""
+        return {name: str(claim.status) for name, claim in self._claims.items() if claim.revision >= 0}
+
+    @property
+    def starts_ms(self) -> dict[str, int]:
+        """When the disruptions of its claims began, by disruption_id."""
+        return {claim.happening.disruption_id: claim.happening.start_ms for claim in self._claims.values()}
+
     def take_changed(self) -> list[Claim]:
         """The claims that may have changed since the last call; they make a machine anew by `resume`."""
         changed = [self._claims[name] for name in sorted(self._changed)]
@@ -252,10 +356,10 @@ class RiderMachine:
     def forget(self, before_ms: int) -> set[str]:
         """Drops settled claims of disruptions that were over, and of which nothing was said, since a moment.
 
-        A claim stays while another that is not so old overlaps it or shares a cap's period with it. Returns the
-        ids of those that were dropped.
+        A claim stays while another that is not so old overlaps it or shares with it a cap's period, or what a rule
+        allows once. Returns the ids of those that were dropped.
         """
-        old = {name for name, claim in self._claims.items() if _is_over(claim, before_ms)}
+        old = {name for name, claim in self._claims.items() if claim.is_over(before_ms)}
         young = [claim for name, claim in self._claims.items() if name not in old]
         gone = {name for name in old if not any(self._ledger.may_touch(self._claims[name], claim) for claim in young)}
         if gone:
@@ -264,51 +368,21 @@ class RiderMachine:
 
     def to_payload(self) -> dict[str, Any]:
         """The state as plain data, with its version."""
-        return {"version": STATE_VERSION, "claims": [asdict(self._claims[name]) for name in sorted(self._claims)]}
+        return to_payload(self._claims[name] for name in sorted(self._claims))
 
     def restore(self, payload: dict[str, Any]) -> None:
         """Takes over a state from `to_payload`; raises ValueError for one of another version."""
-        if payload.get("version") != STATE_VERSION:
-            raise ValueError(f"rider state of version {payload.get('version')!r}; this code reads {STATE_VERSION}")
-        self._start_with(_claim(saved) for saved in payload["claims"])
+        self._start_with(from_payload(payload))
 
 
-def _is_over(claim: Claim, before_ms: int) -> bool:
-    happening = claim.happening
-    last_ms = max(happening.at_ms, happening.start_ms if happening.end_ms is None else happening.end_ms)
-    over = happening.end_ms is not None or claim.status == "withdrawn"
-    return over and claim.due_ms is None and last_ms < before_ms
-
-
-def _claim(saved: dict[str, Any]) -> Claim:
-    happening, score = dict(saved["happening"]), saved["score"]
-    seen = happening.pop("terms")
-    return Claim(
-        **{
-            **saved,
-            "happening": Happening(**happening, terms=None if seen is None else Terms(**seen)),
-            "terms": Terms(**saved["terms"]),
-            "score": None if score is None else Score(**{**score, "weightiest": tuple(score["weightiest"])}),
-            "reasons": tuple(saved["reasons"]),
-        }
-    )
-
-
-def gross_of(product: Product, happening: Happening, terms: Terms) -> int:
-    """What a claim is worth under a revision of its disruption, in paise, before overlap and caps."""
-    trigger = product.trigger(happening.trigger)
-    pays = trigger.levels[trigger.level_rank(happening.level)].pays
-    return times_paise(terms.daily_wage_inr, pays.share)
-
-
-def run_rider(machine: RiderMachine, happenings: Iterable[Happening], until_ms: int = END_OF_TIME_MS) -> Published:
+def run_rider(machine: RiderMachine, items: Iterable[Item], until_ms: int = END_OF_TIME_MS) -> Published:
     """A machine through all its moments up to `until_ms`: what happens, and the timers in between.
 
     Nothing that happens up to then may come later.
     """
     moments = defaultdict(list)
-    for happening in happenings:
-        moments[happening.at_ms].append(happening)
+    for item in items:
+        moments[item.at_ms].append(item)
     ahead = sorted(moments, reverse=True)
     claims: list[dict[str, Any]] = []
     payouts: list[dict[str, Any]] = []
@@ -320,8 +394,3 @@ def run_rider(machine: RiderMachine, happenings: Iterable[Happening], until_ms: 
         decided = machine.decide(at_ms, moments.pop(at_ms, ()))
         claims.extend(decided[0])
         payouts.extend(decided[1])
-
-
-def _published_view(claim: Claim) -> tuple[Any, ...]:
-    """What a new revision would have to differ in; the number of instalments stands last."""
-    return (claim.status, claim.reasons, claim.gross_paise, claim.happening.level, len(claim.paid_paise))

@@ -1,13 +1,13 @@
-"""Rupees and paise: exact decimals, one rounding rule.
+"""Rupees and paise: exact numbers, one rounding rule.
 
-A wage is the decimal number that the policy states (the shortest decimal that names the JSON number); products with a
-share are exact; the result is rounded half to even to the paisa. Amounts are integers of paise ever after.
+Amounts that a policy or a product file states are the decimal numbers written there (the shortest decimal that names
+the JSON number); formulas over them are exact; the result is rounded half to even to the paisa. Amounts are integers
+of paise ever after.
 """
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Context, Decimal
-from functools import lru_cache
+from fractions import Fraction
 
 MINIMUM_PAYOUT_PAISE = 100
 """A payout under Rs 1 is not paid."""
@@ -16,17 +16,10 @@ MINIMUM_PAYOUT_PAISE = 100
 MAXIMUM_PAISE = 2**63 - 1
 """A contract allows any wage; amounts stop at what a 64-bit integer holds."""
 
-_EXACT = Context(prec=800)
-"""Room for the product of any two doubles, which have up to 309 digits before the point."""
 
-
-@lru_cache(maxsize=4096)
-def times_paise(amount_inr: float, factor: float) -> int:
-    """`amount_inr` x `factor` in paise, half to even, at most MAXIMUM_PAISE."""
-    paise = _EXACT.multiply(_EXACT.multiply(Decimal(repr(amount_inr)), Decimal(repr(factor))), Decimal(100))
-    if paise >= MAXIMUM_PAISE:
-        return MAXIMUM_PAISE
-    return int(paise.to_integral_value(ROUND_HALF_EVEN))
+def paise_of(amount_inr: Fraction) -> int:
+    """An exact amount in rupees as paise, half to even, from 0 to MAXIMUM_PAISE."""
+    return min(max(0, round(amount_inr * 100)), MAXIMUM_PAISE)
 
 
 def rupees(paise: int) -> float:

@@ -13,7 +13,7 @@ from monsoon.transforms.evidence.ragged import Bools, Floats, Ints, Ragged, over
 from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.evidence.zones import ZoneShapes
 from monsoon.transforms.panes import Panes
-from monsoon.transforms.trail import ON_TRIP, Trail, bisect_right, slices_of
+from monsoon.transforms.trail import ON_TRIP, ONLINE, Trail, bisect_right, slices_of
 
 _HOUR_MS = 60 * 60_000
 _DAY_HOURS = 24
@@ -36,6 +36,13 @@ def recent_activity_in_zone(trail: Trail, queries: Queries, zones: ZoneShapes) -
     stated = span.count((window["orders_completed"] >= 0) | (window["app_state"] >= 0))
     activity = np.bincount(span.query[busy], work[busy], len(window))
     return np.where(stated > 0, activity, np.nan), stated
+
+
+def app_activity(window: Window) -> Measured:
+    """Share of reports that are online or on_trip, of those that state an app state."""
+    stated = window["app_state"] >= 0
+    reports = window.span.count(stated)
+    return over(window.span.count(window["app_state"] >= ONLINE), reports), reports
 
 
 @dataclass(frozen=True, eq=False)

@@ -105,6 +105,11 @@ FEATURES: tuple[Feature, ...] = (
         "no report that states an app state or orders",
     ),
     Feature(
+        "app_activity", "share", 0, 1, "activity", "low",
+        "reports that are online or on_trip, of those that state an app state",
+        "no report states an app state",
+    ),
+    Feature(
         "shift_pattern", "share", 0, 1, "activity", "low",
         "how usual this zone, hour and weekday are for the rider over four weeks",
         "less than 7 days of history",
@@ -133,6 +138,11 @@ FEATURES: tuple[Feature, ...] = (
         "claim_burst_rank", "difference of shares", -1, 1, "motion", "high",
         "how much steeper the disruption's arrival curve is at this claim than the zone's own curve",
         "fewer than 5 riders in the zone, or too little history of the neighborhood",
+    ),
+    Feature(
+        "riders_on_device_28d", "count", 1, _INF, "graph", "high",
+        "riders seen on the phone in the 28 local days up to the decision",
+        "no report in the window",
     ),
     Feature(
         "proximity_degree", "count", 0, _INF, "graph", "high",

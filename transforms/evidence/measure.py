@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from monsoon.transforms.evidence import activity, batch, device, gnss, motion, surroundings
 from monsoon.transforms.evidence.baselines import BatteryBaseline, SignalBaseline
+from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
 from monsoon.transforms.evidence.neighborhoods import PaneCells
@@ -23,8 +24,9 @@ from monsoon.transforms.trail import Trail
 _BLOCK_ROWS = 250_000
 """Rows looked at together: some tens of MB, whatever the number of queries."""
 
-NEIGHBOR_FEATURES = ("barometric_delta_match", "claim_burst_rank", "peer_divergence")
-"""What compares a rider with others: with those nearby, and with the claims of the same disruption."""
+NEIGHBOR_FEATURES = ("barometric_delta_match", "claim_burst_rank", "peer_divergence", "riders_on_device_28d")
+"""What compares a rider with others: with those nearby, with the claims of the same disruption, with who else used the
+phone."""
 
 _MS_PER_S = 1000.0
 _MS_PER_DAY = 24 * 3_600_000.0
@@ -47,6 +49,8 @@ class OwnEvidence:
     evidence: Evidence
     arrivals: batch.Arrivals
     work: batch.HourlyWork
+    device: Ints
+    """The phone of the window's last report, as the trail codes it; -1 for none."""
 
 
 def measure(trail: Trail, panes: Panes, references: References, queries: Queries) -> Evidence:
@@ -64,7 +68,9 @@ def measure(trail: Trail, panes: Panes, references: References, queries: Queries
         match = pressure.barometric_delta_match(queries)
         burst = batch.claim_burst_rank(queries, own.arrivals, stays)
         divergence = batch.peer_divergence(queries, own.work)
-    return with_neighbors(own.evidence, dict(zip(NEIGHBOR_FEATURES, (match, burst, divergence), strict=True)))
+    riders = DeviceDays.of(panes).riders(own.device, queries.decided_at_ms)
+    found = (match, burst, divergence, riders)
+    return with_neighbors(own.evidence, dict(zip(NEIGHBOR_FEATURES, found, strict=True)))
 
 
 def with_neighbors(own: Evidence, measured: Mapping[str, device.Measured]) -> Evidence:
@@ -89,6 +95,7 @@ def measure_own(trail: Trail, panes: Panes, cells: PaneCells, references: Refere
     habits = activity.Habits.of(panes, cells, queries.resolution)
 
     work: list[batch.HourlyWork] = []
+    devices: list[Ints] = [np.empty(0, dtype=np.int64)]
 
     def put(name: str, measured: device.Measured, where: slice = slice(None)) -> None:
         values, counts = measured
@@ -116,7 +123,9 @@ def measure_own(trail: Trail, panes: Panes, cells: PaneCells, references: Refere
             put("teleport_second_mps", second, block)
             put("gps_jitter_m", motion.gps_jitter_m(window, speed), block)
             put("recent_activity_in_zone", activity.recent_activity_in_zone(trail, these, here), block)
+            put("app_activity", activity.app_activity(window), block)
             put("shift_pattern", habits.shift_pattern(these), block)
+            devices.append(window.last_device)
             work.append(batch.HourlyWork.of(trail, these))
         arrivals = batch.Arrivals.of(trail, queries, zones)
         none = np.zeros(len(queries), dtype=np.int64)
@@ -126,7 +135,7 @@ def measure_own(trail: Trail, panes: Panes, cells: PaneCells, references: Refere
         age_d = (queries.confirmed_at_ms - queries.account_created_at_ms) / _MS_PER_DAY
         put("account_age_d", (np.maximum(age_d, 0.0), none))
     evidence = Evidence(known, {name: counts.astype(np.int32) for name, counts in reports.items()})
-    return OwnEvidence(evidence, arrivals, batch.HourlyWork.join(work))
+    return OwnEvidence(evidence, arrivals, batch.HourlyWork.join(work), np.concatenate(devices))
 
 
 def _blocks(trail: Trail, queries: Queries) -> Iterator[slice]:

@@ -14,6 +14,8 @@ from fractions import Fraction
 from numbers import Rational, Real
 from typing import Any
 
+import numpy as np
+
 from monsoon.transforms.expressions.tree import Node
 
 Pair = tuple[int, int]
@@ -50,7 +52,7 @@ def pair(value: Any) -> Pair | None:
         return (int(value.numerator), int(value.denominator))
     if isinstance(value, Decimal):
         return value.as_integer_ratio() if value.is_finite() else None
-    if isinstance(value, Real) or kind.__name__ == "bool":  # numpy's floats and bools
+    if isinstance(value, Real | np.bool_):  # numpy's floats and bools
         return pair(float(value))
     raise TypeError(f"an input is a number, a bool or None, not {value!r}")
 

@@ -79,8 +79,8 @@ class Expression:
     def columns(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """The result of each row, float64 (NaN: not measured) or bool, of the length of the columns in `inputs`.
 
-        The same as `value` of each row up to the rounding of doubles. A formula of constants alone takes its length
-        from whatever columns are given.
+        The same as `value` of each row up to the rounding and the range of doubles. A formula of constants alone takes
+        its length from whatever columns are given.
 
         Raises:
             KeyError: an input used by the formula is absent.
@@ -97,7 +97,9 @@ class Expression:
             result = self._columns(columns)
         if self.unit is None:
             return np.broadcast_to(np.asarray(result, dtype=bool), next(iter(lengths))).copy()
-        return np.broadcast_to(result, next(iter(lengths))) + 0.0  # -0.0 becomes 0.0, as in exact numbers
+        column = np.broadcast_to(result, next(iter(lengths))) + 0.0  # -0.0 becomes 0.0, as in exact numbers
+        column[np.isnan(column)] = np.nan  # one NaN, of the many that there are
+        return column
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Expression.parse, (self.text, dict(self.inputs), self.unit)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from types import EllipsisType
@@ -180,7 +180,7 @@ class _Reader:
             raise self.error(parsed, "only + - * / are part of a formula")
         left, right = self.quantity(parsed.left, depth), self.quantity(parsed.right, depth)
         if kind in "+-":
-            operands = self.alike(parsed, (left, right))
+            operands = self.alike((parsed.left, parsed.right), (left, right))
             return Node(kind, operands[0].unit, operands)
         assert left.unit is not None
         assert right.unit is not None
@@ -192,8 +192,9 @@ class _Reader:
         comparisons = tuple(_COMPARISONS.get(type(sign), "") for sign in parsed.ops)
         if "" in comparisons:
             raise self.error(parsed, "only < <= > >= == compare in a formula")
-        operands = [self.quantity(each, depth) for each in (parsed.left, *parsed.comparators)]
-        return Node("compare", None, self.alike(parsed, tuple(operands)), comparisons=comparisons)
+        parts = (parsed.left, *parsed.comparators)
+        operands = self.alike(parts, [self.quantity(each, depth) for each in parts])
+        return Node("compare", None, operands, comparisons=comparisons)
 
     def logic(self, parsed: ast.expr, depth: int) -> Node:
         assert isinstance(parsed, ast.BoolOp)
@@ -214,9 +215,9 @@ class _Reader:
             return Node(name, None, (self.node(parsed.args[0], depth + 1),))
         if name == "if_":
             holds, *parts = parsed.args
-            branches = self.alike(parsed, tuple(self.quantity(each, depth) for each in parts))
+            branches = self.alike(parts, [self.quantity(each, depth) for each in parts])
             return Node(name, branches[0].unit, (self.condition(holds, depth), *branches))
-        operands = self.alike(parsed, tuple(self.quantity(each, depth) for each in parsed.args))
+        operands = self.alike(parsed.args, [self.quantity(each, depth) for each in parsed.args])
         if name == "log10":
             return self.logarithm(parsed, operands[0])
         if name == "clamp" and operands[1].is_constant() and operands[2].is_constant():
@@ -243,16 +244,17 @@ class _Reader:
             raise self.error(parsed, f"a condition is wanted here, and this is {_named(node.unit)}")
         return node
 
-    def alike(self, parsed: ast.expr, operands: tuple[Node, ...]) -> tuple[Node, ...]:
+    def alike(self, parts: Sequence[ast.expr], operands: Sequence[Node]) -> tuple[Node, ...]:
         """The operands in the unit of the first that is no plain 0; an error if their dimensions differ."""
-        units = [each.unit for each in operands if not each.is_zero_literal() and each.unit is not None]
-        if not units:
-            return operands
-        for unit in units:
-            if unit.dimension != units[0].dimension:
-                raise self.error(parsed, f"{_named(units[0])} and {_named(unit)} do not mix")
+        unit = next((each.unit for each in operands if not each.is_zero_literal()), None)
+        if unit is None:
+            return tuple(operands)
+        for part, each in zip(parts, operands, strict=True):
+            assert each.unit is not None
+            if not each.is_zero_literal() and each.unit.dimension != unit.dimension:
+                raise self.error(part, f"{_named(unit)} and {_named(each.unit)} do not mix")
         return tuple(
-            Node("number", units[0], name=each.name) if each.is_zero_literal() else _converted(each, units[0])
+            Node("number", unit, name=each.name) if each.is_zero_literal() else _converted(each, unit)
             for each in operands
         )
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 
 from monsoon.transforms.expressions.expression import Expression
 from monsoon.transforms.expressions.tree import Node
-from monsoon.transforms.expressions.units import UNIT_NAMES, Unit
+from monsoon.transforms.expressions.units import DIMENSIONLESS, UNIT_NAMES, Unit
 
 _PHRASE, _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _SIGN, _ATOM = range(9)
 """How tightly words hold together; what holds less tightly than its surroundings goes into parentheses."""
 
 _UNIT_WORDS = {
-    "percent": "%",
-    "d": "days",
     "degC": "°C",
     "m2_s4": "(m/s2)2",
     "orders_h": "orders per hour",
@@ -26,14 +25,19 @@ Said = tuple[str, int]
 """Words, and how tightly they hold together."""
 
 
-def describe(expression: Expression, words: Mapping[str, str]) -> str:
-    """The formula in words, its inputs named by `words` (an input without words: its name, with spaces for _)."""
-    return _Speaker(words).say(expression.tree)[0]
+def describe(
+    expression: Expression, words: Mapping[str, str], flags: Mapping[str, tuple[str, str]] | None = None
+) -> str:
+    """The formula in words, its inputs named by `words` (an input without words: its name, with spaces for _).
+
+    `flags` are inputs of 1 or 0: the words for `input == 1`, and those for `input == 0`.
+    """
+    return _Speaker(words, flags or {}).say(expression.tree)[0]
 
 
 class _Speaker:
-    def __init__(self, words: Mapping[str, str]) -> None:
-        self.words = words
+    def __init__(self, words: Mapping[str, str], flags: Mapping[str, tuple[str, str]]) -> None:
+        self.words, self.flags = words, flags
 
     def say(self, node: Node) -> Said:
         if node.kind == "convert":
@@ -41,16 +45,21 @@ class _Speaker:
         if node.kind == "number":
             return node.name, _ATOM
         if node.kind == "unit":
-            return "Rs 1" if node.name == "INR" else f"1 {_unit_words(node.name)}", _ATOM
+            return _said_amount("1", node.name), _ATOM
         if node.kind == "input":
-            words = self.words.get(node.name, node.name.replace("_", " "))
-            return (words, _ATOM)
+            return self.words.get(node.name, node.name.replace("_", " ")), _ATOM
         if node.kind == "compare":
             return self.comparison(node), _COMPARISON
         if (amount := _amount(node)) is not None:
             return amount, _ATOM
+        if node.kind == "measured":
+            return f"{self.inside(node.operands[0], _ATOM)} is measured", _COMPARISON
+        if (share := _share(node)) is not None:
+            return f"{share}% of {self.say(node.operands[1])[0]}", _PRODUCT
         if node.kind in _INFIX:
             return self.infix(node)
+        if node.kind == "not" and node.operands[0].kind == "measured":
+            return f"{self.inside(node.operands[0].operands[0], _ATOM)} is not measured", _COMPARISON
         if node.kind in ("negative", "not"):
             sign, tightness = ("-", _SIGN) if node.kind == "negative" else ("not ", _NOT)
             return sign + self.inside(node.operands[0], _ATOM), tightness
@@ -69,12 +78,22 @@ class _Speaker:
         return f" {sign} ".join(said), tightness
 
     def comparison(self, node: Node) -> str:
+        if (flag := self.flag(node)) is not None:
+            return flag
         first, *rest = [self.inside(each, _SUM) for each in node.operands]
         parts, before = [], first
         for sign, after in zip(node.comparisons, rest, strict=True):
             parts.append(f"{before} {_COMPARED[sign]} {after}")
             before = after
         return " and ".join(parts)
+
+    def flag(self, node: Node) -> str | None:
+        """What `input == 1` or `input == 0` says of a flag; None for anything else."""
+        first, second, *more = node.operands
+        if more or node.comparisons != ("==",) or first.name not in self.flags or second.kind != "number":
+            return None
+        raised, not_raised = self.flags[first.name]
+        return {Fraction(1): raised, Fraction(0): not_raised}.get(second.value)
 
 
 _INFIX = {
@@ -97,30 +116,45 @@ def _amount(node: Node) -> str | None:
         sign, number = "-", number.operands[0]
     if number.kind != "number":
         return None
-    if unit.name == "INR":
-        return f"{sign}Rs {number.name}"
-    return f"{sign}{number.name}{'' if unit.name == 'percent' else ' '}{_unit_words(unit.name)}"
+    return sign + _said_amount(number.name, unit.name)
 
 
-def _unit_words(name: str) -> str:
-    return _UNIT_WORDS.get(name, str(UNIT_NAMES[name]))
+def _share(node: Node) -> str | None:
+    """`0.50 * daily_wage` is "50" percent of an input; None for anything else."""
+    if node.kind != "*" or node.operands[0].kind != "number" or node.operands[1].kind != "input":
+        return None
+    number, amount = node.operands
+    if not 0 < number.value <= 1 or amount.unit == DIMENSIONLESS or (number.value * 10_000).denominator != 1:
+        return None
+    return f"{float(number.value * 100):g}"
+
+
+def _said_amount(number: str, unit: str) -> str:
+    if unit == "INR":
+        return f"Rs {number}"
+    if unit == "percent":
+        return f"{number}%"
+    if unit == "d":
+        return f"{number} {'day' if number == '1' else 'days'}"
+    return f"{number} {_UNIT_WORDS.get(unit, str(UNIT_NAMES[unit]))}"
 
 
 def _whole(unit: Unit | None) -> str:
+    if unit == DIMENSIONLESS:
+        return "rounded to a whole number"
     symbol = str(unit)
-    return f"rounded to the whole {_WHOLE[symbol]}" if symbol in _WHOLE else "rounded to a whole number"
+    return f"rounded to the whole {_WHOLE[symbol]}" if symbol in _WHOLE else f"rounded to whole {symbol}"
 
 
-def _listed(said: list[str]) -> str:
-    return f"{', '.join(said[:-1])} and {said[-1]}"
+def _extreme(said: list[str], of_two: str, of_more: str) -> Said:
+    return f"the {of_two if len(said) == 2 else of_more} of {', '.join(said[:-1])} and {said[-1]}", _PHRASE
 
 
 _PHRASES: dict[str, Callable[[Node, list[str]], Said]] = {
     "clamp": lambda node, said: (f"{said[0]}, between {said[1]} and {said[2]}", _PHRASE),
     "round": lambda node, said: (f"{said[0]}, {_whole(node.unit)}", _PHRASE),
-    "otherwise": lambda node, said: (f"{said[0]}, or where that is not measured {said[1]}", _PHRASE),
+    "otherwise": lambda node, said: (f"{said[0]}, or {said[1]} where that is not measured", _PHRASE),
     "if_": lambda node, said: (f"{said[1]} if {said[0]}, else {said[2]}", _PHRASE),
-    "min": lambda node, said: (f"the smallest of {_listed(said)}", _PHRASE),
-    "max": lambda node, said: (f"the largest of {_listed(said)}", _PHRASE),
-    "measured": lambda node, said: (f"{said[0]} is measured", _COMPARISON),
+    "min": lambda node, said: _extreme(said, "smaller", "smallest"),
+    "max": lambda node, said: _extreme(said, "larger", "largest"),
 }

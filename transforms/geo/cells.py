@@ -9,6 +9,9 @@ import h3ronpy.vector
 import numpy as np
 import numpy.typing as npt
 
+RESERVE_RESOLUTION = 5
+"""Of the cells by which reserves are kept."""
+
 
 def cells_of(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64], resolution: int) -> npt.NDArray[np.uint64]:
     """The cell of each position in degrees, uint64 (n,)."""

@@ -47,14 +47,11 @@ CLAIM: Mapping[str, Unit] = MappingProxyType(
         "severity_over_threshold": _RATIO,
         "sigma": _RATIO,
         "activity_drop": _RATIO,
-        "riders_on_device_28d": _RATIO,
-        "app_activity": _RATIO,
     }
 )
 """For scores and rules, beside the features: independent signals measured; providers that confirmed; peers that an
 activity test found; 1 or 0 for a policy bought in the alert window, a member of a syndicate alert or of a ring;
-severity / threshold; the drop of an activity test in standard deviations and as a share of the mean; riders seen on
-the device in 28 days; the share of reports in the window that are online or on_trip."""
+severity / threshold; the drop of an activity test in standard deviations and as a share of the mean."""
 
 
 def feature_units() -> dict[str, Unit]:

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any, Literal
 
 Kind = Literal["string", "integer", "number", "boolean", "strings"]
-Role = Literal["plain", "time", "keyed_hash", "catalogue", "globe"]
+Role = Literal["plain", "time", "keyed_hash", "catalogue", "globe", "day", "reserve_cell"]
 
 LATEST_TIME_MS = 4_102_444_800_000
 """2100-01-01T00:00:00Z; a later time is out of range."""
@@ -17,7 +17,13 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 MAX_BSSIDS = 20
 """The contract's "at most 20", which the schema states in words."""
 
-CONTRACTS = {"telemetry": "telemetry", "oracle_readings": "oracle_reading", "subscriptions": "subscription"}
+CONTRACTS = {
+    "telemetry": "telemetry",
+    "oracle_readings": "oracle_reading",
+    "subscriptions": "subscription",
+    "reserves": "reserve",
+    "confirmations": "confirmation",
+}
 """Input stream -> its contract."""
 
 _KINDS: dict[str, Kind] = {
@@ -41,6 +47,8 @@ KEYED_HASHES = frozenset({"device_id", "bssids", "ip_prefix", "payout_account"})
 _CATALOGUES = {"type", "metric", "product", "plan"}
 """A value that names nothing known has a reason of its own (`unknown_metric`), before other faults of
 range."""
+_FORMATS: dict[str, Role] = {"date": "day", "h3-cell-5": "reserve_cell"}
+"""What a schema calls by its `format`, beside the pattern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,8 @@ def _field(name: str, terms: dict[str, Any], required: bool) -> Field:
         role = "catalogue"
     elif name in ("lat", "lon") and not required:
         role = "globe"
+    elif terms.get("format") in _FORMATS:
+        role = _FORMATS[terms["format"]]
     if json_type == "integer":
         minimum = INT64_MIN if minimum is None else minimum
         maximum = INT64_MAX if maximum is None else maximum

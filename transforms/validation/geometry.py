@@ -1,4 +1,4 @@
-"""Faults of a reading's area: the polygon, the H3 cell."""
+"""Faults of areas: a reading's polygon or H3 cell, a reserve's cell."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import h3.api.basic_str as h3
 import numpy as np
 import shapely
 
+from monsoon.transforms.geo.cells import RESERVE_RESOLUTION
 from monsoon.transforms.geo.sphere import EARTH_RADIUS_KM
 
 MAX_POLYGON_KM2 = 20_000.0
@@ -20,7 +21,16 @@ _CELL = re.compile(r"[0-9A-Fa-f]{15}")
 
 def is_reading_cell(cell: str) -> bool:
     """Whether the text names an H3 cell of a resolution that readings may use."""
-    return _CELL.fullmatch(cell) is not None and h3.is_valid_cell(cell) and h3.get_resolution(cell) in CELL_RESOLUTIONS
+    return _is_cell(cell) and h3.get_resolution(cell) in CELL_RESOLUTIONS
+
+
+def is_reserve_cell(cell: str) -> bool:
+    """Whether the text names an H3 cell of the resolution at which reserves are kept."""
+    return _is_cell(cell) and h3.get_resolution(cell) == RESERVE_RESOLUTION
+
+
+def _is_cell(text: str) -> bool:
+    return _CELL.fullmatch(text) is not None and h3.is_valid_cell(text)
 
 
 @lru_cache(maxsize=4096)

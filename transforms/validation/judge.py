@@ -14,10 +14,11 @@ from typing import Any
 
 import msgspec
 
+from monsoon.transforms.calendar import is_day
 from monsoon.transforms.triggers.metrics import METRICS
 from monsoon.transforms.validation.catalogue import Catalogue
 from monsoon.transforms.validation.fields import LATEST_TIME_MS, Field, stream_fields
-from monsoon.transforms.validation.geometry import is_reading_cell, polygon_fault
+from monsoon.transforms.validation.geometry import is_reading_cell, is_reserve_cell, polygon_fault
 from monsoon.transforms.validation.json_scan import json_depth
 from monsoon.transforms.validation.raw_identifiers import is_raw_identifier, masked
 
@@ -62,9 +63,9 @@ Fault = tuple[str, str]
 
 
 class Judge:
-    """Judges the lines of one input stream (`telemetry`, `oracle_readings` or `subscriptions`).
+    """Judges the lines of one input stream (of those in `fields.CONTRACTS`).
 
-    Subscriptions need the catalogue of products. Raises KeyError for any other stream.
+    Subscriptions and reserves need the catalogue of products. Raises KeyError for any other stream.
     """
 
     def __init__(self, stream: str, catalogue: Catalogue | None = None) -> None:
@@ -73,9 +74,11 @@ class Judge:
         self._decoder = msgspec.json.Decoder()
         self._catalogue = catalogue or Catalogue({})
         self._relations = {
-            "telemetry": lambda record: None,
+            "telemetry": _no_fault,
             "oracle_readings": _reading_fault,
             "subscriptions": self._subscription_fault,
+            "reserves": self._reserve_fault,
+            "confirmations": _no_fault,
         }[stream]
 
     def __call__(self, line: bytes) -> Used | Dead | None:
@@ -168,6 +171,11 @@ class Judge:
             return "bad_interval", "coverage_end must be later than coverage_start"
         return None
 
+    def _reserve_fault(self, record: dict[str, Any]) -> Fault | None:
+        if record["product"] not in self._catalogue.products:
+            return "unknown_product", "product is not in the loaded product files"
+        return None
+
     def _raw_fault(self, used: dict[str, Any]) -> Fault | None:
         for field in self.fields:
             if field.role == "keyed_hash" and any(map(is_raw_identifier, _texts(used[field.name]))):
@@ -187,6 +195,10 @@ def _check_string(field: Field, value: Any) -> tuple[Any, str | None]:
     if len(value) < field.min_length or (field.max_length is not None and len(value) > field.max_length):
         return None, _OUT_OF_RANGE
     if field.name == "h3" and not is_reading_cell(value):
+        return None, _OUT_OF_RANGE
+    if field.role == "day" and not is_day(value):
+        return None, _OUT_OF_RANGE
+    if field.role == "reserve_cell" and not is_reserve_cell(value):
         return None, _OUT_OF_RANGE
     return value, None
 
@@ -229,14 +241,23 @@ _CHECKS = {
 }
 
 
+_FORMS = {"day": "a day from 1970 to 2100 as YYYY-MM-DD", "reserve_cell": "an H3 cell of resolution 5 in hexadecimal"}
+
+
 def _bounds(field: Field) -> str:
     if field.choices is not None:
         return f"{field.name} is none of {', '.join(sorted(field.choices))}"
+    if field.role in _FORMS:
+        return f"{field.name} must be {_FORMS[field.role]}"
     if field.kind == "string":
         return f"{field.name} must have {field.min_length} to {field.max_length} characters"
     bounds = [f"at least {field.minimum}"] if field.minimum is not None else []
     bounds += [f"at most {field.maximum}"] if field.maximum is not None else []
     return f"{field.name} must be {' and '.join(bounds)}"
+
+
+def _no_fault(record: dict[str, Any]) -> Fault | None:
+    return None
 
 
 def _reading_fault(record: dict[str, Any]) -> Fault | None:

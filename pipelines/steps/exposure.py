@@ -1,0 +1,138 @@
+"""Payouts against the reserves of their product, day and cell."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from monsoon.pipelines.steps.envelopes import RESULTS, Envelope, Item, bucket_of, pack, result, unpack
+from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.steps.step import Kept, Step, entries_of
+from monsoon.transforms.exposure import Account, Decided, Event, Instruction, Move, Pool, Reserve, ReserveBook, Standing
+from monsoon.transforms.notifications import of_payments
+
+_Awards = tuple[list[Instruction], list[Standing]]
+
+
+def to_pools(
+    instructions: Iterable[Instruction], standings: Iterable[Standing], buckets: int, due_ms: int
+) -> Iterator[Envelope]:
+    """What riders' machines decided, to the reserves that limit it."""
+    by_key: dict[int, _Awards] = defaultdict(lambda: ([], []))
+    for instruction in instructions:
+        by_key[bucket_of(instruction.pool.name, buckets)][0].append(instruction)
+    for standing in standings:
+        by_key[bucket_of(standing.pool.name, buckets)][1].append(standing)
+    for key, awards in by_key.items():
+        yield Envelope("control-exposure", key, "awards", due_ms, pack(awards))
+
+
+def published(decided: Decided) -> Iterator[Envelope]:
+    """What pools decided, for the results."""
+    if payouts := decided.payouts:
+        yield result("payouts", payouts)
+    if decided.alerts:
+        yield result("reserve_alerts", decided.alerts)
+    if decided.moves:
+        yield result("notifications", of_payments(decided.moves))
+
+
+class ControlExposure(Step):
+    """Payouts and reserves of some pools: what fits passes, the rest waits."""
+
+    uid: ClassVar = "control-exposure"
+    label: ClassVar = "payouts by reserve"
+    to: ClassVar = (RESULTS,)
+
+    def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
+        super().__init__(key, kept)
+        self._settings = settings
+        self._arrived: dict[str, bytes] = {}
+        """What waits for its time, by entry."""
+        self._books: dict[Pool, ReserveBook] = {}
+
+    def take(self, item: Item) -> None:
+        name = self._await(f"arrived/{item.kind}", item)
+        self._arrived[name] = item.payload
+        self.kept.put(name, item.payload)
+
+    def work(self, upto_ms: int) -> Iterator[Envelope]:
+        by_pool: dict[Pool, list[Event]] = defaultdict(list)
+        for name in self._ripe(upto_ms):
+            self.kept.drop(name)
+            for event in _events(name.split("/")[1], self._arrived.pop(name)):
+                by_pool[event.pool].append(event)
+        decided = Decided()
+        for pool in sorted(by_pool):
+            book = self._book(pool)
+            story = book.run(by_pool[pool], self.done_ms)
+            self._keep(book, story.moves)
+            decided.moves.extend(story.moves)
+            decided.alerts.extend(story.alerts)
+        yield from published(decided)
+
+    def _book(self, pool: Pool) -> ReserveBook:
+        if pool not in self._books:
+            self._books[pool] = ReserveBook(Account(pool))
+        return self._books[pool]
+
+    def _keep(self, book: ReserveBook, moves: Iterable[Move]) -> None:
+        for move in moves:
+            queued, aside = _entry("queued", move.instruction), _entry("aside", move.instruction)
+            if move.kind == "queued":
+                self.kept.put_packed(queued, move.instruction)
+            elif move.waited:
+                self.kept.drop(queued)
+            if move.kind == "withdrawn":
+                self.kept.put_packed(aside, move.instruction)
+            elif move.waited:
+                self.kept.drop(aside)
+        self.kept.put_packed(f"account/{book.account.pool.name}", book.account)
+
+    @property
+    def work_due_ms(self) -> int | None:
+        return self._ripens_ms
+
+    @property
+    def ages(self) -> bool:
+        return bool(self._books)
+
+    def forget(self, upto_ms: int) -> None:
+        before_ms = upto_ms - self._settings.remembered_ms
+        for pool, book in list(self._books.items()):
+            if book.account.last_ms < before_ms and not book.waits:
+                for instruction in book.held:
+                    self.kept.drop(_entry("aside", instruction))
+                self.kept.drop(f"account/{pool.name}")
+                del self._books[pool]
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        for name, payload in entries_of(entries, "arrived"):
+            self._await_again(name)
+            self._arrived[name] = payload
+        for _, payload in entries_of(entries, "account"):
+            account = unpack(payload, Account)
+            self._books[account.pool] = ReserveBook(account)
+        held: dict[Pool, _Held] = defaultdict(lambda: {"queued": [], "aside": []})
+        for kind in ("queued", "aside"):
+            for _, payload in entries_of(entries, kind):
+                instruction = unpack(payload, Instruction)
+                held[instruction.pool][kind].append(instruction)
+        for pool, found in held.items():
+            self._books[pool].resume(found["queued"], found["aside"])
+
+
+_Held = dict[str, list[Instruction]]
+
+
+def _entry(kind: str, instruction: Instruction) -> str:
+    return f"{kind}/{instruction.pool.name}/{instruction.payout['reference_id']}"
+
+
+def _events(kind: str, payload: bytes) -> Iterator[Any]:
+    if kind == "reserves":
+        yield from map(Reserve.of, unpack(payload, list[dict[str, Any]]))
+        return
+    for events in unpack(payload, _Awards):
+        yield from events

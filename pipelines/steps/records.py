@@ -1,0 +1,189 @@
+"""Records of few - readings, subscription events, reserves, answers: of each id one stays, and goes to where it is
+needed.
+
+They wait and are remembered as telemetry is (`duplicates.py`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from monsoon.pipelines.steps.accounts import account, to_dead_letters
+from monsoon.pipelines.steps.envelopes import RESULTS, Envelope, Item, bucket_of, pack, result, unpack
+from monsoon.pipelines.steps.reading import takes_effect_ms
+from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.steps.step import Kept, Step, entries_of
+from monsoon.sources.accounting import StreamCounts, conflict
+from monsoon.sources.record_store import RecordStore, record_id
+from monsoon.transforms.exposure import Reserve
+from monsoon.transforms.validation.canonical import canonical_json
+from monsoon.transforms.validation.judge import Dead, Used, fingerprint
+from monsoon.transforms.validation.raw_identifiers import masked
+
+
+class DeduplicateRecords(Step):
+    """Records of few by id: of each id one stays; readings go to every trigger, subscription events to their policy,
+    reserves to the payouts that they limit, answers to their rider."""
+
+    uid: ClassVar = "deduplicate-records"
+    label: ClassVar = "readings and events by id"
+    to: ClassVar = (
+        "account-dead-letters",
+        "judge-triggers",
+        "route-policies",
+        "adjudicate-claims",
+        "control-exposure",
+        RESULTS,
+    )
+
+    def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
+        super().__init__(key, kept)
+        self._settings = settings
+        self._waiting: dict[str, tuple[str, list[_Timed]]] = {}
+        """By entry: the stream and its records that wait for their time, earliest first."""
+        self._memory: dict[tuple[str, str], tuple[str, str, int]] = {}
+        """By stream and id: the entry, the content as canonical JSON, and when it took effect (ms)."""
+
+    def take(self, item: Item) -> None:
+        name = self._name(f"waiting/{item.kind}")
+        self._waiting[name] = (item.kind, _timed(item.kind, item.payload))
+        self.kept.put(name, item.payload)
+
+    def work(self, upto_ms: int) -> Iterator[Envelope]:
+        ready: dict[str, list[Used]] = defaultdict(list)
+        for name, (stream, members) in list(self._waiting.items()):
+            due = bisect_right(members, upto_ms, key=lambda timed: timed.effective_ms)
+            ready[stream].extend(timed.used for timed in members[:due])
+            if due == len(members):
+                self.kept.drop(name)
+                del self._waiting[name]
+            elif due:
+                self._waiting[name] = (stream, members[due:])
+                self.kept.put_packed(name, [timed.used for timed in members[due:]])
+        for stream in sorted(ready):
+            yield from self._release(stream, ready[stream], upto_ms)
+
+    def _release(self, stream: str, ready: Iterable[Used], upto_ms: int) -> Iterator[Envelope]:
+        counts = StreamCounts()
+        store = RecordStore(counts)
+        late = 0
+        for used in ready:
+            known = self._memory.get((stream, repr(record_id(used.record))))
+            if known is None:
+                late += takes_effect_ms(stream, used.record) <= self.done_ms
+                if self._is_too_old(stream, used.record):
+                    store.dead.append(_too_old(used.record))
+                else:
+                    store.add(used)
+            elif known[1] == canonical_json(used.record):
+                counts.duplicate += 1
+            else:
+                store.dead.append(conflict(canonical_json(used.record), used.record["event_time"]))
+        records = store.finish()
+        counts.read = 0  # counted where they were read
+        yield from account(stream, counts)
+        if late:
+            yield result("late", (stream, late))
+        yield from to_dead_letters(stream, store.dead, self._settings.buckets)
+        if not records:
+            return
+        if self.kept.keeps:
+            self._remember(stream, records)
+        if stream == "oracle_readings":
+            payload = pack(records)
+            for key in self._settings.trigger_of_key:
+                yield Envelope("judge-triggers", key, "readings", upto_ms, payload)
+        elif stream == "subscriptions":
+            running = (record for record in records if record["product"] in self._settings.running)
+            yield from self._by_bucket("route-policies", "events", running, _policy, upto_ms)
+        elif stream == "reserves":
+            running = (record for record in records if record["product"] in self._settings.running)
+            yield from self._by_bucket("control-exposure", "reserves", running, _limited, upto_ms)
+        else:
+            yield from self._by_bucket("adjudicate-claims", "confirmations", records, _worker, upto_ms)
+
+    def _is_too_old(self, stream: str, record: dict[str, Any]) -> bool:
+        """Whether it would change a past that is being forgotten; asked of what is late or corrects."""
+        if not self.kept.keeps or stream != "oracle_readings":
+            return False
+        now_ms = max(takes_effect_ms(stream, record), self.done_ms)
+        return bool(record["event_time"] < now_ms - self._settings.corrected_ms)
+
+    def _by_bucket(
+        self,
+        to: str,
+        kind: str,
+        records: Iterable[dict[str, Any]],
+        name: Callable[[dict[str, Any]], str],
+        due_ms: int,
+    ) -> Iterator[Envelope]:
+        by_key: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for record in records:
+            by_key[bucket_of(name(record), self._settings.buckets)].append(record)
+        for bucket, members in by_key.items():
+            yield Envelope(to, bucket, kind, due_ms, pack(members))
+
+    def _remember(self, stream: str, records: Sequence[dict[str, Any]]) -> None:
+        for record in records:
+            name, content = self._name(f"memory/{stream}"), canonical_json(record)
+            effective_ms, identity = takes_effect_ms(stream, record), repr(record_id(record))
+            self._memory[stream, identity] = (name, content, effective_ms)
+            self.kept.put_packed(name, (identity, content, effective_ms))
+
+    @property
+    def ages(self) -> bool:
+        return bool(self._memory)
+
+    def forget(self, upto_ms: int) -> None:
+        before_ms = upto_ms - self._settings.remembered_ms
+        gone = [key for key, (_, _, at_ms) in self._memory.items() if at_ms < before_ms]
+        for key in gone:
+            self.kept.drop(self._memory.pop(key)[0])
+
+    @property
+    def work_due_ms(self) -> int | None:
+        firsts = (members[0].effective_ms for _, members in self._waiting.values())
+        return min((max(first_ms, self.done_ms) for first_ms in firsts), default=None)
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        for name, payload in entries_of(entries, "waiting"):
+            stream = name.split("/")[1]
+            self._waiting[name] = (stream, _timed(stream, payload))
+        for name, payload in entries_of(entries, "memory"):
+            identity, content, effective_ms = unpack(payload, tuple[str, str, int])
+            self._memory[name.split("/")[1], identity] = (name, content, effective_ms)
+
+
+def _policy(record: Mapping[str, Any]) -> str:
+    return str(record["policy_id"])
+
+
+def _worker(record: Mapping[str, Any]) -> str:
+    return str(record["worker_id"])
+
+
+def _limited(record: Mapping[str, Any]) -> str:
+    return Reserve.of(record).pool.name
+
+
+class _Timed(NamedTuple):
+    """A record and when it takes effect (ms)."""
+
+    effective_ms: int
+    used: Used
+
+
+def _timed(stream: str, payload: bytes) -> list[_Timed]:
+    """The records of a payload, earliest first."""
+    timed = [_Timed(takes_effect_ms(stream, used.record), used) for used in unpack(payload, list[Used])]
+    return sorted(timed, key=lambda each: each.effective_ms)
+
+
+def _too_old(record: dict[str, Any]) -> Dead:
+    """The dead letter of a reading that speaks of a moment before those that can still be judged again."""
+    content = canonical_json(record)
+    detail = "speaks of a moment too long ago to be judged again by a job that runs; replay that storm"
+    return Dead("too_late", detail, masked(content), record["event_time"], fingerprint(content.encode()))

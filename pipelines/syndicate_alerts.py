@@ -1,0 +1,118 @@
+"""Syndicate alerts over closed batches of claims, whichever engine put the batch together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from monsoon.pipelines.claim_scores import Asked
+from monsoon.transforms.evidence import device
+from monsoon.transforms.evidence.syndicates import Links, Syndicate, codes_of, syndicates
+from monsoon.transforms.evidence.window import Queries, Window
+from monsoon.transforms.identifiers import claim_id, syndicate_alert_id
+from monsoon.transforms.product import Product
+from monsoon.transforms.trail import Trail
+
+
+@dataclass(frozen=True)
+class Linked:
+    """A claim under one confirmation with what may link it to others; what is not known is None or empty."""
+
+    disruption_id: str
+    confirmed_at_ms: int
+    worker_id: str
+    policy_id: str
+    zone: str
+    device: str | None
+    payout_account: str | None
+    activated_at_ms: int | None
+    alert_ms: int
+    accelerometer_variance: float | None
+    towers: tuple[str, ...]
+
+    @property
+    def batch(self) -> tuple[str, int]:
+        """The claims that it is looked at with: on one disruption, under one confirmation (ms)."""
+        return self.disruption_id, self.confirmed_at_ms
+
+
+def linked(trail: Trail, asked: Sequence[Asked], queries: Queries) -> list[Linked]:
+    """The claims asked about, by the reports of the 30 min up to their confirmation."""
+    window = Window.of(trail, queries.worker, queries.window_start_ms, queries.confirmed_at_ms)
+    variance, reports = device.accelerometer_variance(window)
+    served = np.flatnonzero(window["cell"] >= 0)
+    pairs = np.unique(np.stack([window.span.query[served], window["cell"][served]]), axis=1)
+    first = np.searchsorted(pairs[0], np.arange(len(asked) + 1))
+    found = []
+    for place, each in enumerate(asked):
+        happening, terms = each.happening, each.happening.terms
+        assert terms is not None
+        phone = int(window.last_device[place])
+        alert = happening.alert
+        found.append(
+            Linked(
+                disruption_id=happening.disruption_id,
+                confirmed_at_ms=happening.confirmed_at_ms,
+                worker_id=terms.worker_id,
+                policy_id=terms.policy_id,
+                zone=happening.zone,
+                device=None if phone < 0 else trail.devices[phone],
+                payout_account=terms.payout_account,
+                activated_at_ms=terms.activated_at_ms,
+                alert_ms=happening.first_alert_ms if alert is None else alert.first_issued_ms,
+                accelerometer_variance=float(variance[place]) if reports[place] else None,
+                towers=tuple(trail.cells[code] for code in pairs[1][first[place] : first[place + 1]].tolist()),
+            )
+        )
+    return found
+
+
+def alerts_of(product: Product, claims: Sequence[Linked]) -> list[dict[str, Any]]:
+    """The alerts over these claims in the contract's form (contracts/syndicate_alert.schema.json), each batch whole.
+
+    Empty for a product without a rule for them.
+    """
+    if product.syndicate is None or not claims:
+        return []
+    claims = sorted(claims, key=lambda claim: (*claim.batch, claim.worker_id))
+    batches = {batch: code for code, batch in enumerate(dict.fromkeys(claim.batch for claim in claims))}
+    links = Links(
+        batch=np.array([batches[claim.batch] for claim in claims], dtype=np.int64),
+        device=codes_of([claim.device for claim in claims]),
+        payout_account=codes_of([claim.payout_account for claim in claims]),
+        activated_at_ms=np.array([claim.activated_at_ms for claim in claims], dtype=np.float64),
+        alert_ms=np.array([claim.alert_ms for claim in claims], dtype=np.float64),
+        accelerometer_variance=np.array([claim.accelerometer_variance for claim in claims], dtype=np.float64),
+        towers=[claim.towers for claim in claims],
+    )
+    return [
+        _record(product, [claims[place] for place in each.claims], each)
+        for each in syndicates(links, product.syndicate)
+    ]
+
+
+def _record(product: Product, members: Sequence[Linked], found: Syndicate) -> dict[str, Any]:
+    first = members[0]
+    workers = sorted(member.worker_id for member in members)
+    return {
+        "alert_id": syndicate_alert_id(first.disruption_id, first.confirmed_at_ms, workers),
+        "event_time": first.confirmed_at_ms,
+        "product": product.name,
+        "disruption_id": first.disruption_id,
+        "zone": first.zone,
+        "members": workers,
+        "claim_ids": sorted(claim_id(member.policy_id, first.disruption_id) for member in members),
+        "evidence": [
+            {"signal": signal.signal, "value": signal.value, "threshold": signal.threshold}
+            for signal in found.signals
+            if signal.holds
+        ],
+    }
+
+
+def members_of(alerts: Sequence[Mapping[str, Any]]) -> set[tuple[str, int]]:
+    """(claim_id, confirmation in ms) of every member of the alerts."""
+    return {(claim, alert["event_time"]) for alert in alerts for claim in alert["claim_ids"]}

@@ -1,0 +1,111 @@
+"""Decision rules over a claim's scores and evidence. Missing evidence is not evidence; nobody is escalated on fewer
+than a few signals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from monsoon.transforms.adjudication.claims import Claim, Score
+from monsoon.transforms.adjudication.facts import FACTS
+from monsoon.transforms.adjudication.worth import activity_of
+from monsoon.transforms.product import Hold, Product, Rule
+
+APPROVE, MANUAL_REVIEW = "approve", "manual_review"
+
+
+class Outcome(NamedTuple):
+    """`then`: approve, manual_review or the name of a hold; `reason`: the rule's own, if it names one."""
+
+    then: str
+    reason: str | None
+
+
+class DecisionRules:
+    """The rules of one version of a product."""
+
+    def __init__(self, product: Product) -> None:
+        self._product = product
+        self._decision = product.decision
+        self.holds = product.decision.holds
+        soft = (hold.name for hold in self.holds.values() if hold.status == "soft_hold")
+        self.first_soft_hold: str | None = next(soft, None)
+        self._scored = {name: any(rule.when is not None for rule in hold.then) for name, hold in self.holds.items()}
+
+    def first(self, claim: Claim, score: Score) -> Outcome:
+        """What a claim's first score leads to."""
+        rule = self._applying(self._decision.first, claim, score)
+        if self._goes_too_far(rule, score):
+            return Outcome(self.first_soft_hold or APPROVE, rule.reason)
+        return Outcome(rule.then, rule.reason)
+
+    def after(self, hold: str, claim: Claim, score: Score) -> Outcome:
+        """What a hold that has run out leads to."""
+        rule = self._applying(self.holds[hold].then, claim, score)
+        if self._goes_too_far(rule, score):
+            return Outcome(APPROVE, None)
+        return Outcome(rule.then, rule.reason)
+
+    def asks_again(self, hold: str) -> bool:
+        """Whether a hold's rules look at a new score when it has run out."""
+        return self._scored[hold]
+
+    def hold_of(self, claim: Claim) -> Hold:
+        """The hold in which a claim waits: for one of a time when holds had no names, the first of its status."""
+        if claim.hold is not None:
+            return self.holds[claim.hold]
+        return next(hold for hold in self.holds.values() if hold.status == claim.status)
+
+    @cached_property
+    def waits_ms(self) -> frozenset[int]:
+        """After how long a claim may be scored again: the moments, counted from its first score, at which a hold that
+        it can have reached by then runs out and looks at a new score."""
+        roots = {rule.then for rule in self._decision.first}
+        if self.first_soft_hold is not None:
+            roots.add(self.first_soft_hold)
+        found: set[int] = set()
+        ahead = [(name, 0) for name in roots if name in self.holds]
+        seen = set(ahead)
+        while ahead:
+            name, since_ms = ahead.pop()
+            hold, until_ms = self.holds[name], since_ms + self.holds[name].wait_ms
+            if self._scored[name]:
+                found.add(until_ms)
+            steps = {(rule.then, until_ms) for rule in hold.then if rule.then in self.holds} - seen
+            ahead.extend(steps)
+            seen |= steps
+        return frozenset(found)
+
+    def _applying(self, rules: Sequence[Rule], claim: Claim, score: Score) -> Rule:
+        inputs = _Inputs(self._product, claim, score)
+        for rule in rules:
+            if rule.when is None or rule.when.value(inputs):
+                return rule
+        raise AssertionError("the last rule holds always")
+
+    def _goes_too_far(self, rule: Rule, score: Score) -> bool:
+        """Whether it is stricter than a soft hold, and rests on fewer signals than that takes."""
+        if rule.certain or score.signals >= self._decision.signals_for_stricter or rule.then == APPROVE:
+            return False
+        return rule.then == MANUAL_REVIEW or self.holds[rule.then].status != "soft_hold"
+
+
+class _Inputs(dict[str, Any]):
+    """What rules may name, looked up when a rule names it."""
+
+    def __init__(self, product: Product, claim: Claim, score: Score) -> None:
+        super().__init__(anomaly=score.risk, trust=score.trust, signals=score.signals)
+        self._product, self._claim, self._score = product, claim, score
+
+    def __missing__(self, name: str) -> Any:
+        fact = FACTS.get(name)
+        if fact is not None:
+            claim = self._claim
+            value = fact(self._product, claim.happening, claim.terms, activity_of(claim))
+        elif name in self._score.facts:
+            value = self._score.facts[name]
+        else:
+            value = self._score.features.get(name)
+        self[name] = value
+        return value

@@ -1,0 +1,57 @@
+"""Who is not eligible, whatever the evidence says: the plan lacks the trigger, the policy was bought into an alert."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from monsoon.transforms.adjudication.claims import Claim, Happening, Terms
+from monsoon.transforms.adjudication.rules import VersionRules
+from monsoon.transforms.adjudication.worth import activity_of
+from monsoon.transforms.product import Product
+
+NOT_MEASURED = "activity_not_measured"
+
+
+class Weighed(NamedTuple):
+    """What a claim asks for as things stand: `gross_paise` without supplements; or why it is refused, or goes to
+    review, whatever its score."""
+
+    gross_paise: int
+    refused: str | None = None
+    review: str | None = None
+
+
+def weigh(version: VersionRules, claim: Claim) -> Weighed | None:
+    """What the claim asks for; None while that is not known."""
+    refused = refusal(version.product, claim.happening, claim.terms)
+    if refused is not None:
+        return Weighed(0, refused=refused)
+    worth = version.worth[claim.happening.trigger]
+    activity = activity_of(claim) if worth.trigger.activity is not None else None
+    if activity is not None and not activity.met:
+        if activity.values.get("measured"):
+            return Weighed(0, refused="no_activity_drop")
+        return Weighed(0, review=NOT_MEASURED)
+    gross_paise = worth.gross_paise(claim)
+    return None if gross_paise is None else Weighed(gross_paise)
+
+
+def refusal(product: Product, happening: Happening, terms: Terms) -> str | None:
+    """Why the policy pays nothing for the disruption, as a reason code; None where it may pay.
+
+    What is judged is the policy at the disruption's start: one that was cancelled since pays all the same.
+    """
+    if not terms.covered:
+        return "plan_lacks_trigger"
+    return "lockout" if product.lockout is not None and locked_out(product, happening, terms) else None
+
+
+def locked_out(product: Product, happening: Happening, terms: Terms) -> bool:
+    """Whether the policy was activated too late before an alert, or after one, that holds at confirmation or ended
+    shortly before. Exactly `before_ms` before its first reading is early enough; exactly `ended_within_ms` after its
+    end it is forgotten."""
+    lockout, alert = product.lockout, happening.alert
+    if lockout is None or alert is None or terms.activated_at_ms is None:
+        return False
+    matters = alert.ended_ms is None or happening.confirmed_at_ms - alert.ended_ms < lockout.ended_within_ms
+    return matters and terms.activated_at_ms > alert.first_issued_ms - lockout.before_ms

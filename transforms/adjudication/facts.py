@@ -1,0 +1,61 @@
+"""What is known of a claim without its evidence: inputs to scores and rules (`product/inputs.py`, CLAIM)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from monsoon.transforms.adjudication.claims import Finding, Happening, Terms
+from monsoon.transforms.product import Product
+
+
+def bought_in_alert_window(product: Product, happening: Happening, terms: Terms) -> bool:
+    """Whether the policy was activated within the product's window after a public alert for the zone: the first
+    reading of the unbroken alert, or the first of the run that confirmed. At both ends of the window counts as within.
+
+    The alert is the last that began by the confirmation, whether or not it still holds: a policy that was bought
+    because of a warning was bought because of it.
+    """
+    window = product.alert_window
+    if window is None or terms.activated_at_ms is None:
+        return False
+    alerts = [happening.first_alert_ms]
+    if happening.alert is not None:
+        alerts.append(happening.alert.first_issued_ms)
+    return any(0 <= terms.activated_at_ms - alert_ms <= window.within_ms for alert_ms in alerts)
+
+
+Fact = Callable[[Product, Happening, Terms, Finding | None], float | None]
+
+
+def _found(name: str) -> Fact:
+    def value(product: Product, happening: Happening, terms: Terms, activity: Finding | None) -> float | None:
+        return None if activity is None else activity.values.get(name)
+
+    return value
+
+
+def _severity_over_threshold(
+    product: Product, happening: Happening, terms: Terms, activity: Finding | None
+) -> float | None:
+    """Of an activity test, what was measured at its moment; else the disruption's severity."""
+    trigger = product.trigger(happening.trigger)
+    breach = trigger.zone_breaches.get(happening.zone) or next(
+        level.breach for level in trigger.levels if level.name == happening.level
+    )
+    severity = happening.severity if activity is None else activity.values.get("rain")
+    return severity / breach.threshold if severity is not None and breach.threshold else None
+
+
+FACTS: Mapping[str, Fact] = {
+    "providers": lambda product, happening, terms, activity: happening.providers,
+    "trust_tier": lambda product, happening, terms, activity: terms.trust_tier,
+    "bought_in_alert_window": lambda product, happening, terms, activity: float(
+        bought_in_alert_window(product, happening, terms)
+    ),
+    "peers": _found("peers"),
+    "sigma": _found("sigma"),
+    "activity_drop": _found("drop"),
+    "severity_over_threshold": _severity_over_threshold,
+}
+"""By name: of the version of the product, the disruption, the policy and the activity test, if there was one. None:
+not measured."""

@@ -1,0 +1,101 @@
+"""What a rider was paid by a product: the memory of overlap, caps and rules "once per ..."."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from monsoon.transforms.adjudication.claims import Claim
+from monsoon.transforms.adjudication.rules import Period, ProductRules, period_of
+
+_STILL_OPEN_MS = 2**63
+
+
+class Ledger:
+    """The claims of one rider and product that were paid: what of each cap they use, and when they end.
+
+    A disruption's start names it and never changes. Where its end or confirmation does, `take_out` the claim first,
+    `enter` it after.
+    """
+
+    def __init__(self, rules: ProductRules) -> None:
+        self.rules = rules
+        self._used_paise: Counter[Period] = Counter()
+        self._paid: dict[str, Claim] = {}
+        self._by_end: list[tuple[int, str]] = []
+        """(end of the disruption in ms, claim_id) of what was paid, sorted."""
+        self._once: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+        """The claims paid by what there may be only one of."""
+
+    def enter(self, claim: Claim) -> None:
+        """A claim with all its instalments; one without any is of no account."""
+        if claim.paid_paise:
+            self._change(claim, claim.total_paid_paise)
+            self._paid[claim.claim_id] = claim
+            insort(self._by_end, _end(claim))
+            for key in self.once_keys(claim):
+                self._once[key].add(claim.claim_id)
+
+    def take_out(self, claim: Claim) -> None:
+        """Forgets a claim, as it was entered."""
+        if self._paid.pop(claim.claim_id, None) is not None:
+            self._change(claim, -claim.total_paid_paise)
+            self._by_end.pop(bisect_left(self._by_end, _end(claim)))
+            for key in self.once_keys(claim):
+                self._once[key].discard(claim.claim_id)
+
+    def used_paise(self, period: Period) -> int:
+        return self._used_paise[period]
+
+    def overlapping(self, claim: Claim) -> Iterator[Claim]:
+        """The other claims that were paid and count as overlapping this one."""
+        first = bisect_left(self._by_end, (claim.happening.start_ms + 1, ""))
+        for _, name in self._by_end[first:]:
+            other = self._paid[name]
+            if other is not claim and self.overlap(claim, other):
+                yield other
+
+    def overlap(self, claim: Claim, other: Claim) -> bool:
+        """Whether what `other` pays counts against `claim`: their disruptions overlap, and where the product says so
+        are of one peril."""
+        if self.rules.of(claim).product.overlap_same_peril_only and claim.happening.peril != other.happening.peril:
+            return False
+        return other.overlaps(claim)
+
+    def once_keys(self, claim: Claim) -> list[tuple[Any, ...]]:
+        """What only one paid claim may have, of this claim: its rules "once per ..." and its supplements'."""
+        version = self.rules.of(claim)
+        keys = version.once_keys(claim)
+        for name in claim.supplemented:
+            per = version.supplements[name].once_per
+            if per is not None:
+                keys.append((name, period_of(per, claim)))
+        return keys
+
+    def is_taken(self, key: tuple[Any, ...], claim: Claim) -> bool:
+        """Whether another claim that was paid has it."""
+        return bool(self._once and self._once.get(key, set()) - {claim.claim_id})
+
+    def may_touch(self, claim: Claim, other: Claim) -> bool:
+        """Whether what one of two claims is paid may change what is left for the other."""
+        if claim.overlaps(other) or self._periods(claim) & self._periods(other):
+            return True
+        return bool(set(self.once_keys(claim)) & set(self.once_keys(other))) or any(
+            period_of(each.once_per, claim) == period_of(each.once_per, other)
+            for each in self.rules.of(claim).supplements.values()
+            if each.once_per is not None
+        )
+
+    def _periods(self, claim: Claim) -> set[Period]:
+        return {period_of(per, claim) for per in self.rules.pers}
+
+    def _change(self, claim: Claim, paise: int) -> None:
+        for period in self._periods(claim):
+            self._used_paise[period] += paise
+
+
+def _end(claim: Claim) -> tuple[int, str]:
+    end_ms = claim.happening.end_ms
+    return (_STILL_OPEN_MS if end_ms is None else end_ms), claim.claim_id

@@ -1,0 +1,102 @@
+"""The records that a rider's machine publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from monsoon.transforms.adjudication.claims import Claim
+from monsoon.transforms.adjudication.money import rupees
+from monsoon.transforms.adjudication.worth import activity_of
+
+_SETTLED = frozenset(("approved", "ineligible", "withdrawn"))
+
+
+def reasons_of(claim: Claim, reason: str | None) -> tuple[str, ...]:
+    """A rule's own reason first, then what weighed most in the score."""
+    weightiest = () if claim.score is None else claim.score.weightiest
+    return weightiest if reason is None else (reason, *weightiest)
+
+
+def published_view(claim: Claim) -> tuple[Any, ...]:
+    """What a new revision would have to differ in; the number of instalments stands last."""
+    return (
+        claim.status,
+        claim.reasons,
+        claim.gross_paise,
+        claim.happening.level,
+        tuple(claim.supplements.items()),
+        len(claim.paid_paise),
+    )
+
+
+def claim_record(
+    claim: Claim,
+    *,
+    decided_at_ms: int,
+    product: str,
+    product_version: str,
+    model_version: str,
+    arithmetic: Mapping[str, Any],
+) -> dict[str, Any]:
+    """One revision of a claim in the contract's form (contracts/claim.schema.json).
+
+    `arithmetic` is the payout's formula and its inputs (`worth.TriggerWorth.arithmetic`).
+    """
+    happening, terms, score = claim.happening, claim.terms, claim.score
+    payout_terms = {
+        "daily_wage_inr": terms.daily_wage_inr,
+        "level": happening.level,
+        "gross_inr": rupees(claim.gross_paise),
+        "trust_tier": terms.trust_tier,
+        **arithmetic,
+        **claim.applied,
+    }
+    activity = activity_of(claim)
+    if activity is not None:
+        payout_terms["activity"] = {"met": activity.met, "at": activity.at_ms, **activity.values}
+    for name, paise in claim.supplements.items():
+        payout_terms[name] = None if paise is None else name in claim.supplemented
+    return {
+        "claim_id": claim.claim_id,
+        "revision": claim.revision,
+        "status": claim.status,
+        "decided_at": decided_at_ms,
+        "worker_id": terms.worker_id,
+        "policy_id": terms.policy_id,
+        "product": product,
+        "plan": terms.plan,
+        "disruption_id": happening.disruption_id,
+        "peril": happening.peril,
+        "zone": happening.zone,
+        "anomaly_score": None if score is None else score.risk,
+        "trust_score": None if score is None else score.trust,
+        "ring_id": None,
+        "ring_score": None,
+        "features": {} if score is None else dict(score.features),
+        "feature_reports": {} if score is None else dict(score.reports),
+        "weightiest_features": [] if score is None else list(score.weightiest),
+        "reasons": list(claim.reasons),
+        "payout_inr": rupees(claim.total_paid_paise) if claim.status in _SETTLED else None,
+        "payout_terms": payout_terms,
+        "answer_by": claim.asked_until_ms if claim.status == "step_up" and claim.due_ms is not None else None,
+        "product_version": product_version,
+        "model_version": model_version,
+    }
+
+
+def payout_record(claim: Claim, *, reference_id: str, instalment: int, created_at_ms: int) -> dict[str, Any]:
+    """The instruction for one instalment in the contract's form (contracts/payout.schema.json)."""
+    return {
+        "reference_id": reference_id,
+        "claim_id": claim.claim_id,
+        "policy_id": claim.terms.policy_id,
+        "worker_id": claim.terms.worker_id,
+        "fund_account_id": claim.terms.fund_account_id,
+        "amount_paise": claim.paid_paise[instalment],
+        "currency": "INR",
+        "mode": "UPI",
+        "purpose": "payout",
+        "created_at": created_at_ms,
+        "instalment": instalment,
+    }

@@ -1,0 +1,94 @@
+"""A product made ready to adjudicate: every version's formulas and rules, looked up by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from monsoon.transforms.adjudication.claims import Claim
+from monsoon.transforms.adjudication.decision import DecisionRules
+from monsoon.transforms.adjudication.worth import Amount, TriggerWorth, policy_input
+from monsoon.transforms.calendar import clock_hour, iso_week, local_day
+from monsoon.transforms.product import Product
+from monsoon.transforms.product.terms import OnceBy, Per
+
+_PRODUCTS_REMEMBERED = 64
+
+Period = tuple[str, Any]
+"""A cap's `per`, and the day, the week, or the policy and when its period began."""
+
+
+class VersionRules:
+    """One version of a product."""
+
+    def __init__(self, product: Product) -> None:
+        self.product = product
+        self.decision = DecisionRules(product)
+        self.worth = {trigger.name: TriggerWorth(product, trigger) for trigger in product.triggers}
+        self.supplements = {each.name: each for trigger in product.triggers for each in trigger.supplements}
+        self._limits: tuple[tuple[Per, Amount], ...] = tuple((cap.per, Amount(cap.limit)) for cap in product.caps)
+
+    def limits_paise(self, claim: Claim) -> list[tuple[Per, int]]:
+        """The claim's caps, in the order of the product file."""
+        product, terms = self.product, claim.terms
+        return [
+            (per, limit.paise({name: policy_input(product, terms, name) for name in limit.names}))
+            for per, limit in self._limits
+        ]
+
+    def once_keys(self, claim: Claim) -> list[tuple[Any, ...]]:
+        """What only one paid claim of a rider may have, for each rule "once per ..."."""
+        return [(by, *(_once_value(each, claim) for each in by)) for by in self.product.once]
+
+
+class ProductRules:
+    """All versions of a product."""
+
+    def __init__(self, product: Product) -> None:
+        self.product = product
+        self._only = None if product.earlier else VersionRules(product)
+        self._versions = {} if self._only else {id(each): VersionRules(each) for each in product.versions}
+        self.versions = tuple(self._versions.values()) if self._only is None else (self._only,)
+
+    def of(self, claim: Claim) -> VersionRules:
+        """The version by which a claim is judged: the one in force when its disruption began."""
+        return self._only or self._versions[id(self.product.at(claim.happening.start_ms))]
+
+    @cached_property
+    def pers(self) -> Sequence[Per]:
+        """The periods of all versions' caps and supplements."""
+        found: set[Per] = set()
+        for version in self.product.versions:
+            found.update(cap.per for cap in version.caps)
+        return sorted(found)
+
+
+def period_of(per: Per, claim: Claim) -> Period:
+    """The period of a kind to which a claim belongs."""
+    if per == "coverage_period":
+        return per, (claim.terms.policy_id, claim.terms.period_start_ms)
+    start_ms = claim.happening.start_ms
+    return per, local_day(start_ms) if per == "local_day" else iso_week(start_ms)
+
+
+def _once_value(by: OnceBy, claim: Claim) -> Any:
+    if by == "peril":
+        return claim.happening.peril
+    if by == "local_day_of_start":
+        return local_day(claim.happening.start_ms)
+    return clock_hour(claim.happening.confirmed_at_ms)
+
+
+_remembered: dict[int, ProductRules] = {}
+"""By the identity of a product that stays alive here: a machine a rider shares one set of rules."""
+
+
+def rules_of(product: Product) -> ProductRules:
+    """The rules of a product, made once."""
+    rules = _remembered.get(id(product))
+    if rules is None:
+        if len(_remembered) >= _PRODUCTS_REMEMBERED:
+            _remembered.clear()
+        rules = _remembered[id(product)] = ProductRules(product)
+    return rules

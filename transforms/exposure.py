@@ -1,0 +1,329 @@
+"""Exposure: what a product may pay for the disruptions that begin on one day in one cell, and what waits for it.
+
+A state machine for each product, day and cell, driven in event time. A payout that fits the reserve passes as it is;
+one that would exceed it waits whole, and everything that comes later waits behind it: first come, first served. A
+raised reserve pays the queue from its head on. Nothing is paid beyond the reserve that stands, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, Literal
+
+import h3.api.basic_str as h3
+
+from monsoon.transforms.adjudication.money import MAXIMUM_PAISE
+from monsoon.transforms.calendar import day_end_ms, local_day
+from monsoon.transforms.geo.cells import RESERVE_RESOLUTION
+from monsoon.transforms.identifiers import reserve_alert_id
+
+WITHDRAWN_PAID = "paid_before_withdrawal"
+"""The reason by which a claim's machine says that it withdrew what had been awarded."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pool:
+    """What one reserve limits: a product's disruptions that start on a local day in a cell of RESERVE_RESOLUTION."""
+
+    product: str
+    day: str
+    cell: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.product}/{self.day}/{self.cell}"
+
+
+@lru_cache(maxsize=65_536)
+def pool_of(product: str, zone: str, start_ms: int) -> Pool:
+    """The pool of a disruption in a zone (H3, hexadecimal); of a zone larger than a pool's cell that of its center."""
+    finer = h3.get_resolution(zone) >= RESERVE_RESOLUTION
+    relative = h3.cell_to_parent if finer else h3.cell_to_center_child
+    return Pool(product, local_day(start_ms), relative(zone, RESERVE_RESOLUTION))
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """A reserve that was stated (contracts/reserve.schema.json)."""
+
+    pool: Pool
+    event_time_ms: int
+    reserve_id: str
+    amount_paise: int
+
+    @staticmethod
+    def of(record: Mapping[str, Any]) -> Reserve:
+        """From a record of the contract; a cell in capitals is the same cell."""
+        pool = Pool(record["product"], record["day"], record["cell"].lower())
+        return Reserve(pool, record["event_time"], record["reserve_id"], record["amount_paise"])
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """A payout as a rider's machine made it, in the contract's form; `reasons` are those of the claim's revision."""
+
+    pool: Pool
+    payout: dict[str, Any]
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def amount_paise(self) -> int:
+        amount: int = self.payout["amount_paise"]
+        return amount
+
+    @property
+    def place(self) -> tuple[int, int, str, int]:
+        """Where it stands in the queue: by created_at, larger amount first, claim_id, instalment."""
+        payout = self.payout
+        return payout["created_at"], -payout["amount_paise"], payout["claim_id"], payout["instalment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether what a claim was awarded still stands from a moment on (ms)."""
+
+    pool: Pool
+    at_ms: int
+    claim_id: str
+    stands: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What became of a payout at a moment (ms): `paid` passes it on, `queued` lets it wait, `withdrawn` takes it out
+    of the queue. `waited`: it was in the queue, or had been taken out of it, before."""
+
+    kind: Literal["paid", "queued", "withdrawn"]
+    at_ms: int
+    instruction: Instruction
+    waited: bool = False
+
+    @property
+    def payout(self) -> dict[str, Any]:
+        """The payout instruction; of one that waited, created when it was released."""
+        payout = self.instruction.payout
+        return {**payout, "created_at": self.at_ms} if self.waited else payout
+
+
+@dataclass(slots=True)
+class Decided:
+    """What pools decided: moves and alerts (contracts/reserve_alert.schema.json), each pool's in event-time order."""
+
+    moves: list[Move] = field(default_factory=list)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def payouts(self) -> list[dict[str, Any]]:
+        """The payout instructions that pass."""
+        return [move.payout for move in self.moves if move.kind == "paid"]
+
+
+@dataclass(slots=True)
+class Account:
+    """A pool's state but for its queue. `stated` is the reserve that stands: event_time (ms), id, paise."""
+
+    pool: Pool
+    stated: tuple[int, str, int] | None = None
+    paid_paise: int = 0
+    last_ms: int = 0
+    """When anything last happened, or the end of the day if that is later."""
+
+
+Event = Reserve | Instruction | Standing
+
+
+class ReserveBook:
+    """One pool. Feed `run` with all events up to a moment, in any order; none of that time may come later."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self._queue: list[Instruction] = []
+        self._aside: list[Instruction] = []
+        """Taken out of the queue because their claim was withdrawn; back in it if the claim is confirmed again."""
+        self._queued_paise = 0
+        self._queued_claims: Counter[str] = Counter()
+
+    def resume(self, queue: Iterable[Instruction], aside: Iterable[Instruction]) -> None:
+        """Takes over what waits and what was taken out, in any order."""
+        self._aside = list(aside)
+        for instruction in queue:
+            self._enqueue(instruction)
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything waits."""
+        return bool(self._queue)
+
+    @property
+    def held(self) -> list[Instruction]:
+        """All that waits or was taken out."""
+        return [*self._queue, *self._aside]
+
+    def run(self, events: Iterable[Event], done_ms: int) -> Decided:
+        """Everything that follows from events, of which those up to `done_ms` are late and take effect after it."""
+        moments: dict[int, list[Event]] = defaultdict(list)
+        for event in events:
+            moments[max(_time_ms(event), done_ms + 1)].append(event)
+        decided = Decided()
+        for at_ms in sorted(moments):
+            self._decide(at_ms, moments[at_ms], decided)
+        return decided
+
+    def _decide(self, at_ms: int, events: list[Event], decided: Decided) -> None:
+        """One moment: the reserve first, then what is withdrawn, then the queue, then what is new."""
+        self.account.last_ms = max(self.account.last_ms, at_ms, day_end_ms(self.account.pool.day))
+        moves: list[Move] = []
+        for event in events:
+            if isinstance(event, Reserve):
+                stated = (event.event_time_ms, event.reserve_id, event.amount_paise)
+                self.account.stated = max(stated, self.account.stated or stated)
+        by_time: dict[int, list[Instruction | Standing]] = defaultdict(list)
+        for event in events:
+            if not isinstance(event, Reserve):
+                by_time[_time_ms(event)].append(event)
+        for time_ms in sorted(by_time):  # several only if they are late
+            stands = {event.claim_id: event.stands for event in by_time[time_ms] if isinstance(event, Standing)}
+            moves.extend(self._set_aside(at_ms, {claim for claim, still in stands.items() if not still}))
+            moves.extend(self._take_back(at_ms, {claim for claim, still in stands.items() if still}))
+            moves.extend(self._release(at_ms))
+            new = (event for event in by_time[time_ms] if isinstance(event, Instruction))
+            for instruction in sorted(new, key=lambda each: each.place):
+                fits = not self._queue and self._fits(instruction)
+                if fits:
+                    self._pay(instruction)
+                else:
+                    self._enqueue(instruction)
+                moves.append(Move("paid" if fits else "queued", at_ms, instruction))
+        moves.extend(self._release(at_ms))
+        # What left the queue and came back, or the other way round, only did the last.
+        moves = list({move.instruction.place: move for move in moves}.values())
+        decided.moves.extend(moves)
+        alert = self._alert(at_ms, moves)
+        if alert is not None:
+            decided.alerts.append(alert)
+
+    def _fits(self, instruction: Instruction) -> bool:
+        stated = self.account.stated
+        return stated is None or self.account.paid_paise + instruction.amount_paise <= stated[2]
+
+    def _pay(self, instruction: Instruction) -> None:
+        self.account.paid_paise = min(self.account.paid_paise + instruction.amount_paise, MAXIMUM_PAISE)
+
+    def _enqueue(self, instruction: Instruction) -> None:
+        insort(self._queue, instruction, key=lambda each: each.place)
+        self._queued_paise += instruction.amount_paise
+        self._queued_claims[instruction.payout["claim_id"]] += 1
+
+    def _left(self, instruction: Instruction) -> None:
+        claim = instruction.payout["claim_id"]
+        self._queued_paise -= instruction.amount_paise
+        self._queued_claims[claim] -= 1
+        if not self._queued_claims[claim]:
+            del self._queued_claims[claim]
+
+    def _release(self, at_ms: int) -> list[Move]:
+        released = []
+        for instruction in self._queue:
+            if not self._fits(instruction):
+                break
+            self._pay(instruction)
+            self._left(instruction)
+            released.append(Move("paid", at_ms, instruction, waited=True))
+        del self._queue[: len(released)]
+        return released
+
+    def _set_aside(self, at_ms: int, claims: set[str]) -> list[Move]:
+        gone = [each for each in self._queue if each.payout["claim_id"] in claims] if claims else []
+        if not gone:
+            return []
+        self._queue = [each for each in self._queue if each.payout["claim_id"] not in claims]
+        self._aside.extend(gone)
+        for instruction in gone:
+            self._left(instruction)
+        because = ("disruption_withdrawn",)
+        return [Move("withdrawn", at_ms, replace(each, reasons=because), waited=True) for each in gone]
+
+    def _take_back(self, at_ms: int, claims: set[str]) -> list[Move]:
+        back = sorted((e for e in self._aside if e.payout["claim_id"] in claims), key=lambda each: each.place)
+        if not back:
+            return []
+        self._aside = [each for each in self._aside if each.payout["claim_id"] not in claims]
+        for instruction in back:
+            self._enqueue(instruction)
+        return [Move("queued", at_ms, each, waited=True) for each in back]
+
+    def _alert(self, at_ms: int, moves: list[Move]) -> dict[str, Any] | None:
+        """The alert of a moment at which the queue changed."""
+        joined = [move for move in moves if move.kind == "queued"]
+        left = [move for move in moves if move.kind != "queued" and move.waited]
+        if not joined and not left:
+            return None
+        pool, stated = self.account.pool, self.account.stated
+        assert stated is not None  # nothing waits without a reserve
+        moved = sorted(left or joined, key=lambda move: move.instruction.place)
+        return {
+            "alert_id": reserve_alert_id(pool.product, pool.day, pool.cell, at_ms),
+            "event_time": at_ms,
+            "product": pool.product,
+            "day": pool.day,
+            "cell": pool.cell,
+            "state": "released" if left else "exhausted",
+            "reserve_paise": stated[2],
+            "paid_paise": self.account.paid_paise,
+            "queued_paise": min(self._queued_paise, MAXIMUM_PAISE),
+            "queued_claims": len(self._queued_claims),
+            "claim_ids": list(dict.fromkeys(move.instruction.payout["claim_id"] for move in moved)),
+        }
+
+
+def _time_ms(event: Event) -> int:
+    if isinstance(event, Instruction):
+        created_at: int = event.payout["created_at"]
+        return created_at
+    return event.event_time_ms if isinstance(event, Reserve) else event.at_ms
+
+
+def awarded(
+    claims: Iterable[Mapping[str, Any]], payouts: Iterable[dict[str, Any]], starts_ms: Mapping[str, int]
+) -> tuple[list[Instruction], list[Standing]]:
+    """What riders' machines decided, as pools take it in.
+
+    `claims` and `payouts` are records of the contracts, each payout's beside the revision that awarded it;
+    `starts_ms` when disruptions began, by disruption_id.
+    """
+    pools: dict[str, Pool] = {}
+    reasons: dict[tuple[str, int], tuple[str, ...]] = {}
+    standings = []
+    for claim in claims:
+        name = claim["claim_id"]
+        pool = pools[name] = pool_of(claim["product"], claim["zone"], starts_ms[claim["disruption_id"]])
+        reasons[name, claim["decided_at"]] = tuple(claim["reasons"])
+        if claim["revision"] and claim["status"] in ("approved", "withdrawn"):
+            stands = claim["status"] == "approved" and WITHDRAWN_PAID not in claim["reasons"]
+            standings.append(Standing(pool, claim["decided_at"], name, stands))
+    instructions = [
+        Instruction(pools[each["claim_id"]], each, reasons[each["claim_id"], each["created_at"]]) for each in payouts
+    ]
+    return instructions, standings
+
+
+def passed(instructions: Iterable[Instruction]) -> Decided:
+    """What becomes of payouts where no reserve was ever stated: all are paid as they are."""
+    return Decided([Move("paid", each.payout["created_at"], each) for each in instructions])
+
+
+def within_reserves(events: Iterable[Event]) -> Decided:
+    """Every pool's whole story, pool by pool."""
+    by_pool: dict[Pool, list[Event]] = defaultdict(list)
+    for event in events:
+        by_pool[event.pool].append(event)
+    decided = Decided()
+    for pool in sorted(by_pool):
+        story = ReserveBook(Account(pool)).run(by_pool[pool], -1)
+        decided.moves.extend(story.moves)
+        decided.alerts.extend(story.alerts)
+    return decided

@@ -1,0 +1,135 @@
+"""What a rider should hear: from revisions of claims, and from what became of payouts, to notifications.
+
+Pure functions of published records. A revision tells something if the claim's status changed; that it is paid, or waits
+for a reserve, is told by its payouts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from monsoon.transforms.calendar import local_minute
+from monsoon.transforms.exposure import Move
+from monsoon.transforms.identifiers import notification_id
+from monsoon.transforms.plain_words import because, peril_in_words
+
+KINDS = ("claim_opened", "held", "confirm_please", "paid", "queued", "withdrawn", "refused", "under_review")
+"""Of the contract (contracts/notification.schema.json); of one moment and claim they are told in this order."""
+
+_KIND_OF_STATUS = {
+    "soft_hold": "held",
+    "step_up": "confirm_please",  # a product's step-up that takes no answer is a hold
+    "manual_review": "under_review",
+    "ineligible": "refused",
+    "withdrawn": "withdrawn",
+}
+
+
+def of_claims(claims: Iterable[Mapping[str, Any]], told: dict[str, str]) -> list[dict[str, Any]]:
+    """Notifications of revisions of claims (contracts/claim.schema.json), each claim's in their order.
+
+    `told` has the status of each claim's revision before these, by claim_id, and is brought up to date.
+    """
+    heard = []
+    for claim in claims:
+        before, status = told.get(claim["claim_id"]), claim["status"]
+        told[claim["claim_id"]] = status
+        if not claim["revision"]:
+            text = f"We opened a claim for you: {peril_in_words(claim['peril'])} in your zone. You need to do nothing."
+            heard.append(_of_claim(claim, "claim_opened", text))
+        kind = _KIND_OF_STATUS.get(status)
+        if kind == "confirm_please" and claim["answer_by"] is None:
+            kind = "held"
+        if kind is None or status == before:
+            continue
+        answer_by_ms = claim["answer_by"] if kind == "confirm_please" else None
+        heard.append(_of_claim(claim, kind, _text(kind, claim, answer_by_ms), answer_by_ms))
+    return heard
+
+
+def of_payments(moves: Iterable[Move]) -> list[dict[str, Any]]:
+    """Notifications of what became of payouts; a move's order decides nothing."""
+    heard = []
+    for move in moves:
+        payout, reasons = move.instruction.payout, move.instruction.reasons
+        amount_paise = payout["amount_paise"]
+        heard.append(
+            {
+                "notification_id": notification_id(payout["claim_id"], move.kind, move.at_ms, payout["instalment"]),
+                "event_time": move.at_ms,
+                "worker_id": payout["worker_id"],
+                "policy_id": payout["policy_id"],
+                "claim_id": payout["claim_id"],
+                "product": move.instruction.pool.product,
+                "kind": move.kind,
+                "reasons": list(reasons),
+                "text": _payment_text(move.kind, rupees_in_words(amount_paise), reasons),
+                "amount_paise": amount_paise,
+                "answer_by": None,
+            }
+        )
+    return heard
+
+
+def order(notification: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The place of a notification among others in an output file."""
+    kind = KINDS.index(notification["kind"])
+    return notification["event_time"], notification["claim_id"], kind, notification["notification_id"]
+
+
+def rupees_in_words(paise: int) -> str:
+    """`Rs 250`, or `Rs 250.50`."""
+    whole, rest = divmod(paise, 100)
+    return f"Rs {whole}.{rest:02d}" if rest else f"Rs {whole}"
+
+
+def _of_claim(claim: Mapping[str, Any], kind: str, text: str, answer_by_ms: int | None = None) -> dict[str, Any]:
+    return {
+        "notification_id": notification_id(claim["claim_id"], kind, claim["decided_at"], None),
+        "event_time": claim["decided_at"],
+        "worker_id": claim["worker_id"],
+        "policy_id": claim["policy_id"],
+        "claim_id": claim["claim_id"],
+        "product": claim["product"],
+        "kind": kind,
+        "reasons": [] if kind == "claim_opened" else list(claim["reasons"]),
+        "text": text,
+        "amount_paise": None,
+        "answer_by": answer_by_ms,
+    }
+
+
+def _text(kind: str, claim: Mapping[str, Any], answer_by_ms: int | None) -> str:
+    reason = because(claim["reasons"])
+    if kind == "held":
+        return f"We are taking a little longer over your claim{reason}. You need to do nothing; we decide soon."
+    if kind == "confirm_please":
+        assert answer_by_ms is not None
+        asking = f" We ask{reason}." if reason else ""
+        return (
+            f"Please confirm your claim: were you working in your zone during {peril_in_words(claim['peril'])}? "
+            f"Answer by {local_minute(answer_by_ms)}.{asking}"
+        )
+    if kind == "under_review":
+        return f"A person is looking at your claim{reason}. It has not been turned down."
+    if kind == "refused":
+        return (
+            f"This claim is not paid{reason}. If you think that this is wrong, tell us, and a person will look at it."
+        )
+    return f"Your claim is closed{reason}. It counts against nothing."
+
+
+def _payment_text(kind: str, amount: str, reasons: tuple[str, ...]) -> str:
+    if kind == "paid":
+        return (
+            f"{amount} is on its way to you. You were paid this amount{because(reasons)}."
+            if reasons
+            else (f"{amount} is on its way to you.")
+        )
+    if kind == "queued":
+        return (
+            f"Your claim is approved. {amount} waits until more money is set aside for your area; "
+            "it is then paid without your doing anything."
+        )
+    return f"{amount} that was approved and waited to be paid is not paid{because(reasons)}."

@@ -1,0 +1,98 @@
+"""Reason codes, features and perils in words that a rider reads.
+
+Reasons and features are clauses that follow "because". They say what was seen or measured, never what somebody is taken
+for: most of those who read them did nothing wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+PERILS: Mapping[str, str] = {
+    "rain": "heavy rain",
+    "flood": "flooding",
+    "wind": "strong wind",
+    "heat": "extreme heat",
+    "aqi": "bad air",
+    "fog": "dense fog",
+    "curfew": "a curfew",
+    "bandh": "a bandh or curfew",
+    "congestion": "blocked roads",
+    "outage": "an outage of your platform",
+    "platform_downtime": "an outage of your platform",
+}
+
+FEATURES: Mapping[str, str] = {
+    "mock_location_share": "a setting that can change locations was on in your phone",
+    "accelerometer_variance": "your phone's motion sensor showed little movement",
+    "barometric_delta_match": "the air pressure at your phone changed differently from that at phones nearby",
+    "gnss_cn0_agc_anomaly": "the satellite signal at your phone was stronger than it usually is",
+    "gnss_network_time_delta_s": "the satellite clock and the network clock of your phone differed",
+    "bssid_zone_match": "the Wi-Fi networks around your phone are not known in this zone",
+    "cell_tower_zone_match": "your phone was connected to a cell tower far from this zone",
+    "battery_drain_z": "your phone's battery drained differently than it usually does",
+    "speed_variance_30min": "your speed hardly changed",
+    "route_linearity": "your route was an unusually straight line",
+    "teleport_mps": "two locations of your phone are far apart for the time between them",
+    "teleport_second_mps": "several locations of your phone are far apart for the time between them",
+    "gps_jitter_m": "the location of your phone was unusually still",
+    "recent_activity_in_zone": "we saw few orders or trips of yours in this zone beforehand",
+    "shift_pattern": "you do not usually work in this zone at this hour",
+    "peer_divergence": "your orders changed differently from those of other riders",
+    "subscription_alert_gap_s": "your policy began close to a public alert for this zone",
+    "claims_7d": "you had several claims in the last seven days",
+    "account_age_d": "your account is new",
+    "claim_burst_rank": "many riders claimed in this zone at about the same time",
+    "proximity_degree": "riders of several other claims were very close by",
+    "shared_network_degree": "several other claims came over the same network",
+    "ring_score": "your claim is linked with other claims that we look at together",
+}
+"""By the names of `transforms/evidence/features.py`."""
+
+REASONS: Mapping[str, str] = {
+    "overlap": "another claim of yours already pays for the same time",
+    "below_minimum": "what is left to pay is under Rs 1",
+    "cap_reached": "you have been paid the most that your plan pays in this period",
+    "cap_partial": "that is all that is left of the most that your plan pays in this period",
+    "duplicate": "your plan pays once for this, and it has been paid",
+    "disruption_withdrawn": "the readings that it rested on were corrected, and there was no disruption",
+    "not_present": "you were not in the zone at the corrected time of the disruption",
+    "paid_before_withdrawal": "the readings that it rested on were corrected after you had been paid",
+    "paid_above_corrected_level": "the readings that it rested on were corrected after you had been paid",
+    "plan_lacks_trigger": "your plan does not cover this kind of disruption",
+    "lockout": "your policy began too close to a public alert for this zone",
+    "bought_in_alert_window": "your policy began shortly after a public alert, and a person looks at all such claims",
+    "no_activity_drop": "your orders did not fall as far as your plan asks for",
+    "activity_not_measured": "we were not told how many orders you had",
+    "too_few_peers": "there were too few other riders of your platform in the zone to compare with",
+    "device_untrusted": "your phone could not tell us its location in a way that we can rely on",
+    "impossible_route": "the locations of your phone are too far apart for the time between them",
+    "ring": "your claim is linked with other claims that we look at together",
+    "syndicate_alert": "your claim is linked with other claims that we look at together",
+    "answer_denied": "you told us that this claim is not yours",
+    "step_up_unanswered": "we had no answer from you in time",
+}
+"""By the reason codes of claims."""
+
+_MOST = 3
+"""Reasons told in one message: the weightiest."""
+
+
+def peril_in_words(peril: str) -> str:
+    """What struck; of a peril without words here its name."""
+    return PERILS.get(peril, f'"{_spelled(peril)}"')
+
+
+def reason_in_words(code: str) -> str:
+    """A clause that follows "because"; of a code without words here one that names it."""
+    return REASONS.get(code) or FEATURES.get(code) or f'of a check that we call "{_spelled(code)}"'
+
+
+def because(codes: Iterable[str]) -> str:
+    """The weightiest reasons as the end of a sentence, or nothing: ` because ...`."""
+    clauses = list(dict.fromkeys(map(reason_in_words, codes)))[:_MOST]
+    return " because " + " and because ".join(clauses) if clauses else ""
+
+
+def _spelled(code: str) -> str:
+    return " ".join(code.replace("_", " ").replace(":", " ").split()) or "unnamed"
