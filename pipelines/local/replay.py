@@ -24,7 +24,6 @@ from monsoon.transforms.notifications import of_claims, of_payments
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.trail import Trail
-from monsoon.transforms.triggers.conditions import alert_condition
 from monsoon.transforms.triggers.readings import Reading, reading_from_record
 from monsoon.transforms.validation.catalogue import Catalogue
 
@@ -112,20 +111,8 @@ def run_products(
 
 def run_product(product: Product, inputs: Inputs, book: ClaimScores, outcome: Outcome) -> None:
     """Everything one product makes of the inputs, added to `outcome`."""
-<<<<<<< HEAD
-    coverage = Coverage(event for event in inputs.subscriptions if event["product"] == product.name)
-    presence = Presence(inputs.trail, coverage.workers, product.zone_resolution)
-    zones = Zones.of(_zone_cells(coverage, presence, product.zone_resolution), product.zone_resolution)
-    finder = CandidateFinder(product, coverage, presence)
-    disruptions: list[Disruption] = []
-    for trigger in product.triggers:
-        for series in judge_trigger(trigger, inputs.readings, zones, alert=alert_condition(product)):
-            disruptions.extend(finder.disruptions(series))
-    happenings: dict[str, list[Happening]] = defaultdict(list)
-=======
     claimants = Claimants(product, inputs.shared, inputs.readings, inputs.subscriptions)
     disruptions = claimants.disruptions
->>>>>>> ad8d6c82341adbe95dc77e47a7f78d35f8acdd34
     for disruption in disruptions:
         outcome.disruptions.extend(disruption.records(product.name))
     items = claimants.items()

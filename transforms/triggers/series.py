@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
 from monsoon.transforms.geo.areas import Area, Zones
-from monsoon.transforms.product import Comparison, Product, Trigger
+from monsoon.transforms.product import Comparison, Trigger
 from monsoon.transforms.triggers.conditions import Condition, metrics_of, satisfied, threshold_in, with_threshold
 from monsoon.transforms.triggers.history import Heard
 from monsoon.transforms.triggers.machine import Revision, TriggerMachine
@@ -49,14 +49,6 @@ class WitnessMoments:
     platform: str | None
     zones: Cells
     moments_ms: npt.NDArray[np.int64]
-
-
-def of_version(series: Series, version: Product) -> Series:
-    """The series without episodes that start when the version of the product is not in force."""
-    kept = tuple(
-        revision for revision in series.revisions if version.from_ms <= revision.episode.start_ms < version.until_ms
-    )
-    return series if len(kept) == len(series.revisions) else replace(series, revisions=kept)
 
 
 def judge_trigger(
