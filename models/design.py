@@ -16,7 +16,6 @@ import numpy as np
 from monsoon.models.forest_export import Warp
 from monsoon.transforms.scoring.features import Feature, FeatureList
 
-
 # Of the calibration rows, this share have one strong feature contradicting: how often one sensor of an honest phone may
 # lie without the training storms showing it. One contradicting sensor alone is then about 1 in 200, not unheard of.
 FAULT_SHARE = 0.005

@@ -44,9 +44,7 @@ class FittedForest:
         return -self.forest.score_samples(warp_rows(rows, self.shapes))
 
 
-def fit_forest(
-    rows: np.ndarray, seed: int, trees: int = TREES, design: ModelDesign = CLAIM_ANOMALY
-) -> FittedForest:
+def fit_forest(rows: np.ndarray, seed: int, trees: int = TREES, design: ModelDesign = CLAIM_ANOMALY) -> FittedForest:
     """rows: float64 (n, features) of honest claims, NaN = not measured."""
     rng = np.random.default_rng(seed)
     medians = design.honest_medians(rows)
@@ -54,7 +52,9 @@ def fit_forest(
     # rows go: missing evidence is not evidence.
     complete = np.where(np.isnan(rows), medians, rows)
     shapes = design.warps(medians)
-    training = np.concatenate([complete, _contradictions(complete, round(len(rows) * CONTRADICTION_SHARE), rng, design)])
+    training = np.concatenate(
+        [complete, _contradictions(complete, round(len(rows) * CONTRADICTION_SHARE), rng, design)]
+    )
     forest = IsolationForest(n_estimators=trees, max_samples=SUBSAMPLE, random_state=seed)
     forest.fit(warp_rows(training, shapes))
     return FittedForest(forest, export_forest(forest, shapes), design, shapes, medians)

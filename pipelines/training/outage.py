@@ -17,7 +17,7 @@ from monsoon.transforms.witness.outage import FEWEST_GROUPS, UNLIKE_OUTAGES
 
 Progress = Callable[[str, float | None], None]
 
-DEFAULT_ROWS = 30_000
+DEFAULT_ROWS = 24_000
 FOREST_SHARE = 0.3
 """Of the outages; the others calibrate."""
 EVALUATION_SILENCES = 2_000
@@ -76,9 +76,7 @@ def evaluation_text(scorer: Scorer, count: int, seed: int, progress: Progress) -
         called = {}
         for kind in (REAL, *FAKES):
             scores = scorer.score(dict(silences(city, kind, count, seed + 1000 * number)))
-            called[kind] = float(
-                np.mean((scores.measured_groups < FEWEST_GROUPS) | ~(scores.risk >= UNLIKE_OUTAGES))
-            )
+            called[kind] = float(np.mean((scores.measured_groups < FEWEST_GROUPS) | ~(scores.risk >= UNLIKE_OUTAGES)))
         precision = called[REAL] / sum(called.values())
         lines.append(f"{city.name}, {count:,} silences of each kind, seed {seed + 1000 * number}")
         lines.append(f"  recall {called[REAL]:.1%}, precision {precision:.1%}")

@@ -59,7 +59,9 @@ TRAINING_CITY = City(
 )
 EVALUATION_CITIES = (
     City("Delhi", (28.6, 77.2), (60, 600), (0.4, 3.0), (0.05, 0.30), (0.20, 0.65), (0.0, 0.4), (0.65, 0.95), (15, 60)),
-    City("Pune", (18.52, 73.85), (50, 120), (0.1, 1.0), (0.02, 0.20), (0.30, 0.80), (0.0, 0.6), (0.55, 0.90), (30, 300)),
+    City(
+        "Pune", (18.52, 73.85), (50, 120), (0.1, 1.0), (0.02, 0.20), (0.30, 0.80), (0.0, 0.6), (0.55, 0.90), (30, 300)
+    ),
 )
 
 
@@ -99,7 +101,8 @@ def _features(city: City, kind: str, count: int, rng: np.random.Generator) -> di
 def _riders(city: City, kind: str, count: int, rng: np.random.Generator) -> dict[str, Any]:
     """One element per rider: the silence that he belongs to, how long before its moment he stops (min; negative:
     not before), and how."""
-    own = np.exp(rng.uniform(*np.log(city.riders), count)).astype(int)
+    least, most = (float(np.log(riders)) for riders in city.riders)
+    own = np.exp(rng.uniform(least, most, count)).astype(int)
     others = np.rint(own * rng.uniform(*city.others, count)).astype(int)
     silence = np.repeat(np.arange(count), own + others)
     n = len(silence)

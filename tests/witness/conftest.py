@@ -69,8 +69,7 @@ def trail_of(reports):
     columns = {name: [each.get(name) for each in reports] for name in names}
     if "device" in columns:
         columns["device"] = [
-            device or f"device of {worker}"
-            for device, worker in zip(columns["device"], columns["worker"], strict=True)
+            device or f"device of {worker}" for device, worker in zip(columns["device"], columns["worker"], strict=True)
         ]
     return Trail.from_columns(**columns)
 

@@ -54,9 +54,7 @@ def test_a_report_in_the_last_half_hour_is_no_silence(outage, minutes, gone):
     assert silent(outage, [report("w", 45), report("w", minutes)])[0] == gone
 
 
-@pytest.mark.parametrize(
-    ("state", "gone"), [("offline", 1), ("online", 0), ("on_trip", 0), (None, 0)]
-)
+@pytest.mark.parametrize(("state", "gone"), [("offline", 1), ("online", 0), ("on_trip", 0), (None, 0)])
 def test_only_offline_reports_are_silence(outage, state, gone):
     reports = [report("w", 45), report("w", 20, state)]
     assert silent(outage, reports)[0] == gone

@@ -44,8 +44,8 @@ def outage_features(tallies: Ints) -> dict[str, Floats]:
 
     silent_share: of the platform's riders who worked in the zone, those who fell silent; others_silent_share: the same
     of other platforms' riders; offline_share: of the silent, those who said so; on_trip_share: those whose last report
-    was on a trip, where any rider's was (not every app tells); quiet_spread_min: standard deviation of the time of the last report, min; mean_trust: of the silent;
-    battery_pct: mean at the last report.
+    was on a trip, where any rider's was (not every app tells); quiet_spread_min: standard deviation of the time of the
+    last report, min; mean_trust: of the silent; battery_pct: mean at the last report.
     """
     column = {name: tallies[:, place].astype(np.float64) for place, name in enumerate(TALLIES)}
     silent = _enough(column["silent"])

@@ -37,7 +37,8 @@ MICRO = 1_000_000
 """Trust is rounded to a millionth; as an integer of these its sums do not depend on order."""
 
 TALLIES = (
-    "worked", "worked_on_trip", "silent", "silent_offline", "silent_on_trip", "weight_micro", "trusted", "trust_micro", "trust_riders",
+    "worked", "worked_on_trip", "silent", "silent_offline", "silent_on_trip",
+    "weight_micro", "trusted", "trust_micro", "trust_riders",
     "quiet_s", "quiet_s2", "battery_cpct", "battery_riders", "others_worked", "others_silent",
 )  # fmt: skip
 """Columns of the tallies of a question: riders of the platform who worked in the zone, and whose last report there was
