@@ -1,9 +1,14 @@
-"""Types of arguments that several commands take; each raises ArgumentTypeError with what is wrong."""
+"""Arguments that several commands take; a type raises ArgumentTypeError with what is wrong."""
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
-from collections.abc import Callable
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from monsoon.transforms.product import Product
 
 MAX_RIDERS = 10_000_000
 """A simulation keeps a few hundred bytes of each in memory."""
@@ -34,6 +39,43 @@ def share(text: str) -> float:
     if not 0 <= number <= 1:
         raise ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
     return number
+
+
+def add_product_options(parser: ArgumentParser) -> None:
+    """`--products` and `--product-file`, which `chosen_products` reads."""
+    parser.add_argument("--products", metavar="NAME,...", help="products to run (default: all)")
+    add_product_files(parser)
+
+
+def add_product_files(parser: ArgumentParser) -> None:
+    """`--product-file`, any number of times."""
+    parser.add_argument(
+        "--product-file",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="another product, or another version of one: a product file, or a folder of them; may be repeated",
+    )
+
+
+def chosen_products(args: Namespace) -> tuple[dict[str, Product], Sequence[str]]:
+    """All products that policies may name, and the names of those to run, sorted.
+
+    Raises ProductError.
+    """
+    from monsoon.sources.product_files import load_products
+
+    products = load_products(extra=args.product_file)
+    if args.products is None:
+        return products, sorted(products)
+    return products, sorted(load_products([name.strip() for name in args.products.split(",")], args.product_file))
+
+
+def product_words(args: Namespace) -> list[str]:
+    """The same options as words of a command."""
+    words = [] if args.products is None else ["--products", args.products]
+    return words + [word for path in args.product_file for word in ("--product-file", str(path))]
 
 
 def _whole(text: str, least: int, most: int) -> int:

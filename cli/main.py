@@ -12,7 +12,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
-COMMANDS = ("demo", "simulate", "replay", "run", "train", "evaluate", "bench", "test", "lint")
+COMMANDS = ("demo", "simulate", "replay", "run", "products", "train", "evaluate", "bench", "test", "lint")
 """One module of `monsoon.cli` each, in the order of the help."""
 
 _WORDS = {
@@ -20,6 +20,7 @@ _WORDS = {
     "simulate": "write a storm's telemetry, readings and subscriptions",
     "replay": "turn a folder of streams into disruptions, claims and payouts",
     "run": "decide on a folder of streams as event time goes on: the streaming job, on Flink",
+    "products": "list, show, check and explain product files",
     "train": "train and calibrate the model claim_anomaly",
     "evaluate": "measure the model on storms it was not trained on",
     "bench": "measure speed, as ratios within one run",

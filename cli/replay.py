@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monsoon.cli.arguments import add_product_options, chosen_products
 from monsoon.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     )
     parser.add_argument("--input", type=Path, required=True, metavar="DIR", help="folder of input streams")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new, empty or earlier output folder")
-    parser.add_argument("--products", metavar="NAME,...", help="products to run (default: all)")
+    add_product_options(parser)
     parser.add_argument("--engine", choices=["local", "flink"], default="local", help="what runs it (default: local)")
     parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")
     parser.set_defaults(run=run)
@@ -43,11 +44,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 def run(args: argparse.Namespace) -> int:
     """Replays, then says in a few lines what came out."""
-    from monsoon.sources.product_files import load_products
-
-    products = load_products()
-    named = None if args.products is None else load_products([name.strip() for name in args.products.split(",")])
-    selected = sorted(products if named is None else named)
+    products, selected = chosen_products(args)
     progress = ProgressLine()
     try:
         summary = _replay(args, products, selected, progress)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from monsoon.cli.arguments import count_to
+from monsoon.cli.arguments import add_product_options, chosen_products, count_to, product_words
 from monsoon.cli.progress import ProgressLine
 from monsoon.cli.replay import describe, overlooked
 
@@ -42,7 +42,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run that these folders hold")
     parser.add_argument("--from-savepoint", metavar="PATH", help="go on with it from this savepoint, its newest state")
-    parser.add_argument("--products", metavar="NAME,...", help="products to run (default: all)")
+    add_product_options(parser)
     parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")
     parser.add_argument(
         "--parallelism",
@@ -66,10 +66,8 @@ def run(args: argparse.Namespace) -> int:
     from monsoon.pipelines.flink.local_cluster import last_checkpoint
     from monsoon.pipelines.flink.run import Running
     from monsoon.pipelines.flink.run import run as run_on_flink
-    from monsoon.sources.product_files import load_products
 
-    products = load_products()
-    named = None if args.products is None else load_products([name.strip() for name in args.products.split(",")])
+    products, selected = chosen_products(args)
     checkpoints = args.checkpoints or args.output.with_name(f"{args.output.name}.checkpoints")
     running = Running(
         checkpoints,
@@ -85,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
             args.input,
             args.output,
             products,
-            sorted(products if named is None else named),
+            selected,
             running,
             args.model,
             progress,
@@ -107,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 def _resuming(args: argparse.Namespace) -> str:
     """The command that goes on with a run that was stopped."""
     words = ["./monsoon", "run", "--resume", "--input", str(args.input), "--output", str(args.output)]
-    for option in ("checkpoints", "products", "model"):
+    for option in ("checkpoints", "model"):
         if (value := getattr(args, option)) is not None:
             words += [f"--{option}", str(value)]
-    return shlex.join(words)
+    return shlex.join(words + product_words(args))

@@ -1,44 +1,112 @@
-"""Product files from disk to checked terms."""
+"""Product files from disk to checked terms: those that come with Monsoon, and others beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
-import yaml
+from monsoon.sources.plain_yaml import MAX_BYTES, PlainYamlError, read_plain_yaml
+from monsoon.transforms.product import Product, ProductError, content_version, in_line, parse_product
 
-from monsoon.transforms.product import Product, ProductError, content_version, parse_product
+_SUFFIXES = (".yaml", ".yml")
+_LABEL = "@"
+"""A version's file beside the first: `nexora@2026-04.yaml`."""
 
 
 def available_products() -> list[str]:
-    """Names of the product files that come with Monsoon, sorted."""
-    return sorted(
-        entry.name.removesuffix(".yaml")
-        for entry in files("monsoon.products").iterdir()
-        if entry.name.endswith(".yaml")
-    )
+    """Names of the products that come with Monsoon, sorted."""
+    return sorted({name.removesuffix(".yaml").partition(_LABEL)[0] for name in _shipped()})
 
 
-def load_products(names: Sequence[str] | None = None) -> dict[str, Product]:
-    """The named products (all that there are by default) by name.
+def load_products(names: Sequence[str] | None = None, extra: Iterable[Path] = ()) -> dict[str, Product]:
+    """The named products (all that there are by default) by name, each with its earlier versions.
 
-    Raises ProductError for a name without a file and for a file that cannot be used.
+    `extra` are product files from elsewhere, or folders of them: further products, or further versions of those that
+    come with Monsoon, whatever the files are called.
+
+    Raises ProductError for a name without a file, a file that cannot be used, and two versions of one product that are
+    in force from the same moment; OSError where a file cannot be read.
     """
-    known = available_products()
+    others = {str(path): load_product_file(path) for path in product_paths(extra)}
+    known = sorted({*available_products(), *(product.name for product in others.values())})
     for name in names or ():
         if name not in known:
             raise ProductError(f"no product {name!r}; there are: {', '.join(known)}")
-    return {name: _load(name) for name in sorted(set(names or known))}
+    found = {}
+    for name in sorted(set(known if names is None else names)):
+        versions = {f"products/{file}": _load_shipped(file) for file in _shipped() if _is_file_of(file, name)} | {
+            where: product for where, product in others.items() if product.name == name
+        }
+        found[name] = in_line(versions)
+    return found
 
 
-def _load(name: str) -> Product:
-    where = f"products/{name}.yaml"
-    content = (files("monsoon.products") / f"{name}.yaml").read_bytes()
+def product_paths(given: Iterable[Path]) -> list[Path]:
+    """The files given, and of the folders given their *.yaml and *.yml; each once.
+
+    Raises ProductError for a folder without any.
+    """
+    found: dict[Path, None] = {}
+    for path in given:
+        if not path.is_dir():
+            found[path] = None
+            continue
+        inside = sorted(each for each in path.iterdir() if each.suffix in _SUFFIXES and not each.name.startswith("."))
+        if not inside:
+            raise ProductError(f"{path}: no *.yaml in this folder")
+        found.update(dict.fromkeys(inside))
+    return list(found)
+
+
+def load_product_file(path: Path) -> Product:
+    """The one version of a product that a file holds.
+
+    Raises ProductError where it cannot be used, OSError where it cannot be read.
+    """
+    with path.open("rb") as stream:
+        return read_product(stream.read(MAX_BYTES + 1), str(path))
+
+
+def read_product(content: bytes, where: str) -> Product:
+    """The one version of a product that a file's content says; `where` names the file.
+
+    Raises ProductError where it cannot be used: all faults at once.
+    """
     try:
-        document = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise ProductError(f"{where}: not YAML: {error}") from error
-    product = parse_product(document, version=content_version(content), where=where)
-    if product.name != name:
-        raise ProductError(f"{where}: name is {product.name!r}; a product's file is called by its name")
+        root = read_plain_yaml(content)
+    except PlainYamlError as error:
+        at = where if error.line is None else f"{where}:{error.line}"
+        raise ProductError.of([f"{at}: {error.problem}"]) from error
+    return parse_product(
+        root.value, version=content_version(content), where=where, line_of=root.line_of, models=_models()
+    )
+
+
+@cache
+def _shipped() -> tuple[str, ...]:
+    """File names of the products that come with Monsoon."""
+    return tuple(sorted(entry.name for entry in files("monsoon.products").iterdir() if entry.name.endswith(".yaml")))
+
+
+def _is_file_of(file: str, name: str) -> bool:
+    return file.removesuffix(".yaml").partition(_LABEL)[0] == name
+
+
+@cache
+def _load_shipped(file: str) -> Product:
+    where = f"products/{file}"
+    product = read_product((files("monsoon.products") / file).read_bytes(), where)
+    if not _is_file_of(file, product.name):
+        raise ProductError(
+            f"{where}: name is {product.name!r}; a file of this folder is called {product.name}.yaml, or "
+            f"{product.name}{_LABEL}LABEL.yaml"
+        )
     return product
+
+
+@cache
+def _models() -> frozenset[str]:
+    """The model folders that come with Monsoon."""
+    return frozenset(entry.name for entry in (files("monsoon.models") / "onnx").iterdir() if entry.is_dir())

@@ -42,8 +42,8 @@ def _submit(args: argparse.Namespace) -> None:
 
     from monsoon.pipelines.flink.graph import Config, build
 
-    products = load_products()
-    chosen = load_products(args.products.split(",")) if args.products else products
+    products = load_products(extra=args.product_file)
+    chosen = load_products(args.products.split(","), args.product_file) if args.products else products
     parts, _ = plan(args.input.absolute(), args.part_bytes)
     if not parts:
         raise ClusterError(f"{args.input}: no input files; there is nothing to run")
@@ -63,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--input", type=Path, required=True, metavar="DIR", help="folder of input streams")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new or empty folder")
     parser.add_argument("--products", metavar="NAME,...", help="products to run (default: all)")
+    parser.add_argument(
+        "--product-file", type=Path, action="append", default=[], metavar="FILE", help="another product"
+    )
     parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")
     parser.add_argument("--part-bytes", type=int, default=PART_BYTES, metavar="N", help="size of a part of a file")
     return parser

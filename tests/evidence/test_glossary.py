@@ -27,7 +27,7 @@ end of the range that does. What windows, counts and tolerances they use: `trans
 
 def render() -> str:
     text = INTRODUCTION + "".join(_feature(feature) for feature in FEATURES)
-    for path in sorted((ROOT / "contracts").glob("*.schema.json")):
+    for path in sorted(set((ROOT / "contracts").glob("*.schema.json")) - {ROOT / "contracts" / "product.schema.json"}):
         schema = json.loads(path.read_text(encoding="utf-8"))
         text += f"\n## {schema['title'].removesuffix(' v1').capitalize()} (`contracts/{path.name}`)\n\n"
         text += "| field | type | range | meaning | required |\n|---|---|---|---|---|\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 
 from monsoon.transforms.expressions.expression import Expression
 from monsoon.transforms.expressions.tree import Node
@@ -24,14 +25,19 @@ Said = tuple[str, int]
 """Words, and how tightly they hold together."""
 
 
-def describe(expression: Expression, words: Mapping[str, str]) -> str:
-    """The formula in words, its inputs named by `words` (an input without words: its name, with spaces for _)."""
-    return _Speaker(words).say(expression.tree)[0]
+def describe(
+    expression: Expression, words: Mapping[str, str], flags: Mapping[str, tuple[str, str]] | None = None
+) -> str:
+    """The formula in words, its inputs named by `words` (an input without words: its name, with spaces for _).
+
+    `flags` are inputs of 1 or 0: the words for `input == 1`, and those for `input == 0`.
+    """
+    return _Speaker(words, flags or {}).say(expression.tree)[0]
 
 
 class _Speaker:
-    def __init__(self, words: Mapping[str, str]) -> None:
-        self.words = words
+    def __init__(self, words: Mapping[str, str], flags: Mapping[str, tuple[str, str]]) -> None:
+        self.words, self.flags = words, flags
 
     def say(self, node: Node) -> Said:
         if node.kind == "convert":
@@ -48,8 +54,12 @@ class _Speaker:
             return amount, _ATOM
         if node.kind == "measured":
             return f"{self.inside(node.operands[0], _ATOM)} is measured", _COMPARISON
+        if (share := _share(node)) is not None:
+            return f"{share}% of {self.say(node.operands[1])[0]}", _PRODUCT
         if node.kind in _INFIX:
             return self.infix(node)
+        if node.kind == "not" and node.operands[0].kind == "measured":
+            return f"{self.inside(node.operands[0].operands[0], _ATOM)} is not measured", _COMPARISON
         if node.kind in ("negative", "not"):
             sign, tightness = ("-", _SIGN) if node.kind == "negative" else ("not ", _NOT)
             return sign + self.inside(node.operands[0], _ATOM), tightness
@@ -68,12 +78,22 @@ class _Speaker:
         return f" {sign} ".join(said), tightness
 
     def comparison(self, node: Node) -> str:
+        if (flag := self.flag(node)) is not None:
+            return flag
         first, *rest = [self.inside(each, _SUM) for each in node.operands]
         parts, before = [], first
         for sign, after in zip(node.comparisons, rest, strict=True):
             parts.append(f"{before} {_COMPARED[sign]} {after}")
             before = after
         return " and ".join(parts)
+
+    def flag(self, node: Node) -> str | None:
+        """What `input == 1` or `input == 0` says of a flag; None for anything else."""
+        first, second, *more = node.operands
+        if more or node.comparisons != ("==",) or first.name not in self.flags or second.kind != "number":
+            return None
+        raised, not_raised = self.flags[first.name]
+        return {Fraction(1): raised, Fraction(0): not_raised}.get(second.value)
 
 
 _INFIX = {
@@ -97,6 +117,16 @@ def _amount(node: Node) -> str | None:
     if number.kind != "number":
         return None
     return sign + _said_amount(number.name, unit.name)
+
+
+def _share(node: Node) -> str | None:
+    """`0.50 * daily_wage` is "50" percent of an input; None for anything else."""
+    if node.kind != "*" or node.operands[0].kind != "number" or node.operands[1].kind != "input":
+        return None
+    number, amount = node.operands
+    if not 0 < number.value <= 1 or amount.unit == DIMENSIONLESS or (number.value * 10_000).denominator != 1:
+        return None
+    return f"{float(number.value * 100):g}"
 
 
 def _said_amount(number: str, unit: str) -> str:

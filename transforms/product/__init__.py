@@ -1,6 +1,6 @@
-"""The product: what a product file may say, as checked terms.
+"""The product: what a product file may say, as checked terms, and the same in plain English.
 
-Belongs here: the grammar of product files and the terms that they become. Does not: reading files
+Belongs here: the grammar of product files, the terms that they become, their wording. Does not: reading files
 (`monsoon.sources.product_files`), nor what the terms lead to (`monsoon.transforms.triggers`, `.adjudication`).
 """
 
@@ -8,3 +8,4 @@ from monsoon.transforms.product.parse import content_version as content_version
 from monsoon.transforms.product.parse import parse_product as parse_product
 from monsoon.transforms.product.quantities import duration_ms as duration_ms
 from monsoon.transforms.product.terms import *  # noqa: F403
+from monsoon.transforms.product.versions import in_line as in_line

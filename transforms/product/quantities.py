@@ -1,52 +1,80 @@
-"""Quantities as product files write them: durations, shares, comparisons, amounts of a plan."""
+"""Quantities as product files write them: durations, shares, comparisons, amounts of a plan.
+
+Each raises ValueError, whose message says what the text is not; whoever calls adds where it stands.
+"""
 
 from __future__ import annotations
 
 import re
 
-from monsoon.transforms.product.terms import HOUR_MS, MINUTE_MS, Comparison, ProductError
+from monsoon.transforms.expressions import ExpressionError, Unit
+from monsoon.transforms.product.faults import quoted
+from monsoon.transforms.product.terms import HOUR_MS, MINUTE_MS, Comparison
 
 _DURATIONS_MS = {"ms": 1, "s": 1_000, "min": MINUTE_MS, "h": HOUR_MS, "d": 24 * HOUR_MS}
-_COMPARISON = re.compile(r"(>=|>|<=|<|=)\s*(-?\d+(?:\.\d+)?)")
-_AMOUNT = re.compile(r"(-?\d+(?:\.\d+)?)\s*(%|[A-Za-z/]*)")
-_HOURS = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
+_LONGEST_MS = 3660 * 24 * HOUR_MS
+_DURATION = re.compile(r"([0-9]{1,9})\s*([a-z]+)")
+_COMPARISON = re.compile(r"(>=|>|<=|<|=)\s*(-?[0-9]+(?:\.[0-9]+)?)")
+_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(%|[A-Za-z/]*)")
+_HOURS = re.compile(r"([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})")
 _DAY_MIN = 24 * 60
 
 
-def duration_ms(text: str, at: str) -> int:
-    """`3 h`, `30 min`, `0 s` in milliseconds; raises ProductError naming `at`."""
-    match = re.fullmatch(r"(\d{1,12})\s*([a-z]+)", text.strip())
+def duration_ms(text: str) -> int:
+    """`3 h`, `30 min`, `0 s` in milliseconds; at most ten years."""
+    match = _DURATION.fullmatch(text.strip())
     if match is None or match[2] not in _DURATIONS_MS:
-        units = ", ".join(_DURATIONS_MS)
-        raise ProductError(f"{at}: {text!r} is not a whole number and a unit ({units}), like '30 min'")
-    return int(match[1]) * _DURATIONS_MS[match[2]]
+        raise ValueError(f"{quoted(text)} is not a whole number and a unit ({', '.join(_DURATIONS_MS)}), like '30 min'")
+    found = int(match[1]) * _DURATIONS_MS[match[2]]
+    if found > _LONGEST_MS:
+        raise ValueError(f"{quoted(text)} is longer than ten years")
+    return found
 
 
-def comparison(text: str, at: str) -> Comparison:
-    """`>= 75`; raises ProductError naming `at`."""
+def comparison(text: str) -> Comparison:
+    """`>= 75`."""
     match = _COMPARISON.fullmatch(text.strip())
     if match is None:
-        raise ProductError(f"{at}: {text!r} is not like '>= 75' (one of >=, >, <=, <, = and a number)")
+        raise ValueError(f"{quoted(text)} is not one of >=, >, <=, <, = and a number, like '>= 75'")
     return Comparison(match[1], float(match[2]))
 
 
-def amount(value: str | float, at: str) -> tuple[float, str]:
-    """A plan's own term and its unit: `720 INR`, `60 %`, `0.6`. Raises ProductError naming `at`."""
+def amount(value: str | float) -> tuple[float, Unit]:
+    """A number and its unit: `720 INR`, `60 %` (a bare 0.6), `0.6`."""
     if not isinstance(value, str):
-        return float(value), "1"
+        return float(value), Unit()
     match = _AMOUNT.fullmatch(value.strip())
     if match is None:
-        raise ProductError(f"{at}: {value!r} is not a number and a unit, like '720 INR' or '60 %'")
+        raise ValueError(f"{quoted(value)} is not a number and a unit, like '720 INR' or '60 %'")
     if match[2] == "%":
-        return float(match[1]) / 100, "1"
-    return float(match[1]), match[2] or "1"
+        return float(match[1]) / 100, Unit()
+    try:
+        return float(match[1]), Unit.parse(match[2] or "1")
+    except ExpressionError as error:
+        raise ValueError(f"{quoted(value)}: {error}") from error
 
 
-def hours(text: str, at: str) -> tuple[int, int]:
-    """`18:00-23:00` in minutes since local midnight, the end excluded; raises ProductError naming `at`."""
+def bare_number(value: str | float) -> float:
+    """The number of an amount; 1 where it is none, which is told where it stands."""
+    try:
+        return amount(value)[0]
+    except ValueError:
+        return 1.0
+
+
+def share(value: str | float) -> float:
+    """`65 %` or 0.65: from 0 to 1."""
+    number, unit = amount(value)
+    if unit != Unit() or not 0 <= number <= 1:
+        raise ValueError(f"{quoted(value)} is not a share from 0 to 1, like '65 %'")
+    return number
+
+
+def hours(text: str) -> tuple[int, int]:
+    """`18:00-23:00` in minutes since local midnight, the end excluded."""
     match = _HOURS.fullmatch(text.strip())
     if match is not None:
         first, last = int(match[1]) * 60 + int(match[2]), int(match[3]) * 60 + int(match[4])
         if max(int(match[2]), int(match[4])) < 60 and 0 <= first < last <= _DAY_MIN:
             return first, last
-    raise ProductError(f"{at}: {text!r} is not like '18:00-23:00', the beginning first")
+    raise ValueError(f"{quoted(text)} is not like '18:00-23:00', the beginning first")

@@ -7,7 +7,7 @@ named inputs (`inputs.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -28,7 +28,20 @@ NEVER_MS = 2**62
 
 
 class ProductError(ValueError):
-    """A product file that cannot be used; the message names the file, the line, the field and the mend."""
+    """A product file that cannot be used; the message names the file, the line, the field and the mend.
+
+    The message tells the first fault and counts the others; `faults` has all.
+    """
+
+    faults: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(faults: Sequence[str]) -> ProductError:
+        """The error of one file's faults; at least one."""
+        more = "" if len(faults) == 1 else f" (and {len(faults) - 1} more; `monsoon products check FILE` lists them)"
+        error = ProductError(faults[0] + more)
+        error.faults = tuple(faults)
+        return error
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,45 @@
+"""The versions of a product in one line: each in force from its moment to the next one's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
+
+from monsoon.transforms.product.terms import ALWAYS_MS, NEVER_MS, Product, ProductError
+
+_KOLKATA = timezone(timedelta(hours=5, minutes=30))
+
+
+def in_line(versions: Mapping[str, Product]) -> Product:
+    """The newest version of one product, with the older ones in `earlier`; keys are the files, for messages.
+
+    Raises ProductError where two begin at one moment: nothing would tell which of them is in force.
+    """
+    by_start = sorted(versions.items(), key=lambda item: (item[1].from_ms, item[0]))
+    for (one, first), (other, second) in pairwise(by_start):
+        if first.from_ms == second.from_ms:
+            raise ProductError(
+                f"{other}: the product {second.name!r} is in force {since(second.from_ms)}, and so it is in {one}; "
+                "give the newer version in_force_from, a moment of its own"
+            )
+    ends = [product.from_ms for _, product in by_start[1:]] + [NEVER_MS]
+    line = [replace(product, until_ms=end) for (_, product), end in zip(by_start, ends, strict=True)]
+    return replace(line[-1], earlier=tuple(line[:-1]))
+
+
+def since(from_ms: int) -> str:
+    """`from 2026-04-01 00:00 (Asia/Kolkata)`, or `since ever`."""
+    return "since ever" if from_ms == ALWAYS_MS else f"from {moment(from_ms)}"
+
+
+def moment(at_ms: int) -> str:
+    """A moment for people, in Asia/Kolkata."""
+    local = datetime.fromtimestamp(at_ms // 1000, tz=UTC).astimezone(_KOLKATA)
+    return f"{local:%Y-%m-%d %H:%M} (Asia/Kolkata)"
+
+
+def day(at_ms: int) -> str:
+    """The moment without the place's name, for tables."""
+    return moment(at_ms).partition(" (")[0]

@@ -1,0 +1,85 @@
+"""What happens when a claim is checked, in words: scores, rules in their order, holds."""
+
+from __future__ import annotations
+
+from monsoon.transforms.plain_words import REASONS
+from monsoon.transforms.product.terms import (
+    FormulaScore,
+    Hold,
+    ModelScore,
+    Product,
+    Rule,
+    ScoreTerms,
+    WeightedScore,
+)
+from monsoon.transforms.product.wording.phrases import Section, duration, formula_words, sentence
+
+_SCORES = {
+    "anomaly": "Anomaly score (0: like an honest claim, 1: not at all)",
+    "trust": "Trust score (1: fully trusted, 0: not at all)",
+}
+
+
+def decision_section(product: Product) -> Section:
+    """How a claim is decided."""
+    decision = product.decision
+    points = [f"{_SCORES[name]}: {_score(score, product)}" for name, score in decision.scores.items()]
+    points += _rules(decision.first, product)
+    for name, hold in decision.holds.items():
+        points.append(_hold(name, hold, product))
+    points.append(
+        f"Missing data is not fraud: on fewer than {decision.signals_for_stricter} independent signals nothing "
+        "stricter than waiting happens because of a score, and no claim is turned down by one: the worst is a "
+        "person's review."
+    )
+    return Section("How a claim is checked", tuple(points))
+
+
+def _score(score: ScoreTerms, product: Product) -> str:
+    if isinstance(score, ModelScore):
+        return f"by the model {score.model}, from what your phone measured."
+    if isinstance(score, FormulaScore):
+        return sentence(formula_words(score.formula, product))
+    assert isinstance(score, WeightedScore)
+    parts = [
+        f"{part.weight:g} {part.name.replace('_', ' ')} ({formula_words(part.value, product)})" for part in score.parts
+    ]
+    return f"{' + '.join(parts)}; a part that was not measured leaves the sum, and the others count for it."
+
+
+def _rules(rules: tuple[Rule, ...], product: Product) -> list[str]:
+    points = []
+    for index, rule in enumerate(rules):
+        then = _outcome(rule, product)
+        if rule.when is None:
+            start = "Otherwise" if index else "Always"
+            points.append(f"{start}: {then}.")
+        else:
+            points.append(f"If {formula_words(rule.when, product)}: {then}.")
+    return points
+
+
+def _outcome(rule: Rule, product: Product) -> str:
+    because = f", because {REASONS.get(rule.reason, rule.reason.replace('_', ' '))}" if rule.reason else ""
+    if rule.then == "approve":
+        return "it is paid at once"
+    if rule.then == "manual_review":
+        return f"a person reviews it{because}"
+    hold = product.decision.holds[rule.then]
+    how = "you are asked to confirm it" if hold.status == "step_up" else f"it waits {duration(hold.wait_ms)}"
+    return f'{how}{because} ("{rule.then.replace("_", " ")}", below)'
+
+
+def _hold(name: str, hold: Hold, product: Product) -> str:
+    after = duration(hold.wait_ms)
+    if hold.status == "step_up":
+        start = f"You are asked to confirm the claim; your confirmation pays it. Without an answer, after {after}"
+    else:
+        start = f"The claim waits {after}. Then, scored again with what came since"
+    if len(hold.then) == 1:
+        rules = f", {_outcome(hold.then[0], product)}."
+    else:
+        rules = ". " + " ".join(_rules(hold.then, product))
+    return f'"{name.replace("_", " ")}": {start}{rules}'.replace("it is paid at once", "it is paid").replace(
+        "since. ", "since: "
+    )
