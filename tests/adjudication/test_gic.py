@@ -24,7 +24,14 @@ def met(minutes=5, **values):
 
 @pytest.mark.parametrize(
     ("mm", "sigma", "baseline", "inr"),
-    [(21, 2.5, 310, 245), (15, 0, 310, 170), (35, 3, 310, 310), (60, 3, 600, 500), (15, 0, 100, 100), (15, 0, None, 275)],
+    [
+        (21, 2.5, 310, 245),
+        (15, 0, 310, 170),
+        (35, 3, 310, 310),
+        (60, 3, 600, 500),
+        (15, 0, 100, 100),
+        (15, 0, None, 275),
+    ],
 )
 def test_the_payout_formula(mm, sigma, baseline, inr):
     rider = gic().at(rain(terms=terms(shift_baseline_inr=baseline))).at(met(rain=float(mm), sigma=float(sigma)))

@@ -39,9 +39,7 @@ def through(opened, hours, **score):
 
 
 @pytest.mark.parametrize(("plan", "share"), [("basic", 60), ("standard", 70), ("full_shield", 80)])
-@pytest.mark.parametrize(
-    ("trigger", "inr_at_full_share"), [("heat", 500), ("rain", 400)]
-)
+@pytest.mark.parametrize(("trigger", "inr_at_full_share"), [("heat", 500), ("rain", 400)])
 def test_the_plans_share(plan, share, trigger, inr_at_full_share):
     assert jugaad().at(lost(trigger=trigger, plan=plan)).paid_inr == inr_at_full_share * share / 100
 
@@ -68,7 +66,9 @@ def test_durations_pay_when_the_disruption_has_ended(trigger, inr):
     assert rider.last()["payout_terms"]["inputs"] == {"disrupted_hours": 2.5, "hourly_wage": 62.5}
 
 
-@pytest.mark.parametrize(("before", "after", "paid", "reasons"), [(2, 3, 187.5, []), (3, 2, 187.5, ["paid_above_corrected_level"])])
+@pytest.mark.parametrize(
+    ("before", "after", "paid", "reasons"), [(2, 3, 187.5, []), (3, 2, 187.5, ["paid_above_corrected_level"])]
+)
 def test_a_correction_after_the_end_changes_the_duration(before, after, paid, reasons):
     opened = lost(trigger="outage")
     rider = jugaad().at(opened).at(over(opened, before))
@@ -160,10 +160,15 @@ def test_slab_shield_of_one_moment_goes_to_the_one_confirmed_first():
 
 
 def test_a_held_claim_gets_its_slab_shield_when_it_is_released():
+    holds = {"looked_at_again": replace(JUGAAD.decision.holds["looked_at_again"], wait_ms=10 * HOUR * 60_000)}
+    slow = replace(JUGAAD, decision=replace(JUGAAD.decision, holds=holds))
     opened = lost()
-    rider = jugaad(risk=0.2).at(opened, SLAB).at(over(opened, -0.9)).finish()
-    assert rider.story() == ["soft_hold", "soft_hold", "approved"][-len(rider.story()) :]
-    assert rider.end()[0] == "approved"
+    rider = Rider(Always(risk=0.2), slow).at(opened, SLAB).at(over(opened, 2))
+    assert [claim["payout_terms"]["slab_shield"] for claim in rider.claims] == [None, None]
+    assert rider.payouts == []
+    rider.finish()
+    assert rider.last()["payout_terms"]["slab_shield"] is True
+    assert [p["amount_paise"] for p in rider.payouts] == [108_000]
 
 
 @pytest.mark.parametrize(("plan", "maximum"), [("basic", 720), ("standard", 1400), ("full_shield", 2400)])
@@ -210,7 +215,9 @@ def test_a_lockout_is_known_before_the_duration_is():
     assert rider.end() == ("ineligible", ["lockout"])
 
 
-@pytest.mark.parametrize(("risk", "story"), [(0.15, ["approved"]), (0.1501, ["soft_hold", "approved"]), (None, ["approved"])])
+@pytest.mark.parametrize(
+    ("risk", "story"), [(0.15, ["approved"]), (0.1501, ["soft_hold", "approved"]), (None, ["approved"])]
+)
 def test_confidence(risk, story):
     rider = jugaad(risk=risk).at(lost()).finish()
     assert rider.story() == story

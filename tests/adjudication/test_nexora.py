@@ -36,7 +36,13 @@ def test_the_threshold(risk, signals, status):
 
 
 def test_once_a_peril_and_local_day_of_start():
-    rider = nexora().at(lost("a", 0)).at(lost("b", 11 * HOUR + 59)).at(lost("c", 12 * HOUR)).at(lost("h", 13 * HOUR, "heat"))
+    rider = (
+        nexora()
+        .at(lost("a", 0))
+        .at(lost("b", 11 * HOUR + 59))
+        .at(lost("c", 12 * HOUR))
+        .at(lost("h", 13 * HOUR, "heat"))
+    )
     assert [rider.last(name)["reasons"] for name in "abch"] == [[], ["duplicate"], [], []]
     assert rider.paid_inr == 400 + 400 + 300
 

@@ -121,12 +121,6 @@ def test_another_policys_period_is_another():
     assert rider.paid_inr == 3000
 
 
-def test_a_policy_cancelled_between_confirmation_and_decision_pays():
-    """Coverage is judged at the disruption's start: the policy's end is no input of the machine, then or later."""
-    held = offshift(trust=0.2, features={"cell_tower_zone_match": 1.0}).at(lost())
-    assert held.until(at(15)).end()[0] == "approved"
-
-
 def test_severity_and_providers_stand_in_the_record():
     rider = offshift().at(lost(severity=70.0))
     assert rider.last()["payout_terms"]["formula"] == "maximum"
