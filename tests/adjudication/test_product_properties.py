@@ -222,8 +222,7 @@ def test_withdrawing_and_confirming_again_ends_where_never_withdrawing_would(pro
     for each in drawn[:1]:
         never = Told(product, [each | {"fate": "stays", "answers": []}])
         often = Told(product, [each | {"fate": "withdrawn and back", "answers": []}])
-        constant = Score(each["risks"][0], each["signals"], trust=each["trust"])
-        never.score = often.score = lambda claim, at_ms: constant
+        never.drawn["d0"]["risks"] = often.drawn["d0"]["risks"] = each["risks"][:1] * 2
         (expected, paid), (got, got_paid) = never.play(), often.play()
         same = ("status", "reasons", "payout_inr")
         assert [got[-1][name] for name in same] == [expected[-1][name] for name in same]
