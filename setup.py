@@ -41,6 +41,7 @@ setup(
     package_data={
         "monsoon.contracts": ["*.json"],
         "monsoon.products": ["*.yaml"],
+        "monsoon.sources.providers": ["*.yaml"],
         "monsoon.storms": ["*.yaml"],
         "monsoon.models": ["onnx/*/*"],
         "monsoon.pipelines.flink": ["*.properties", "*.sql"],

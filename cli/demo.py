@@ -1,4 +1,4 @@
-"""`monsoon demo`: a real storm, from raw telemetry to payout, told in the terminal."""
+"""`monsoon demo`: real storms, from raw telemetry to payout, told in the terminal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from monsoon.cli.arguments import MAX_RIDERS, count_to, seed
 from monsoon.cli.progress import ProgressLine
+from monsoon.sources.files import InputError
 
 STORM = "delhi-2024-06-28"
 RIDERS, SEED = 600, 20240628
@@ -17,8 +18,11 @@ _EXAMPLE = """\
 example:
   monsoon demo
   monsoon demo --riders 2000 --seed 3
+  monsoon demo --product jugaad
+  monsoon demo --product nexora --storm delhi-2023-07-13-flood
 
-Writes its input to runs/demo/input and its output to runs/demo/output, for you to look into.
+Writes its input to runs/demo/input and its output to runs/demo/output, for you to look into. With --product it plays
+the storms of storms/ that were written to show that product's triggers, each in runs/demo/PRODUCT/STORM.
 """
 
 
@@ -27,8 +31,13 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser = subparsers.add_parser(
         "demo", help=help, description=help, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--product", metavar="NAME", help="a product of products/: its own storms, under it alone")
+    parser.add_argument("--storm", metavar="NAME", help="with --product: this storm only, by name or path of a .yaml")
     parser.add_argument(
-        "--riders", type=count_to(MAX_RIDERS), default=RIDERS, metavar="N", help=f"riders (default: {RIDERS})"
+        "--riders",
+        type=count_to(MAX_RIDERS),
+        metavar="N",
+        help=f"riders (default: {RIDERS}; with --product as many as the storm is meant for)",
     )
     parser.add_argument("--seed", type=seed, default=SEED, metavar="S", help="another seed, other riders")
     parser.add_argument("--folder", type=Path, default=Path("runs/demo"), metavar="DIR", help="where to write")
@@ -36,7 +45,43 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 
 def run(args: argparse.Namespace) -> int:
-    """Simulates, replays, tells; then replays once more with the gridded product alone."""
+    """Simulates, replays, tells: the Delhi rain under kawaach, or a product's own storms."""
+    if args.product is not None:
+        return _play_product(args)
+    if args.storm is not None:
+        raise InputError("says nothing without --product", "--storm", "Add --product NAME, or leave it out.")
+    return _play_delhi(args)
+
+
+def _play_product(args: argparse.Namespace) -> int:
+    """Each storm by itself, the earliest first."""
+    from monsoon.cli.product_story import tell_storm
+    from monsoon.pipelines.local.replay import replay
+    from monsoon.sources.model_files import load_scorer
+    from monsoon.sources.product_files import load_products
+    from monsoon.sources.simulator import load_storm, simulate, storms_that_show
+
+    products, product = load_products(), args.product
+    load_products([product])  # tells which there are
+    storms = [load_storm(args.storm)] if args.storm else storms_that_show(product)
+    if not storms:
+        raise InputError(f"no storm of storms/ shows {product}", "--product", "Name one with --storm.")
+    scorer, progress = load_scorer(), ProgressLine()
+    for storm in storms:
+        folder = args.folder / product / storm.name
+        try:
+            progress(f"simulating {storm.name}", None)
+            simulate(storm, args.riders or storm.modeled.riders.count, args.seed, folder / "input")
+            summary = replay(folder / "input", folder / "output", products, [product], scorer, progress)
+        finally:
+            progress.done()
+        print(tell_storm(storm, product, folder, summary) + "\n")
+    print(f"Inputs and outputs: {args.folder / product}/STORM/  Next: monsoon replay --help")
+    return 0
+
+
+def _play_delhi(args: argparse.Namespace) -> int:
+    """The storm, then once more with the gridded product alone."""
     from monsoon.cli.story import tell, tell_without_stations
     from monsoon.pipelines.local.replay import open_book, read_inputs, run_products
     from monsoon.pipelines.results import write_results
@@ -45,12 +90,13 @@ def run(args: argparse.Namespace) -> int:
     from monsoon.sources.product_files import load_products
     from monsoon.sources.simulator import load_storm, simulate
 
+    riders = args.riders or RIDERS
     storm, products, progress = load_storm(STORM), load_products(["kawaach"]), ProgressLine()
     source = args.folder / "input"
     try:
         with OutputFolder(args.folder / "output") as output:
-            progress(f"simulating {args.riders} riders", None)
-            simulate(storm, riders=args.riders, seed=args.seed, output=source)
+            progress(f"simulating {riders} riders", None)
+            simulate(storm, riders=riders, seed=args.seed, output=source)
             inputs = read_inputs(source, products, progress)
             scorer = load_scorer()
             book = open_book(inputs, source, scorer)

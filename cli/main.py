@@ -12,12 +12,13 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
-COMMANDS = ("demo", "simulate", "replay", "run", "products", "train", "evaluate", "bench", "test", "lint")
+COMMANDS = ("demo", "simulate", "feed", "replay", "run", "products", "train", "evaluate", "bench", "test", "lint")
 """One module of `monsoon.cli` each, in the order of the help."""
 
 _WORDS = {
     "demo": "simulate the storm of 28 June 2024 in Delhi, replay it and tell its story",
     "simulate": "write a storm's telemetry, readings and subscriptions",
+    "feed": "turn a provider's raw feed into oracle readings",
     "replay": "turn a folder of streams into disruptions, claims and payouts",
     "run": "decide on a folder of streams as event time goes on: the streaming job, on Flink",
     "products": "list, show, check and explain product files",

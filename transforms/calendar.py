@@ -31,6 +31,13 @@ def iso_week(at_ms: int) -> str:
     return f"{year}-W{week:02d}"
 
 
+def iso_week_start_ms(at_ms: int) -> int:
+    """The moment at which the local ISO week of a moment began, in milliseconds."""
+    local = _local(at_ms)
+    monday = local.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=local.weekday())
+    return (monday - _KOLKATA_OFFSET - _EPOCH) // timedelta(milliseconds=1)
+
+
 def clock_hour(at_ms: int) -> str:
     """The local date and hour, `2024-06-28T14`."""
     return _local(at_ms).strftime("%Y-%m-%dT%H")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -116,31 +116,61 @@ class Coverage:
             policies_of[event["worker_id"]].add(event["policy_id"])
         self.policies = {policy_id: Policy(policy_id, mine) for policy_id, mine in events_of.items()}
         self._policies_of = {worker: [self.policies[name] for name in names] for worker, names in policies_of.items()}
-        self._speaking: dict[tuple[str, bool, str | None], Timeline] = {}
+        self._speaking: dict[tuple[str, str | None, frozenset[str]], Timeline] = {}
 
     @property
     def workers(self) -> list[str]:
         """Every rider that ever held a policy of the product, sorted."""
         return sorted(self._policies_of)
 
-    def speaking(self, worker_id: str, trigger: Trigger, platform: str | None, start_ms: int) -> PolicyState | None:
+    def speaking(
+        self,
+        worker_id: str,
+        trigger: Trigger,
+        platform: str | None,
+        start_ms: int,
+        bridges: frozenset[str] = frozenset(),
+    ) -> PolicyState | None:
         """The rider's policy that speaks for a disruption that began at `start_ms`, or None without cover.
 
         Of the policies in force that the trigger concerns, the one whose period in force began earliest, then
-        policy_id. A trigger for one platform concerns policies of that platform.
+        policy_id. A trigger for one platform concerns policies of that platform, and those of the plans `bridges`,
+        whatever their own: name them where the rider's telemetry named the platform. A policy whose plan lacks the
+        trigger is concerned like any other, and where it speaks there is nothing to pay (so the worked examples).
         """
         if trigger.platform_only and platform is None:
             return None
-        key = (worker_id, trigger.platform_only, platform if trigger.platform_only else None)
+        key = (worker_id, platform if trigger.platform_only else None, bridges if trigger.platform_only else _NONE)
         if key not in self._speaking:
 
             def concerned(state: PolicyState) -> bool:
                 return state.worker_id == worker_id and (
-                    not trigger.platform_only or state.record.get("platform") == platform
+                    not trigger.platform_only
+                    or state.record.get("platform") == platform
+                    or plan_name(state.record["plan"]) in bridges
                 )
 
             self._speaking[key] = _first_begun(self._policies_of.get(worker_id, ()), concerned)
         return self._speaking[key].at(start_ms)
+
+    def with_a_mean(self, worker_id: str) -> Iterator[tuple[int, PolicyState | None]]:
+        """From when on (ms) which of the rider's policies in force that state a platform and their orders per hour
+        speaks: the one whose period began earliest, then policy_id; None: none. In the order of time."""
+
+        def stated(state: PolicyState) -> bool:
+            told = state.record.get("platform") is not None and state.record.get("orders_per_hour") is not None
+            return told and state.worker_id == worker_id
+
+        timeline = _first_begun(self._policies_of.get(worker_id, ()), stated)
+        return zip(timeline.moments_ms, timeline.states, strict=True)
+
+
+_NONE: frozenset[str] = frozenset()
+
+
+def plan_name(text: str) -> str:
+    """The plan of a policy's plan string, without its options."""
+    return text.partition(":")[0]
 
 
 def _first_begun(policies: Sequence[Policy], concerned: Callable[[PolicyState], bool]) -> Timeline:

@@ -1,7 +1,7 @@
 """Where the riders of one product are at a moment: a rider is in one place at a time.
 
 The last report at or before the moment says where, if it is at most 90 minutes old; a rider without one is at the
-home that the policy states.
+home that the policy states. A product may count a reporting rider as in every zone within a margin of that place.
 """
 
 from __future__ import annotations
@@ -12,42 +12,79 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from monsoon.transforms.evidence.ragged import Ragged
 from monsoon.transforms.geo.cells import cells_of
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.geo.near import any_within, cells_around, cells_within
+from monsoon.transforms.trail import Trail, slices_of
 
 REPORT_HOLDS_MS = 90 * 60_000
 """How long a report says where its rider is (`products.md`, Presence)."""
 
 
+class Places:
+    """The cells of a trail's reports: products whose zones have one resolution share them."""
+
+    def __init__(self, trail: Trail) -> None:
+        self.trail = trail
+        self._cells: dict[int, npt.NDArray[np.uint64]] = {}
+
+    def cells(self, resolution: int) -> npt.NDArray[np.uint64]:
+        """The cell of every report, uint64, in the trail's order."""
+        if resolution not in self._cells:
+            self._cells[resolution] = cells_of(self.trail.lat, self.trail.lon, resolution)
+        return self._cells[resolution]
+
+
 @dataclass(frozen=True)
 class Snapshot:
-    """All riders at one moment: `by_cell` those with a report, by its cell; `silent` those without one."""
+    """All riders at one moment: `by_cell` those with a report, by each cell that they count as in; `silent` those
+    without one."""
 
     by_cell: dict[int, list[str]]
     silent: list[str]
 
 
 class Presence:
-    """The whereabouts of some riders, in cells of one resolution."""
+    """The whereabouts of some riders, in cells of one resolution; with a report they count as in every cell within
+    `margin_m` of its place (`transforms.geo.near`)."""
 
-    def __init__(self, trail: Trail, workers: Sequence[str], resolution: int) -> None:
-        self._trail = trail
-        self._resolution = resolution
+    def __init__(self, places: Places, workers: Sequence[str], resolution: int, margin_m: float = 0.0) -> None:
+        self._trail = places.trail
+        self._cells = places.cells(resolution)
+        self.resolution, self._margin_m = resolution, margin_m
         self._workers = sorted(workers)
-        code_of = {worker: code for code, worker in enumerate(trail.workers)}
+        code_of = {worker: code for code, worker in enumerate(self._trail.workers)}
         self._codes = np.array([code_of.get(worker, -1) for worker in self._workers], dtype=np.int64)
-        self._stays = _stays(trail, self._codes[self._codes >= 0], resolution)
+        self._stays = Stays.of(places, self._codes[self._codes >= 0], resolution, REPORT_HOLDS_MS)
+        self._named: dict[str, npt.NDArray[np.int64]] = {}
 
     @property
     def visited(self) -> npt.NDArray[np.uint64]:
-        """Every cell from which one of the riders ever reported, sorted."""
-        return np.unique(self._stays.cell)
+        """Every cell from which one of the riders ever reported and, with a margin, those that may be within it of
+        one of these; sorted."""
+        visited = np.unique(self._stays.cell)
+        return cells_around(visited.tolist(), self._margin_m) if self._margin_m > 0 else visited
 
     def reported_in(self, cell: int, at_ms: int) -> bool:
-        """Whether a rider reported from the cell in the 90 minutes up to `at_ms`, both ends included."""
-        low, high = np.searchsorted(self._stays.cell, np.array([cell, cell + 1], dtype=np.uint64))
-        first, last = self._stays.first_ms[low:high], self._stays.last_ms[low:high]
+        """Whether a rider reported from the cell, or the margin around it, in the 90 minutes up to `at_ms`, both ends
+        included."""
+        if self._stayed_in(cell, at_ms):
+            return True
+        others = cells_around([cell], self._margin_m).tolist() if self._margin_m > 0 else []
+        return any(self._stayed_in(other, at_ms) and self._near(cell, other, at_ms) for other in others)
+
+    def _stayed_in(self, cell: int, at_ms: int) -> bool:
+        rows = self._stays.among(np.array([cell], dtype=np.uint64)).rows
+        first, last = self._stays.first_ms[rows], self._stays.last_ms[rows]
         return bool(np.any((first <= at_ms) & (last >= at_ms - REPORT_HOLDS_MS)))
+
+    def _near(self, cell: int, other: int, at_ms: int) -> bool:
+        """Whether a report of these 90 minutes from another cell lies within the margin."""
+        stays = self._stays.among(np.array([other], dtype=np.uint64)).rows
+        rows = Ragged(self._stays.first_row[stays], self._stays.last_row[stays] + 1).rows
+        time_ms = self._trail.event_time_ms[rows]
+        rows = rows[(time_ms <= at_ms) & (time_ms >= at_ms - REPORT_HOLDS_MS)]
+        return any_within(self._trail.lat[rows], self._trail.lon[rows], cell, self._margin_m)
 
     def at(self, at_ms: int) -> Snapshot:
         """Where everybody is at `at_ms`."""
@@ -56,39 +93,72 @@ class Presence:
         rows[known] = self._trail.last_at_or_before(self._codes[known], np.full(len(known), at_ms, dtype=np.int64))
         seen = np.flatnonzero(rows >= 0)
         seen = seen[self._trail.event_time_ms[rows[seen]] >= at_ms - REPORT_HOLDS_MS]
-        cells = cells_of(self._trail.lat[rows[seen]], self._trail.lon[rows[seen]], self._resolution)
+        last = rows[seen]
+        riders, cells = seen, self._cells[last]
+        if self._margin_m > 0:
+            point, cells = cells_within(self._trail.lat[last], self._trail.lon[last], cells, self._margin_m)
+            riders = seen[point]
         by_cell: dict[int, list[str]] = {}
-        for rider, cell in zip(seen.tolist(), cells.tolist(), strict=True):
+        for rider, cell in zip(riders.tolist(), cells.tolist(), strict=True):
             by_cell.setdefault(cell, []).append(self._workers[rider])
         silent = np.ones(len(self._workers), dtype=bool)
         silent[seen] = False
         return Snapshot(by_cell, [self._workers[rider] for rider in np.flatnonzero(silent).tolist()])
 
+    def naming(self, platform: str, at_ms: int) -> set[str]:
+        """Riders whose reports named a platform in the 90 minutes up to `at_ms`, both ends included."""
+        if platform not in self._named:
+            code = self._trail.platforms.index(platform) if platform in self._trail.platforms else -2
+            self._named[platform] = np.concatenate(([0], np.cumsum(self._trail.platform == code)))
+        lo, hi = self._trail.rows_between(self._codes, at_ms - REPORT_HOLDS_MS - 1, at_ms)
+        named = self._named[platform][hi] > self._named[platform][lo]
+        return {self._workers[rider] for rider in np.flatnonzero(named).tolist()}
 
-@dataclass(frozen=True)
-class _Stays:
-    """Stretches of reports of one rider from one cell, none of their gaps over 90 minutes; sorted by cell.
 
-    A window of 90 minutes that meets a stretch therefore holds one of its reports.
+@dataclass(frozen=True, eq=False)
+class Stays:
+    """Stretches of reports of one rider from one cell, with no gap longer than some time; sorted by cell.
+
+    A window of that time that meets a stretch therefore holds one of its reports. `rider` is a code in the trail, rows
+    are the trail's.
     """
 
     cell: npt.NDArray[np.uint64]
+    rider: npt.NDArray[np.int64]
     first_ms: npt.NDArray[np.int64]
     last_ms: npt.NDArray[np.int64]
+    first_row: npt.NDArray[np.int64]
+    last_row: npt.NDArray[np.int64]
 
+    @staticmethod
+    def of(places: Places, riders: npt.NDArray[np.int64], resolution: int, gap_ms: int) -> Stays:
+        """The stretches of these riders (codes in the trail)."""
+        trail = places.trail
+        starts, stops = slices_of(trail.worker_starts, riders)
+        mine = np.zeros(len(trail) + 1, dtype=np.int32)
+        np.add.at(mine, starts, 1)
+        np.add.at(mine, stops, -1)
+        rows = np.flatnonzero(np.cumsum(mine[:-1]))
+        cell, time_ms, rider = places.cells(resolution)[rows], trail.event_time_ms[rows], trail.worker[rows]
+        breaks = np.ones(len(rows), dtype=bool)
+        breaks[1:] = (cell[1:] != cell[:-1]) | (rider[1:] != rider[:-1]) | (time_ms[1:] - time_ms[:-1] > gap_ms)
+        first = np.flatnonzero(breaks)
+        last = np.append(first[1:], len(rows))[: len(first)] - 1
+        order = np.argsort(cell[first], kind="stable")
+        first, last = first[order], last[order]
+        return Stays(cell[first], rider[first].astype(np.int64), time_ms[first], time_ms[last], rows[first], rows[last])
 
-def _stays(trail: Trail, codes: npt.NDArray[np.int64], resolution: int) -> _Stays:
-    starts, stops = trail.worker_starts[codes], trail.worker_starts[codes + 1]
-    mine = np.zeros(len(trail.event_time_ms) + 1, dtype=np.int32)
-    np.add.at(mine, starts, 1)
-    np.add.at(mine, stops, -1)
-    rows = np.flatnonzero(np.cumsum(mine[:-1]))
-    if not len(rows):
-        return _Stays(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.int64))
-    cell = cells_of(trail.lat[rows], trail.lon[rows], resolution)
-    time_ms, worker = trail.event_time_ms[rows], trail.worker[rows]
-    breaks = (cell[1:] != cell[:-1]) | (worker[1:] != worker[:-1]) | (time_ms[1:] - time_ms[:-1] > REPORT_HOLDS_MS)
-    first = np.concatenate(([0], np.flatnonzero(breaks) + 1))
-    last = np.concatenate((first[1:] - 1, [len(rows) - 1]))
-    order = np.argsort(cell[first], kind="stable")
-    return _Stays(cell[first][order], time_ms[first][order], time_ms[last][order])
+    def among(self, cells: npt.NDArray[np.uint64]) -> Ragged:
+        """The stretches in each of some cells."""
+        return Ragged(np.searchsorted(self.cell, cells, "left"), np.searchsorted(self.cell, cells, "right"))
+
+    def seen(
+        self, cells: npt.NDArray[np.uint64], t_ms: npt.NDArray[np.int64], window_ms: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Pairs of a question (index) and a rider who reported from its cell in (t - window, t], each once; the
+        stretches must be without gaps longer than the window."""
+        span = self.among(cells)
+        question, rows = span.query, span.rows
+        meets = (self.first_ms[rows] <= t_ms[question]) & (self.last_ms[rows] > t_ms[question] - window_ms)
+        pairs = np.unique(np.stack([question[meets], self.rider[rows[meets]]]), axis=1)
+        return pairs[0], pairs[1]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from monsoon.pipelines.local.claimants import Claimants, Shared
 from monsoon.pipelines.local.scores import ClaimScores, Question, ScoreBook, Unanswered
 from monsoon.pipelines.results import Outcome, Progress, no_progress, write_results
 from monsoon.sinks.folder import OutputFolder
@@ -19,20 +18,13 @@ from monsoon.sources.files import INPUT_FOLDERS, OPTIONAL_STREAMS, streams_in
 from monsoon.sources.reference import read_references
 from monsoon.sources.streams import read_stream
 from monsoon.sources.trail import to_trail
-from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption
-from monsoon.transforms.adjudication.claims import Happening
 from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
-from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.exposure import Reserve, awarded, passed, within_reserves
-from monsoon.transforms.geo.areas import Zones
-from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.notifications import of_claims, of_payments
-from monsoon.transforms.presence import Presence
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.trail import Trail
 from monsoon.transforms.triggers.readings import Reading, reading_from_record
-from monsoon.transforms.triggers.series import judge_trigger
 from monsoon.transforms.validation.catalogue import Catalogue
 
 
@@ -48,6 +40,11 @@ class Inputs:
     reserves: list[dict[str, Any]] = field(default_factory=list)
     confirmations: list[dict[str, Any]] = field(default_factory=list)
     reference_rows_skipped: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def shared(self) -> Shared:
+        """What of the telemetry serves every product."""
+        return Shared(self.trail)
 
 
 def replay(
@@ -114,28 +111,20 @@ def run_products(
 
 def run_product(product: Product, inputs: Inputs, book: ClaimScores, outcome: Outcome) -> None:
     """Everything one product makes of the inputs, added to `outcome`."""
-    coverage = Coverage(event for event in inputs.subscriptions if event["product"] == product.name)
-    presence = Presence(inputs.trail, coverage.workers, product.zone_resolution)
-    zones = Zones.of(_zone_cells(coverage, presence, product.zone_resolution), product.zone_resolution)
-    finder = CandidateFinder(product, coverage, presence)
-    disruptions: list[Disruption] = []
-    for trigger in product.triggers:
-        for series in judge_trigger(trigger, inputs.readings, zones):
-            disruptions.extend(finder.disruptions(series))
-    happenings: dict[str, list[Happening]] = defaultdict(list)
+    claimants = Claimants(product, inputs.shared, inputs.readings, inputs.subscriptions)
+    disruptions = claimants.disruptions
     for disruption in disruptions:
         outcome.disruptions.extend(disruption.records(product.name))
-        for worker, mine in disruption.happenings.items():
-            happenings[worker].extend(mine)
+    items = claimants.items()
     claims: list[dict[str, Any]] = []
     payouts: list[dict[str, Any]] = []
     book.begin(product, disruptions)
-    pending = sorted(happenings)
+    pending = sorted(items)
     while pending:
         put_off: dict[str, Question] = {}
         for worker in pending:
             try:
-                decided = run_rider(RiderMachine(product, book.model_version, book), happenings[worker])
+                decided = run_rider(RiderMachine(product, book.model_version, book), items[worker])
             except Unanswered as asked:
                 put_off[worker] = asked.question
                 continue
@@ -165,9 +154,3 @@ def publish(
     outcome.payouts.extend(exposed.payouts)
     outcome.reserve_alerts.extend(exposed.alerts)
     outcome.notifications.extend(of_payments(exposed.moves))
-
-
-def _zone_cells(coverage: Coverage, presence: Presence, resolution: int) -> npt.NDArray[np.uint64]:
-    homes = [(lat, lon) for policy in coverage.policies.values() for _, lat, lon in policy.homes()]
-    places = np.array(homes, dtype=np.float64).reshape(-1, 2)
-    return np.union1d(cells_of(places[:, 0].copy(), places[:, 1].copy(), resolution), presence.visited)

@@ -34,7 +34,7 @@ from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.panes import PANE_MS
-from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence
+from monsoon.transforms.presence import REPORT_HOLDS_MS, Places, Presence
 from monsoon.transforms.product import Product
 from monsoon.transforms.trail import Trail
 from monsoon.transforms.triggers.machine import Revision
@@ -176,7 +176,7 @@ class RidersEvidence(Step):
         if newcomers:
             # Where they were before they held a policy makes a zone worth a record.
             trail = self._reports.trail(None, newcomers)
-            desk.newcomers = Presence(trail, newcomers, resolution)
+            desk.newcomers = Presence(Places(trail), newcomers, resolution, desk.product.presence_margin_m)
             cells.update(desk.newcomers.visited.tolist())
         mine = {name for name, (product, _) in self._settings.triggers.items() if product is desk.product}
         touched |= self._histories.of(mine, cells)
@@ -221,7 +221,9 @@ class RidersEvidence(Step):
         if not series:
             return []
         trail = self._trail_for(_confirmed_after(series, self.done_ms), upto_ms)
-        presence = Presence(trail, sorted(desk.workers), desk.product.zone_resolution)
+        presence = Presence(
+            Places(trail), sorted(desk.workers), desk.product.zone_resolution, desk.product.presence_margin_m
+        )
         since = Since(self.done_ms, self.done_ms - self._settings.reports_kept_ms + REPORT_HOLDS_MS)
         finder = CandidateFinder(desk.product, desk.coverage, presence)
         found = list(finder.disruptions_of(series, desk.known, since))

@@ -5,7 +5,7 @@ of the contracts. Does not: anything that decides about a claim, or any figure t
 """
 
 from monsoon.sources.simulator.frames import Frames, Scenario, build_scenario, riders_for_rows, simulate_frames
-from monsoon.sources.simulator.storm import Storm, StormError, available_storms, load_storm
+from monsoon.sources.simulator.storm import Storm, StormError, available_storms, load_storm, storms_that_show
 from monsoon.sources.simulator.write import SimulationSummary, simulate
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "riders_for_rows",
     "simulate",
     "simulate_frames",
+    "storms_that_show",
 ]

@@ -10,6 +10,7 @@ import polars as pl
 
 from monsoon.sources.simulator.city import City, access_points, build_city, cell_towers
 from monsoon.sources.simulator.population import Population, blocks, build_population, labels
+from monsoon.sources.simulator.reserves import reserves
 from monsoon.sources.simulator.storm import Storm
 from monsoon.sources.simulator.subscriptions import subscriptions
 from monsoon.sources.simulator.telemetry import BLOCK_RIDERS, TELEMETRY_SCHEMA, block_telemetry
@@ -33,6 +34,7 @@ class Scenario:
     labels: pl.DataFrame
     cell_towers: pl.DataFrame
     access_points: pl.DataFrame
+    reserves: pl.DataFrame
 
     @property
     def blocks(self) -> int:
@@ -82,6 +84,7 @@ def build_scenario(
         labels=labels(population, storm, seed),
         cell_towers=cell_towers(city, storm.time_ms(storm.modeled.riders.start) // 1000),
         access_points=access_points(city),
+        reserves=reserves(storm),
     )
 
 

@@ -24,6 +24,7 @@ PIECES = 2 * BLOCKS
 """Pieces of a leg: ride and wait in turn; the last wait is the stop."""
 SECONDS_PER_LEG = 480.0
 """About the mean leg with its stop: decides how many legs are drawn."""
+_USUAL_HOURS = 8.0
 RAMP_S = 6.0
 FASTEST_MPS = 16.0
 SHELTER_STEP_S = 600.0
@@ -101,6 +102,13 @@ def lay_roads(rng: np.random.Generator, riders: Population, city: City, hours: f
         y=np.concatenate([nodes_y[:, :1], np.repeat(nodes_y[:, 1:], 2, axis=1)], axis=1),
         doing=doing.reshape(count, -1),
     )
+
+
+def usual_orders_per_hour(riders: Population, city: City, rng: np.random.Generator) -> tuple[float, float]:
+    """Mean and standard deviation of what these riders deliver in an hour in which nothing hinders them."""
+    delivered_s = lay_roads(rng, riders, city, _USUAL_HOURS).end_s[:, 2 * PIECES - 1 :: 2 * PIECES]
+    counts = [((3600 * hour <= delivered_s) & (delivered_s < 3600 * (hour + 1))).sum(axis=1) for hour in range(1, 8)]
+    return float(np.mean(counts)), float(np.std(counts))
 
 
 def _leg_ends(rng: np.random.Generator, riders: Population, city: City, legs: int) -> tuple[Floats, Floats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from monsoon.sources.simulator.city import DEPOTS_PER_DISTRICT, HOME_APS, City
-from monsoon.sources.simulator.identifiers import keyed_hashes
+from monsoon.sources.simulator.identifiers import keyed_hashes, unit_hash
 from monsoon.sources.simulator.storm import HOUR_MS, MINUTE_MS, Storm
+from monsoon.sources.simulator.terms import Syndicate
 from monsoon.sources.simulator.weather import first_alert_ms
 
 KINDS = ("honest", "mock_app", "replayed_trace", "radio_spoof")
@@ -22,7 +23,6 @@ RIDE, STATIC, LINE, WANDER = range(4)
 MOCK_FLAGS = ("none", "mock_location", "mock_setting", "now_and_then")
 NO_FLAG, FLAG_LOCATION, FLAG_SETTING, FLAG_NOW_AND_THEN = range(4)
 TIERS = ("entry", "mid", "flagship")
-PLATFORMS = ("zepto", "blinkit", "swiggy", "zomato")
 
 TIER_SHARES = (0.45, 0.42, 0.13)
 # Share of phones with a sensor, by tier. Modeled: barometers are rare below the flagships, and Android reports the
@@ -32,6 +32,8 @@ HAS_AGC = np.array([0.20, 0.55, 0.85])
 HAS_CN0 = np.array([0.85, 0.95, 0.99])
 HAS_ACCELEROMETER = np.array([0.97, 0.995, 1.0])
 
+SENSORS = ("has_barometer", "has_agc", "has_cn0", "has_accelerometer")
+
 RING_SHARE = 0.6
 """Share of attackers that belong to a ring, if there are enough for one."""
 RING_SIZE = (8, 30)
@@ -39,7 +41,7 @@ RING_SIZE = (8, 30)
 
 @dataclass(frozen=True)
 class Population:
-    """Columns over riders, all of one length. Codes index the tuples above; -1 is none.
+    """Columns over riders, all of one length. Codes index the tuples above, and the storm's; -1 is none.
 
     Positions in meters (`city`), times in ms. A rider reports in [shift_start_ms, shift_end_ms), but for
     [away_ms, attack_ms), in which an attacker's phone is set up; from attack_ms on its reports are false.
@@ -51,6 +53,7 @@ class Population:
     track: NDArray[np.int8]
     flags: NDArray[np.int8]
     ring: NDArray[np.int32]
+    syndicate: NDArray[np.int32]
     tier: NDArray[np.int8]
     has_barometer: NDArray[np.bool_]
     has_agc: NDArray[np.bool_]
@@ -89,14 +92,18 @@ def rng_of(seed: int, *path: int) -> np.random.Generator:
 
 
 def build_population(storm: Storm, city: City, riders: int, seed: int, attackers: float) -> Population:
-    """`riders` riders of whom the share `attackers` (rounded) attack. Memory: some 150 bytes a rider."""
+    """`riders` riders of whom the share `attackers` (rounded) attack, and with any, the storm's syndicates, too.
+
+    Memory: some 150 bytes a rider.
+    """
     rng = rng_of(seed, 0)
     terms = storm.modeled.riders
     start_ms, end_ms = storm.time_ms(terms.start), storm.time_ms(terms.end)
     n = riders
 
     kind = np.zeros(n, np.int8)
-    bad = np.sort(rng.permutation(n)[: round(attackers * n)])
+    sizes = _syndicate_sizes(storm, n) if attackers > 0 else []
+    bad = np.sort(rng.permutation(n)[: round(attackers * n) + sum(sizes)])
     kind[bad] = rng.choice((MOCK_APP, REPLAYED_TRACE, RADIO_SPOOF), len(bad), p=(0.5, 0.3, 0.2))
     tier = rng.choice(3, n, p=TIER_SHARES).astype(np.int8)
 
@@ -124,6 +131,8 @@ def build_population(storm: Storm, city: City, riders: int, seed: int, attackers
     attack[bad] = np.maximum(attack[bad], away[bad])
     shift_end[bad] = np.minimum(end_ms, attack[bad] + (rng.uniform(3.5, 6, len(bad)) * HOUR_MS).astype(np.int64))
 
+    weights = np.array(list(terms.platforms.values()))
+    platforms = _shares(weights) if len(weights) else None
     draw = rng.random((4, n))
     columns: dict[str, Any] = {
         "rider": np.arange(n),
@@ -131,6 +140,7 @@ def build_population(storm: Storm, city: City, riders: int, seed: int, attackers
         "track": np.full(n, RIDE, np.int8),
         "flags": np.where(rng.random(n) < 0.005, FLAG_NOW_AND_THEN, NO_FLAG).astype(np.int8),
         "ring": np.full(n, -1, np.int32),
+        "syndicate": np.full(n, -1, np.int32),
         "tier": tier,
         "has_barometer": draw[0] < HAS_BAROMETER[tier],
         "has_agc": draw[1] < HAS_AGC[tier],
@@ -144,7 +154,7 @@ def build_population(storm: Storm, city: City, riders: int, seed: int, attackers
         "home_ap": HOME_APS + np.arange(n),
         "home_network": np.arange(n),
         "carrier": rng.choice(len(terms.carriers), n),
-        "platform": rng.choice(len(PLATFORMS), n),
+        "platform": rng.choice(len(storm.platforms), n, p=platforms),
         "device": np.arange(n),
         "account": np.arange(n),
         "shift_start_ms": shift_start,
@@ -153,7 +163,11 @@ def build_population(storm: Storm, city: City, riders: int, seed: int, attackers
         "shift_end_ms": shift_end,
     }
     _families(rng, columns)
-    _rings(rng, columns, bad)
+    together = np.array_split(bad[: sum(sizes)], np.cumsum(sizes)[:-1]) if sizes else []
+    _rings(rng, columns, bad[sum(sizes) :])
+    for code, members in enumerate(together):
+        if len(members):
+            _syndicate(columns, members, code, terms.syndicates[code], storm)
     _methods(rng, columns, bad)
     return Population(**columns)
 
@@ -181,7 +195,7 @@ def _families(rng: np.random.Generator, columns: dict[str, Any]) -> None:
         brothers = first[draw < 0.008]
         columns[name][brothers + 1] = columns[name][brothers]
     one_phone = first[draw > 1 - 0.004]
-    for name in ("device", "tier", "has_barometer", "has_agc", "has_cn0", "has_accelerometer", "home_ap"):
+    for name in ("device", "tier", *SENSORS, "home_ap"):
         columns[name][one_phone + 1] = columns[name][one_phone]
     # In turn: the second has the phone only after the first one's shift.
     taken_until = columns["shift_end_ms"][one_phone] + 10 * MINUTE_MS
@@ -216,9 +230,37 @@ def _rings(rng: np.random.Generator, columns: dict[str, Any], bad: NDArray[np.in
         columns["account"][members] = columns["account"][members[_groups(rng, size, 2, 5)]]
         second = np.flatnonzero(rng.random(size) < 0.3)
         second = second[second % 2 == 1]
-        for name in ("device", "tier", "has_barometer", "has_agc", "has_cn0", "has_accelerometer"):
+        for name in ("device", "tier", *SENSORS):
             columns[name][members[second]] = columns[name][members[second - 1]]
         ring += 1
+
+
+def _syndicate_sizes(storm: Storm, riders: int) -> list[int]:
+    """Members of each syndicate: as the storm says, in proportion where it has fewer riders than it is meant for."""
+    terms = storm.modeled.riders
+    return [round(syndicate.size * min(1.0, riders / terms.count)) for syndicate in terms.syndicates]
+
+
+def _syndicate(columns: dict[str, Any], members: NDArray[np.int64], code: int, terms: Syndicate, storm: Storm) -> None:
+    """Puts attackers in one group: its homes, accounts and phones in equal parts, one method, one target, one tower.
+
+    Whoever shares a phone reports from it at the same times as the others: the app runs in copies.
+    """
+    columns["syndicate"][members] = code
+    columns["ring"][members] = columns["ring"].max(initial=-1) + 1
+    columns["kind"][members] = KINDS.index(terms.method)
+    if terms.platform is not None:
+        columns["platform"][members] = storm.platforms.index(terms.platform)
+    place = np.arange(len(members))
+    for name in ("district", "depot", "carrier"):
+        columns[name][members] = columns[name][members[:1]]
+    for count, names in (
+        (terms.homes, ("home_x", "home_y", "home_ap", "home_network")),
+        (terms.accounts, ("account",)),
+        (-(-len(members) // terms.riders_per_device), ("device", "tier", *SENSORS)),
+    ):
+        for name in names:
+            columns[name][members] = columns[name][members[place % count]]
 
 
 def _groups(rng: np.random.Generator, size: int, least: int, most: int) -> NDArray[np.int64]:
@@ -243,6 +285,20 @@ def _methods(rng: np.random.Generator, columns: dict[str, Any], bad: NDArray[np.
     columns["flags"][bad[kind[bad] != MOCK_APP]] = NO_FLAG
 
 
+def of_week_before(population: Population, weeks: int, seed: int) -> Population:
+    """The same riders `weeks` weeks before: four in five of the honest who work now did then, at about this time.
+
+    Attackers had no shift: an account that is made for a storm has no past.
+    """
+    p = population
+    back_ms = weeks * 7 * 24 * HOUR_MS
+    late_ms = (40 * MINUTE_MS * (unit_hash(seed, p.rider, 100 + weeks) - 0.5)).astype(np.int64)
+    worked = (p.kind == HONEST) & (unit_hash(seed, p.rider, 120 + weeks) < 0.8)
+    start = p.shift_start_ms - back_ms + late_ms
+    end = np.where(worked, p.shift_end_ms - back_ms + late_ms, start)
+    return replace(p, shift_start_ms=start, away_ms=end, attack_ms=end, shift_end_ms=end)
+
+
 def blocks(population: Population, size: int) -> Iterator[tuple[int, Population]]:
     """The population in numbered blocks of `size` riders."""
     for number in range(-(-len(population) // size)):
@@ -264,15 +320,17 @@ def labels(population: Population, storm: Storm, seed: int) -> pl.DataFrame:
                 (f"flag:{MOCK_FLAGS[flag]}", flag != NO_FLAG or kind == MOCK_APP),
                 ("shared_device", devices > 1),
                 ("shared_account", accounts > 1),
+                ("syndicate", syndicate >= 0),
             )
             if holds
         )
-        for track, flag, kind, devices, accounts in zip(
+        for track, flag, kind, devices, accounts, syndicate in zip(
             p.track.tolist(),
             p.flags.tolist(),
             p.kind.tolist(),
             count_by_device[p.device].tolist(),
             count_by_account[p.account].tolist(),
+            p.syndicate.tolist(),
             strict=True,
         )
     ]

@@ -104,7 +104,9 @@ def _times(rng: np.random.Generator, reports: Reports, has_fix: Flags) -> dict[s
 def _cell(rng: np.random.Generator, reports: Reports) -> pl.Series:
     """The tower of the phone's own square, or of one beside it; some attackers keep the radio off."""
     n = len(reports)
-    shift_m = np.where(reports.episodes(rng, 10) < 0.15, 700.0, 0.0)
+    # A syndicate's phones lie in one room, under one tower.
+    roams = reports.riders.syndicate[reports.rider] < 0
+    shift_m = np.where(roams & (reports.episodes(rng, 10) < 0.15), 700.0, 0.0)
     angle = 2 * np.pi * reports.episodes(rng, 10)
     carrier = reports.riders.carrier[reports.rider]
     code = reports.city.tower_at(reports.x + shift_m * np.cos(angle), reports.y + shift_m * np.sin(angle), carrier)

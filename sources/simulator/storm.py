@@ -1,169 +1,45 @@
-"""Storm files: their strict schema, and loading them.
+"""Storm files: loading them, and checking what their types alone cannot.
 
 A storm file keeps what was published apart from what is modeled; times in it are local, `YYYY-MM-DD HH:MM`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import yaml
 
 from monsoon.sources.files import InputError
+from monsoon.sources.simulator.terms import (
+    PLATFORM_METRICS,
+    Curve,
+    Modeled,
+    Place,
+    Published,
+    Series,
+    Steps,
+    Terms,
+)
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
 
-Metric = Literal["rain_mm_24h", "rain_mm_h", "aqi", "wind_kmh", "temperature_c", "red_alert", "curfew"]
+PLATFORMS = ("zepto", "blinkit", "swiggy", "zomato")
+"""The riders' platforms where a storm names none, evenly."""
 
 
 class StormError(InputError):
     """A storm file that cannot be used; the message names the file, the key and the mend."""
 
 
-class _Terms(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Base of the file's sections: an unknown key is an error, not a comment."""
-
-
-class Place(_Terms, frozen=True):
-    """A station, or a whole city: the disc that its readings stand for."""
-
-    title: str
-    lat: float
-    lon: float
-    radius_km: float
-
-
-class RainPart(_Terms, frozen=True):
-    """A published part of a rain total."""
-
-    start: str
-    end: str
-    mm: float
-
-
-class RainTotal(_Terms, frozen=True, tag_field="kind", tag="rain_total"):
-    """`mm` of rain in the `hours` up to `until`; the storm's rain_spread says when it fell."""
-
-    until: str
-    hours: float
-    mm: float
-    parts: tuple[RainPart, ...] = ()
-
-
-class RainRate(_Terms, frozen=True, tag_field="kind", tag="rain_rate"):
-    """A rain rate (mm/h) that holds for `step_min` from each slot's time; null: missing."""
-
-    start: str
-    step_min: int
-    mm_h: tuple[float | None, ...]
-
-
-class Pm25(_Terms, frozen=True, tag_field="kind", tag="pm25"):
-    """Mean PM2.5 (ug/m3) of the `step_min` before each slot's time; null: missing."""
-
-    start: str
-    step_min: int
-    ug_m3: tuple[float | None, ...]
-
-
-class Steps(_Terms, frozen=True, tag_field="kind", tag="steps"):
-    """A metric's own values, each read once, at its time."""
-
-    metric: Metric
-    points: tuple[tuple[str, float], ...]
-
-
-Series = RainTotal | RainRate | Pm25 | Steps
-
-
-class Published(_Terms, frozen=True):
-    source: str
-    series: dict[str, Series]
-
-
-class Spread(_Terms, frozen=True):
-    """The share of a rain total that falls evenly from `start` to `end`."""
-
-    start: str
-    end: str
-    share: float
-
-
-class Period(_Terms, frozen=True):
-    start: str
-    end: str
-
-
-class Feed(_Terms, frozen=True):
-    """What one provider reports: at each place of `at`, the named series times `gain`.
-
-    Readings stand at multiples of `every_min` of the local day plus `offset_min` (absent: the series' own times) and
-    are published `delay_min` later.
-    """
-
-    provider: str
-    quality: Literal["official", "secondary", "fallback"]
-    metric: Metric
-    at: dict[str, str]
-    every_min: int | None = None
-    offset_min: int = 0
-    delay_min: float = 0
-    gain: float = 1.0
-    gridded: bool = False
-
-
-class Correction(_Terms, frozen=True):
-    """The reading of `time` first said `first`; the series' value was published at `issued`, as revision 1."""
-
-    provider: str
-    metric: Metric
-    place: str
-    time: str
-    first: float
-    issued: str
-
-
-class District(_Terms, frozen=True):
-    """Where riders work: depots within the disc; `place` is the station whose weather it has."""
-
-    title: str
-    lat: float
-    lon: float
-    radius_km: float
-    weight: float
-    place: str
-    struck: bool
-
-
-class Riders(_Terms, frozen=True):
-    """Who reports, from `start` to `end`; carriers as mcc-net."""
-
-    start: str
-    end: str
-    carriers: tuple[str, ...]
-    altitude_m: float
-    working_share: float
-    districts: tuple[District, ...]
-
-
-class Modeled(_Terms, frozen=True):
-    note: str
-    readings: Period
-    feeds: tuple[Feed, ...]
-    riders: Riders
-    rain_spread: tuple[Spread, ...] = ()
-    series: dict[str, Series] = {}
-    corrections: tuple[Correction, ...] = ()
-
-
-class Storm(_Terms, frozen=True):
-    """One storm file."""
+class Storm(Terms, frozen=True):
+    """One storm file. `shows`: product -> its triggers that the storm was written to confirm."""
 
     name: str
     title: str
@@ -172,11 +48,17 @@ class Storm(_Terms, frozen=True):
     places: dict[str, Place]
     published: Published
     modeled: Modeled
+    shows: dict[str, tuple[str, ...]] = {}  # noqa: RUF012  (msgspec gives each its own)
 
     @property
     def series(self) -> Mapping[str, Series]:
         """Published and modeled series by name."""
         return {**self.published.series, **self.modeled.series}
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """Names of the riders' platforms; population codes index them."""
+        return tuple(self.modeled.riders.platforms) or PLATFORMS
 
     def time_ms(self, local: str) -> int:
         """A local `YYYY-MM-DD HH:MM` in milliseconds since the epoch; raises ValueError."""
@@ -188,6 +70,13 @@ def available_storms() -> list[str]:
     """Names of the storm files that come with Monsoon, sorted."""
     names = (entry.name for entry in files("monsoon.storms").iterdir())
     return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+
+
+def storms_that_show(product: str) -> list[Storm]:
+    """The storms written to show this product's triggers, the earliest first."""
+    storms = [load_storm(name) for name in available_storms()]
+    shown = [storm for storm in storms if product in storm.shows]
+    return sorted(shown, key=lambda storm: storm.time_ms(storm.modeled.riders.start))
 
 
 def load_storm(name: str) -> Storm:
@@ -214,34 +103,98 @@ def parse_storm(content: bytes, *, where: str) -> Storm:
         raise StormError(f"not YAML ({error})", where, "Mend the line it names.") from error
     except msgspec.ValidationError as error:
         raise StormError(str(error), where, "`$` is the top of the file; storms/ holds examples.") from error
-    wrong = _inconsistency(storm)
+    wrong = next(_inconsistencies(storm), None)
     if wrong:
         raise StormError(wrong, where, "Mend that key.")
     return storm
 
 
-def _inconsistency(storm: Storm) -> str | None:
+def _inconsistencies(storm: Storm) -> Iterator[str]:
     """What a type cannot say: names that must exist, times that must be times, in order."""
-    modeled = storm.modeled
-    for i, feed in enumerate(modeled.feeds):
-        for place, series in feed.at.items():
-            if place not in storm.places or series not in storm.series:
-                return f"modeled.feeds[{i}].at: no place {place!r} or no series {series!r}"
-            if feed.every_min is None and not isinstance(storm.series[series], Steps):
-                return f"modeled.feeds[{i}]: every_min is missing ({series!r} has no times of its own)"
-    districts = modeled.riders.districts
-    for i, district in enumerate(districts):
+    yield from _wrong_feeds(storm)
+    yield from _wrong_riders(storm)
+    yield from _wrong_policies(storm)
+    yield from _wrong_times(storm)
+
+
+def _wrong_feeds(storm: Storm) -> Iterator[str]:
+    heard: set[tuple[str, ...]] = set()
+    for i, feed in enumerate(storm.modeled.feeds):
+        key = f"modeled.feeds[{i}]"
+        if feed.metric in PLATFORM_METRICS and feed.platform is None:
+            yield f"{key}.platform: missing, and {feed.metric} is of one platform"
+        for place, name in feed.at.items():
+            if place not in storm.places or name not in storm.series:
+                yield f"{key}.at: no place {place!r} or no series {name!r}"
+                continue
+            series = storm.series[name]
+            if feed.every_min is None and not isinstance(series, Steps):
+                yield f"{key}: every_min is missing ({name!r} has no times of its own)"
+            if isinstance(series, Steps | Curve) and series.metric != feed.metric:
+                yield f"{key}.at: series {name!r} is {series.metric}, not {feed.metric}"
+            voice = (feed.provider, feed.metric, feed.platform or "", place)
+            if voice in heard:
+                yield f"{key}.at: {feed.provider} reports {feed.metric} at {place!r} twice"
+            heard.add(voice)
+    for i, correction in enumerate(storm.modeled.corrections):
+        if (correction.first is None) == (correction.off_by is None):
+            yield f"modeled.corrections[{i}]: give either first or off_by"
+
+
+def _wrong_riders(storm: Storm) -> Iterator[str]:
+    riders = storm.modeled.riders
+    for i, district in enumerate(riders.districts):
         if district.place not in storm.places:
-            return f"modeled.riders.districts[{i}].place: no place {district.place!r}"
-    if len({district.struck for district in districts}) != 2:
-        return "modeled.riders.districts: at least one must be struck and one not"
+            yield f"modeled.riders.districts[{i}].place: no place {district.place!r}"
+    if len({district.struck for district in riders.districts}) != 2:
+        yield "modeled.riders.districts: at least one must be struck and one not"
+    for i, syndicate in enumerate(riders.syndicates):
+        if syndicate.platform is not None and syndicate.platform not in storm.platforms:
+            yield f"modeled.riders.syndicates[{i}].platform: no rider is on {syndicate.platform!r}"
+    titles = {district.title for district in riders.districts}
+    for i, hindrance in enumerate(storm.modeled.hindrances):
+        for title in hindrance.districts:
+            if title not in titles:
+                yield f"modeled.hindrances[{i}].districts: no district {title!r}"
+        if hindrance.platform is not None and hindrance.platform not in storm.platforms:
+            yield f"modeled.hindrances[{i}].platform: no rider is on {hindrance.platform!r}"
+        if hindrance.offline + hindrance.silent > 1:
+            yield f"modeled.hindrances[{i}]: offline and silent are more than all"
+
+
+def _wrong_policies(storm: Storm) -> Iterator[str]:
+    for i, policies in enumerate(storm.modeled.policies):
+        if not policies.plans:
+            yield f"modeled.policies[{i}].plans: at least one"
+        if policies.upgrade is not None and policies.upgrade.to not in policies.plans:
+            yield f"modeled.policies[{i}].upgrade.to: no plan {policies.upgrade.to!r}"
+    for i, reserve in enumerate(storm.modeled.reserves):
+        if reserve.place not in storm.places:
+            yield f"modeled.reserves[{i}].place: no place {reserve.place!r}"
+
+
+def _wrong_times(storm: Storm) -> Iterator[str]:
+    modeled = storm.modeled
     spans = [("modeled.readings", modeled.readings.start, modeled.readings.end)]
     spans.append(("modeled.riders", modeled.riders.start, modeled.riders.end))
     spans += [(f"modeled.rain_spread[{i}]", s.start, s.end) for i, s in enumerate(modeled.rain_spread)]
+    spans += [(f"modeled.hindrances[{i}]", h.start, h.end) for i, h in enumerate(modeled.hindrances)]
+    for i, feed in enumerate(modeled.feeds):
+        spans += [(f"modeled.feeds[{i}].gaps[{j}]", gap.start, gap.end) for j, gap in enumerate(feed.gaps)]
+    for name, series in storm.series.items():
+        if isinstance(series, Steps | Curve):
+            spans += [(f"series {name}.points", a[0], b[0]) for a, b in pairwise(series.points)]
+    if modeled.alert is not None:
+        spans.append(("modeled.alert", modeled.alert, "9999-12-31 00:00"))
+    for i, c in enumerate(modeled.corrections):
+        spans.append((f"modeled.corrections[{i}] (time, issued)", c.time, c.issued))
+        if c.until is not None:
+            spans.append((f"modeled.corrections[{i}] (time, until)", c.time, c.until))
+    for i, reserve in enumerate(modeled.reserves):
+        spans.append((f"modeled.reserves[{i}]", reserve.time, "9999-12-31 00:00"))
     for key, start, end in spans:
         try:
             if storm.time_ms(start) >= storm.time_ms(end):
-                return f"{key}: start is not before end"
+                yield f"{key}: start is not before end"
         except ValueError:
-            return f"{key}: {start!r} or {end!r} is not like '2024-06-28 08:30'"
-    return None
+            yield f"{key}: {start!r} or {end!r} is not like '2024-06-28 08:30'"

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from monsoon.sources.simulator import positioning, radio, sensors
 from monsoon.sources.simulator.city import City
+from monsoon.sources.simulator.hindrances import hindered
 from monsoon.sources.simulator.identifiers import keyed_hashes
 from monsoon.sources.simulator.movement import Motion, clock_rate, lay_roads, locate
-from monsoon.sources.simulator.population import HONEST, PLATFORMS, Population, rng_of
-from monsoon.sources.simulator.storm import Storm
+from monsoon.sources.simulator.population import HONEST, Population, of_week_before, rng_of
+from monsoon.sources.simulator.storm import DAY_MS, Storm
 from monsoon.sources.simulator.weather import place_rain_mm_h
 
 BLOCK_RIDERS = 128
@@ -60,7 +61,8 @@ class Reports:
     """The block's reports before their columns: rows in order of rider and time.
 
     `rider` counts within the block, `step` from the window's start; `false` marks reports that claim to be
-    elsewhere, `home` those of an attacker's phone, which lies at home throughout; `x`, `y` (m) are where the phone is.
+    elsewhere, `home` those of an attacker's phone, which lies at home throughout, `logged_out` those whose app a
+    hindrance has put offline; `x`, `y` (m) are where the phone is.
     """
 
     riders: Population
@@ -72,6 +74,7 @@ class Reports:
     time_ms: NDArray[np.int64]
     motion: Motion
     sheltering: NDArray[np.bool_]
+    logged_out: NDArray[np.bool_]
     false: NDArray[np.bool_]
     home: NDArray[np.bool_]
     x: NDArray[np.float64]
@@ -102,12 +105,24 @@ class Reports:
 def block_telemetry(
     storm: Storm, city: City, riders: Population, number: int, seed: int, population: int
 ) -> pl.DataFrame:
-    """The telemetry of block `number` (`riders`, of `population` in all): TELEMETRY_SCHEMA, by rider and time.
+    """The telemetry of block `number` (`riders`, of `population` in all), TELEMETRY_SCHEMA: the storm's history, if it
+    asks for one, oldest week first, then the storm itself; each by rider and time.
 
     A function of its arguments alone: each block has its own random numbers, whoever asks for it and in any order.
     """
-    rng = rng_of(seed, 1, number)
-    reports = _reports(rng, storm, city, riders, seed)
+    history = storm.modeled.riders.history
+    weeks = range(history.weeks if history else 0, -1, -1)
+    return pl.concat(_week(storm, city, riders, number, seed, population, week) for week in weeks)
+
+
+def _week(
+    storm: Storm, city: City, riders: Population, number: int, seed: int, population: int, week: int
+) -> pl.DataFrame:
+    """The block's telemetry in the storm's hours `week` weeks before it; 0: in the storm."""
+    if week:
+        riders = of_week_before(riders, week, seed)
+    rng = rng_of(seed, 1, number, week) if week else rng_of(seed, 1, number)
+    reports = _reports(rng, storm, city, riders, seed, week)
     place, blocked = positioning.positions(rng, reports)
     columns = {
         "event_time": reports.time_ms,
@@ -121,17 +136,20 @@ def block_telemetry(
     frame = pl.DataFrame(columns, nan_to_null=True).with_columns(
         workers,
         pl.Series("device_id", keyed_hashes("d", seed, riders.device)).gather(reports.rider),
-        pl.Series("platform", list(PLATFORMS)).gather(riders.platform[reports.rider]),
+        pl.Series("platform", list(storm.platforms)).gather(riders.platform[reports.rider]),
         APP_STATES.gather(state).set(untold, None).alias("app_state"),
         pl.Series("orders_completed", _orders(reports)).set(untold, None),
-        pl.concat_str(pl.lit("e"), workers.str.slice(1), pl.lit("-"), pl.Series(reports.step)).alias("event_id"),
+        pl.concat_str(
+            pl.lit("e"), workers.str.slice(1), pl.lit(f"-{week}w" if week else "-"), pl.Series(reports.step)
+        ).alias("event_id"),
     )
     return frame.select(pl.col(name).cast(dtype) for name, dtype in TELEMETRY_SCHEMA.items())
 
 
-def _reports(rng: np.random.Generator, storm: Storm, city: City, riders: Population, seed: int) -> Reports:
+def _reports(rng: np.random.Generator, storm: Storm, city: City, riders: Population, seed: int, week: int) -> Reports:
     terms = storm.modeled.riders
-    start_ms, end_ms = storm.time_ms(terms.start), storm.time_ms(terms.end)
+    back_ms = 7 * DAY_MS * week
+    start_ms, end_ms = storm.time_ms(terms.start) - back_ms, storm.time_ms(terms.end) - back_ms
     steps = -(-(end_ms - start_ms) // STEP_MS)
     times_ms = start_ms + STEP_MS * np.arange(steps)
     places = sorted({district.place for district in terms.districts})
@@ -140,6 +158,9 @@ def _reports(rng: np.random.Generator, storm: Storm, city: City, riders: Populat
 
     roads = lay_roads(rng, riders, city, (end_ms - start_ms) / 3_600_000)
     rate = clock_rate(rng, rain, STEP_MS / 1000)
+    hindrances = hindered(storm, riders, seed, times_ms)
+    if hindrances is not None:
+        rate = rate * hindrances.pace
     begun = times_ms >= riders.shift_start_ms[:, None]
     clock_s = np.cumsum(rate * begun, axis=1) * (STEP_MS / 1000)
 
@@ -149,6 +170,10 @@ def _reports(rng: np.random.Generator, storm: Storm, city: City, riders: Populat
     lost = (rng.random(rain.shape) < LOSS) | (burst < 0.015 + 0.06 * wet)
     on = begun & (times_ms < riders.away_ms[:, None])
     on |= (times_ms >= riders.attack_ms[:, None]) & (times_ms < riders.shift_end_ms[:, None])
+    if hindrances is not None:
+        lost |= hindrances.silent
+    if week and terms.history is not None:
+        lost |= np.arange(steps) % (terms.history.report_every_s * 1000 // STEP_MS) != 0
     rider, step = np.nonzero(on & ~lost)
 
     jitter_ms = rng.integers(-JITTER_MS, JITTER_MS + 1, len(rider))
@@ -165,6 +190,7 @@ def _reports(rng: np.random.Generator, storm: Storm, city: City, riders: Populat
         time_ms=times_ms[step] + jitter_ms,
         motion=motion,
         sheltering=rate_now == 0,
+        logged_out=np.zeros(len(rider), bool) if hindrances is None else hindrances.offline[rider, step],
         false=home & (times_ms[step] >= riders.attack_ms[rider]),
         home=home,
         x=np.where(home, riders.home_x[rider], motion.x),
@@ -173,11 +199,11 @@ def _reports(rng: np.random.Generator, storm: Storm, city: City, riders: Populat
 
 
 def _app_state(reports: Reports) -> NDArray[np.int64]:
-    """0 offline at the shift's edges (and for an attacker who does not yet pretend), 2 on a trip, else 1."""
+    """0 offline at the shift's edges (logged out, or an attacker who does not yet pretend), 2 on a trip, else 1."""
     riders, rider = reports.riders, reports.rider
     edge = reports.time_ms < riders.shift_start_ms[rider] + EDGE_MS
     edge |= reports.time_ms >= riders.shift_end_ms[rider] - EDGE_MS
-    edge |= reports.home & ~reports.false
+    edge |= (reports.home & ~reports.false) | reports.logged_out
     return np.where(edge, 0, np.where(reports.motion.on_trip & ~reports.home, 2, 1))
 
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from monsoon.sources.simulator.storm import (
-    HOUR_MS,
-    MINUTE_MS,
+from monsoon.sources.simulator.storm import HOUR_MS, MINUTE_MS, Storm, StormError
+from monsoon.sources.simulator.terms import (
+    Correction,
+    Curve,
     Feed,
     Metric,
     Pm25,
     RainRate,
     RainTotal,
-    Storm,
-    StormError,
+    Steps,
 )
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
+Slip = Callable[[float], float]
 
 PM25_BOUNDS_UG_M3 = (0.0, 30.0, 60.0, 90.0, 120.0, 250.0, 380.0)
 """CPCB's upper bounds of the PM2.5 bands, and 380 as the end of Severe."""
@@ -34,13 +36,26 @@ READING_SCHEMA: dict[str, Any] = {
     "provider": pl.String,
     "quality": pl.String,
     "metric": pl.String,
+    "platform": pl.String,
     "value": pl.Float64,
     "event_time": pl.Int64,
     "issued_time": pl.Int64,
     "lat": pl.Float64,
     "lon": pl.Float64,
     "radius_km": pl.Float64,
+    "h3": pl.String,
+    "wkt": pl.String,
 }
+OPTIONAL = ("platform", "h3", "wkt")
+"""Columns that stand only where a reading of the storm has them."""
+DECIMALS: dict[str, int] = {
+    "rain_mm_h": 1,
+    "rain_mm_24h": 1,
+    "temperature_c": 1,
+    "heat_index_c": 1,
+    "travel_time_ratio": 2,
+}
+"""Digits that providers give after the point; the other metrics are whole numbers."""
 
 
 def rain_mm(storm: Storm, series: str, since_ms: Times, until_ms: Times) -> Floats:
@@ -124,86 +139,126 @@ def _aqi(storm: Storm, figures: Pm25, gain: float, times_ms: Times) -> Floats:
 
 
 def _values(storm: Storm, feed: Feed, series: str, times_ms: Times) -> Floats:
+    """The series at these times as the feed has it, unrounded; NaN where it cannot be known."""
     figures = storm.series[series]
     if isinstance(figures, Pm25) and feed.metric == "aqi":
-        return np.round(_aqi(storm, figures, feed.gain, times_ms))
+        return _aqi(storm, figures, feed.gain, times_ms) + feed.bias
     if isinstance(figures, RainTotal | RainRate) and feed.metric in ("rain_mm_24h", "rain_mm_h"):
         span_ms = 24 * HOUR_MS if feed.metric == "rain_mm_24h" else HOUR_MS
-        return np.round(feed.gain * rain_mm(storm, series, times_ms - span_ms, times_ms), 1)
+        return feed.gain * rain_mm(storm, series, times_ms - span_ms, times_ms) + feed.bias
+    if isinstance(figures, Steps | Curve) and figures.metric == feed.metric:
+        knots_ms, values = _points(storm, figures)
+        if isinstance(figures, Curve):
+            return feed.gain * np.interp(times_ms, knots_ms, values, left=np.nan, right=np.nan) + feed.bias
+        at = np.searchsorted(knots_ms, times_ms, side="right") - 1
+        return np.where(at >= 0, feed.gain * values[np.maximum(at, 0)] + feed.bias, np.nan)
     raise StormError(
         f"series {series!r} gives no {feed.metric}", f"storm {storm.name}", "Name a rain series for rain, pm25 for aqi."
     )
 
 
-def readings(storm: Storm, *, gridded_only: bool = False) -> pl.DataFrame:
-    """Every reading of the storm, corrections as revision 1, sorted by id and revision; see READING_SCHEMA.
+def _points(storm: Storm, figures: Steps | Curve) -> tuple[Times, Floats]:
+    times_ms = [storm.time_ms(time) for time, _ in figures.points]
+    return np.array(times_ms, np.int64), np.array([value for _, value in figures.points], np.float64)
 
-    `gridded_only` leaves the feeds of gridded products alone. Raises StormError where a feed and its series disagree.
+
+def readings(storm: Storm, *, gridded_only: bool = False) -> pl.DataFrame:
+    """Every reading of the storm, corrections as further revisions, sorted by id and revision; see READING_SCHEMA.
+
+    `gridded_only` leaves the feeds of gridded products alone. Raises StormError where a feed and its series disagree,
+    or a correction has no reading.
     """
     rows: list[dict[str, Any]] = []
     for feed in storm.modeled.feeds:
         if feed.gridded or not gridded_only:
             for place, series in feed.at.items():
                 rows += _feed_rows(storm, feed, place, series)
-    return pl.DataFrame(rows, schema=READING_SCHEMA).sort("reading_id", "revision")
+    table = pl.DataFrame(rows, schema=READING_SCHEMA).sort("reading_id", "revision")
+    return table.drop(name for name in OPTIONAL if table[name].null_count() == table.height)
 
 
 def _feed_rows(storm: Storm, feed: Feed, place: str, series: str) -> list[dict[str, Any]]:
     times_ms, values = _schedule(storm, feed, series)
-    corrections = {
-        storm.time_ms(c.time): (c.first, storm.time_ms(c.issued))
-        for c in storm.modeled.corrections
-        if (c.provider, c.metric, c.place) == (feed.provider, feed.metric, place)
-    }
+    corrections = _corrections(storm, feed, place, times_ms)
     area = storm.places[place]
+    disc = area.h3 is None and area.wkt is None
+    voice = f"{feed.metric}-{feed.platform}" if feed.platform else feed.metric
     rows = []
     for time_ms, value in zip(times_ms.tolist(), values.tolist(), strict=True):
         row = {
-            "reading_id": f"{feed.provider}-{feed.metric}-{place}-{time_ms // MINUTE_MS}",
+            "reading_id": f"{feed.provider}-{voice}-{place}-{time_ms // MINUTE_MS}",
             "revision": 0,
             "provider": feed.provider,
             "quality": feed.quality,
             "metric": feed.metric,
+            "platform": feed.platform,
             "value": value,
             "event_time": time_ms,
             "issued_time": time_ms + round(feed.delay_min * MINUTE_MS),
-            "lat": area.lat,
-            "lon": area.lon,
-            "radius_km": area.radius_km,
+            "lat": area.lat if disc else None,
+            "lon": area.lon if disc else None,
+            "radius_km": area.radius_km if disc else None,
+            "h3": area.h3,
+            "wkt": area.wkt if area.h3 is None else None,
         }
-        if time_ms in corrections:
-            first, issued_ms = corrections.pop(time_ms)
-            rows.append(row | {"value": first})
-            row |= {"revision": 1, "issued_time": issued_ms}
+        for revision, (first, issued_ms) in enumerate(corrections.get(time_ms, ()), 1):
+            rows.append(row | {"value": first(value)})
+            row |= {"revision": revision, "issued_time": issued_ms}
         rows.append(row)
-    if corrections:
-        raise StormError(
-            f"{feed.provider} has no {feed.metric} at {place} to correct at that time",
-            f"storm {storm.name}, modeled.corrections",
-            "A correction's time is that of a reading.",
-        )
     return rows
+
+
+def _corrections(storm: Storm, feed: Feed, place: str, times_ms: Times) -> dict[int, list[tuple[Slip, int]]]:
+    """By the time of a reading: what it said first, and when the next figure came, in the order they came."""
+    found: dict[int, list[tuple[Slip, int]]] = {}
+    voice = (feed.provider, feed.metric, place, feed.platform)
+    mine = [c for c in storm.modeled.corrections if (c.provider, c.metric, c.place, c.platform) == voice]
+    for correction in sorted(mine, key=lambda c: storm.time_ms(c.issued)):
+        first_ms = storm.time_ms(correction.time)
+        last_ms = storm.time_ms(correction.until) if correction.until else first_ms
+        corrected = times_ms[(times_ms >= first_ms) & (times_ms <= last_ms)]
+        if not len(corrected):
+            raise StormError(
+                f"{feed.provider} has no {feed.metric} at {place} to correct at that time",
+                f"storm {storm.name}, modeled.corrections",
+                "A correction's time is that of a reading.",
+            )
+        for time_ms in corrected.tolist():
+            found.setdefault(time_ms, []).append((_slip(correction), storm.time_ms(correction.issued)))
+    return found
+
+
+def _slip(correction: Correction) -> Slip:
+    """The wrong figure, given the right one."""
+    if correction.first is not None:
+        return lambda value, first=correction.first: first  # type: ignore[misc]
+    return lambda value, off_by=correction.off_by: round(value + off_by, 2)  # type: ignore[misc]
 
 
 def _schedule(storm: Storm, feed: Feed, series: str) -> tuple[Times, Floats]:
     """Times of a feed's readings and their values; values that cannot be known are not read."""
     figures = storm.series[series]
     if feed.every_min is None:
-        points = getattr(figures, "points", ())
-        times = np.array([storm.time_ms(time) for time, _ in points], np.int64)
-        return times, np.array([value for _, value in points], np.float64)
-    every_ms = feed.every_min * MINUTE_MS
-    phase_ms = (feed.offset_min - storm.utc_offset_min) * MINUTE_MS
-    start_ms, end_ms = storm.time_ms(storm.modeled.readings.start), storm.time_ms(storm.modeled.readings.end)
-    first_ms = start_ms + (phase_ms - start_ms) % every_ms
-    times = np.arange(first_ms, end_ms + 1, every_ms, dtype=np.int64)
-    values = _values(storm, feed, series, times)
+        assert isinstance(figures, Steps)  # the file was checked
+        times, values = _points(storm, figures)
+        values = feed.gain * values + feed.bias
+    else:
+        every_ms = feed.every_min * MINUTE_MS
+        phase_ms = (feed.offset_min - storm.utc_offset_min) * MINUTE_MS
+        start_ms, end_ms = storm.time_ms(storm.modeled.readings.start), storm.time_ms(storm.modeled.readings.end)
+        first_ms = start_ms + (phase_ms - start_ms) % every_ms
+        times = np.arange(first_ms, end_ms + 1, every_ms, dtype=np.int64)
+        values = np.round(_values(storm, feed, series, times), DECIMALS.get(feed.metric, 0))
     known = ~np.isnan(values)
+    for gap in feed.gaps:
+        known &= (times < storm.time_ms(gap.start)) | (times >= storm.time_ms(gap.end))
     return times[known], values[known]
 
 
 def first_alert_ms(storm: Storm) -> int | None:
-    """When the first red alert of the storm was given, if one was."""
+    """When word of the storm got round: its `alert`, else the first red alert, if one was given."""
+    if storm.modeled.alert is not None:
+        return storm.time_ms(storm.modeled.alert)
     metric: Metric = "red_alert"
     alerts = [
         storm.time_ms(time)

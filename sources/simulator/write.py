@@ -31,6 +31,7 @@ _FILES = {
     "telemetry": re.compile(r"part-\d{5,}\.jsonl(\.gz)?"),
     "oracle_readings": re.compile(r"part-00000\.jsonl(\.gz)?"),
     "subscriptions": re.compile(r"part-00000\.jsonl(\.gz)?"),
+    "reserves": re.compile(r"part-00000\.jsonl(\.gz)?"),
     "reference": re.compile(r"(cell_towers|access_points)\.csv"),
 }
 """The folders of a simulation and the files that are written to them."""
@@ -64,7 +65,8 @@ def simulate(
     compress: bool = False,
     progress: Progress | None = None,
 ) -> SimulationSummary:
-    """Writes telemetry/, oracle_readings/, subscriptions/, reference/ and labels.csv to `output`.
+    """Writes telemetry/, oracle_readings/, subscriptions/, reference/ and labels.csv to `output`, and reserves/ where
+    the storm has some.
 
     The same arguments give the same bytes; memory does not grow with `riders` beyond a few hundred bytes each. An
     earlier simulation in `output` is replaced once the new one is whole, and is put back if that fails. Raises
@@ -114,7 +116,8 @@ class _Place:
                 if (self._output / name).exists():
                     os.rename(self._output / name, self._earlier / name)
             for name in reversed(_ENTRIES):
-                os.rename(self.partial / name, self._output / name)
+                if (self.partial / name).exists():
+                    os.rename(self.partial / name, self._output / name)
         except BaseException:
             self._put_back()
             raise
@@ -128,10 +131,13 @@ class _Place:
         return self._earlier.exists() and (self.partial / LABELS).exists()
 
     def _put_back(self) -> None:
-        """Undoes the moves of `replace`, wherever they stopped; doing this again does no harm. What is no longer in
-        `partial` has been put in place."""
+        """Undoes the moves of `replace`, wherever they stopped; doing this again does no harm.
+
+        While the first that is put in place is still in `partial`, nothing has been; then what is no longer there has.
+        """
         try:
-            for name in _ENTRIES:
+            begun = not (self.partial / _ENTRIES[-1]).exists()
+            for name in _ENTRIES if begun else ():
                 if (self._output / name).exists() and not (self.partial / name).exists():
                     os.rename(self._output / name, self.partial / name)
             for name in reversed(_ENTRIES):
@@ -193,7 +199,10 @@ def _write(scenario: Scenario, folder: Path, compress: bool, progress: Progress 
     """Every stream and reference; returns the telemetry rows."""
     rows = _write_telemetry(scenario, folder / "telemetry", compress, progress)
     suffix = ".jsonl.gz" if compress else ".jsonl"
-    for name, frame in (("oracle_readings", scenario.oracle_readings), ("subscriptions", scenario.subscriptions)):
+    for name in ("oracle_readings", "subscriptions", "reserves"):
+        frame: pl.DataFrame = getattr(scenario, name)
+        if name == "reserves" and frame.is_empty():
+            continue
         (folder / name).mkdir()
         with _open(folder / name / f"part-00000{suffix}") as file:
             file.write(_json_lines(frame))

@@ -42,3 +42,28 @@ def test_the_story_tells_what_the_output_holds(demo):
     assert f"{len(payouts):,} payouts, Rs {rupees:,.2f}" in text
     summary = json.loads((output / "summary.json").read_text())
     assert summary["products"]["kawaach"]["payouts"] == len(payouts)
+
+
+def test_a_product_plays_its_own_storms(tmp_path, capsys):
+    words = ["demo", "--product", "kawaach", "--storm", "chennai-2016-12-12-vardah", "--riders", "60"]
+    assert main([*words, "--folder", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Chennai, 12 December 2016, cyclone Vardah\n")
+    assert re.search(r"^    wind +\d+ +12 Dec 12:45 +12 Dec 13:15 +imd, skymet$", text, re.M)
+    folder = tmp_path / "kawaach" / "chennai-2016-12-12-vardah"
+    payouts = [json.loads(line) for line in (folder / "output/payouts/part-00000.jsonl").read_text().splitlines()]
+    rupees = sum(payout["amount_paise"] for payout in payouts) / 100
+    assert f"  {len(payouts):,} payouts, Rs {rupees:,.2f}" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--product", "umbrella"], "there are: "),
+        (["--storm", "delhi-2024-06-28"], "--product"),
+        (["--product", "kawaach", "--storm", "atlantis"], "no such storm"),
+    ],
+)
+def test_what_cannot_be_played_is_told_in_a_line(tmp_path, capsys, words, says):
+    assert main(["demo", *words, "--folder", str(tmp_path)]) == 1
+    assert says in capsys.readouterr().err

@@ -25,7 +25,7 @@ def test_it_says_what_it_wrote(tmp_path, capsys):
 
 def test_an_unknown_storm_is_told_in_one_line(tmp_path, capsys):
     assert main(["simulate", "--storm", "atlantis", "--output", str(tmp_path / "out")]) == 1
-    assert "There are: chennai-2015-12-01" in capsys.readouterr().err
+    assert ", chennai-2015-12-01, " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from monsoon.cli.main import main
 from monsoon.sources.files import InputError
-from monsoon.sources.simulator import simulate
+from monsoon.sources.simulator import load_storm, simulate
 from monsoon.sources.simulator import write as writing
 
 ENTRIES = ("labels.csv", "oracle_readings", "reference", "subscriptions", "telemetry")
@@ -110,6 +110,33 @@ def test_what_fails_while_it_is_put_in_place_leaves_the_earlier_one(delhi, two, 
         simulate(delhi, 1, 2, earlier)
     assert content(earlier) == content(two[0])
     assert sorted(path.name for path in earlier.iterdir()) == list(ENTRIES)
+
+
+@pytest.mark.parametrize("move", range(MOVES + 2))
+def test_reserves_come_and_go_with_the_storm_that_has_them(delhi, tmp_path, monkeypatch, move):
+    """A storm with reserves replaced by one without, and the other way round, wherever the moves stop."""
+    rich = load_storm("delhi-2024-07-31-cloudburst")
+    for earlier, later in ((rich, delhi), (delhi, rich)):
+        folder = tmp_path / earlier.name
+        simulate(earlier, 1, 1, folder)
+        before = content(folder)
+        assert ("reserves/part-00000.jsonl" in before) == (earlier is rich)
+        count = iter(range(MOVES * 3))
+
+        def rename(source, target, real=os.rename, count=count):
+            if next(count) == move:
+                raise OSError(28, "No space left on device")
+            real(source, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(writing.os, "rename", rename)
+            if move < MOVES + 1:
+                with pytest.raises(OSError, match="No space left"):
+                    simulate(later, 1, 2, folder)
+                assert content(folder) == before
+            else:
+                simulate(later, 1, 2, folder)
+                assert (folder / "reserves").exists() == (later is rich)
 
 
 KILLED = """

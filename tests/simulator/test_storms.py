@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from monsoon.sources.simulator import StormError, available_storms, load_storm
+from monsoon.sources.simulator import StormError, available_storms, load_storm, terms
 from monsoon.sources.simulator.storm import parse_storm
 from monsoon.sources.simulator.weather import cpcb_pm25_index, rain_mm, readings
 
@@ -137,6 +137,40 @@ def test_a_wrong_storm_file_is_told_by_file_and_key(root, old, new, says):
     assert says in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("pace: 0.5,", "pace: 1.5,", "pace"),
+        ("districts: [Mayur Vihar, Safdarjung, Pragati Maidan]", "districts: [Atlantis]", "hindrances[0].districts"),
+        ("pace: 0.5,", "platform: uber,", "modeled.hindrances[1].platform"),
+        ("pace: 0.5,", "offline: 0.7, silent: 0.7,", "modeled.hindrances[1]: offline and silent"),
+        ("end: 2024-07-31 21:45, pace", "end: 2024-07-31 18:15, pace", "hindrances[1]: start is not before end"),
+        ("size: 56", "size: 0", "syndicates"),
+        ("homes: 1,", "homes: 1, platform: uber,", "modeled.riders.syndicates[0].platform"),
+        ("to: monthly_pro", "to: lifetime", "modeled.policies[1].upgrade.to"),
+        ("states: [shift_baseline, orders]", "states: [shoe_size]", "states"),
+        ("standard: {premium_inr: 39}", "standard: {premium: 39}", "premium"),
+        ("first: 112.5", "first: 112.5, off_by: 40", "modeled.corrections[0]: give either"),
+        ("first: 112.5,", "", "modeled.corrections[0]: give either"),
+        ("issued: 2024-07-31 22:10", "issued: 2024-07-31 18:10", "modeled.corrections[0] (time, issued)"),
+        ("[[2024-07-31 15:00, 1.05], [2024-07-31 17:30", "[[2024-07-31 17:40, 1.05], [2024-07-31 17:30", "series jams"),
+        ("metric: travel_time_ratio\n      ev", "metric: outage_reports_30m\n      ev", "].platform: missing"),
+        ("metric: travel_time_ratio\n      ev", "metric: wind_kmh\n      ev", "'jams' is travel_time_ratio"),
+        ("provider: skymet", "provider: imd", "imd reports rain_mm_h at 'mayur_vihar' twice"),
+        ("gaps: [{start: 2024-07-31 19:30", "gaps: [{start: 2024-07-31 22:30", "modeled.feeds[2].gaps[0]"),
+        ("place: mayur_vihar, day: 2024-07-31, amount_inr: 2500", "place: atlantis, day: 2024-07-31, amount_inr: 2500",
+         "modeled.reserves[0].place"),
+        ("day: 2024-07-31, amount_inr: 2500", "day: today, amount_inr: 2500", "reserves[0].day"),
+        ("amount_inr: 2500, time: 2024-07-31 00:00", "amount_inr: 2500, time: noon", "modeled.reserves[0]"),
+    ],
+)  # fmt: skip
+def test_wrong_terms_of_riders_policies_and_providers_are_told(root, old, new, says):
+    text = (root / "storms/delhi-2024-07-31-cloudburst.yaml").read_text()
+    with pytest.raises(StormError) as told:
+        parse_storm(storm_text(text, old, new), where="mine.yaml")
+    assert says in str(told.value)
+
+
 def test_an_unknown_storm_names_those_there_are():
     with pytest.raises(StormError, match="delhi-2024-06-28"):
         load_storm("atlantis")
@@ -149,3 +183,20 @@ def test_a_correction_needs_its_reading(root):
     storm = parse_storm(storm_text(text, "time: 2024-06-28 05:30, first", "time: 2024-06-28 05:31, first"), where="x")
     with pytest.raises(StormError, match="corrections"):
         readings(storm)
+
+
+def test_the_page_on_storm_files_has_every_storm_and_key(root):
+    """docs/storms.md: a row a storm that says what it shows, and each key of the sections in backticks."""
+    page = (root / "docs/storms.md").read_text()
+    for name in available_storms():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| {name} |")]
+        for product, triggers in load_storm(name).shows.items():
+            assert product in row
+            assert all(trigger in row for trigger in triggers)
+    keys = {key for section in vars(terms).values() if isinstance(section, type) for key in fields_of(section)}
+    assert len(keys) > 70
+    assert {key for key in keys if f"`{key}`" not in page and f".{key}`" not in page} == set()
+
+
+def fields_of(section):
+    return section.__struct_fields__ if issubclass(section, terms.Terms) else ()

@@ -87,13 +87,15 @@ class Since:
 
 
 class CandidateFinder:
-    """Finds the disruptions of one product that are worth a record, and who may claim on them."""
+    """Finds the disruptions of one version of a product that are worth a record, and who may claim on them."""
 
     def __init__(self, product: Product, coverage: Coverage, presence: Presence) -> None:
         self._product = product
         self._coverage = coverage
         self._presence = presence
+        self._bridges = frozenset(name for name, plan in product.plans.items() if plan.bridge)
         self._snapshots: dict[int, Snapshot] = {}
+        self._naming: dict[tuple[str, int], set[str]] = {}
         self._silent_at_home: dict[tuple[str, str | None, int, int], dict[int, list[PolicyState]]] = {}
         self._home_cells = {
             cell_of(lat, lon, product.zone_resolution)
@@ -104,17 +106,20 @@ class CandidateFinder:
     def disruptions(
         self, series: Series, known: Mapping[str, Disruption] | None = None, since: Since = Since()
     ) -> Iterator[Disruption]:
-        """The disruptions of a series, zone by zone.
+        """The disruptions of a series that start while the version is in force, zone by zone.
 
-        A zone is recorded where a policy of the product has its home, or a rider holding one reported in the 90 min
-        up to a confirmation. Those `known` by id from an earlier call stay, and who was present at their
-        confirmations is not looked up again, nor who was at one from before `since`.
+        A zone is recorded where a policy of the product has its home, or a rider holding one reported from it (or
+        the margin around it) in the 90 min up to a confirmation. Those `known` by id from an earlier call stay, and
+        who was present at their confirmations is not looked up again, nor who was at one from before `since`.
         """
         known = known or {}
         by_start: dict[int, list[Revision]] = defaultdict(list)
         for revision in series.revisions:
             by_start[revision.episode.start_ms].append(revision)
-        for start_ms, revisions in by_start.items():
+        for start_ms, told in by_start.items():
+            revisions = tuple(told)  # one for all zones, which have its course in common
+            if not self._product.from_ms <= start_ms < self._product.until_ms:
+                continue
             confirmed = sorted({revision.episode.confirmed_at_ms for revision in revisions})
             for zone in series.zones.tolist():
                 name = cell_name(zone)
@@ -126,7 +131,7 @@ class CandidateFinder:
                     or any(self._presence.reported_in(zone, at_ms) for at_ms in confirmed)
                 ):
                     present = since.nobody(revisions) if before is None else before.present()
-                    yield self._disruption(series, zone, tuple(revisions), identity, present)
+                    yield self._disruption(series, zone, revisions, identity, present)
 
     def disruptions_of(
         self, series: Iterable[Series], known: Mapping[str, Disruption] | None = None, since: Since = Since()
@@ -149,10 +154,12 @@ class CandidateFinder:
             confirmed_ms = revision.episode.confirmed_at_ms
             if confirmed_ms not in present:
                 states = self._present(series, zone, start_ms, confirmed_ms)
-                present[confirmed_ms] = {state.worker_id: _terms(state) for state in states}
+                present[confirmed_ms] = {state.worker_id: self._terms(state, trigger.name) for state in states}
         happenings: dict[str, list[Happening]] = defaultdict(list)
         for worker in sorted(set().union(*present.values())):
             for revision in revisions:
+                if revision.silent:
+                    continue
                 episode = revision.episode
                 happenings[worker].append(
                     Happening(
@@ -168,6 +175,11 @@ class CandidateFinder:
                         level=episode.level,
                         first_alert_ms=episode.first_alert_ms,
                         terms=present[episode.confirmed_at_ms].get(worker),
+                        severity=episode.severity,
+                        absent_since_ms=episode.absent_since_ms if episode.end_ms is not None else None,
+                        providers=len(episode.providers),
+                        platform=series.platform,
+                        alert=episode.alert,
                     )
                 )
         return Disruption(identity, name, series, revisions, dict(happenings))
@@ -175,11 +187,21 @@ class CandidateFinder:
     def _present(self, series: Series, zone: int, start_ms: int, confirmed_ms: int) -> Sequence[PolicyState]:
         """The policies, in force at the start, of the riders in the zone at confirmation."""
         reporting = [
-            self._coverage.speaking(worker, series.trigger, series.platform, start_ms)
+            self._speaking(worker, series, start_ms, confirmed_ms)
             for worker in self._snapshot(confirmed_ms).by_cell.get(zone, ())
         ]
         at_home = self._at_home(series, start_ms, confirmed_ms).get(zone, [])
         return [state for state in reporting if state is not None] + at_home
+
+    def _speaking(self, worker: str, series: Series, start_ms: int, confirmed_ms: int) -> PolicyState | None:
+        bridges: frozenset[str] = frozenset()
+        if self._bridges and series.trigger.platform_only and series.platform is not None:
+            key = (series.platform, confirmed_ms)
+            if key not in self._naming:
+                self._naming[key] = self._presence.naming(*key)
+            if worker in self._naming[key]:
+                bridges = self._bridges
+        return self._coverage.speaking(worker, series.trigger, series.platform, start_ms, bridges)
 
     def _snapshot(self, at_ms: int) -> Snapshot:
         if at_ms not in self._snapshots:
@@ -192,24 +214,36 @@ class CandidateFinder:
         if key not in self._silent_at_home:
             homes: dict[int, list[PolicyState]] = defaultdict(list)
             for worker in self._snapshot(confirmed_ms).silent:
-                state = self._coverage.speaking(worker, series.trigger, series.platform, start_ms)
+                state = self._speaking(worker, series, start_ms, confirmed_ms)
                 if state is not None:
                     lat, lon = state.record["home_lat"], state.record["home_lon"]
                     homes[cell_of(lat, lon, self._product.zone_resolution)].append(state)
             self._silent_at_home[key] = homes
         return self._silent_at_home[key]
 
-
-def _terms(state: PolicyState) -> Terms:
-    record = state.record
-    return Terms(
-        policy_id=record["policy_id"],
-        worker_id=record["worker_id"],
-        plan=record["plan"],
-        daily_wage_inr=record["daily_wage_inr"],
-        fund_account_id=record.get("fund_account_id"),
-        trust_tier=record.get("trust_tier"),
-        account_created_at_ms=record["account_created_at"],
-        activated_at_ms=state.activated_at_ms,
-        orders_per_hour=record.get("orders_per_hour"),
-    )
+    def _terms(self, state: PolicyState, trigger: str) -> Terms:
+        record = state.record
+        plan = self._product.plan_of(record["plan"])
+        return Terms(
+            policy_id=record["policy_id"],
+            worker_id=record["worker_id"],
+            plan=record["plan"],
+            daily_wage_inr=record["daily_wage_inr"],
+            fund_account_id=record.get("fund_account_id"),
+            trust_tier=record.get("trust_tier"),
+            account_created_at_ms=record["account_created_at"],
+            activated_at_ms=state.activated_at_ms,
+            orders_per_hour=record.get("orders_per_hour"),
+            period_start_ms=state.period_start_ms,
+            covered=plan is not None and trigger in plan[1],
+            platform=record.get("platform"),
+            device_id=record.get("device_id"),
+            payout_account=record.get("payout_account"),
+            shift_baseline_inr=record.get("shift_baseline_inr"),
+            orders_per_hour_sd=record.get("orders_per_hour_sd"),
+            slab_orders=record.get("slab_orders"),
+            planned_hours_week=record.get("planned_hours_week"),
+            stated_at_ms=record["event_time"],
+            week_orders_carried=record.get("week_orders_carried"),
+            week_hours_carried=record.get("week_hours_carried"),
+        )

@@ -35,6 +35,10 @@ class Terms:
     orders_per_hour_sd: float | None = None
     slab_orders: float | None = None
     planned_hours_week: float | None = None
+    stated_at_ms: int = 0
+    """When the policy's last event by the disruption's start happened; what it says of the week is as of then."""
+    week_orders_carried: float | None = None
+    week_hours_carried: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,49 @@
+"""A feed's readings in the input folder of a replay, beside those of other feeds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from monsoon.sinks.folder import OutputError
+
+
+def write_feed(
+    folder: Path,
+    name: str,
+    readings: Iterable[Mapping[str, Any]],
+    dead_letters: Iterable[Mapping[str, Any]],
+    summary: Mapping[str, Any],
+) -> None:
+    """Writes oracle_readings/feed-NAME.jsonl, dead_letters/feed-NAME.jsonl and feed-NAME.summary.json.
+
+    An earlier result of the same name is replaced, file by file and the summary last; other files are left alone.
+    Raises OutputError where the folder cannot be written.
+    """
+    encoder = msgspec.json.Encoder()
+    contents = {
+        folder / "oracle_readings" / f"feed-{name}.jsonl": encoder.encode_lines(list(readings)),
+        folder / "dead_letters" / f"feed-{name}.jsonl": encoder.encode_lines(list(dead_letters)),
+        folder / f"feed-{name}.summary.json": msgspec.json.format(encoder.encode(summary), indent=2) + b"\n",
+    }
+    partial = {path: path.with_name(f".{path.name}.partial") for path in contents}
+    try:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial[path].write_bytes(content)
+        for path in contents:
+            os.replace(partial[path], path)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot write here ({error.strerror or error}); give --output a folder that you may write"
+        ) from error
+    finally:
+        for left in partial.values():
+            try:
+                left.unlink(missing_ok=True)
+            except OSError:
+                break  # nothing could be written there either

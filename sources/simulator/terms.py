@@ -1,0 +1,292 @@
+"""What a storm file may say: its sections, each a strict type. docs/storms.md tells the same in words.
+
+Times are local, `YYYY-MM-DD HH:MM`. Shares are from 0 to 1, weights only compare with each other.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+import msgspec
+
+Metric = Literal[
+    "rain_mm_24h",
+    "rain_mm_h",
+    "temperature_c",
+    "heat_index_c",
+    "aqi",
+    "wind_kmh",
+    "visibility_m",
+    "travel_time_ratio",
+    "outage_reports_30m",
+    "platform_down",
+    "curfew",
+    "flood_alert",
+    "red_alert",
+    "fog_advisory",
+]
+PLATFORM_METRICS = ("outage_reports_30m", "platform_down")
+Quality = Literal["official", "secondary", "fallback"]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Weight = Annotated[float, msgspec.Meta(gt=0)]
+Amount = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Terms(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Base of the file's sections: an unknown key is an error, not a comment."""
+
+
+class Place(Terms, frozen=True):
+    """A station, or a whole city: its readings name the disc, or the cell `h3` or the border `wkt` instead."""
+
+    title: str
+    lat: float
+    lon: float
+    radius_km: float
+    h3: str | None = None
+    wkt: str | None = None
+
+
+class Period(Terms, frozen=True):
+    start: str
+    end: str
+
+
+# What was measured or said, over time.
+
+
+class RainPart(Terms, frozen=True):
+    """A published part of a rain total."""
+
+    start: str
+    end: str
+    mm: float
+
+
+class RainTotal(Terms, frozen=True, tag_field="kind", tag="rain_total"):
+    """`mm` of rain in the `hours` up to `until`; the storm's rain_spread says when it fell."""
+
+    until: str
+    hours: float
+    mm: float
+    parts: tuple[RainPart, ...] = ()
+
+
+class RainRate(Terms, frozen=True, tag_field="kind", tag="rain_rate"):
+    """A rain rate (mm/h) that holds for `step_min` from each slot's time; null: missing."""
+
+    start: str
+    step_min: int
+    mm_h: tuple[float | None, ...]
+
+
+class Pm25(Terms, frozen=True, tag_field="kind", tag="pm25"):
+    """Mean PM2.5 (ug/m3) of the `step_min` before each slot's time; null: missing."""
+
+    start: str
+    step_min: int
+    ug_m3: tuple[float | None, ...]
+
+
+class Steps(Terms, frozen=True, tag_field="kind", tag="steps"):
+    """A metric's own values, each holding until the next; read at their times where a feed has no rhythm."""
+
+    metric: Metric
+    points: tuple[tuple[str, float], ...]
+
+
+class Curve(Terms, frozen=True, tag_field="kind", tag="curve"):
+    """A metric's own values with straight lines between them; unknown before the first and after the last."""
+
+    metric: Metric
+    points: tuple[tuple[str, float], ...]
+
+
+Series = RainTotal | RainRate | Pm25 | Steps | Curve
+
+
+class Published(Terms, frozen=True):
+    source: str
+    series: dict[str, Series]
+
+
+class Spread(Terms, frozen=True):
+    """The share of a rain total that falls evenly from `start` to `end`."""
+
+    start: str
+    end: str
+    share: float
+
+
+class Feed(Terms, frozen=True):
+    """What one provider reports: at each place of `at`, the named series times `gain`, plus `bias`.
+
+    Readings stand at multiples of `every_min` of the local day plus `offset_min` (absent: the series' own times) and
+    are published `delay_min` later; in `gaps` [start, end) the provider is silent.
+    """
+
+    provider: str
+    quality: Quality
+    metric: Metric
+    at: dict[str, str]
+    platform: str | None = None
+    every_min: Count | None = None
+    offset_min: int = 0
+    delay_min: float = 0
+    gain: float = 1.0
+    bias: float = 0.0
+    gaps: tuple[Period, ...] = ()
+    gridded: bool = False
+
+
+class Correction(Terms, frozen=True):
+    """The reading of `time` (those up to `until`) first said `first`, or its value plus `off_by`.
+
+    The next correction's figure, at last the series' own value, was published at `issued`, as the next revision.
+    """
+
+    provider: str
+    metric: Metric
+    place: str
+    time: str
+    issued: str
+    first: float | None = None
+    off_by: float | None = None
+    until: str | None = None
+    platform: str | None = None
+
+
+# Who works, and what keeps them from it.
+
+
+class District(Terms, frozen=True):
+    """Where riders work: depots within the disc; `place` is the station whose weather it has."""
+
+    title: str
+    lat: float
+    lon: float
+    radius_km: float
+    weight: float
+    place: str
+    struck: bool
+
+
+class History(Terms, frozen=True):
+    """The same hours of the `weeks` weeks before, in usual weather, with a report each `report_every_s` at most."""
+
+    weeks: Annotated[int, msgspec.Meta(ge=1, le=8)]
+    report_every_s: Annotated[int, msgspec.Meta(ge=15, multiple_of=15)] = 60
+
+
+class Syndicate(Terms, frozen=True):
+    """A group of `size` attackers (fewer where the simulation has fewer riders than the storm's `count`).
+
+    Each buys within `buys_within_min` of the first alert, lives in one of `homes` beside the others, shares a phone
+    with `riders_per_device` - 1 of them and is paid to one of `accounts`; phones lie still.
+    """
+
+    size: Count
+    method: Literal["mock_app", "replayed_trace", "radio_spoof"] = "mock_app"
+    homes: Count = 1
+    riders_per_device: Count = 1
+    accounts: Count = 1
+    buys_within_min: Annotated[float, msgspec.Meta(gt=0)] = 60
+    platform: str | None = None
+
+
+class Riders(Terms, frozen=True):
+    """Who reports, from `start` to `end`; carriers as mcc-net; `platforms` name -> weight (none: four, even).
+
+    `count`: how many riders the storm is meant for: what the demo simulates.
+    """
+
+    start: str
+    end: str
+    carriers: tuple[str, ...]
+    altitude_m: float
+    working_share: float
+    districts: tuple[District, ...]
+    count: Count = 500
+    platforms: dict[str, Weight] = {}
+    history: History | None = None
+    syndicates: tuple[Syndicate, ...] = ()
+
+
+class Hindrance(Terms, frozen=True):
+    """From `start` to `end` the work of the `share` of riders goes on at `pace` (0: not at all).
+
+    Of `districts` (titles), `platform` and `riders` alone, where given. Of those concerned the shares `offline` and
+    `silent` are logged out of the platform's app, or report nothing; the rest wait online.
+    """
+
+    start: str
+    end: str
+    share: Share = 1.0
+    pace: Share = 0.0
+    offline: Share = 0.0
+    silent: Share = 0.0
+    districts: tuple[str, ...] = ()
+    platform: str | None = None
+    riders: Literal["honest", "attackers", "all"] = "honest"
+
+
+# What they have bought.
+
+
+class Plan(Terms, frozen=True):
+    """A plan as policies name it (options included), how often it is bought, for how long, at which price."""
+
+    weight: Weight = 1.0
+    hours: Annotated[float, msgspec.Meta(gt=0)] = 168
+    premium_inr: Amount | None = None
+
+
+class Upgrade(Terms, frozen=True):
+    """The `share` of honest holders who change to the plan `to` while the storm is on."""
+
+    share: Share
+    to: str
+
+
+class Policies(Terms, frozen=True):
+    """The policies of one product; a product may stand twice, so that some riders hold two of its policies.
+
+    Held by the `share` of honest riders and by every attacker. `late_share` of the honest buy around the first alert,
+    `cancelled_share` cancel while the storm is on. `states`: which optional figures nine in ten of them give.
+    """
+
+    product: str
+    plans: dict[str, Plan]
+    share: Share = 1.0
+    late_share: Share = 0.03
+    cancelled_share: Share = 0.0
+    upgrade: Upgrade | None = None
+    states: tuple[Literal["shift_baseline", "orders", "slab"], ...] = ()
+
+
+class Reserve(Terms, frozen=True):
+    """From `time` on a product may pay `amount_inr` for what begins on `day` in the H3 cell (res 5) of `place`."""
+
+    product: str
+    day: date
+    place: str
+    amount_inr: Amount
+    time: str
+
+
+class Modeled(Terms, frozen=True):
+    """What the storm file adds to what was published. `alert`: when word got round, if not by a first red alert."""
+
+    note: str
+    readings: Period
+    feeds: tuple[Feed, ...]
+    riders: Riders
+    rain_spread: tuple[Spread, ...] = ()
+    series: dict[str, Series] = {}
+    corrections: tuple[Correction, ...] = ()
+    alert: str | None = None
+    hindrances: tuple[Hindrance, ...] = ()
+    policies: tuple[Policies, ...] = ()
+    reserves: tuple[Reserve, ...] = ()

@@ -1,0 +1,233 @@
+"""The activity test of gic: when it is made, what is measured, who the peers are, what they ask."""
+
+from dataclasses import replace
+
+import h3.api.basic_int as h3
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kit import LAT, LON, at, subscription_record
+
+from monsoon.sources.product_files import load_products
+from monsoon.transforms.activity.findings import activity_findings
+from monsoon.transforms.activity.orders import Orders
+from monsoon.transforms.activity.peers import Peers, threshold_of
+from monsoon.transforms.activity.ticks import course_of
+from monsoon.transforms.adjudication.candidates import CandidateFinder
+from monsoon.transforms.coverage import Coverage
+from monsoon.transforms.presence import Places, Presence
+from monsoon.transforms.trail import Trail
+from monsoon.transforms.triggers.episodes import Episode
+from monsoon.transforms.triggers.machine import Revision
+from monsoon.transforms.triggers.series import Series
+
+GIC = load_products(["gic"])["gic"]
+RAIN = GIC.trigger("rain")
+TEST = RAIN.activity
+ZONE = h3.latlng_to_cell(LAT, LON, 7)
+
+
+def episode(confirmed, values, absent=None, end=None):
+    """An episode from minute `confirmed`; `values` lists (minute, rain)."""
+    trace = tuple((at(minute), value) for minute, value in values)
+    absent_ms, end_ms = (None if minute is None else at(minute) for minute in (absent, end))
+    return Episode(
+        at(confirmed), at(confirmed), 20.0, None, ("imd",), ("r",), at(confirmed), absent_ms, end_ms, values=trace
+    )
+
+
+def revision(minute, number, state, *args, **fields):
+    return Revision(at(minute), number, state, episode(*args, **fields))
+
+
+def ticks(*revisions, upto=10_000):
+    """{confirmation: [(made, of)]} in minutes, and when each was found to have ended."""
+    minute = at(1) - at(0)
+    found = course_of(TEST.every_ms, RAIN.levels[0].breach, revisions, at(upto))
+    made = {
+        (confirmed - at(0)) / minute: [((t.at_ms - at(0)) / minute, (t.t_ms - at(0)) / minute) for t in course.ticks]
+        for confirmed, course in found.items()
+    }
+    ends = {(c - at(0)) / minute: [(end - at(0)) / minute for end in course.ends_ms] for c, course in found.items()}
+    return made, ends
+
+
+def test_whole_multiples_from_the_confirmation_to_the_absence_which_is_excluded():
+    absent = revision(20, 0, "confirmed", 3, [(3, 20.0)], absent=20)
+    ended = revision(80, 1, "ended", 3, [(3, 20.0)], absent=20, end=80)
+    first = revision(3, 0, "confirmed", 3, [(3, 20.0)])
+    assert ticks(first, absent, ended) == ({3: [(5, 5), (10, 10), (15, 15)]}, {3: [80]})
+
+
+def test_a_confirmation_at_a_multiple_is_tested_at_once():
+    absent = revision(10.001, 0, "confirmed", 5, [(5, 20.0)], absent=10.001)
+    assert ticks(revision(5, 0, "confirmed", 5, [(5, 20.0)]), absent)[0] == {5: [(5, 5), (10, 10)]}
+
+
+def test_while_providers_pause_nothing_is_tested():
+    first = revision(0, 0, "confirmed", 0, [(0, 20.0)])
+    pause = revision(4, 0, "confirmed", 0, [(0, 20.0), (4, 0.0)], absent=4)
+    again = revision(12, 0, "confirmed", 0, [(0, 20.0), (4, 0.0), (12, 15.0)])
+    absent = revision(20, 0, "confirmed", 0, [(0, 20.0), (4, 0.0), (12, 15.0)], absent=20)
+    assert ticks(first, pause, again, absent)[0] == {0: [(0, 0), (15, 15)]}
+
+
+def test_what_a_correction_adds_is_tested_when_it_is_issued():
+    first = revision(0, 0, "confirmed", 0, [(0, 20.0)])
+    absent = revision(10, 0, "confirmed", 0, [(0, 20.0)], absent=10)
+    ended = revision(70, 1, "ended", 0, [(0, 20.0)], absent=10, end=70)
+    longer = revision(100, 2, "ended", 0, [(0, 20.0)], absent=20, end=80)
+    made = [(0, 0), (5, 5), (100, 10), (100, 15)]
+    assert ticks(first, absent, ended, longer) == ({0: made}, {0: [70, 100]})
+
+
+def test_nothing_is_tested_while_a_disruption_is_withdrawn():
+    first = revision(0, 0, "confirmed", 0, [(0, 20.0)])
+    gone = revision(7, 1, "withdrawn", 0, [(0, 20.0)])
+    back = revision(18, 2, "confirmed", 0, [(0, 20.0)])
+    assert ticks(first, gone, back, upto=20)[0] == {0: [(0, 0), (5, 5), (18, 10), (18, 15), (20, 20)]}
+
+
+@given(st.lists(st.integers(1, 60), max_size=4, unique=True), st.integers(0, 90))
+def test_stopping_on_the_way_tests_the_same(stops, last):
+    """What is tested up to a moment does not depend on when one looks."""
+    revisions = (
+        revision(0, 0, "confirmed", 0, [(0, 20.0)]),
+        revision(22, 0, "confirmed", 0, [(0, 20.0), (22, 0.0)], absent=22),
+        revision(33, 0, "confirmed", 0, [(0, 20.0), (22, 0.0), (33, 30.0)]),
+        revision(100, 1, "ended", 0, [(0, 20.0), (22, 0.0), (33, 30.0)], absent=40, end=100),
+    )
+    whole = ticks(*revisions, upto=last)[0].get(0, [])
+    for stop in sorted(stops):
+        known = tuple(each for each in revisions if each.at_ms <= at(stop))
+        assert ticks(*known, upto=min(stop, last))[0].get(0, []) == [tick for tick in whole if tick[0] <= stop]
+
+
+@pytest.mark.parametrize(
+    ("peers", "severe", "asked"),
+    [(5, 3, 1.3), (5, 2, 1.5), (5, 1, 1.5), (6, 1, 1.8), (4, 4, 1.8), (0, 0, 1.8), (10, 4, 1.5), (1000, 401, 1.3)],
+)
+def test_the_share_of_severe_drops_sets_the_threshold(peers, severe, asked):
+    share, threshold = threshold_of(TEST, np.array([peers]), np.array([severe]))
+    assert threshold.tolist() == [asked]
+    assert share.tolist() == [severe / peers if peers else 0.0]
+
+
+def rider(number, orders=0, mean=2.5, deviation=1.0, platform="swiggy", place=(LAT, LON), minute=-5.0, **fields):
+    """A policy and a report of orders (None: not stated)."""
+    policy = subscription_record(
+        "activated", -10_000, -10_000, 10_000, product="gic", policy_id=f"p{number}", worker_id=f"w{number}",
+        orders_per_hour=mean, orders_per_hour_sd=deviation, platform=platform, **fields,
+    )  # fmt: skip
+    return policy, (f"w{number}", at(minute), place, orders)
+
+
+def found(*riders, revisions=None):
+    """The findings of everybody by worker, with a disruption from minute 0, tested at 0 and 5."""
+    policies, reports = zip(*riders, strict=True)
+    trail = Trail.from_columns(
+        worker=[r[0] for r in reports],
+        event_time_ms=[r[1] for r in reports],
+        lat=[r[2][0] for r in reports],
+        lon=[r[2][1] for r in reports],
+        orders_completed=[r[3] for r in reports],
+    )
+    revisions = revisions or (
+        revision(0, 0, "confirmed", 0, [(0, 20.0)]),
+        revision(10, 0, "confirmed", 0, [(0, 20.0)], absent=10),
+        revision(70, 1, "ended", 0, [(0, 20.0)], absent=10, end=70),
+    )
+    coverage, places = Coverage(policies), Places(trail)
+    series = Series(RAIN, None, np.array([ZONE], dtype=np.uint64), revisions)
+    disruptions = list(CandidateFinder(GIC, coverage, Presence(places, coverage.workers, 7)).disruptions(series))
+    codes = {worker: code for code, worker in enumerate(trail.workers)}
+    return activity_findings(disruptions, RAIN, Peers(coverage, places, 7, TEST), Orders(trail), codes)
+
+
+def values(findings, worker="w0"):
+    (finding,) = findings[worker]
+    assert finding.met
+    return finding.values
+
+
+def test_a_drop_among_five_peers_with_the_same_drop_is_met_at_the_first_moment():
+    findings = found(*(rider(number) for number in range(6)))
+    assert {finding.at_ms for mine in findings.values() for finding in mine} == {at(0)}
+    expected = {"at": at(0), "rain": 20, "sigma": 2.5, "drop": 1, "threshold": 1.3, "share": 1, "peers": 5}
+    assert values(findings) == expected
+
+
+def test_peers_are_others_of_the_platform_whose_orders_were_measured_in_the_zone():
+    away = (LAT + 0.2, LON)
+    others = [
+        rider(1),
+        rider(2, platform="zomato"),
+        rider(3, platform=None),
+        rider(4, mean=None),
+        rider(5, orders=None),
+        rider(6, place=away),
+        rider(7, minute=-60),
+        rider(8, minute=-59.999),
+    ]
+    assert values(found(rider(0), *others))["peers"] == 2
+
+
+def test_a_rider_without_a_platform_has_no_peers():
+    findings = found(rider(0, platform=None), *(rider(number, platform=None) for number in range(1, 7)))
+    assert (values(findings)["peers"], values(findings)["threshold"]) == (0, 1.8)
+
+
+def test_a_peer_whose_mean_is_0_is_a_peer_without_a_drop():
+    assert values(found(rider(0), *(rider(number, mean=0.0) for number in range(1, 6))))["share"] == 0
+
+
+def test_a_drop_too_small_for_what_the_peers_ask_is_never_met_and_said_so_at_the_end():
+    findings = found(rider(0, orders=1), *(rider(number, orders=3) for number in range(1, 7)))
+    (finding,) = findings["w0"]
+    assert (finding.met, finding.at_ms, finding.values) == (False, at(70), {"measured": 1.0})
+
+
+@pytest.mark.parametrize("unknown", [{"orders": None}, {"mean": None}, {"deviation": None}, {"deviation": 0.0}])
+def test_what_was_never_measured_is_told_apart(unknown):
+    (finding,) = found(rider(0, **unknown), *(rider(number) for number in range(1, 7)))["w0"]
+    assert (finding.met, finding.at_ms, finding.values) == (False, at(70), {})
+
+
+def test_orders_are_those_of_the_hour_up_to_the_moment_its_beginning_excluded():
+    policy, _ = rider(0)
+    nothing = found((policy, ("w0", at(-60), (LAT, LON), 9)), *(rider(n, minute=-60) for n in range(1, 6)))
+    assert [each.met for each in nothing["w0"]] == [False]
+    at_the_moment = found((policy, ("w0", at(0), (LAT, LON), 0)), *(rider(n, minute=0) for n in range(1, 6)))
+    assert values(at_the_moment)["peers"] == 5
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from(["swiggy", "zomato"]), st.integers(-70, 4)), min_size=1, max_size=9
+    )
+)
+def test_peers_agree_with_counting_them_one_by_one(drawn):
+    riders = [rider(n, orders=orders, platform=name, minute=minute) for n, (orders, name, minute) in enumerate(drawn)]
+    findings = found(*riders)
+    for number, (orders, name, minute) in enumerate(drawn):
+        expected = None
+        for t in (0, 5):
+            others = [(o, m) for n, (o, p, m) in enumerate(drawn) if n != number and p == name and t - 60 < m <= t]
+            severe = sum((2.5 - o) / 2.5 >= 0.55 for o, _ in others)
+            share, sigma = severe / len(others) if others else 0.0, 2.5 - orders
+            asked = 1.8 if len(others) < 5 else 1.3 if share > 0.4 else 1.5 if share >= 0.2 else 1.8
+            if expected is None and t - 60 < minute <= t and sigma >= asked:
+                expected = {"at": at(t), "peers": len(others), "share": share, "threshold": asked, "sigma": sigma}
+        met = [finding.values for finding in findings.get(f"w{number}", ()) if finding.met]
+        assert [{name: each[name] for name in expected} for each in met] == ([] if expected is None else [expected])
+
+
+def test_a_zone_with_a_threshold_of_its_own_is_tested_by_that():
+    low = replace(RAIN, zone_breaches={h3.int_to_str(ZONE): replace(RAIN.levels[0].breach, threshold=12.0)})
+    assert low.zone_breaches[h3.int_to_str(ZONE)].holds(13.0)
+    course = course_of(
+        TEST.every_ms, low.zone_breaches[h3.int_to_str(ZONE)], (revision(0, 0, "confirmed", 0, [(0, 13.0)]),), at(5)
+    )
+    assert [tick.t_ms for tick in course[at(0)].ticks] == [at(0), at(5)]

@@ -1,0 +1,93 @@
+"""Real peers: who else worked in a zone, and whether their orders dropped severely too.
+
+A peer of a claim at t is another rider of the claim's platform, seen in the zone in (t - window, t], whose policy in
+force at t states a mean and that platform (of several the one whose period began earliest, then policy_id), and whose
+orders in that window were measured: a drop that nobody measured is no peer's. A rider without a platform is nobody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from monsoon.transforms.activity.orders import Floats, Ints, Orders, drop_of
+from monsoon.transforms.coverage import Coverage
+from monsoon.transforms.evidence.ragged import Bools, over
+from monsoon.transforms.presence import Places, Stays
+from monsoon.transforms.product import ActivityTest
+from monsoon.transforms.trail import bisect_right
+
+Cells = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, eq=False)
+class PeerRows:
+    """Everybody who may be a peer: `question` (index), `rider` (code in the trail), `platform` (code), `severe`."""
+
+    question: Ints
+    rider: Ints
+    platform: Ints
+    severe: Bools
+
+
+class Peers:
+    """The riders of some policies, as others' peers. `platforms` are the names that their codes stand for."""
+
+    def __init__(self, coverage: Coverage, places: Places, resolution: int, test: ActivityTest) -> None:
+        self._test = test
+        self._orders = Orders(places.trail)
+        code_of = {worker: code for code, worker in enumerate(places.trail.workers)}
+        known = [worker for worker in coverage.workers if worker in code_of]
+        codes = np.array([code_of[worker] for worker in known], dtype=np.int64)
+        self._stays = Stays.of(places, codes, resolution, test.window_ms)
+        states = [
+            (code, from_ms, state)
+            for code, worker in zip(codes.tolist(), known, strict=True)
+            for from_ms, state in coverage.with_a_mean(worker)
+        ]
+        self.platforms = tuple(sorted({state.record["platform"] for _, _, state in states if state is not None}))
+        place = {platform: number for number, platform in enumerate(self.platforms)}
+        self._from_ms = np.array([from_ms for _, from_ms, _ in states], dtype=np.int64)
+        self._platform = np.array([-1 if s is None else place[s.record["platform"]] for _, _, s in states], np.int64)
+        self._mean = np.array([0.0 if s is None else s.record["orders_per_hour"] for _, _, s in states], np.float64)
+        riders = np.array([code for code, _, _ in states], dtype=np.int64)
+        self._starts = np.searchsorted(riders, np.arange(len(places.trail.workers) + 1)).astype(np.int64)
+
+    def seen(self, zone: Cells, t_ms: Ints) -> PeerRows:
+        """All who may be peers in zones at moments (arrays of one length: the questions)."""
+        question, rider = self._stays.seen(zone, t_ms, self._test.window_ms)
+        t_ms = t_ms[question]
+        state = bisect_right(self._from_ms, self._starts[rider], self._starts[rider + 1], t_ms) - 1
+        of_rider = state >= self._starts[rider]
+        platform = np.where(of_rider, self._platform[state], -1) if len(self._platform) else np.full(len(rider), -1)
+        stated = np.flatnonzero(platform >= 0)
+        question, rider, t_ms, platform = question[stated], rider[stated], t_ms[stated], platform[stated]
+        orders = self._orders.completed(rider, t_ms - self._test.window_ms, t_ms)
+        severe = drop_of(orders, self._mean[state[stated]]) >= self._test.severe_drop
+        measured = ~np.isnan(orders)
+        return PeerRows(question[measured], rider[measured], platform[measured], severe[measured])
+
+
+def threshold_of(test: ActivityTest, peers: Ints, severe: Ints) -> tuple[Floats, Floats]:
+    """The share of the peers with a severe drop (0 without peers), and the number of standard deviations asked."""
+    share = np.nan_to_num(over(severe.astype(np.float64), peers.astype(np.float64)))
+    threshold = np.full(len(peers), test.thresholds[-1].sigma)
+    for band in reversed(test.thresholds[:-1]):
+        applies = share >= band.above if band.inclusive else share > band.above
+        threshold[applies] = band.sigma
+    threshold[peers < test.fewest_peers] = test.few_peers_sigma
+    return share, threshold
+
+
+def least_threshold(test: ActivityTest) -> float:
+    """Below it no drop suffices, whoever the peers are."""
+    return min([band.sigma for band in test.thresholds] + [test.few_peers_sigma])
+
+
+def codes_of(platforms: Sequence[str | None], known: Sequence[str]) -> Ints:
+    """The code of each platform among the known ones, -1 for another and for none."""
+    place = {platform: number for number, platform in enumerate(known)}
+    return np.array([-1 if name is None else place.get(name, -1) for name in platforms], dtype=np.int64)

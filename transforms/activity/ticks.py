@@ -1,0 +1,69 @@
+"""When a claim's activity is tested: at whole multiples of a span while its disruption lasts, as known by then."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from monsoon.transforms.product import Comparison
+from monsoon.transforms.triggers.machine import Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A test at `t_ms`, made at `at_ms`: later where a correction told only then that the disruption lasted at t."""
+
+    at_ms: int
+    t_ms: int
+    value: float
+    """The largest value that a fresh provider of any quality reports for the zone at t."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A confirmation's tests in the order in which they are made, and the moments at which its disruption was found
+    to have ended."""
+
+    ticks: tuple[Tick, ...]
+    ends_ms: tuple[int, ...]
+
+
+def course_of(every_ms: int, breach: Comparison, revisions: Sequence[Revision], upto_ms: int) -> dict[int, Course]:
+    """The tests by confirmation (ms), as far as they are made up to a moment.
+
+    `revisions` are all of one disruption. A test is made at t if by then, or by a later correction, the disruption is
+    known to last at t (absent_since itself excluded) with a value that breaches: where providers pause and resume,
+    the disruption stays open, but nothing breaches between. A t once tested is not tested again, with whatever value
+    it was: what a correction says counts from when it was issued, and findings are published.
+    """
+    ticks: dict[int, list[Tick]] = {}
+    ends: dict[int, list[int]] = {}
+    tested: dict[int, set[int]] = {}
+    for place, revision in enumerate(revisions):
+        episode = revision.episode
+        until_ms = revisions[place + 1].at_ms if place + 1 < len(revisions) else upto_ms + 1
+        if revision.state == "withdrawn" or revision.at_ms >= until_ms or revision.at_ms > upto_ms:
+            continue
+        confirmed_ms = episode.confirmed_at_ms
+        stop_ms = until_ms if episode.absent_since_ms is None else min(until_ms, episode.absent_since_ms)
+        known = tested.setdefault(confirmed_ms, set())
+        moments = [moment for moment, _ in episode.values]
+        for t_ms in range(-(-confirmed_ms // every_ms) * every_ms, min(stop_ms, upto_ms + 1), every_ms):
+            index = bisect_right(moments, t_ms) - 1
+            if t_ms in known or index < 0:
+                continue
+            value = episode.values[index][1]
+            if breach.holds(value):
+                known.add(t_ms)
+                ticks.setdefault(confirmed_ms, []).append(Tick(max(t_ms, revision.at_ms), t_ms, value))
+        if revision.state == "ended":
+            ends.setdefault(confirmed_ms, []).append(revision.at_ms)
+    return {
+        confirmed_ms: Course(tuple(sorted(ticks.get(confirmed_ms, ()), key=_made)), tuple(ends.get(confirmed_ms, ())))
+        for confirmed_ms in tested
+    }
+
+
+def _made(tick: Tick) -> tuple[int, int]:
+    return tick.at_ms, tick.t_ms

@@ -1,0 +1,115 @@
+"""What riders had worked of the ISO week when a disruption was confirmed, for supplements that look at the week."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from monsoon.transforms.activity.orders import Ints, Orders
+from monsoon.transforms.adjudication.candidates import Disruption
+from monsoon.transforms.adjudication.claims import Finding, Happening, Terms
+from monsoon.transforms.calendar import iso_week_start_ms
+from monsoon.transforms.coverage import plan_name
+from monsoon.transforms.product import Trigger
+from monsoon.transforms.product.inputs import WEEK
+from monsoon.transforms.trail import ON_TRIP, ONLINE, Trail
+from monsoon.transforms.triggers.history import BEFORE_TIME_MS
+
+WEEK_MS = 7 * 24 * 3_600_000
+_MINUTE_MS = 60_000
+_MINUTES_PER_HOUR = 60
+
+
+class WorkedMinutes:
+    """Distinct minutes of the clock in which each rider of a trail reported online or on_trip."""
+
+    def __init__(self, trail: Trail) -> None:
+        self._trail = trail
+        working = np.flatnonzero((trail.app_state == ONLINE) | (trail.app_state == ON_TRIP))
+        minute, rider = trail.event_time_ms[working] // _MINUTE_MS, trail.worker[working]
+        new = np.ones(len(working), dtype=bool)
+        new[1:] = (minute[1:] != minute[:-1]) | (rider[1:] != rider[:-1])
+        self._rows = working
+        self._minute, self._new = minute, new
+        self._before = np.concatenate(([0], np.cumsum(new)))
+
+    def between(self, rider: Ints, from_ms: Ints, to_ms: Ints) -> Ints:
+        """Minutes of each rider (code, -1 unknown) with such a report in [from, to]."""
+        lo, hi = self._trail.rows_between(rider, from_ms - 1, to_ms)
+        first, stop = np.searchsorted(self._rows, lo), np.searchsorted(self._rows, hi)
+        minutes = self._before[stop] - self._before[first]
+        # The first minute may have begun before `from`, with a report that is not counted.
+        some = np.flatnonzero(stop > first)
+        minutes[some] += ~self._new[first[some]]
+        return minutes
+
+
+def looks_at_the_week(trigger: Trigger) -> bool:
+    """Whether a supplement of the trigger uses what was worked of the week."""
+    return any(
+        name in WEEK for supplement in trigger.supplements for each in (supplement.when, supplement.amount)
+        for name in each.names
+    )  # fmt: skip
+
+
+def work_findings(
+    disruptions: Iterable[Disruption],
+    orders: Orders,
+    minutes: WorkedMinutes,
+    codes: Mapping[str, int],
+    after_ms: int = BEFORE_TIME_MS,
+) -> dict[str, list[Finding]]:
+    """What each claim's rider had worked of the week when the disruption was confirmed, by worker_id; for claims of
+    triggers and plans with a supplement that asks, from confirmations told of after a moment (ms).
+
+    The week is that of the disruption's start: what the policy's last event carried, 0 if it happened in an earlier
+    week, and telemetry from that event, or the week's beginning, up to and including the confirmation. Where the
+    policy does not say what it carries, neither is known. Found as soon as the confirmation is told of.
+    """
+    asked = [(happening, terms) for each in disruptions for happening, terms in _asking(each, after_ms)]
+    week_ms = np.array([iso_week_start_ms(happening.start_ms) for happening, _ in asked], dtype=np.int64)
+    stated_ms = np.array([terms.stated_at_ms for _, terms in asked], dtype=np.int64)
+    from_ms = np.maximum(week_ms, stated_ms)
+    to_ms = np.array([happening.confirmed_at_ms for happening, _ in asked], dtype=np.int64)
+    rider = np.array([codes.get(terms.worker_id, -1) for _, terms in asked], dtype=np.int64)
+    completed = np.nan_to_num(orders.completed(rider, from_ms - 1, to_ms))
+    worked = minutes.between(rider, from_ms, to_ms) / _MINUTES_PER_HOUR
+    found: dict[str, list[Finding]] = defaultdict(list)
+    this_week = (stated_ms >= week_ms).tolist()
+    for (happening, terms), counts, more_orders, more_hours in zip(
+        asked, this_week, completed.tolist(), worked.tolist(), strict=True
+    ):
+        values: dict[str, float | None] = {
+            "orders_so_far": _plus(terms.week_orders_carried, more_orders, counts),
+            "hours_so_far": _plus(terms.week_hours_carried, more_hours, counts),
+        }
+        finding = Finding(
+            happening.at_ms, happening.disruption_id, happening.confirmed_at_ms, "work", True, values
+        )  # fmt: skip
+        found[terms.worker_id].append(finding)
+    return found
+
+
+def _plus(carried: float | None, since: float, counts: bool) -> float | None:
+    if carried is None:
+        return None
+    return carried + since if counts else since
+
+
+def _asking(disruption: Disruption, after_ms: int) -> Iterable[tuple[Happening, Terms]]:
+    """The claims on a disruption that may get a supplement, each as it was first told under each confirmation."""
+    trigger = disruption.series.trigger
+    if not looks_at_the_week(trigger):
+        return
+    plans = {plan for supplement in trigger.supplements for plan in supplement.plans}
+    for happenings in disruption.happenings.values():
+        known: set[int] = set()
+        for happening in happenings:
+            terms, confirmed_ms = happening.terms, happening.confirmed_at_ms
+            if terms is None or confirmed_ms in known:
+                continue
+            known.add(confirmed_ms)
+            if happening.at_ms > after_ms and terms.covered and plan_name(terms.plan) in plans:
+                yield happening, terms

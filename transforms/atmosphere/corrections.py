@@ -1,0 +1,159 @@
+"""Values that providers correct, and what follows from them: each difference is a revision of what was published.
+
+A value's first version counts from its own time on, whenever it was issued, as a reading of revision 0 does; a later
+one from its issue on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monsoon.transforms.atmosphere.cpcb import POLLUTANTS, cpcb_aqi, least_hours
+from monsoon.transforms.atmosphere.running_means import running_means
+
+Floats = NDArray[np.float64]
+
+LONGEST_MEAN_H = max(pollutant.mean_h for pollutant in POLLUTANTS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A value as it was issued; None where the provider does not say when."""
+
+    issued_ms: int | None
+    value: float
+
+
+def revised(inputs: Sequence[Sequence[Version]], formula: Callable[..., float]) -> list[Version]:
+    """The versions of `formula` of several inputs, from each input's versions in the order of their issue.
+
+    The first rests on the first version of each, and is issued with the last of them; each later one follows a
+    correction that changes the value.
+    """
+    now = [versions[0] for versions in inputs]
+    issues = [version.issued_ms for version in now]
+    found = [Version(_latest(issues), formula(*(version.value for version in now)))]
+    later = sorted(
+        (version.issued_ms or 0, place, version)
+        for place, versions in enumerate(inputs)
+        for version in versions[1:]
+    ) if any(len(versions) > 1 for versions in inputs) else []  # fmt: skip
+    for issued_ms, group in groupby(later, key=lambda item: item[0]):
+        for _, place, version in group:
+            now[place] = version
+        value = formula(*(version.value for version in now))
+        if value != found[-1].value:
+            found.append(Version(issued_ms, value))
+    return found
+
+
+def _latest(issues: Sequence[int | None]) -> int | None:
+    known = [issued for issued in issues if issued is not None]
+    return max(known) if known else None
+
+
+@dataclass(frozen=True)
+class HourlySeries:
+    """A pollutant at one station: versions by hour (a running number), each hour's in the order of their issue.
+    `is_mean` where the provider averages over the index's hours itself."""
+
+    versions: Mapping[int, Sequence[Version]]
+    is_mean: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AqiRevision:
+    """The index of one hour, on CPCB's scale. `basis` is `cpcb_aqi` where the data suffice for the board's AQI, else
+    the sub-index that it is, such as `cpcb_sub_index:pm25`."""
+
+    hour: int
+    revision: int
+    issued_ms: int | None
+    index: float
+    basis: str
+
+
+def aqi_history(series: Mapping[str, HourlySeries]) -> list[AqiRevision]:
+    """The index of each hour that has a value of its own and enough hours before it, and its revisions.
+
+    A corrected hour revises every index whose mean it is part of. In order of hour and revision.
+    """
+    hours = sorted({hour for pollutant in series.values() for hour in pollutant.versions})
+    # Hours further apart than the longest mean have nothing to do with each other: no need to fill the years between.
+    stretch, place = {}, 0
+    for before, hour in pairwise([hours[0], *hours]):
+        place += hour - before >= LONGEST_MEAN_H
+        stretch[hour] = place
+    parts: list[dict[str, dict[int, Sequence[Version]]]] = [{} for _ in range(place + 1)]
+    for name, pollutant in series.items():
+        for hour, versions in pollutant.versions.items():
+            parts[stretch[hour]].setdefault(name, {})[hour] = versions
+    found: list[AqiRevision] = []
+    for part in parts:
+        found += _unbroken_history(
+            {name: HourlySeries(versions, series[name].is_mean) for name, versions in part.items()}
+        )
+    return found
+
+
+def _unbroken_history(series: Mapping[str, HourlySeries]) -> list[AqiRevision]:
+    first = min(min(pollutant.versions) for pollutant in series.values())
+    span = max(max(pollutant.versions) for pollutant in series.values()) - first + 1
+    values = {name: np.full(span, np.nan) for name in series}
+    spoken = np.zeros(span, np.bool_)
+    issues: dict[int, int | None] = {}
+    corrections = []
+    for name, pollutant in series.items():
+        for hour, versions in pollutant.versions.items():
+            values[name][hour - first] = versions[0].value
+            spoken[hour - first] = True
+            issues[hour - first] = _latest([issues.get(hour - first), versions[0].issued_ms])
+            corrections += [(later.issued_ms or 0, hour - first, name, later.value) for later in versions[1:]]
+    index, basis = _indices(values, series, 0, span)
+    found = [
+        AqiRevision(hour + first, 0, issues[hour], float(index[hour]), basis[hour])
+        for hour in np.flatnonzero(spoken & ~np.isnan(index)).tolist()
+    ]
+    counts: dict[int, int] = {}
+    for issued_ms, group in groupby(sorted(corrections), key=lambda item: item[0]):
+        touched = []
+        for _, hour, name, value in group:
+            values[name][hour] = value
+            touched += [hour, hour + _reach_h(name, series)]
+        start, stop = min(touched), min(max(touched), span)
+        corrected, grounds = _indices(values, series, start, stop)
+        changed = spoken[start:stop] & (corrected != index[start:stop]) & ~np.isnan(corrected)
+        for place in np.flatnonzero(changed).tolist():
+            hour = start + place
+            counts[hour] = counts.get(hour, 0) + 1
+            found.append(AqiRevision(hour + first, counts[hour], issued_ms, float(corrected[place]), grounds[place]))
+        index[start:stop] = corrected
+    return sorted(found, key=lambda item: (item.hour, item.revision))
+
+
+def _reach_h(name: str, series: Mapping[str, HourlySeries]) -> int:
+    return 1 if series[name].is_mean else POLLUTANTS[name].mean_h
+
+
+def _indices(
+    values: Mapping[str, Floats], series: Mapping[str, HourlySeries], start: int, stop: int
+) -> tuple[Floats, list[str]]:
+    """Index and basis of the hours [start, stop)."""
+    means = {}
+    for name, column in values.items():
+        before = min(start, _reach_h(name, series) - 1)
+        part = column[start - before : stop]
+        if not series[name].is_mean:
+            part = running_means(part, hours=POLLUTANTS[name].mean_h, least=least_hours(name))
+        means[name] = part[before:]
+    found = cpcb_aqi(means)
+    basis = [
+        "cpcb_aqi" if complete else f"cpcb_sub_index:{found.pollutants[worst]}"
+        for worst, complete in zip(found.worst.tolist(), found.complete.tolist(), strict=True)
+    ]
+    return found.index, basis

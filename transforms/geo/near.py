@@ -1,0 +1,132 @@
+"""Which cells lie near a point: those whose hexagon is within a margin of it, on the sphere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from math import cos
+
+import h3.api.basic_int as h3
+import numpy as np
+import numpy.typing as npt
+
+from monsoon.transforms.geo.sphere import EARTH_RADIUS_M
+
+Floats = npt.NDArray[np.float64]
+Cells = npt.NDArray[np.uint64]
+
+_BLOCK = 65_536
+"""Points looked at together: a few dozen cells each, so that the arrays stay small."""
+
+_SLACK_M = 1.0
+"""Far more than a cosine's rounding amounts to."""
+
+_NARROWEST = 0.6
+"""No cell's edge is shorter than this share of the mean of its resolution (H3's distortion over the globe)."""
+
+
+def cells_around(cells: Iterable[int], margin_m: float) -> Cells:
+    """The cells and all that may be within a margin of a point in one of them, sorted; perhaps some more."""
+    found: set[int] = set()
+    for cell in cells:
+        found.update(_disk(int(cell), margin_m))
+    return np.array(sorted(found), dtype=np.uint64)
+
+
+def cells_within(lat: Floats, lon: Floats, cell: Cells, margin_m: float) -> tuple[npt.NDArray[np.int64], Cells]:
+    """Pairs of a point (its index) and a cell whose hexagon is at most `margin_m` from it, in the order of the points.
+
+    `cell` is the one in which each point lies (at distance 0). Distances are on the sphere, to the great-circle arcs
+    between a cell's vertices; a cell exactly at the margin is within it.
+    """
+    points, found = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
+    for first in range(0, len(cell), _BLOCK):
+        block = slice(first, first + _BLOCK)
+        point, near = _block_within(lat[block], lon[block], cell[block], margin_m)
+        points.append(point + first)
+        found.append(near)
+    return np.concatenate(points), np.concatenate(found)
+
+
+def any_within(lat: Floats, lon: Floats, cell: int, margin_m: float) -> bool:
+    """Whether one of these points, all outside the cell, is at most `margin_m` from it."""
+    return bool(len(lat)) and bool(np.any(_to_border_m(_vectors(lat, lon), _shape(cell)[1]) <= margin_m))
+
+
+def _block_within(lat: Floats, lon: Floats, cell: Cells, margin_m: float) -> tuple[npt.NDArray[np.int64], Cells]:
+    homes, home = np.unique(cell, return_inverse=True)
+    disks = [_disk(int(each), margin_m) for each in homes]
+    nearby = np.array(sorted(set().union(*disks)), dtype=np.uint64)
+    sizes = np.array([len(disk) for disk in disks], dtype=np.int64)
+    flat = np.searchsorted(nearby, np.array([each for disk in disks for each in disk], dtype=np.uint64))
+    offsets = np.concatenate(([0], np.cumsum(sizes)))
+    point = np.repeat(np.arange(len(cell)), sizes[home])
+    within_disk = np.arange(len(point)) - np.repeat(np.cumsum(sizes[home]) - sizes[home], sizes[home])
+    candidate = flat[offsets[home[point]] + within_disk]
+    shapes = [_shape(int(each)) for each in nearby]
+    position = _vectors(lat, lon)
+    centers = np.array([shape[0] for shape in shapes]).reshape(-1, 3)
+    # Cosines tell what is surely inside and surely outside; the few pairs between are measured.
+    surely = np.array([_cosine(shape[2] + margin_m - _SLACK_M) for shape in shapes])
+    perhaps = np.array([_cosine(shape[3] + margin_m + _SLACK_M) for shape in shapes])
+    cosine = np.zeros(len(point))
+    for axis in range(3):
+        cosine += position[point, axis] * centers[candidate, axis]
+    near = (nearby[candidate] == cell[point]) | (cosine >= surely[candidate])
+    unsure = np.flatnonzero(~near & (cosine >= perhaps[candidate]))
+    order = np.argsort(candidate[unsure], kind="stable")
+    unsure = unsure[order]
+    starts = np.flatnonzero(np.diff(candidate[unsure], prepend=-1))
+    for rows in np.split(unsure, starts[1:]) if len(unsure) else ():
+        vertices = shapes[candidate[rows[0]]][1]
+        near[rows] = _to_border_m(position[point[rows]], vertices) <= margin_m
+    return point[near].astype(np.int64), nearby[candidate[near]]
+
+
+def _cosine(distance_m: float) -> float:
+    return cos(max(distance_m, 0.0) / EARTH_RADIUS_M)
+
+
+@lru_cache(maxsize=65_536)
+def _disk(cell: int, margin_m: float) -> tuple[int, ...]:
+    edge_m = _NARROWEST * h3.average_hexagon_edge_length(h3.get_resolution(cell), unit="m")
+    # The first ring touches the cell; each further one is an edge farther away at least.
+    rings = 1 + int(margin_m / edge_m) if margin_m > 0 else 0
+    return tuple(sorted(h3.grid_disk(cell, rings)))
+
+
+@lru_cache(maxsize=65_536)
+def _shape(cell: int) -> tuple[Floats, Floats, float, float]:
+    """Center and vertices as unit vectors, a radius (m) within which all is inside, one beyond which nothing is."""
+    border = np.array(h3.cell_to_boundary(cell), dtype=np.float64)
+    vertices = _vectors(border[:, 0], border[:, 1])
+    center = _vectors(*(np.array([value]) for value in h3.cell_to_latlng(cell)))
+    inner = float(_to_border_m(center, vertices)[0])
+    outer = float(_arc_m(vertices - center).max())
+    return center[0], vertices, inner, outer
+
+
+def _vectors(lat: Floats, lon: Floats) -> Floats:
+    phi, theta = np.radians(lat), np.radians(lon)
+    return np.stack([np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)], axis=-1)
+
+
+def _arc_m(chord: Floats) -> Floats:
+    """The length on the sphere between points whose unit vectors differ by `chord` (n, 3)."""
+    half = np.sqrt(np.sum(chord * chord, axis=-1)) / 2
+    return 2 * EARTH_RADIUS_M * np.arcsin(np.minimum(half, 1.0))
+
+
+def _to_border_m(points: Floats, vertices: Floats) -> Floats:
+    """Distance of points (n, 3) to the nearest of the arcs between vertices (k, 3), each to the next."""
+    starts, ends = vertices, np.roll(vertices, -1, axis=0)
+    normals = np.cross(starts, ends)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    across = points @ normals.T
+    to_circle_m = EARTH_RADIUS_M * np.arcsin(np.minimum(np.abs(across), 1.0))
+    # A point's foot lies on the arc where it is past the start and before the end, seen along the circle.
+    past = points @ np.cross(normals, starts).T >= 0
+    before = points @ np.cross(ends, normals).T >= 0
+    to_vertex_m = _arc_m(points[:, None, :] - vertices[None, :, :])
+    to_arc_m = np.where(past & before, to_circle_m, np.minimum(to_vertex_m, np.roll(to_vertex_m, -1, axis=1)))
+    return np.asarray(to_arc_m.min(axis=1))
