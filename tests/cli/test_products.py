@@ -110,10 +110,17 @@ def test_explain_of_a_product_from_elsewhere(capsys):
     words = " ".join(out.split())
     assert code == 0
     for fact in (
-        "the wind is at least 63 km/h", "1 official source or 2 independent sources", "between Rs 100 and your plan's most",
-        "at least 115.6 mm", "at least 204.5 mm", "coast: Rs 29; for 168 hours (7 days); covers wind",
-        "at most 1000 m outside it", "less than 24 hours before", "it waits 6 hours", "Plans: coast_plus.",
-    ):  # fmt: skip
+        "the wind is at least 63 km/h",
+        "1 official source or 2 independent sources",
+        "between Rs 100 and your plan's most",
+        "at least 115.6 mm",
+        "at least 204.5 mm",
+        "coast: Rs 29; for 168 hours (7 days); covers wind",
+        "at most 1000 m outside it",
+        "less than 24 hours before",
+        "it waits 6 hours",
+        "Plans: coast_plus.",
+    ):
         assert fact in words
 
 
