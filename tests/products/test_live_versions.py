@@ -62,7 +62,7 @@ def test_each_disruption_has_the_version_of_its_start(outcome):
     start = {record["disruption_id"]: record["start"] for record in result.disruptions}
     claims = [(start[c["disruption_id"]], c["product_version"], c["payout_inr"]) for c in result.claims]
     assert {(begun < CHANGE_MS, version) for begun, version, _ in claims} == {(True, old.version), (False, new.version)}
-    assert [each.until_ms for each in (old, new)][0] == CHANGE_MS
+    assert (old.until_ms, new.from_ms) == (CHANGE_MS, CHANGE_MS)
 
 
 def test_the_old_threshold_and_payout_hold_to_the_change_and_the_new_ones_after_it(outcome):

@@ -75,7 +75,7 @@ def last(records, identity):
 
 
 def test_its_triggers_confirm(output):
-    disruptions = [each for each in last(lines(output, "disruptions"), "disruption_id")]
+    disruptions = list(last(lines(output, "disruptions"), "disruption_id"))
     assert {(each["trigger"], each["level"]) for each in disruptions} == {("wind", None), ("rain", "extremely_heavy")}
     assert {each["product"] for each in disruptions} == {"cyclone"}
     confirmed = {each["trigger"]: each["confirmed_at"] for each in disruptions}
