@@ -72,7 +72,14 @@ class DeduplicateTelemetry(Step):
 
     uid: ClassVar = "deduplicate-telemetry"
     label: ClassVar = "telemetry by event"
-    to: ClassVar = ("account-dead-letters", "judge-triggers", "riders-evidence", RESULTS)
+    to: ClassVar = (
+        "account-dead-letters",
+        "ask-witness",
+        "witness-telemetry",
+        "judge-triggers",
+        "riders-evidence",
+        RESULTS,
+    )
 
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
@@ -133,7 +140,10 @@ class DeduplicateTelemetry(Step):
         for bucket, part in split(rows, buckets_of(workers, self._settings.buckets)):
             first_ms: Any = part["event_time"].min()
             closes_ms = first_ms // PANE_MS * PANE_MS + PANE_MS
-            yield Envelope("riders-evidence", bucket, "rows", closes_ms, pack_frame(part))
+            payload = pack_frame(part)
+            yield Envelope("riders-evidence", bucket, "rows", closes_ms, payload)
+            if self._settings.witnessed:
+                yield Envelope("witness-telemetry", bucket, "rows", closes_ms, payload)
 
     def _ready(self, upto_ms: int) -> Iterator[pl.DataFrame]:
         """Rows whose time has come, those that came late included."""
@@ -239,4 +249,4 @@ def to_triggers(settings: Settings, resolution: int, cells: Sequence[int], due_m
     payload = pack(list(cells))
     for key, name in settings.trigger_of_key.items():
         if settings.triggers[name][0].zone_resolution == resolution:
-            yield Envelope("judge-triggers", key, "cells", due_ms, payload)
+            yield Envelope(settings.listening(key), key, "cells", due_ms, payload)
