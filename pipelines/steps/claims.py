@@ -25,7 +25,8 @@ from monsoon.pipelines.steps.news import News
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.shelf import DAY_MS, Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
-from monsoon.transforms.adjudication.claims import Claim, Happening, Score
+from monsoon.transforms.adjudication.claims import Claim, Finding, Happening, Score
+from monsoon.transforms.adjudication.claims import Item as RiderItem
 from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.features import FEATURE_NAMES
@@ -86,15 +87,18 @@ class AdjudicateClaims(Step):
         for payload in arrived.get("compared", ()):
             file.compared.put(unpack_frame(payload), payload)
         file.scores = self._scores(file, arrived)
-        happenings: dict[str, list[Happening]] = defaultdict(list)
+        items: dict[str, list[RiderItem]] = defaultdict(list)
         for payload in arrived.get("happenings", ()):
             for worker, mine in unpack(payload, list[tuple[str, list[Happening]]]):
-                happenings[worker].extend(mine)
+                items[worker].extend(mine)
+        for payload in arrived.get("findings", ()):
+            for worker, found in unpack(payload, list[tuple[str, list[Finding]]]):
+                items[worker].extend(found)
         news = News(file.product)
-        for worker in sorted(happenings.keys() | file.due(upto_ms)):
+        for worker in sorted(items.keys() | file.due(upto_ms)):
             machine = file.machine(worker, self._scorer.version)
             before = machine.published
-            news.add(machine, before, run_rider(machine, happenings.get(worker, ()), upto_ms))
+            news.add(machine, before, run_rider(machine, items.get(worker, ()), upto_ms))
             file.note(worker)
             for claim in machine.take_changed():
                 self.kept.put_packed(file.entry(worker, claim.claim_id), claim)

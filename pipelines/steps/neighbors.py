@@ -9,10 +9,22 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from monsoon.pipelines.steps.envelopes import Envelope, Item, buckets_of, pack_frame, split, stacked, unpack_frame
+from monsoon.pipelines.steps.envelopes import (
+    Envelope,
+    Item,
+    bucket_of,
+    buckets_of,
+    pack,
+    pack_frame,
+    split,
+    stacked,
+    unpack_frame,
+)
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.shelf import Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
+from monsoon.pipelines.steps.testing import Testing
+from monsoon.transforms.adjudication.claims import Finding
 from monsoon.transforms.evidence.batch import Arrivals, HourlyWork, Stays, claim_burst_rank, peer_divergence
 from monsoon.transforms.evidence.surroundings import apart_from_others_pa
 from monsoon.transforms.evidence.window import Queries
@@ -44,14 +56,20 @@ class CompareNeighbors(Step):
         self._panes = {
             name: Shelf(kept, f"panes/{name}", "pane_start_ms", self._name) for name in sorted(settings.running)
         }
+        self._testing = {
+            name: Testing(name, kept, settings, Shelf(kept, f"peers/{name}", "at_ms", self._name))
+            for name in sorted(settings.running)
+        }
         self._asked: dict[tuple[str, str], list[tuple[str, pl.DataFrame]]] = defaultdict(list)
-        """By "claims" or "sought" and product: what waits for an answer."""
+        """By "claims", "sought" or "tests" and product: what waits for an answer."""
 
     def take(self, item: Item) -> None:
         kind, product = item.kind.split("/")
         frame = unpack_frame(item.payload)
         if kind == "panes":
             self._panes[product].put(frame, item.payload)
+        elif kind == "peers":
+            self._testing[product].peers.put(frame, item.payload)
         else:
             name = self._await(item.kind, item)
             self._asked[kind, product].append((name, frame))
@@ -66,7 +84,9 @@ class CompareNeighbors(Step):
                 continue
             self._asked[kind, name] = [(entry, part) for entry, part in asked if entry not in ripe]
             frame = pl.concat(due)
-            if kind == "sought":
+            if kind == "tests":
+                yield from self._answer(name, frame, upto_ms)
+            elif kind == "sought":
                 yield from self._send(f"apart/{name}", _apart(frame, panes[name]), upto_ms)
             else:
                 product = self._settings.running[name]
@@ -76,12 +96,21 @@ class CompareNeighbors(Step):
 
     @property
     def ages(self) -> bool:
-        return any(self._panes.values())
+        return any(self._panes.values()) or any(self._testing.values())
 
     def forget(self, upto_ms: int) -> None:
         for panes in self._panes.values():
             panes.forget(upto_ms - self._settings.history_kept_ms - self._settings.reports_kept_ms)
             panes.join(upto_ms)
+        for testing in self._testing.values():
+            testing.forget(upto_ms)
+
+    def _answer(self, product: str, tests: pl.DataFrame, due_ms: int) -> Iterator[Envelope]:
+        by_bucket: dict[int, list[tuple[str, list[Finding]]]] = defaultdict(list)
+        for worker, found in sorted(self._testing[product].answered(tests).items()):
+            by_bucket[bucket_of(worker, self._settings.buckets)].append((worker, found))
+        for key, told in sorted(by_bucket.items()):
+            yield Envelope("adjudicate-claims", key, f"findings/{product}", due_ms, pack(told))
 
     def _send(self, kind: str, rows: pl.DataFrame, due_ms: int) -> Iterator[Envelope]:
         for key, part in split(rows, buckets_of(rows["worker_id"].to_list(), self._settings.buckets)):
@@ -94,7 +123,9 @@ class CompareNeighbors(Step):
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for panes in self._panes.values():
             panes.restore(entries)
-        for kind in ("claims", "sought"):
+        for testing in self._testing.values():
+            testing.restore(entries)
+        for kind in ("claims", "sought", "tests"):
             for name, payload in entries_of(entries, kind):
                 self._await_again(name)
                 self._asked[kind, name.split("/")[1]].append((name, unpack_frame(payload)))
