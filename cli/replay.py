@@ -21,8 +21,9 @@ example:
   monsoon replay --input runs/delhi --output runs/delhi-out
 
 DIR of --input holds telemetry/, oracle_readings/ and subscriptions/, each any number of *.jsonl, *.jsonl.gz or
-*.parquet in any order, and optionally reference/cell_towers.csv and reference/access_points.csv. The output is the
-same to the byte for the same records, however they are ordered, split, compressed or repeated.
+*.parquet in any order, and optionally reserves/ and confirmations/ of the same kind, reference/cell_towers.csv and
+reference/access_points.csv. The output is the same to the byte for the same records, however they are ordered, split,
+compressed or repeated.
 """
 
 _NAMED = 3
@@ -92,5 +93,9 @@ def describe(summary: Mapping[str, Any]) -> str:
     for name, result in summary["products"].items():
         claims = ", ".join(f"{count:,} {status}" for status, count in result["claims"].items()) or "none"
         lines.append(f"{name:<16} {sum(result['disruptions'].values()):,} disruptions; claims: {claims}")
-        lines.append(f"{'':<16} {result['payouts']:,} payouts, Rs {result['payout_paise'] / 100:,.2f}")
+        waiting = f"; {result['queued_claims']:,} claims wait for a reserve, Rs {result['queued_paise'] / 100:,.2f}"
+        lines.append(
+            f"{'':<16} {result['payouts']:,} payouts, Rs {result['payout_paise'] / 100:,.2f}"
+            f"{waiting if result['queued_claims'] else ''}"
+        )
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from monsoon.transforms.adjudication.claims import Happening, Score
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence
 from monsoon.transforms.evidence.window import Queries
+from monsoon.transforms.product import ModelScore, Product
 from monsoon.transforms.scoring import Scorer
 
 _DECIMALS = 6
@@ -22,15 +23,16 @@ _DECIMALS = 6
 _WEEK_MS = 7 * 24 * 3_600_000
 
 
-def scores_of(evidence: Evidence, scorer: Scorer) -> list[Score]:
-    """One score per query of the evidence."""
+def scores_of(evidence: Evidence, scorer: Scorer, product: Product) -> list[Score]:
+    """One score per query of the evidence: a model's risk where the product's `anomaly` is a model's."""
     scores = scorer.score(evidence.values)
     count = len(scores.risk)
+    by_model = isinstance(product.decision.scores.get("anomaly"), ModelScore)
     weightiest = scorer.explain(evidence.values, np.arange(count))
     values, reports = _rows(evidence)
     return [
         Score(
-            risk=None if np.isnan(scores.risk[row]) else float(scores.risk[row]),
+            risk=float(scores.risk[row]) if by_model and not np.isnan(scores.risk[row]) else None,
             signals=int(scores.measured_groups[row]),
             features=values[row],
             reports=reports[row],

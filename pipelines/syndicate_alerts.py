@@ -13,7 +13,7 @@ from monsoon.transforms.evidence import device
 from monsoon.transforms.evidence.syndicates import Links, Syndicate, codes_of, syndicates
 from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.identifiers import claim_id, syndicate_alert_id
-from monsoon.transforms.product import Product
+from monsoon.transforms.product import Product, SyndicateRule
 from monsoon.transforms.trail import Trail
 
 
@@ -26,6 +26,8 @@ class Linked:
     worker_id: str
     policy_id: str
     zone: str
+    start_ms: int
+    """When its disruption began."""
     device: str | None
     payout_account: str | None
     activated_at_ms: int | None
@@ -59,6 +61,7 @@ def linked(trail: Trail, asked: Sequence[Asked], queries: Queries) -> list[Linke
                 worker_id=terms.worker_id,
                 policy_id=terms.policy_id,
                 zone=happening.zone,
+                start_ms=happening.start_ms,
                 device=None if phone < 0 else trail.devices[phone],
                 payout_account=terms.payout_account,
                 activated_at_ms=terms.activated_at_ms,
@@ -70,13 +73,25 @@ def linked(trail: Trail, asked: Sequence[Asked], queries: Queries) -> list[Linke
     return found
 
 
+def watches(product: Product) -> bool:
+    """Whether a version of the product has a rule for syndicates."""
+    return any(version.syndicate is not None for version in product.versions)
+
+
 def alerts_of(product: Product, claims: Sequence[Linked]) -> list[dict[str, Any]]:
     """The alerts over these claims in the contract's form (contracts/syndicate_alert.schema.json), each batch whole.
 
-    Empty for a product without a rule for them.
+    Each claim is looked at by the version of the product that was in force when its disruption began.
     """
-    if product.syndicate is None or not claims:
-        return []
+    alerts = []
+    for version in product.versions:
+        if version.syndicate is not None:
+            mine = [claim for claim in claims if product.at(claim.start_ms) is version]
+            alerts += _alerts(version, version.syndicate, mine)
+    return alerts
+
+
+def _alerts(product: Product, rule: SyndicateRule, claims: Sequence[Linked]) -> list[dict[str, Any]]:
     claims = sorted(claims, key=lambda claim: (*claim.batch, claim.worker_id))
     batches = {batch: code for code, batch in enumerate(dict.fromkeys(claim.batch for claim in claims))}
     links = Links(
@@ -88,10 +103,7 @@ def alerts_of(product: Product, claims: Sequence[Linked]) -> list[dict[str, Any]
         accelerometer_variance=np.array([claim.accelerometer_variance for claim in claims], dtype=np.float64),
         towers=[claim.towers for claim in claims],
     )
-    return [
-        _record(product, [claims[place] for place in each.claims], each)
-        for each in syndicates(links, product.syndicate)
-    ]
+    return [_record(product, [claims[place] for place in each.claims], each) for each in syndicates(links, rule)]
 
 
 def _record(product: Product, members: Sequence[Linked], found: Syndicate) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def _text(kind: str, claim: Mapping[str, Any], answer_by_ms: int | None) -> str:
         return (
             f"This claim is not paid{reason}. If you think that this is wrong, tell us, and a person will look at it."
         )
-    return f"Your claim is closed{reason}. It counts against nothing."
+    return f"Your claim is closed{reason}. It does not count against you."
 
 
 def _payment_text(kind: str, amount: str, reasons: tuple[str, ...]) -> str:

@@ -18,8 +18,8 @@ PERILS: Mapping[str, str] = {
     "curfew": "a curfew",
     "bandh": "a bandh or curfew",
     "congestion": "blocked roads",
+    "platform": "an outage of your platform",
     "outage": "an outage of your platform",
-    "platform_downtime": "an outage of your platform",
 }
 
 FEATURES: Mapping[str, str] = {
@@ -91,7 +91,10 @@ def reason_in_words(code: str) -> str:
 def because(codes: Iterable[str]) -> str:
     """The weightiest reasons as the end of a sentence, or nothing: ` because ...`."""
     clauses = list(dict.fromkeys(map(reason_in_words, codes)))[:_MOST]
-    return " because " + " and because ".join(clauses) if clauses else ""
+    *first, last = clauses or [""]
+    if not last:
+        return ""
+    return f" because {', because '.join(first)} and because {last}" if first else f" because {last}"
 
 
 def _spelled(code: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from monsoon.pipelines.claim_scores import Asked, ClaimMoment, claim_moments, queries_of, scores_of
 from monsoon.pipelines.local.panes import panes_of
-from monsoon.pipelines.syndicate_alerts import alerts_of, linked, members_of
+from monsoon.pipelines.syndicate_alerts import alerts_of, linked, members_of, watches
 from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import Claim, Happening, Score
 from monsoon.transforms.evidence.measure import measure
@@ -80,7 +80,7 @@ class ScoreBook:
         self._disruptions: dict[str, Disruption] = {}
         self._claims: dict[str, list[ClaimMoment]] = {}
         self._scores: dict[tuple[str, int, int], Score] = {}
-        self._product: Product | None = None
+        self._product: Product
         self._alerts: dict[str, dict[str, Any]] = {}
 
     @property
@@ -124,7 +124,7 @@ class ScoreBook:
         queries = queries_of(claims, self._code_of, self._claims)
         evidence = measure(self._trail, self._panes, self._references, queries)
         facts = self._facts(claims, queries)
-        for (happening, at_ms, _), score in zip(claims, scores_of(evidence, self._scorer), strict=True):
+        for (happening, at_ms, _), score in zip(claims, scores_of(evidence, self._scorer, self._product), strict=True):
             assert happening.terms is not None
             name = claim_id(happening.terms.policy_id, happening.disruption_id)
             known = replace(score, facts=facts(name, happening.confirmed_at_ms)) if facts else score
@@ -132,15 +132,9 @@ class ScoreBook:
 
     def _facts(self, claims: list[Asked], queries: Queries) -> Callable[[str, int], Mapping[str, float]] | None:
         """What rules ask of a claim (by id and confirmation) that is no feature; None where they ask nothing."""
-        if self._product is None or all(version.syndicate is None for version in self._product.versions):
+        if not watches(self._product):
             return None
-        alerts: list[dict[str, Any]] = []
-        links = linked(self._trail, claims, queries)
-        starts_ms = {
-            (each.happening.disruption_id, each.happening.confirmed_at_ms): each.happening.start_ms for each in claims
-        }
-        for version in self._product.versions:
-            alerts += alerts_of(version, [link for link in links if self._product.at(starts_ms[link.batch]) is version])
+        alerts = alerts_of(self._product, linked(self._trail, claims, queries))
         self._alerts.update((alert["alert_id"], alert) for alert in alerts)
         members = members_of(alerts)
         return lambda claim, confirmed_at_ms: {"syndicate": float((claim, confirmed_at_ms) in members)}

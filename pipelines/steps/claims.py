@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import h3.api.basic_int as h3
@@ -25,6 +26,7 @@ from monsoon.pipelines.steps.news import News
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.shelf import DAY_MS, Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
+from monsoon.pipelines.syndicate_alerts import watches
 from monsoon.transforms.adjudication.claims import Claim, Finding, Happening, Score
 from monsoon.transforms.adjudication.claims import Item as RiderItem
 from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
@@ -39,6 +41,14 @@ from monsoon.transforms.scoring import Scorer
 
 _PANES: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "reports": pl.Int64}
 _APART: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "apart_pa": pl.Float64}
+_RIDERS: dict[str, Any] = {
+    "disruption_id": pl.String,
+    "confirmed_at_ms": pl.Int64,
+    "worker_id": pl.String,
+    "decided_at_ms": pl.Int64,
+    "riders": pl.Float64,
+    "reports": pl.Int64,
+}
 _BATCH_FEATURES = ("claim_burst_rank", "peer_divergence")
 _COMPARED: dict[str, Any] = {
     "disruption_id": pl.String,
@@ -86,6 +96,10 @@ class AdjudicateClaims(Step):
     def _adjudicate(self, file: _File, arrived: Mapping[str, list[bytes]], upto_ms: int) -> Iterator[Envelope]:
         for payload in arrived.get("compared", ()):
             file.compared.put(unpack_frame(payload), payload)
+        for payload in arrived.get("members", ()):
+            for claim, confirmed_at_ms in unpack(payload, list[tuple[str, int]]):
+                file.members.add((claim, confirmed_at_ms))
+                self.kept.put_packed(file.member_entry(claim, confirmed_at_ms), True)
         file.scores = self._scores(file, arrived)
         items: dict[str, list[RiderItem]] = defaultdict(list)
         for payload in arrived.get("happenings", ()):
@@ -121,12 +135,17 @@ class AdjudicateClaims(Step):
             _each_pane_once(arrived.get("panes", ()), _PANES),
             _each_pane_once(arrived.get("apart", ()), _APART),
         )
-        scores = scores_of(with_neighbors(own, measured), self._scorer)
+        measured["riders_on_device_28d"] = _riders(rows, arrived.get("riders", ()))
+        scores = scores_of(with_neighbors(own, measured), self._scorer, file.product)
+        watched = watches(file.product)
         names = rows.select("policy_id", "disruption_id", "confirmed_at_ms", "decided_at_ms").iter_rows()
-        return {
-            (claim_id(policy, disruption), confirmed_at_ms, at_ms): score
-            for (policy, disruption, confirmed_at_ms, at_ms), score in zip(names, scores, strict=True)
-        }
+        found = {}
+        for (policy, disruption, confirmed_at_ms, at_ms), score in zip(names, scores, strict=True):
+            name = claim_id(policy, disruption)
+            if watched:
+                score = replace(score, facts={"syndicate": float((name, confirmed_at_ms) in file.members)})
+            found[name, confirmed_at_ms, at_ms] = score
+        return found
 
     @property
     def work_due_ms(self) -> int | None:
@@ -146,6 +165,9 @@ class AdjudicateClaims(Step):
             for worker, machine in list(file.machines.items()):
                 for claim in machine.forget(upto_ms - self._settings.remembered_ms):
                     self.kept.drop(file.entry(worker, claim))
+                    for member in [member for member in file.members if member[0] == claim]:
+                        file.members.remove(member)
+                        self.kept.drop(file.member_entry(*member))
                 if machine.is_empty:
                     del file.machines[worker]
 
@@ -155,6 +177,9 @@ class AdjudicateClaims(Step):
             self._arrived[name] = payload
         for file in self._files.values():
             file.compared.restore(entries)
+        for name, _ in entries_of(entries, "member"):
+            _, product, claim, confirmed_at_ms = name.split("/")
+            self._files[product].members.add((claim, int(confirmed_at_ms)))
         claims: dict[tuple[str, str], list[Claim]] = defaultdict(list)
         for name, payload in entries_of(entries, "claim"):
             product, worker = name.removeprefix("claim/").rpartition("/")[0].split("/", 1)
@@ -178,6 +203,12 @@ class _File:
         self.asks: list[tuple[int, str]] = []
         """When holds and step-ups run out, and whose: a heap."""
         self.machines: dict[str, RiderMachine] = {}
+        self.members: set[tuple[str, int]] = set()
+        """Claims, under a confirmation (ms), of groups that are a syndicate alert."""
+
+    def member_entry(self, claim: str, confirmed_at_ms: int) -> str:
+        """The name of what is kept of a claim's membership."""
+        return f"member/{self.product.name}/{claim}/{confirmed_at_ms}"
 
     def entry(self, worker: str, claim: str) -> str:
         """The name of what is kept of a claim."""
@@ -218,6 +249,14 @@ def _compared(rows: pl.DataFrame, found: pl.DataFrame) -> dict[str, Measured]:
     """The features of closed batches, claim by claim."""
     joined = rows.select(CLAIM).join(found, on=CLAIM, how="left", maintain_order="left")
     return {name: (joined[name].to_numpy(), joined[f"{name}/reports"].to_numpy()) for name in _BATCH_FEATURES}
+
+
+def _riders(rows: pl.DataFrame, payloads: Sequence[bytes]) -> Measured:
+    """How many riders were seen on the phone, claim by claim."""
+    asked = [*CLAIM, "decided_at_ms"]
+    found = stacked([unpack_frame(payload) for payload in payloads], _RIDERS).unique(asked, keep="first")
+    joined = rows.select(asked).join(found, on=asked, how="left", maintain_order="left")
+    return joined["riders"].to_numpy(), joined["reports"].fill_null(0).to_numpy()
 
 
 def _barometric(product: Product, rows: pl.DataFrame, panes: pl.DataFrame, apart: pl.DataFrame) -> Measured:

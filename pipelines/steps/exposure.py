@@ -53,6 +53,7 @@ class ControlExposure(Step):
         self._books: dict[Pool, ReserveBook] = {}
 
     def take(self, item: Item) -> None:
+        # What is expected (`Step.told_of_payouts`) has no content: it is awaited, and that is all.
         name = self._await(f"arrived/{item.kind}", item)
         self._arrived[name] = item.payload
         self.kept.put(name, item.payload)
@@ -61,7 +62,8 @@ class ControlExposure(Step):
         by_pool: dict[Pool, list[Event]] = defaultdict(list)
         for name in self._ripe(upto_ms):
             self.kept.drop(name)
-            for event in _events(name.split("/")[1], self._arrived.pop(name)):
+            payload = self._arrived.pop(name)
+            for event in _events(name.split("/")[1], payload) if payload else ():
                 by_pool[event.pool].append(event)
         decided = Decided()
         for pool in sorted(by_pool):

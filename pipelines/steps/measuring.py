@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,11 +11,13 @@ import polars as pl
 
 from monsoon.pipelines.claim_scores import Asked, queries_of
 from monsoon.pipelines.steps.desk import Desk
-from monsoon.pipelines.steps.envelopes import Envelope, buckets_of_cells, pack_frame, split
+from monsoon.pipelines.steps.envelopes import Envelope, buckets_of, buckets_of_cells, pack, pack_frame, split
 from monsoon.pipelines.steps.neighbors import PANES
 from monsoon.pipelines.steps.reports import to_panes, words_of
+from monsoon.pipelines.syndicate_alerts import Linked, linked, watches
 from monsoon.sources.reference import ReferenceTables
 from monsoon.transforms.evidence.batch import stay_ages
+from monsoon.transforms.evidence.devices import local_day_number
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
 from monsoon.transforms.evidence.measure import OwnEvidence, measure_own
@@ -34,6 +37,8 @@ class Measuring:
 
     def __init__(self, key: int, buckets: int, references: ReferenceTables) -> None:
         self._key, self._buckets, self._references = key, buckets, references
+        self._phones_told: dict[tuple[str, str], int] = {}
+        """The local day of which it was last told that a rider was on a phone."""
 
     def panes_to_neighbors(
         self, product: Product, frame: pl.DataFrame, from_ms: int, due_ms: int
@@ -76,6 +81,49 @@ class Measuring:
         yield from self._to_claims(product, trail, panes, asked, queries, own, sought, due_ms)
         yield from self._to_comparison(product, trail, asked, queries, own, due_ms)
         yield from self._seek(product, trail, panes, cells, sought, due_ms)
+        yield from self._to_phones(product, trail, asked, queries, own, due_ms)
+        if watches(product):
+            yield from self._to_syndicates(product, trail, asked, queries, due_ms)
+
+    def _to_phones(
+        self, product: Product, trail: Trail, asked: Sequence[Asked], queries: Queries, own: OwnEvidence, due_ms: int
+    ) -> Iterator[Envelope]:
+        """Each claim to where it is known who else used the rider's phone."""
+        claims = pl.DataFrame(
+            {
+                **_identity(asked),
+                "decided_at_ms": queries.decided_at_ms,
+                "device_id": [None if code < 0 else trail.devices[code] for code in own.device.tolist()],
+            }
+        ).drop_nulls("device_id")
+        for key, part in split(claims, buckets_of(claims["device_id"].to_list(), self._buckets)):
+            yield Envelope("compare-neighbors", key, f"riders/{product.name}", due_ms, pack_frame(part))
+
+    def _to_syndicates(
+        self, product: Product, trail: Trail, asked: Sequence[Asked], queries: Queries, due_ms: int
+    ) -> Iterator[Envelope]:
+        """Each claim once under each confirmation, with what may link it to others, to the neighborhood of its zone."""
+        first = np.flatnonzero([each.batch >= 0 for each in asked])
+        claims = linked(trail, [asked[place] for place in first], queries.take(first))
+        where = neighborhoods_of(queries.zone[first], product.zone_resolution)
+        by_key: dict[int, list[Linked]] = defaultdict(list)
+        for key, claim in zip(buckets_of_cells(where, self._buckets), claims, strict=True):
+            by_key[int(key)].append(claim)
+        for key, mine in sorted(by_key.items()):
+            yield Envelope("compare-neighbors", key, f"linked/{product.name}", due_ms, pack(mine))
+
+    def phones_to_neighbors(self, frame: pl.DataFrame, due_ms: int) -> Iterator[Envelope]:
+        """Who was on which phone in new panes, to those who count a phone's riders; of each day once."""
+        seen = frame.drop_nulls("device_id").select("device_id", "worker_id", "pane_start_ms").sort("pane_start_ms")
+        told = self._phones_told
+        days = local_day_number(seen["pane_start_ms"].to_numpy()).tolist()
+        news = []
+        for device, worker, day in zip(seen["device_id"].to_list(), seen["worker_id"].to_list(), days, strict=True):
+            news.append(told.get((device, worker)) != day)
+            told[device, worker] = day
+        rows = seen.filter(pl.Series(news, dtype=pl.Boolean))
+        for key, part in split(rows, buckets_of(rows["device_id"].to_list(), self._buckets)):
+            yield Envelope("compare-neighbors", key, "phones/-", due_ms, pack_frame(part))
 
     def _to_claims(
         self,

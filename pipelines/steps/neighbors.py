@@ -10,24 +10,30 @@ import numpy as np
 import polars as pl
 
 from monsoon.pipelines.steps.envelopes import (
+    RESULTS,
     Envelope,
     Item,
     bucket_of,
     buckets_of,
     pack,
     pack_frame,
+    result,
     split,
     stacked,
+    unpack,
     unpack_frame,
 )
 from monsoon.pipelines.steps.settings import Settings
-from monsoon.pipelines.steps.shelf import Shelf
+from monsoon.pipelines.steps.shelf import DAY_MS, Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
 from monsoon.pipelines.steps.testing import Testing
+from monsoon.pipelines.syndicate_alerts import Linked, alerts_of, members_of
 from monsoon.transforms.adjudication.claims import Finding
 from monsoon.transforms.evidence.batch import Arrivals, HourlyWork, Stays, claim_burst_rank, peer_divergence
+from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.surroundings import apart_from_others_pa
 from monsoon.transforms.evidence.window import Queries
+from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
 
 CLAIM = ["disruption_id", "confirmed_at_ms", "worker_id"]
@@ -42,13 +48,18 @@ PANES: dict[str, Any] = {
 }
 """A pane as its neighbors see it."""
 
+PHONES: dict[str, Any] = {"device_id": pl.String, "worker_id": pl.String, "pane_start_ms": pl.Int64}
+"""Who was on a phone, by the first pane of a day that says so."""
+
+_PHONES_KEPT_MS = 29 * DAY_MS
+
 
 class CompareNeighbors(Step):
     """All panes of some neighborhoods, and all claims on disruptions in them."""
 
     uid: ClassVar = "compare-neighbors"
     label: ClassVar = "panes and claims by neighborhood"
-    to: ClassVar = ("adjudicate-claims",)
+    to: ClassVar = ("adjudicate-claims", "control-exposure", RESULTS)
 
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
@@ -60,16 +71,26 @@ class CompareNeighbors(Step):
             name: Testing(name, kept, settings, Shelf(kept, f"peers/{name}", "at_ms", self._name))
             for name in sorted(settings.running)
         }
+        self._phones = Shelf(kept, "phones", "pane_start_ms", self._name)
         self._asked: dict[tuple[str, str], list[tuple[str, pl.DataFrame]]] = defaultdict(list)
-        """By "claims", "sought" or "tests" and product: what waits for an answer."""
+        """By "claims", "sought", "tests" or "riders" and product: what waits for an answer."""
+        self._linked: dict[str, tuple[str, list[Linked]]] = {}
+        """By entry, the product and its claims to be looked at for syndicates."""
 
     def take(self, item: Item) -> None:
         kind, product = item.kind.split("/")
+        if kind == "linked":
+            name = self._await(item.kind, item)
+            self._linked[name] = (product, unpack(item.payload, list[Linked]))
+            self.kept.put(name, item.payload)
+            return
         frame = unpack_frame(item.payload)
         if kind == "panes":
             self._panes[product].put(frame, item.payload)
         elif kind == "peers":
             self._testing[product].peers.put(frame, item.payload)
+        elif kind == "phones":
+            self._phones.put(frame, item.payload)
         else:
             name = self._await(item.kind, item)
             self._asked[kind, product].append((name, frame))
@@ -86,17 +107,39 @@ class CompareNeighbors(Step):
             frame = pl.concat(due)
             if kind == "tests":
                 yield from self._answer(name, frame, upto_ms)
+            elif kind == "riders":
+                yield from self._send(f"riders/{name}", _riders(frame, stacked(self._phones.frames, PHONES)), upto_ms)
             elif kind == "sought":
                 yield from self._send(f"apart/{name}", _apart(frame, panes[name]), upto_ms)
             else:
                 product = self._settings.running[name]
                 yield from self._send(f"compared/{name}", _compared(product, frame, panes[name]), upto_ms)
+        yield from self._look_for_syndicates(ripe, upto_ms)
         for entry in ripe:
             self.kept.drop(entry)
 
+    def _look_for_syndicates(self, ripe: set[str], upto_ms: int) -> Iterator[Envelope]:
+        by_product: dict[str, list[Linked]] = defaultdict(list)
+        for entry in sorted(ripe & self._linked.keys()):
+            product, claims = self._linked.pop(entry)
+            by_product[product].extend(claims)
+        for name, claims in sorted(by_product.items()):
+            alerts = alerts_of(self._settings.running[name], claims)
+            if not alerts:
+                continue
+            yield result("syndicate_alerts", alerts)
+            by_key: dict[int, set[tuple[str, int]]] = defaultdict(set)
+            members = members_of(alerts)
+            for claim in claims:
+                identity = (claim_id(claim.policy_id, claim.disruption_id), claim.confirmed_at_ms)
+                if identity in members:
+                    by_key[bucket_of(claim.worker_id, self._settings.buckets)].add(identity)
+            for key, mine in sorted(by_key.items()):
+                yield Envelope("adjudicate-claims", key, f"members/{name}", upto_ms, pack(sorted(mine)))
+
     @property
     def ages(self) -> bool:
-        return any(self._panes.values()) or any(self._testing.values())
+        return bool(self._phones) or any(self._panes.values()) or any(self._testing.values())
 
     def forget(self, upto_ms: int) -> None:
         for panes in self._panes.values():
@@ -104,6 +147,8 @@ class CompareNeighbors(Step):
             panes.join(upto_ms)
         for testing in self._testing.values():
             testing.forget(upto_ms)
+        self._phones.forget(upto_ms - _PHONES_KEPT_MS - self._settings.reports_kept_ms)
+        self._phones.join(upto_ms)
 
     def _answer(self, product: str, tests: pl.DataFrame, due_ms: int) -> Iterator[Envelope]:
         by_bucket: dict[int, list[tuple[str, list[Finding]]]] = defaultdict(list)
@@ -125,10 +170,23 @@ class CompareNeighbors(Step):
             panes.restore(entries)
         for testing in self._testing.values():
             testing.restore(entries)
-        for kind in ("claims", "sought", "tests"):
+        self._phones.restore(entries)
+        for name, payload in entries_of(entries, "linked"):
+            self._await_again(name)
+            self._linked[name] = (name.split("/")[1], unpack(payload, list[Linked]))
+        for kind in ("claims", "sought", "tests", "riders"):
             for name, payload in entries_of(entries, kind):
                 self._await_again(name)
                 self._asked[kind, name.split("/")[1]].append((name, unpack_frame(payload)))
+
+
+def _riders(asked: pl.DataFrame, phones: pl.DataFrame) -> pl.DataFrame:
+    """How many riders were seen on each claim's phone by its decision."""
+    devices = pl.concat([asked["device_id"], phones["device_id"]]).rank("dense").cast(pl.Int64).to_numpy()
+    workers = phones["worker_id"].rank("dense").cast(pl.Int64).to_numpy()
+    days = DeviceDays.of_panes(devices[asked.height :], workers, phones["pane_start_ms"].to_numpy())
+    riders, reports = days.riders(devices[: asked.height], asked["decided_at_ms"].to_numpy())
+    return asked.select(*CLAIM, "decided_at_ms", riders=riders, reports=reports)
 
 
 def _apart(sought: pl.DataFrame, panes: pl.DataFrame) -> pl.DataFrame:

@@ -48,10 +48,13 @@ class Workshop:
     def make(self, step: type[Step], key: int, kept: Kept) -> Step:
         """A step's state machine for one key."""
         if step is RidersEvidence:
-            return RidersEvidence(key, kept, self._settings, self._references)
-        if step is AdjudicateClaims:
-            return AdjudicateClaims(key, kept, self._settings, self._scorer)
-        return step(key, kept, self._settings)  # type: ignore[call-arg]
+            made: Step = RidersEvidence(key, kept, self._settings, self._references)
+        elif step is AdjudicateClaims:
+            made = AdjudicateClaims(key, kept, self._settings, self._scorer)
+        else:
+            made = step(key, kept, self._settings)  # type: ignore[call-arg]
+        made.told_of_payouts = self._settings.buckets if self._settings.reserves else 0
+        return made
 
     @cached_property
     def _references(self) -> ReferenceTables:

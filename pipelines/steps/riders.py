@@ -56,7 +56,7 @@ class RidersEvidence(Step):
 
     uid: ClassVar = "riders-evidence"
     label: ClassVar = "telemetry, policies and disruptions by rider"
-    to: ClassVar = ("unite-disruptions", "compare-neighbors", "adjudicate-claims")
+    to: ClassVar = ("unite-disruptions", "compare-neighbors", "adjudicate-claims", "control-exposure")
 
     def __init__(self, key: int, kept: Kept, settings: Settings, references: ReferenceTables) -> None:
         super().__init__(key, kept)
@@ -118,6 +118,8 @@ class RidersEvidence(Step):
         for due in tests:
             self._schedule(due.trigger, (tick.at_ms for tick in due.ticks))
         new_panes_ms = self._close_panes(upto_ms) if self._comparing(upto_ms) else None
+        if new_panes_ms is not None:
+            yield from self._measuring.phones_to_neighbors(self._panes.frame(new_panes_ms - 1), upto_ms)
         self._window = None
         for name, desk in self._desks.items():
             self._enroll(desk, touched[name])

@@ -91,6 +91,9 @@ class Step(ABC):
     def __init__(self, key: int, kept: Kept) -> None:
         self.key, self.kept = key, kept
         self.done_ms = BEFORE_TIME_MS
+        self.told_of_payouts = 0
+        """Keys of the step that compares payouts with reserves: they wait for what this one's news may lead to, and so
+        do not come further than the steps in between, which may have to wait themselves."""
         self._serial = 0
         self._awaited: dict[str, tuple[int, int]] = {}
         """Entries to work on at a moment (ms): after which moment they speak, and that one."""
@@ -142,15 +145,31 @@ class Step(ABC):
         A watermark may come after what was sent later: then something of moments up to it is not here yet, or is here
         together with what is not due.
         """
-        upto_ms = min([upto_ms, *(since_ms for since_ms, due_ms in self._awaited.values() if due_ms > upto_ms)])
+        upto_ms = self._complete_ms(upto_ms)
         if upto_ms < self.done_ms:
             return
+        leads_to_payouts = False
         for envelope in self.work(upto_ms):
+            leads_to_payouts |= envelope.to == "adjudicate-claims" or envelope.kind == "series"
             yield envelope._replace(since_ms=self.done_ms)
+        if leads_to_payouts and self.kept.keeps:
+            for key in range(self.told_of_payouts):
+                yield Envelope("control-exposure", key, "expect", upto_ms, b"", self.done_ms)
         if self.kept.keeps and upto_ms < LAST_TIMER_MS and upto_ms // SWEEP_MS > self.done_ms // SWEEP_MS:
             self.forget(upto_ms)
         # The last timers of a bounded input lie before the end of time, where nothing is late.
         self._done(min(upto_ms, LAST_TIMER_MS))
+
+    def _complete_ms(self, upto_ms: int) -> int:
+        """The last moment up to `upto_ms` at which nothing that is awaited may be in part at hand.
+
+        What waits for one thing may thereby come before another is due, and has to wait for that too.
+        """
+        while True:
+            held_ms = min([upto_ms, *(since_ms for since_ms, due_ms in self._awaited.values() if due_ms > upto_ms)])
+            if held_ms == upto_ms:
+                return upto_ms
+            upto_ms = held_ms
 
     def _done(self, upto_ms: int) -> None:
         self.done_ms = upto_ms

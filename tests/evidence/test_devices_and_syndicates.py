@@ -51,6 +51,7 @@ def group(count, **shared):
         "disruption_id": "d",
         "confirmed_at_ms": NOW_MS,
         "zone": "861e3496fffffff",
+        "start_ms": NOW_MS,
         "alert_ms": ALERT_MS,
         "device": None,
         "payout_account": None,

@@ -7,6 +7,7 @@ import random
 import pytest
 from kit.flink_runs import in_batch, locally, streaming
 from kit.hostile import HOSTILE
+from kit.reserves import RESERVES, answer
 from kit.streams import STREAMS, report, small_storm, write_lines, write_parquet, write_streams
 
 from monsoon.cli.main import main
@@ -130,6 +131,21 @@ def test_everything_at_once_at_other_parallelisms(tmp_path, everything):
 def test_small_storm(tmp_path):
     source = write_streams(tmp_path / "in", small_storm())
     assert len(same(tmp_path, source)["payouts"]) >= 5
+
+
+@pytest.mark.slow
+def test_reserves_and_answers(tmp_path):
+    """What waits for a reserve is the same whatever the engine; the summary says what still waits at the end."""
+    source = write_streams(
+        tmp_path / "in", small_storm() | {"reserves": RESERVES[:3], "confirmations": [answer("a", 5)]}
+    )
+    write_lines(source, "reserves", ["nonsense", *(json.dumps(each) for each in RESERVES[:4])], gz=True)
+    expected = same(tmp_path, source, batch=(2,), stream=(2,))
+    assert len(expected["reserve_alerts"]) >= 2
+    assert b'"queued"' in b"".join(expected["notifications"])
+    summary = json.loads(expected["summary"])
+    assert summary["products"]["kawaach"]["queued_claims"] > 0
+    assert summary["streams"]["reserves"]["duplicate"] == 3
 
 
 @pytest.mark.slow

@@ -122,7 +122,7 @@ def write_streams(
 
 def write_parquet(folder: Path, records: Mapping[str, Sequence[Mapping[str, Any]]]) -> Path:
     """Records as Parquet, two files a stream; returns the folder."""
-    for stream in STREAMS:
+    for stream in records:
         (folder / stream).mkdir(parents=True)
         half = len(records[stream]) // 2
         for part, some in enumerate((records[stream][:half], records[stream][half:])):

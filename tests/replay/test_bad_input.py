@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 from kit import LAT, LON, at, reading_record, subscription_record
 from kit.hostile import HOSTILE
+from kit.reserves import RESERVES
 from kit.streams import STREAMS, report, small_storm, write_lines, write_parquet, write_streams
 
 from monsoon.cli.main import main
@@ -55,11 +56,12 @@ def test_hostile_lines_become_dead_letters_and_the_rest_is_paid_as_ever(tmp_path
 
 
 def test_every_output_keeps_its_contract(tmp_path, root):
-    write_streams(tmp_path / "in", small_storm())
+    write_streams(tmp_path / "in", small_storm() | {"reserves": RESERVES})
     write_lines(tmp_path / "in", "telemetry", [*lines_of(small_storm()["telemetry"]), *HOSTILE["telemetry"]])
     _, got = run(tmp_path / "in", tmp_path / "out")
     for stream, contract in (
         ("disruptions", "disruption"), ("claims", "claim"), ("payouts", "payout"), ("dead_letters", "dead_letter"),
+        ("notifications", "notification"), ("reserve_alerts", "reserve_alert"),
     ):  # fmt: skip
         schema = json.loads((root / "contracts" / f"{contract}.schema.json").read_text())
         assert got[stream]

@@ -4,6 +4,7 @@ import json
 import random
 
 import pytest
+from kit.reserves import RESERVES, answer
 from kit.streams import STREAMS, small_storm, write_parquet, write_streams
 
 from monsoon.pipelines.local.replay import replay
@@ -15,6 +16,11 @@ from monsoon.sources.simulator import load_storm, simulate
 PRODUCTS = load_products()
 
 
+def storm():
+    """The small storm under reserves, some of which release what waits, with an answer to nothing."""
+    return small_storm() | {"reserves": RESERVES, "confirmations": [answer("a", 5)]}
+
+
 def outputs(source, folder):
     """The bytes of every output stream, by name."""
     replay(source, folder, PRODUCTS, list(PRODUCTS), load_scorer())
@@ -24,7 +30,7 @@ def outputs(source, folder):
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plain")
-    found = outputs(write_streams(folder / "in", small_storm()), folder / "out")
+    found = outputs(write_streams(folder / "in", storm()), folder / "out")
     return found | {"summary": (folder / "out" / "summary.json").read_bytes()}
 
 
@@ -33,10 +39,12 @@ def test_the_small_storm_exercises_what_it_should(plain):
     assert plain["disruptions"].count(b'"full"') > 0
     assert plain["payouts"].count(b"\n") >= 5
     assert b'"overlap"' in plain["claims"]
+    assert {b'"exhausted"', b'"released"'} <= set(plain["reserve_alerts"].replace(b",", b":").split(b":"))
+    assert b'"queued"' in plain["notifications"]
 
 
 def test_run_again(plain, tmp_path):
-    source = write_streams(tmp_path / "in", small_storm())
+    source = write_streams(tmp_path / "in", storm())
     for _ in range(2):
         found = outputs(source, tmp_path / "out")
         assert found | {"summary": (tmp_path / "out/summary.json").read_bytes()} == plain
@@ -44,9 +52,9 @@ def test_run_again(plain, tmp_path):
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_shuffled_split_and_gzipped(plain, tmp_path, seed):
-    records = small_storm()
-    for stream in STREAMS:
-        random.Random(seed).shuffle(records[stream])
+    records = storm()
+    for stream in records:
+        records[stream] = random.Random(seed).sample(records[stream], len(records[stream]))
     found = outputs(write_streams(tmp_path / "in", records, parts=3 + seed, gz=seed == 1), tmp_path / "out")
     assert found | {"summary": (tmp_path / "out/summary.json").read_bytes()} == plain
 
@@ -54,18 +62,18 @@ def test_shuffled_split_and_gzipped(plain, tmp_path, seed):
 def test_keys_in_another_order(plain, tmp_path):
     records = {
         stream: [dict(random.Random(n).sample(sorted(r.items()), len(r))) for n, r in enumerate(some)]
-        for stream, some in small_storm().items()
+        for stream, some in storm().items()
     }
     assert outputs(write_streams(tmp_path / "in", records), tmp_path / "out").items() <= plain.items()
 
 
 def test_duplicated(plain, tmp_path):
-    records = {stream: some + some[::-1] + some[:5] for stream, some in small_storm().items()}
+    records = {stream: some + some[::-1] + some[:5] for stream, some in storm().items()}
     assert outputs(write_streams(tmp_path / "in", records, parts=2), tmp_path / "out").items() <= plain.items()
 
 
 def test_parquet(plain, tmp_path):
-    assert outputs(write_parquet(tmp_path / "in", small_storm()), tmp_path / "out").items() <= plain.items()
+    assert outputs(write_parquet(tmp_path / "in", storm()), tmp_path / "out").items() <= plain.items()
 
 
 @pytest.fixture(scope="module")

@@ -3,52 +3,12 @@
 import random
 
 import pytest
-from kit import at
+from kit import at, reading_record
 from kit.graph import Graph, Scripted, locally, same, settings_of
-from kit.streams import small_storm, write_lines, write_streams
+from kit.reserves import RESERVES, answer, reserve
+from kit.streams import policy_record, report, small_storm, write_lines, write_streams
 
 from monsoon.pipelines.flink.plan import plan
-from monsoon.transforms.exposure import pool_of
-from monsoon.transforms.geo.cells import cell_name, cell_of
-
-POOL = pool_of("kawaach", cell_name(cell_of(28.5845, 77.2056, 9)), at(0))
-
-
-def reserve(name, minutes, amount_inr, **fields):
-    """A reserve of the contract for the storm's pool."""
-    record = {
-        "reserve_id": name,
-        "event_time": at(minutes),
-        "product": POOL.product,
-        "day": POOL.day,
-        "cell": POOL.cell,
-        "amount_paise": amount_inr * 100,
-    }
-    return record | fields
-
-
-def answer(name, minutes, **fields):
-    """An answer of the contract, to a claim that does not exist."""
-    record = {
-        "answer_id": name,
-        "event_time": at(minutes),
-        "worker_id": "w1",
-        "policy_id": "p1",
-        "claim_id": "c0",
-        "answer": "confirm",
-    }
-    return record | fields
-
-
-RESERVES = [
-    reserve("first", -600, 400),
-    reserve("second", 20, 700),
-    reserve("too little", 40, 710),
-    reserve("lowered", 70, 300),
-    reserve("raised", 90, 1_000_000),
-    reserve("elsewhere", 0, 0, cell="853c8d33fffffff"),
-    reserve("another day", 0, 0, day="2024-06-29"),
-]
 
 
 def storm_with_reserves(reserves=RESERVES):
@@ -96,6 +56,97 @@ def test_streaming_says_the_same(tmp_path, seed):
     same(collected.outcome, expected)
     assert not collected.late
     assert collected.dead_letters == inputs.dead_letters
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_watermarks_that_come_after_what_was_sent_later(tmp_path, seed):
+    chance, source = random.Random(seed), Scripted(tmp_path / "in", buckets=3, reserves=True)
+    records = storm_with_reserves()
+    moments = sorted(
+        (
+            (record["issued_time"] if record.get("revision") else record["event_time"], stream, number)
+            for stream, some in records.items()
+            for number, record in enumerate(some)
+        )
+    )
+
+    def strays(own_ms, upto_ms):
+        return chance.choice(
+            [upto_ms] * 6 + [own_ms, chance.randint(min(max(own_ms, upto_ms - 3_600_000), upto_ms), upto_ms)]
+        )
+
+    while moments:
+        some, moments = moments[:9], moments[9:]
+        for stream in records:
+            if said := [records[stream][number] for _, name, number in some if name == stream]:
+                source.say(stream, said)
+        if moments:
+            source.graph.advance(moments[0][0] - 1, strays=strays)
+        if chance.random() < 0.1:
+            source.restore()
+    collected = source.finish()
+    same(collected.outcome, source.locally()[1])
+    assert collected.outcome.reserve_alerts
+
+
+def curfews(*readings):
+    return [
+        reading_record("curfew", value, minutes, reading_id=name, **more) for name, value, minutes, more in readings
+    ]
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_corrected_disruption_takes_its_payouts_out_of_the_queue(tmp_path, restored):
+    """The claim stays as its machine published it, approved and listed for review; what waited is not paid."""
+    source = Scripted(tmp_path / "in", reserves=True)
+    correction = {"revision": 1, "issued_time": at(50)}
+    script = [
+        (None, {"subscriptions": [policy_record("w1", "p1")], "reserves": [reserve("none", -60, 0)]}),
+        (-30, {"telemetry": [report("w1", minutes) for minutes in range(-30, 10)]}),
+        (0, {"oracle_readings": curfews(("a", 1, 0, {}))}),
+        (50, {"oracle_readings": curfews(("a", 0, 0, correction)), "reserves": [reserve("enough", 90, 9999)]}),
+    ]
+    for step in script:
+        source.play([step])
+        if restored:
+            source.restore()
+    outcome = source.finish().outcome
+    same(outcome, source.locally()[1])
+    assert [claim["status"] for claim in outcome.claims] == ["approved"] * len(outcome.claims)
+    assert outcome.claims[-1]["reasons"] == ["paid_before_withdrawal"]
+    assert outcome.payouts == []
+    assert [each["kind"] for each in outcome.notifications] == ["claim_opened", "queued", "withdrawn"]
+    assert [(a["state"], a["queued_claims"]) for a in outcome.reserve_alerts] == [("exhausted", 1), ("released", 0)]
+
+
+def test_a_reserve_that_comes_late_counts_from_when_it_came(tmp_path):
+    source = Scripted(tmp_path / "in", reserves=True)
+    source.play(
+        [
+            (None, {"subscriptions": [policy_record("w1", "p1")], "reserves": [reserve("none", -60, 0)]}),
+            (-30, {"telemetry": [report("w1", minutes) for minutes in range(-30, 10)]}),
+            (0, {"oracle_readings": curfews(("a", 1, 0, {}), ("b", 0, 20, {}))}),
+            (60, {"reserves": [reserve("late", 5, 9999)]}),
+        ]
+    )
+    collected = source.finish()
+    assert collected.late == {"reserves": 1}
+    assert [p["created_at"] for p in collected.outcome.payouts] == [at(60)]
+
+
+def test_what_a_step_keeps_is_forgotten_when_nothing_waits(tmp_path):
+    source = Scripted(tmp_path / "in", reserves=True)
+    source.play([(None, storm_with_reserves())])
+    source.graph.advance(at(30))
+    assert kinds_kept(source.graph) == {"account", "progress", "queued"}
+    source.graph.advance(at(120))
+    assert kinds_kept(source.graph) == {"account", "progress"}
+    source.graph.advance(at(60 * 24 * 40))
+    assert kinds_kept(source.graph) == {"progress"}
+
+
+def kinds_kept(graph):
+    return {kind for uid, kind, *_ in graph.entries() if uid == "control-exposure"}
 
 
 def test_every_line_is_accounted_for(tmp_path):

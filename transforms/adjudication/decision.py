@@ -78,7 +78,7 @@ class DecisionRules:
         return frozenset(found)
 
     def _applying(self, rules: Sequence[Rule], claim: Claim, score: Score) -> Rule:
-        inputs = _Inputs(self._product, claim, score)
+        inputs = RuleInputs(self._product, claim, score)
         for rule in rules:
             if rule.when is None or rule.when.value(inputs):
                 return rule
@@ -91,7 +91,7 @@ class DecisionRules:
         return rule.then == MANUAL_REVIEW or self.holds[rule.then].status != "soft_hold"
 
 
-class _Inputs(dict[str, Any]):
+class RuleInputs(dict[str, Any]):
     """What rules may name, looked up when a rule names it."""
 
     def __init__(self, product: Product, claim: Claim, score: Score) -> None:

@@ -21,6 +21,7 @@ from monsoon.transforms.adjudication.eligibility import NOT_MEASURED, weigh
 from monsoon.transforms.adjudication.ledger import Ledger
 from monsoon.transforms.adjudication.records import claim_record, payout_record, published_view, reasons_of
 from monsoon.transforms.adjudication.rules import ProductRules, rules_of
+from monsoon.transforms.adjudication.scored import with_named_scores
 from monsoon.transforms.adjudication.settlement import Award, settle
 from monsoon.transforms.adjudication.state import from_payload, to_payload
 from monsoon.transforms.adjudication.supplements import add_supplements
@@ -50,6 +51,10 @@ class RiderMachine:
         self._scorer = scorer
         self._refused: list[RefusedAnswer] = []
         self._start_with(())
+
+    def _score(self, claim: Claim, at_ms: int) -> Score:
+        """What the claim's evidence at a moment says, in the scores that its version of the product names."""
+        return with_named_scores(self._rules.of(claim).product, claim, self._scorer(claim, at_ms))
 
     def _start_with(self, claims: Iterable[Claim]) -> None:
         self._claims: dict[str, Claim] = {}
@@ -230,7 +235,7 @@ class RiderMachine:
         hold = rules.hold_of(claim).name
         claim.due_ms, claim.hold = None, None
         if rules.asks_again(hold) or claim.score is None:
-            claim.score = self._scorer(claim, at_ms)
+            claim.score = self._score(claim, at_ms)
         outcome = rules.after(hold, claim, claim.score)
         if outcome.then == APPROVE:
             return True
@@ -245,7 +250,7 @@ class RiderMachine:
         if claim.confirmed is False:
             return Outcome(MANUAL_REVIEW, DENIED)
         if claim.score is None:
-            claim.score = self._scorer(claim, at_ms)
+            claim.score = self._score(claim, at_ms)
         return self._rules.of(claim).decision.first(claim, claim.score)
 
     def _put_off(self, claim: Claim, outcome: Outcome, at_ms: int) -> None:

@@ -1,0 +1,21 @@
+"""The scores that a product's formulas make of a claim's evidence, beside those of its models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from monsoon.transforms.adjudication.claims import Claim, Score
+from monsoon.transforms.adjudication.decision import RuleInputs
+from monsoon.transforms.product import ModelScore, Product
+from monsoon.transforms.scoring.named import score_value
+
+
+def with_named_scores(product: Product, claim: Claim, score: Score) -> Score:
+    """The score with `anomaly` (risk) and `trust` as formulas of the product define them; those already there stay."""
+    scores = product.decision.scores
+    named = {}
+    for field, name in (("risk", "anomaly"), ("trust", "trust")):
+        terms = scores.get(name)
+        if terms is not None and not isinstance(terms, ModelScore) and getattr(score, field) is None:
+            named[field] = score_value(terms, RuleInputs(product, claim, score))
+    return replace(score, **named) if named else score
