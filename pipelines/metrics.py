@@ -52,6 +52,14 @@ DISRUPTIONS = Metric(
     "many withdrawn: a provider corrects a lot",
     ("product", "state"),
 )
+ORACLE_MODES = Metric(
+    "oracle_modes",
+    "counter",
+    "records",
+    "revisions of disruptions by the mode of each of their metrics when they were made: fresh, stale, conflict, outage",
+    "stale or outage: a feed has stopped; conflict: providers contradict each other, look for a broken station",
+    ("product", "metric", "mode"),
+)
 CLAIMS = Metric(
     "claims", "counter", "claims", "claims by final status", "many held: check the model's drift", ("product", "status")
 )
@@ -111,6 +119,7 @@ METRICS = (
     RECORDS_DEAD,
     RECORDS_LATE,
     DISRUPTIONS,
+    ORACLE_MODES,
     CLAIMS,
     PAYOUTS,
     PAYOUT_PAISE,

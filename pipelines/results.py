@@ -133,7 +133,7 @@ def _summary(
             "syndicate_alerts": len(outcome.syndicate_alerts),
             "dead_letters": len(account.dead_letters),
         },
-        "metrics": _samples(streams, by_product),
+        "metrics": _samples(streams, by_product) | _oracle_modes(outcome.disruptions),
     }
 
 
@@ -158,6 +158,15 @@ def _samples(streams: Mapping[str, Mapping[str, Any]], products: Mapping[str, Ma
         samples[metrics.sample_name(metrics.QUEUED_CLAIMS, product=product)] = result["queued_claims"]
         samples[metrics.sample_name(metrics.QUEUED_PAISE, product=product)] = result["queued_paise"]
     return samples
+
+
+def _oracle_modes(disruptions: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Revisions by the mode of each metric when they were made."""
+    return _counted(
+        metrics.sample_name(metrics.ORACLE_MODES, product=record["product"], metric=metric, mode=mode)
+        for record in disruptions
+        for metric, mode in record["oracle_modes"].items()
+    )
 
 
 def _last(records: Sequence[Mapping[str, Any]], identity: str) -> dict[str, list[Mapping[str, Any]]]:

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 _KOLKATA_OFFSET = timedelta(hours=5, minutes=30)
+_KOLKATA_OFFSET_MS = _KOLKATA_OFFSET // timedelta(milliseconds=1)
+_DAY_MS = 24 * 3_600_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FIRST_DAY, _LAST_DAY = "1970-01-01", "2100-01-01"
@@ -29,6 +31,11 @@ def iso_week(at_ms: int) -> str:
     """The local ISO week, `2024-W26`; it belongs to the ISO year, which may differ from the calendar year."""
     year, week, _ = _local(at_ms).isocalendar()
     return f"{year}-W{week:02d}"
+
+
+def ms_of_local_day(at_ms: int) -> int:
+    """Milliseconds since the last local midnight."""
+    return (at_ms + _KOLKATA_OFFSET_MS) % _DAY_MS
 
 
 def iso_week_start_ms(at_ms: int) -> int:

@@ -23,6 +23,7 @@ from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.presence import Places, Presence
 from monsoon.transforms.product import Product
 from monsoon.transforms.trail import Trail
+from monsoon.transforms.triggers.conditions import alert_condition
 from monsoon.transforms.triggers.readings import Reading
 from monsoon.transforms.triggers.series import judge_trigger
 
@@ -84,7 +85,7 @@ class Claimants:
         zones = Zones.of(self._zone_cells(presence), resolution)
         finder = CandidateFinder(version, self._coverage, presence)
         for trigger in version.triggers:
-            for series in judge_trigger(trigger, self._readings, zones):
+            for series in judge_trigger(trigger, self._readings, zones, alert=alert_condition(version)):
                 yield from finder.disruptions(series)
 
     def _zone_cells(self, presence: Presence) -> npt.NDArray[np.uint64]:

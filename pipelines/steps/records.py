@@ -93,9 +93,11 @@ class DeduplicateRecords(Step):
         if self.kept.keeps:
             self._remember(stream, records)
         if stream == "oracle_readings":
-            payload = pack(records)
-            for key in self._settings.trigger_of_key:
-                yield Envelope("judge-triggers", key, "readings", upto_ms, payload)
+            for key, metrics in self._settings.metrics_of_key.items():
+                # A correction may take a reading away from the metric that it spoke of.
+                mine = [record for record in records if record["metric"] in metrics or record["revision"]]
+                if mine:
+                    yield Envelope("judge-triggers", key, "readings", upto_ms, pack(mine))
         elif stream == "subscriptions":
             running = (record for record in records if record["product"] in self._settings.running)
             yield from self._by_bucket("route-policies", "events", running, _policy, upto_ms)

@@ -11,6 +11,7 @@ from pathlib import Path
 from monsoon.transforms.activity.week import WEEK_MS, looks_at_the_week
 from monsoon.transforms.evidence.limits import HISTORY_MS
 from monsoon.transforms.product import Product, Trigger
+from monsoon.transforms.triggers.conditions import alert_condition, metrics_of
 from monsoon.transforms.validation.catalogue import Catalogue
 
 _HOUR_MS = 3_600_000
@@ -56,11 +57,22 @@ class Settings:
 
     @cached_property
     def triggers(self) -> dict[str, tuple[Product, Trigger]]:
-        """Every trigger of the running products, by `product/trigger`."""
+        """Every trigger of the running products with its version, by `product/trigger`; those of a version that was
+        in force before by `product@version/trigger`."""
         return {
-            f"{name}/{trigger.name}": (product, trigger)
+            f"{name if version is product else f'{name}@{version.version}'}/{trigger.name}": (version, trigger)
             for name, product in sorted(self.running.items())
-            for trigger in product.triggers
+            for version in product.versions
+            for trigger in version.triggers
+        }
+
+    @cached_property
+    def metrics_of_key(self) -> dict[int, frozenset[str]]:
+        """The metrics that each trigger listens to, by its key."""
+        return {
+            key: metrics_of(trigger, alert_condition(version))
+            for key, name in self.trigger_of_key.items()
+            for version, trigger in [self.triggers[name]]
         }
 
     @cached_property
@@ -71,4 +83,4 @@ class Settings:
     @property
     def resolutions(self) -> list[int]:
         """Of the running products' zones, each once."""
-        return sorted({product.zone_resolution for product in self.running.values()})
+        return sorted({version.zone_resolution for product in self.running.values() for version in product.versions})

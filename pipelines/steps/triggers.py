@@ -10,12 +10,16 @@ from monsoon.pipelines.steps.envelopes import RESULTS, Envelope, Item, pack, res
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.shelf import DAY_MS
 from monsoon.pipelines.steps.step import BEFORE_TIME_MS, Kept, Step, entries_of
+from monsoon.transforms.triggers.conditions import alert_condition
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.readings import reading_from_record
 from monsoon.transforms.triggers.running import RunningTrigger
 
 _Written = tuple[int, int, str]
 """The next revision to write of a disruption; when the last one took effect (ms), and its state."""
+
+Told = tuple[str | None, int, int, float]
+"""What telemetry says where a trigger asks for it: platform, zone (cell), moment (ms), the value measured."""
 
 _NOTHING_WRITTEN: _Written = (0, BEFORE_TIME_MS, "")
 
@@ -48,7 +52,8 @@ class SeriesRecord:
 
 
 class JudgeTriggers(Step):
-    """All readings and all cells that matter, for one trigger of one product."""
+    """All readings and all cells that matter, for one trigger of one version of a product; and what telemetry says
+    where that trigger asks for it (items of kind `witness`), in time for the watermark that passes its moment."""
 
     uid: ClassVar = "judge-triggers"
     label: ClassVar = "readings and zones by trigger"
@@ -59,16 +64,23 @@ class JudgeTriggers(Step):
         self._settings = settings
         self._trigger = settings.trigger_of_key[key]
         product, trigger = settings.triggers[self._trigger]
-        self._running = RunningTrigger(trigger, product.zone_resolution)
+        self._running = RunningTrigger(trigger, product.zone_resolution, alert_condition(product))
         self._readings: list[tuple[str, int]] = []
         """Entries of readings, with the latest moment at which one of them took effect."""
         self._new_cells: list[str] = []
+        self._witnessed: list[tuple[str, int]] = []
+        """Entries of what telemetry says, with the latest moment of which one of them speaks."""
 
     def take(self, item: Item) -> None:
         if item.kind == "cells":
             name = self._name("new-cells")
             self._new_cells.append(name)
             self._running.add_cells(unpack(item.payload, list[int]))
+            self.kept.put(name, item.payload)
+            return
+        if item.kind == "witness":
+            name = self._name("witnessed")
+            self._witnessed.append((name, self._witness(unpack(item.payload, list[Told]))))
             self.kept.put(name, item.payload)
             return
         heard = [
@@ -84,6 +96,11 @@ class JudgeTriggers(Step):
         for effective_ms, record in heard:
             self._running.hear(reading_from_record(record), effective_ms)
         return max((effective_ms for effective_ms, _ in heard), default=BEFORE_TIME_MS)
+
+    def _witness(self, told: list[Told]) -> int:
+        for platform, zone, at_ms, value in told:
+            self._running.witness(platform, zone, at_ms, value)
+        return max((at_ms for _, _, at_ms, _ in told), default=BEFORE_TIME_MS)
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
         found = [
@@ -120,6 +137,10 @@ class JudgeTriggers(Step):
             if effective_ms < before_ms:
                 self.kept.drop(name)
         self._readings = [entry for entry in self._readings if entry[1] >= before_ms]
+        for name, at_ms in self._witnessed:
+            if at_ms < before_ms:
+                self.kept.drop(name)
+        self._witnessed = [entry for entry in self._witnessed if entry[1] >= before_ms]
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         if "forgotten" in entries:
@@ -128,6 +149,8 @@ class JudgeTriggers(Step):
             self._running.add_cells(unpack(entries["cells"], list[int]))
         for name, payload in entries_of(entries, "readings"):
             self._readings.append((name, self._hear(unpack(payload, list[tuple[int, dict[str, Any]]]))))
+        for name, payload in entries_of(entries, "witnessed"):
+            self._witnessed.append((name, self._witness(unpack(payload, list[Told]))))
         self._running.resume(self.done_ms)
         for name, payload in entries_of(entries, "new-cells"):
             self._new_cells.append(name)

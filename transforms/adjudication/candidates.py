@@ -39,11 +39,14 @@ class Disruption:
         return found
 
     def records(self, product: str) -> Iterator[dict[str, Any]]:
-        """Every revision in the contract's form (contracts/disruption.schema.json).
+        """Every revision in the contract's form (contracts/disruption.schema.json), but for silent ones.
 
-        `revised_at` is the moment from which the revision holds, `absent_since` since when the breach was gone.
+        `revised_at` is the moment from which the revision holds, `absent_since` since when the breach was gone,
+        `oracle_modes` how far each metric could be trusted when it was revised, and once it has ended, at its end.
         """
         for revision in self.revisions:
+            if revision.silent:
+                continue
             episode = revision.episode
             yield {
                 "disruption_id": self.disruption_id,
@@ -63,6 +66,7 @@ class Disruption:
                 "revision": revision.revision,
                 "revised_at": revision.at_ms,
                 "state": revision.state,
+                "oracle_modes": dict(episode.modes),
             }
 
 

@@ -7,7 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from monsoon.transforms.product import Consensus
+from monsoon.transforms.triggers.conditions import Condition
 from monsoon.transforms.triggers.readings import Reading
+
+Kind = tuple[str, str]
+"""What consensus asks of a provider: its reading's quality, and its name where a way to consensus names it, else ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,35 +22,46 @@ class Holder:
     run_first: Reading
 
 
-def reached(ways: Sequence[Consensus], holders: Mapping[str, int]) -> bool:
-    """Whether so many holders (distinct providers) of each quality make one of the ways to consensus.
+def kind_of(condition: Condition, reading: Reading) -> Kind:
+    """The kind of the provider that speaks with this reading."""
+    return (reading.quality, reading.provider if reading.provider in condition.named else "")
 
-    Readings of quality fallback corroborate: without one of official or secondary quality nothing is confirmed.
+
+def reached(ways: Sequence[Consensus], holders: Mapping[Kind, int]) -> bool:
+    """Whether so many holders (distinct providers) of each kind make one of the ways to consensus.
+
+    Readings of quality fallback corroborate: without one of official or secondary quality among those that a way
+    counts nothing is confirmed.
     """
-    if not any(count for quality, count in holders.items() if quality != "fallback"):
-        return False
-    return any(
-        sum(count for quality, count in holders.items() if quality in way.quality) >= way.providers for way in ways
-    )
+    for way in ways:
+        counted = 0
+        released = False
+        for (quality, name), count in holders.items():
+            if count and quality in way.quality and (not way.named or name in way.named):
+                counted += count
+                released = released or quality != "fallback"
+        if released and counted >= way.providers:
+            return True
+    return False
 
 
-def earliest_start(ways: Sequence[Consensus], holders: Sequence[Holder]) -> int:
+def earliest_start(condition: Condition, holders: Sequence[Holder]) -> int:
     """The earliest s such that the holders whose runs began by s already make the consensus."""
     begun = sorted(holders, key=lambda holder: holder.run_first.event_time_ms)
-    return _smallest_sufficient(ways, begun).run_first.event_time_ms
+    return _smallest_sufficient(condition, begun).run_first.event_time_ms
 
 
-def supported_severity(ways: Sequence[Consensus], holders: Sequence[Holder], *, larger_is_worse: bool) -> float:
+def supported_severity(condition: Condition, holders: Sequence[Holder], *, larger_is_worse: bool) -> float:
     """The most extreme value that enough of the holders reach or exceed."""
     extreme_first = sorted(holders, key=lambda holder: holder.reading.value, reverse=larger_is_worse)
-    return _smallest_sufficient(ways, extreme_first).reading.value
+    return _smallest_sufficient(condition, extreme_first).reading.value
 
 
-def _smallest_sufficient(ways: Sequence[Consensus], ordered: Sequence[Holder]) -> Holder:
+def _smallest_sufficient(condition: Condition, ordered: Sequence[Holder]) -> Holder:
     """The last of the shortest leading part that makes the consensus; ValueError if not even the whole does."""
-    counted: Counter[str] = Counter()
+    counted: Counter[Kind] = Counter()
     for holder in ordered:
-        counted[holder.reading.quality] += 1
-        if reached(ways, counted):
+        counted[kind_of(condition, holder.reading)] += 1
+        if reached(condition.consensus, counted):
             return holder
     raise ValueError("these holders make no consensus")

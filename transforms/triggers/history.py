@@ -11,8 +11,8 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from monsoon.transforms.product import Trigger
-from monsoon.transforms.triggers.episodes import Episode, EpisodeFold, Snapshot
+from monsoon.transforms.triggers.conditions import OWN, Rules
+from monsoon.transforms.triggers.episodes import Episode, EpisodeFold, Snapshot, VoiceKey
 from monsoon.transforms.triggers.readings import Reading
 from monsoon.transforms.triggers.voices import Voice
 
@@ -38,9 +38,9 @@ class Heard:
 class History:
     """The readings that speak in a series and its episodes: `add` and `remove`, then `run` or `judge_again`."""
 
-    def __init__(self, trigger: Trigger) -> None:
-        self._trigger = trigger
-        self._fold = EpisodeFold(trigger)
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._fold = EpisodeFold(rules)
         self._heard: dict[str, Heard] = {}
         self._times: list[tuple[int, str]] = []
         """(event time, reading_id) of every reading, sorted."""
@@ -55,6 +55,10 @@ class History:
     def next_ms(self) -> int | None:
         """The next moment at which something may change without a reading; None: nothing will."""
         return self._fold.next_ms
+
+    def modes(self, at_ms: int) -> tuple[tuple[str, str], ...]:
+        """The oracle mode of each metric at the moment up to which it has run."""
+        return self._fold.modes(at_ms)
 
     def episode(self, start_ms: int) -> Episode | None:
         """The episode of that start, if there is one."""
@@ -113,7 +117,7 @@ class History:
         former = self._fold.episodes
         index = bisect_left(self._snapshots, changed_ms[0], key=_at_ms) - 1
         known = bisect_right(former, self._snapshots[index].at_ms, key=_confirmed_at_ms)
-        fold = EpisodeFold(self._trigger, self._snapshots[index], former[:known])
+        fold = EpisodeFold(self._rules, self._snapshots[index], former[:known])
         known = max(0, known - 1)  # the last one may have been open
         while index + 1 < len(self._snapshots):
             index = self._advance(fold, index, self._snapshots[index + 1].at_ms) + 1
@@ -124,7 +128,7 @@ class History:
                 continue
             episodes = list(fold.episodes)
             if snapshot.open is not None:
-                episodes[-1] = _going_on_like(episodes[-1], former[passed - 1])
+                episodes[-1] = _going_on_like(episodes[-1], former[passed - 1], snapshot.at_ms)
             touched.update(map(_start_ms, former[known:passed]), map(_start_ms, episodes[known:]))
             self._fold.episodes = episodes + former[passed:]
             begun_until_ms = self._begin_runs(snapshot.voices, index)
@@ -156,10 +160,8 @@ class History:
 
     def _goes_on_alike(self, fold: EpisodeFold, former: Snapshot, last: Episode | None) -> bool:
         """Whether what comes confirms and ends the same as after a former snapshot, `last` its last episode."""
-        trigger, voices = self._trigger, former.voices
-        if fold.standing != former.open or fold.voices.keys() != voices.keys():
-            return False
-        if not all(voice.goes_on_like(voices[name], trigger.sustained_ms) for name, voice in fold.voices.items()):
+        trigger = self._rules.trigger
+        if not fold.goes_on_like(former):
             return False
         if former.open is not None or not trigger.sustained_ms:
             return True
@@ -167,11 +169,12 @@ class History:
         if len(ends) <= 1 and bool(fold.episodes) == (last is not None):
             return True
         # An end bounds the next start, unless whatever can make it begins later anyway.
-        firsts = (first for found in (fold.voices, voices) for voice in found.values() for first in voice.run_first)
+        own = (voice for found in (fold.voices, former.voices) for (role, _), voice in found.items() if role == OWN)
+        firsts = (first for voice in own for first in voice.run_first)
         begun_ms = (first.event_time_ms for first in firsts if first is not None)
         return max(end_ms for end_ms in ends if end_ms is not None) <= min([former.at_ms - trigger.ttl_ms, *begun_ms])
 
-    def _begin_runs(self, former: Mapping[str, Voice], index: int) -> int:
+    def _begin_runs(self, former: Mapping[VoiceKey, Voice], index: int) -> int:
         """Gives runs that began otherwise by the snapshot at `index` than in `former` their beginning in later ones.
 
         Returns a moment at which none of them goes on.
@@ -180,7 +183,7 @@ class History:
         begun = {
             name: (former[name].run_first, voice.run_first)
             for name, voice in now.items()
-            if former[name].run_first != voice.run_first
+            if name[0] == OWN and former[name].run_first != voice.run_first
         }
         if not begun:
             return self._snapshots[index].at_ms
@@ -195,8 +198,10 @@ class History:
         return max(_SNAPSHOT_READINGS, len(fold.voices) // _VOICES_PER_READING)
 
 
-def _begin(voices: dict[str, Voice], begun: Mapping[str, tuple[_Runs, _Runs]]) -> dict[str, tuple[_Runs, _Runs]]:
-    """Changes the first readings of runs as `begun` says, by provider; returns those of them that still went on."""
+def _begin(
+    voices: dict[VoiceKey, Voice], begun: Mapping[VoiceKey, tuple[_Runs, _Runs]]
+) -> dict[VoiceKey, tuple[_Runs, _Runs]]:
+    """Changes the first readings of runs as `begun` says, by voice; returns those of them that still went on."""
     going_on = {}
     for name, (before, now) in begun.items():
         voice = voices.get(name)
@@ -212,8 +217,20 @@ def _begin(voices: dict[str, Voice], begun: Mapping[str, tuple[_Runs, _Runs]]) -
     return going_on
 
 
-def _going_on_like(episode: Episode, other: Episode) -> Episode:
-    return replace(episode, level=other.level, absent_since_ms=other.absent_since_ms, end_ms=other.end_ms)
+def _going_on_like(episode: Episode, other: Episode, at_ms: int) -> Episode:
+    """An episode, open at a moment, that goes on from there as another one did."""
+    values = tuple(entry for entry in episode.values if entry[0] <= at_ms)
+    values += tuple(entry for entry in other.values if entry[0] > at_ms)
+    if other.end_ms is not None and other.absent_since_ms is not None:
+        values = tuple(entry for entry in values if entry[0] < other.absent_since_ms)
+    return replace(
+        episode,
+        level=other.level,
+        absent_since_ms=other.absent_since_ms,
+        end_ms=other.end_ms,
+        modes=other.modes,
+        values=values,
+    )
 
 
 def _hear(fold: EpisodeFold, item: Heard) -> None:

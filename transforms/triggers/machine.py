@@ -8,12 +8,14 @@ seen and what was published; the history is derived from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from monsoon.transforms.geo.areas import Area
 from monsoon.transforms.product import Trigger
+from monsoon.transforms.triggers.alerts import Alert
+from monsoon.transforms.triggers.conditions import Condition, Rules
 from monsoon.transforms.triggers.episodes import Episode
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS, Heard, History
 from monsoon.transforms.triggers.readings import Reading
@@ -32,15 +34,18 @@ class Revision:
     state: State
     episode: Episode
     silent: bool = False
-    """Whether it only tells of new `values` of an open episode: no record is written of it, and it has the number of
-    the revision before."""
+    """Whether it only tells of `values`, or of an absence that may pass, to those who test activity: no record is
+    written of it, and it has the number of the revision before."""
 
 
 class TriggerMachine:
     """Feed with `take_effect`, moment by moment in order; `finish` lets event time run on until all timers fired."""
 
-    def __init__(self, trigger: Trigger) -> None:
-        self._history = History(trigger)
+    def __init__(self, trigger: Trigger, alert: Condition | None = None, borne_out: Set[int] = frozenset()) -> None:
+        """`alert`: the product's public alert (`alert_condition`). `borne_out`: for a trigger with a witness, the
+        moments (ms) at which telemetry bears the readings out; it may grow, ahead of what the machine is fed."""
+        self._rules = Rules.of(trigger, alert, borne_out)
+        self._history = History(self._rules)
         self._visible: dict[str, Heard] = {}
         self._published: dict[int, Revision] = {}
         self._now_ms = BEFORE_TIME_MS
@@ -94,6 +99,11 @@ class TriggerMachine:
         """The next moment at which something may change without a reading; None: nothing will."""
         return self._history.next_ms
 
+    @property
+    def asked_ms(self) -> Set[int]:
+        """For a trigger with a witness: the moments so far at which it mattered what telemetry says."""
+        return self._rules.asked
+
     def _run_on(self, new: Iterable[Heard], until_ms: int) -> Iterator[Revision]:
         for at_ms, episode in self._history.run(new, until_ms):
             yield self._publish(at_ms, episode)
@@ -104,18 +114,39 @@ class TriggerMachine:
         for start_ms, episode in judged:
             before = self._published.get(start_ms)
             if episode is None and before is not None and before.state != "withdrawn":
-                yield self._publish(at_ms, before.episode, withdrawn=True)
+                yield self._publish(at_ms, self._as_of(at_ms, before.episode), withdrawn=True)
         for start_ms, episode in judged:
             before = self._published.get(start_ms)
             if episode is not None and (
-                before is None or before.state == "withdrawn" or _differs(before.episode, episode)
+                before is None or before.state == "withdrawn" or self._differs(before.episode, episode)
             ):
-                yield self._publish(at_ms, episode)
+                yield self._publish(at_ms, episode if episode.end_ms is not None else self._as_of(at_ms, episode))
+
+    def _as_of(self, at_ms: int, episode: Episode) -> Episode:
+        return replace(episode, modes=self._history.modes(at_ms))
+
+    def _differs(self, published: Episode, judged: Episode) -> bool:
+        return self._recorded(published) != self._recorded(judged) or _whispered(published) != _whispered(judged)
+
+    def _recorded(self, episode: Episode) -> Episode:
+        """What is a difference worth a record, the rest left out.
+
+        An absence that has not yet ended the episode was never published, so it alone is no difference; nor are modes
+        that belong to a moment.
+        """
+        told = replace(episode, modes=(), values=())
+        if told.end_ms is not None:
+            return told
+        told = replace(told, absent_since_ms=None)
+        return told if self._rules.alert else replace(told, first_alert_ms=0)
 
     def _publish(self, at_ms: int, episode: Episode, *, withdrawn: bool = False) -> Revision:
         before = self._published.get(episode.start_ms)
         state: State = "withdrawn" if withdrawn else "confirmed" if episode.end_ms is None else "ended"
-        revision = Revision(at_ms, 0 if before is None else before.revision + 1, state, episode)
+        if before is not None and before.state == state and self._recorded(before.episode) == self._recorded(episode):
+            revision = Revision(at_ms, before.revision, state, episode, silent=True)
+        else:
+            revision = Revision(at_ms, 0 if before is None else before.revision + 1, state, episode)
         self._published[episode.start_ms] = revision
         return revision
 
@@ -124,16 +155,17 @@ class TriggerMachine:
         return {
             "version": STATE_VERSION,
             "now_ms": self._now_ms,
+            "borne_out": sorted(self._rules.borne_out),
             "visible": [asdict(self._visible[name]) for name in sorted(self._visible)],
             "published": [asdict(self._published[start_ms]) for start_ms in sorted(self._published)],
         }
 
     @classmethod
-    def from_payload(cls, trigger: Trigger, payload: dict[str, Any]) -> TriggerMachine:
+    def from_payload(cls, trigger: Trigger, payload: dict[str, Any], alert: Condition | None = None) -> TriggerMachine:
         """A machine as it was; raises ValueError for a payload of another version."""
         if payload.get("version") != STATE_VERSION:
             raise ValueError(f"trigger state of version {payload.get('version')!r}; this code reads {STATE_VERSION}")
-        machine = cls(trigger)
+        machine = cls(trigger, alert, set(payload.get("borne_out", ())))
         for item in payload["visible"]:
             reading = Reading(**{**item["reading"], "area": Area(**item["reading"]["area"])})
             machine._visible[reading.reading_id] = Heard(reading, item["nearness"])
@@ -141,20 +173,16 @@ class TriggerMachine:
                 machine._history.add(machine._visible[reading.reading_id])
         for item in payload["published"]:
             saved = item["episode"]
-            names = {name: tuple(saved[name]) for name in ("providers", "reading_ids")}
-            episode = Episode(**{**saved, **names})
+            lists = {name: tuple(saved[name]) for name in ("providers", "reading_ids")}
+            pairs = {name: tuple(map(tuple, saved.get(name, ()))) for name in ("modes", "values")}
+            known = saved.get("alert")
+            episode = Episode(**{**saved, **lists, **pairs, "alert": None if known is None else Alert(**known)})
             machine._published[episode.start_ms] = Revision(**{**item, "episode": episode})
         machine._now_ms = payload["now_ms"]
         machine._history.judge_again([BEFORE_TIME_MS], (), machine._now_ms)
         return machine
 
 
-def _differs(published: Episode, judged: Episode) -> bool:
-    """An absence that has not yet ended the episode was never published, so it alone is no difference."""
-    if published.end_ms is None and judged.end_ms is None:
-        return _without_absence(published) != _without_absence(judged)
-    return published != judged
-
-
-def _without_absence(episode: Episode) -> tuple[Any, ...]:
-    return (episode.confirmed_at_ms, episode.severity, episode.level, episode.providers, episode.reading_ids)
+def _whispered(episode: Episode) -> tuple[Any, ...]:
+    """What those who test activity are told without a record."""
+    return (episode.values, episode.absent_since_ms if episode.values else None)

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
 
-from monsoon.transforms.geo.areas import Area, Zones
-from monsoon.transforms.product import Trigger
+from monsoon.transforms.geo.areas import Zones
+from monsoon.transforms.product import Comparison, Trigger
 from monsoon.transforms.triggers import series
+from monsoon.transforms.triggers.conditions import Condition, metrics_of, satisfied, threshold_in, with_threshold
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS, Heard
 from monsoon.transforms.triggers.machine import Revision, TriggerMachine
 from monsoon.transforms.triggers.readings import Reading
-from monsoon.transforms.triggers.series import Series
+from monsoon.transforms.triggers.series import Series, WitnessMoments
 
 _BEFORE_START_MS = 2 * 24 * 3_600_000
 """A disruption starts where runs of readings began, the chain of each unbroken for at most 24 h (`max_gap`)."""
@@ -28,18 +29,23 @@ _BEFORE_START_MS = 2 * 24 * 3_600_000
 Nearness = frozenset[tuple[series.Place, int]]
 """What a zone hears, and how near: places with their ranks."""
 
+Variant = tuple[Comparison | None, int | None]
+"""A threshold of its own; the zone itself, where telemetry says something of it alone."""
+
+_LineKey = tuple[Nearness, Variant]
+
 Logged = tuple[int, int, str, Reading]
 """When a reading takes effect here (ms), its revision, its id."""
 
-Place = tuple[str | None, str, Area]
-"""Platform (None where the trigger is not for one), provider and area: who speaks where."""
+Place = tuple[str | None, series.Place]
+"""Platform (None where readings of it speak of whichever) and place: who speaks of what where."""
 
 
 class _Log:
     """Readings by where they speak, and all of a metric or none by id."""
 
-    def __init__(self, trigger: Trigger) -> None:
-        self._trigger = trigger
+    def __init__(self, trigger: Trigger, metrics: Set[str]) -> None:
+        self._trigger, self._metrics = trigger, metrics
         self.places: dict[Place, set[str]] = defaultdict(set)
         self.by_id: dict[str, list[Logged]] = defaultdict(list)
 
@@ -51,9 +57,7 @@ class _Log:
 
     def place(self, reading: Reading) -> Place | None:
         """Where a reading speaks to this trigger; None where it does not."""
-        if reading.metric != self._trigger.metric or (self._trigger.platform_only and reading.platform is None):
-            return None
-        return (reading.platform if self._trigger.platform_only else None, reading.provider, reading.area)
+        return series.place_of(self._trigger, self._metrics, reading)
 
     def spoken(self, places: Iterable[Place]) -> set[str]:
         """Ids of the readings that spoke in one of the places."""
@@ -70,25 +74,38 @@ class _Line:
     """Zones that hear the same, and their machine."""
 
     rank_of: dict[Place, int]
-    machine: TriggerMachine
+    make: Callable[[], TriggerMachine]
+    machine: TriggerMachine = field(init=False)
     zones: list[int] = field(default_factory=list)
     concerned: set[str] = field(default_factory=set)
     """Ids of the readings that the machine has heard of."""
     published: list[Revision] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.machine = self.make()
+
 
 class RunningTrigger:
-    """Give it cells and readings in any order; `advance` says what is published up to a moment."""
+    """Give it cells and readings in any order; `advance` says what is published up to a moment.
 
-    def __init__(self, trigger: Trigger, resolution: int) -> None:
-        self._trigger, self._resolution = trigger, resolution
+    Where the trigger has a witness, also give it what telemetry says (`witness`) of the moments that an
+    `AskingTrigger` asks about, before it advances to where that one stood when it asked.
+    """
+
+    def __init__(self, trigger: Trigger, resolution: int, alert: Condition | None = None) -> None:
+        self._trigger, self._resolution, self._alert = trigger, resolution, alert
+        self._metrics = metrics_of(trigger, alert)
         self._waiting: list[Logged] = []
-        self._log = _Log(trigger)
+        self._log = _Log(trigger, self._metrics)
         """What took effect."""
         self._known: set[int] = set()
         self._new: set[int] = set()
         """Cells with and without a series told."""
-        self._lines: dict[str | None, dict[Nearness, _Line]] = defaultdict(dict)
+        self._borne_out: dict[tuple[str | None, int], set[int]] = defaultdict(set)
+        """By platform and zone, the moments at which telemetry bears the readings out."""
+        self._awakened: set[tuple[str | None, int]] = set()
+        """Platforms and zones of which that was said for the first time."""
+        self._lines: dict[str | None, dict[_LineKey, _Line]] = defaultdict(dict)
         self._done_ms = BEFORE_TIME_MS
         self._forgotten_ms = BEFORE_TIME_MS
 
@@ -117,6 +134,14 @@ class RunningTrigger:
             return
         heapq.heappush(self._waiting, (effective_ms, reading.revision, reading.reading_id, reading))
 
+    def witness(self, platform: str | None, zone: int, at_ms: int, value: float) -> None:
+        """What telemetry measured of a zone (cell) at a moment: final, and said before `advance` needs it."""
+        if self._trigger.witness is None or at_ms < self._forgotten_ms or not satisfied(self._trigger.witness, value):
+            return
+        if (platform, zone) not in self._borne_out:
+            self._awakened.add((platform, zone))
+        self._borne_out[platform, zone].add(at_ms)
+
     def resume(self, done_ms: int) -> None:
         """Takes what was heard as judged up to `done_ms`, and its zones as told."""
         for _ in self.advance(done_ms):
@@ -125,7 +150,7 @@ class RunningTrigger:
     def advance(self, upto_ms: int) -> list[Series]:
         """What is published after the last call and up to `upto_ms`; for zones that are new, all there ever was."""
         upto_ms = min(upto_ms, END_OF_TIME_MS)
-        ready = _Log(self._trigger)
+        ready = _Log(self._trigger, self._metrics)
         while self._waiting and self._waiting[0][0] <= upto_ms:
             ready.add(heapq.heappop(self._waiting))
         self._regroup(ready)
@@ -139,14 +164,15 @@ class RunningTrigger:
                 self._log.add(logged)
         found = []
         for platform, line, revisions in told:
-            known = [zone for zone in line.zones if zone in self._known]
-            new = [zone for zone in line.zones if zone not in self._known]
+            new = [zone for zone in line.zones if zone not in self._known or (platform, zone) in self._awakened]
+            known = sorted(set(line.zones).difference(new))
             for zones, these in ((known, revisions), (new, line.published)):
                 if zones and these:
                     cells = np.array(sorted(zones), dtype=np.uint64)
                     found.append(Series(self._trigger, platform, cells, tuple(these)))
         self._known |= self._new
         self._new = set()
+        self._awakened = set()
         self._done_ms = upto_ms
         return found
 
@@ -158,7 +184,10 @@ class RunningTrigger:
         before_ms = min([before_ms, *(start_ms - _BEFORE_START_MS for start_ms in self._open_since())])
         rest = [logged for revisions in self._log.by_id.values() for logged in revisions if logged[0] >= before_ms]
         waiting, done_ms = self._waiting, self._done_ms
-        self._log, self._lines, self._done_ms = _Log(self._trigger), defaultdict(dict), BEFORE_TIME_MS
+        self._log, self._lines = _Log(self._trigger, self._metrics), defaultdict(dict)
+        self._done_ms = BEFORE_TIME_MS
+        for moments in self._borne_out.values():
+            moments.difference_update([at_ms for at_ms in moments if at_ms < before_ms])
         self._waiting = rest
         heapq.heapify(self._waiting)
         self._forgotten_ms = before_ms
@@ -179,30 +208,55 @@ class RunningTrigger:
     def _regroup(self, ready: _Log) -> None:
         """Puts zones where they belong once there are new places or new zones."""
         grown = {place[0] for place in ready.places if place not in self._log.places}
-        for platform in sorted({place[0] for place in {*self._log.places, *ready.places}}, key=str):
-            cells = self._known | self._new if platform in grown else self._new
+        everywhere = None in grown
+        for platform in self._platforms(ready):
+            anew = everywhere or platform in grown
+            awakened = {zone for of, zone in self._awakened if of == platform}
+            cells = self._known | self._new if anew else self._new | (awakened & self._known)
             if cells:
-                speaking = {place[1:] for log in (self._log, ready) for place in log.places if place[0] == platform}
-                self._place(platform, speaking, cells, anew=platform in grown)
+                speaking = {place for log in (self._log, ready) for place in log.places if place[0] in (None, platform)}
+                self._place(platform, speaking, cells, anew=anew)
 
-    def _place(self, platform: str | None, speaking: set[series.Place], cells: set[int], *, anew: bool) -> None:
+    def _platforms(self, ready: _Log) -> list[str | None]:
+        """Those of which the trigger's own metric speaks."""
+        own = {place[0] for log in (self._log, ready) for place in log.places if place[1][0] == self._trigger.metric}
+        return sorted(own, key=str)
+
+    def _place(self, platform: str | None, speaking: set[Place], cells: set[int], *, anew: bool) -> None:
         zones = Zones.of(np.array(sorted(cells), dtype=np.uint64), self._resolution)
         lines = self._lines[platform]
         if anew:
             for line in lines.values():
                 line.zones.clear()
         places = list(speaking)
-        for ranks, indices in series.group_zones(places, zones):
-            nearness = frozenset((places[station], rank) for station, rank in ranks)
-            if nearness not in lines:
-                lines[nearness] = self._line(platform, nearness)
-            lines[nearness].zones.extend(zones.cells[indices].tolist())
-        self._lines[platform] = {nearness: line for nearness, line in lines.items() if line.zones}
+        for ranks, indices in series.group_zones([place for _, place in places], zones):
+            rank_of = {places[station]: rank for station, rank in ranks}
+            if all(metric != self._trigger.metric for _, (metric, _, _) in rank_of):
+                continue
+            nearness = frozenset((place, rank) for (_, place), rank in rank_of.items())
+            for variant, members in self._variants(platform, zones.cells[indices].tolist()).items():
+                if (nearness, variant) not in lines:
+                    lines[nearness, variant] = self._line(platform, rank_of, variant)
+                lines[nearness, variant].zones.extend(members)
+        self._lines[platform] = {key: line for key, line in lines.items() if line.zones}
 
-    def _line(self, platform: str | None, nearness: Nearness) -> _Line:
-        """A machine for a new nearness, having heard all that was heard so far."""
-        rank_of = {(platform, *place): rank for place, rank in nearness}
-        line = _Line(rank_of, TriggerMachine(self._trigger))
+    def _variants(self, platform: str | None, cells: Iterable[int]) -> dict[Variant, list[int]]:
+        """Zones that are judged alike if they hear the same; without those of which telemetry says nothing."""
+        found: dict[Variant, list[int]] = defaultdict(list)
+        for cell in cells:
+            threshold = threshold_in(self._trigger, cell)
+            if self._trigger.witness is None:
+                found[threshold, None].append(cell)
+            elif (platform, cell) in self._borne_out:
+                found[threshold, cell].append(cell)
+        return found
+
+    def _line(self, platform: str | None, rank_of: dict[Place, int], variant: Variant) -> _Line:
+        """A machine for what is newly heard alike, having heard all that was heard so far."""
+        threshold, zone = variant
+        borne_out = frozenset() if zone is None else self._borne_out[platform, zone]
+        trigger = with_threshold(self._trigger, threshold)
+        line = _Line(rank_of, lambda: TriggerMachine(trigger, self._alert, borne_out))
         line.concerned = self._log.spoken(line.rank_of)
         line.published = self._catch_up(line)
         return line
@@ -217,7 +271,7 @@ class RunningTrigger:
         line.concerned |= joining
         if not joining.isdisjoint(self._log.by_id):
             # Another revision of it was heard elsewhere before: the machine must know of that one too.
-            line.machine = TriggerMachine(self._trigger)
+            line.machine = line.make()
             self._catch_up(line)
         revisions = list(self._feed(line, ready.of(line.concerned)))
         revisions += line.machine.run_until(upto_ms)
@@ -231,3 +285,43 @@ class RunningTrigger:
     def _heard(self, line: _Line, reading: Reading) -> Heard:
         place = self._log.place(reading)
         return Heard(reading, None if place is None else line.rank_of.get(place))
+
+
+class AskingTrigger(RunningTrigger):
+    """Says of which moments a trigger with a witness must know what telemetry says.
+
+    Give it the same cells and readings as the `RunningTrigger` that judges.
+    """
+
+    def __init__(self, trigger: Trigger, resolution: int) -> None:
+        super().__init__(trigger, resolution)
+        self._asked: dict[tuple[str | None, int], set[int]] = defaultdict(set)
+
+    def asks(self, upto_ms: int) -> list[WitnessMoments]:
+        """What matters up to a moment, under the revisions in effect by then; each moment of a zone is asked once."""
+        self.advance(upto_ms)
+        found = []
+        for platform, lines in self._lines.items():
+            for line in lines.values():
+                zones: dict[tuple[int, ...], list[int]] = defaultdict(list)
+                for zone in line.zones:
+                    new = line.machine.asked_ms - self._asked[platform, zone]
+                    if new:
+                        self._asked[platform, zone] |= new
+                        zones[tuple(sorted(new))].append(zone)
+                for moments_ms, members in zones.items():
+                    cells = np.array(sorted(members), dtype=np.uint64)
+                    found.append(WitnessMoments(platform, cells, np.array(moments_ms, dtype=np.int64)))
+        return found
+
+    def forget(self, before_ms: int) -> int:
+        before_ms = super().forget(before_ms)
+        for moments in self._asked.values():
+            moments.difference_update([at_ms for at_ms in moments if at_ms < before_ms])
+        return before_ms
+
+    def _variants(self, platform: str | None, cells: Iterable[int]) -> dict[Variant, list[int]]:
+        found: dict[Variant, list[int]] = defaultdict(list)
+        for cell in cells:
+            found[threshold_in(self._trigger, cell), None].append(cell)
+        return found

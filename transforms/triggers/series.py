@@ -1,13 +1,14 @@
 """Zones that hear the same stations in the same order of nearness share one series, which is judged once.
 
 In a city of thousands of zones there are a few dozen series; a machine runs for each, and its episodes are stamped
-with each zone's name.
+with each zone's name. Zones with a threshold of their own are apart, and so are those of which the riders' telemetry
+says something else where the trigger asks for that.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -15,14 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 from monsoon.transforms.geo.areas import Area, Zones
-from monsoon.transforms.product import Trigger
+from monsoon.transforms.product import Comparison, Trigger
+from monsoon.transforms.triggers.conditions import Condition, metrics_of, satisfied, threshold_in, with_threshold
 from monsoon.transforms.triggers.history import Heard
 from monsoon.transforms.triggers.machine import Revision, TriggerMachine
+from monsoon.transforms.triggers.metrics import METRICS
 from monsoon.transforms.triggers.readings import Reading, in_effect_order
 
 Indices = npt.NDArray[np.int64]
-Place = tuple[str, Area]
-"""A provider and the area of which it speaks."""
+Cells = npt.NDArray[np.uint64]
+Place = tuple[str, str, Area]
+"""A metric, a provider and the area of which it speaks."""
+
+Witnessed = Mapping[tuple[str | None, int, int], float]
+"""What telemetry measured, by platform, zone (cell) and moment (ms): for a trigger with a witness."""
 
 
 @dataclass(frozen=True)
@@ -31,36 +38,110 @@ class Series:
 
     trigger: Trigger
     platform: str | None
-    zones: npt.NDArray[np.uint64]
+    zones: Cells
     revisions: tuple[Revision, ...]
 
 
-def judge_trigger(trigger: Trigger, readings: Sequence[Reading], zones: Zones) -> list[Series]:
+@dataclass(frozen=True)
+class WitnessMoments:
+    """At each of these moments (int64, ms), in each of these zones (uint64 cells), it matters what telemetry says."""
+
+    platform: str | None
+    zones: Cells
+    moments_ms: npt.NDArray[np.int64]
+
+
+def judge_trigger(
+    trigger: Trigger,
+    readings: Sequence[Reading],
+    zones: Zones,
+    *,
+    alert: Condition | None = None,
+    witnessed: Witnessed | None = None,
+) -> list[Series]:
     """Every series of one trigger with all that it publishes, over a bounded set of readings.
 
-    Series that never confirm anything are left out.
+    `alert`: the public alert that the product asks about (`alert_condition`). `witnessed`: the values at
+    `witness_moments`, for a trigger with a witness; where one is absent, the condition does not hold then. Series
+    that never confirm anything are left out.
     """
-    mine = [reading for reading in readings if reading.metric == trigger.metric]
-    ids = {reading.reading_id for reading in mine}
-    revisions = in_effect_order(reading for reading in readings if reading.reading_id in ids)
-    platforms = sorted({reading.platform or "" for reading in mine}) if trigger.platform_only else [None]
+    borne_out = _borne_out(trigger, witnessed or {})
     found = []
-    for platform in platforms:
-        stations = _Stations(trigger.metric, platform, revisions)
-        for ranks, indices in group_zones(stations.places, zones):
-            published = _judge(trigger, stations.heard(ranks))
+    for stations, ranks, cells in _grouped(trigger, readings, zones, alert):
+        variants: dict[tuple[Comparison | None, frozenset[int]], list[int]] = defaultdict(list)
+        for cell in cells.tolist():
+            moments = frozenset(borne_out.get((stations.platform, cell), ()))
+            if trigger.witness is None or moments:
+                variants[threshold_in(trigger, cell), moments].append(cell)
+        for (breach, moments), members in variants.items():
+            machine = TriggerMachine(with_threshold(trigger, breach), alert, moments)
+            published = _played(machine, stations.heard(ranks))
             if published:
-                found.append(Series(trigger, platform, np.sort(zones.cells[indices]), tuple(published)))
+                found.append(Series(trigger, stations.platform, _cells(members), tuple(published)))
     return found
 
 
-class _Stations:
-    """The places from which each provider speaks of a metric (and platform), with the readings from each.
+def witness_moments(trigger: Trigger, readings: Sequence[Reading], zones: Zones) -> list[WitnessMoments]:
+    """For a trigger with a witness: every moment, under any revision of the readings, at which they breach (for
+    however long), so that it matters what telemetry says; by platform and zones, each pair in one entry at most."""
+    found = []
+    for stations, ranks, cells in _grouped(trigger, readings, zones, None):
+        variants: dict[Comparison | None, list[int]] = defaultdict(list)
+        for cell in cells.tolist():
+            variants[threshold_in(trigger, cell)].append(cell)
+        for breach, members in variants.items():
+            machine = TriggerMachine(with_threshold(trigger, breach))
+            _played(machine, stations.heard(ranks))
+            if machine.asked_ms:
+                moments = np.array(sorted(machine.asked_ms), dtype=np.int64)
+                found.append(WitnessMoments(stations.platform, _cells(members), moments))
+    return found
 
-    A station is a (provider, area), by its index; a reading its index in `revisions`, which are in effect order.
+
+def _borne_out(trigger: Trigger, witnessed: Witnessed) -> dict[tuple[str | None, int], set[int]]:
+    """By platform and zone, the moments at which telemetry says what the trigger asks for."""
+    found: dict[tuple[str | None, int], set[int]] = defaultdict(set)
+    if trigger.witness is not None:
+        for (platform, zone, at_ms), value in witnessed.items():
+            if satisfied(trigger.witness, value):
+                found[platform, zone].add(at_ms)
+    return found
+
+
+def _grouped(
+    trigger: Trigger, readings: Sequence[Reading], zones: Zones, alert: Condition | None
+) -> Iterator[tuple[_Stations, list[tuple[int, int]], Cells]]:
+    """For each platform, the stations that a trigger listens to, those heard alike (index, rank), and where."""
+    metrics = metrics_of(trigger, alert)
+    mine = [reading for reading in readings if reading.metric in metrics]
+    ids = {reading.reading_id for reading in mine}
+    revisions = in_effect_order(reading for reading in readings if reading.reading_id in ids)
+    named = {reading.platform or "" for reading in mine if reading.metric == trigger.metric}
+    for platform in sorted(named) if trigger.platform_only else [None]:
+        stations = _Stations(trigger, metrics, platform, revisions)
+        for ranks, indices in group_zones(stations.places, zones):
+            if any(stations.places[station][0] == trigger.metric for station, _ in ranks):
+                yield stations, ranks, zones.cells[indices]
+
+
+def place_of(trigger: Trigger, metrics: Set[str], reading: Reading) -> tuple[str | None, Place] | None:
+    """The platform of which a reading speaks to a trigger (None: whichever) and its place; None where it does not."""
+    if reading.metric not in metrics:
+        return None
+    place = (reading.metric, reading.provider, reading.area)
+    if not trigger.platform_only or not (reading.metric == trigger.metric or METRICS[reading.metric].needs_platform):
+        return None, place
+    return None if reading.platform is None else (reading.platform, place)
+
+
+class _Stations:
+    """The places from which each provider speaks of each metric (for one platform), with the readings from each.
+
+    A station is a place, by its index; a reading its index in `revisions`, which are in effect order.
     """
 
-    def __init__(self, metric: str, platform: str | None, revisions: Sequence[Reading]) -> None:
+    def __init__(self, trigger: Trigger, metrics: Set[str], platform: str | None, revisions: Sequence[Reading]) -> None:
+        self.platform = platform
         self._revisions = revisions
         self.places: list[Place] = []
         """By station."""
@@ -71,14 +152,15 @@ class _Stations:
         known: dict[Place, int] = {}
         for index, reading in enumerate(revisions):
             self._others[reading.reading_id].append(index)
-            if reading.metric != metric or platform not in (None, reading.platform):
+            found = place_of(trigger, metrics, reading)
+            if found is None or found[0] not in (None, platform):
                 continue
-            station = known.setdefault((reading.provider, reading.area), len(known))
+            station = known.setdefault(found[1], len(known))
             if station == len(self._spoken):
-                self.places.append((reading.provider, reading.area))
+                self.places.append(found[1])
                 self._spoken.append([])
             self._spoken[station].append(index)
-        self._corrected = {index for found in self._others.values() if len(found) > 1 for index in found}
+        self._corrected = {index for same in self._others.values() if len(same) > 1 for index in same}
 
     def heard(self, ranks: Sequence[tuple[int, int]]) -> Iterator[Heard]:
         """All that is heard from stations of these (index, rank), with every other revision, in effect order."""
@@ -96,20 +178,20 @@ def group_zones(places: Sequence[Place], zones: Zones) -> list[tuple[list[tuple[
     """Zones (as indices) that hear the same places (as indices) with the same ranks; zones that hear nothing are left
     out.
 
-    A place's rank says how near it is among its provider's, 0 being the nearest.
+    A place's rank says how near it is among its provider's for its metric, 0 being the nearest.
     """
     if not places:
         return []
     stations_of: dict[Area, list[int]] = defaultdict(list)
-    for station, (_, area) in enumerate(places):
-        stations_of[area].append(station)
-    code_of = {provider: code for code, provider in enumerate(sorted({provider for provider, _ in places}))}
+    for station, place in enumerate(places):
+        stations_of[place[2]].append(station)
+    code_of = {voice: code for code, voice in enumerate(sorted({place[:2] for place in places}))}
     parts = []
     for area, at_area in stations_of.items():
         covered = zones.covered_by(area)
         distance_um = np.rint(zones.distance_m(area, covered) * 1e6).astype(np.int64)
         for station in at_area:
-            station_and_provider = np.full((2, len(covered)), [[station], [code_of[places[station][0]]]])
+            station_and_provider = np.full((2, len(covered)), [[station], [code_of[places[station][:2]]]])
             parts.append(np.vstack((covered, distance_um, station_and_provider)))
     zone, distance_um, station, provider = np.concatenate(parts, axis=1)
     if not len(zone):
@@ -138,8 +220,11 @@ def _ranks(zone: Indices, provider: Indices, distance_um: Indices) -> Indices:
     return place - place[np.maximum.accumulate(np.where(first, np.arange(len(zone)), 0))]
 
 
-def _judge(trigger: Trigger, heard: Iterator[Heard]) -> list[Revision]:
-    machine = TriggerMachine(trigger)
+def _cells(cells: Iterable[int]) -> Cells:
+    return np.array(sorted(cells), dtype=np.uint64)
+
+
+def _played(machine: TriggerMachine, heard: Iterable[Heard]) -> list[Revision]:
     published: list[Revision] = []
     for at_ms, moment in groupby(heard, key=lambda item: item.reading.effective_ms):
         published.extend(machine.take_effect(at_ms, moment))

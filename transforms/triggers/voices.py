@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monsoon.transforms.product import Trigger
+from monsoon.transforms.triggers.conditions import Condition
 from monsoon.transforms.triggers.readings import Reading
 
 Placed = tuple[int, Reading]
@@ -29,6 +29,12 @@ class Voice:
         first = self.run_first[rank]
         return bool(self.fresh) and first is not None and _lasted(self.last_spoken, first, sustained_ms)
 
+    def breaches(self, condition: Condition) -> bool:
+        """Whether it speaks of a breach, at whatever hour."""
+        if not self.fresh:
+            return False
+        return self.run_first[0] is not None or condition.breaches[0].holds(self.last_spoken.value)
+
     def goes_on_like(self, other: Voice, sustained_ms: int) -> bool:
         """Whether both hold the same at every later moment, whatever comes; their runs may have begun otherwise."""
         if self.fresh != other.fresh or self.last_spoken != other.last_spoken:
@@ -45,11 +51,11 @@ class Voice:
         )
 
 
-def after(trigger: Trigger, voice: Voice | None, heard: Placed | None, now_ms: int) -> Voice | None:
+def after(condition: Condition, voice: Voice | None, heard: Placed | None, now_ms: int) -> Voice | None:
     """The voice once a moment has brought its nearest reading (None: none); None where it is as if never heard."""
     fresh = () if voice is None else voice.fresh
     gone = 0
-    while gone < len(fresh) and now_ms - fresh[gone][1].event_time_ms > trigger.ttl_ms:
+    while gone < len(fresh) and now_ms - fresh[gone][1].event_time_ms > condition.ttl_ms:
         gone += 1
     if heard is None and not gone:
         return voice
@@ -60,25 +66,29 @@ def after(trigger: Trigger, voice: Voice | None, heard: Placed | None, now_ms: i
             kept -= 1
         fresh = (*fresh[:kept], heard)
     if not fresh:
-        if voice is None or now_ms - voice.last_spoken.event_time_ms >= trigger.max_gap_ms:
+        if voice is None or now_ms - voice.last_spoken.event_time_ms >= condition.max_gap_ms:
             return None  # what comes now begins a new run anyway
         return Voice((), voice.last_spoken, voice.run_first)
     speaking = fresh[0][1]
     if voice is not None and speaking is voice.last_spoken:
         return Voice(fresh, speaking, voice.run_first)
     before = None
-    if voice is not None and speaking.event_time_ms - voice.last_spoken.event_time_ms <= trigger.max_gap_ms:
+    if voice is not None and speaking.event_time_ms - voice.last_spoken.event_time_ms <= condition.max_gap_ms:
         before = voice.run_first
-    return Voice(fresh, speaking, _run_first(trigger, speaking, before))
+    return Voice(fresh, speaking, _run_first(condition, speaking, before))
 
 
 def _run_first(
-    trigger: Trigger, speaking: Reading, before: tuple[Reading | None, ...] | None
+    condition: Condition, speaking: Reading, before: tuple[Reading | None, ...] | None
 ) -> tuple[Reading | None, ...]:
-    """A newly spoken reading goes on with the runs before it (None: they are too long ago) or ends them."""
+    """A newly spoken reading goes on with the runs before it (None: they are too long ago) or ends them.
+
+    One outside the hours belongs to no run; nor does a run go on past it.
+    """
     firsts: list[Reading | None] = []
-    for rank, level in enumerate(trigger.levels):
-        if not level.breach.holds(speaking.value):
+    counts = condition.in_hours(speaking.event_time_ms)
+    for rank, breach in enumerate(condition.breaches):
+        if not counts or not breach.holds(speaking.value):
             firsts.append(None)
         else:
             firsts.append((before[rank] if before is not None else None) or speaking)

@@ -1,0 +1,120 @@
+"""A trigger while the storm is on: however its readings and cells come, it says what judging all at once does."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from kit import LAT, LON, at, reading, zones_at
+
+from monsoon.sources.product_files import load_products
+from monsoon.transforms.triggers.conditions import alert_condition
+from monsoon.transforms.triggers.running import AskingTrigger, RunningTrigger
+from monsoon.transforms.triggers.series import judge_trigger, witness_moments
+
+PRODUCTS = load_products()
+PLACES = ((LAT, LON), (LAT + 0.05, LON), (LAT, LON + 0.15))
+TRIGGERS = [(product, trigger) for product in PRODUCTS.values() for trigger in product.triggers]
+
+drawn = st.lists(
+    st.tuples(
+        st.integers(0, 40),  # the slot of 17 minutes
+        st.sampled_from([0, 0, 1, 1, 1]),  # which of the trigger's metrics: mostly its own
+        st.booleans(),  # on the breaching side
+        st.sampled_from(["imd", "admin", "news"]),
+        st.integers(0, 2),  # revision
+        st.integers(0, 9),  # slots until a correction is issued
+        st.sampled_from([(0.0, 8.0), (0.0, 8.0), (0.05, 4.0)]),  # degrees north, kilometers around
+    ),
+    max_size=30,
+)
+
+
+def readings_of(product, trigger, history):
+    alert = alert_condition(product)
+    others = [(each.metric, each.breach) for each in trigger.also] + (
+        [(alert.metric, alert.breaches[0])] if alert else []
+    )
+    own = (trigger.metric, trigger.levels[-1].breach)
+    found = {}
+    for slot, which, breaching, provider, revision, delay, (north, radius_km) in history:
+        metric, breach = own if which or not others else others[slot % len(others)]
+        value = breach.threshold + (1 if breach.larger_is_worse else -1) * (0 if breach.operator == "=" else 1)
+        name = f"{provider}-{metric}-{slot}"
+        quality = "fallback" if provider == "news" and slot % 3 == 0 else "official"
+        found[name, revision] = reading(
+            metric, value if breaching else 1000.0 * (not breach.larger_is_worse), 17 * slot, reading_id=name,
+            revision=revision, provider=provider, quality=quality,
+            issued_time=at(17 * (slot + delay)), platform="zepto", lat=LAT + north, radius_km=radius_km,
+        )  # fmt: skip
+    return list(found.values())
+
+
+def measured(zone, at_ms):
+    """Telemetry that agrees at three moments of four."""
+    return 0.0 if (zone // 2**20 + at_ms // 60_000) % 4 == 0 else 100.0
+
+
+def spelled(series):
+    """Every revision by platform and zone, in order."""
+    found = {}
+    for each in series:
+        for zone in each.zones.tolist():
+            found.setdefault((each.platform, zone), []).extend(each.revisions)
+    return {key: revisions for key, revisions in found.items() if revisions}
+
+
+def all_at_once(product, trigger, readings, zones):
+    witnessed = {
+        (asked.platform, zone, at_ms): measured(zone, at_ms)
+        for asked in (witness_moments(trigger, readings, zones) if trigger.witness else ())
+        for zone in asked.zones.tolist()
+        for at_ms in asked.moments_ms.tolist()
+    }
+    return judge_trigger(trigger, readings, zones, alert=alert_condition(product), witnessed=witnessed), witnessed
+
+
+@given(drawn, st.sampled_from(TRIGGERS), st.lists(st.integers(0, 60), max_size=5), st.integers(0, 3), st.booleans())
+def test_it_says_what_judging_all_at_once_does(history, chosen, steps, split, forgets):
+    product, trigger = chosen
+    readings = readings_of(product, trigger, history)
+    zones = zones_at(*PLACES, resolution=product.zone_resolution)
+    expected, witnessed = all_at_once(product, trigger, readings, zones)
+    running = RunningTrigger(trigger, product.zone_resolution, alert_condition(product))
+    asking = AskingTrigger(trigger, product.zone_resolution)
+    for each in (running, asking):
+        for item in readings:
+            each.hear(item, item.effective_ms)
+    cells = zones.cells.tolist()
+    got, asked = [], set()
+    for upto_ms in [*sorted(at(17 * step) for step in steps), 2**62]:
+        new = cells[:split] if upto_ms < 2**62 else cells
+        running.add_cells(new)
+        asking.add_cells(new)
+        for moments in asking.asks(upto_ms) if trigger.witness else ():
+            for zone in moments.zones.tolist():
+                for at_ms in moments.moments_ms.tolist():
+                    assert (moments.platform, zone, at_ms) not in asked
+                    asked.add((moments.platform, zone, at_ms))
+                    running.witness(moments.platform, zone, at_ms, measured(zone, at_ms))
+        got += running.advance(upto_ms)
+        if forgets:
+            running.forget(0)  # machines are made anew from what is left: everything
+            asking.forget(0)
+    assert spelled(got) == spelled(expected)
+    assert asked == set(witnessed)
+
+
+@given(drawn, st.sampled_from(TRIGGERS), st.randoms())
+def test_order_and_zones_judged_with_it_make_no_difference(history, chosen, random):
+    product, trigger = chosen
+    readings = readings_of(product, trigger, history)
+    zones = zones_at(*PLACES, resolution=product.zone_resolution)
+    expected, _ = all_at_once(product, trigger, readings, zones)
+    shuffled = list(readings)
+    random.shuffle(shuffled)
+    got = {}
+    for cell in np.unique(zones.cells):
+        alone = type(zones).of(np.array([cell], dtype=np.uint64), zones.resolution)
+        got |= spelled(all_at_once(product, trigger, shuffled, alone)[0])
+    assert got == spelled(expected)

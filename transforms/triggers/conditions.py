@@ -1,0 +1,138 @@
+"""What a trigger's machine listens to: a condition for each metric that has a say, and whether an hour counts."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import h3.api.basic_int as h3
+
+from monsoon.transforms.calendar import ms_of_local_day
+from monsoon.transforms.product import (
+    MINUTE_MS,
+    Comparison,
+    Consensus,
+    OrderDrop,
+    Product,
+    ProductError,
+    SilentQuorum,
+    Trigger,
+    Witness,
+)
+from monsoon.transforms.triggers.metrics import METRICS
+
+OWN = 0
+"""The role of a trigger's own metric among its conditions."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is asked of the providers of one metric; `breaches` by level, mildest first."""
+
+    metric: str
+    breaches: tuple[Comparison, ...]
+    consensus: tuple[Consensus, ...]
+    ttl_ms: int
+    max_gap_ms: int = 0
+    """Between neighbors of a run; where nothing must be sustained, no run is kept."""
+    sustained_ms: int = 0
+    hours: tuple[tuple[int, int], ...] = ()
+
+    @cached_property
+    def named(self) -> frozenset[str]:
+        """Providers whom a way to consensus names."""
+        return frozenset(name for way in self.consensus for name in way.named)
+
+    def in_hours(self, at_ms: int) -> bool:
+        """Whether readings of that moment count toward runs."""
+        if not self.hours:
+            return True
+        minutes = ms_of_local_day(at_ms) / MINUTE_MS
+        return any(first <= minutes < last for first, last in self.hours)
+
+
+def alert_condition(product: Product) -> Condition | None:
+    """The public alert that a version of a product asks about; None for one that has no such rule.
+
+    Raises ProductError where its rules ask about two different ones: a disruption knows of one.
+    """
+    asked = {(rule.alert, rule.breach) for rule in (product.lockout, product.alert_window) if rule is not None}
+    if not asked:
+        return None
+    if len(asked) > 1:
+        raise ProductError(f"{product.name}: lockout and alert_window must ask about the same alert")
+    ((metric, breach),) = asked
+    return Condition(metric, (breach,), (Consensus(1),), METRICS[metric].ttl_ms)
+
+
+def threshold_in(trigger: Trigger, cell: int) -> Comparison | None:
+    """The zone's own threshold; None where the trigger's holds."""
+    return trigger.zone_breaches.get(h3.int_to_str(cell)) if trigger.zone_breaches else None
+
+
+def with_threshold(trigger: Trigger, breach: Comparison | None) -> Trigger:
+    """The trigger with a zone's own threshold (None: as it is)."""
+    if breach is None:
+        return trigger
+    return replace(trigger, levels=tuple(replace(level, breach=breach) for level in trigger.levels))
+
+
+def satisfied(witness: Witness, value: float) -> bool:
+    """Whether what telemetry measured of a zone at a moment is what the trigger asks of it."""
+    match witness:
+        case SilentQuorum():
+            return value >= witness.reach
+        case OrderDrop():
+            return value >= witness.least_drop
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What one series is judged by. `conditions` are the trigger's own, those that must hold as well, and last the
+    alert that only is to be known of (`alert` says so); a condition's role is its place among them."""
+
+    trigger: Trigger
+    conditions: tuple[Condition, ...]
+    alert: bool = False
+    borne_out: Set[int] = frozenset()
+    """The moments (ms) at which the riders' telemetry bears the readings out, for a trigger with a witness."""
+    asked: set[int] = field(default_factory=set)
+    """The moments at which the readings' part of the condition breached, for a trigger with a witness."""
+
+    @staticmethod
+    def of(trigger: Trigger, alert: Condition | None = None, borne_out: Set[int] = frozenset()) -> Rules:
+        """By the trigger's own threshold (`with_threshold` for a zone's)."""
+        own = Condition(
+            metric=trigger.metric,
+            breaches=tuple(level.breach for level in trigger.levels),
+            consensus=trigger.consensus,
+            ttl_ms=trigger.ttl_ms,
+            max_gap_ms=trigger.max_gap_ms,
+            sustained_ms=trigger.sustained_ms,
+            hours=trigger.hours,
+        )
+        also = (Condition(each.metric, (each.breach,), each.consensus, each.ttl_ms) for each in trigger.also)
+        known = () if alert is None else (alert,)
+        return Rules(trigger, (own, *also, *known), alert is not None, borne_out)
+
+    @cached_property
+    def needed(self) -> range:
+        """The roles of the conditions that must hold."""
+        return range(len(self.conditions) - self.alert)
+
+    @cached_property
+    def roles(self) -> dict[str, tuple[int, ...]]:
+        """By metric, whom its readings concern."""
+        metrics = [condition.metric for condition in self.conditions]
+        return {metric: tuple(role for role, each in enumerate(metrics) if each == metric) for metric in metrics}
+
+    @property
+    def judged_at_readings(self) -> bool:
+        """Whether telemetry is asked at readings of the trigger's own metric only; its last answer stands between."""
+        return isinstance(self.trigger.witness, OrderDrop)
+
+
+def metrics_of(trigger: Trigger, alert: Condition | None) -> frozenset[str]:
+    """The metrics that a trigger's machines listen to."""
+    return frozenset({trigger.metric, *(each.metric for each in trigger.also), *((alert.metric,) if alert else ())})
