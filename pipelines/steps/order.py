@@ -22,13 +22,13 @@ from monsoon.transforms.scoring import Scorer
 ORDER: tuple[type[Step], ...] = (
     DeduplicateTelemetry,
     DeduplicateRecords,
-    AccountDeadLetters,
     RoutePolicies,
     JudgeTriggers,
     RidersEvidence,
     UniteDisruptions,
     CompareNeighbors,
     AdjudicateClaims,
+    AccountDeadLetters,
     ControlExposure,
 )
 """The keyed steps; each sends to later ones only."""

@@ -35,7 +35,7 @@ def test_what_exceeds_the_reserve_waits_until_it_is_raised(tmp_path):
     late = [p["created_at"] for p in expected.payouts]
     assert late.count(at(90)) >= 1
     assert inputs.counts["reserves"]["used"] == len(RESERVES)
-    assert inputs.counts["confirmations"]["used"] == 1
+    assert inputs.counts["confirmations"]["reasons"] == {"unknown_claim": 1}
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -87,7 +87,6 @@ class RiderMachine:
         before = {claim.claim_id: published_view(claim) for claim in [*concerned, *due]}
         asking: dict[str, Claim] = {}
         released: set[str] = set()
-        touched = set(before)
         for item in taken_in:
             if isinstance(item, Answer):
                 claims = self._take_answer(item, released)
@@ -101,7 +100,8 @@ class RiderMachine:
                 released.add(claim.claim_id)
         if asking:
             self._settle(list(asking.values()), released, at_ms)
-        touched.update(asking)
+        touched = {claim.claim_id for item in taken_in for claim in self._concerned(item)}
+        touched.update(before)
         self._changed |= touched
         return self._publish(touched, before, at_ms)
 
@@ -145,7 +145,6 @@ class RiderMachine:
         if claim is None:
             claim = Claim(name, happening, happening.terms)
             self._add(claim)
-            self._changed.add(name)
         else:
             if REVIEW_REASONS.intersection(claim.reasons):
                 claim.reasons = ()
