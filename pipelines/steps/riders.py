@@ -225,9 +225,8 @@ class RidersEvidence(Step):
         found = {identity for identity, each in desk.found.items() if _size(each) != found_before.get(identity, 0)}
         for identity in sorted(found):
             self.kept.put_packed(f"found/{name}/{identity}", desk.found[identity])
-        asked = desk.asked(
-            {disruption.disruption_id for disruption in changed} | due | found, self.done_ms, upto_ms
-        )  # fmt: skip
+        named = {disruption.disruption_id for disruption in changed} | due | found
+        asked = desk.asked(named, self.done_ms, upto_ms)
         desk.schedule([*changed, *(desk.known[identity] for identity in sorted(found))], upto_ms)
         happenings = [
             (worker, [happening for happening in mine if happening.at_ms > self.done_ms])
@@ -278,23 +277,24 @@ class RidersEvidence(Step):
         for version in desk.product.versions:
             triggers = {name: trigger for name, (of, trigger) in self._settings.triggers.items() if of is version}
             mine = {each for each in touched if each[0][0] in triggers}
-            series.append((version, list(self._histories.series(mine, triggers))))
-        if not any(some for _, some in series):
+            if mine:
+                series.append((version, list(self._histories.series(mine, triggers))))
+        if not series:
             return []
         confirmed = _confirmed_after([each for _, some in series for each in some], self.done_ms)
         places = self._places_after(min(confirmed, default=upto_ms) - _LOOK_BACK_MS, upto_ms)
         since = Since(self.done_ms, self.done_ms - self._settings.reports_kept_ms + REPORT_HOLDS_MS)
         found: list[Disruption] = []
         for version, some in series:
-            if not some:
-                continue
             presence = Presence(places, sorted(desk.workers), version.zone_resolution, version.presence_margin_m)
-            mine = list(CandidateFinder(version, desk.coverage, presence).disruptions_of(some, desk.known, since))
+            finder = CandidateFinder(version, desk.coverage, presence)
+            of_all = list(finder.disruptions_of(some, desk.known, since))
             if desk.newcomers is not None:
-                known = desk.known | {disruption.disruption_id: disruption for disruption in mine}
+                known = desk.known | {disruption.disruption_id: disruption for disruption in of_all}
                 finder = CandidateFinder(version, desk.coverage, desk.newcomers)
-                mine += [each for each in finder.disruptions_of(some, known, since) if each.disruption_id not in known]
-            found += mine
+                of_new = finder.disruptions_of(some, known, since)
+                of_all += [each for each in of_new if each.disruption_id not in known]
+            found += of_all
         desk.newcomers = None
         return [
             disruption

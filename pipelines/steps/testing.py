@@ -95,8 +95,17 @@ class Testing:
 
 
 def _finding(row: Mapping[str, Any]) -> Finding:
-    about = row["at_ms"], row["disruption_id"], row["confirmed_at_ms"], "activity"
-    if row["measured"] is not None:
-        return Finding(*about, False, {"measured": 1.0} if row["measured"] else {})
-    values = {name: float(row[name]) for name in ("sigma", "drop", "threshold", "share", "peers")}
-    return Finding(*about, True, {"at": float(row["t_ms"]), "rain": float(row["value"]), **values})
+    values: dict[str, float | None] = {}
+    if row["measured"] is None:
+        values = {name: float(row[name]) for name in ("sigma", "drop", "threshold", "share", "peers")}
+        values |= {"at": float(row["t_ms"]), "rain": float(row["value"])}
+    elif row["measured"]:
+        values = {"measured": 1.0}
+    return Finding(
+        at_ms=row["at_ms"],
+        disruption_id=row["disruption_id"],
+        confirmed_at_ms=row["confirmed_at_ms"],
+        kind="activity",
+        met=row["measured"] is None,
+        values=values,
+    )

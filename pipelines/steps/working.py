@@ -286,7 +286,7 @@ def _ends(desk: Desk, name: str, questions: Questions, own: Own, span: Span) -> 
             **dict.fromkeys(("t_ms", "platform", "sigma", "drop", "value", "own_peers", "own_severe")),
         },
         schema_overrides=TESTS,
-    ).select(TESTS)
+    ).select(*TESTS)
 
 
 def found_in_the_week(

@@ -193,7 +193,7 @@ def activity_findings(
         if which >= 0:
             row = int(rows[which])
             met_ms = int(questions.at_ms[row])
-            values = {
+            values: dict[str, float | None] = {
                 "at": float(questions.t_ms[row]),
                 "rain": float(questions.value[row]),
                 "sigma": float(own.sigma[row]),
