@@ -97,8 +97,8 @@ class Testing:
 def _finding(row: Mapping[str, Any]) -> Finding:
     values: dict[str, float | None] = {}
     if row["measured"] is None:
-        values = {name: float(row[name]) for name in ("sigma", "drop", "threshold", "share", "peers")}
-        values |= {"at": float(row["t_ms"]), "rain": float(row["value"])}
+        measured = {name: float(row[name]) for name in ("sigma", "drop", "threshold", "share", "peers")}
+        values = {"at": float(row["t_ms"]), "rain": float(row["value"]), **measured}
     elif row["measured"]:
         values = {"measured": 1.0}
     return Finding(
