@@ -7,8 +7,12 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from monsoon.sources.feeds.lines import FeedFile, open_feed
 from monsoon.sources.feeds.rows import HOUR_MS, Place, Refusal, Row, RowReader, Silence
@@ -148,22 +152,37 @@ class _Stations:
             )
             for name in names
         }
-        for item in aqi_history(series):
-            time_ms = item.hour * HOUR_MS + phase_ms
+
+        def end_ms(hour: int) -> int:
+            return hour * HOUR_MS + phase_ms
+
+        for item in aqi_history(series, end_ms):
             version = Version(item.issued_ms, item.index)
-            yield self._reading(place, "aqi", time_ms, item.revision, version, aqi_basis=item.basis)
+            yield self._reading(place, "aqi", end_ms(item.hour), item.revision, version, aqi_basis=item.basis)
 
     def _weather(self, place: Place, station: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         temperature, humidity = station.get("temperature", {}), station.get("relative_humidity", {})
-        for time_ms in sorted(temperature.keys() & humidity.keys()):
-            inputs = [_versions(temperature[time_ms]), _versions(humidity[time_ms])]
-            yield from self._revisions(place, "heat_index_c", time_ms, revised(inputs, _heat_index))
+        pairs = {
+            time_ms: (_versions(temperature[time_ms]), _versions(humidity[time_ms]))
+            for time_ms in sorted(temperature.keys() & humidity.keys())
+        }
+        firsts = np.array([(warm[0].value, moist[0].value) for warm, moist in pairs.values()]).reshape(-1, 2)
+        # All first values at once: a call each would be most of the time that a feed takes.
+        known = dict(zip(map(tuple, firsts.tolist()), _heat_index(*firsts.T).tolist(), strict=True))
+
+        def heat_index(temperature_c: float, humidity_pct: float) -> float:
+            found = known.get((temperature_c, humidity_pct))
+            return float(_heat_index(temperature_c, humidity_pct)) if found is None else found
+
+        for time_ms, inputs in pairs.items():
+            yield from self._revisions(place, "heat_index_c", time_ms, revised(inputs, heat_index, time_ms))
         for quantity, times in station.items():
             metric = QUANTITIES[quantity].metric
             if metric is None:
                 continue
             for time_ms in sorted(times):
-                versions = revised([_versions(times[time_ms])], _whole if metric == "aqi" else _as_said)
+                formula = _whole if metric == "aqi" else _as_said
+                versions = revised([_versions(times[time_ms])], formula, time_ms)
                 marks = {"aqi_basis": "provider"} if metric == "aqi" else {}
                 yield from self._revisions(place, metric, time_ms, versions, **marks)
 
@@ -236,15 +255,20 @@ def _whole(index: float) -> float:
     return float(as_published(index))
 
 
-def _heat_index(temperature_c: float, relative_humidity_pct: float) -> float:
+def _heat_index(temperature_c: ArrayLike, relative_humidity_pct: ArrayLike) -> NDArray[np.float64]:
     """To a tenth of a degree, as stations say temperatures."""
-    return round(float(heat_index_c(temperature_c, relative_humidity_pct)), 1) + 0.0
+    return np.asarray(np.round(heat_index_c(temperature_c, relative_humidity_pct), 1) + 0.0)
 
 
 def _reading_id(provider: str, metric: str, place: Place, time_ms: int) -> str:
     """At most 88 characters; a function of these alone."""
+    return f"{provider}-{metric}-{_name_of(place)}-{time_ms}"
+
+
+@lru_cache(maxsize=1024)
+def _name_of(place: Place) -> str:
     spelled = json.dumps([place.station, place.lat, place.lon]).encode()
-    return f"{provider}-{metric}-{hashlib.blake2b(spelled, digest_size=8).hexdigest()}-{time_ms}"
+    return hashlib.blake2b(spelled, digest_size=8).hexdigest()
 
 
 def _letter(refusal: Refusal) -> dict[str, Any]:

@@ -20,15 +20,11 @@ from monsoon.sources.simulator.terms import (
     RainTotal,
     Steps,
 )
+from monsoon.transforms.atmosphere.cpcb import LEAST_HOURS_OF_24, cpcb_sub_index
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
 Slip = Callable[[float], float]
-
-PM25_BOUNDS_UG_M3 = (0.0, 30.0, 60.0, 90.0, 120.0, 250.0, 380.0)
-"""CPCB's upper bounds of the PM2.5 bands, and 380 as the end of Severe."""
-AQI_BOUNDS = (0.0, 50.0, 100.0, 200.0, 300.0, 400.0, 500.0)
-AQI_HOURS_NEEDED = 16
 
 READING_SCHEMA: dict[str, Any] = {
     "reading_id": pl.String,
@@ -121,11 +117,6 @@ def _gaps_filled(values: tuple[float | None, ...]) -> Floats:
     return np.interp(np.arange(len(column)), np.flatnonzero(known), column[known])
 
 
-def cpcb_pm25_index(ug_m3: Floats) -> Floats:
-    """CPCB's PM2.5 sub-index of a 24 h mean (ug/m3), bands continuous; 500 from 380 ug/m3 on."""
-    return np.interp(ug_m3, PM25_BOUNDS_UG_M3, AQI_BOUNDS)
-
-
 def _aqi(storm: Storm, figures: Pm25, gain: float, times_ms: Times) -> Floats:
     """The index of the running 24 h mean of `gain` x PM2.5; NaN where fewer than 16 hours are known."""
     hours_ms = storm.time_ms(figures.start) + figures.step_min * MINUTE_MS * np.arange(len(figures.ug_m3))
@@ -134,8 +125,8 @@ def _aqi(storm: Storm, figures: Pm25, gain: float, times_ms: Times) -> Floats:
     inside = (hours_ms > times_ms[:, None] - 24 * HOUR_MS) & (hours_ms <= times_ms[:, None]) & known
     count = inside.sum(axis=1)
     mean = np.where(inside, values, 0.0).sum(axis=1) / np.maximum(count, 1)
-    enough = count * figures.step_min >= AQI_HOURS_NEEDED * 60
-    return np.where(enough, cpcb_pm25_index(gain * mean), np.nan)
+    enough = count * figures.step_min >= LEAST_HOURS_OF_24 * 60
+    return np.where(enough, cpcb_sub_index("pm25", gain * mean), np.nan)
 
 
 def _values(storm: Storm, feed: Feed, series: str, times_ms: Times) -> Floats:

@@ -118,6 +118,13 @@ def test_an_index_turned_back_and_forth_is_itself(table):
     assert (np.abs(us_epa_aqi_of_pm25(pm25_ug_m3_of_us_epa_aqi(indices, table), table) - indices) <= 1).all()
 
 
+@pytest.mark.parametrize("table", ["us_epa_2012", "us_epa_2024"])
+def test_a_concentration_turned_back_is_right_to_a_microgram(table):
+    ug_m3 = np.arange(0, 900, 0.1)
+    back = pm25_ug_m3_of_us_epa_aqi(us_epa_aqi_of_pm25(ug_m3, table), table)
+    assert np.abs(back - ug_m3).max() < 1.0 + 0.1
+
+
 def test_the_tables_differ_and_each_has_its_time():
     assert us_epa_aqi_of_pm25(140, "us_epa_2012") == 195
     assert us_epa_aqi_of_pm25(140, "us_epa_2024") == 215

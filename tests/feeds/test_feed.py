@@ -3,7 +3,9 @@
 import gzip
 import json
 import random
+import re
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import jsonschema
 import pytest
@@ -15,8 +17,9 @@ from monsoon.cli.main import main
 from monsoon.sources.feeds.readings import read_feed
 from monsoon.sources.feeds.rows import Place
 from monsoon.sources.files import InputError
-from monsoon.sources.provider_files import ProviderError, available_providers, load_provider, parse_provider
+from monsoon.sources.provider_files import ProviderError, Scale, available_providers, load_provider, parse_provider
 from monsoon.transforms.atmosphere.heat_index import heat_index_c
+from monsoon.transforms.atmosphere.quantities import QUANTITIES
 
 HERE = Place("Anand Vihar", 28.6469, 77.3160)
 
@@ -119,6 +122,18 @@ def test_a_corrected_hour_revises_every_mean_that_it_is_part_of(tmp_path):
     assert all(reading["reading_id"] == ids[reading["event_time"]] for reading in revised)
     mean = (23 * 100 + 820) / 24
     assert revised[-1]["value"] == int(301 + (mean - 121) * 99 / 129 + 0.5)
+
+
+def test_what_was_corrected_before_is_never_said_otherwise(tmp_path):
+    """Hour 10 is corrected at hour 30: readings up to then are revised, later ones begin with the corrected mean."""
+    rows = hours(33, pm25=100)
+    found = feed(tmp_path, air(), [*rows, {"time": ist(10), "pm25": 820, "issued": ist(30)}])
+    said = {(r["event_time"], r["revision"]): r["value"] for r in found.readings}
+    before, after = float(int(201 + (100 - 91) * 99 / 29 + 0.5)), 308.0
+    assert after == int(301 + ((23 * 100 + 820) / 24 - 121) * 99 / 129 + 0.5)
+    assert [said[ms(29), revision] for revision in (0, 1)] == [before, after]
+    assert [said[ms(hour), 0] for hour in (30, 31, 33)] == [after] * 3
+    assert {time for time, revision in said if revision} == {ms(hour) for hour in range(16, 30)}
 
 
 def test_a_correction_takes_turns_with_others_and_may_change_nothing(tmp_path):
@@ -299,6 +314,44 @@ def test_no_bytes_crash_it(tmp_path_factory, content):
     accounted(read_feed(air(), [folder / "a.jsonl", folder / "b.csv"]))
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+TIMES = st.integers(-3, 40).map(ist) | JSON
+
+
+@settings(max_examples=60)
+@given(st.lists(st.fixed_dictionaries({}, optional={
+    "time": TIMES, "issued": TIMES, "pm25": JSON | st.floats(0, 900), "t": JSON | st.floats(-90, 60), "rh": JSON,
+}), max_size=12), st.randoms(use_true_random=False))  # fmt: skip
+def test_no_value_crashes_it_and_no_order_changes_it(tmp_path_factory, rows, chance):
+    folder = tmp_path_factory.mktemp("values")
+    first = feed(folder, air(), rows)
+    accounted(first)
+    chance.shuffle(rows)
+    assert feed(folder, air(), rows) == first
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 400), st.integers(51, 60)), max_size=30))
+def test_after_all_corrections_the_readings_are_those_of_the_corrected_hours(tmp_path_factory, corrections):
+    """The last revision of each reading is what a feed without mistakes would have said."""
+    folder = tmp_path_factory.mktemp("corrections")
+    last = {(hour, issued): value for hour, value, issued in corrections}
+    rows = [{"time": ist(hour), "pm25": 5 * hour} for hour in range(51)]
+    late = [{"time": ist(hour), "pm25": value, "issued": ist(issued)} for (hour, issued), value in last.items()]
+    found = feed(folder, air(), rows + late)
+    final = {reading["event_time"]: reading["value"] for reading in found.readings}  # in the order of revision
+    true = {hour: 5 * hour for hour in range(51)} | {hour: last[hour, issued] for hour, issued in sorted(last)}
+    clean = feed(folder, air(), [{"time": ist(hour), "pm25": value} for hour, value in true.items()])
+    assert final == {reading["event_time"]: reading["value"] for reading in clean.readings}
+    keys = [(reading["reading_id"], reading["revision"]) for reading in found.readings]
+    assert len(set(keys)) == len(keys)
+    assert {(name, revision - 1) for name, revision in keys if revision} <= set(keys), "revisions count up from 0"
+
+
 def test_the_command(tmp_path, capsys):
     path = tmp_path / "feed.csv.gz"
     lines = ["time,pm25,t,rh", *(f"{ist(hour)},130,40,30" for hour in range(1, 18)), "x,1,2,3"]
@@ -382,3 +435,16 @@ def test_a_broken_provider_file_is_told_with_the_right_word(name):
 def test_an_unknown_provider_names_the_nearest():
     with pytest.raises(ProviderError, match="Did you mean openaq"):
         load_provider("openaqi")
+
+
+def test_the_document_is_true(root):
+    """Its example is a provider file, and it names every quantity, unit and scale there is."""
+    text = (root / "docs" / "feeds.md").read_text()
+    example = text.split("```yaml\n")[1].split("```")[0]
+    provider = parse_provider(example.encode(), where="docs/feeds.md")
+    assert (provider.clock.issued, provider.long.unit, provider.area.radius_km) == ("published_at", "units", 10)
+    table = text.split("| quantity | units | range |")[1].split("\n\n")[0]
+    for name, quantity in QUANTITIES.items():
+        (row,) = [line for line in table.splitlines() if re.match(rf"\| ([a-z0-9_, ]*, )?{name}(,[^|]*)? \|", line)]
+        assert set(quantity.units) <= set(re.split(r"[ ,|]+", row)), name
+    assert all(f"`{scale}`" in text for scale in get_args(Scale))

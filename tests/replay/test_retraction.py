@@ -6,11 +6,15 @@ The peak, its correction and the day of the retraction (1 June) are published; t
 import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import yaml
+from kit.graph import Graph, same
 from kit.streams import policy_record, report, write_streams
 
-from monsoon.pipelines.local.replay import replay
+from monsoon.pipelines.local.replay import open_book, read_inputs, replay, run_products
+from monsoon.pipelines.steps.settings import Settings
 from monsoon.sources.feeds.readings import read_feed
+from monsoon.sources.files import FilePart
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.provider_files import parse_provider
 from monsoon.transforms.product import content_version, parse_product
@@ -78,23 +82,23 @@ def thermometer(tmp_path, *, retracted):
 
 
 def held_reports(worker):
-    """An hour and a half of a phone at home that claims to ride: a mock location, no motion, one place to the meter."""
-    start = ms("2024-05-29 13:30")
+    """Three hours of a phone at home that claims to ride: a mock location, no motion, one place to the meter."""
+    start = ms("2024-05-29 11:30")
     return [
         report(
             worker, 0, event_id=f"{worker}-{n}", event_time=start + 15_000 * n, lat=28.818, lon=76.979, speed_mps=9.0,
             mock_location=True, mock_setting=True, accel_var=1e-5, gnss_time=start, network_time=start + 15_000 * n,
             app_state="online", orders_completed=0,
         )
-        for n in range(360)
+        for n in range(720)
     ]  # fmt: skip
 
 
-def run(tmp_path, name, threshold_c, *, retracted):
-    """The replay's records by stream, and its summary."""
+def storm(tmp_path, *, retracted):
+    """The streams: a rider who says nothing, one whose phone lies, one far away."""
     before = {"event_time": ms("2024-05-01 00:00"), "coverage_start": ms("2024-05-01 00:00"),
               "coverage_end": ms("2024-07-01 00:00"), "product": "heat"}  # fmt: skip
-    streams = {
+    return {
         "oracle_readings": thermometer(tmp_path, retracted=retracted),
         "telemetry": held_reports("held"),
         "subscriptions": [
@@ -103,6 +107,11 @@ def run(tmp_path, name, threshold_c, *, retracted):
             policy_record("elsewhere", "p-elsewhere", home_lat=28.40, home_lon=77.30, **before),
         ],
     }
+
+
+def run(tmp_path, name, threshold_c, *, retracted):
+    """The replay's records by stream, its lines, and its summary."""
+    streams = storm(tmp_path, retracted=retracted)
     source, output = write_streams(tmp_path / f"{name}-in", streams), tmp_path / f"{name}-out"
     summary = replay(source, output, {"heat": product(threshold_c)}, ["heat"], load_scorer())
     records = {
@@ -163,3 +172,24 @@ def test_a_retraction_that_moves_the_start_pays_nobody_twice(tmp_path):
     assert [record["reasons"][0] for record in second] == ["overlap"]
     paid = next(record["claim_id"] for record in got["claims"] if record["status"] == "approved")
     assert paid in summary["products"]["heat"]["for_review"]
+
+
+@pytest.mark.parametrize("threshold_c", [50, 45, 43])
+def test_a_running_job_that_hears_of_it_three_days_later_says_the_same(tmp_path, threshold_c):
+    """The correction arrives when the watermark is three days on and everything was long decided."""
+    streams = storm(tmp_path, retracted=True)
+    corrections = [reading for reading in streams["oracle_readings"] if reading["revision"]]
+    streams["oracle_readings"] = [reading for reading in streams["oracle_readings"] if not reading["revision"]]
+    source = write_streams(tmp_path / "in", streams)
+    heat = {"heat": product(threshold_c)}
+    graph = Graph(Settings(heat, heat, source / "reference", None, 2))
+    for stream in ("subscriptions", "oracle_readings", "telemetry"):
+        graph.read(stream, FilePart(source / stream / "part-0.jsonl"))
+    graph.advance(ms("2024-06-01 11:59"))
+    decided = {record["claim_id"]: record["status"] for record in graph.collected().outcome.claims}
+    assert sorted(decided.values()) == ["approved", "manual_review"]
+    late = source / "oracle_readings" / "part-1.jsonl"
+    late.write_text("".join(json.dumps(reading) + "\n" for reading in corrections))
+    graph.read("oracle_readings", FilePart(late))
+    inputs = read_inputs(source, heat)
+    same(graph.finish().outcome, run_products(heat, inputs, open_book(inputs, source, load_scorer())))

@@ -7,7 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from monsoon.sources.files import InputError
-from monsoon.sources.simulator import build_scenario, riders_for_rows, simulate, simulate_frames
+from monsoon.sources.simulator import build_scenario, load_storm, riders_for_rows, simulate, simulate_frames
 from monsoon.sources.simulator import write as writing
 from monsoon.sources.simulator.telemetry import TELEMETRY_SCHEMA
 
@@ -61,6 +61,21 @@ def test_a_block_is_the_same_alone(delhi):
     whole = list(scenario.telemetry())
     assert scenario.blocks == len(whole) == 2
     assert_frame_equal(next(scenario.telemetry(1, 2)), whole[1])
+
+
+@pytest.mark.parametrize("name", ["bengaluru-2020-03-22-curfew", "delhi-2024-07-31-cloudburst"])
+def test_history_hindrances_syndicates_and_policies_change_nothing_of_this(name, tmp_path, monkeypatch):
+    """Two runs, on other threads and in other files; and a block made alone."""
+    storm = load_storm(name)
+    simulate(storm, 140, 3, tmp_path / "a")
+    monkeypatch.setattr(writing, "THREADS", 1)
+    simulate(storm, 140, 3, tmp_path / "b")
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+    monkeypatch.setattr(writing, "BLOCKS_PER_FILE", 1)
+    simulate(storm, 140, 3, tmp_path / "c")
+    assert_frame_equal(written(tmp_path / "a"), written(tmp_path / "c"))
+    scenario = build_scenario(storm, 140, 3)
+    assert_frame_equal(next(scenario.telemetry(1, 2)), list(scenario.telemetry())[1])
 
 
 def test_a_window_is_a_part_of_the_whole(delhi):

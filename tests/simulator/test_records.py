@@ -5,6 +5,7 @@ import json
 import jsonschema
 import pytest
 
+from monsoon.sources.simulator import available_storms, load_storm, simulate_frames
 from monsoon.transforms.validation.raw_identifiers import is_raw_identifier
 
 SCHEMAS = {"telemetry": "telemetry", "oracle_readings": "oracle_reading", "subscriptions": "subscription"}
@@ -20,6 +21,18 @@ def test_every_record_is_valid(root, frames, stream):
     sample = table.gather_every(max(1, table.height // 4_000))
     for record in sample.to_dicts():
         validator.validate(record)
+
+
+@pytest.mark.parametrize("name", available_storms())
+def test_every_record_of_every_storm_is_valid(root, name):
+    frames = simulate_frames(load_storm(name), 24, 11, attackers=0.25)
+    for stream, contract in SCHEMAS.items():
+        schema = json.loads((root / f"contracts/{contract}.schema.json").read_text())
+        validator = jsonschema.Draft202012Validator(schema)
+        table = getattr(frames, stream)
+        assert set(table.columns) <= set(schema["properties"])
+        for record in table.gather_every(max(1, table.height // 300)).to_dicts():
+            validator.validate(record)
 
 
 def test_ranges_hold_in_every_row(frames):

@@ -5,7 +5,7 @@ import pytest
 
 from monsoon.sources.simulator import StormError, available_storms, load_storm, terms
 from monsoon.sources.simulator.storm import parse_storm
-from monsoon.sources.simulator.weather import cpcb_pm25_index, rain_mm, readings
+from monsoon.sources.simulator.weather import rain_mm, readings
 
 HOUR_MS = 3_600_000
 
@@ -103,12 +103,6 @@ def test_smog_is_the_embassys(shared):
     )
     known = [value for value in storm.published.series["embassy"].ug_m3 if value is not None]
     assert known == table.filter(pl.col("pm25_raw_ugm3") >= 0)["pm25_raw_ugm3"].to_list()
-
-
-def test_cpcb_bands_are_continuous():
-    assert cpcb_pm25_index([30, 30.5, 45, 60, 90, 120, 250]) == pytest.approx(
-        [50, 50.83, 75, 100, 200, 300, 400], abs=0.1
-    )
 
 
 def storm_text(delhi_text, old, new):

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from monsoon.sources.simulator import load_storm, simulate_frames
 from monsoon.sources.simulator.terms import Hindrance
+from monsoon.transforms.geo.cells import cells_of
 
 WEEK_MS = 7 * 24 * 3_600_000
 
@@ -67,6 +68,33 @@ def test_the_weeks_before_are_as_usual_and_thin(curfew, curfew_frames):
     first = curfew.time_ms("2020-03-22 05:30") - 3 * WEEK_MS
     assert first - 5_000 < table["event_time"].min() < first + 3_600_000
     assert table["event_id"].is_unique().all()
+
+
+def test_zones_have_a_usual_hour_to_compare_the_curfews_with(curfew, curfew_frames):
+    """Orders of 08:00-09:00 in cells of about 1 km2: each earlier Sunday had some where hardly any is left."""
+    table = told(curfew_frames).filter(pl.col("district") != "Hosur", pl.col("orders_completed") > 0)
+    eight = curfew.time_ms("2020-03-22 08:00")
+    by_week = [
+        table.filter(pl.col("event_time").is_between(eight - week * WEEK_MS, eight - week * WEEK_MS + 3_600_000))
+        for week in range(4)
+    ]
+    usual = pl.concat(by_week[1:])
+    assert min(week["orders_completed"].sum() for week in by_week[1:]) > 60
+    assert by_week[0]["orders_completed"].sum() < 0.25 * usual["orders_completed"].sum() / 3
+    cells = [cells_of(week["lat"].to_numpy(), week["lon"].to_numpy(), 8) for week in by_week]
+    assert len(set(cells[1]) & set(cells[2]) & set(cells[3])) > 10
+
+
+def test_in_the_rain_most_deliver_less_than_half_of_the_usual():
+    storm = load_storm("delhi-2024-07-31-cloudburst")
+    table = between(storm, told(simulate_frames(storm, 320, 9)), "2024-07-31 18:45", "2024-07-31 19:45")
+    stated = table.filter(pl.col("orders_completed").is_not_null())
+    orders = stated.group_by("worker_id", "district").agg(pl.col("orders_completed").sum(), pl.len())
+    orders = orders.filter(pl.col("len") > 180)  # on shift for most of the hour
+    few = dict(orders.group_by("district").agg((pl.col("orders_completed") <= 1).mean()).rows())
+    assert few["Mayur Vihar"] > 0.6
+    assert few["Mayur Vihar"] < 1
+    assert few["Faridabad"] < 0.3
 
 
 def test_history_changes_nothing_of_the_storm_itself(curfew, curfew_frames):

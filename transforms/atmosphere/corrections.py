@@ -1,7 +1,7 @@
 """Values that providers correct, and what follows from them: each difference is a revision of what was published.
 
 A value's first version counts from its own time on, whenever it was issued, as a reading of revision 0 does; a later
-one from its issue on.
+one from its issue on. What was corrected before the moment that a reading is for is never said otherwise.
 """
 
 from __future__ import annotations
@@ -29,27 +29,36 @@ class Version:
     value: float
 
 
-def revised(inputs: Sequence[Sequence[Version]], formula: Callable[..., float]) -> list[Version]:
-    """The versions of `formula` of several inputs, from each input's versions in the order of their issue.
+def revised(inputs: Sequence[Sequence[Version]], formula: Callable[..., float], time_ms: int) -> list[Version]:
+    """The versions of `formula` of several inputs of one moment, each input's versions in the order of their issue.
 
     The first rests on the first version of each, and is issued with the last of them; each later one follows a
     correction that changes the value.
     """
     now = [versions[0] for versions in inputs]
-    issues = [version.issued_ms for version in now]
-    found = [Version(_latest(issues), formula(*(version.value for version in now)))]
-    later = sorted(
-        (version.issued_ms or 0, place, version)
+    found = [Version(_latest([version.issued_ms for version in now]), formula(*(version.value for version in now)))]
+    if all(len(versions) == 1 for versions in inputs):
+        return found
+    later = [
+        (version.issued_ms or 0, place, version.value)
         for place, versions in enumerate(inputs)
         for version in versions[1:]
-    ) if any(len(versions) > 1 for versions in inputs) else []  # fmt: skip
-    for issued_ms, group in groupby(later, key=lambda item: item[0]):
-        for _, place, version in group:
-            now[place] = version
-        value = formula(*(version.value for version in now))
-        if value != found[-1].value:
-            found.append(Version(issued_ms, value))
-    return found
+    ]
+    for issued_ms, group in groupby(sorted(later), key=lambda item: item[0]):
+        for _, place, value in group:
+            now[place] = Version(issued_ms, value)
+        found.append(Version(issued_ms, formula(*(version.value for version in now))))
+    return _differing(found, time_ms)
+
+
+def _differing(versions: Sequence[Version], time_ms: int) -> list[Version]:
+    """Those that change what was said; the last one issued by `time_ms`, if any, is the first that was said."""
+    known = [version for version in versions[1:] if (version.issued_ms or 0) <= time_ms]
+    said = [known[-1] if known else versions[0]]
+    for version in versions[1 + len(known) :]:
+        if version.value != said[-1].value:
+            said.append(version)
+    return said
 
 
 def _latest(issues: Sequence[int | None]) -> int | None:
@@ -78,10 +87,11 @@ class AqiRevision:
     basis: str
 
 
-def aqi_history(series: Mapping[str, HourlySeries]) -> list[AqiRevision]:
+def aqi_history(series: Mapping[str, HourlySeries], end_ms: Callable[[int], int]) -> list[AqiRevision]:
     """The index of each hour that has a value of its own and enough hours before it, and its revisions.
 
-    A corrected hour revises every index whose mean it is part of. In order of hour and revision.
+    A corrected hour revises every index whose mean it is part of. `end_ms` is when an hour ends. In order of hour and
+    revision.
     """
     hours = sorted({hour for pollutant in series.values() for hour in pollutant.versions})
     # Hours further apart than the longest mean have nothing to do with each other: no need to fill the years between.
@@ -95,13 +105,22 @@ def aqi_history(series: Mapping[str, HourlySeries]) -> list[AqiRevision]:
             parts[stretch[hour]].setdefault(name, {})[hour] = versions
     found: list[AqiRevision] = []
     for part in parts:
-        found += _unbroken_history(
+        stories = _unbroken_history(
             {name: HourlySeries(versions, series[name].is_mean) for name, versions in part.items()}
         )
+        for hour, (versions, basis) in sorted(stories.items()):
+            found += [
+                AqiRevision(hour, revision, version.issued_ms, version.value, basis[version])
+                for revision, version in enumerate(_differing(versions, end_ms(hour)))
+            ]
     return found
 
 
-def _unbroken_history(series: Mapping[str, HourlySeries]) -> list[AqiRevision]:
+_Story = tuple[list[Version], dict[Version, str]]
+
+
+def _unbroken_history(series: Mapping[str, HourlySeries]) -> dict[int, _Story]:
+    """By hour all versions of its index in the order of issue, and what each rests on."""
     first = min(min(pollutant.versions) for pollutant in series.values())
     span = max(max(pollutant.versions) for pollutant in series.values()) - first + 1
     values = {name: np.full(span, np.nan) for name in series}
@@ -115,11 +134,10 @@ def _unbroken_history(series: Mapping[str, HourlySeries]) -> list[AqiRevision]:
             issues[hour - first] = _latest([issues.get(hour - first), versions[0].issued_ms])
             corrections += [(later.issued_ms or 0, hour - first, name, later.value) for later in versions[1:]]
     index, basis = _indices(values, series, 0, span)
-    found = [
-        AqiRevision(hour + first, 0, issues[hour], float(index[hour]), basis[hour])
-        for hour in np.flatnonzero(spoken & ~np.isnan(index)).tolist()
-    ]
-    counts: dict[int, int] = {}
+    stories: dict[int, _Story] = {}
+    for hour in np.flatnonzero(spoken & ~np.isnan(index)).tolist():
+        version = Version(issues[hour], float(index[hour]))
+        stories[hour + first] = ([version], {version: basis[hour]})
     for issued_ms, group in groupby(sorted(corrections), key=lambda item: item[0]):
         touched = []
         for _, hour, name, value in group:
@@ -129,11 +147,12 @@ def _unbroken_history(series: Mapping[str, HourlySeries]) -> list[AqiRevision]:
         corrected, grounds = _indices(values, series, start, stop)
         changed = spoken[start:stop] & (corrected != index[start:stop]) & ~np.isnan(corrected)
         for place in np.flatnonzero(changed).tolist():
-            hour = start + place
-            counts[hour] = counts.get(hour, 0) + 1
-            found.append(AqiRevision(hour + first, counts[hour], issued_ms, float(corrected[place]), grounds[place]))
+            version = Version(issued_ms, float(corrected[place]))
+            versions, bases = stories[start + place + first]
+            versions.append(version)
+            bases[version] = grounds[place]
         index[start:stop] = corrected
-    return sorted(found, key=lambda item: (item.hour, item.revision))
+    return stories
 
 
 def _reach_h(name: str, series: Mapping[str, HourlySeries]) -> int:

@@ -53,8 +53,8 @@ def us_epa_aqi_of_pm25(ug_m3: ArrayLike, table: Table) -> Floats:
 def pm25_ug_m3_of_us_epa_aqi(aqi: ArrayLike, table: Table) -> Floats:
     """The PM2.5 concentration (ug/m3) that a US index of PM2.5 stands for; NaN stays NaN.
 
-    An index is whole and a band of the table wide: the concentration is right to within 1 ug/m3 up to an index of
-    400, to within 2 above. Raises ValueError for a negative index and for an unknown table.
+    An index is whole, so that the concentration is right to within 1 ug/m3. Raises ValueError for a negative index and
+    for an unknown table.
     """
     column = np.asarray(aqi, np.float64)
     if (column < 0).any():
