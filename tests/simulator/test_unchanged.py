@@ -1,8 +1,8 @@
 """Storms that models are trained and measured on stay what they were: the same storm, riders and seed, the same bytes.
 
 The digests were made before storm files could say more than rain and smog; the smog's again when its AQI came to be
-computed by CPCB's published bands (readings by a point or two, riders not at all). Only what is exact on every machine goes
-into them: text, counts and times, not the last digit of a sensor.
+computed by CPCB's published bands (readings by a point or two, riders not at all). Only what is exact on every machine
+goes into them: text, counts and times, not the last digit of a sensor.
 """
 
 import hashlib
