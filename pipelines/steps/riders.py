@@ -132,8 +132,6 @@ class RidersEvidence(Step):
     def _product_of(self, trigger: str) -> str:
         return self._settings.triggers[trigger][0].name
 
-    # Panes.
-
     def _schedule_comparisons(self, record: SeriesRecord) -> None:
         """Claims may be judged when a disruption is confirmed or rises, and a hold later: by then every bucket must
         have told the neighbors of its panes, whether the claims are its own or not."""
@@ -229,11 +227,11 @@ class RidersEvidence(Step):
         asked = desk.asked(named, self.done_ms, upto_ms)
         desk.schedule([*changed, *(desk.known[identity] for identity in sorted(found))], upto_ms)
         happenings = [
-            (worker, [happening for happening in mine if happening.at_ms > self.done_ms])
+            (worker, new)
             for disruption in changed
             for worker, mine in disruption.happenings.items()
+            if (new := [happening for happening in mine if happening.at_ms > self.done_ms])
         ]
-        happenings = [(worker, mine) for worker, mine in happenings if mine]
         if happenings:
             yield Envelope("adjudicate-claims", self.key, f"happenings/{name}", upto_ms, pack(happenings))
         if asked:
@@ -256,11 +254,10 @@ class RidersEvidence(Step):
         asked = week_of(changed, self.done_ms)
         if not asked:
             return
-        workers = {terms.worker_id for _, terms in asked}
-        trail = self._reports.trail(min(happening.start_ms for happening, _ in asked) - WEEK_MS - 1, workers)
-        found = found_in_the_week(desk, changed, trail, self.done_ms)
-        payload = pack(sorted(found.items()))
-        yield Envelope("adjudicate-claims", self.key, f"findings/{desk.product.name}", upto_ms, payload)
+        after_ms = min(happening.start_ms for happening, _ in asked) - WEEK_MS - 1
+        trail = self._reports.trail(after_ms, {terms.worker_id for _, terms in asked})
+        found = pack(sorted(found_in_the_week(desk, changed, trail, self.done_ms).items()))
+        yield Envelope("adjudicate-claims", self.key, f"findings/{desk.product.name}", upto_ms, found)
 
     def _places_after(self, after_ms: int, upto_ms: int) -> Places:
         """The places of the reports after a moment, and perhaps of more."""

@@ -42,8 +42,8 @@ def records_of(source):
     for stream in STREAMS:
         for file in find_files(source / stream).files:
             text = gzip.decompress(file.read_bytes()) if file.name.endswith(".gz") else file.read_bytes()
-            for line in text.decode().splitlines():
-                found.append((takes_effect_ms(stream, json.loads(line)), stream, line))
+            lines = text.decode().splitlines()
+            found.extend((takes_effect_ms(stream, json.loads(line)), stream, line) for line in lines)
     return sorted(found)
 
 
