@@ -51,7 +51,8 @@ def test_a_plan_without_the_trigger():
 def test_tiers(trust, story):
     rider = offshift(trust=trust).at(lost()).finish()
     assert rider.story() == story
-    assert rider.last()["trust_score"] == trust
+    # When the policy was bought is always known: alone it is the whole of the trust.
+    assert rider.last()["trust_score"] == (1.0 if trust is None else trust)
     wait_h = {"step_up": 24, "soft_hold": 0.25}.get(story[0], 0)
     assert rider.last()["decided_at"] == at(wait_h * HOUR)
     assert "step_up_unanswered" in rider.last()["reasons"] or story[0] != "step_up"
