@@ -67,6 +67,16 @@ class Policy:
         """The policy at `at_ms` if it covers that moment, else None."""
         return self.timeline.at(at_ms)
 
+    @property
+    def workers(self) -> set[str]:
+        """Every rider whom one of its events names."""
+        return {event["worker_id"] for event in self._events}
+
+    def last_event(self, at_ms: int) -> Mapping[str, Any] | None:
+        """What was last said of the policy by a moment, whether it covers that or not; None before its first event."""
+        known = bisect_right(self._events, at_ms, key=lambda event: event["event_time"])
+        return self._events[known - 1] if known else None
+
     def homes(self) -> list[tuple[int, float, float]]:
         """(event time in ms, latitude, longitude) of the home each event states."""
         return [(event["event_time"], event["home_lat"], event["home_lon"]) for event in self._events]

@@ -7,10 +7,12 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 
+_spell = json.JSONEncoder(separators=(",", ":")).encode
+
 
 def _name(prefix: str, parts: Sequence[str | int | None]) -> str:
     """`prefix` and 128 bits of BLAKE2 over the parts, unambiguous whatever characters they hold."""
-    spelled = json.dumps(list(parts), separators=(",", ":")).encode()
+    spelled = _spell(list(parts)).encode()
     digest = hashlib.blake2b(spelled, digest_size=16).hexdigest()
     return f"{prefix}{digest}"
 

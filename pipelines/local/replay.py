@@ -21,7 +21,9 @@ from monsoon.sources.files import INPUT_FOLDERS, OPTIONAL_STREAMS, streams_in
 from monsoon.sources.reference import read_references
 from monsoon.sources.streams import read_stream
 from monsoon.sources.trail import to_trail
-from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
+from monsoon.transforms.adjudication.machine import RiderMachine
+from monsoon.transforms.adjudication.running import run_rider
+from monsoon.transforms.evidence.references import References
 from monsoon.transforms.exposure import Reserve, awarded, passed, within_reserves
 from monsoon.transforms.notifications import of_claims, of_payments
 from monsoon.transforms.product import Product
@@ -44,11 +46,13 @@ class Inputs:
     reserves: list[dict[str, Any]] = field(default_factory=list)
     confirmations: list[dict[str, Any]] = field(default_factory=list)
     reference_rows_skipped: dict[str, int] = field(default_factory=dict)
+    references: References | None = None
+    """Where the cell towers and access points of the trail stand, once that was read."""
 
     @cached_property
     def shared(self) -> Shared:
         """What of the telemetry serves every product."""
-        return Shared(self.trail)
+        return Shared(self.trail, self.references)
 
     def refuse(self, stream: str, dead: Sequence[Dead]) -> None:
         """Accounts for records of a stream that could be read, and of which nothing could be made."""
@@ -113,7 +117,8 @@ def open_book(inputs: Inputs, input_dir: Path, scorer: Scorer) -> ScoreBook:
     """What scores the claims of these inputs; takes note of reference rows that could not be used."""
     references = read_references(input_dir / "reference")
     inputs.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
-    return ScoreBook(inputs.trail, references.locate(inputs.trail), scorer)
+    inputs.references = references.locate(inputs.trail)
+    return ScoreBook(inputs.trail, inputs.references, scorer)
 
 
 def run_products(

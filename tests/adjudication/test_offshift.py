@@ -45,7 +45,6 @@ def test_a_plan_without_the_trigger():
         (0.75, ["step_up", "manual_review"]),
         (0.40, ["step_up", "manual_review"]),
         (0.3999, ["soft_hold", "manual_review"]),
-        (None, ["approved"]),
     ],
 )
 def test_tiers(trust, story):
@@ -56,6 +55,11 @@ def test_tiers(trust, story):
     wait_h = {"step_up": 24, "soft_hold": 0.25}.get(story[0], 0)
     assert rider.last()["decided_at"] == at(wait_h * HOUR)
     assert "step_up_unanswered" in rider.last()["reasons"] or story[0] != "step_up"
+
+
+def test_of_a_silent_phone_the_time_of_the_purchase_is_known():
+    rider = offshift(trust=None, signals=0).at(lost())
+    assert (rider.end()[0], rider.last()["trust_score"]) == ("approved", 1.0)
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,8 @@ class EpisodeFold:
             self._alert = Alert(min(issued), None)
 
     def _breaches(self, now_ms: int) -> bool:
-        """Whether all conditions hold now but for the time for which they must; and the riders' telemetry agrees."""
+        """Whether all conditions hold now but for the time for which they must; and the riders' telemetry agrees, which
+        it need not any more once an episode is open (so the worked examples)."""
         if not all(
             reached(self._rules.conditions[role].consensus, self._breaching[role]) for role in self._rules.needed
         ):
@@ -289,7 +290,7 @@ class EpisodeFold:
         ):
             self._rules.asked.add(now_ms)
             self._borne_out = now_ms in self._rules.borne_out
-        return self._borne_out
+        return self._borne_out or self._open is not None
 
     def _judge(self, now_ms: int) -> Iterator[tuple[int, Episode]]:
         trigger = self._trigger
