@@ -21,7 +21,8 @@ from monsoon.sources.files import INPUT_FOLDERS, OPTIONAL_STREAMS, streams_in
 from monsoon.sources.reference import read_references
 from monsoon.sources.streams import read_stream
 from monsoon.sources.trail import to_trail
-from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
+from monsoon.transforms.adjudication.machine import RiderMachine
+from monsoon.transforms.adjudication.running import run_rider
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.exposure import Reserve, awarded, passed, within_reserves
 from monsoon.transforms.notifications import of_claims, of_payments

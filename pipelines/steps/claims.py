@@ -32,7 +32,8 @@ from monsoon.pipelines.syndicate_alerts import watches
 from monsoon.sources.accounting import StreamCounts
 from monsoon.transforms.adjudication.claims import Claim, Finding, Happening, Score
 from monsoon.transforms.adjudication.claims import Item as Told
-from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
+from monsoon.transforms.adjudication.machine import RiderMachine
+from monsoon.transforms.adjudication.running import run_rider
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence, with_neighbors
@@ -83,6 +84,7 @@ class AdjudicateClaims(Step):
         }
 
     def take(self, item: Item) -> None:
+        # What is only expected (EXPECT) names no product: it is awaited, and that is all.
         name = self._await(f"arrived/{item.kind}", item)
         self._arrived[name] = item.payload
         self.kept.put(name, item.payload)

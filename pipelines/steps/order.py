@@ -63,7 +63,7 @@ class Workshop:
             made = AdjudicateClaims(key, kept, self._settings, self._scorer)
         else:
             made = step(key, kept, self._settings)  # type: ignore[call-arg]
-        made.told_of_payouts = self._settings.buckets if self._settings.reserves else 0
+        made.expecting_keys = {later.uid: self._settings.buckets for later in order_of(self._settings)}
         return made
 
     @cached_property

@@ -8,7 +8,7 @@ from kit import ScriptedScores, at, happening
 from kit.rider import Always, Rider
 
 from monsoon.transforms.adjudication.claims import Answer
-from monsoon.transforms.adjudication.machine import run_rider
+from monsoon.transforms.adjudication.running import run_rider
 
 HOUR = 60
 

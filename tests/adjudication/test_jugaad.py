@@ -210,6 +210,18 @@ def test_a_correction_that_takes_the_alert_away_opens_the_claim():
     assert rider.story() == ["ineligible", "approved"]
 
 
+def test_an_alert_that_a_correction_brings_after_payment_is_listed_for_review():
+    opened = lost(terms=policy(activated_at_ms=at(-1)))
+    rider = (
+        jugaad()
+        .at(opened, SLAB)
+        .at(over(opened, 2))
+        .at(replace(over(opened, 2), at_ms=at(400), alert=Alert(at(-10), None)))
+    )
+    assert rider.end() == ("approved", ["paid_above_corrected_level"])
+    assert (rider.last()["payout_inr"], rider.last()["payout_terms"]["gross_inr"]) == (1080, 0)
+
+
 def test_a_lockout_is_known_before_the_duration_is():
     rider = jugaad().at(lost(trigger="outage", terms=policy(activated_at_ms=at(-1)), alert=Alert(at(-10), None)))
     assert rider.end() == ("ineligible", ["lockout"])

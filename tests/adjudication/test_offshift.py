@@ -45,16 +45,21 @@ def test_a_plan_without_the_trigger():
         (0.75, ["step_up", "manual_review"]),
         (0.40, ["step_up", "manual_review"]),
         (0.3999, ["soft_hold", "manual_review"]),
-        (None, ["approved"]),
     ],
 )
 def test_tiers(trust, story):
     rider = offshift(trust=trust).at(lost()).finish()
     assert rider.story() == story
-    assert rider.last()["trust_score"] == trust
+    # When the policy was bought is always known: alone it is the whole of the trust.
+    assert rider.last()["trust_score"] == (1.0 if trust is None else trust)
     wait_h = {"step_up": 24, "soft_hold": 0.25}.get(story[0], 0)
     assert rider.last()["decided_at"] == at(wait_h * HOUR)
     assert "step_up_unanswered" in rider.last()["reasons"] or story[0] != "step_up"
+
+
+def test_of_a_silent_phone_the_time_of_the_purchase_is_known():
+    rider = offshift(trust=None, signals=0).at(lost())
+    assert (rider.end()[0], rider.last()["trust_score"]) == ("approved", 1.0)
 
 
 @pytest.mark.parametrize(

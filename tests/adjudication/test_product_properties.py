@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from kit import at, happening, terms
 from kit.rider import PRODUCTS, activity, work
 
+from monsoon.pipelines.steps.envelopes import pack, unpack
 from monsoon.transforms.adjudication.asking import Moment, asking_moments
-from monsoon.transforms.adjudication.claims import Answer, Finding, Happening, Score
-from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
+from monsoon.transforms.adjudication.claims import Answer, Claim, Finding, Happening, Score
+from monsoon.transforms.adjudication.machine import RiderMachine
+from monsoon.transforms.adjudication.running import run_rider
 from monsoon.transforms.calendar import clock_hour, iso_week, local_day
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.triggers.alerts import Alert
@@ -132,17 +134,23 @@ def test_order_and_duplication_are_nothing(product, drawn, seed):
     assert told.play(mixed) == told.play()
 
 
-@given(products, drawn_disruptions, st.lists(st.integers(-10, 13_000), max_size=3))
-def test_cut_anywhere_and_restored_a_machine_goes_on_alike(product, drawn, cuts):
+@given(products, drawn_disruptions, st.lists(st.integers(-10, 13_000), max_size=3), st.booleans())
+def test_cut_anywhere_and_restored_a_machine_goes_on_alike(product, drawn, cuts, payloads):
+    """As a payload, or claim by claim as a step keeps them."""
     told = Told(product, drawn)
-    machine, claims, payouts, since_ms = told.machine(), [], [], at(-100)
+    machine, kept, claims, payouts, since_ms = told.machine(), {}, [], [], at(-100)
     for cut_ms in [*map(at, sorted(cuts)), at(10**7)]:
         some = [item for item in told.items if since_ms < item.at_ms <= cut_ms]
         decided = run_rider(machine, some, cut_ms)
         claims, payouts, since_ms = claims + decided[0], payouts + decided[1], cut_ms
-        payload = msgspec.json.decode(msgspec.json.encode(machine.to_payload()))
-        machine = told.machine()
-        machine.restore(payload)
+        if payloads:
+            payload = msgspec.json.decode(msgspec.json.encode(machine.to_payload()))
+            machine = told.machine()
+            machine.restore(payload)
+        else:
+            kept |= {claim.claim_id: pack(claim) for claim in machine.take_changed()}
+            machine = told.machine()
+            machine.resume(unpack(claim, Claim) for claim in kept.values())
     assert (claims, payouts) == told.play()
 
 

@@ -1,5 +1,6 @@
 """`monsoon products`: list, show, check, explain; and products from elsewhere."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 
 from monsoon.cli.main import main
+from monsoon.cli.run import _resuming, add_parser
 from monsoon.sources.product_files import available_products, load_product_file, load_products
 
 CYCLONE = Path(__file__).parent.parent / "products" / "cyclone.yaml"
@@ -122,6 +124,22 @@ def test_explain_of_a_product_from_elsewhere(capsys):
         "Plans: coast_plus.",
     ):
         assert fact in words
+
+
+def test_check_shows_nothing_that_a_terminal_would_act_on(capsys, tmp_path):
+    path = tmp_path / "a\x1b[2J.yaml"
+    path.write_text('name: "\\e[2J\\u202e"\n')
+    code, _, err = said(capsys, "check", path)
+    assert code == 1
+    assert "\\x1b[2J.yaml:1: name: " in err
+    assert all(line.isprintable() for line in err.splitlines())
+
+
+def test_a_run_is_resumed_with_the_products_it_had():
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers(), help="")
+    words = ["run", "--input", "in", "--output", "out", "--products", "cyclone", "--product-file", "a b.yaml"]
+    assert _resuming(parser.parse_args(words)).endswith("--products cyclone --product-file 'a b.yaml'")
 
 
 def test_an_unknown_product_is_told_with_the_nearest(capsys):

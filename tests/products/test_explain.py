@@ -186,14 +186,14 @@ FACTS = {
         "Trigger congestion": [
             "is above 2.",
             "1 hour without",
-            "15% of your hourly wage x the hours that it lasted",
+            "15% of your hourly wage x the number of hours that it lasted",
             "It is paid when it has ended",
         ],
         "Trigger outage": [
             "is at least 500",
             "45 minutes",
             "between 11:00 and 15:00 or between 18:00 and 23:00",
-            "Pays: your hourly wage x the hours that it lasted",
+            "Pays: your hourly wage x the number of hours that it lasted",
             "in full_shield an outage of any platform",
         ],
         "Limits": [

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from kit import at, reading_record
+from kit.graph import by_both_engines, same
 from kit.streams import policy_record, report, write_streams
 
 from monsoon.cli.main import main
+from monsoon.sources.product_files import load_product_file, load_products
 
 CYCLONE = Path(__file__).parent / "cyclone.yaml"
 
@@ -109,8 +111,6 @@ def test_its_lockout_and_plans_exclude(output):
 
 
 def test_its_version_is_in_every_decision(output):
-    from monsoon.sources.product_files import load_product_file
-
     version = load_product_file(CYCLONE).version
     assert {claim["product_version"] for claim in lines(output, "claims")} == {version}
 
@@ -122,3 +122,9 @@ def test_a_policy_with_a_plan_it_lacks_is_a_dead_letter(output):
 def test_without_the_file_its_policies_are_unknown(storm, tmp_path, capsys):
     assert main(["replay", "--input", str(storm), "--output", str(tmp_path / "out"), "--products", "nexora"]) == 0
     assert {each["reason"] for each in lines(tmp_path / "out", "dead_letters")} == {"unknown_product"}
+
+
+def test_the_steps_decide_as_the_local_engine_does(storm):
+    expected, outcome = by_both_engines(storm, load_products(["cyclone"], [CYCLONE]))
+    assert expected.payouts
+    same(outcome, expected)

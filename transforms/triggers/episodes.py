@@ -310,7 +310,9 @@ class EpisodeFold:
             level = trigger.levels[max(trigger.level_rank(level), self._highest_level())].name
         if (level, absent_since_ms) != (before.level, before.absent_since_ms):
             now = replace(before, absent_since_ms=absent_since_ms, level=level)
-        if trigger.activity is not None and before.values[-1][1] != (value := self._largest_value()):
+        # While what counts pauses, nothing does: fallback data alone confirms nothing.
+        value = self._largest_value() if breaches else 0.0
+        if trigger.activity is not None and before.values[-1][1] != value:
             now = replace(now, values=(*before.values, (now_ms, value)))
         self.episodes[-1] = now
         if level != before.level or (trigger.activity is not None and now is not before):

@@ -108,7 +108,7 @@ _INPUTS = {
     "daily_wage": "your daily wage",
     "hourly_wage": "your hourly wage",
     "shift_earnings": "your usual earnings of a shift",
-    "disrupted_hours": "the hours that it lasted",
+    "disrupted_hours": "the number of hours that it lasted",
     "sigma": "the drop of your orders in your own standard deviations",
     "slab_orders": "the orders of your weekly slab",
     "planned_hours": "the hours that you planned for the week",
