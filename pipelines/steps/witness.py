@@ -346,4 +346,3 @@ def _thinned(rows: pl.DataFrame, resolutions: Sequence[int]) -> pl.DataFrame:
     ends = [none.group_by("minute", *zones, maintain_order=True).first(), none.group_by("minute", *zones).last()]
     kept = pl.concat([each.select(rows.columns) for each in ends]).unique("event_id").sort("event_time", "event_id")
     return pl.concat([rows.filter(pl.col("orders_completed") > 0), kept])
-

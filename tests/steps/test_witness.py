@@ -31,10 +31,12 @@ def outage_day():
     telemetry += rider("nameless", -60, -10, platform=None)
     telemetry += [each for n in range(3) for each in rider(f"w{n}", -3 * 24 * 60, -3 * 24 * 60 + 100)]
     outage = [
-        reading_record("outage_reports_30m", value, minutes, platform="zomato", provider="downdetector", reading_id=name)
+        reading_record(
+            "outage_reports_30m", value, minutes, platform="zomato", provider="statusgator", reading_id=name
+        )
         for name, value, minutes in (("o1", 499, 10), ("o2", 700, 25), ("o3", 700, 40), ("o4", 10, 70))
     ]
-    again = {"platform": "zomato", "provider": "downdetector", "reading_id": "o1", "revision": 1}
+    again = {"platform": "zomato", "provider": "statusgator", "reading_id": "o1", "revision": 1}
     outage.append(reading_record("outage_reports_30m", 900, 10, issued_time=at(150), **again))
     for weeks in (1, 2):
         telemetry += rider("w1", 200 - weeks * WEEK_MIN, 250 - weeks * WEEK_MIN, orders_completed=3)
@@ -108,7 +110,11 @@ def test_watermarks_that_stray_between_steps(tmp_path, seed):
     )
 
     def strays(own_ms, upto_ms):
-        return upto_ms if upto_ms == END_OF_TIME_MS else chance.choice([own_ms, upto_ms, (max(own_ms, -(2**40)) + upto_ms) // 2])
+        return (
+            upto_ms
+            if upto_ms == END_OF_TIME_MS
+            else chance.choice([own_ms, upto_ms, (max(own_ms, -(2**40)) + upto_ms) // 2])
+        )
 
     for first in range(0, len(parts), 40):
         some = parts[first : first + 40]
@@ -132,4 +138,4 @@ def test_nothing_is_kept_for_products_that_do_not_ask(tmp_path):
     for planned in plan(source, 10_000_000)[0]:
         graph.read(planned.stream, planned.part)
     graph.advance(at(60))
-    assert not asking & set(graph.live)
+    assert not asking & {uid for uid, live in graph.live.items() if live}
