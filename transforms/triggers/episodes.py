@@ -53,6 +53,13 @@ class Episode:
     where none is fresh), from the confirmation on; once it has ended, to absent_since."""
 
 
+def as_published(episode: Episode) -> Episode:
+    """An episode as it is published: of one that has ended, without values from the time when it was absent."""
+    if episode.end_ms is None or episode.absent_since_ms is None or not episode.values:
+        return episode
+    return replace(episode, values=tuple(entry for entry in episode.values if entry[0] < episode.absent_since_ms))
+
+
 VoiceKey = tuple[int, str]
 """Whose voice it is: the role of a condition, and a provider."""
 
@@ -204,8 +211,7 @@ class EpisodeFold:
             return
         end_ms = episode.absent_since_ms + self._trigger.clear_after_ms
         if end_ms <= now_ms:
-            values = tuple(entry for entry in episode.values if entry[0] < episode.absent_since_ms)
-            self.episodes[-1] = replace(episode, end_ms=end_ms, values=values, modes=self.modes(end_ms))
+            self.episodes[-1] = replace(episode, end_ms=end_ms, modes=self.modes(end_ms))
             yield end_ms, self.episodes[-1]
 
     def _listen(self, now_ms: int) -> set[int]:
