@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from monsoon.cli.arguments import MAX_RIDERS, count_to, seed
+from monsoon.cli.arguments import MAX_RIDERS, add_product_files, count_to, seed
 from monsoon.cli.progress import ProgressLine
 from monsoon.sources.files import InputError
 
@@ -32,6 +32,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         "demo", help=help, description=help, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--product", metavar="NAME", help="a product of products/: its own storms, under it alone")
+    add_product_files(parser)
     parser.add_argument("--storm", metavar="NAME", help="with --product: this storm only, by name or path of a .yaml")
     parser.add_argument(
         "--riders",
@@ -48,8 +49,9 @@ def run(args: argparse.Namespace) -> int:
     """Simulates, replays, tells: the Delhi rain under kawaach, or a product's own storms."""
     if args.product is not None:
         return _play_product(args)
-    if args.storm is not None:
-        raise InputError("says nothing without --product", "--storm", "Add --product NAME, or leave it out.")
+    for option, value in (("--storm", args.storm), ("--product-file", args.product_file)):
+        if value:
+            raise InputError("says nothing without --product", option, "Add --product NAME, or leave it out.")
     return _play_delhi(args)
 
 
@@ -61,8 +63,8 @@ def _play_product(args: argparse.Namespace) -> int:
     from monsoon.sources.product_files import load_products
     from monsoon.sources.simulator import load_storm, simulate, storms_that_show
 
-    products, product = load_products(), args.product
-    load_products([product])  # tells which there are
+    products, product = load_products(extra=args.product_file), args.product
+    load_products([product], args.product_file)  # tells which there are
     storms = [load_storm(args.storm)] if args.storm else storms_that_show(product)
     if not storms:
         raise InputError(f"no storm of storms/ shows {product}", "--product", "Name one with --storm.")

@@ -12,6 +12,8 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
+from monsoon.cli.printable import printable
+
 COMMANDS = ("demo", "simulate", "feed", "replay", "run", "products", "train", "evaluate", "bench", "test", "lint")
 """One module of `monsoon.cli` each, in the order of the help."""
 
@@ -157,11 +159,8 @@ def _told(error: Exception) -> str:
 
 def _say(text: str) -> None:
     """One line on standard error, whatever a path or a quoted file has in it."""
-    text = text.encode(errors="surrogateescape").decode(errors="backslashreplace")  # names as they are on disk
-    line = " ".join(part.strip() for part in text.splitlines())
-    if sys.stderr is None:  # print would take standard output instead
-        return
-    print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), file=sys.stderr)
+    if sys.stderr is not None:  # print would take standard output instead
+        print(printable(text), file=sys.stderr)
 
 
 def _drop_output() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monsoon.cli.arguments import add_product_files
+from monsoon.cli.printable import printable
 
 if TYPE_CHECKING:
     from monsoon.transforms.product import Product
@@ -57,7 +58,7 @@ def _list(args: argparse.Namespace) -> int:
 
     versions = [each for product in load_products(extra=args.product_file).values() for each in product.versions]
     head = ("name", "version", "in force", "title")
-    rows = [head, *[(each.name, each.version, _in_force(each), each.title) for each in versions]]
+    rows = [head, *[(each.name, each.version, _in_force(each), printable(each.title)) for each in versions]]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row, version in zip(rows, (None, *versions), strict=True):
         print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]))
@@ -104,9 +105,9 @@ def _check(args: argparse.Namespace) -> int:
         except ProductError as error:
             faults += len(error.faults)
             for line in error.faults:
-                print(line, file=sys.stderr)
+                print(printable(line), file=sys.stderr)
         else:
-            print(f"{path}: ok: {product.name}, version {product.version}")
+            print(printable(f"{path}: ok: {product.name}, version {product.version}"))
     if faults:
         print(f"monsoon products: {faults} fault{'' if faults == 1 else 's'}", file=sys.stderr)
     return 1 if faults else 0
@@ -116,8 +117,8 @@ def _explain(args: argparse.Namespace) -> int:
     from monsoon.transforms.product.wording import explain
 
     for number, section in enumerate(explain(_asked(args))):
-        print(("" if number == 0 else "\n") + section.title)
-        for line in _wrapped(section.points):
+        print(("" if number == 0 else "\n") + printable(section.title))
+        for line in _wrapped(map(printable, section.points)):
             print(line)
     return 0
 

@@ -25,20 +25,30 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         "train", help=help, description=help, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new, empty or earlier model folder")
+    parser.add_argument(
+        "--model",
+        choices=("claim_anomaly", "outage"),
+        default="claim_anomaly",
+        help="claim_anomaly scores claims, outage tells outages from riders who go offline (default: claim_anomaly)",
+    )
     parser.add_argument("--seed", type=seed, default=1, metavar="S", help="of everything that is drawn (default: 1)")
     parser.add_argument(
-        "--rows", type=_rows, metavar="N", help="honest claims to train and calibrate on, about (default: 50,000)"
+        "--rows",
+        type=_rows,
+        metavar="N",
+        help="honest claims, or outages, to train and calibrate on, about (default: 50,000; 24,000)",
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains, then prints the evaluation and where the model is."""
-    from monsoon.pipelines.training.claim_anomaly import DEFAULT_ROWS, train
+    from monsoon.pipelines.training import claim_anomaly, outage
 
+    training = outage if args.model == "outage" else claim_anomaly
     progress = ProgressLine()
     try:
-        version, evaluation = train(args.output, args.seed, args.rows or DEFAULT_ROWS, progress)
+        version, evaluation = training.train(args.output, args.seed, args.rows or training.DEFAULT_ROWS, progress)
     finally:
         progress.done()
     print(evaluation)

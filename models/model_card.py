@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from monsoon.models.claim_features import DESIGNS
-from monsoon.models.train import CONTRADICTION_SHARE, FAULT_SHARE, NAME, SUBSAMPLE, TREES
+from monsoon.models.claim_features import CLAIM_ANOMALY
+from monsoon.models.design import FAULT_SHARE, ModelDesign
+from monsoon.models.train import CONTRADICTION_SHARE, SUBSAMPLE, TREES
 
 _LIMITS = """\
 ## Limits
@@ -20,14 +21,9 @@ _LIMITS = """\
 
 def model_card(training: Sequence[str], rows: Mapping[str, int], seed: int, evaluations: Mapping[str, str]) -> str:
     """Markdown. training: lines on where the rows come from; rows: counts by use; evaluations: report by storm."""
-    table = "\n".join(
-        f"| {d.name} | {d.unit} | {d.group} | {d.points_to_fraud} | {d.scale} | {d.fraud_end:g} | "
-        f"{'honest median' if d.ordinary is None else format(d.ordinary, 'g')} | {'yes' if d.strong else 'no'} |"
-        for d in DESIGNS
-    )
     evaluated = "\n".join(f"### {storm}\n\n```\n{text}```\n" for storm, text in evaluations.items())
     return f"""\
-# {NAME}
+# {CLAIM_ANOMALY.name}
 
 An Isolation Forest of {TREES} trees over {SUBSAMPLE} claims each, fitted on honest claims alone, calibrated so that a
 risk of 0.40 is 1 honest claim in 100 and 0.72 is 1 in 1,000, whatever was measured. Made by `monsoon train`.
@@ -40,9 +36,7 @@ risk of 0.40 is 1 honest claim in 100 and 0.72 is 1 in 1,000, whatever was measu
 - To the forest's claims, {CONTRADICTION_SHARE:.1%} as many again for each strong feature, honest but for that feature.
 - {FAULT_SHARE:.1%} of the calibration claims have one strong feature contradicting: phones whose sensor lies.
 
-| feature | unit | sensor group | points to fraud | scale | strongest at | ordinary from | strong |
-|---|---|---|---|---|---|---|---|
-{table}
+{feature_table(CLAIM_ANOMALY)}
 
 ## Evaluation
 
@@ -50,3 +44,16 @@ Shares with their 95% intervals, on claims of other storms and seeds than those 
 
 {evaluated}
 {_LIMITS}"""
+
+
+def feature_table(design: ModelDesign) -> str:
+    """What the model looks at, as a table."""
+    rows = "\n".join(
+        f"| {d.name} | {d.unit} | {d.group} | {d.points_to_fraud} | {d.scale} | {d.fraud_end:g} | "
+        f"{'honest median' if d.ordinary is None else format(d.ordinary, 'g')} | {'yes' if d.strong else 'no'} |"
+        for d in design.features
+    )
+    return f"""\
+| feature | unit | sensor group | points to fraud | scale | strongest at | ordinary from | strong |
+|---|---|---|---|---|---|---|---|
+{rows}"""

@@ -1,4 +1,4 @@
-"""Makes the model folder of `claim_anomaly` from vetted honest rows: forest, calibration, parity rows, manifest."""
+"""Makes a model folder from vetted honest rows: forest, calibration, parity rows, manifest."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.ensemble import IsolationForest
 
 from monsoon.models.calibration import fit_calibration
-from monsoon.models.claim_features import DESIGNS, NAMES, feature_list, honest_medians, warp_rows, warps
+from monsoon.models.claim_features import CLAIM_ANOMALY
+from monsoon.models.design import ModelDesign, warp_rows
 from monsoon.models.forest_export import ExportedForest, Warp, export_forest
 from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.scoring.calibration import Calibration, RiskTable
@@ -19,15 +20,12 @@ from monsoon.transforms.scoring.folder import MANIFEST, ModelFolder, describe_fi
 from monsoon.transforms.scoring.forest import Forest
 from monsoon.transforms.scoring.scorer import CALIBRATION, FEATURES, PARITY, PARITY_TOLERANCE
 
-NAME, MODEL_CARD = "claim_anomaly", "model_card.md"
+MODEL_CARD = "model_card.md"
 TREES, SUBSAMPLE = 100, 256
 # Of the forest's rows, this share a strong feature is made to contradict an otherwise honest claim. Honest riders
 # are all alike in some features (hardly a mock location among thousands), and a forest cannot split what never
 # varies: these rows give each strong feature its range, one feature at a time and never a combination.
 CONTRADICTION_SHARE = 0.01
-# Of the calibration rows, this share have one such contradiction: how often one sensor of an honest phone may lie
-# without the training storms showing it. One contradicting sensor alone is then about 1 in 200, not unheard of.
-FAULT_SHARE = 0.005
 PARITY_ROWS, PARITY_CHECK_ROWS = 2_000, 100_000
 
 
@@ -37,6 +35,7 @@ class FittedForest:
 
     forest: IsolationForest
     exported: ExportedForest
+    design: ModelDesign
     shapes: list[Warp]
     medians: np.ndarray
 
@@ -45,35 +44,35 @@ class FittedForest:
         return -self.forest.score_samples(warp_rows(rows, self.shapes))
 
 
-def fit_forest(rows: np.ndarray, seed: int, trees: int = TREES) -> FittedForest:
+def fit_forest(rows: np.ndarray, seed: int, trees: int = TREES, design: ModelDesign = CLAIM_ANOMALY) -> FittedForest:
     """rows: float64 (n, features) of honest claims, NaN = not measured."""
     rng = np.random.default_rng(seed)
-    medians = honest_medians(rows)
+    medians = design.honest_medians(rows)
     # A missing value is the honest median in training, so that at each split "missing" goes where most honest
     # rows go: missing evidence is not evidence.
     complete = np.where(np.isnan(rows), medians, rows)
-    shapes = warps(medians)
-    training = np.concatenate([complete, _contradictions(complete, round(len(rows) * CONTRADICTION_SHARE), rng)])
+    shapes = design.warps(medians)
+    training = np.concatenate(
+        [complete, _contradictions(complete, round(len(rows) * CONTRADICTION_SHARE), rng, design)]
+    )
     forest = IsolationForest(n_estimators=trees, max_samples=SUBSAMPLE, random_state=seed)
     forest.fit(warp_rows(training, shapes))
-    return FittedForest(forest, export_forest(forest, shapes), shapes, medians)
+    return FittedForest(forest, export_forest(forest, shapes), design, shapes, medians)
 
 
-def _contradictions(complete: np.ndarray, each: int, rng: np.random.Generator) -> np.ndarray:
+def _contradictions(complete: np.ndarray, each: int, rng: np.random.Generator, design: ModelDesign) -> np.ndarray:
     rows = []
-    for index, design in enumerate(DESIGNS):
-        if design.strong:
-            block = complete[rng.integers(0, len(complete), each)].copy()
-            block[:, index] = design.fraud_end
-            rows.append(block)
+    for index in design.strong:
+        block = complete[rng.integers(0, len(complete), each)].copy()
+        block[:, index] = design.fraud_ends[index]
+        rows.append(block)
     return np.concatenate(rows)
 
 
-def with_faults(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The rows, FAULT_SHARE of them with one strong feature, any of them, contradicting the claim."""
-    strong = np.array([index for index, design in enumerate(DESIGNS) if design.strong])
-    ends = np.array([design.fraud_end for design in DESIGNS])
-    faulty = np.flatnonzero(rng.random(len(rows)) < FAULT_SHARE)
+def with_faults(rows: np.ndarray, rng: np.random.Generator, design: ModelDesign = CLAIM_ANOMALY) -> np.ndarray:
+    """The rows, the design's `fault_share` of them with one strong feature, any of them, contradicting the claim."""
+    strong, ends = design.strong, design.fraud_ends
+    faulty = np.flatnonzero(rng.random(len(rows)) < design.fault_share)
     which = strong[rng.integers(0, len(strong), len(faulty))]
     changed = rows.copy()
     changed[faulty, which] = ends[which]
@@ -86,6 +85,7 @@ def build_files(
     seed: int,
     trees: int = TREES,
     progress: Callable[[float], None] | None = None,
+    design: ModelDesign = CLAIM_ANOMALY,
 ) -> dict[str, bytes]:
     """Every file of the model folder but the model card and the manifest, by name.
 
@@ -94,27 +94,30 @@ def build_files(
     or the export fails parity.
     """
     rng = np.random.default_rng(seed + 1)
-    fitted = fit_forest(forest_rows, seed, trees)
-    features = feature_list(fitted.medians)
+    fitted = fit_forest(forest_rows, seed, trees, design)
+    features = design.feature_list(fitted.medians)
     starts = features.group_starts()
     onnx_bytes = fitted.exported.model.SerializeToString(deterministic=True)
     forest = Forest(onnx_bytes)
-    check_parity(fitted, forest, sample_for_parity(forest_rows, PARITY_CHECK_ROWS, rng))
+    check_parity(fitted, forest, sample_for_parity(forest_rows, PARITY_CHECK_ROWS, rng, design))
 
-    honest = with_faults(completed_rows(calibration_rows, starts, rng), rng).astype(np.float32)
+    completed = completed_rows(calibration_rows, starts, rng, design)
+    honest = with_faults(completed, rng, design).astype(np.float32)
     calibration = fit_calibration(forest.path_quanta, honest, starts, progress)
-    parity_rows = sample_for_parity(forest_rows, PARITY_ROWS, rng)
+    parity_rows = sample_for_parity(forest_rows, PARITY_ROWS, rng, design)
     quanta, _ = forest.run(parity_rows)
     risks = RiskTable(calibration).risk(quanta, measured_masks(parity_rows, starts))
     return {
-        f"{NAME}.onnx": onnx_bytes,
+        f"{design.name}.onnx": onnx_bytes,
         FEATURES: msgspec.json.format(msgspec.json.encode(features), indent=1) + b"\n",
         CALIBRATION: _one_mask_a_line(calibration),
         PARITY: _parity_file(parity_rows, fitted.anomaly_scores(parity_rows), risks),
     }
 
 
-def completed_rows(rows: np.ndarray, group_starts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def completed_rows(
+    rows: np.ndarray, group_starts: np.ndarray, rng: np.random.Generator, design: ModelDesign = CLAIM_ANOMALY
+) -> np.ndarray:
     """The rows that measured at least half of the sensor groups, float64, with every group measured.
 
     Few phones measure everything, and those are the dear ones. What a row lacks it takes, group by group and whole
@@ -126,17 +129,18 @@ def completed_rows(rows: np.ndarray, group_starts: np.ndarray, rng: np.random.Ge
     for group, features in enumerate(np.split(np.arange(rows.shape[1]), group_starts[1:])):
         lacking, donors = np.flatnonzero(~has[:, group]), np.flatnonzero(measured[:, group])
         if not len(donors):
-            raise ValueError(f"no training row measures {', '.join(NAMES[feature] for feature in features)}")
+            raise ValueError(f"no training row measures {', '.join(design.names[feature] for feature in features)}")
         completed[np.ix_(lacking, features)] = rows[np.ix_(rng.choice(donors, len(lacking)), features)]
     return completed
 
 
-def sample_for_parity(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def sample_for_parity(
+    rows: np.ndarray, count: int, rng: np.random.Generator, design: ModelDesign = CLAIM_ANOMALY
+) -> np.ndarray:
     """float32 (count, features): honest rows, a third of their values redrawn up to the contradicting end, a tenth
     of them missing, so that every branch is taken."""
     sample = rows[rng.integers(0, len(rows), count)]
-    ends = np.array([design.fraud_end for design in DESIGNS])
-    toward = sample + (ends - sample) * rng.random(sample.shape)
+    toward = sample + (design.fraud_ends - sample) * rng.random(sample.shape)
     sample = np.where(rng.random(sample.shape) < 1 / 3, toward, sample)
     return np.where(rng.random(sample.shape) < 0.1, np.nan, sample).astype(np.float32)
 
@@ -150,16 +154,16 @@ def check_parity(fitted: FittedForest, forest: Forest, rows: np.ndarray) -> floa
     return worst
 
 
-def scorer_of(path: Path, files: Mapping[str, bytes]) -> Scorer:
+def scorer_of(path: Path, files: Mapping[str, bytes], name: str = CLAIM_ANOMALY.name) -> Scorer:
     """The scorer that a folder at `path` with these files will be. Raises ModelFolderError."""
-    return Scorer(ModelFolder(path, NAME, describe_files(NAME, files).version, files))
+    return Scorer(ModelFolder(path, name, describe_files(name, files).version, files))
 
 
-def write_folder(path: Path, files: Mapping[str, bytes]) -> str:
+def write_folder(path: Path, files: Mapping[str, bytes], name: str = CLAIM_ANOMALY.name) -> str:
     """Writes the folder and returns its version; what would not load is not written. Raises OSError,
     ModelFolderError."""
-    scorer_of(path, files)
-    manifest = describe_files(NAME, files)
+    scorer_of(path, files, name)
+    manifest = describe_files(name, files)
     path.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (path / name).write_bytes(content)

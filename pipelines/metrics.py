@@ -133,7 +133,7 @@ METRICS = (
 )
 
 
-def sample_name(metric: Metric, **labels: str) -> str:
+def sample_name(metric: Metric, /, **labels: str) -> str:
     """The name under which one value is reported: `records_read{stream="telemetry"}`.
 
     Raises ValueError unless the labels are just those of the metric.

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 
 from monsoon.pipelines import metrics
 from monsoon.sinks.folder import OutputFolder
+from monsoon.sources.model_files import load_model
 from monsoon.transforms import notifications
 from monsoon.transforms.adjudication.machine import REVIEW_REASONS
-from monsoon.transforms.product import Product
+from monsoon.transforms.product import Product, SilentQuorum
 
 Progress = Callable[[str, float | None], None]
 """Told the stage, and the share of it that is done where that is known."""
@@ -122,7 +123,7 @@ def _summary(
         "monsoon": version("monsoon"),
         "streams": streams,
         "products": by_product,
-        "models": dict(models),
+        "models": {**models, **_witness_models(products)},
         "reference_rows_skipped": account.reference_rows_skipped,
         "records": {
             "disruptions": len(outcome.disruptions),
@@ -135,6 +136,13 @@ def _summary(
         },
         "metrics": _samples(streams, by_product) | _oracle_modes(outcome.disruptions),
     }
+
+
+def _witness_models(products: Iterable[Product]) -> dict[str, str]:
+    """The versions of the models that triggers of the products ask, by name."""
+    witnesses = (trigger.witness for product in products for each in product.versions for trigger in each.triggers)
+    names = {each.model for each in witnesses if isinstance(each, SilentQuorum) and each.model is not None}
+    return {name: load_model(name).version for name in sorted(names)}
 
 
 def _samples(streams: Mapping[str, Mapping[str, Any]], products: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -17,5 +18,12 @@ def load_scorer(folder: Path | None = None) -> Scorer:
     """
     if folder is not None:
         return Scorer.load(folder)
-    with as_file(files("monsoon.models") / "onnx" / DEFAULT_MODEL) as known:
+    return load_model(DEFAULT_MODEL)
+
+
+@cache
+def load_model(name: str) -> Scorer:
+    """A model that comes with Monsoon, by name; loaded once. Raises ModelFolderError where its folder fails its
+    checks, or there is none."""
+    with as_file(files("monsoon.models") / "onnx" / name) as known:
         return Scorer.load(known)

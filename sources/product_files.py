@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from monsoon.sources.plain_yaml import MAX_BYTES, PlainYamlError, read_plain_yaml
-from monsoon.transforms.product import Product, ProductError, content_version, in_line, parse_product
+from monsoon.transforms.product import Product, ProductError, content_version, did_you_mean, in_line, parse_product
 
 _SUFFIXES = (".yaml", ".yml")
 _LABEL = "@"
@@ -33,7 +33,7 @@ def load_products(names: Sequence[str] | None = None, extra: Iterable[Path] = ()
     known = sorted({*available_products(), *(product.name for product in others.values())})
     for name in names or ():
         if name not in known:
-            raise ProductError(f"no product {name!r}; there are: {', '.join(known)}")
+            raise ProductError(f"no product {name!r}{did_you_mean(name, known)}; there are: {', '.join(known)}")
     found = {}
     for name in sorted(set(known if names is None else names)):
         versions = {f"products/{file}": _load_shipped(file) for file in _shipped() if _is_file_of(file, name)} | {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -67,6 +67,16 @@ class Policy:
         """The policy at `at_ms` if it covers that moment, else None."""
         return self.timeline.at(at_ms)
 
+    @property
+    def workers(self) -> set[str]:
+        """Every rider whom one of its events names."""
+        return {event["worker_id"] for event in self._events}
+
+    def last_event(self, at_ms: int) -> Mapping[str, Any] | None:
+        """What was last said of the policy by a moment, whether it covers that or not; None before its first event."""
+        known = bisect_right(self._events, at_ms, key=lambda event: event["event_time"])
+        return self._events[known - 1] if known else None
+
     def homes(self) -> list[tuple[int, float, float]]:
         """(event time in ms, latitude, longitude) of the home each event states."""
         return [(event["event_time"], event["home_lat"], event["home_lon"]) for event in self._events]
@@ -116,6 +126,7 @@ class Coverage:
             policies_of[event["worker_id"]].add(event["policy_id"])
         self.policies = {policy_id: Policy(policy_id, mine) for policy_id, mine in events_of.items()}
         self._policies_of = {worker: [self.policies[name] for name in names] for worker, names in policies_of.items()}
+        self._stating: dict[str, list[tuple[int, PolicyState | None]]] = {}
         self._speaking: dict[tuple[str, str | None, frozenset[str]], Timeline] = {}
 
     @property
@@ -153,7 +164,7 @@ class Coverage:
             self._speaking[key] = _first_begun(self._policies_of.get(worker_id, ()), concerned)
         return self._speaking[key].at(start_ms)
 
-    def with_a_mean(self, worker_id: str) -> Iterator[tuple[int, PolicyState | None]]:
+    def with_a_mean(self, worker_id: str) -> list[tuple[int, PolicyState | None]]:
         """From when on (ms) which of the rider's policies in force that state a platform and their orders per hour
         speaks: the one whose period began earliest, then policy_id; None: none. In the order of time."""
 
@@ -161,8 +172,10 @@ class Coverage:
             told = state.record.get("platform") is not None and state.record.get("orders_per_hour") is not None
             return told and state.worker_id == worker_id
 
-        timeline = _first_begun(self._policies_of.get(worker_id, ()), stated)
-        return zip(timeline.moments_ms, timeline.states, strict=True)
+        if worker_id not in self._stating:
+            timeline = _first_begun(self._policies_of.get(worker_id, ()), stated)
+            self._stating[worker_id] = list(zip(timeline.moments_ms, timeline.states, strict=True))
+        return self._stating[worker_id]
 
 
 _NONE: frozenset[str] = frozenset()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import lru_cache
+
+_spell = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _name(prefix: str, parts: Sequence[str | int | None]) -> str:
     """`prefix` and 128 bits of BLAKE2 over the parts, unambiguous whatever characters they hold."""
-    spelled = json.dumps(list(parts), separators=(",", ":")).encode()
+    spelled = _spell(list(parts)).encode()
     digest = hashlib.blake2b(spelled, digest_size=16).hexdigest()
     return f"{prefix}{digest}"
 
@@ -19,6 +22,7 @@ def disruption_id(product: str, trigger: str, zone: str, platform: str | None, s
     return _name("d", [product, trigger, zone, platform, start_ms])
 
 
+@lru_cache(maxsize=4096)  # asked for again and again while one rider's claims are decided
 def claim_id(policy_id: str, disruption: str) -> str:
     """33 characters; a function of the policy and the disruption alone."""
     return _name("c", [policy_id, disruption])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monsoon.pipelines.local.witness import TelemetryWitness
 from monsoon.transforms.activity.findings import activity_findings
 from monsoon.transforms.activity.orders import Orders
 from monsoon.transforms.activity.peers import Peers
@@ -18,6 +19,7 @@ from monsoon.transforms.activity.week import WorkedMinutes, looks_at_the_week, w
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption
 from monsoon.transforms.adjudication.claims import Finding, Happening
 from monsoon.transforms.coverage import Coverage
+from monsoon.transforms.evidence.references import References
 from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.presence import Places, Presence
@@ -31,8 +33,9 @@ from monsoon.transforms.triggers.series import judge_trigger
 class Shared:
     """What of a trail serves every product; each made when it is first needed."""
 
-    def __init__(self, trail: Trail) -> None:
-        self.trail = trail
+    def __init__(self, trail: Trail, references: References | None = None) -> None:
+        """`references` locate the trail's cell towers; None: nothing is located."""
+        self.trail, self.references = trail, references
         self.places = Places(trail)
 
     @cached_property
@@ -84,8 +87,11 @@ class Claimants:
         presence = Presence(self._shared.places, self._coverage.workers, resolution, version.presence_margin_m)
         zones = Zones.of(self._zone_cells(presence), resolution)
         finder = CandidateFinder(version, self._coverage, presence)
+        witness = TelemetryWitness(version, self._coverage, self._shared.places, self._shared.references)
         for trigger in version.triggers:
-            for series in judge_trigger(trigger, self._readings, zones, alert=alert_condition(version)):
+            witnessed = witness.of(trigger, self._readings, zones)
+            alert = alert_condition(version)
+            for series in judge_trigger(trigger, self._readings, zones, alert=alert, witnessed=witnessed):
                 yield from finder.disruptions(series)
 
     def _zone_cells(self, presence: Presence) -> npt.NDArray[np.uint64]:

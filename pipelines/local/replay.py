@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,15 +11,19 @@ from typing import Any
 
 import polars as pl
 
+from monsoon.pipelines.answers import STREAM, Answers
 from monsoon.pipelines.local.claimants import Claimants, Shared
 from monsoon.pipelines.local.scores import ClaimScores, Question, ScoreBook, Unanswered
 from monsoon.pipelines.results import Outcome, Progress, no_progress, write_results
 from monsoon.sinks.folder import OutputFolder
+from monsoon.sources.accounting import StreamCounts, dead_letters
 from monsoon.sources.files import INPUT_FOLDERS, OPTIONAL_STREAMS, streams_in
 from monsoon.sources.reference import read_references
 from monsoon.sources.streams import read_stream
 from monsoon.sources.trail import to_trail
-from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
+from monsoon.transforms.adjudication.machine import RiderMachine
+from monsoon.transforms.adjudication.running import run_rider
+from monsoon.transforms.evidence.references import References
 from monsoon.transforms.exposure import Reserve, awarded, passed, within_reserves
 from monsoon.transforms.notifications import of_claims, of_payments
 from monsoon.transforms.product import Product
@@ -26,6 +31,7 @@ from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.trail import Trail
 from monsoon.transforms.triggers.readings import Reading, reading_from_record
 from monsoon.transforms.validation.catalogue import Catalogue
+from monsoon.transforms.validation.judge import Dead
 
 
 @dataclass
@@ -40,11 +46,27 @@ class Inputs:
     reserves: list[dict[str, Any]] = field(default_factory=list)
     confirmations: list[dict[str, Any]] = field(default_factory=list)
     reference_rows_skipped: dict[str, int] = field(default_factory=dict)
+    references: References | None = None
+    """Where the cell towers and access points of the trail stand, once that was read."""
 
     @cached_property
     def shared(self) -> Shared:
         """What of the telemetry serves every product."""
-        return Shared(self.trail)
+        return Shared(self.trail, self.references)
+
+    def refuse(self, stream: str, dead: Sequence[Dead]) -> None:
+        """Accounts for records of a stream that could be read, and of which nothing could be made."""
+        if not dead:
+            return
+        added, counts = StreamCounts(), self.counts[stream]
+        letters = dead_letters(stream, dead, added)
+        counts["used"] -= len(dead)
+        counts["duplicate"] += added.duplicate
+        counts["dead"] += added.dead
+        counts["reasons"] = dict(sorted((Counter(counts["reasons"]) + added.reasons).items()))
+        letters += [each for each in self.dead_letters if each["stream"] == stream]
+        letters.sort(key=lambda letter: (letter["seen_at"], letter["reason"], letter["raw"], letter["detail"]))
+        self.dead_letters = [each for each in self.dead_letters if each["stream"] != stream] + letters
 
 
 def replay(
@@ -72,7 +94,7 @@ def read_inputs(input_dir: Path, products: Mapping[str, Product], progress: Prog
     """Reads and validates the streams below `input_dir`."""
     catalogue = Catalogue({name: product.accepts_plan for name, product in products.items()})
     counts: dict[str, dict[str, Any]] = {}
-    dead_letters: list[dict[str, Any]] = []
+    dead: list[dict[str, Any]] = []
 
     def show(stream: str, rows: int, share: float) -> None:
         progress(f"reading {stream}, {rows:,} rows", share)
@@ -80,7 +102,7 @@ def read_inputs(input_dir: Path, products: Mapping[str, Product], progress: Prog
     def read(stream: str) -> pl.DataFrame:
         found = read_stream(stream, input_dir, catalogue, show)
         counts[stream] = found.counts | {"ignored": list(found.ignored)}
-        dead_letters.extend(found.dead)
+        dead.extend(found.dead)
         return found.frame
 
     subscriptions = read("subscriptions").to_dicts()
@@ -88,29 +110,34 @@ def read_inputs(input_dir: Path, products: Mapping[str, Product], progress: Prog
     trail = to_trail(read("telemetry"))
     present = streams_in(input_dir)
     reserves, confirmations = (read(each).to_dicts() if each in present else [] for each in OPTIONAL_STREAMS)
-    return Inputs(trail, readings, subscriptions, counts, dead_letters, reserves, confirmations)
+    return Inputs(trail, readings, subscriptions, counts, dead, reserves, confirmations)
 
 
 def open_book(inputs: Inputs, input_dir: Path, scorer: Scorer) -> ScoreBook:
     """What scores the claims of these inputs; takes note of reference rows that could not be used."""
     references = read_references(input_dir / "reference")
     inputs.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
-    return ScoreBook(inputs.trail, references.locate(inputs.trail), scorer)
+    inputs.references = references.locate(inputs.trail)
+    return ScoreBook(inputs.trail, inputs.references, scorer)
 
 
 def run_products(
     products: Mapping[str, Product], inputs: Inputs, book: ClaimScores, progress: Progress = no_progress
 ) -> Outcome:
     """Everything the products make of the inputs, one after another."""
-    outcome = Outcome()
+    outcome, answers = Outcome(), Answers(inputs.confirmations)
     for name, product in products.items():
         progress(f"running {name}", None)
-        run_product(product, inputs, book, outcome)
+        run_product(product, inputs, book, outcome, answers)
+    inputs.refuse(STREAM, answers.dead())
     return outcome
 
 
-def run_product(product: Product, inputs: Inputs, book: ClaimScores, outcome: Outcome) -> None:
-    """Everything one product makes of the inputs, added to `outcome`."""
+def run_product(
+    product: Product, inputs: Inputs, book: ClaimScores, outcome: Outcome, answers: Answers | None = None
+) -> None:
+    """Everything one product makes of the inputs, added to `outcome`; `answers` hears which it took."""
+    answers = answers or Answers(())
     claimants = Claimants(product, inputs.shared, inputs.readings, inputs.subscriptions)
     disruptions = claimants.disruptions
     for disruption in disruptions:
@@ -124,12 +151,14 @@ def run_product(product: Product, inputs: Inputs, book: ClaimScores, outcome: Ou
         put_off: dict[str, Question] = {}
         for worker in pending:
             try:
-                decided = run_rider(RiderMachine(product, book.model_version, book), items[worker])
+                machine = RiderMachine(product, book.model_version, book)
+                decided = run_rider(machine, [*items[worker], *answers.of(worker)])
             except Unanswered as asked:
                 put_off[worker] = asked.question
                 continue
             claims.extend(decided[0])
             payouts.extend(decided[1])
+            answers.heard(worker, machine.take_refused())
         book.answer(set(put_off.values()))
         pending = sorted(put_off)
     outcome.syndicate_alerts.extend(book.syndicate_alerts)

@@ -12,7 +12,9 @@ import h3.api.basic_int as h3
 import numpy as np
 import polars as pl
 
+from monsoon.pipelines.answers import STREAM, Answers
 from monsoon.pipelines.claim_scores import scores_of
+from monsoon.pipelines.steps.accounts import account, to_dead_letters
 from monsoon.pipelines.steps.envelopes import (
     RESULTS,
     Envelope,
@@ -27,8 +29,11 @@ from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.shelf import DAY_MS, Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
 from monsoon.pipelines.syndicate_alerts import watches
-from monsoon.transforms.adjudication.claims import Claim, Happening, Score
-from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
+from monsoon.sources.accounting import StreamCounts
+from monsoon.transforms.adjudication.claims import Claim, Finding, Happening, Score
+from monsoon.transforms.adjudication.claims import Item as Told
+from monsoon.transforms.adjudication.machine import RiderMachine
+from monsoon.transforms.adjudication.running import run_rider
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence, with_neighbors
@@ -66,7 +71,7 @@ class AdjudicateClaims(Step):
 
     uid: ClassVar = "adjudicate-claims"
     label: ClassVar = "evidence by rider"
-    to: ClassVar = ("control-exposure", RESULTS)
+    to: ClassVar = ("account-dead-letters", "control-exposure", RESULTS)
 
     def __init__(self, key: int, kept: Kept, settings: Settings, scorer: Scorer) -> None:
         super().__init__(key, kept)
@@ -79,20 +84,32 @@ class AdjudicateClaims(Step):
         }
 
     def take(self, item: Item) -> None:
+        # What is only expected (EXPECT) names no product: it is awaited, and that is all.
         name = self._await(f"arrived/{item.kind}", item)
         self._arrived[name] = item.payload
         self.kept.put(name, item.payload)
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
         arrived: dict[str, dict[str, list[bytes]]] = defaultdict(lambda: defaultdict(list))
+        answered: list[bytes] = []
         for name in sorted(self._ripe(upto_ms), key=_number):
             self.kept.drop(name)
             _, kind, product, *_ = name.split("/")
-            arrived[product][kind].append(self._arrived.pop(name))
+            if kind == STREAM:  # an answer names no product
+                answered.append(self._arrived.pop(name))
+            else:
+                arrived[product][kind].append(self._arrived.pop(name))
+        given = [record for payload in answered for record in unpack(payload)]
+        answers = Answers(given, not_before_ms=self.done_ms + 1)
         for name, file in self._files.items():
-            yield from self._adjudicate(file, arrived[name], upto_ms)
+            yield from self._adjudicate(file, arrived[name], answers, upto_ms)
+        refused = answers.dead()
+        yield from account(STREAM, StreamCounts(used=-len(refused)))
+        yield from to_dead_letters(STREAM, refused, self._settings.buckets)
 
-    def _adjudicate(self, file: _File, arrived: Mapping[str, list[bytes]], upto_ms: int) -> Iterator[Envelope]:
+    def _adjudicate(
+        self, file: _File, arrived: Mapping[str, list[bytes]], answers: Answers, upto_ms: int
+    ) -> Iterator[Envelope]:
         for payload in arrived.get("compared", ()):
             file.compared.put(unpack_frame(payload), payload)
         for payload in arrived.get("members", ()):
@@ -100,15 +117,19 @@ class AdjudicateClaims(Step):
                 file.members.add((claim, confirmed_at_ms))
                 self.kept.put_packed(file.member_entry(claim, confirmed_at_ms), True)
         file.scores = self._scores(file, arrived)
-        happenings: dict[str, list[Happening]] = defaultdict(list)
-        for payload in arrived.get("happenings", ()):
-            for worker, mine in unpack(payload, list[tuple[str, list[Happening]]]):
-                happenings[worker].extend(mine)
+        told: dict[str, list[Told]] = defaultdict(list)
+        for kind, type_ in (("happenings", Happening), ("findings", Finding)):
+            for payload in arrived.get(kind, ()):
+                for worker, mine in unpack(payload, list[tuple[str, list[type_]]]):  # type: ignore[valid-type]
+                    told[worker].extend(mine)
+        for worker in answers.workers:
+            told[worker].extend(answers.of(worker))
         news = News(file.product)
-        for worker in sorted(happenings.keys() | file.due(upto_ms)):
+        for worker in sorted(told.keys() | file.due(upto_ms)):
             machine = file.machine(worker, self._scorer.version)
             before = machine.published
-            news.add(machine, before, run_rider(machine, happenings.get(worker, ()), upto_ms))
+            news.add(machine, before, run_rider(machine, told.get(worker, ()), upto_ms))
+            answers.heard(worker, machine.take_refused())
             file.note(worker)
             for claim in machine.take_changed():
                 self.kept.put_packed(file.entry(worker, claim.claim_id), claim)

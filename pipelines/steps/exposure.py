@@ -53,7 +53,7 @@ class ControlExposure(Step):
         self._books: dict[Pool, ReserveBook] = {}
 
     def take(self, item: Item) -> None:
-        # What is expected (`Step.told_of_payouts`) has no content: it is awaited, and that is all.
+        # What is only expected (EXPECT) has no content: it is awaited, and that is all.
         name = self._await(f"arrived/{item.kind}", item)
         self._arrived[name] = item.payload
         self.kept.put(name, item.payload)

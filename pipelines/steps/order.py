@@ -22,13 +22,13 @@ from monsoon.transforms.scoring import Scorer
 ORDER: tuple[type[Step], ...] = (
     DeduplicateTelemetry,
     DeduplicateRecords,
-    AccountDeadLetters,
     RoutePolicies,
     JudgeTriggers,
     RidersEvidence,
     UniteDisruptions,
     CompareNeighbors,
     AdjudicateClaims,
+    AccountDeadLetters,
     ControlExposure,
 )
 """The keyed steps; each sends to later ones only."""
@@ -53,7 +53,7 @@ class Workshop:
             made = AdjudicateClaims(key, kept, self._settings, self._scorer)
         else:
             made = step(key, kept, self._settings)  # type: ignore[call-arg]
-        made.told_of_payouts = self._settings.buckets if self._settings.reserves else 0
+        made.expecting_keys = {later.uid: self._settings.buckets for later in order_of(self._settings)}
         return made
 
     @cached_property

@@ -36,6 +36,16 @@ Migration = Callable[[Mapping[str, bytes]], dict[str, bytes]]
 MIGRATIONS: dict[str, dict[int, Migration]] = {}
 """By step and version: what turns that version's entries into those of the next."""
 
+EXPECT = "expect"
+"""The kind of an item that says of which moments something is to come, and nothing else; it is awaited like any."""
+
+_EXPECTING: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("riders-evidence", "series"): ("adjudicate-claims", "control-exposure"),
+    ("adjudicate-claims", ""): ("control-exposure",),
+}
+"""By the step to which news goes and its kind (empty: any): who else must not come further than that step, which may
+have to wait, though the watermark does not."""
+
 _PROGRESS = "progress"
 
 
@@ -91,9 +101,8 @@ class Step(ABC):
     def __init__(self, key: int, kept: Kept) -> None:
         self.key, self.kept = key, kept
         self.done_ms = BEFORE_TIME_MS
-        self.told_of_payouts = 0
-        """Keys of the step that compares payouts with reserves: they wait for what this one's news may lead to, and so
-        do not come further than the steps in between, which may have to wait themselves."""
+        self.expecting_keys: Mapping[str, int] = {}
+        """Of steps further down that must expect what this one's news may lead to, how many keys they have."""
         self._serial = 0
         self._awaited: dict[str, tuple[int, int]] = {}
         """Entries to work on at a moment (ms): after which moment they speak, and that one."""
@@ -148,13 +157,14 @@ class Step(ABC):
         upto_ms = self._complete_ms(upto_ms)
         if upto_ms < self.done_ms:
             return
-        leads_to_payouts = False
+        expecting: set[str] = set()
         for envelope in self.work(upto_ms):
-            leads_to_payouts |= envelope.to == "adjudicate-claims" or envelope.kind == "series"
+            expecting.update(_EXPECTING.get((envelope.to, envelope.kind), _EXPECTING.get((envelope.to, ""), ())))
             yield envelope._replace(since_ms=self.done_ms)
-        if leads_to_payouts and self.kept.keeps:
-            for key in range(self.told_of_payouts):
-                yield Envelope("control-exposure", key, "expect", upto_ms, b"", self.done_ms)
+        if self.kept.keeps:
+            for uid in sorted(expecting):
+                for key in range(self.expecting_keys.get(uid, 0)):
+                    yield Envelope(uid, key, EXPECT, upto_ms, b"", self.done_ms)
         if self.kept.keeps and upto_ms < LAST_TIMER_MS and upto_ms // SWEEP_MS > self.done_ms // SWEEP_MS:
             self.forget(upto_ms)
         # The last timers of a bounded input lie before the end of time, where nothing is late.

@@ -57,7 +57,7 @@ class JudgeTriggers(Step):
 
     uid: ClassVar = "judge-triggers"
     label: ClassVar = "readings and zones by trigger"
-    to: ClassVar = ("riders-evidence", "control-exposure")
+    to: ClassVar = ("riders-evidence", "adjudicate-claims", "control-exposure")
 
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)

@@ -46,7 +46,7 @@ def train(output: Path, seed: int, rows: int, progress: Progress) -> tuple[str, 
     from monsoon.models.model_card import model_card
     from monsoon.models.train import MODEL_CARD, build_files, scorer_of, write_folder
 
-    _refuse_what_is_no_model_folder(output)
+    refuse_what_is_no_model_folder(output)
     riders = -(-rows // (CLAIMS_PER_RIDER * len(RAIN_GAINS))) * len(RAIN_GAINS)
     claims = _honest_claims(riders, seed, progress)
     forest_rows, calibration_rows = _split(claims, np.random.default_rng(seed))
@@ -122,7 +122,8 @@ def _joined(reports: dict[str, str]) -> str:
     return "\n".join(f"{title}\n{text}" for title, text in reports.items())
 
 
-def _refuse_what_is_no_model_folder(output: Path) -> None:
+def refuse_what_is_no_model_folder(output: Path) -> None:
+    """Raises OutputError where a folder holds something else, which must not be written over."""
     if output.exists() and not output.is_dir():
         raise OutputError(f"{output}: is a file; give --output a new or empty folder")
     if output.is_dir() and any(output.iterdir()) and not (output / MANIFEST).is_file():

@@ -254,6 +254,10 @@ def _syndicate(columns: dict[str, Any], members: NDArray[np.int64], code: int, t
     place = np.arange(len(members))
     for name in ("district", "depot", "carrier"):
         columns[name][members] = columns[name][members[:1]]
+    if terms.district is not None:
+        district = [each.title for each in storm.modeled.riders.districts].index(terms.district)
+        columns["district"][members] = district
+        columns["depot"][members] = district * DEPOTS_PER_DISTRICT + columns["depot"][members] % DEPOTS_PER_DISTRICT
     for count, names in (
         (terms.homes, ("home_x", "home_y", "home_ap", "home_network")),
         (terms.accounts, ("account",)),

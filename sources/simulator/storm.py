@@ -148,10 +148,12 @@ def _wrong_riders(storm: Storm) -> Iterator[str]:
             yield f"modeled.riders.districts[{i}].place: no place {district.place!r}"
     if len({district.struck for district in riders.districts}) != 2:
         yield "modeled.riders.districts: at least one must be struck and one not"
+    titles = {district.title for district in riders.districts}
     for i, syndicate in enumerate(riders.syndicates):
+        if syndicate.district is not None and syndicate.district not in titles:
+            yield f"modeled.riders.syndicates[{i}].district: no district {syndicate.district!r}"
         if syndicate.platform is not None and syndicate.platform not in storm.platforms:
             yield f"modeled.riders.syndicates[{i}].platform: no rider is on {syndicate.platform!r}"
-    titles = {district.title for district in riders.districts}
     for i, hindrance in enumerate(storm.modeled.hindrances):
         for title in hindrance.districts:
             if title not in titles:

@@ -184,7 +184,8 @@ class Syndicate(Terms, frozen=True):
     """A group of `size` attackers (fewer where the simulation has fewer riders than the storm's `count`).
 
     Each buys within `buys_within_min` of the first alert, lives in one of `homes` beside the others, shares a phone
-    with `riders_per_device` - 1 of them and is paid to one of `accounts`; phones lie still.
+    with `riders_per_device` - 1 of them and is paid to one of `accounts`; phones lie still. All claim to work in
+    `district` (a title; absent: in one of those struck) and on `platform` (absent: on various ones).
     """
 
     size: Count
@@ -193,6 +194,7 @@ class Syndicate(Terms, frozen=True):
     riders_per_device: Count = 1
     accounts: Count = 1
     buys_within_min: Annotated[float, msgspec.Meta(gt=0)] = 60
+    district: str | None = None
     platform: str | None = None
 
 

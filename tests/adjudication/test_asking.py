@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from kit import ScriptedScores, at, happening, kawaach
 
 from monsoon.transforms.adjudication.asking import Moment, asking_moments
-from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
+from monsoon.transforms.adjudication.machine import RiderMachine
+from monsoon.transforms.adjudication.running import run_rider
 
 KAWAACH = kawaach()
 LEVELS = [level.name for level in KAWAACH.trigger("rain").levels]

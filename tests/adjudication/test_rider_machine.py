@@ -5,50 +5,13 @@ from dataclasses import replace
 import msgspec
 import pytest
 from kit import ScriptedScores, at, happening, kawaach, terms
+from kit.rider import Rider
 
 from monsoon.transforms.adjudication.machine import RiderMachine
 
 KAWAACH = kawaach()
 HOURS = 60
 DAYS = 24 * HOURS
-
-
-class Rider:
-    """Drives a machine as an engine would: happenings in order, timers in between; keeps what was published."""
-
-    def __init__(self, scores=None):
-        self.scores = scores or ScriptedScores()
-        self.machine = RiderMachine(KAWAACH, "m1", self.scores)
-        self.claims, self.payouts = [], []
-
-    def at(self, *happenings):
-        (moment,) = {item.at_ms for item in happenings}
-        self.until(moment - 1)
-        self._decide(moment, happenings)
-        return self
-
-    def until(self, moment):
-        while self.machine.next_due_ms is not None and self.machine.next_due_ms <= moment:
-            self._decide(self.machine.next_due_ms, ())
-        return self
-
-    def finish(self):
-        return self.until(2**62)
-
-    def _decide(self, moment, happenings):
-        claims, payouts = self.machine.decide(moment, happenings)
-        self.claims += claims
-        self.payouts += payouts
-
-    def last(self, disruption):
-        return [claim for claim in self.claims if claim["disruption_id"] == disruption][-1]
-
-    def story(self, disruption):
-        return [claim["status"] for claim in self.claims if claim["disruption_id"] == disruption]
-
-    @property
-    def paid_inr(self):
-        return sum(payout["amount_paise"] for payout in self.payouts) / 100
 
 
 @pytest.mark.parametrize(

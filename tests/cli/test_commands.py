@@ -62,7 +62,7 @@ def test_a_number_that_cannot_be_is_a_usage_error(capsys, words):
 
 def test_no_product_is_not_every_product(tmp_path, capsys):
     assert main(["replay", "--input", str(tmp_path), "--output", str(tmp_path / "out"), "--products", ""]) == 1
-    assert "no product ''; there are: kawaach" in capsys.readouterr().err
+    assert "no product ''; there are: gic, jugaad, kawaach" in capsys.readouterr().err
 
 
 class Terminal(io.StringIO):

@@ -1,5 +1,6 @@
 """What formulas yield: the published payout vectors, units, unmeasured inputs, rounding."""
 
+import math
 import pickle
 import timeit
 from decimal import Decimal
@@ -268,3 +269,10 @@ def test_a_payout_is_evaluated_in_microseconds():
     inputs = {"rain": 21.37, "sigma": 2.4913785734, "baseline": 311.25}
     fastest = min(timeit.repeat(lambda: expression.value(inputs), number=200, repeat=20)) / 200
     assert fastest < 25e-6
+
+
+def test_numbers_are_the_nearest_doubles():
+    formula = Expression.parse("a / b", {"a": DIMENSIONLESS, "b": DIMENSIONLESS})
+    assert formula.number({"a": 1, "b": 3}) == 1 / 3
+    assert formula.number({"a": None, "b": 3}) is None
+    assert formula.number({"a": -1e308, "b": 1e-308}) == -math.inf

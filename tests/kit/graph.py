@@ -160,6 +160,17 @@ def locally(source, scorer=None):
     return inputs, run_products(dict(PRODUCTS), inputs, open_book(inputs, Path(source), scorer or load_scorer()))
 
 
+def by_both_engines(source, products):
+    """Outcomes of the local engine and of the steps, which read file by file and then see all of time pass."""
+    inputs, scorer = read_inputs(Path(source), products), load_scorer()
+    expected = run_products(dict(products), inputs, open_book(inputs, Path(source), scorer))
+    graph = Graph(Settings(products, products, Path(source) / "reference", None, 2, False), keeps=False)
+    for stream in STREAMS:
+        for path in sorted((Path(source) / stream).glob("*.jsonl")):
+            graph.read(stream, FilePart(path))
+    return expected, graph.finish().outcome
+
+
 def same(outcome, expected, streams=("disruptions", "claims", "payouts", "notifications", "reserve_alerts")):
     """The same records, whatever their order."""
     for stream in streams:

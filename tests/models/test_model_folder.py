@@ -8,9 +8,11 @@ import pytest
 
 pytest.importorskip("sklearn", reason="training needs the extra 'train'")
 
-from monsoon.models.train import NAME, write_folder
+from monsoon.models.train import write_folder
 from monsoon.transforms.scoring import ModelFolderError, Scorer
 from monsoon.transforms.scoring.folder import MANIFEST
+
+NAME = "claim_anomaly"
 
 
 @pytest.fixture

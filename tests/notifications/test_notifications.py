@@ -10,7 +10,8 @@ import pytest
 from kit import ScriptedScores, at, happening, kawaach
 
 from monsoon.sources.product_files import load_products
-from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
+from monsoon.transforms.adjudication.machine import RiderMachine
+from monsoon.transforms.adjudication.running import run_rider
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.exposure import Reserve, awarded, passed, within_reserves
 from monsoon.transforms.notifications import KINDS, of_claims, of_payments, order, rupees_in_words

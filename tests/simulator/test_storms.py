@@ -134,12 +134,13 @@ def test_a_wrong_storm_file_is_told_by_file_and_key(root, old, new, says):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("pace: 0.5,", "pace: 1.5,", "pace"),
+        ("pace: 0.6,", "pace: 1.5,", "pace"),
         ("districts: [Mayur Vihar, Safdarjung, Pragati Maidan]", "districts: [Atlantis]", "hindrances[0].districts"),
-        ("pace: 0.5,", "platform: uber,", "modeled.hindrances[1].platform"),
-        ("pace: 0.5,", "offline: 0.7, silent: 0.7,", "modeled.hindrances[1]: offline and silent"),
+        ("pace: 0.6,", "platform: uber,", "modeled.hindrances[1].platform"),
+        ("pace: 0.6,", "offline: 0.7, silent: 0.7,", "modeled.hindrances[1]: offline and silent"),
         ("end: 2024-07-31 21:45, pace", "end: 2024-07-31 18:15, pace", "hindrances[1]: start is not before end"),
         ("size: 56", "size: 0", "syndicates"),
+        ("district: Mayur Vihar}", "district: Atlantis}", "modeled.riders.syndicates[0].district"),
         ("homes: 1,", "homes: 1, platform: uber,", "modeled.riders.syndicates[0].platform"),
         ("to: monthly_pro", "to: lifetime", "modeled.policies[1].upgrade.to"),
         ("states: [shift_baseline, orders]", "states: [shoe_size]", "states"),

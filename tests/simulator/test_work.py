@@ -93,8 +93,9 @@ def test_in_the_rain_most_deliver_less_than_half_of_the_usual():
     orders = orders.filter(pl.col("len") > 180)  # on shift for most of the hour
     few = dict(orders.group_by("district").agg((pl.col("orders_completed") <= 1).mean()).rows())
     assert few["Mayur Vihar"] > 0.6
-    assert few["Mayur Vihar"] < 1
     assert few["Faridabad"] < 0.3
+    some = orders.filter(pl.col("orders_completed") > 0, district="Mayur Vihar").height
+    assert 0.05 < some / orders.filter(district="Mayur Vihar").height < 0.6
 
 
 def test_history_changes_nothing_of_the_storm_itself(curfew, curfew_frames):

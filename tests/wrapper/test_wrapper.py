@@ -72,6 +72,8 @@ def test_a_change_of_requirements_installs_again_into_the_same_environment(check
         (["test", "--all"], "core,dev,flink,train"),
         (["lint"], "core,dev,train"),
         (["run", "--input", "in"], "core,flink"),
+        (["products", "explain", "gic"], "core"),
+        (["products", "show", "gic", "--product-file", "flink"], "core"),
     ],
 )
 def test_each_command_brings_its_extras(checkout, arguments, extras):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 from monsoon.transforms.adjudication.claims import Answer, Claim
 
@@ -40,3 +41,14 @@ def is_asked(claim: Claim, at_ms: int) -> bool:
     """Whether the claim waits for the rider's answer."""
     waits = claim.due_ms is not None and at_ms <= claim.due_ms
     return waits and claim.asked_until_ms == claim.due_ms
+
+
+def answer_of(record: Mapping[str, Any]) -> Answer:
+    """An answer from its record (contracts/confirmation.schema.json)."""
+    return Answer(
+        at_ms=record["event_time"],
+        answer_id=record["answer_id"],
+        policy_id=record["policy_id"],
+        claim_id=record["claim_id"],
+        confirms=record["answer"] == "confirm",
+    )

@@ -77,8 +77,9 @@ class _Watched:
         weighed = None if self.gone else weigh(version, self.claim)
         if weighed is None:
             return False
-        supplements = version.worth[self.claim.happening.trigger].supplements(self.claim)
+        refused = weighed.refused is not None or weighed.review is not None
+        supplements = {} if refused else version.worth[self.claim.happening.trigger].supplements(self.claim)
         gross_paise = weighed.gross_paise + sum(paise or 0 for paise in supplements.values())
         rises = not self.stands or gross_paise > self.gross_paise
         self.stands, self.gross_paise = True, gross_paise
-        return rises and weighed.refused is None and weighed.review is None
+        return rises and not refused

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +22,7 @@ class Ledger:
 
     def __init__(self, rules: ProductRules) -> None:
         self.rules = rules
-        self._used_paise: Counter[Period] = Counter()
+        self._used_paise: dict[Period, int] = {}
         self._paid: dict[str, Claim] = {}
         self._by_end: list[tuple[int, str]] = []
         """(end of the disruption in ms, claim_id) of what was paid, sorted."""
@@ -47,7 +47,7 @@ class Ledger:
                 self._once[key].discard(claim.claim_id)
 
     def used_paise(self, period: Period) -> int:
-        return self._used_paise[period]
+        return self._used_paise.get(period, 0)
 
     def overlapping(self, claim: Claim) -> Iterator[Claim]:
         """The other claims that were paid and count as overlapping this one."""
@@ -93,7 +93,7 @@ class Ledger:
 
     def _change(self, claim: Claim, paise: int) -> None:
         for period in self._periods(claim):
-            self._used_paise[period] += paise
+            self._used_paise[period] = self._used_paise.get(period, 0) + paise
 
 
 def _end(claim: Claim) -> tuple[int, str]:

@@ -9,7 +9,6 @@ stays paid and counts as paid in every rule.
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -27,7 +26,6 @@ from monsoon.transforms.adjudication.state import from_payload, to_payload
 from monsoon.transforms.adjudication.supplements import add_supplements
 from monsoon.transforms.identifiers import claim_id, reference_id
 from monsoon.transforms.product import Product
-from monsoon.transforms.triggers.history import END_OF_TIME_MS
 
 _WITHDRAWN_PAID = ("paid_before_withdrawal",)
 _LEVEL_FELL = ("paid_above_corrected_level",)
@@ -87,7 +85,6 @@ class RiderMachine:
         before = {claim.claim_id: published_view(claim) for claim in [*concerned, *due]}
         asking: dict[str, Claim] = {}
         released: set[str] = set()
-        touched = set(before)
         for item in taken_in:
             if isinstance(item, Answer):
                 claims = self._take_answer(item, released)
@@ -101,7 +98,8 @@ class RiderMachine:
                 released.add(claim.claim_id)
         if asking:
             self._settle(list(asking.values()), released, at_ms)
-        touched.update(asking)
+        touched = {claim.claim_id for item in taken_in for claim in self._concerned(item)}
+        touched.update(before)
         self._changed |= touched
         return self._publish(touched, before, at_ms)
 
@@ -145,7 +143,6 @@ class RiderMachine:
         if claim is None:
             claim = Claim(name, happening, happening.terms)
             self._add(claim)
-            self._changed.add(name)
         else:
             if REVIEW_REASONS.intersection(claim.reasons):
                 claim.reasons = ()
@@ -188,7 +185,8 @@ class RiderMachine:
         if claim.status == "withdrawn" or claim.reasons == (NOT_MEASURED,):
             claim.status, claim.reasons = None, ()
         before_paise = claim.gross_paise
-        supplements = version.worth[claim.happening.trigger].supplements(claim)
+        refused = weighed.refused is not None or weighed.review is not None
+        supplements = {} if refused else version.worth[claim.happening.trigger].supplements(claim)
         if supplements or claim.supplements:
             self._ledger.take_out(claim)
             claim.base_paise, claim.supplements = weighed.gross_paise, supplements
@@ -197,7 +195,7 @@ class RiderMachine:
         claim.gross_paise = weighed.gross_paise + sum(supplements[name] or 0 for name in claim.supplemented)
         if claim.paid_paise and claim.gross_paise < claim.total_paid_paise:
             claim.reasons = _LEVEL_FELL
-        if weighed.refused is not None or weighed.review is not None:
+        if refused:
             if not claim.paid_paise:
                 self._refuse(claim, weighed.refused, weighed.review)
             return False
@@ -378,24 +376,3 @@ class RiderMachine:
     def restore(self, payload: dict[str, Any]) -> None:
         """Takes over a state from `to_payload`; raises ValueError for one of another version."""
         self._start_with(from_payload(payload))
-
-
-def run_rider(machine: RiderMachine, items: Iterable[Item], until_ms: int = END_OF_TIME_MS) -> Published:
-    """A machine through all its moments up to `until_ms`: what happens, and the timers in between.
-
-    Nothing that happens up to then may come later.
-    """
-    moments = defaultdict(list)
-    for item in items:
-        moments[item.at_ms].append(item)
-    ahead = sorted(moments, reverse=True)
-    claims: list[dict[str, Any]] = []
-    payouts: list[dict[str, Any]] = []
-    while True:
-        due_ms = machine.next_due_ms
-        at_ms = ahead.pop() if ahead and (due_ms is None or ahead[-1] <= due_ms) else due_ms
-        if at_ms is None or at_ms > until_ms:
-            return claims, payouts
-        decided = machine.decide(at_ms, moments.pop(at_ms, ()))
-        claims.extend(decided[0])
-        payouts.extend(decided[1])

@@ -56,7 +56,8 @@ def claim_record(
     if activity is not None:
         payout_terms["activity"] = {"met": activity.met, "at": activity.at_ms, **activity.values}
     for name, paise in claim.supplements.items():
-        payout_terms[name] = None if paise is None else name in claim.supplemented
+        waits = bool(paise) and name not in claim.supplemented and claim.status not in _SETTLED
+        payout_terms[name] = None if paise is None or waits else name in claim.supplemented
     return {
         "claim_id": claim.claim_id,
         "revision": claim.revision,

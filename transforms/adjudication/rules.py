@@ -8,7 +8,7 @@ from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim
 from monsoon.transforms.adjudication.decision import DecisionRules
-from monsoon.transforms.adjudication.worth import Amount, TriggerWorth, policy_input
+from monsoon.transforms.adjudication.worth import REMEMBERED, Amount, TriggerWorth, policy_input
 from monsoon.transforms.calendar import clock_hour, iso_week, local_day
 from monsoon.transforms.product import Product
 from monsoon.transforms.product.terms import OnceBy, Per
@@ -29,13 +29,23 @@ class VersionRules:
         self.supplements = {each.name: each for trigger in product.triggers for each in trigger.supplements}
         self._limits: tuple[tuple[Per, Amount], ...] = tuple((cap.per, Amount(cap.limit)) for cap in product.caps)
 
+        self._known_limits: dict[tuple[Any, ...], list[tuple[Per, int]]] = {}
+        """By what policies state that a limit may name."""
+
     def limits_paise(self, claim: Claim) -> list[tuple[Per, int]]:
         """The claim's caps, in the order of the product file."""
         product, terms = self.product, claim.terms
-        return [
-            (per, limit.paise({name: policy_input(product, terms, name) for name in limit.names}))
-            for per, limit in self._limits
-        ]
+        stated = terms.plan, terms.daily_wage_inr, terms.shift_baseline_inr
+        known = self._known_limits.get(stated)
+        if known is None:
+            known = [
+                (per, limit.paise({name: policy_input(product, terms, name) for name in limit.names}))
+                for per, limit in self._limits
+            ]
+            if len(self._known_limits) >= REMEMBERED:
+                self._known_limits.clear()
+            self._known_limits[stated] = known
+        return known
 
     def once_keys(self, claim: Claim) -> list[tuple[Any, ...]]:
         """What only one paid claim of a rider may have, for each rule "once per ..."."""

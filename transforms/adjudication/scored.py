@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim, Score
 from monsoon.transforms.adjudication.decision import RuleInputs
@@ -13,7 +14,7 @@ from monsoon.transforms.scoring.named import score_value
 def with_named_scores(product: Product, claim: Claim, score: Score) -> Score:
     """The score with `anomaly` (risk) and `trust` as formulas of the product define them; those already there stay."""
     scores = product.decision.scores
-    named = {}
+    named: dict[str, Any] = {}
     for field, name in (("risk", "anomaly"), ("trust", "trust")):
         terms = scores.get(name)
         if terms is not None and not isinstance(terms, ModelScore) and getattr(score, field) is None:

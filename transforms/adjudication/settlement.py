@@ -7,7 +7,6 @@ first. The two orders can cross, so both rules are applied in turn until nothing
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,14 +36,17 @@ def settle(paying: Sequence[Claim], ledger: Ledger) -> dict[str, Award]:
     taken in the order confirmed_at, larger gross, claim_id. Caps and rules "once per ...": larger first, then
     claim_id; a cap that leaves something pays that part. Payouts under Rs 1 are not made.
     """
+    if len(paying) == 1:  # there is nothing to cross
+        claim = paying[0]
+        others_paise = sum(other.total_paid_paise for other in ledger.overlapping(claim))
+        payable_paise = max(0, claim.gross_paise - others_paise)
+        return {claim.claim_id: _award(claim, payable_paise, ledger, _Taken())}
     order = sorted(paying, key=lambda claim: (claim.happening.confirmed_at_ms, -claim.gross_paise, claim.claim_id))
     paid: dict[str, int] | None = None
     awards: dict[str, Award] = {}
     for _ in range(len(order) + 1):
         payable = _payable(order, ledger, paid)
         awards = _within_caps(order, ledger, payable)
-        if len(order) == 1:
-            return awards  # of one claim there is nothing to cross
         after = {claim.claim_id: claim.total_paid_paise + awards[claim.claim_id].instalment_paise for claim in order}
         if after == paid:
             return awards
@@ -92,13 +94,14 @@ class _Taken:
     """What the claims of one moment that were taken before use up."""
 
     def __init__(self) -> None:
-        self.paise: Counter[Period] = Counter()
+        self.paise: dict[Period, int] = {}
         self.once: set[tuple[Any, ...]] = set()
 
     def add(self, claim: Claim, instalment_paise: int, ledger: Ledger) -> None:
         if instalment_paise:
             for per in ledger.rules.pers:
-                self.paise[period_of(per, claim)] += instalment_paise
+                period = period_of(per, claim)
+                self.paise[period] = self.paise.get(period, 0) + instalment_paise
             self.once.update(ledger.once_keys(claim))
 
 
@@ -106,8 +109,7 @@ def _within_caps(order: Sequence[Claim], ledger: Ledger, payable: Mapping[str, i
     taken, awards = _Taken(), {}
     for claim in sorted(order, key=lambda claim: (-payable[claim.claim_id], claim.claim_id)):
         award = awards[claim.claim_id] = _award(claim, payable[claim.claim_id], ledger, taken)
-        if len(order) > 1:
-            taken.add(claim, award.instalment_paise, ledger)
+        taken.add(claim, award.instalment_paise, ledger)
     return awards
 
 
@@ -117,7 +119,7 @@ def _award(claim: Claim, payable_paise: int, ledger: Ledger, taken: _Taken) -> A
     applied: dict[str, Any] = {"overlap_inr": rupees(claim.gross_paise - payable_paise)}
     for per, limit_paise in ledger.rules.of(claim).limits_paise(claim):
         period = period_of(per, claim)
-        used_paise = ledger.used_paise(period) + taken.paise[period]
+        used_paise = ledger.used_paise(period) + taken.paise.get(period, 0)
         applied[per] = {
             "period": claim.terms.period_start_ms if per == "coverage_period" else period[1],
             "limit_inr": rupees(limit_paise),

@@ -21,7 +21,8 @@ from monsoon.transforms.product.terms import HOUR_MS, Level, Trigger
 _HOURS_A_DAY = 8
 """Of work, for the hourly wage."""
 
-_REMEMBERED = 4096
+REMEMBERED = 4096
+"""How many different amounts of a kind are kept: of more policies at once, each is worked out again."""
 
 
 class Amount:
@@ -40,7 +41,7 @@ class Amount:
         if known is None:
             value = self.formula.value(inputs)
             known = paise_of(Fraction(value)) if value is not None else 0
-            if len(self._known) >= _REMEMBERED:
+            if len(self._known) >= REMEMBERED:
                 self._known.clear()
             self._known[key] = known
         return known
@@ -134,7 +135,7 @@ def policy_input(product: Product, terms: Terms, name: str) -> Any:
     return None if plan is None else plan[0].terms[name]
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def _hourly_wage(daily_wage_inr: float) -> Fraction:
     return Fraction(Decimal(repr(daily_wage_inr))) / _HOURS_A_DAY
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -75,6 +76,16 @@ class Expression:
         """
         result = self._exact({name: enter(inputs[name]) for name, enter in self._entrances})
         return Fraction(*result) if type(result) is tuple else result
+
+    def number(self, inputs: Mapping[str, Fraction | int | float | bool | None]) -> float | None:
+        """The exact result as the nearest double, for scores; None: not measured. Raises as `value` does."""
+        result = self._exact({name: enter(inputs[name]) for name, enter in self._entrances})
+        if type(result) is not tuple:
+            return result
+        try:
+            return float(result[0] / result[1])
+        except OverflowError:
+            return math.inf if result[0] > 0 else -math.inf
 
     def columns(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """The result of each row, float64 (NaN: not measured) or bool, of the length of the columns in `inputs`.

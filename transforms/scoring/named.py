@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -20,17 +19,16 @@ def score_value(terms: FormulaScore | WeightedScore, inputs: Mapping[str, Any]) 
     `inputs` are the features and facts that its formulas name, None = not measured.
     """
     if isinstance(terms, FormulaScore):
-        value: Any = terms.formula.value(inputs)
+        value = terms.formula.number(inputs)
     else:
-        total = weights = Fraction(0)
+        total = weights = 0.0
         for part in terms.parts:
-            measured = part.value.value(inputs)
+            measured = part.value.number(inputs)
             if measured is not None:
-                weight = Fraction(repr(part.weight))
-                total += weight * min(max(Fraction(measured), Fraction(0)), Fraction(1))
-                weights += weight
+                total += part.weight * min(max(measured, 0.0), 1.0)
+                weights += part.weight
         value = total / weights if weights else None
-    return None if value is None else round(float(min(max(Fraction(value), Fraction(0)), Fraction(1))), _DECIMALS)
+    return None if value is None else round(min(max(value, 0.0), 1.0), _DECIMALS)
 
 
 def score_columns(terms: FormulaScore | WeightedScore, columns: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -283,7 +283,8 @@ class EpisodeFold:
             self._alert = Alert(min(issued), None)
 
     def _breaches(self, now_ms: int) -> bool:
-        """Whether all conditions hold now but for the time for which they must; and the riders' telemetry agrees."""
+        """Whether all conditions hold now but for the time for which they must; and the riders' telemetry agrees, which
+        it need not any more once an episode is open (so the worked examples)."""
         if not all(
             reached(self._rules.conditions[role].consensus, self._breaching[role]) for role in self._rules.needed
         ):
@@ -295,7 +296,7 @@ class EpisodeFold:
         ):
             self._rules.asked.add(now_ms)
             self._borne_out = now_ms in self._rules.borne_out
-        return self._borne_out
+        return self._borne_out or self._open is not None
 
     def _judge(self, now_ms: int) -> Iterator[tuple[int, Episode]]:
         trigger = self._trigger
@@ -315,7 +316,9 @@ class EpisodeFold:
             level = trigger.levels[max(trigger.level_rank(level), self._highest_level())].name
         if (level, absent_since_ms) != (before.level, before.absent_since_ms):
             now = replace(before, absent_since_ms=absent_since_ms, level=level)
-        if trigger.activity is not None and before.values[-1][1] != (value := self._largest_value()):
+        # While what counts pauses, nothing does: fallback data alone confirms nothing.
+        value = self._largest_value() if breaches else 0.0
+        if trigger.activity is not None and before.values[-1][1] != value:
             now = replace(now, values=(*before.values, (now_ms, value)))
         self.episodes[-1] = now
         if level != before.level or (trigger.activity is not None and now is not before):

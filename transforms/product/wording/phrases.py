@@ -21,12 +21,13 @@ class Section:
 
 def duration(ms: int) -> str:
     """`3 hours`, `90 minutes`, `7 days`."""
+    if not ms:
+        return "no time"
     for unit_ms, word, least in (
         (_DAY_MS, "day", 3),
         (HOUR_MS, "hour", 1),
         (MINUTE_MS, "minute", 1),
         (1_000, "second", 1),
-        (1, "millisecond", 0),
     ):
         count, rest = divmod(ms, unit_ms)
         if not rest and count >= least:
@@ -107,7 +108,7 @@ _INPUTS = {
     "daily_wage": "your daily wage",
     "hourly_wage": "your hourly wage",
     "shift_earnings": "your usual earnings of a shift",
-    "disrupted_hours": "the hours that it lasted",
+    "disrupted_hours": "the number of hours that it lasted",
     "sigma": "the drop of your orders in your own standard deviations",
     "slab_orders": "the orders of your weekly slab",
     "planned_hours": "the hours that you planned for the week",
@@ -132,6 +133,19 @@ _INPUTS = {
     "peer_divergence": "the difference between your drop and that of the riders around you",
     "account_age_d": "the age of your account",
     "claims_7d": "the number of your claims in the 7 days before",
+    "barometric_delta_match": "the match of the air pressure at your phone with that at phones nearby",
+    "gnss_cn0_agc_anomaly": "the share of reports whose satellite signal is stronger than your phone's usual one",
+    "gnss_network_time_delta_s": "the difference between your phone's satellite and network clocks",
+    "bssid_zone_match": "the share of the Wi-Fi networks around your phone that stand in the zone",
+    "battery_drain_z": "the drain of your phone's battery against its usual, in standard deviations",
+    "speed_variance_30min": "how much your speed varies",
+    "route_linearity": "how straight your route is",
+    "gps_jitter_m": "how much your phone's location wanders while you stand",
+    "recent_activity_in_zone": "your orders and trips in the zone in the 90 minutes before",
+    "subscription_alert_gap_s": "the time from the first public alert to the activation of your policy",
+    "proximity_degree": "the number of other claims' riders who were close by",
+    "shared_network_degree": "the number of other claims' riders on the same network",
+    "ring_score": "the strength of the ring of linked claims",
     "claim_burst_rank": "how suddenly riders arrived in the zone around your claim",
 }
 

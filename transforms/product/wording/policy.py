@@ -81,7 +81,9 @@ def _plan(plan: Plan, product: Product) -> str:
         chosen = listed([f"{name}" for name in plan.triggers])
         words.append(f"covers the {plan.choice} triggers that you choose, {chosen} if you choose none")
     elif len(plan.triggers) == len(names):
-        words.append("covers the trigger" if len(names) == 1 else f"covers all {len(names)} triggers")
+        words.append(
+            {1: "covers the trigger", 2: "covers both triggers"}.get(len(names), f"covers all {len(names)} triggers")
+        )
     else:
         words.append(f"covers {listed(plan.triggers)}")
     units = _units(product)

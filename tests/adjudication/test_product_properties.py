@@ -1,0 +1,268 @@
+"""Money under every product, whatever happens in whatever order: caps and rules "once per ..." hold, one disruption is
+paid once, revisions and instalments add up, and a machine told in pieces or twice says the same."""
+
+import random
+from collections import defaultdict
+from dataclasses import replace
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kit import at, happening, terms
+from kit.rider import PRODUCTS, activity, work
+
+from monsoon.pipelines.steps.envelopes import pack, unpack
+from monsoon.transforms.adjudication.asking import Moment, asking_moments
+from monsoon.transforms.adjudication.claims import Answer, Claim, Finding, Happening, Score
+from monsoon.transforms.adjudication.machine import RiderMachine
+from monsoon.transforms.adjudication.running import run_rider
+from monsoon.transforms.calendar import clock_hour, iso_week, local_day
+from monsoon.transforms.identifiers import claim_id
+from monsoon.transforms.triggers.alerts import Alert
+
+HOUR = 60
+PLANS = {"offshift": "weekly_pass", "jugaad": "standard"}
+POLICY = {
+    "daily_wage_inr": 500.5, "shift_baseline_inr": 333.3, "slab_orders": 60, "planned_hours_week": 50,
+    "activated_at_ms": at(-50 * HOUR),
+}  # fmt: skip
+MAXIMUM_PAISE = {
+    ("kawaach", "local_day"): 50_050,
+    ("kawaach", "iso_week"): 150_150,
+    ("offshift", "coverage_period"): 150_000,
+    ("jugaad", "iso_week"): 140_000,
+}
+
+drawn_disruptions = st.lists(
+    st.fixed_dictionaries(
+        {
+            "start": st.integers(0, 300),  # of half hours
+            "lasts": st.integers(61, 400),
+            "late": st.sampled_from([0, 0, 25]),
+            "trigger": st.integers(0, 6),
+            "fate": st.sampled_from(["stays", "stays", "withdrawn", "withdrawn and back", "longer", "shorter"]),
+            "risks": st.tuples(*[st.sampled_from([None, 0.1, 0.5, 0.9])] * 2),
+            "trust": st.sampled_from([0.2, 0.6, 0.9]),
+            "signals": st.sampled_from([1, 9]),
+            "found": st.sampled_from(["much", "little", "no drop", "not measured"]),
+            "orders": st.sampled_from([None, 30.0]),
+            "answers": st.lists(st.tuples(st.integers(0, 1600), st.booleans()), max_size=2),
+            "covered": st.sampled_from([True, True, True, False]),
+            "alert": st.sampled_from([None, None, -1]),
+            "period": st.sampled_from([0, 1]),
+        }
+    ),
+    max_size=8,
+)
+
+
+class Told:
+    """What a rider's machine is told of drawn disruptions, and the scores it gets."""
+
+    def __init__(self, product, drawn):
+        self.product = PRODUCTS[product]
+        self.items, self.drawn = [], {}
+        for number, each in enumerate(drawn):
+            self.drawn[f"d{number}"] = each
+            self._disruption(f"d{number}", 30 * each["start"], each)
+
+    def _disruption(self, name, start, each):
+        trigger = self.product.triggers[each["trigger"] % len(self.product.triggers)]
+        level = trigger.levels[0].name
+        policy = terms(
+            plan=PLANS.get(self.product.name, "standard"),
+            covered=each["covered"], period_start_ms=each["period"], policy_id=f"p{each['period']}", **POLICY,
+        )  # fmt: skip
+        confirmed = start + each["late"]
+        alert = None if each["alert"] is None else Alert(at(each["alert"]), None)
+        opened = happening(
+            name, confirmed, trigger.name, peril=trigger.peril, start_ms=at(start), level=level, terms=policy,
+            severity=20.0, alert=alert,
+        )  # fmt: skip
+        since = start + each["lasts"]
+        ended = replace(opened, at_ms=at(since + 60), end_ms=at(since + 60), absent_since_ms=at(since))
+        history = [opened, ended]
+        fate, middle = each["fate"], confirmed + 31
+        if fate.startswith("withdrawn"):
+            history = [opened, replace(opened, at_ms=at(middle), withdrawn=True)]
+        if fate == "withdrawn and back":
+            history += [replace(opened, at_ms=at(middle + 3)), ended]
+        if fate in ("longer", "shorter"):
+            moved = since + (90 if fate == "longer" else -30)
+            corrected = replace(ended, end_ms=at(moved + 60), absent_since_ms=at(moved))
+            history.append(replace(corrected, at_ms=at(since + 300)))
+        self.items += history
+        if trigger.activity is not None:
+            self.items.append(self._finding(name, confirmed, since, each["found"]))
+        if trigger.supplements:
+            self.items.append(work(name, each["orders"], 25.0, confirmed))
+        for number, (later, confirms) in enumerate(each["answers"]):
+            claim = claim_id(policy.policy_id, name)
+            self.items.append(Answer(at(confirmed + later), f"{name}-{number}", policy.policy_id, claim, confirms))
+
+    def _finding(self, name, confirmed, since, found):
+        if found in ("much", "little"):
+            values = {"rain": 40.0, "sigma": 3.0} if found == "much" else {"rain": 15.0, "sigma": 1.3, "peers": 4.0}
+            return activity(name, confirmed + 10, confirmed, **values)
+        values = {"measured": 1.0} if found == "no drop" else {}
+        return activity(name, since + 60, confirmed, met=False, **values)
+
+    def score(self, claim, at_ms):
+        each = self.drawn[claim.happening.disruption_id]
+        return Score(each["risks"][at_ms // 1_800_000 % 2], each["signals"], trust=each["trust"])
+
+    def machine(self):
+        return RiderMachine(self.product, "m1", self.score)
+
+    def play(self, items=None):
+        return run_rider(self.machine(), self.items if items is None else items)
+
+    @property
+    def starts_ms(self):
+        return {item.disruption_id: item.start_ms for item in self.items if isinstance(item, Happening)}
+
+
+products = st.sampled_from(sorted(PRODUCTS))
+
+
+@given(products, drawn_disruptions, st.integers(0, 1000))
+def test_order_and_duplication_are_nothing(product, drawn, seed):
+    told = Told(product, drawn)
+    mixed = [*told.items, *told.items[: len(drawn)]]
+    random.Random(seed).shuffle(mixed)
+    assert told.play(mixed) == told.play()
+
+
+@given(products, drawn_disruptions, st.lists(st.integers(-10, 13_000), max_size=3), st.booleans())
+def test_cut_anywhere_and_restored_a_machine_goes_on_alike(product, drawn, cuts, payloads):
+    """As a payload, or claim by claim as a step keeps them."""
+    told = Told(product, drawn)
+    machine, kept, claims, payouts, since_ms = told.machine(), {}, [], [], at(-100)
+    for cut_ms in [*map(at, sorted(cuts)), at(10**7)]:
+        some = [item for item in told.items if since_ms < item.at_ms <= cut_ms]
+        decided = run_rider(machine, some, cut_ms)
+        claims, payouts, since_ms = claims + decided[0], payouts + decided[1], cut_ms
+        if payloads:
+            payload = msgspec.json.decode(msgspec.json.encode(machine.to_payload()))
+            machine = told.machine()
+            machine.restore(payload)
+        else:
+            kept |= {claim.claim_id: pack(claim) for claim in machine.take_changed()}
+            machine = told.machine()
+            machine.resume(unpack(claim, Claim) for claim in kept.values())
+    assert (claims, payouts) == told.play()
+
+
+@given(products, drawn_disruptions)
+def test_nobody_is_paid_above_a_cap_or_twice_for_what_is_paid_once(product, drawn):
+    told = Told(product, drawn)
+    claims, payouts = told.play()
+    last = {claim["claim_id"]: claim for claim in claims}
+    used, once = defaultdict(int), defaultdict(set)
+    for payout in payouts:
+        claim = last[payout["claim_id"]]
+        start_ms = told.starts_ms[claim["disruption_id"]]
+        periods = {
+            "local_day": local_day(start_ms),
+            "iso_week": iso_week(start_ms),
+            "coverage_period": claim["policy_id"],
+        }
+        for per, period in periods.items():
+            used[per, period] += payout["amount_paise"]
+        if product == "nexora":
+            once[claim["peril"], periods["local_day"]].add(payout["claim_id"])
+        if product == "gic":
+            confirmed = told.drawn[claim["disruption_id"]]
+            once[clock_hour(at(30 * confirmed["start"] + confirmed["late"]))].add(payout["claim_id"])
+    for (per, _), paise in used.items():
+        assert paise <= MAXIMUM_PAISE.get((product, per), paise)
+    assert all(len(paid) == 1 for paid in once.values())
+
+
+@given(products, drawn_disruptions)
+def test_nobody_is_paid_twice_for_one_moment_of_lost_work(product, drawn):
+    """Where no correction takes back what was paid by then."""
+    steady = [each for each in drawn if each["fate"] == "stays"]
+    told = Told(product, steady)
+    claims, payouts = told.play()
+    last = {claim["disruption_id"]: claim for claim in claims}
+    paid, spans = defaultdict(int), {}
+    for payout in payouts:
+        paid[payout["claim_id"]] += payout["amount_paise"]
+    for item in told.items:
+        if isinstance(item, Happening) and item.end_ms is not None and item.disruption_id in last:
+            spans[item.disruption_id] = (item.start_ms, item.end_ms)
+    for moment_ms, _ in spans.values():
+        running = defaultdict(list)
+        for name, (start_ms, end_ms) in spans.items():
+            if start_ms <= moment_ms < end_ms:
+                running[last[name]["peril"] if told.product.overlap_same_peril_only else None].append(last[name])
+        for together in running.values():
+            grosses = [round(claim["payout_terms"]["gross_inr"] * 100) for claim in together]
+            assert sum(paid[claim["claim_id"]] for claim in together) <= max(grosses)
+
+
+@given(products, drawn_disruptions)
+def test_revisions_and_instalments_add_up(product, drawn):
+    claims, payouts = Told(product, drawn).play()
+    revisions, instalments = defaultdict(list), defaultdict(list)
+    for claim in claims:
+        revisions[claim["claim_id"]].append(claim)
+    for payout in payouts:
+        instalments[payout["claim_id"]].append(payout)
+    for name, mine in revisions.items():
+        assert [claim["revision"] for claim in mine] == list(range(len(mine)))
+        assert [p["instalment"] for p in instalments[name]] == list(range(len(instalments[name])))
+        before_paise = 0
+        for claim in mine:
+            paise = round((claim["payout_inr"] or 0) * 100)
+            now = [p["amount_paise"] for p in instalments[name] if p["created_at"] == claim["decided_at"]]
+            assert paise - before_paise == sum(now)
+            before_paise = paise
+        assert before_paise == sum(p["amount_paise"] for p in instalments[name])
+        assert all(p["amount_paise"] >= 100 for p in instalments[name])
+
+
+@given(products, drawn_disruptions)
+def test_withdrawing_and_confirming_again_ends_where_never_withdrawing_would(product, drawn):
+    """Of one disruption, of which the rider is asked nothing meanwhile."""
+    for each in drawn[:1]:
+        never = Told(product, [each | {"fate": "stays", "answers": []}])
+        often = Told(product, [each | {"fate": "withdrawn and back", "answers": []}])
+        never.drawn["d0"]["risks"] = often.drawn["d0"]["risks"] = each["risks"][:1] * 2
+        (expected, paid), (got, got_paid) = never.play(), often.play()
+        same = ("status", "reasons", "payout_inr")
+        assert [got[-1][name] for name in same] == [expected[-1][name] for name in same]
+        assert got[-1]["payout_terms"]["gross_inr"] == expected[-1]["payout_terms"]["gross_inr"]
+        assert [p["reference_id"] for p in got_paid] == [p["reference_id"] for p in paid]
+        assert sum(p["amount_paise"] for p in got_paid) == sum(p["amount_paise"] for p in paid)
+
+
+@given(products, drawn_disruptions)
+def test_no_machine_asks_for_a_score_that_was_not_foretold(product, drawn):
+    told = Told(product, drawn)
+    asked = set()
+
+    def score(claim, at_ms):
+        asked.add((claim.happening.disruption_id, Moment(claim.happening.confirmed_at_ms, at_ms)))
+        return Told.score(told, claim, at_ms)
+
+    told.score = score
+    told.play()
+    foretold = set()
+    for name in told.drawn:
+        mine = [item for item in told.items if isinstance(item, Happening) and item.disruption_id == name]
+        found = [item for item in told.items if isinstance(item, Finding) and item.disruption_id == name]
+        foretold |= {(name, moment) for moment in asking_moments(told.product, mine, found)}
+    assert asked <= foretold
+
+
+@pytest.mark.parametrize("product", sorted(PRODUCTS))
+def test_the_histories_drawn_do_pay(product):
+    """Else the tests above would say nothing."""
+    each = {
+        "start": 0, "lasts": 120, "late": 0, "trigger": 0, "fate": "stays", "risks": (0.1, 0.1), "trust": 0.9,
+        "signals": 9, "found": "much", "orders": 30.0, "answers": [], "covered": True, "alert": None, "period": 0,
+    }  # fmt: skip
+    assert Told(product, [each]).play()[1]

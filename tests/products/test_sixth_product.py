@@ -1,0 +1,130 @@
+"""A sixth product is one new file: the cyclone product, replayed from its file by the command itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+from kit import at, reading_record
+from kit.graph import by_both_engines, same
+from kit.streams import policy_record, report, write_streams
+
+from monsoon.cli.main import main
+from monsoon.sources.product_files import load_product_file, load_products
+
+CYCLONE = Path(__file__).parent / "cyclone.yaml"
+
+
+def wind(provider, minutes, value, **fields):
+    return reading_record(
+        "wind_kmh", value, minutes, provider=provider, reading_id=f"{provider}-wind-{minutes}", **fields
+    )
+
+
+def rain(provider, minutes, value):
+    return reading_record("rain_mm_24h", value, minutes, provider=provider, reading_id=f"{provider}-rain-{minutes}")
+
+
+def policy(worker, plan, **fields):
+    return policy_record(worker, f"p-{worker}", -10_000, product="cyclone", plan=plan, daily_wage_inr=800, **fields)
+
+
+@pytest.fixture(scope="module")
+def storm(tmp_path_factory):
+    """Wind of 94.5 km/h for 90 min by one official station; rain by two, very heavy and then extremely heavy."""
+    winds = [wind("imd", minutes, 94.5) for minutes in range(0, 91, 15)] + [wind("imd", 105, 20.0)]
+    rains = [
+        rain(provider, minutes, value)
+        for provider in ("imd", "skymet")
+        for minutes, value in ((30, 120.0), (60, 210.0), (120, 10.0))
+    ]
+    alerts = [reading_record("red_alert", 1, -600, reading_id="alert")]
+    riders = ("small", "big", "late", "away")
+    streams = {
+        "telemetry": [
+            report(worker, minutes, orders_completed=1, app_state="on_trip", **(far if worker == "away" else {}))
+            for worker in riders
+            for minutes in range(-120, 150, 5)
+        ],
+        "oracle_readings": winds + rains + alerts,
+        "subscriptions": [
+            policy("small", "coast"),
+            policy("big", "coast_plus"),
+            policy("late", "coast_plus", event_time=at(-700), coverage_start=at(-700)),
+            policy("away", "coast_plus"),
+            policy("wrong", "coast_ultra"),
+        ],
+    }
+    return write_streams(tmp_path_factory.mktemp("storm"), streams)
+
+
+far = {"lat": 13.05, "lon": 80.27}
+
+
+def lines(folder, stream):
+    return [json.loads(line) for path in sorted((folder / stream).glob("*.jsonl")) for line in path.open()]
+
+
+@pytest.fixture(scope="module")
+def output(storm):
+    out = storm.parent / f"{storm.name}-out"
+    words = ["replay", "--input", storm, "--output", out, "--products", "cyclone", "--product-file", CYCLONE]
+    assert main([str(word) for word in words]) == 0
+    return out
+
+
+def last(records, identity):
+    return {record[identity]: record for record in sorted(records, key=lambda record: record["revision"])}.values()
+
+
+def test_its_triggers_confirm(output):
+    disruptions = list(last(lines(output, "disruptions"), "disruption_id"))
+    assert {(each["trigger"], each["level"]) for each in disruptions} == {("wind", None), ("rain", "extremely_heavy")}
+    assert {each["product"] for each in disruptions} == {"cyclone"}
+    confirmed = {each["trigger"]: each["confirmed_at"] for each in disruptions}
+    assert confirmed == {"wind": at(60), "rain": at(30)}
+
+
+def test_its_plans_pay_by_its_formulas_within_its_caps(output):
+    """wind: share x 800 x 94.5/63, within 100 and the plan's most; rain overlaps it, and the cap is the plan's most."""
+    claims = last(lines(output, "claims"), "claim_id")
+    trigger = {each["disruption_id"]: each["trigger"] for each in lines(output, "disruptions")}
+    gross = {(c["worker_id"], trigger[c["disruption_id"]]): c["payout_terms"]["gross_inr"] for c in claims}
+    assert gross["small", "wind"] == 600
+    assert gross["big", "wind"] == 1200
+    assert gross["big", "rain"] == 800
+    assert not [worker for worker, _ in gross if worker in ("away", "wrong")]
+    paid = {}
+    for payout in lines(output, "payouts"):
+        paid[payout["worker_id"]] = paid.get(payout["worker_id"], 0) + payout["amount_paise"]
+    assert (paid["small"], paid["big"]) == (60_000, 120_000)
+
+
+def test_its_lockout_and_plans_exclude(output):
+    trigger = {each["disruption_id"]: each["trigger"] for each in lines(output, "disruptions")}
+    claims = [(c["worker_id"], trigger[c["disruption_id"]], c["status"], c["reasons"]) for c in lines(output, "claims")]
+    assert {(reasons[0], status) for worker, _, status, reasons in claims if worker == "late"} == {
+        ("lockout", "ineligible")
+    }
+    assert {tuple(reasons) for worker, name, _, reasons in claims if (worker, name) == ("small", "rain")} <= {
+        ("plan_lacks_trigger",)
+    }
+
+
+def test_its_version_is_in_every_decision(output):
+    version = load_product_file(CYCLONE).version
+    assert {claim["product_version"] for claim in lines(output, "claims")} == {version}
+
+
+def test_a_policy_with_a_plan_it_lacks_is_a_dead_letter(output):
+    assert [each["reason"] for each in lines(output, "dead_letters")] == ["unknown_plan"]
+
+
+def test_without_the_file_its_policies_are_unknown(storm, tmp_path, capsys):
+    assert main(["replay", "--input", str(storm), "--output", str(tmp_path / "out"), "--products", "nexora"]) == 0
+    assert {each["reason"] for each in lines(tmp_path / "out", "dead_letters")} == {"unknown_product"}
+
+
+def test_the_steps_decide_as_the_local_engine_does(storm):
+    expected, outcome = by_both_engines(storm, load_products(["cyclone"], [CYCLONE]))
+    assert expected.payouts
+    same(outcome, expected)

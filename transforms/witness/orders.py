@@ -1,0 +1,119 @@
+"""Order drop: a zone's orders of the last hour against its own mean for that hour of the week.
+
+"That hour of the week" is the same stretch of time, to the millisecond, one to four weeks before; a week counts where
+a report of it from the zone states orders. A report that states none adds none: nobody at work is no orders. Without
+enough weeks, what the riders seen in the zone usually do stands in: each policy of the product whose rider sent a
+report from the zone, or its margin, in the last 90 min adds the orders_per_hour that its last event stated. That is so
+whether or not it covers the moment, since it is about how the rider works (so the worked examples). Where nothing is
+expected no drop can be shown.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged
+from monsoon.transforms.product import OrderDrop
+from monsoon.transforms.trail import Trail
+from monsoon.transforms.witness.questions import Holders, Questions, ZoneReports
+
+_WEEK_MS = 7 * 24 * 3_600_000
+_MICRO = 1_000_000
+_MOST_ORDERS = 10**6
+"""In one report and, per hour, in one policy: what is more is no count of orders, and must not wrap a sum around."""
+
+
+def order_tallies(
+    terms: OrderDrop,
+    trail: Trail,
+    questions: Questions,
+    holders: Holders,
+    margin_m: float,
+    cells: npt.NDArray[np.uint64] | None = None,
+) -> Ints:
+    """What some riders' reports and policies say, int64 (questions, 2 + 2 * weeks); tallies of all riders' parts add
+    up.
+
+    Columns: orders in the window; what the riders seen usually do per hour, in millionths; then for each week back the
+    reports that state orders and these orders. `cells` are those of the trail's rows, where they are at hand.
+    """
+    tallies = np.zeros((len(questions), 2 + 2 * terms.weeks), dtype=np.int64)
+    reports = ZoneReports.of(trail, questions, cells=cells)
+    for part in reports.blocks(questions, questions.at_ms - terms.window_ms):
+        here = questions.take(part)
+        for week in range(terms.weeks + 1):
+            end_ms = here.at_ms - week * _WEEK_MS
+            span = reports.between(here.zone, end_ms - terms.window_ms, end_ms)
+            stated, orders = _orders(trail, reports, span)
+            if week:
+                tallies[part, 2 * week] = stated
+                tallies[part, 2 * week + 1] = orders
+            else:
+                tallies[part, 0] = orders
+    tallies[:, 1] = _usual_micro(terms, trail, questions, holders, margin_m, cells)
+    return tallies
+
+
+def order_drop(terms: OrderDrop, tallies: Ints) -> Floats:
+    """1 - orders / expected, float64 (questions,), from the tallies of all riders; NaN where nothing is expected. As
+    near to the exact quotient as a double is, so that a drop of exactly 65% is one of 0.65."""
+    distinct, which = np.unique(tallies, axis=0, return_inverse=True)
+    values = np.full(len(distinct), np.nan)
+    for place, row in enumerate(distinct.tolist()):
+        orders, usual_micro, weeks = row[0], row[1], row[2:]
+        counted = [then for stated, then in zip(weeks[::2], weeks[1::2], strict=True) if stated]
+        if len(counted) >= terms.least_weeks:
+            expected = Fraction(sum(counted), len(counted))
+        else:
+            expected = Fraction(usual_micro, _MICRO)
+        if expected > 0:
+            values[place] = float(1 - orders / expected)
+    return values[which.reshape(-1)]
+
+
+def _orders(trail: Trail, reports: ZoneReports, span: Ragged) -> tuple[Ints, Ints]:
+    """Of each question's reports, how many state orders, and how many orders these are."""
+    orders = trail.orders_completed[reports.row[span.rows]]
+    stated = orders >= 0
+    taken = np.where(stated, np.minimum(orders, _MOST_ORDERS), 0)
+    sums = np.concatenate(([0], np.cumsum(taken)))
+    return span.count(stated), sums[span.offsets[1:]] - sums[span.offsets[:-1]]
+
+
+def _usual_micro(
+    terms: OrderDrop,
+    trail: Trail,
+    questions: Questions,
+    holders: Holders,
+    margin_m: float,
+    cells: npt.NDArray[np.uint64] | None,
+) -> Ints:
+    """orders_per_hour of the policies whose riders were seen, in millionths."""
+    held = set(holders.workers)
+    among = np.array([worker in held for worker in trail.workers], dtype=np.bool_)
+    reports = ZoneReports.of(trail, questions, margin_m, among, cells)
+    usual = np.zeros(len(questions), dtype=np.int64)
+    known: dict[tuple[int, int], int] = {}
+    for part in reports.blocks(questions, questions.at_ms - terms.seen_ms):
+        here = questions.take(part)
+        span = reports.between(here.zone, here.at_ms - terms.seen_ms, here.at_ms)
+        workers = max(len(trail.workers), 1)
+        seen = np.unique(span.query * workers + trail.worker[reports.row[span.rows]])
+        for question, worker in zip((seen // workers).tolist(), (seen % workers).tolist(), strict=True):
+            key = (worker, int(here.at_ms[question]))
+            if key not in known:
+                known[key] = _stated_micro(holders, trail.workers[worker], key[1])
+            usual[part.start + question] += known[key]
+    return usual
+
+
+def _stated_micro(holders: Holders, worker_id: str, at_ms: int) -> int:
+    total = 0
+    for event in holders.known(worker_id, at_ms):
+        stated = event.get("orders_per_hour")
+        if stated is not None:
+            total += round(Fraction(repr(min(max(float(stated), 0.0), float(_MOST_ORDERS)))) * _MICRO)
+    return total

@@ -1,0 +1,229 @@
+"""Silent quorum: the trust of the riders of a platform who worked in a zone and then fell silent.
+
+A rider is of the platform that the reports name; for a report that names none, of those that the rider's policies of
+the product in force at the moment name. Silent is who sent nothing but offline reports since, from anywhere, for any
+platform: a report that does not say what the app is doing is no silence.
+
+Trust rests on the time in which they worked, since there is nothing later: all reports of (t - before, t - silent],
+also those from outside the zone. The rider's habits are those up to the start of that time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from monsoon.transforms.evidence import activity, device, surroundings
+from monsoon.transforms.evidence.limits import WINDOW_MS
+from monsoon.transforms.evidence.ragged import Bools, Floats, Ints
+from monsoon.transforms.evidence.references import References
+from monsoon.transforms.evidence.window import Queries, Window
+from monsoon.transforms.product import (
+    AlertWindow,
+    FormulaScore,
+    Product,
+    ProductError,
+    SilentQuorum,
+    WeightedScore,
+)
+from monsoon.transforms.scoring.named import score_columns
+from monsoon.transforms.trail import OFFLINE, ON_TRIP, ONLINE, Trail
+from monsoon.transforms.witness.questions import Holders, Questions, ZoneReports
+
+MICRO = 1_000_000
+"""Trust is rounded to a millionth; as an integer of these its sums do not depend on order."""
+
+TALLIES = (
+    "worked", "worked_on_trip", "silent", "silent_offline", "silent_on_trip",
+    "weight_micro", "trusted", "trust_micro", "trust_riders",
+    "quiet_s", "quiet_s2", "battery_cpct", "battery_riders", "others_worked", "others_silent",
+)  # fmt: skip
+"""Columns of the tallies of a question: riders of the platform who worked in the zone, and whose last report there was
+on a trip; who of them fell silent; of those, who reported offline, and whose last report was on a trip; the trust that
+counts, of how many; all trust measured, of how many; how long before the silence their last report was, in s, and its
+square; battery at it in hundredths of a percent, of how many; riders of other platforms who worked there, and who of
+them fell silent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Workers:
+    """One element per question and rider who worked in its zone: `row` is the last such report, `mine` whether of the
+    platform asked about, `silent` and `offline` what came since."""
+
+    question: Ints
+    worker: Ints
+    row: Ints
+    mine: Bools
+    silent: Bools
+    offline: Bools
+
+    def take(self, which: Bools) -> Workers:
+        """Some of them."""
+        return Workers(*(getattr(self, field.name)[which] for field in fields(self)))
+
+
+def workers_of(
+    terms: SilentQuorum,
+    trail: Trail,
+    questions: Questions,
+    holders: Holders,
+    cells: npt.NDArray[np.uint64] | None = None,
+) -> Workers:
+    """Who worked in the zones in (t - before, t - silent], sorted by question and rider, and how it went on.
+
+    Riders of no platform are left out. `cells` are those of the trail's rows, where they are at hand.
+    """
+    working = trail.app_state >= ONLINE
+    reports = ZoneReports.of(trail, questions, cells=cells)
+    spoke = np.concatenate(([0], np.cumsum(trail.app_state != OFFLINE)))
+    parts = []
+    for part in reports.blocks(questions, questions.at_ms - terms.before_ms):
+        here = questions.take(part)
+        span = reports.between(here.zone, here.at_ms - terms.before_ms, here.at_ms - terms.silent_ms)
+        row = reports.row[span.rows]
+        at_work = working[row]
+        pair, row = span.query[at_work] * len(trail.workers) + trail.worker[row[at_work]], row[at_work]
+        order = np.lexsort((row, pair))
+        pair, row = pair[order], row[order]
+        first = np.flatnonzero(np.diff(pair, prepend=-1))
+        last = np.append(first[1:], len(pair)) - 1 if len(first) else first
+        question, worker = pair[first] // len(trail.workers), (pair[first] % len(trail.workers)).astype(np.int64)
+        mine, of_any = _platform(trail, here, holders, row, first, question, worker)
+        lo, hi = trail.rows_between(worker, here.at_ms[question] - terms.silent_ms, here.at_ms[question])
+        silent = spoke[lo] == spoke[hi]
+        found = Workers(question + part.start, worker, row[last], mine, silent, silent & (hi > lo))
+        parts.append(found.take(of_any))
+    if not parts:
+        none, never = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_)
+        return Workers(none, none, none, never, never, never)
+    return Workers(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Workers)))
+
+
+def _platform(
+    trail: Trail, questions: Questions, holders: Holders, row: Ints, first: Ints, question: Ints, worker: Ints
+) -> tuple[Bools, Bools]:
+    """Of riders whose working reports are `row` from each of `first` on: whether they are of the platform asked about,
+    and whether of any."""
+    if not len(first):
+        return np.empty(0, dtype=np.bool_), np.empty(0, dtype=np.bool_)
+    code_of = {name: code for code, name in enumerate(trail.platforms)}
+    asked = np.array([-2 if name is None else code_of.get(name, -2) for name in questions.platform], dtype=np.int64)
+    named = trail.platform[row].astype(np.int64)
+    lengths = np.diff(np.append(first, len(row)))
+    mine = np.logical_or.reduceat(named == np.repeat(asked[question], lengths), first)
+    of_any = np.logical_or.reduceat(named >= 0, first)
+    for pair in np.flatnonzero(np.logical_or.reduceat(named < 0, first) & ~mine):
+        asks = int(question[pair])
+        states = holders.in_force(trail.workers[worker[pair]], int(questions.at_ms[asks]))
+        stated = {state.record.get("platform") for state in states} - {None}
+        mine[pair] = questions.platform[asks] in stated
+        of_any[pair] |= bool(stated)
+    return mine, of_any
+
+
+def trust_inputs(
+    terms: SilentQuorum,
+    trail: Trail,
+    questions: Questions,
+    riders: Workers,
+    references: References,
+    habits: activity.Habits,
+) -> tuple[dict[str, Floats], Ints]:
+    """What a trust score may name, float64 (riders,), NaN = not measured, as far as the riders' own reports say it;
+    and the phone of each one's last report (a code of the trail)."""
+    at_ms = questions.at_ms[riders.question]
+    window = Window.of(trail, riders.worker, at_ms - terms.before_ms, at_ms - terms.silent_ms)
+    # Habits end where a query's window starts: WINDOW_MS before the moment that it is about.
+    queries = Queries.of(
+        questions.resolution, riders.worker, questions.zone[riders.question], at_ms - terms.before_ms + WINDOW_MS
+    )
+    inputs = {
+        "cell_tower_zone_match": surroundings.cell_tower_zone_match(window, references)[0],
+        "accelerometer_variance": device.accelerometer_variance(window)[0],
+        "mock_location_share": device.mock_location_share(window)[0],
+        "app_activity": activity.app_activity(window)[0],
+        "shift_pattern": habits.shift_pattern(queries)[0],
+    }
+    return inputs, window.last_device
+
+
+def bought_in_alert_window(
+    rule: AlertWindow | None,
+    trail: Trail,
+    questions: Questions,
+    riders: Workers,
+    holders: Holders,
+    first_alert_ms: Floats,
+) -> Floats:
+    """1 for a rider with a policy in force that was activated within the rule's time after the public alert for the
+    zone (ms, one per question, NaN = none), 0 for other holders, NaN for those who hold none."""
+    bought = np.full(len(riders.question), np.nan)
+    for rider, (question, worker) in enumerate(zip(riders.question.tolist(), riders.worker.tolist(), strict=True)):
+        states = holders.in_force(trail.workers[worker], int(questions.at_ms[question]))
+        if rule is not None and states:
+            after_ms = [s.activated_at_ms - first_alert_ms[question] for s in states if s.activated_at_ms is not None]
+            bought[rider] = float(any(0 <= each <= rule.within_ms for each in after_ms))
+    return bought
+
+
+def trust_score(product: Product, terms: SilentQuorum) -> FormulaScore | WeightedScore:
+    """The product's score that is a rider's trust. Raises ProductError for one that is no formula: a model scores
+    claims, and these riders claim nothing yet."""
+    score = product.decision.scores.get(terms.trust)
+    if not isinstance(score, FormulaScore | WeightedScore):
+        raise ProductError(f"{product.name}: the trust of a silent quorum, {terms.trust!r}, must be a formula")
+    return score
+
+
+def trust_micro(score: FormulaScore | WeightedScore, inputs: Mapping[str, Floats]) -> Ints:
+    """The trust of each rider in millionths, -1 where nothing of it was measured; inputs that the score names and that
+    are not there count as not measured."""
+    count = len(next(iter(inputs.values())))
+    names = score.formula.names if isinstance(score, FormulaScore) else {n for p in score.parts for n in p.value.names}
+    columns = {name: inputs.get(name, np.full(count, np.nan)) for name in sorted(names)}
+    trust = score_columns(score, columns)
+    known = ~np.isnan(trust)
+    return np.where(known, np.rint(np.where(known, trust, 0.0) * MICRO), -1).astype(np.int64)
+
+
+def quorum_tallies(terms: SilentQuorum, trail: Trail, questions: Questions, riders: Workers, trust: Ints) -> Ints:
+    """int64 (questions, TALLIES): what these riders add to each question; tallies of all riders' parts add up.
+
+    `trust` is in millionths, one per rider of the platform who fell silent (`riders.mine & riders.silent`), in order.
+    """
+    tallies = np.zeros((len(questions), len(TALLIES)), dtype=np.int64)
+
+    def add(name: str, question: Ints, values: Ints | None = None) -> None:
+        np.add.at(tallies[:, TALLIES.index(name)], question, 1 if values is None else values)
+
+    on_trip = trail.app_state[riders.row] == ON_TRIP
+    add("worked", riders.question[riders.mine])
+    add("worked_on_trip", riders.question[riders.mine & on_trip])
+    add("others_worked", riders.question[~riders.mine])
+    add("others_silent", riders.question[~riders.mine & riders.silent])
+    gone = riders.take(riders.mine & riders.silent)
+    question = gone.question
+    add("silent", question)
+    add("silent_offline", question[gone.offline])
+    add("silent_on_trip", riders.question[riders.mine & riders.silent & on_trip])
+    counts = trust >= round(terms.least_trust * MICRO)
+    add("weight_micro", question[counts], trust[counts])
+    add("trusted", question[counts])
+    add("trust_micro", question[trust >= 0], trust[trust >= 0])
+    add("trust_riders", question[trust >= 0])
+    quiet_s = (questions.at_ms[question] - terms.silent_ms - trail.event_time_ms[gone.row]) // 1000
+    add("quiet_s", question, quiet_s)
+    add("quiet_s2", question, quiet_s * quiet_s)
+    battery = trail.battery_pct[gone.row]
+    known = ~np.isnan(battery)
+    add("battery_cpct", question[known], np.rint(battery[known] * 100).astype(np.int64))
+    add("battery_riders", question[known])
+    return tallies
+
+
+def quorum_weight(tallies: Ints) -> Floats:
+    """The sum of the trust scores that count, float64 (questions,), from the tallies of all riders."""
+    return tallies[:, TALLIES.index("weight_micro")] / MICRO
