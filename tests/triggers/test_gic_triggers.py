@@ -44,12 +44,12 @@ def test_the_rain_of_any_quality_is_told_in_time_and_without_a_record():
         (20, 0, "confirmed", True),  # it may have ended
         (30, 0, "confirmed", True),  # it has not
         (35 + 1 / 60_000, 0, "confirmed", True),  # grid has gone stale
-        (40, 0, "confirmed", True), (70 + 1 / 60_000, 0, "confirmed", True), (100, 1, "ended", False),
+        (40, 0, "confirmed", True), (100, 1, "ended", False),
     ]  # fmt: skip
     assert revisions[2].episode.absent_since_ms == at(20)
     last = revisions[-1].episode
-    assert last.values == ((at(0), 16.0), (at(5), 40.0), (at(35) + 1, 18.0))
-    assert (last.absent_since_ms, revisions[-2].episode.values[-1]) == (at(40), (at(70) + 1, 0.0))
+    assert last.values == ((at(0), 16.0), (at(5), 40.0), (at(20), 0.0), (at(30), 40.0), (at(35) + 1, 18.0))
+    assert (last.absent_since_ms, revisions[-2].episode.values[-1]) == (at(40), (at(40), 0.0))
 
 
 def test_a_correction_tells_the_whole_trace_again():

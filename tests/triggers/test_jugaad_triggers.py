@@ -76,10 +76,10 @@ def test_a_bandh_is_three_providers_and_the_drop_of_orders(drop, confirmed):
     assert judge(JUGAAD, "bandh", curfews()) == []
 
 
-def test_a_bandh_is_judged_at_curfew_readings_and_stands_between():
+def test_a_bandh_is_judged_at_curfew_readings_and_once_open_by_them_alone():
     said = [*curfews(), *curfews(30), *curfews(60)]
     (confirmed, ended) = judge(JUGAAD, "bandh", said, witnessed={30: 0.7})
-    assert (confirmed.episode.confirmed_at_ms, ended.episode.absent_since_ms) == (at(30), at(60))
+    assert (confirmed.episode.confirmed_at_ms, ended.episode.absent_since_ms) == (at(30), at(25 * 60) + 1)
     (_, ended) = judge(JUGAAD, "bandh", curfews(), witnessed={0: 0.7})
     assert ended.episode.absent_since_ms == at(24 * 60) + 1
     (asked,) = witness_moments(JUGAAD.trigger("bandh"), said, zones_at(resolution=8))
