@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -126,6 +126,7 @@ class Coverage:
             policies_of[event["worker_id"]].add(event["policy_id"])
         self.policies = {policy_id: Policy(policy_id, mine) for policy_id, mine in events_of.items()}
         self._policies_of = {worker: [self.policies[name] for name in names] for worker, names in policies_of.items()}
+        self._stating: dict[str, list[tuple[int, PolicyState | None]]] = {}
         self._speaking: dict[tuple[str, str | None, frozenset[str]], Timeline] = {}
 
     @property
@@ -163,7 +164,7 @@ class Coverage:
             self._speaking[key] = _first_begun(self._policies_of.get(worker_id, ()), concerned)
         return self._speaking[key].at(start_ms)
 
-    def with_a_mean(self, worker_id: str) -> Iterator[tuple[int, PolicyState | None]]:
+    def with_a_mean(self, worker_id: str) -> list[tuple[int, PolicyState | None]]:
         """From when on (ms) which of the rider's policies in force that state a platform and their orders per hour
         speaks: the one whose period began earliest, then policy_id; None: none. In the order of time."""
 
@@ -171,8 +172,10 @@ class Coverage:
             told = state.record.get("platform") is not None and state.record.get("orders_per_hour") is not None
             return told and state.worker_id == worker_id
 
-        timeline = _first_begun(self._policies_of.get(worker_id, ()), stated)
-        return zip(timeline.moments_ms, timeline.states, strict=True)
+        if worker_id not in self._stating:
+            timeline = _first_begun(self._policies_of.get(worker_id, ()), stated)
+            self._stating[worker_id] = list(zip(timeline.moments_ms, timeline.states, strict=True))
+        return self._stating[worker_id]
 
 
 _NONE: frozenset[str] = frozenset()

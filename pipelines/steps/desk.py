@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from monsoon.pipelines.claim_scores import Asked, ClaimMoment, claim_moment
-from monsoon.transforms.adjudication.asking import asking_moments
+from monsoon.transforms.adjudication.asking import Moment, asking_moments
 from monsoon.transforms.adjudication.candidates import Disruption
-from monsoon.transforms.adjudication.claims import Happening
+from monsoon.transforms.adjudication.claims import Finding, Happening
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.presence import Presence
 from monsoon.transforms.product import Product
@@ -30,8 +30,13 @@ class Desk:
         self.known: dict[str, Disruption] = {}
         self.claims: dict[str, dict[str, ClaimMoment]] = defaultdict(dict)
         """By worker_id and disruption_id."""
+        self.found: dict[str, dict[str, list[Finding]]] = {}
+        """What its riders' work says of claims, by disruption_id and worker_id: the week so far, and each activity test
+        that may be the first to be met, depending on others."""
         self.asks: list[tuple[int, str]] = []
         """Moments at which claims on a disruption may be judged again: a heap."""
+        self._scheduled: set[tuple[int, str]] = set()
+        """What is in it."""
 
     def note(self, disruption: Disruption) -> None:
         """A disruption as it stands."""
@@ -46,18 +51,34 @@ class Desk:
         for disruption in disruptions:
             later = {
                 moment.at_ms
-                for happenings in disruption.happenings.values()
-                for moment in asking_moments(self.product, happenings)
+                for worker in disruption.happenings
+                for moment in self._asking(disruption, worker)
                 if moment.at_ms > after_ms
             }
             for at_ms in sorted(later):
-                heapq.heappush(self.asks, (at_ms, disruption.disruption_id))
+                ask = (at_ms, disruption.disruption_id)
+                if ask not in self._scheduled:
+                    self._scheduled.add(ask)
+                    heapq.heappush(self.asks, ask)
+
+    def _asking(self, disruption: Disruption, worker: str) -> set[Moment]:
+        """Every moment at which a rider's claim may be judged, whichever of the tests that may be met is the first."""
+        happenings = disruption.happenings[worker]
+        found = self.found.get(disruption.disruption_id, {}).get(worker, ())
+        work = [finding for finding in found if finding.kind == "work"]
+        moments = asking_moments(self.product, happenings, work)
+        for finding in found:
+            if finding.kind == "activity":
+                moments |= asking_moments(self.product, happenings, [*work, finding])
+        return moments
 
     def take_due(self, upto_ms: int) -> set[str]:
         """Disruptions on which claims may be judged up to a moment."""
         due = set()
         while self.asks and self.asks[0][0] <= upto_ms:
-            identity = heapq.heappop(self.asks)[1]
+            ask = heapq.heappop(self.asks)
+            self._scheduled.discard(ask)
+            identity = ask[1]
             if identity in self.known:
                 due.add(identity)
         return due
@@ -71,14 +92,14 @@ class Desk:
             first_ms: dict[int, int] = {}
             for revision in disruption.revisions:
                 first_ms.setdefault(revision.episode.confirmed_at_ms, revision.at_ms)
-            for happenings in disruption.happenings.values():
+            for worker, happenings in disruption.happenings.items():
                 under: dict[int, Happening] = {}
                 for happening in happenings:
                     if happening.terms is not None:
                         under.setdefault(happening.confirmed_at_ms, happening)
                 moments = sorted(
                     moment
-                    for moment in asking_moments(self.product, happenings)
+                    for moment in self._asking(disruption, worker)
                     if moment.confirmed_at_ms in under and after_ms < moment.at_ms <= upto_ms
                 )
                 to_compare = {ms for ms in under if after_ms < first_ms[ms] <= upto_ms}
@@ -97,6 +118,7 @@ class Desk:
             if each.revisions[-1].at_ms < before_ms and each.revisions[-1].state != "confirmed"
         ]
         for identity in gone:
+            self.found.pop(identity, None)
             for worker in self.known.pop(identity).happenings:
                 self.claims[worker].pop(identity, None)
                 if not self.claims[worker]:

@@ -35,6 +35,7 @@ from monsoon.sources.accounting import StreamCounts, conflict
 from monsoon.sources.line_blocks import Validated
 from monsoon.sources.telemetry_store import TelemetryStore
 from monsoon.transforms.geo.cells import cells_of
+from monsoon.transforms.geo.near import cells_around
 from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.validation.canonical import canonical_json
 from monsoon.transforms.validation.judge import Used
@@ -236,7 +237,12 @@ def _hashes(frame: pl.DataFrame) -> pl.DataFrame:
 
 def to_triggers(settings: Settings, resolution: int, cells: Sequence[int], due_ms: int) -> Iterator[Envelope]:
     """Cells in which a product's disruptions may matter to somebody, for its triggers."""
-    payload = pack(list(cells))
+    payloads: dict[float, bytes] = {}
     for key, name in settings.trigger_of_key.items():
-        if settings.triggers[name][0].zone_resolution == resolution:
-            yield Envelope("judge-triggers", key, "cells", due_ms, payload)
+        product = settings.triggers[name][0]
+        if product.zone_resolution == resolution:
+            margin_m = product.presence_margin_m
+            if margin_m not in payloads:
+                # Who reports from a cell may count as in those around it.
+                payloads[margin_m] = pack(cells_around(cells, margin_m).tolist() if margin_m > 0 else list(cells))
+            yield Envelope("judge-triggers", key, "cells", due_ms, payloads[margin_m])

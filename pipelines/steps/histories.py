@@ -54,6 +54,11 @@ class Histories:
             revisions = tuple(self._revisions[place][zones[0]])
             yield Series(triggers[place[0]], place[1], np.array(zones, dtype=np.uint64), revisions)
 
+    def is_open(self, place: Place, zone: int) -> bool:
+        """Whether an episode had not ended when it was spoken of last."""
+        revisions = self._revisions.get(place, {}).get(zone)
+        return revisions is not None and revisions[-1].state == "confirmed"
+
     def knows(self, place: Place) -> bool:
         """Whether anything is remembered of episodes of that place."""
         return place in self._revisions

@@ -26,7 +26,9 @@ from monsoon.pipelines.steps.envelopes import (
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.shelf import DAY_MS, Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
+from monsoon.pipelines.steps.testing import Testing
 from monsoon.pipelines.syndicate_alerts import Linked, alerts_of, members_of
+from monsoon.transforms.adjudication.claims import Finding
 from monsoon.transforms.evidence.batch import Arrivals, HourlyWork, Stays, claim_burst_rank, peer_divergence
 from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.surroundings import apart_from_others_pa
@@ -65,9 +67,13 @@ class CompareNeighbors(Step):
         self._panes = {
             name: Shelf(kept, f"panes/{name}", "pane_start_ms", self._name) for name in sorted(settings.running)
         }
+        self._testing = {
+            name: Testing(name, kept, settings, Shelf(kept, f"peers/{name}", "at_ms", self._name))
+            for name in sorted(settings.running)
+        }
         self._phones = Shelf(kept, "phones", "pane_start_ms", self._name)
         self._asked: dict[tuple[str, str], list[tuple[str, pl.DataFrame]]] = defaultdict(list)
-        """By "claims", "sought" or "riders" and product: what waits for an answer."""
+        """By "claims", "sought", "tests" or "riders" and product: what waits for an answer."""
         self._linked: dict[str, tuple[str, list[Linked]]] = {}
         """By entry, the product and its claims to be looked at for syndicates."""
 
@@ -81,6 +87,8 @@ class CompareNeighbors(Step):
         frame = unpack_frame(item.payload)
         if kind == "panes":
             self._panes[product].put(frame, item.payload)
+        elif kind == "peers":
+            self._testing[product].peers.put(frame, item.payload)
         elif kind == "phones":
             self._phones.put(frame, item.payload)
         else:
@@ -97,7 +105,9 @@ class CompareNeighbors(Step):
                 continue
             self._asked[kind, name] = [(entry, part) for entry, part in asked if entry not in ripe]
             frame = pl.concat(due)
-            if kind == "riders":
+            if kind == "tests":
+                yield from self._answer(name, frame, upto_ms)
+            elif kind == "riders":
                 yield from self._send(f"riders/{name}", _riders(frame, stacked(self._phones.frames, PHONES)), upto_ms)
             elif kind == "sought":
                 yield from self._send(f"apart/{name}", _apart(frame, panes[name]), upto_ms)
@@ -129,14 +139,23 @@ class CompareNeighbors(Step):
 
     @property
     def ages(self) -> bool:
-        return bool(self._phones) or any(self._panes.values())
+        return bool(self._phones) or any(self._panes.values()) or any(self._testing.values())
 
     def forget(self, upto_ms: int) -> None:
         for panes in self._panes.values():
             panes.forget(upto_ms - self._settings.history_kept_ms - self._settings.reports_kept_ms)
             panes.join(upto_ms)
+        for testing in self._testing.values():
+            testing.forget(upto_ms)
         self._phones.forget(upto_ms - _PHONES_KEPT_MS - self._settings.reports_kept_ms)
         self._phones.join(upto_ms)
+
+    def _answer(self, product: str, tests: pl.DataFrame, due_ms: int) -> Iterator[Envelope]:
+        by_bucket: dict[int, list[tuple[str, list[Finding]]]] = defaultdict(list)
+        for worker, found in sorted(self._testing[product].answered(tests).items()):
+            by_bucket[bucket_of(worker, self._settings.buckets)].append((worker, found))
+        for key, told in sorted(by_bucket.items()):
+            yield Envelope("adjudicate-claims", key, f"findings/{product}", due_ms, pack(told))
 
     def _send(self, kind: str, rows: pl.DataFrame, due_ms: int) -> Iterator[Envelope]:
         for key, part in split(rows, buckets_of(rows["worker_id"].to_list(), self._settings.buckets)):
@@ -149,11 +168,13 @@ class CompareNeighbors(Step):
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for panes in self._panes.values():
             panes.restore(entries)
+        for testing in self._testing.values():
+            testing.restore(entries)
         self._phones.restore(entries)
         for name, payload in entries_of(entries, "linked"):
             self._await_again(name)
             self._linked[name] = (name.split("/")[1], unpack(payload, list[Linked]))
-        for kind in ("claims", "sought", "riders"):
+        for kind in ("claims", "sought", "tests", "riders"):
             for name, payload in entries_of(entries, kind):
                 self._await_again(name)
                 self._asked[kind, name.split("/")[1]].append((name, unpack_frame(payload)))

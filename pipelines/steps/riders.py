@@ -15,7 +15,10 @@ from monsoon.pipelines.steps.envelopes import (
     Envelope,
     Item,
     bucket_of,
+    buckets_of,
     pack,
+    pack_frame,
+    split,
     unpack,
     unpack_frame,
 )
@@ -26,17 +29,18 @@ from monsoon.pipelines.steps.reports import PaneStore, Reports, closed_panes, pa
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import BEFORE_TIME_MS, END_OF_TIME_MS, Kept, Step, entries_of
 from monsoon.pipelines.steps.triggers import SeriesRecord
+from monsoon.pipelines.steps.working import Due, Span, Working, found_in_the_week
 from monsoon.sources.reference import ReferenceTables
+from monsoon.transforms.activity.week import WEEK_MS, week_of
 from monsoon.transforms.adjudication.asking import rescore_waits_ms
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, Since
-from monsoon.transforms.adjudication.claims import Happening
+from monsoon.transforms.adjudication.claims import Finding, Happening
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.presence import REPORT_HOLDS_MS, Places, Presence
 from monsoon.transforms.product import Product
-from monsoon.transforms.trail import Trail
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.series import Series
 
@@ -68,8 +72,11 @@ class RidersEvidence(Step):
         self._histories = Histories()
         self._comparisons: list[int] = []
         """Moments at which claims may be compared with others': a heap."""
-        self._window: tuple[int, Trail] | None = None
-        """While it works: the moment after which it has a trail, and that trail."""
+        self._scheduled: set[int] = set()
+        """What is in it."""
+        self._window: tuple[int, Places] | None = None
+        """While it works: the moment after which it has a trail, and that trail's places."""
+        self._working = Working(settings)
         self._series: list[tuple[str, set[Place]]] = []
         """Entries of series, with the episodes of which each speaks."""
         self._desks = {name: Desk(product) for name, product in sorted(settings.running.items())}
@@ -103,15 +110,21 @@ class RidersEvidence(Step):
     def work(self, upto_ms: int) -> Iterator[Envelope]:
         touched: dict[str, set[Any]] = defaultdict(set)
         for record in self._taken_out(self._ripe(upto_ms)):
-            touched[self._product_of(record.trigger)].update(self._histories.add(record))
+            new = self._histories.add(record)
+            touched[self._product_of(record.trigger)].update(new)
+            self._working.touch(new)
             self._schedule_comparisons(record)
+        tests = self._working.due(self._histories, Span(self.done_ms, upto_ms))
+        for due in tests:
+            self._schedule(due.trigger, (tick.at_ms for tick in due.ticks))
         new_panes_ms = self._close_panes(upto_ms) if self._comparing(upto_ms) else None
         if new_panes_ms is not None:
             yield from self._measuring.phones_to_neighbors(self._panes.frame(new_panes_ms - 1), upto_ms)
         self._window = None
         for name, desk in self._desks.items():
             self._enroll(desk, touched[name])
-            yield from self._decide(name, desk, touched[name], upto_ms)
+            mine = [due for due in tests if self._product_of(due.trigger) == name]
+            yield from self._decide(name, desk, touched[name], mine, upto_ms)
             if new_panes_ms is not None:
                 panes = self._panes.frame(new_panes_ms - PANES_LOOK_BACK_MS - 1)
                 yield from self._measuring.panes_to_neighbors(desk.product, panes, new_panes_ms, upto_ms)
@@ -119,23 +132,33 @@ class RidersEvidence(Step):
     def _product_of(self, trigger: str) -> str:
         return self._settings.triggers[trigger][0].name
 
-    # Panes.
-
     def _schedule_comparisons(self, record: SeriesRecord) -> None:
         """Claims may be judged when a disruption is confirmed or rises, and a hold later: by then every bucket must
         have told the neighbors of its panes, whether the claims are its own or not."""
-        waits_ms = (0, *sorted(rescore_waits_ms(self._settings.triggers[record.trigger][0])))
-        for revision in record.revisions:
-            if revision.state != "withdrawn" and revision.at_ms != revision.episode.end_ms:
-                for at_ms in (revision.at_ms + wait_ms for wait_ms in waits_ms):
-                    if at_ms > self.done_ms:
-                        heapq.heappush(self._comparisons, at_ms)
+        trigger = self._settings.triggers[record.trigger][1]
+        at_the_end = trigger.pays_by_duration or bool(trigger.supplements)
+        self._schedule(
+            record.trigger,
+            (
+                revision.at_ms
+                for revision in record.revisions
+                if revision.state != "withdrawn" and (at_the_end or revision.at_ms != revision.episode.end_ms)
+            ),
+        )
+
+    def _schedule(self, trigger: str, moments_ms: Iterable[int]) -> None:
+        """Claims may be judged at these moments, and again when a hold from then runs out."""
+        waits_ms = (0, *sorted(rescore_waits_ms(self._settings.triggers[trigger][0])))
+        for at_ms in {moment_ms + wait_ms for moment_ms in moments_ms for wait_ms in waits_ms}:
+            if at_ms > self.done_ms and at_ms not in self._scheduled:
+                self._scheduled.add(at_ms)
+                heapq.heappush(self._comparisons, at_ms)
 
     def _comparing(self, upto_ms: int) -> bool:
         """Whether panes are to be closed now."""
         asked = False
         while self._comparisons and self._comparisons[0] <= upto_ms:
-            heapq.heappop(self._comparisons)
+            self._scheduled.discard(heapq.heappop(self._comparisons))
             asked = True
         wait_ms = self._panes_wait_ms
         return asked or (wait_ms is not None and wait_ms <= upto_ms)
@@ -180,60 +203,96 @@ class RidersEvidence(Step):
             trail = self._reports.trail(None, newcomers)
             desk.newcomers = Presence(Places(trail), newcomers, resolution, desk.product.presence_margin_m)
             cells.update(desk.newcomers.visited.tolist())
-        mine = {name for name, (product, _) in self._settings.triggers.items() if product is desk.product}
+        mine = {name for name in self._settings.triggers if self._product_of(name) == desk.product.name}
         touched |= self._histories.of(mine, cells)
 
-    def _decide(self, name: str, desk: Desk, touched: set[Any], upto_ms: int) -> Iterator[Envelope]:
+    def _decide(
+        self, name: str, desk: Desk, touched: set[Any], tests: Sequence[Due], upto_ms: int
+    ) -> Iterator[Envelope]:
         """Disruptions that changed, and evidence at the moments at which a claim may be judged."""
         due = desk.take_due(upto_ms)
-        if not touched and not due:
+        if not touched and not due and not tests:
             return
-        triggers = {name: trigger for name, (_, trigger) in self._settings.triggers.items()}
-        series = list(self._histories.series(touched, triggers))
-        changed = self._disruptions(desk, series, upto_ms)
+        changed = self._disruptions(desk, touched, upto_ms)
         for disruption in changed:
             self._note(desk, disruption)
         yield from self._to_records(desk.product, changed, upto_ms)
-        asked = desk.asked({disruption.disruption_id for disruption in changed} | due, self.done_ms, upto_ms)
-        desk.schedule(changed, upto_ms)
+        found_before = {identity: _size(found) for identity, found in desk.found.items()}
+        yield from self._test(desk, tests, upto_ms)
+        yield from self._look_at_the_week(desk, changed, upto_ms)
+        found = {identity for identity, each in desk.found.items() if _size(each) != found_before.get(identity, 0)}
+        for identity in sorted(found):
+            self.kept.put_packed(f"found/{name}/{identity}", desk.found[identity])
+        named = {disruption.disruption_id for disruption in changed} | due | found
+        asked = desk.asked(named, self.done_ms, upto_ms)
+        desk.schedule([*changed, *(desk.known[identity] for identity in sorted(found))], upto_ms)
         happenings = [
-            (worker, [happening for happening in mine if happening.at_ms > self.done_ms])
+            (worker, new)
             for disruption in changed
             for worker, mine in disruption.happenings.items()
+            if (new := [happening for happening in mine if happening.at_ms > self.done_ms])
         ]
-        happenings = [(worker, mine) for worker, mine in happenings if mine]
         if happenings:
             yield Envelope("adjudicate-claims", self.key, f"happenings/{name}", upto_ms, pack(happenings))
         if asked:
-            trail = self._trail_for((each.happening.confirmed_at_ms for each in asked), upto_ms)
+            earliest_ms = min(each.happening.confirmed_at_ms for each in asked) - _LOOK_BACK_MS
+            trail = self._places_after(earliest_ms, upto_ms).trail
             panes = self._panes.frame(None, workers_of(asked))
             yield from self._measuring.evidence(desk, asked, trail, panes, upto_ms)
 
-    def _trail_for(self, confirmed_ms: Iterable[int], upto_ms: int) -> Trail:
-        """A trail of the reports that matter to disruptions confirmed at these moments, and perhaps of more."""
-        after_ms = min(confirmed_ms, default=upto_ms) - _LOOK_BACK_MS
+    def _test(self, desk: Desk, tests: Sequence[Due], upto_ms: int) -> Iterator[Envelope]:
+        """What the bucket's riders say of activity tests, to where peers are counted."""
+        if not tests:
+            return
+        places = self._places_after(self._working.looks_back_ms(tests) - 1, upto_ms)
+        for kind, rows in self._working.answers(desk, tests, places, Span(self.done_ms, upto_ms)):
+            for key, part in split(rows, buckets_of(rows["disruption_id"].to_list(), self._settings.buckets)):
+                yield Envelope("compare-neighbors", key, f"{kind}/{desk.product.name}", upto_ms, pack_frame(part))
+
+    def _look_at_the_week(self, desk: Desk, changed: Sequence[Disruption], upto_ms: int) -> Iterator[Envelope]:
+        """What riders had worked of the week, to their claims that may get a supplement for it."""
+        asked = week_of(changed, self.done_ms)
+        if not asked:
+            return
+        after_ms = min(happening.start_ms for happening, _ in asked) - WEEK_MS - 1
+        trail = self._reports.trail(after_ms, {terms.worker_id for _, terms in asked})
+        found = pack(sorted(found_in_the_week(desk, changed, trail, self.done_ms).items()))
+        yield Envelope("adjudicate-claims", self.key, f"findings/{desk.product.name}", upto_ms, found)
+
+    def _places_after(self, after_ms: int, upto_ms: int) -> Places:
+        """The places of the reports after a moment, and perhaps of more."""
         if self._window is None or self._window[0] > after_ms:
             # At the end everything is judged at once: one trail for all.
             whole = upto_ms == END_OF_TIME_MS
-            self._window = (BEFORE_TIME_MS if whole else after_ms, self._reports.trail(None if whole else after_ms))
+            trail = self._reports.trail(None if whole else after_ms)
+            self._window = (BEFORE_TIME_MS if whole else after_ms, Places(trail))
         return self._window[1]
 
-    def _disruptions(self, desk: Desk, series: Sequence[Series], upto_ms: int) -> list[Disruption]:
+    def _disruptions(self, desk: Desk, touched: set[Any], upto_ms: int) -> list[Disruption]:
         """Those that concern riders of the bucket, each with what it says to them."""
+        series: list[tuple[Product, list[Series]]] = []
+        for version in desk.product.versions:
+            triggers = {name: trigger for name, (of, trigger) in self._settings.triggers.items() if of is version}
+            mine = {each for each in touched if each[0][0] in triggers}
+            if mine:
+                series.append((version, list(self._histories.series(mine, triggers))))
         if not series:
             return []
-        trail = self._trail_for(_confirmed_after(series, self.done_ms), upto_ms)
-        presence = Presence(
-            Places(trail), sorted(desk.workers), desk.product.zone_resolution, desk.product.presence_margin_m
-        )
+        confirmed = _confirmed_after([each for _, some in series for each in some], self.done_ms)
+        places = self._places_after(min(confirmed, default=upto_ms) - _LOOK_BACK_MS, upto_ms)
         since = Since(self.done_ms, self.done_ms - self._settings.reports_kept_ms + REPORT_HOLDS_MS)
-        finder = CandidateFinder(desk.product, desk.coverage, presence)
-        found = list(finder.disruptions_of(series, desk.known, since))
-        if desk.newcomers is not None:
-            known = desk.known | {disruption.disruption_id: disruption for disruption in found}
-            finder = CandidateFinder(desk.product, desk.coverage, desk.newcomers)
-            found += [each for each in finder.disruptions_of(series, known, since) if each.disruption_id not in known]
-            desk.newcomers = None
+        found: list[Disruption] = []
+        for version, some in series:
+            presence = Presence(places, sorted(desk.workers), version.zone_resolution, version.presence_margin_m)
+            finder = CandidateFinder(version, desk.coverage, presence)
+            of_all = list(finder.disruptions_of(some, desk.known, since))
+            if desk.newcomers is not None:
+                known = desk.known | {disruption.disruption_id: disruption for disruption in of_all}
+                finder = CandidateFinder(version, desk.coverage, desk.newcomers)
+                of_new = finder.disruptions_of(some, known, since)
+                of_all += [each for each in of_new if each.disruption_id not in known]
+            found += of_all
+        desk.newcomers = None
         return [
             disruption
             for disruption in found
@@ -266,7 +325,7 @@ class RidersEvidence(Step):
 
     def forget(self, upto_ms: int) -> None:
         reports_ms = upto_ms - self._settings.reports_kept_ms
-        self._reports.forget(reports_ms)
+        self._reports.forget(upto_ms - self._settings.rows_kept_ms)
         self._reports.join(upto_ms)
         self._panes.forget(reports_ms - self._settings.history_kept_ms)
         self._panes.join(upto_ms)
@@ -284,13 +343,15 @@ class RidersEvidence(Step):
         for desk in self._desks.values():
             for identity in desk.forget(before_ms):
                 self.kept.drop(f"disruption/{desk.product.name}/{identity}")
+                self.kept.drop(f"found/{desk.product.name}/{identity}")
 
     @property
     def work_due_ms(self) -> int | None:
         if any(desk.changed_policies for desk in self._desks.values()):
             return self.done_ms
         dues = [desk.asks[0][0] for desk in self._desks.values() if desk.asks] + self._comparisons[:1]
-        dues += [ms for ms in (self._panes_wait_ms, self._ripens_ms) if ms is not None]
+        more = (self._panes_wait_ms, self._ripens_ms, self._working.next_due_ms(self.done_ms))
+        dues += [ms for ms in more if ms is not None]
         return min(dues, default=None)
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
@@ -303,7 +364,7 @@ class RidersEvidence(Step):
             self._take_series(name, unpack(payload, list[SeriesRecord]))
         told = {name for name in self._arrived if not self._await_again(name)}
         for record in self._taken_out(told):
-            self._histories.add(record)
+            self._working.touch(self._histories.add(record))
             self._schedule_comparisons(record)
         if "paned" in entries:
             self._paned_ms = unpack(entries["paned"], int)
@@ -313,8 +374,15 @@ class RidersEvidence(Step):
             cells = np.array([h3.str_to_int(zone)], dtype=np.uint64)
             series = Series(self._settings.triggers[trigger][1], platform, cells, revisions)
             self._desks[product].note(Disruption(identity, zone, series, revisions, happenings))
+        for name, payload in entries_of(entries, "found"):
+            _, product, identity = name.split("/", 2)
+            self._desks[product].found[identity] = unpack(payload, dict[str, list[Finding]])
         for desk in self._desks.values():
             desk.schedule(desk.known.values(), self.done_ms)
+
+
+def _size(found: Mapping[str, Sequence[Finding]]) -> int:
+    return sum(map(len, found.values()))
 
 
 def _confirmed_after(series: Iterable[Series], after_ms: int) -> set[int]:

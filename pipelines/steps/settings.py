@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from monsoon.transforms.activity.week import WEEK_MS, looks_at_the_week
 from monsoon.transforms.evidence.limits import HISTORY_MS
 from monsoon.transforms.product import Product, Trigger
 from monsoon.transforms.triggers.conditions import alert_condition, metrics_of
@@ -42,6 +43,13 @@ class Settings:
     remembered_ms: int = 35 * _DAY_MS
     """How long readings, ended policies, ended disruptions, settled claims and dead letters are remembered: four weeks
     of what may be corrected, and a week so that the edge of memory is never corrected."""
+
+    @cached_property
+    def rows_kept_ms(self) -> int:
+        """How long reports are kept as rows, for the running products: a week's work must be all there at its end."""
+        versions = (version for product in self.running.values() for version in product.versions)
+        weekly = any(looks_at_the_week(trigger) for version in versions for trigger in version.triggers)
+        return max(self.reports_kept_ms, WEEK_MS + _DAY_MS if weekly else 0)
 
     @property
     def catalogue(self) -> Catalogue:

@@ -27,9 +27,9 @@ CLAIM = {
     "peril": "rain",
     "reasons": [],
     "revision": 1,
+    "answer_by": at(240),
 }
 STARTS = {"d": at(0), "a": at(0)}
-FOUR_H = 4 * 3_600_000
 ACCUSING = re.compile(r"fraud|fake|cheat|spoof|suspicious|suspect|liar|\blied?\b|abuse|guilty|anomal|risk", re.I)
 
 
@@ -39,7 +39,7 @@ def heard(happenings, *risks, reserves=()):
     claims, payouts = run_rider(machine, happenings)
     instructions, standings = awarded(claims, payouts, STARTS)
     decided = within_reserves([*reserves, *instructions, *standings]) if reserves else passed(instructions)
-    return sorted(of_claims(claims, {}, FOUR_H) + of_payments(decided.moves), key=order)
+    return sorted(of_claims(claims, {}) + of_payments(decided.moves), key=order)
 
 
 def kinds(*story, **how):
@@ -108,7 +108,7 @@ def test_a_payment_that_waits_and_is_made_or_withdrawn():
 def test_every_notification_keeps_to_its_contract_and_accuses_nobody(status, reasons):
     for revision in (0, 1):
         claim = CLAIM | {"status": status, "reasons": reasons, "revision": revision}
-        told = of_claims([claim], {}, FOUR_H)
+        told = of_claims([claim], {})
         assert len(told) == (revision == 0) + (status != "approved")
         for each in told:
             jsonschema.validate(each, SCHEMA)
@@ -118,11 +118,16 @@ def test_every_notification_keeps_to_its_contract_and_accuses_nobody(status, rea
             assert len(each["text"]) < 500
 
 
+def test_a_step_up_that_takes_no_answer_is_a_hold():
+    asked = CLAIM | {"status": "step_up", "answer_by": None}
+    assert [each["kind"] for each in of_claims([asked], {})] == ["held"]
+
+
 def test_a_status_is_told_once():
     told = {}
     held = CLAIM | {"status": "soft_hold"}
-    assert [each["kind"] for each in of_claims([held, held | {"revision": 2}], told, FOUR_H)] == ["held"]
-    assert of_claims([held | {"revision": 3}], told, FOUR_H) == []
+    assert [each["kind"] for each in of_claims([held, held | {"revision": 2}], told)] == ["held"]
+    assert of_claims([held | {"revision": 3}], told) == []
     assert told == {"c1": "soft_hold"}
 
 

@@ -127,27 +127,38 @@ class Own:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Peers and those with a severe drop, one element for each question."""
+    """Peers and those with a severe drop, one element for each test or group."""
 
     peers: Ints
     severe: Ints
 
+    def less(self, other: Counts) -> Counts:
+        """Without others counted too."""
+        return Counts(self.peers - other.peers, self.severe - other.severe)
 
-def counted(rows: PeerRows, question: Ints, rider: Ints, platform: Ints, platforms: int) -> Counts:
-    """The peers of tests that ask the `question`-th question of `rows` for a rider of a platform, the rider excluded;
-    none for platform -1."""
-    size = int(max(rows.question.max(initial=-1), question.max(initial=-1)) + 1) * platforms
+
+def everybody(rows: PeerRows, questions: int, platforms: int) -> Counts:
+    """All that were there, by question and platform: an element for each platform of each of so many questions."""
     group = rows.question * platforms + rows.platform
-    asked = np.where(platform >= 0, question * platforms + platform, 0)
-    peers, severe = np.bincount(group, minlength=max(size, 1)), np.bincount(group[rows.severe], minlength=max(size, 1))
-    # A rider who is there too is in both counts once.
+    size = max(questions * platforms, 1)
+    return Counts(np.bincount(group, minlength=size), np.bincount(group[rows.severe], minlength=size))
+
+
+def oneself(rows: PeerRows, question: Ints, rider: Ints, platform: Ints, platforms: int) -> Counts:
+    """Whether the riders of tests were there themselves, as riders of the test's platform: 1 or 0 of each."""
     riders = int(max(rows.rider.max(initial=0), rider.max(initial=0))) + 1
-    mine = asked * riders + rider
-    there = group * riders + rows.rider
-    own = np.isin(mine, there) & (rider >= 0)
-    own_severe = np.isin(mine, there[rows.severe]) & (rider >= 0)
-    known = platform >= 0
-    return Counts(np.where(known, peers[asked] - own, 0), np.where(known, severe[asked] - own_severe, 0))
+    there = (rows.question * platforms + rows.platform) * riders + rows.rider
+    mine = (question * platforms + platform) * riders + rider
+    known = (rider >= 0) & (platform >= 0)
+    return Counts((np.isin(mine, there) & known).astype(np.int64), (np.isin(mine, there[rows.severe]) & known) * 1)
+
+
+def others(rows: PeerRows, question: Ints, rider: Ints, platform: Ints, platforms: int) -> Counts:
+    """The peers of tests that ask the `question`-th question of `rows` for a rider of a platform; none for -1."""
+    whole = everybody(rows, int(question.max(initial=-1)) + 1, platforms)
+    group = np.where(platform >= 0, question * platforms + platform, 0)
+    some = Counts(np.where(platform >= 0, whole.peers[group], 0), np.where(platform >= 0, whole.severe[group], 0))
+    return some.less(oneself(rows, question, rider, platform, platforms))
 
 
 def met(test: ActivityTest, sigma: Floats, counts: Counts) -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
@@ -170,19 +181,19 @@ def activity_findings(
     zone_and_t = np.stack([questions.zone[rows], questions.t_ms[rows].astype(np.uint64)])
     asked, question = np.unique(zone_and_t, axis=1, return_inverse=True)
     seen = peers.seen(asked[0], asked[1].astype(np.int64))
-    counts = counted(seen, question.reshape(-1), own.rider[rows], own.platform[rows], len(peers.platforms))
+    counts = others(seen, question.reshape(-1), own.rider[rows], own.platform[rows], len(peers.platforms))
     good, share, threshold = met(test, own.sigma[rows], counts)
     found: dict[str, list[Finding]] = defaultdict(list)
     first = np.full(len(questions.claims), -1, dtype=np.int64)
     met_rows = np.flatnonzero(good)
     first[questions.claim[rows[met_rows]][::-1]] = met_rows[::-1]
-    measured_from = _first_measured(questions, own)
+    measured_from = first_measured_ms(questions, own)
     for place, (claim, which) in enumerate(zip(questions.claims, first.tolist(), strict=True)):
         met_ms = END_OF_TIME_MS
         if which >= 0:
             row = int(rows[which])
             met_ms = int(questions.at_ms[row])
-            values = {
+            values: dict[str, float | None] = {
                 "at": float(questions.t_ms[row]),
                 "rain": float(questions.value[row]),
                 "sigma": float(own.sigma[row]),
@@ -209,8 +220,8 @@ def never_of(claim: TestedClaim, at_ms: int, measured: bool) -> Finding:
     return Finding(at_ms, claim.disruption_id, claim.confirmed_at_ms, "activity", False, values)
 
 
-def _first_measured(questions: Questions, own: Own) -> list[int]:
-    """When each claim's drop was measured first (ms)."""
+def first_measured_ms(questions: Questions, own: Own) -> list[int]:
+    """When each claim's drop was measured first; END_OF_TIME_MS where never."""
     first = np.full(len(questions.claims), END_OF_TIME_MS, dtype=np.int64)
     measured = ~np.isnan(own.sigma)
     np.minimum.at(first, questions.claim[measured], questions.at_ms[measured])

@@ -82,6 +82,11 @@ def threshold_of(test: ActivityTest, peers: Ints, severe: Ints) -> tuple[Floats,
     return share, threshold
 
 
+def surest_threshold(test: ActivityTest) -> float:
+    """From it on a drop suffices, whoever the peers are."""
+    return max([band.sigma for band in test.thresholds] + [test.few_peers_sigma])
+
+
 def least_threshold(test: ActivityTest) -> float:
     """Below it no drop suffices, whoever the peers are."""
     return min([band.sigma for band in test.thresholds] + [test.few_peers_sigma])

@@ -68,7 +68,7 @@ def work_findings(
     week, and telemetry from that event, or the week's beginning, up to and including the confirmation. Where the
     policy does not say what it carries, neither is known. Found as soon as the confirmation is told of.
     """
-    asked = [(happening, terms) for each in disruptions for happening, terms in _asking(each, after_ms)]
+    asked = week_of(disruptions, after_ms)
     week_ms = np.array([iso_week_start_ms(happening.start_ms) for happening, _ in asked], dtype=np.int64)
     stated_ms = np.array([terms.stated_at_ms for _, terms in asked], dtype=np.int64)
     from_ms = np.maximum(week_ms, stated_ms)
@@ -96,6 +96,12 @@ def _plus(carried: float | None, since: float, counts: bool) -> float | None:
     if carried is None:
         return None
     return carried + since if counts else since
+
+
+def week_of(disruptions: Iterable[Disruption], after_ms: int = BEFORE_TIME_MS) -> list[tuple[Happening, Terms]]:
+    """The claims on disruptions that may get a supplement that looks at the week, each as it was first told under each
+    confirmation, if that was after a moment (ms)."""
+    return [asked for disruption in disruptions for asked in _asking(disruption, after_ms)]
 
 
 def _asking(disruption: Disruption, after_ms: int) -> Iterable[tuple[Happening, Terms]]:

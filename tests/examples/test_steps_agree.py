@@ -1,0 +1,86 @@
+"""The worked examples through the job's steps: in memory, whole and watermark by watermark, and on a cluster; each says
+what the local engine says, evidence and scores included."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+
+import pytest
+from kit.flink_runs import in_batch, streaming
+from kit.flink_runs import locally as written_locally
+from kit.graph import Graph, Scripted, locally, same, settings_of
+
+from monsoon.pipelines.steps.reading import takes_effect_ms
+from monsoon.sources.files import find_files, parts_of
+from monsoon.sources.product_files import load_products
+
+STREAMS = ("telemetry", "oracle_readings", "subscriptions")
+EXAMPLES = [f"{name}-{period}" for name in load_products() for period in ("901", "902")]
+
+
+@pytest.fixture(params=EXAMPLES)
+def source(request, shared):
+    """The folder of one example."""
+    return shared / "examples" / request.param
+
+
+def test_whole(source):
+    graph = Graph(settings_of(source, 3), keeps=False)
+    for stream in STREAMS:
+        for file in find_files(source / stream).files:
+            for part in parts_of(file, 10_000_000):
+                graph.read(stream, part)
+    _, expected = locally(source)
+    same(graph.finish().outcome, expected)
+
+
+def records_of(source):
+    """(when it takes effect, stream, line) of every record, in the order in which they would happen."""
+    found = []
+    for stream in STREAMS:
+        for file in find_files(source / stream).files:
+            text = gzip.decompress(file.read_bytes()) if file.name.endswith(".gz") else file.read_bytes()
+            lines = text.decode().splitlines()
+            found.extend((takes_effect_ms(stream, json.loads(line)), stream, line) for line in lines)
+    return sorted(found)
+
+
+def pieces_of(records, chance):
+    """Records in pieces of minutes to days, none of which has something earlier than the piece before has last."""
+    while records:
+        first_ms = records[0][0]
+        upto_ms = first_ms + chance.choice([60_000, 300_000, 1_800_000, 7_200_000, 86_400_000])
+        stop = next((n for n, each in enumerate(records) if each[0] > upto_ms), len(records))
+        yield first_ms, records[:stop]
+        records = records[stop:]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_as_it_happens(source, tmp_path, seed):
+    """In pieces in the order of time, steps lagging behind others, and resumed twice on the way."""
+    chance = random.Random(f"{source.name} {seed}")
+    scripted = Scripted(tmp_path / "in", buckets=2)
+    pieces = list(pieces_of(records_of(source), chance))
+    stops = set(chance.sample(range(len(pieces)), 2))
+    for number, (first_ms, records) in enumerate(pieces):
+        scripted.graph.advance(first_ms - 1, lambda: chance.random() < 0.2)
+        if number in stops:
+            scripted.restore()
+        chance.shuffle(records)
+        for stream in STREAMS:
+            mine = [line for _, of, line in records if of == stream]
+            if mine:
+                scripted.say(stream, mine)
+    _, expected = locally(source)
+    same(scripted.finish().outcome, expected)
+
+
+@pytest.mark.flink
+@pytest.mark.parametrize("name", ["gic-902", "jugaad-901"])
+def test_on_a_cluster(shared, tmp_path, name):
+    folder = shared / "examples" / name
+    expected = written_locally(folder, tmp_path / "local")
+    assert in_batch(folder, tmp_path / "batch", 2, buckets=3) == expected
+    assert streaming(folder, tmp_path / "stream", 2) == expected
