@@ -19,7 +19,8 @@ from monsoon.pipelines.results import Outcome
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.adjudication.claims import Claim, Finding, Happening, Score, Terms
-from monsoon.transforms.adjudication.machine import RiderMachine, run_rider
+from monsoon.transforms.adjudication.machine import RiderMachine
+from monsoon.transforms.adjudication.running import run_rider
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence
 from monsoon.transforms.identifiers import disruption_id

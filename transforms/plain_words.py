@@ -45,6 +45,8 @@ FEATURES: Mapping[str, str] = {
     "claim_burst_rank": "many riders claimed in this zone at about the same time",
     "proximity_degree": "riders of several other claims were very close by",
     "shared_network_degree": "several other claims came over the same network",
+    "app_activity": "your delivery app was offline for much of the time",
+    "riders_on_device_28d": "several riders use the phone that you use",
     "ring_score": "your claim is linked with other claims that we look at together",
 }
 """By the names of `transforms/evidence/features.py`."""

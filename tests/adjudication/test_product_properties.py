@@ -19,6 +19,7 @@ from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.adjudication.running import run_rider
 from monsoon.transforms.calendar import clock_hour, iso_week, local_day
 from monsoon.transforms.identifiers import claim_id
+from monsoon.transforms.plain_words import REASONS
 from monsoon.transforms.triggers.alerts import Alert
 
 HOUR = 60
@@ -205,7 +206,9 @@ def test_nobody_is_paid_twice_for_one_moment_of_lost_work(product, drawn):
 
 @given(products, drawn_disruptions)
 def test_revisions_and_instalments_add_up(product, drawn):
+    """And every reason that is ever given has its words."""
     claims, payouts = Told(product, drawn).play()
+    assert {reason for claim in claims for reason in claim["reasons"]} <= set(REASONS)
     revisions, instalments = defaultdict(list), defaultdict(list)
     for claim in claims:
         revisions[claim["claim_id"]].append(claim)

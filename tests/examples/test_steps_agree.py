@@ -26,6 +26,7 @@ def source(request, shared):
     return shared / "examples" / request.param
 
 
+@pytest.mark.slow
 def test_whole(source):
     graph = Graph(settings_of(source, 3), keeps=False)
     for stream in STREAMS:
@@ -57,10 +58,10 @@ def pieces_of(records, chance):
         records = records[stop:]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_as_it_happens(source, tmp_path, seed):
+@pytest.mark.slow
+def test_as_it_happens(source, tmp_path):
     """In pieces in the order of time, steps lagging behind others, and resumed twice on the way."""
-    chance = random.Random(f"{source.name} {seed}")
+    chance = random.Random(source.name)
     scripted = Scripted(tmp_path / "in", buckets=2)
     pieces = list(pieces_of(records_of(source), chance))
     stops = set(chance.sample(range(len(pieces)), 2))
@@ -78,6 +79,7 @@ def test_as_it_happens(source, tmp_path, seed):
 
 
 @pytest.mark.flink
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gic-902", "jugaad-901"])
 def test_on_a_cluster(shared, tmp_path, name):
     folder = shared / "examples" / name

@@ -8,17 +8,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from kit import LAT, LON, ScriptedScores, at, happening, kawaach, subscription_record, zones_at
+from kit import LAT, LON, ScriptedScores, at, happening, kawaach, product_of, subscription_record, zones_at
 
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.geo.areas import Area
+from monsoon.transforms.triggers.conditions import alert_condition
 from monsoon.transforms.triggers.history import Heard
 from monsoon.transforms.triggers.machine import TriggerMachine
 from monsoon.transforms.triggers.readings import Reading
 from monsoon.transforms.triggers.series import judge_trigger
 
 KAWAACH = kawaach()
+JUGAAD = product_of("jugaad")
 HERE = Area("disc", LAT, LON, radius_km=10.0)
 LINEAR = 5.5
 
@@ -54,11 +56,11 @@ def said(value, minutes, name="imd", metric="rain_mm_24h", revision=0, issued=No
     )
 
 
-def play(trigger, readings):
+def play(trigger, readings, machine=None):
     moments = {}
     for reading in readings:
         moments.setdefault(reading.effective_ms, []).append(Heard(reading, 0))
-    machine = TriggerMachine(KAWAACH.trigger(trigger))
+    machine = machine or TriggerMachine(KAWAACH.trigger(trigger))
     for at_ms in sorted(moments):
         machine.take_effect(at_ms, moments[at_ms])
     machine.finish()
@@ -82,6 +84,21 @@ def test_corrections_of_the_oldest_reading(trigger, steady):
             said((low, high)[n % 2], 0, metric=metric, revision=n + 1, issued=30 * count + n) for n in range(count)
         ]
         return lambda: play(trigger, readings)
+
+    assert growth(prepare, 100) < LINEAR
+
+
+@pytest.mark.parametrize("oldest", ["heat_index_c", "red_alert"])
+def test_corrections_of_a_trigger_that_listens_to_several_metrics(oldest):
+    """Each flips a reading of the first day; an alert and what must hold as well are part of what is judged again."""
+    heat, alert = JUGAAD.trigger("heat"), alert_condition(JUGAAD)
+
+    def prepare(count):
+        readings = [said(50 if n // 20 % 2 == 0 else 20, 30 * n, metric="heat_index_c") for n in range(count)]
+        readings += [said(n // 40 % 2, 30 * n, "ndma", "red_alert") for n in range(count)]
+        name, values = ("imd", (20, 50)) if oldest == "heat_index_c" else ("ndma", (1, 0))
+        readings += [said(values[n % 2], 0, name, oldest, revision=n + 1, issued=30 * count + n) for n in range(count)]
+        return lambda: play("heat", readings, TriggerMachine(heat, alert))
 
     assert growth(prepare, 100) < LINEAR
 

@@ -15,6 +15,7 @@ from monsoon.sources.product_files import load_products
 from monsoon.transforms.adjudication.claims import Claim, Happening, Score, Terms
 from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.product import Product
+from monsoon.transforms.triggers.conditions import alert_condition
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.readings import Reading, reading_from_record
 from monsoon.transforms.triggers.series import judge_trigger
@@ -71,10 +72,27 @@ def zones_at(*places: tuple[float, float], resolution: int = 9) -> Zones:
     return Zones.of(np.array(cells, dtype=np.uint64), resolution)
 
 
-def judge(product: Product, trigger: str, readings: list[Reading], *places: tuple[float, float]) -> list[Revision]:
-    """All that the product's trigger publishes in one zone (Safdarjung's), in order."""
+def product_of(name: str) -> Product:
+    """A product as its file says."""
+    return load_products([name])[name]
+
+
+def judge(
+    product: Product, trigger: str, readings: list[Reading], *places: tuple[float, float], witnessed: Any = None
+) -> list[Revision]:
+    """All that the product's trigger publishes in one zone (Safdarjung's), in order.
+
+    `witnessed`: what telemetry measured, by minute.
+    """
     zones = zones_at(*places, resolution=product.zone_resolution)
-    series = judge_trigger(product.trigger(trigger), readings, zones)
+    terms = product.trigger(trigger)
+    platform = readings[0].platform if terms.platform_only else None
+    told = {
+        (platform, zone, at(minute)): value
+        for zone in zones.cells.tolist()
+        for minute, value in (witnessed or {}).items()
+    }
+    series = judge_trigger(terms, readings, zones, alert=alert_condition(product), witnessed=told)
     assert len(series) <= 1
     return list(series[0].revisions) if series else []
 

@@ -54,7 +54,8 @@ def claim_record(
     }
     activity = activity_of(claim)
     if activity is not None:
-        payout_terms["activity"] = {"met": activity.met, "at": activity.at_ms, **activity.values}
+        found_at = activity.values.get("at") or activity.at_ms
+        payout_terms["activity"] = {"met": activity.met, **activity.values, "at": round(found_at)}
     for name, paise in claim.supplements.items():
         waits = bool(paise) and name not in claim.supplemented and claim.status not in _SETTLED
         payout_terms[name] = None if paise is None or waits else name in claim.supplemented

@@ -50,7 +50,14 @@ class Episode:
     so; once it has ended, as of its end."""
     values: tuple[tuple[int, float], ...] = ()
     """For a trigger with an activity test: (moment, largest value of a fresh provider of any quality from then on, 0
-    where none is fresh), from the confirmation on; once it has ended, to absent_since."""
+    while the consensus pauses), from the confirmation on; once it has ended, to absent_since."""
+
+
+def as_published(episode: Episode) -> Episode:
+    """An episode as it is published: of one that has ended, without values from the time when it was absent."""
+    if episode.end_ms is None or episode.absent_since_ms is None or not episode.values:
+        return episode
+    return replace(episode, values=tuple(entry for entry in episode.values if entry[0] < episode.absent_since_ms))
 
 
 VoiceKey = tuple[int, str]
@@ -204,8 +211,7 @@ class EpisodeFold:
             return
         end_ms = episode.absent_since_ms + self._trigger.clear_after_ms
         if end_ms <= now_ms:
-            values = tuple(entry for entry in episode.values if entry[0] < episode.absent_since_ms)
-            self.episodes[-1] = replace(episode, end_ms=end_ms, values=values, modes=self.modes(end_ms))
+            self.episodes[-1] = replace(episode, end_ms=end_ms, modes=self.modes(end_ms))
             yield end_ms, self.episodes[-1]
 
     def _listen(self, now_ms: int) -> set[int]:
@@ -310,10 +316,11 @@ class EpisodeFold:
             level = trigger.levels[max(trigger.level_rank(level), self._highest_level())].name
         if (level, absent_since_ms) != (before.level, before.absent_since_ms):
             now = replace(before, absent_since_ms=absent_since_ms, level=level)
-        # While what counts pauses, nothing does: fallback data alone confirms nothing.
-        value = self._largest_value() if breaches else 0.0
-        if trigger.activity is not None and before.values[-1][1] != value:
-            now = replace(now, values=(*before.values, (now_ms, value)))
+        if trigger.activity is not None:
+            # While what counts pauses, nothing does: fallback data alone confirms nothing.
+            value = self._largest_value() if breaches else 0.0
+            if value != before.values[-1][1]:
+                now = replace(now, values=(*before.values, (now_ms, value)))
         self.episodes[-1] = now
         if level != before.level or (trigger.activity is not None and now is not before):
             yield now_ms, replace(now, modes=self.modes(now_ms))
@@ -357,9 +364,8 @@ class EpisodeFold:
                 yield voice.last_spoken
 
     def _largest_value(self) -> float:
-        """The largest that a fresh provider of any quality says; 0 where none is fresh."""
-        said = (voice.last_spoken.value for (role, _), voice in self.voices.items() if role == OWN and voice.fresh)
-        return max(said, default=0.0)
+        """The largest that a fresh provider of any quality says, where one does."""
+        return max(voice.last_spoken.value for (role, _), voice in self.voices.items() if role == OWN and voice.fresh)
 
     def _highest_level(self) -> int:
         ranks = range(len(self._trigger.levels) - 1, 0, -1)

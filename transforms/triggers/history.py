@@ -221,8 +221,6 @@ def _going_on_like(episode: Episode, other: Episode, at_ms: int) -> Episode:
     """An episode, open at a moment, that goes on from there as another one did."""
     values = tuple(entry for entry in episode.values if entry[0] <= at_ms)
     values += tuple(entry for entry in other.values if entry[0] > at_ms)
-    if other.end_ms is not None and other.absent_since_ms is not None:
-        values = tuple(entry for entry in values if entry[0] < other.absent_since_ms)
     return replace(
         episode,
         level=other.level,

@@ -16,7 +16,7 @@ from monsoon.transforms.geo.areas import Area
 from monsoon.transforms.product import Trigger
 from monsoon.transforms.triggers.alerts import Alert
 from monsoon.transforms.triggers.conditions import Condition, Rules
-from monsoon.transforms.triggers.episodes import Episode
+from monsoon.transforms.triggers.episodes import Episode, as_published
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS, Heard, History
 from monsoon.transforms.triggers.readings import Reading
 
@@ -106,11 +106,12 @@ class TriggerMachine:
 
     def _run_on(self, new: Iterable[Heard], until_ms: int) -> Iterator[Revision]:
         for at_ms, episode in self._history.run(new, until_ms):
-            yield self._publish(at_ms, episode)
+            yield self._publish(at_ms, as_published(episode))
 
     def _publish_differences(self, starts_ms: Iterable[int], at_ms: int) -> Iterator[Revision]:
         """What is published of the episodes of these starts, and no longer true: first what is not one any more."""
-        judged = [(start_ms, self._history.episode(start_ms)) for start_ms in sorted(starts_ms)]
+        found = ((start_ms, self._history.episode(start_ms)) for start_ms in sorted(starts_ms))
+        judged = [(start_ms, None if episode is None else as_published(episode)) for start_ms, episode in found]
         for start_ms, episode in judged:
             before = self._published.get(start_ms)
             if episode is None and before is not None and before.state != "withdrawn":
