@@ -73,7 +73,14 @@ class DeduplicateTelemetry(Step):
 
     uid: ClassVar = "deduplicate-telemetry"
     label: ClassVar = "telemetry by event"
-    to: ClassVar = ("account-dead-letters", "judge-triggers", "riders-evidence", RESULTS)
+    to: ClassVar = (
+        "account-dead-letters",
+        "ask-witness",
+        "witness-telemetry",
+        "judge-triggers",
+        "riders-evidence",
+        RESULTS,
+    )
 
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
@@ -134,7 +141,10 @@ class DeduplicateTelemetry(Step):
         for bucket, part in split(rows, buckets_of(workers, self._settings.buckets)):
             first_ms: Any = part["event_time"].min()
             closes_ms = first_ms // PANE_MS * PANE_MS + PANE_MS
-            yield Envelope("riders-evidence", bucket, "rows", closes_ms, pack_frame(part))
+            payload = pack_frame(part)
+            yield Envelope("riders-evidence", bucket, "rows", closes_ms, payload)
+            if self._settings.witnessed:
+                yield Envelope("witness-telemetry", bucket, "rows", closes_ms, payload)
 
     def _ready(self, upto_ms: int) -> Iterator[pl.DataFrame]:
         """Rows whose time has come, those that came late included."""
@@ -245,4 +255,4 @@ def to_triggers(settings: Settings, resolution: int, cells: Sequence[int], due_m
             if margin_m not in payloads:
                 # Who reports from a cell may count as in those around it.
                 payloads[margin_m] = pack(cells_around(cells, margin_m).tolist() if margin_m > 0 else list(cells))
-            yield Envelope("judge-triggers", key, "cells", due_ms, payloads[margin_m])
+            yield Envelope(settings.listening(key), key, "cells", due_ms, payloads[margin_m])

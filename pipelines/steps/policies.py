@@ -79,7 +79,7 @@ class RoutePolicies(Step):
 
     uid: ClassVar = "route-policies"
     label: ClassVar = "subscription events by policy"
-    to: ClassVar = ("judge-triggers", "riders-evidence")
+    to: ClassVar = ("ask-witness", "witness-telemetry", "judge-triggers", "riders-evidence")
 
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
@@ -106,6 +106,8 @@ class RoutePolicies(Step):
                 by_bucket[bucket].extend(told)
         for bucket, events in sorted(by_bucket.items()):
             yield Envelope("riders-evidence", bucket, "policies", upto_ms, pack(events))
+            if self._settings.witnessed:
+                yield Envelope("witness-telemetry", bucket, "policies", upto_ms, pack(events))
         for resolution in self._settings.resolutions:
             homes = [
                 (event["home_lat"], event["home_lon"])
