@@ -31,9 +31,7 @@ def outage_day():
     telemetry += rider("nameless", -60, -10, platform=None)
     telemetry += [each for n in range(3) for each in rider(f"w{n}", -3 * 24 * 60, -3 * 24 * 60 + 100)]
     outage = [
-        reading_record(
-            "outage_reports_30m", value, minutes, platform="zomato", provider="statusgator", reading_id=name
-        )
+        reading_record("outage_reports_30m", value, minutes, platform="zomato", provider="statusgator", reading_id=name)
         for name, value, minutes in (("o1", 499, 10), ("o2", 700, 25), ("o3", 700, 40), ("o4", 10, 70))
     ]
     again = {"platform": "zomato", "provider": "statusgator", "reading_id": "o1", "revision": 1}
