@@ -7,7 +7,7 @@ late to stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,7 +20,6 @@ from monsoon.pipelines.steps.envelopes import (
     Envelope,
     Item,
     buckets_of,
-    pack,
     pack_frame,
     result,
     split,
@@ -31,7 +30,7 @@ from monsoon.pipelines.steps.envelopes import (
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.shelf import HOUR_MS, Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
-from monsoon.pipelines.steps.told import Told
+from monsoon.pipelines.steps.told import ToldTriggers
 from monsoon.sources.accounting import StreamCounts, conflict
 from monsoon.sources.line_blocks import Validated
 from monsoon.sources.telemetry_store import TelemetryStore
@@ -73,7 +72,14 @@ class DeduplicateTelemetry(Step):
 
     uid: ClassVar = "deduplicate-telemetry"
     label: ClassVar = "telemetry by event"
-    to: ClassVar = ("account-dead-letters", "judge-triggers", "riders-evidence", RESULTS)
+    to: ClassVar = (
+        "account-dead-letters",
+        "ask-witness",
+        "witness-telemetry",
+        "judge-triggers",
+        "riders-evidence",
+        RESULTS,
+    )
 
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
@@ -83,7 +89,7 @@ class DeduplicateTelemetry(Step):
         self._nulled: list[tuple[str, list[Used]]] = []
         self._memory = _Memory(kept, "memory", "event_time", self._name, (HOUR_MS,))
         self._cells: dict[int, set[int]] = {resolution: set() for resolution in settings.resolutions}
-        self._told = Told(kept, settings)
+        self._told = ToldTriggers(kept, settings)
         self._cells_told: list[tuple[str, int, int, list[int]]] = []
         """Entries of `_cells`: name, resolution, when the triggers were told (ms), cells."""
 
@@ -136,7 +142,10 @@ class DeduplicateTelemetry(Step):
         for bucket, part in split(rows, buckets_of(workers, self._settings.buckets)):
             first_ms: Any = part["event_time"].min()
             closes_ms = first_ms // PANE_MS * PANE_MS + PANE_MS
-            yield Envelope("riders-evidence", bucket, "rows", closes_ms, pack_frame(part))
+            payload = pack_frame(part)
+            yield Envelope("riders-evidence", bucket, "rows", closes_ms, payload)
+            if self._settings.witnessed:
+                yield Envelope("witness-telemetry", bucket, "rows", closes_ms, payload)
 
     def _ready(self, upto_ms: int) -> Iterator[pl.DataFrame]:
         """Rows whose time has come, those that came late included."""

@@ -15,6 +15,8 @@ from monsoon.pipelines.steps.riders import RidersEvidence
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import Kept, Step
 from monsoon.pipelines.steps.triggers import JudgeTriggers, UniteDisruptions
+from monsoon.pipelines.steps.weighing import WeighWitness, WitnessDevices
+from monsoon.pipelines.steps.witness import AskWitness, WitnessTelemetry
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.reference import ReferenceTables, read_references
 from monsoon.transforms.scoring import Scorer
@@ -23,6 +25,10 @@ ORDER: tuple[type[Step], ...] = (
     DeduplicateTelemetry,
     DeduplicateRecords,
     RoutePolicies,
+    AskWitness,
+    WitnessTelemetry,
+    WitnessDevices,
+    WeighWitness,
     JudgeTriggers,
     RidersEvidence,
     UniteDisruptions,
@@ -36,7 +42,9 @@ ORDER: tuple[type[Step], ...] = (
 
 def order_of(settings: Settings) -> tuple[type[Step], ...]:
     """The steps that a job with these settings has."""
-    return tuple(step for step in ORDER if settings.reserves or step is not ControlExposure)
+    asking = (AskWitness, WitnessTelemetry, WitnessDevices, WeighWitness)
+    left_out = {*(() if settings.reserves else (ControlExposure,)), *(() if settings.witnessed else asking)}
+    return tuple(step for step in ORDER if step not in left_out)
 
 
 class Workshop:
@@ -49,6 +57,8 @@ class Workshop:
         """A step's state machine for one key."""
         if step is RidersEvidence:
             made: Step = RidersEvidence(key, kept, self._settings, self._references)
+        elif step is WitnessTelemetry:
+            made = WitnessTelemetry(key, kept, self._settings, self._references)
         elif step is AdjudicateClaims:
             made = AdjudicateClaims(key, kept, self._settings, self._scorer)
         else:

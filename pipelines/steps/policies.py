@@ -11,7 +11,7 @@ import numpy as np
 from monsoon.pipelines.steps.envelopes import Envelope, Item, bucket_of, pack, unpack
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
-from monsoon.pipelines.steps.told import Told
+from monsoon.pipelines.steps.told import ToldTriggers
 from monsoon.transforms.geo.cells import cells_of
 
 PolicyKey = tuple[str, str]
@@ -84,14 +84,14 @@ class RoutePolicies(Step):
 
     uid: ClassVar = "route-policies"
     label: ClassVar = "subscription events by policy"
-    to: ClassVar = ("judge-triggers", "riders-evidence")
+    to: ClassVar = ("ask-witness", "witness-telemetry", "judge-triggers", "riders-evidence")
 
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
         self._settings = settings
         self._arrived: list[tuple[str, list[dict[str, Any]]]] = []
         self._book = PolicyBook(kept)
-        self._told = Told(kept, settings)
+        self._told = ToldTriggers(kept, settings)
 
     def take(self, item: Item) -> None:
         name = self._name("arrived")
@@ -113,6 +113,8 @@ class RoutePolicies(Step):
                 by_bucket[bucket].extend(told)
         for bucket, events in sorted(by_bucket.items()):
             yield Envelope("riders-evidence", bucket, "policies", upto_ms, pack(events))
+            if self._settings.witnessed:
+                yield Envelope("witness-telemetry", bucket, "policies", upto_ms, pack(events))
         for resolution, cells in self._homes(event for events in new.values() for event in events).items():
             yield from self._told.tell(resolution, cells, upto_ms)
 

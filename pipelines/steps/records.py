@@ -32,6 +32,7 @@ class DeduplicateRecords(Step):
     label: ClassVar = "readings and events by id"
     to: ClassVar = (
         "account-dead-letters",
+        "ask-witness",
         "judge-triggers",
         "route-policies",
         "adjudicate-claims",
@@ -97,7 +98,7 @@ class DeduplicateRecords(Step):
                 # A correction may take a reading away from the metric that it spoke of.
                 mine = [record for record in records if record["metric"] in metrics or record["revision"]]
                 if mine:
-                    yield Envelope("judge-triggers", key, "readings", upto_ms, pack(mine))
+                    yield Envelope(self._settings.listening(key), key, "readings", upto_ms, pack(mine))
         elif stream == "subscriptions":
             running = (record for record in records if record["product"] in self._settings.running)
             yield from self._by_bucket("route-policies", "events", running, _policy, upto_ms)

@@ -22,7 +22,7 @@ from monsoon.pipelines.steps.envelopes import (
     unpack,
     unpack_frame,
 )
-from monsoon.pipelines.steps.histories import Histories, Place, places_of
+from monsoon.pipelines.steps.histories import Histories, Place, confirmed_after, places_of
 from monsoon.pipelines.steps.measuring import PANES_LOOK_BACK_MS, Measuring, workers_of
 from monsoon.pipelines.steps.policies import PolicyBook
 from monsoon.pipelines.steps.reports import PaneStore, Reports, closed_panes, pane_floor
@@ -279,7 +279,7 @@ class RidersEvidence(Step):
                 series.append((version, list(self._histories.series(mine, triggers))))
         if not series:
             return []
-        confirmed = _confirmed_after([each for _, some in series for each in some], self.done_ms)
+        confirmed = confirmed_after([each for _, some in series for each in some], self.done_ms)
         places = self._places_after(min(confirmed, default=upto_ms) - _LOOK_BACK_MS, upto_ms)
         since = Since(self.done_ms, self.done_ms - self._settings.reports_kept_ms + REPORT_HOLDS_MS)
         found: list[Disruption] = []
@@ -385,17 +385,6 @@ class RidersEvidence(Step):
 
 def _size(found: Mapping[str, Sequence[Finding]]) -> int:
     return sum(map(len, found.values()))
-
-
-def _confirmed_after(series: Iterable[Series], after_ms: int) -> set[int]:
-    """Confirmations (ms) that were first told of after a moment."""
-    found = set()
-    for each in series:
-        told_ms: dict[int, int] = {}
-        for revision in each.revisions:
-            told_ms.setdefault(revision.episode.confirmed_at_ms, revision.at_ms)
-        found |= {confirmed_at_ms for confirmed_at_ms, at_ms in told_ms.items() if at_ms > after_ms}
-    return found
 
 
 _Noted = tuple[str, str | None, str, tuple[Revision, ...], dict[str, list[Happening]]]

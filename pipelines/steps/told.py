@@ -12,7 +12,7 @@ from monsoon.transforms.geo.near import cells_around
 _ENTRY = "told"
 
 
-class Told:
+class ToldTriggers:
     """Of one key of a step: the triggers, by key, that have been told of all its cells."""
 
     def __init__(self, kept: Kept, settings: Settings) -> None:
@@ -57,4 +57,4 @@ class Told:
                 if margin_m not in payloads:
                     # Who reports from a cell may count as in those around it.
                     payloads[margin_m] = pack(cells_around(cells, margin_m).tolist() if margin_m > 0 else list(cells))
-                yield Envelope("judge-triggers", key, "cells", due_ms, payloads[margin_m])
+                yield Envelope(self._settings.listening(key), key, "cells", due_ms, payloads[margin_m])

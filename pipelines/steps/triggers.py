@@ -21,6 +21,9 @@ _Written = tuple[int, int, str]
 Told = tuple[str | None, int, int, float]
 """What telemetry says where a trigger asks for it: platform, zone (cell), moment (ms), the value measured."""
 
+Forwarded = tuple[list[int], list[tuple[int, dict[str, Any]]]]
+"""Cells, and readings each with the moment at which it takes effect (ms)."""
+
 _NOTHING_WRITTEN: _Written = (0, BEFORE_TIME_MS, "")
 
 
@@ -57,7 +60,7 @@ class JudgeTriggers(Step):
 
     uid: ClassVar = "judge-triggers"
     label: ClassVar = "readings and zones by trigger"
-    to: ClassVar = ("riders-evidence", "adjudicate-claims", "control-exposure")
+    to: ClassVar[tuple[str, ...]] = ("riders-evidence", "adjudicate-claims", "control-exposure")
 
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
@@ -73,6 +76,8 @@ class JudgeTriggers(Step):
         self._readings: list[tuple[str, int]] = []
         """Entries of readings, with the latest moment at which one of them took effect."""
         self._new_cells: list[str] = []
+        self._forwarded: dict[str, Forwarded] = {}
+        """By entry, what was heard where telemetry is asked, and waits for the answers."""
         self._witnessed: list[tuple[str, int]] = []
         """Entries of what telemetry says, with the latest moment of which one of them speaks."""
 
@@ -88,14 +93,38 @@ class JudgeTriggers(Step):
             self._witnessed.append((name, self._witness(unpack(item.payload, list[Told]))))
             self.kept.put(name, item.payload)
             return
-        heard = [
+        if item.kind == "heard":
+            name = self._await("heard", item)
+            self._forwarded[name] = unpack(item.payload, Forwarded)
+            self.kept.put(name, item.payload)
+            return
+        self._note(self._timed(item.payload))
+
+    def _timed(self, payload: bytes) -> list[tuple[int, dict[str, Any]]]:
+        """Records of readings, each with the moment at which it takes effect here (ms)."""
+        return [
             (max(reading.effective_ms, self.done_ms + 1), record)
-            for record in unpack(item.payload, list[dict[str, Any]])
+            for record in unpack(payload, list[dict[str, Any]])
             for reading in [reading_from_record(record)]
         ]
+
+    def _note(self, heard: list[tuple[int, dict[str, Any]]]) -> None:
         name = self._name("readings")
         self._readings.append((name, self._hear(heard)))
         self.kept.put_packed(name, heard)
+
+    def _take_forwarded(self, upto_ms: int) -> None:
+        """Takes in what was heard where telemetry is asked, once the answers are here, too."""
+        for name in sorted(self._ripe(upto_ms), key=lambda name: name.rpartition("/")[2]):
+            cells, heard = self._forwarded.pop(name)
+            self.kept.drop(name)
+            if cells:
+                self._running.add_cells(cells)
+                entry = self._name("new-cells")
+                self._new_cells.append(entry)
+                self.kept.put_packed(entry, cells)
+            if heard:
+                self._note(heard)
 
     def _hear(self, heard: list[tuple[int, dict[str, Any]]]) -> int:
         for effective_ms, record in heard:
@@ -108,6 +137,7 @@ class JudgeTriggers(Step):
         return max((at_ms for _, _, at_ms, _ in told), default=BEFORE_TIME_MS)
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
+        self._take_forwarded(upto_ms)
         found = [
             SeriesRecord(self._trigger, series.platform, series.zones.tolist(), list(series.revisions), self.done_ms)
             for series in self._running.advance(upto_ms)
@@ -116,6 +146,9 @@ class JudgeTriggers(Step):
             payload = pack(found)
             for bucket in range(self._settings.buckets):
                 yield Envelope("riders-evidence", bucket, "series", upto_ms, payload)
+        self._join_cells()
+
+    def _join_cells(self) -> None:
         if self.kept.keeps and self._new_cells:
             for name in self._new_cells:
                 self.kept.drop(name)
@@ -125,7 +158,9 @@ class JudgeTriggers(Step):
 
     @property
     def work_due_ms(self) -> int | None:
-        return self.done_ms if self._new_cells else self._running.next_due_ms
+        if self._new_cells:
+            return self.done_ms
+        return min((ms for ms in (self._running.next_due_ms, self._ripens_ms) if ms is not None), default=None)
 
     @property
     def ages(self) -> bool:
@@ -160,6 +195,9 @@ class JudgeTriggers(Step):
         for name, payload in entries_of(entries, "new-cells"):
             self._new_cells.append(name)
             self._running.add_cells(unpack(payload, list[int]))
+        for name, payload in entries_of(entries, "heard"):
+            self._await_again(name)
+            self._forwarded[name] = unpack(payload, Forwarded)
 
 
 class UniteDisruptions(Step):

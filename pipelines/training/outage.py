@@ -17,10 +17,10 @@ from monsoon.transforms.witness.outage import FEWEST_GROUPS, UNLIKE_OUTAGES
 
 Progress = Callable[[str, float | None], None]
 
-DEFAULT_ROWS = 24_000
+DEFAULT_ROWS = 15_000
 FOREST_SHARE = 0.3
 """Of the outages; the others calibrate."""
-EVALUATION_SILENCES = 2_000
+EVALUATION_SILENCES = 1_000
 """Of each kind and city."""
 
 _LIMITS = """\

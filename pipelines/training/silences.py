@@ -29,7 +29,7 @@ _AT_ONCE = 250
 """Silences whose reports are in memory together."""
 
 _SESSION_DROPS = 0.3
-"""Share of outages in which the app tells most riders' phones that they are offline."""
+"""Share of outages in which the app tells most riders' phones, often all, that they are offline."""
 
 REAL = "real outage"
 FAKES = ("end of shift", "log-off together", "spoofers switch off", "everybody stops")
@@ -123,7 +123,7 @@ def _riders(city: City, kind: str, count: int, rng: np.random.Generator) -> dict
     if kind == REAL:
         hit &= is_own
         stops = np.where(hit, onset - np.minimum(rng.exponential(each(0.2, 4.0), n), onset - 30.5), stops)
-        says_so = np.where(each(0.0, 1.0) < _SESSION_DROPS, each(0.6, 1.0), each(*city.offline))
+        says_so = np.where(each(0.0, 1.0) < _SESSION_DROPS, np.minimum(each(0.7, 1.1), 1.0), each(*city.offline))
         offline = np.where(hit, rng.random(n) < says_so, offline)
         on_trip = np.where(hit, rng.random(n) < each(*city.on_trip), on_trip)
     elif kind == "end of shift":

@@ -188,6 +188,12 @@ def test_a_drop_too_small_for_what_the_peers_ask_is_never_met_and_said_so_at_the
     assert (finding.met, finding.at_ms, finding.values) == (False, at(70), {"measured": 1.0})
 
 
+@pytest.mark.parametrize(("mean", "deviation", "sigma"), [(2.8, 1.0, 1.8), (1.9, 0.5, 1.8), (2.98, 1.1, 1.8)])
+def test_a_drop_that_just_reaches_the_threshold_is_met_whatever_doubles_leave(mean, deviation, sigma):
+    assert (mean - 1) / deviation < sigma
+    assert values(found(rider(0, orders=1, mean=mean, deviation=deviation)))["sigma"] == sigma
+
+
 @pytest.mark.parametrize("unknown", [{"orders": None}, {"mean": None}, {"deviation": None}, {"deviation": 0.0}])
 def test_what_was_never_measured_is_told_apart(unknown):
     (finding,) = found(rider(0, **unknown), *(rider(number) for number in range(1, 7)))["w0"]

@@ -41,6 +41,12 @@ def test_the_payout_formula(mm, sigma, baseline, inr):
     }  # fmt: skip
 
 
+def test_a_payout_between_two_rupees_is_rounded_as_the_exact_number_of_deviations_says():
+    # 8 orders below the mean at a deviation of 3: 450 * (0.55 + 0.20 * 8 / 9) = 327.50, half to even 328.
+    rider = gic().at(rain(terms=terms(shift_baseline_inr=450))).at(met(rain=15.0, sigma=8 / 3))
+    assert rider.paid_inr == 328
+
+
 def test_nothing_is_said_before_the_activity_test_and_the_payout_is_of_its_moment():
     rider = gic().at(rain())
     assert rider.claims == []

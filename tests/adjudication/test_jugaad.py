@@ -113,6 +113,7 @@ def test_slab_shield_is_a_second_instalment():
         (29.9, 25, 60, 50, 2, False),  # was not on course
         (40, 25, 60, 50, 12.5, False),  # 1.6 x 37.5 = 60: still on course
         (40, 25, 60, 50, 12.51, True),
+        (100, 33 + 20 / 60, 120, 40, 2, True),  # 3 an hour, and 40 hours of it exactly the slab
         (None, 25, 60, 50, 2, None),
         (30, None, 60, 50, 2, None),
         (30, 25, None, 50, 2, None),

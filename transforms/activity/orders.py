@@ -10,6 +10,10 @@ from monsoon.transforms.trail import Trail
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+_NANO = 1e9
+_WHOLE_UP_TO = 2.0**53
+"""Integers below it are exact as doubles, and so is their difference."""
+
 
 class Orders:
     """Orders of a trail's riders, by sums over its rows."""
@@ -31,13 +35,23 @@ class Orders:
 
 def drop_of(orders: Floats, mean: Floats) -> Floats:
     """The share by which orders lie below the mean, 0..1; 0 where the mean is 0, NaN where either is."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        drop = np.clip((mean - orders) / mean, 0.0, 1.0)
-    return np.where((mean <= 0) & ~np.isnan(orders), 0.0, drop)
+    return np.where((mean <= 0) & ~np.isnan(orders), 0.0, np.clip(_below(orders, mean, mean), 0.0, 1.0))
 
 
 def sigma_of(orders: Floats, mean: Floats, deviation: Floats) -> Floats:
     """How many of their standard deviations orders lie below the mean; NaN where one of the three is, or is 0 that
     divides."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(deviation > 0, (mean - orders) / deviation, np.nan)
+    return np.where(deviation > 0, _below(orders, mean, deviation), np.nan)
+
+
+def _below(orders: Floats, mean: Floats, by: Floats) -> Floats:
+    """(mean - orders) / by, of decimals: 1 below 2.8 by 1 is 1.8, and reaches it, where doubles leave a little less.
+
+    As near as a double is to the exact quotient, if all three are below 9 million and have at most nine decimals.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        whole_mean, whole_orders, whole_by = (np.rint(each * _NANO) for each in (mean, orders, by))
+        exact = (whole_mean / _NANO == mean) & (whole_by / _NANO == by)
+        for whole in (whole_mean, whole_orders, whole_by):
+            exact &= np.abs(whole) < _WHOLE_UP_TO
+        return np.where(exact, (whole_mean - whole_orders) / whole_by, (mean - orders) / by)

@@ -114,16 +114,25 @@ class TriggerWorth:
             absent_ms = self.absent_since_ms(happening)
             return None if absent_ms is None else Fraction(absent_ms - happening.start_ms, HOUR_MS)
         if name in _WORK:
-            return values_of(claim, "work").get(name)
+            return _fraction(values_of(claim, "work").get(name))
         if name == self.trigger.metric:
             activity = values_of(claim, "activity")
             return activity.get("rain") if self.trigger.activity is not None else happening.severity
         if name == "sigma":
-            return values_of(claim, "activity").get("sigma")
+            return _fraction(values_of(claim, "activity").get("sigma"))
         return policy_input(self._product, terms, name)
 
 
 _WORK = ("orders_so_far", "hours_so_far")
+
+_LARGEST_DENOMINATOR = 1_000_000
+"""Of hours in whole minutes, or of a quotient of decimals with three places; far below what a double tells apart."""
+
+
+def _fraction(value: float | None) -> Fraction | None:
+    """What telemetry measured, as the fraction that its double stands for: 33 h 20 min are 100/3 h, and 100 orders in
+    them are on course for 120 in 40 h, where the double is a little more than that and the pace a little less."""
+    return None if value is None else Fraction(value).limit_denominator(_LARGEST_DENOMINATOR)
 
 
 def policy_input(product: Product, terms: Terms, name: str) -> Any:

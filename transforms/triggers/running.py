@@ -314,6 +314,10 @@ class AskingTrigger(RunningTrigger):
                     found.append(WitnessMoments(platform, cells, np.array(moments_ms, dtype=np.int64)))
         return found
 
+    def resume(self, done_ms: int) -> None:
+        """Takes what was heard as judged up to `done_ms`, and what then mattered as asked."""
+        self.asks(done_ms)
+
     def forget(self, before_ms: int) -> int:
         before_ms = super().forget(before_ms)
         for moments in self._asked.values():

@@ -206,14 +206,10 @@ def quorum_tallies(terms: SilentQuorum, trail: Trail, questions: Questions, ride
     add("others_silent", riders.question[~riders.mine & riders.silent])
     gone = riders.take(riders.mine & riders.silent)
     question = gone.question
+    tallies += trust_tallies(terms, len(questions), question, trust)
     add("silent", question)
     add("silent_offline", question[gone.offline])
     add("silent_on_trip", riders.question[riders.mine & riders.silent & on_trip])
-    counts = trust >= round(terms.least_trust * MICRO)
-    add("weight_micro", question[counts], trust[counts])
-    add("trusted", question[counts])
-    add("trust_micro", question[trust >= 0], trust[trust >= 0])
-    add("trust_riders", question[trust >= 0])
     quiet_s = (questions.at_ms[question] - terms.silent_ms - trail.event_time_ms[gone.row]) // 1000
     add("quiet_s", question, quiet_s)
     add("quiet_s2", question, quiet_s * quiet_s)
@@ -221,6 +217,18 @@ def quorum_tallies(terms: SilentQuorum, trail: Trail, questions: Questions, ride
     known = ~np.isnan(battery)
     add("battery_cpct", question[known], np.rint(battery[known] * 100).astype(np.int64))
     add("battery_riders", question[known])
+    return tallies
+
+
+def trust_tallies(terms: SilentQuorum, questions: int, question: Ints, trust: Ints) -> Ints:
+    """The part of the tallies that is about trust, int64 (questions, TALLIES), from the question and the trust in
+    millionths (-1 = not measured) of each silent rider of the platform."""
+    tallies = np.zeros((questions, len(TALLIES)), dtype=np.int64)
+    known, counts = trust >= 0, trust >= round(terms.least_trust * MICRO)
+    np.add.at(tallies[:, TALLIES.index("weight_micro")], question[counts], trust[counts])
+    np.add.at(tallies[:, TALLIES.index("trusted")], question[counts], 1)
+    np.add.at(tallies[:, TALLIES.index("trust_micro")], question[known], trust[known])
+    np.add.at(tallies[:, TALLIES.index("trust_riders")], question[known], 1)
     return tallies
 
 

@@ -1,0 +1,176 @@
+"""How the answers of all buckets of riders come together: trust by who shares a phone, then sums, then a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from monsoon.pipelines.steps.envelopes import Envelope, Item, pack, pack_frame, stacked, unpack_frame
+from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.steps.shelf import Shelf
+from monsoon.pipelines.steps.step import Kept, Step, entries_of
+from monsoon.pipelines.steps.triggers import Told
+from monsoon.sources.model_files import load_model
+from monsoon.transforms.evidence.devices import DeviceDays
+from monsoon.transforms.product import OrderDrop, SilentQuorum
+from monsoon.transforms.witness.orders import order_drop
+from monsoon.transforms.witness.outage import quorum_values
+from monsoon.transforms.witness.questions import Questions
+from monsoon.transforms.witness.silence import trust_micro, trust_score, trust_tallies
+
+DAYS: dict[str, Any] = {"device_id": pl.String, "worker_id": pl.String, "pane_start_ms": pl.Int64}
+"""Who was on a phone: the first pane of each local day that says so."""
+
+_QUESTION = ["platform", "zone", "at_ms"]
+"""What names a question of one trigger."""
+
+_IDENTITY = {*_QUESTION, "device_id", "worker_id"}
+
+
+def answer_frame(questions: Questions, tallies: npt.NDArray[np.int64]) -> pl.DataFrame:
+    """Tallies on their way, with the questions that they answer; without those to which nothing is added."""
+    some = np.flatnonzero(tallies.any(axis=1))
+    return pl.DataFrame(
+        {
+            "platform": pl.Series([questions.platform[place] for place in some.tolist()], dtype=pl.String),
+            "zone": questions.zone[some],
+            "at_ms": questions.at_ms[some],
+            **{f"tally{column}": tallies[some, column] for column in range(tallies.shape[1])},
+        }
+    )
+
+
+class WitnessDevices(Step):
+    """Some phones: who was seen on them, and so what the trust of silent riders comes to."""
+
+    uid: ClassVar = "witness-devices"
+    label: ClassVar = "silent riders by phone"
+    to: ClassVar = ("weigh-witness",)
+
+    def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
+        super().__init__(key, kept)
+        self._settings = settings
+        self._days = Shelf(kept, "days", "pane_start_ms", self._name)
+        self._asked: dict[str, tuple[int, pl.DataFrame]] = {}
+        """By entry: the trigger's key, riders."""
+
+    def take(self, item: Item) -> None:
+        frame = unpack_frame(item.payload)
+        kind, _, trigger = item.kind.partition("/")
+        if kind == "days":
+            self._days.put(frame, item.payload)
+        else:
+            name = self._await(item.kind, item)
+            self._asked[name] = (int(trigger), frame)
+            self.kept.put(name, item.payload)
+
+    def work(self, upto_ms: int) -> Iterator[Envelope]:
+        by_trigger: dict[int, list[pl.DataFrame]] = {}
+        for name in sorted(self._ripe(upto_ms)):
+            trigger, frame = self._asked.pop(name)
+            self.kept.drop(name)
+            by_trigger.setdefault(trigger, []).append(frame)
+        for trigger, frames in sorted(by_trigger.items()):
+            riders = pl.concat(frames).sort(*_QUESTION, "worker_id")
+            answers = self._trusted(trigger, riders)
+            if answers.height:
+                yield Envelope("weigh-witness", trigger, "answers", upto_ms, pack_frame(answers))
+
+    def _trusted(self, trigger: int, riders: pl.DataFrame) -> pl.DataFrame:
+        product, terms = self._settings.witnessed[trigger]
+        witness = terms.witness
+        assert isinstance(witness, SilentQuorum)
+        days = stacked(self._days.frames, DAYS).filter(pl.col("device_id").is_in(riders["device_id"].implode()))
+        # Codes of the phones asked about and of whoever was on them.
+        phones = pl.concat([riders["device_id"], days["device_id"]]).rank("dense").cast(pl.Int64).to_numpy() - 1
+        workers = days["worker_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
+        seen = DeviceDays.of_panes(phones[riders.height :], workers, days["pane_start_ms"].to_numpy())
+        inputs = {name: riders[name].to_numpy() for name in riders.columns if name not in _IDENTITY}
+        inputs["riders_on_device_28d"] = seen.riders(phones[: riders.height], riders["at_ms"].to_numpy())[0]
+        trust = trust_micro(trust_score(product, witness), inputs)
+        asked = riders.select(_QUESTION).unique(maintain_order=True).rows()
+        place = {question: number for number, question in enumerate(asked)}
+        question = np.array([place[row] for row in riders.select(_QUESTION).iter_rows()], dtype=np.int64)
+        questions = Questions.of(product.zone_resolution, asked)
+        return answer_frame(questions, trust_tallies(witness, len(asked), question, trust))
+
+    @property
+    def ages(self) -> bool:
+        return bool(self._days)
+
+    def forget(self, upto_ms: int) -> None:
+        self._days.forget(upto_ms - self._settings.history_kept_ms - self._settings.reports_kept_ms)
+        self._days.join(upto_ms)
+
+    @property
+    def work_due_ms(self) -> int | None:
+        return self._ripens_ms
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        self._days.restore(entries)
+        for name, payload in entries_of(entries, "riders"):
+            self._await_again(name)
+            self._asked[name] = (int(name.split("/")[1]), unpack_frame(payload))
+
+
+class WeighWitness(Step):
+    """One trigger that asks telemetry: the answers of all riders to each question, as one value."""
+
+    uid: ClassVar = "weigh-witness"
+    label: ClassVar = "answers of telemetry by trigger"
+    to: ClassVar = ("judge-triggers",)
+
+    def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
+        super().__init__(key, kept)
+        self._witness = settings.witnessed[key][1].witness
+        self._answers: dict[str, pl.DataFrame] = {}
+        """By entry."""
+
+    def take(self, item: Item) -> None:
+        name = self._await("answers", item)
+        self._answers[name] = unpack_frame(item.payload)
+        self.kept.put(name, item.payload)
+
+    def work(self, upto_ms: int) -> Iterator[Envelope]:
+        ripe = sorted(self._ripe(upto_ms))
+        if not ripe:
+            return
+        answers = pl.concat([self._answers.pop(name) for name in ripe])
+        for name in ripe:
+            self.kept.drop(name)
+        whole = answers.group_by(_QUESTION).sum().sort(*_QUESTION)
+        values = self._values(whole.select(pl.exclude(_QUESTION)).to_numpy())
+        told: list[Told] = [
+            (platform, zone, at_ms, value)
+            for (platform, zone, at_ms), value in zip(whole.select(_QUESTION).rows(), values.tolist(), strict=True)
+            if not np.isnan(value)
+        ]
+        if told:
+            yield Envelope("judge-triggers", self.key, "witness", upto_ms, pack(told))
+
+    def _values(self, tallies: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        if isinstance(self._witness, OrderDrop):
+            return order_drop(self._witness, tallies)
+        assert self._witness is not None
+        model = self._witness.model
+        return quorum_values(tallies, None if model is None else load_model(model))
+
+    @property
+    def ages(self) -> bool:
+        return False
+
+    def forget(self, upto_ms: int) -> None:
+        """Nothing is kept but what waits."""
+
+    @property
+    def work_due_ms(self) -> int | None:
+        return self._ripens_ms
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        for name, payload in entries_of(entries, "answers"):
+            self._await_again(name)
+            self._answers[name] = unpack_frame(payload)

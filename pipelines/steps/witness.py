@@ -1,0 +1,348 @@
+"""What telemetry is asked, and what each bucket of riders answers; how the answers come together is in `weighing.py`.
+
+A trigger with a witness hears its readings and cells here first. What matters under them is asked of every bucket of
+riders; the readings go on to be judged, and wait there until the watermark that brings every answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from monsoon.pipelines.steps.envelopes import (
+    Envelope,
+    Item,
+    buckets_of,
+    pack,
+    pack_frame,
+    split,
+    unpack,
+    unpack_frame,
+)
+from monsoon.pipelines.steps.policies import PolicyBook
+from monsoon.pipelines.steps.reports import PaneStore, Reports, closed_panes, pane_floor, to_panes, words_of
+from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.steps.step import Kept, Step, entries_of
+from monsoon.pipelines.steps.triggers import Forwarded, JudgeTriggers
+from monsoon.pipelines.steps.weighing import DAYS, answer_frame
+from monsoon.sources.reference import ReferenceTables
+from monsoon.sources.telemetry_store import in_order, joined
+from monsoon.sources.trail import to_trail
+from monsoon.transforms.coverage import Coverage
+from monsoon.transforms.evidence.activity import Habits
+from monsoon.transforms.evidence.devices import local_day_number
+from monsoon.transforms.evidence.neighborhoods import PaneCells
+from monsoon.transforms.geo.cells import cells_of
+from monsoon.transforms.panes import PANE_MS
+from monsoon.transforms.product import OrderDrop, Product, SilentQuorum
+from monsoon.transforms.trail import Trail
+from monsoon.transforms.triggers.running import AskingTrigger
+from monsoon.transforms.witness.orders import order_tallies
+from monsoon.transforms.witness.questions import Holders, Questions
+from monsoon.transforms.witness.silence import quorum_tallies, trust_inputs, workers_of
+
+Asked = list[tuple[str | None, int, int]]
+"""Questions on their way: platform, zone (cell), moment (ms)."""
+
+_WEEK_MS = 7 * 24 * 3_600_000
+_PANES_WAIT_MS = 3_600_000
+"""Panes that nobody asks for are closed by the hour."""
+
+_UNUSED = (
+    "bssids", "pressure_hpa", "cn0_dbhz", "agc_db", "gnss_time", "network_time", "ip_prefix", "speed_mps", "charging",
+)  # fmt: skip
+"""What no witness looks at, and is not kept here."""
+
+_OF_ORDERS = ("event_id", "worker_id", "device_id", "event_time", "lat", "lon", "orders_completed")
+"""What is kept of reports that only the weeks before are asked about."""
+
+
+class AskWitness(JudgeTriggers):
+    """All readings and all cells of one trigger that asks telemetry: finds the moments that matter."""
+
+    uid: ClassVar = "ask-witness"
+    label: ClassVar = "readings and zones by trigger that asks telemetry"
+    to: ClassVar = ("witness-telemetry", "judge-triggers")
+
+    def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
+        super().__init__(key, kept, settings)
+        product, trigger = settings.triggers[self._trigger]
+        self._asking = self._running = AskingTrigger(trigger, product.zone_resolution)
+        self._pending: dict[str, Forwarded] = {}
+        """By entry, what is to go on."""
+
+    def take(self, item: Item) -> None:
+        if item.kind == "cells":
+            super().take(item)
+            self._hold((unpack(item.payload, list[int]), []))
+        else:
+            heard = self._timed(item.payload)
+            self._note(heard)
+            self._hold(([], heard))
+
+    def _hold(self, forwarded: Forwarded) -> None:
+        name = self._name("pending")
+        self._pending[name] = forwarded
+        self.kept.put_packed(name, forwarded)
+
+    def work(self, upto_ms: int) -> Iterator[Envelope]:
+        asked: Asked = [
+            (each.platform, zone, at_ms)
+            for each in self._asking.asks(upto_ms)
+            for zone in each.zones.tolist()
+            for at_ms in each.moments_ms.tolist()
+        ]
+        if asked:
+            payload = pack(asked)
+            for bucket in range(self._settings.buckets):
+                yield Envelope("witness-telemetry", bucket, f"asked/{self.key}", upto_ms, payload)
+        if asked or self._pending:
+            cells = [cell for some, _ in self._pending.values() for cell in some]
+            heard = [each for _, some in self._pending.values() for each in some]
+            yield Envelope("judge-triggers", self.key, "heard", upto_ms, pack((cells, heard)))
+        for name in self._pending:
+            self.kept.drop(name)
+        self._pending.clear()
+        self._join_cells()
+
+    @property
+    def work_due_ms(self) -> int | None:
+        return self.done_ms if self._pending else super().work_due_ms
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        super().restore(entries)
+        for name, payload in entries_of(entries, "pending"):
+            self._pending[name] = unpack(payload, Forwarded)
+
+
+class WitnessTelemetry(Step):
+    """One bucket of riders: what their telemetry adds to each question.
+
+    Reports are kept as rows as long as evidence is, and for order drops four weeks longer, thinned to what no window
+    of an hour can tell from all of them; panes for habits. A correction of a past beyond that is judged by what is
+    left.
+    """
+
+    uid: ClassVar = "witness-telemetry"
+    label: ClassVar = "telemetry by rider, for triggers that ask it"
+    to: ClassVar = ("witness-devices", "weigh-witness")
+
+    def __init__(self, key: int, kept: Kept, settings: Settings, references: ReferenceTables) -> None:
+        super().__init__(key, kept)
+        self._settings, self._references = settings, references
+        self._reports = Reports(kept, "rows", "event_time", self._name)
+        self._orders = Reports(kept, "orders", "event_time", self._name)
+        self._panes = PaneStore(kept, "panes", "pane_start_ms", self._name)
+        self._book = PolicyBook(kept)
+        self._paned_ms: int | None = None
+        """Panes that start before it are over; None: no report yet."""
+        self._told_ms: int | None = None
+        """Panes that start before it were told to the devices."""
+        self._asked: dict[str, tuple[int, Asked]] = {}
+        """By entry: the trigger's key, its questions."""
+        witnesses = [(product, trigger.witness) for product, trigger in settings.witnessed.values()]
+        self._quorums = any(isinstance(witness, SilentQuorum) for _, witness in witnesses)
+        self._drops = [(product, witness) for product, witness in witnesses if isinstance(witness, OrderDrop)]
+
+    def take(self, item: Item) -> None:
+        kind, _, trigger = item.kind.partition("/")
+        if kind == "rows":
+            rows = self._reports.unheard(unpack_frame(item.payload), self.done_ms)
+            if rows.height:
+                self._reports.put(_without(rows, _UNUSED))
+        elif kind == "policies":
+            self._book.add(unpack(item.payload, list[dict[str, Any]]))
+        else:
+            name = self._await(item.kind, item)
+            self._asked[name] = (int(trigger), unpack(item.payload, Asked))
+            self.kept.put(name, item.payload)
+
+    def work(self, upto_ms: int) -> Iterator[Envelope]:
+        by_trigger: dict[int, Asked] = {}
+        for name in sorted(self._ripe(upto_ms)):
+            trigger, asked = self._asked.pop(name)
+            self.kept.drop(name)
+            by_trigger.setdefault(trigger, []).extend(asked)
+        wait_ms = self._panes_wait_ms
+        if self._quorums and (by_trigger or (wait_ms is not None and wait_ms <= upto_ms)):
+            self._close_panes(upto_ms)
+        for trigger, asked in sorted(by_trigger.items()):
+            product, terms = self._settings.witnessed[trigger]
+            questions = Questions.of(product.zone_resolution, asked)
+            holders = Holders(Coverage(self._book.of_product(product.name)).policies.values())
+            if isinstance(terms.witness, OrderDrop):
+                yield from self._count_orders(trigger, product, terms.witness, questions, holders, upto_ms)
+            elif isinstance(terms.witness, SilentQuorum):
+                yield from self._tell_days(upto_ms)
+                yield from self._find_silent(trigger, terms.witness, questions, holders, upto_ms)
+
+    def _count_orders(
+        self,
+        trigger: int,
+        product: Product,
+        terms: OrderDrop,
+        questions: Questions,
+        holders: Holders,
+        due_ms: int,
+    ) -> Iterator[Envelope]:
+        longest_ms = max(terms.window_ms, terms.seen_ms)
+        spans = [
+            (int(questions.at_ms.min()) - week * _WEEK_MS - longest_ms, int(questions.at_ms.max()) - week * _WEEK_MS)
+            for week in range(terms.weeks + 1)
+        ]
+        trail = _trail([*self._orders.frames, *self._reports.frames], spans)
+        tallies = order_tallies(terms, trail, questions, holders, product.presence_margin_m)
+        yield from self._answer(trigger, questions, tallies, due_ms)
+
+    def _find_silent(
+        self, trigger: int, terms: SilentQuorum, questions: Questions, holders: Holders, due_ms: int
+    ) -> Iterator[Envelope]:
+        span = (int(questions.at_ms.min()) - terms.before_ms, int(questions.at_ms.max()))
+        trail = _trail(self._reports.frames, [span])
+        riders = workers_of(terms, trail, questions, holders)
+        gone = riders.take(riders.mine & riders.silent)
+        unknown = np.full(len(gone.worker), -1, dtype=np.int64)  # what trust adds, the devices say
+        yield from self._answer(trigger, questions, quorum_tallies(terms, trail, questions, riders, unknown), due_ms)
+        if not len(gone.worker):
+            return
+        silent = sorted({trail.workers[code] for code in gone.worker.tolist()})
+        frame = self._panes.frame(None, silent)
+        known = trail.knowing((), sorted({*frame["device_id"].drop_nulls()}))
+        panes = to_panes(frame, known)
+        habits = Habits.of(panes, PaneCells.of(panes, questions.resolution), questions.resolution)
+        located = self._references.locate(trail)
+        inputs, phone = trust_inputs(terms, trail, questions, gone, located, habits)
+        rows = pl.DataFrame(
+            {
+                "platform": pl.Series([questions.platform[q] for q in gone.question.tolist()], dtype=pl.String),
+                "zone": questions.zone[gone.question],
+                "at_ms": questions.at_ms[gone.question],
+                "device_id": words_of(trail.devices, phone),
+                "worker_id": words_of(trail.workers, gone.worker),
+                **inputs,
+            }
+        )
+        buckets = buckets_of(rows["device_id"].to_list(), self._settings.buckets)
+        for key, part in split(rows, buckets):
+            yield Envelope("witness-devices", key, f"riders/{trigger}", due_ms, pack_frame(part))
+
+    def _answer(
+        self, trigger: int, questions: Questions, tallies: npt.NDArray[np.int64], due_ms: int
+    ) -> Iterator[Envelope]:
+        """What the bucket adds to the questions to which it adds anything."""
+        answers = answer_frame(questions, tallies)
+        if answers.height:
+            yield Envelope("weigh-witness", trigger, "answers", due_ms, pack_frame(answers))
+
+    # Panes.
+
+    @property
+    def _panes_wait_ms(self) -> int | None:
+        """Until when panes may wait; None: there are none, or nobody needs them."""
+        first_ms = self._first_unpaned_ms if self._quorums else None
+        return None if first_ms is None else pane_floor(first_ms) + _PANES_WAIT_MS
+
+    @property
+    def _first_unpaned_ms(self) -> int | None:
+        return self._reports.first_ms if self._paned_ms is None else self._reports.first_after(self._paned_ms)
+
+    def _close_panes(self, upto_ms: int) -> None:
+        """Reduces the reports of panes that are over."""
+        first_ms, last_ms = self._first_unpaned_ms, self._reports.last_ms
+        if first_ms is None or last_ms is None:
+            return
+        from_ms = pane_floor(first_ms)
+        to_ms = min(pane_floor(min(upto_ms, last_ms + PANE_MS)), pane_floor(last_ms) + PANE_MS)
+        if to_ms > from_ms:
+            self._panes.put(closed_panes(self._reports.trail(from_ms - 1), from_ms, to_ms))
+            self._paned_ms = to_ms
+            self.kept.put_packed("paned", to_ms)
+
+    def _tell_days(self, due_ms: int) -> Iterator[Envelope]:
+        """To the devices: who was on them, of panes that are over and were not told yet."""
+        frame = self._panes.frame(None if self._told_ms is None else self._told_ms - 1)
+        if not frame.height:
+            return
+        self._told_ms = self._paned_ms
+        self.kept.put_packed("told", self._told_ms)
+        day = local_day_number(frame["pane_start_ms"].to_numpy())
+        days = (
+            frame.with_columns(day=day)
+            .drop_nulls("device_id")
+            .group_by("device_id", "worker_id", "day")
+            .agg(pl.col("pane_start_ms").min())
+            .sort("device_id", "worker_id", "day")
+            .select(*DAYS)
+        )
+        for key, part in split(days, buckets_of(days["device_id"].to_list(), self._settings.buckets)):
+            yield Envelope("witness-devices", key, "days", due_ms, pack_frame(part))
+
+    # State.
+
+    @property
+    def ages(self) -> bool:
+        return bool(self._reports or self._orders or self._panes or self._book)
+
+    def forget(self, upto_ms: int) -> None:
+        before_ms = upto_ms - self._settings.reports_kept_ms
+        for part in [part for part in self._reports.parts if part.last_ms < before_ms]:
+            self._reports.drop(part)
+            thinned = _thinned(part.frame, [product.zone_resolution for product, _ in self._drops])
+            if thinned.height:
+                self._orders.put(thinned)
+        self._reports.join(upto_ms)
+        weeks = max((terms.weeks for _, terms in self._drops), default=0)
+        self._orders.forget(before_ms - weeks * _WEEK_MS)
+        self._orders.join(upto_ms)
+        self._panes.forget(before_ms - self._settings.history_kept_ms)
+        self._panes.join(upto_ms)
+        self._book.forget(upto_ms - self._settings.remembered_ms)
+
+    @property
+    def work_due_ms(self) -> int | None:
+        return min((ms for ms in (self._panes_wait_ms, self._ripens_ms) if ms is not None), default=None)
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        self._reports.restore(entries)
+        self._orders.restore(entries)
+        self._panes.restore(entries)
+        self._book.restore(entries)
+        if "paned" in entries:
+            self._paned_ms = unpack(entries["paned"], int)
+        if "told" in entries:
+            self._told_ms = unpack(entries["told"], int)
+        for name, payload in entries_of(entries, "asked"):
+            self._await_again(name)
+            self._asked[name] = (int(name.split("/")[1]), unpack(payload, Asked))
+
+
+def _trail(frames: Sequence[pl.DataFrame], spans: Sequence[tuple[int, int]]) -> Trail:
+    """The reports of some stretches of time, each with its end and without its start (ms)."""
+    time = pl.col("event_time")
+    wanted = pl.any_horizontal([(time > start_ms) & (time <= end_ms) for start_ms, end_ms in spans])
+    rows = joined([frame.filter(wanted) for frame in frames])
+    return to_trail(in_order(rows, np.ones(rows.height, dtype=np.bool_)))
+
+
+def _without(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """The rows with these columns null."""
+    return rows.with_columns(pl.lit(None, dtype=rows.schema[name]).alias(name) for name in columns)
+
+
+def _thinned(rows: pl.DataFrame, resolutions: Sequence[int]) -> pl.DataFrame:
+    """Of old reports, what orders in any window of more than a minute rest on: all that state some, and of those that
+    state none the first and the last of each minute and zone."""
+    if not resolutions:
+        return rows.clear()
+    rows = _without(rows, [name for name in rows.columns if name not in _OF_ORDERS])
+    lat, lon = rows["lat"].to_numpy(), rows["lon"].to_numpy()
+    zones = {f"zone{each}": cells_of(lat, lon, each) for each in sorted(set(resolutions))}
+    none = rows.with_columns(minute=pl.col("event_time") // 60_000, **zones).filter(pl.col("orders_completed") == 0)
+    none = none.sort("event_time", "event_id")
+    ends = [none.group_by("minute", *zones, maintain_order=True).first(), none.group_by("minute", *zones).last()]
+    kept = pl.concat([each.select(rows.columns) for each in ends]).unique("event_id").sort("event_time", "event_id")
+    return pl.concat([rows.filter(pl.col("orders_completed") > 0), kept])
