@@ -29,8 +29,8 @@ def in_line(versions: Mapping[str, Product]) -> Product:
         if first.zone_resolution != second.zone_resolution:
             raise ProductError(
                 f"{other}: zone_resolution {second.zone_resolution}, but {first.zone_resolution} in {one}; the "
-                f"versions of a product have zones of one size: keep {first.zone_resolution}, or give the product another "
-                "name"
+                f"versions of a product have zones of one size: keep {first.zone_resolution}, or give the product "
+                "another name"
             )
     ends = [product.from_ms for _, product in by_start[1:]] + [NEVER_MS]
     line = [replace(product, until_ms=end) for (_, product), end in zip(by_start, ends, strict=True)]
