@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import platform
 import time
@@ -14,6 +13,7 @@ import numpy as np
 
 from monsoon.bench import CountTo
 from monsoon.pipelines.claim_scores import scores_of
+from monsoon.pipelines.local.collector import collector_paused
 from monsoon.pipelines.local.replay import publish
 from monsoon.pipelines.results import Outcome
 from monsoon.sources.model_files import load_scorer
@@ -41,7 +41,7 @@ example:
 
 One disruption of each product's first trigger, and so many riders in its zone with a policy in force. Their evidence is
 the model's own parity rows, resampled. Timed: scores with their explanation; the riders' machines with all holds run
-out and the claims' records; notifications and payout instructions. One process, one thread.
+out and the claims' records; notifications and payout instructions. One process; explanations on two threads.
 """
 
 
@@ -75,22 +75,20 @@ def run(args: argparse.Namespace) -> int:
 def _line(product: Product, scorer: Scorer, count: int) -> str:
     evidence = _evidence(scorer, count)
     riders = list(_riders(product, count))
-    gc.collect()
-    gc.freeze()  # what is laid out here is the bench's, and not for the collector to walk
-    began_s = time.perf_counter()
-    scores = scores_of(evidence, scorer, product)
-    scored_s = time.perf_counter()
-    claims: list[dict[str, Any]] = []
-    payouts: list[dict[str, Any]] = []
-    for items, score in zip(riders, scores, strict=True):
-        decided = run_rider(RiderMachine(product, scorer.version, _Known(score)), items)
-        claims += decided[0]
-        payouts += decided[1]
-    decided_s = time.perf_counter()
-    outcome = Outcome(disruptions=[{"disruption_id": claims[0]["disruption_id"], "start": _START_MS}] if claims else [])
-    publish(product, claims, payouts, (), outcome)
-    told_s = time.perf_counter()
-    gc.unfreeze()
+    with collector_paused():  # as the replay does
+        began_s = time.perf_counter()
+        scores = scores_of(evidence, scorer, product)
+        scored_s = time.perf_counter()
+        claims: list[dict[str, Any]] = []
+        payouts: list[dict[str, Any]] = []
+        for items, score in zip(riders, scores, strict=True):
+            decided = run_rider(RiderMachine(product, scorer.version, _Known(score)), items)
+            claims += decided[0]
+            payouts += decided[1]
+        decided_s = time.perf_counter()
+        begun = {"disruption_id": claims[0]["disruption_id"], "start": _START_MS}
+        publish(product, claims, payouts, (), Outcome(disruptions=[begun]))
+        told_s = time.perf_counter()
     last = {claim["claim_id"]: claim["status"] for claim in claims}
     counted = ", ".join(f"{list(last.values()).count(status):,} {status}" for status in sorted(set(last.values())))
     return (

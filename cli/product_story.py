@@ -48,7 +48,7 @@ def tell_storm(storm: Storm, product: str, folder: Path, summary: Mapping[str, A
         f"  What {product} made of it",
         *_table(_confirmed(storm, product, list(_records(folder, "disruptions")))),
         "",
-        "  Who claimed, and what became of it",
+        "  Claims, and what became of them",
         *_table(_claimed(claims.values(), paid, folder / "input" / "labels.csv")),
     ]
     if why := _why_not(claims.values()):
@@ -159,7 +159,9 @@ def _clock(storm: Storm, at_ms: int) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Numbers to the right, words to the left, two spaces in between, under an indent."""
+    """Numbers to the right, words to the left, two spaces in between, under an indent; a head alone is "nothing"."""
+    if len(rows) == 1:
+        return ["    nothing"]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     right = [all(_is_number(row[column]) for row in rows[1:]) for column in range(len(rows[0]))]
     return [

@@ -36,7 +36,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         "--rows",
         type=_rows,
         metavar="N",
-        help="honest claims, or outages, to train and calibrate on, about (default: 50,000; 24,000)",
+        help="honest claims, or outages, to train and calibrate on, about (default: 50,000 or 15,000)",
     )
     parser.set_defaults(run=run)
 

@@ -28,7 +28,7 @@ def scores_of(evidence: Evidence, scorer: Scorer, product: Product) -> list[Scor
     scores = scorer.score(evidence.values)
     count = len(scores.risk)
     by_model = isinstance(product.decision.scores.get("anomaly"), ModelScore)
-    weightiest = scorer.explain(evidence.values, np.arange(count))
+    weightiest = scorer.weightiest(evidence.values)
     values, reports = _rows(evidence)
     return [
         Score(
@@ -36,7 +36,7 @@ def scores_of(evidence: Evidence, scorer: Scorer, product: Product) -> list[Scor
             signals=int(scores.measured_groups[row]),
             features=values[row],
             reports=reports[row],
-            weightiest=tuple(contribution.feature for contribution in weightiest[row]),
+            weightiest=weightiest[row],
         )
         for row in range(count)
     ]

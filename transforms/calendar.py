@@ -38,6 +38,7 @@ def ms_of_local_day(at_ms: int) -> int:
     return (at_ms + _KOLKATA_OFFSET_MS) % _DAY_MS
 
 
+@lru_cache(maxsize=4096)
 def iso_week_start_ms(at_ms: int) -> int:
     """The moment at which the local ISO week of a moment began, in milliseconds."""
     local = _local(at_ms)
@@ -45,6 +46,7 @@ def iso_week_start_ms(at_ms: int) -> int:
     return (monday - _KOLKATA_OFFSET - _EPOCH) // timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=4096)
 def clock_hour(at_ms: int) -> str:
     """The local date and hour, `2024-06-28T14`."""
     return _local(at_ms).strftime("%Y-%m-%dT%H")

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from functools import lru_cache
-
-_spell = json.JSONEncoder(separators=(",", ":")).encode
+from json.encoder import encode_basestring_ascii
 
 
 def _name(prefix: str, parts: Sequence[str | int | None]) -> str:
     """`prefix` and 128 bits of BLAKE2 over the parts, unambiguous whatever characters they hold."""
-    spelled = _spell(list(parts)).encode()
-    digest = hashlib.blake2b(spelled, digest_size=16).hexdigest()
+    spelled = ",".join([_spelled(part) for part in parts])
+    digest = hashlib.blake2b(f"[{spelled}]".encode(), digest_size=16).hexdigest()
     return f"{prefix}{digest}"
+
+
+def _spelled(part: str | int | None) -> str:
+    """As JSON has it."""
+    if isinstance(part, str):
+        return encode_basestring_ascii(part)
+    return "null" if part is None else str(part)
 
 
 def disruption_id(product: str, trigger: str, zone: str, platform: str | None, start_ms: int) -> str:

@@ -13,6 +13,7 @@ import polars as pl
 
 from monsoon.pipelines.answers import STREAM, Answers
 from monsoon.pipelines.local.claimants import Claimants, Shared
+from monsoon.pipelines.local.collector import collector_paused
 from monsoon.pipelines.local.scores import ClaimScores, Question, ScoreBook, Unanswered
 from monsoon.pipelines.results import Outcome, Progress, no_progress, write_results
 from monsoon.sinks.folder import OutputFolder
@@ -86,7 +87,8 @@ def replay(
         running = {name: products[name] for name in sorted(selected)}
         inputs = read_inputs(input_dir, products, progress)
         book = open_book(inputs, input_dir, scorer)
-        outcome = run_products(running, inputs, book, progress)
+        with collector_paused():
+            outcome = run_products(running, inputs, book, progress)
         return write_results(output, inputs, outcome, running, book.models, progress)
 
 

@@ -25,8 +25,8 @@ class Desk:
         self.changed_policies: list[dict[str, Any]] = []
         """Subscription events that came since disruptions were last looked at."""
         self.workers: set[str] = set()
-        self.newcomers: Presence | None = None
-        """Where riders were whose first policy has come since."""
+        self.newcomers: dict[float, Presence] = {}
+        """Where riders were whose first policy has come since, by the margins (m) of the product's versions."""
         self.known: dict[str, Disruption] = {}
         self.claims: dict[str, dict[str, ClaimMoment]] = defaultdict(dict)
         """By worker_id and disruption_id."""

@@ -7,7 +7,7 @@ late to stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,7 +20,6 @@ from monsoon.pipelines.steps.envelopes import (
     Envelope,
     Item,
     buckets_of,
-    pack,
     pack_frame,
     result,
     split,
@@ -31,11 +30,11 @@ from monsoon.pipelines.steps.envelopes import (
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.shelf import HOUR_MS, Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
+from monsoon.pipelines.steps.told import ToldTriggers
 from monsoon.sources.accounting import StreamCounts, conflict
 from monsoon.sources.line_blocks import Validated
 from monsoon.sources.telemetry_store import TelemetryStore
 from monsoon.transforms.geo.cells import cells_of
-from monsoon.transforms.geo.near import cells_around
 from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.validation.canonical import canonical_json
 from monsoon.transforms.validation.judge import Used
@@ -90,6 +89,7 @@ class DeduplicateTelemetry(Step):
         self._nulled: list[tuple[str, list[Used]]] = []
         self._memory = _Memory(kept, "memory", "event_time", self._name, (HOUR_MS,))
         self._cells: dict[int, set[int]] = {resolution: set() for resolution in settings.resolutions}
+        self._told = ToldTriggers(kept, settings)
         self._cells_told: list[tuple[str, int, int, list[int]]] = []
         """Entries of `_cells`: name, resolution, when the triggers were told (ms), cells."""
 
@@ -115,6 +115,7 @@ class DeduplicateTelemetry(Step):
             self.kept.put(name, pack_frame(rows) if payload is None else payload)
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
+        yield from self._told.catch_up({each: sorted(cells) for each, cells in self._cells.items()}, upto_ms)
         counts = StreamCounts()
         store = TelemetryStore(counts)
         store.add(Validated(frames=list(self._ready(upto_ms)), nulled=list(self._ready_nulled(upto_ms))))
@@ -199,7 +200,7 @@ class DeduplicateTelemetry(Step):
                 name = self._name(f"cells/{resolution}")
                 self._tell(name, resolution, upto_ms, new)
                 self.kept.put_packed(name, (upto_ms, new))
-                yield from to_triggers(self._settings, resolution, new, upto_ms)
+                yield from self._told.tell(resolution, new, upto_ms)
 
     def _tell(self, name: str, resolution: int, at_ms: int, cells: list[int]) -> None:
         self._cells.setdefault(resolution, set()).update(cells)
@@ -222,7 +223,7 @@ class DeduplicateTelemetry(Step):
 
     @property
     def work_due_ms(self) -> int | None:
-        if self._late:
+        if self._late or self._told.new:
             return self.done_ms
         return min((max(each.first_ms, self.done_ms + 1) for each in self._waiting), default=None)
 
@@ -233,6 +234,7 @@ class DeduplicateTelemetry(Step):
         for name, payload in entries_of(entries, "nulled"):
             self._nulled.append((name, unpack(payload, list[Used])))
         self._memory.restore(entries)
+        self._told.restore(entries)
         for name, payload in entries_of(entries, "cells"):
             self._tell(name, int(name.split("/")[1]), *unpack(payload, tuple[int, list[int]]))
 
@@ -243,16 +245,3 @@ def _hashes(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame({"id": texts["event_id"].hash(seed=0), "content": texts.hash_rows(seed=0)}).with_columns(
         event_time=frame["event_time"]
     )
-
-
-def to_triggers(settings: Settings, resolution: int, cells: Sequence[int], due_ms: int) -> Iterator[Envelope]:
-    """Cells in which a product's disruptions may matter to somebody, for its triggers."""
-    payloads: dict[float, bytes] = {}
-    for key, name in settings.trigger_of_key.items():
-        product = settings.triggers[name][0]
-        if product.zone_resolution == resolution:
-            margin_m = product.presence_margin_m
-            if margin_m not in payloads:
-                # Who reports from a cell may count as in those around it.
-                payloads[margin_m] = pack(cells_around(cells, margin_m).tolist() if margin_m > 0 else list(cells))
-            yield Envelope(settings.listening(key), key, "cells", due_ms, payloads[margin_m])

@@ -74,3 +74,14 @@ class Histories:
 def places_of(record: SeriesRecord) -> set[Place]:
     """The episodes of which a series speaks."""
     return {(record.trigger, record.platform, revision.episode.start_ms) for revision in record.revisions}
+
+
+def confirmed_after(series: Iterable[Series], after_ms: int) -> set[int]:
+    """Confirmations (ms) that were first told of after a moment."""
+    found = set()
+    for each in series:
+        told_ms: dict[int, int] = {}
+        for revision in each.revisions:
+            told_ms.setdefault(revision.episode.confirmed_at_ms, revision.at_ms)
+        found |= {confirmed_at_ms for confirmed_at_ms, at_ms in told_ms.items() if at_ms > after_ms}
+    return found

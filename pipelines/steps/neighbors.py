@@ -51,8 +51,6 @@ PANES: dict[str, Any] = {
 PHONES: dict[str, Any] = {"device_id": pl.String, "worker_id": pl.String, "pane_start_ms": pl.Int64}
 """Who was on a phone, by the first pane of a day that says so."""
 
-_PHONES_KEPT_MS = 29 * DAY_MS
-
 
 class CompareNeighbors(Step):
     """All panes of some neighborhoods, and all claims on disruptions in them."""
@@ -147,7 +145,8 @@ class CompareNeighbors(Step):
             panes.join(upto_ms)
         for testing in self._testing.values():
             testing.forget(upto_ms)
-        self._phones.forget(upto_ms - _PHONES_KEPT_MS - self._settings.reports_kept_ms)
+        # The local days of four weeks may begin a day before these do.
+        self._phones.forget(upto_ms - self._settings.history_kept_ms - DAY_MS - self._settings.reports_kept_ms)
         self._phones.join(upto_ms)
 
     def _answer(self, product: str, tests: pl.DataFrame, due_ms: int) -> Iterator[Envelope]:

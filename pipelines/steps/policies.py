@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from monsoon.pipelines.steps.duplicates import to_triggers
 from monsoon.pipelines.steps.envelopes import Envelope, Item, bucket_of, pack, unpack
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
+from monsoon.pipelines.steps.told import ToldTriggers
 from monsoon.transforms.geo.cells import cells_of
 
 PolicyKey = tuple[str, str]
@@ -44,6 +44,11 @@ class PolicyBook:
     def of(self, policy: PolicyKey) -> list[dict[str, Any]]:
         """All events of a policy."""
         return list(self._events.get(policy, {}).values())
+
+    def all(self) -> Iterator[dict[str, Any]]:
+        """All events."""
+        for events in self._events.values():
+            yield from events.values()
 
     def of_product(self, product: str) -> Iterator[dict[str, Any]]:
         """All events of a product's policies."""
@@ -86,6 +91,7 @@ class RoutePolicies(Step):
         self._settings = settings
         self._arrived: list[tuple[str, list[dict[str, Any]]]] = []
         self._book = PolicyBook(kept)
+        self._told = ToldTriggers(kept, settings)
 
     def take(self, item: Item) -> None:
         name = self._name("arrived")
@@ -93,6 +99,7 @@ class RoutePolicies(Step):
         self.kept.put(name, item.payload)
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
+        yield from self._told.catch_up(self._homes(self._book.all()), upto_ms)
         arrived: list[dict[str, Any]] = []
         for name, events in self._arrived:
             self.kept.drop(name)
@@ -108,17 +115,21 @@ class RoutePolicies(Step):
             yield Envelope("riders-evidence", bucket, "policies", upto_ms, pack(events))
             if self._settings.witnessed:
                 yield Envelope("witness-telemetry", bucket, "policies", upto_ms, pack(events))
-        for resolution in self._settings.resolutions:
-            homes = [
-                (event["home_lat"], event["home_lon"])
-                for (product, _), events in new.items()
-                if self._settings.running[product].zone_resolution == resolution
-                for event in events
-            ]
-            if homes:
-                places = np.array(homes, dtype=np.float64).reshape(-1, 2)
-                cells = np.unique(cells_of(places[:, 0].copy(), places[:, 1].copy(), resolution))
-                yield from to_triggers(self._settings, resolution, cells.tolist(), upto_ms)
+        for resolution, cells in self._homes(event for events in new.values() for event in events).items():
+            yield from self._told.tell(resolution, cells, upto_ms)
+
+    def _homes(self, events: Iterable[Mapping[str, Any]]) -> dict[int, list[int]]:
+        """The cells of the homes that events of running products state, by resolution."""
+        homes: dict[int, set[tuple[float, float]]] = defaultdict(set)
+        for event in events:
+            product = self._settings.running.get(event["product"])
+            if product is not None:
+                homes[product.zone_resolution].add((event["home_lat"], event["home_lon"]))
+        cells = {}
+        for resolution, some in homes.items():
+            places = np.array(sorted(some), dtype=np.float64)
+            cells[resolution] = np.unique(cells_of(places[:, 0].copy(), places[:, 1].copy(), resolution)).tolist()
+        return cells
 
     def _holders(self, policy: PolicyKey) -> set[int]:
         """Buckets of riders who have the policy's events."""
@@ -135,7 +146,7 @@ class RoutePolicies(Step):
 
     @property
     def work_due_ms(self) -> int | None:
-        return self.done_ms if self._arrived else None
+        return self.done_ms if self._arrived or self._told.new else None
 
     @property
     def ages(self) -> bool:
@@ -148,6 +159,7 @@ class RoutePolicies(Step):
         for name, payload in entries_of(entries, "arrived"):
             self._arrived.append((name, unpack(payload, list[dict[str, Any]])))
         self._book.restore(entries)
+        self._told.restore(entries)
 
 
 def _policy_of(event: Mapping[str, Any]) -> PolicyKey:

@@ -22,7 +22,7 @@ from monsoon.pipelines.steps.envelopes import (
     unpack,
     unpack_frame,
 )
-from monsoon.pipelines.steps.histories import Histories, Place, places_of
+from monsoon.pipelines.steps.histories import Histories, Place, confirmed_after, places_of
 from monsoon.pipelines.steps.measuring import PANES_LOOK_BACK_MS, Measuring, workers_of
 from monsoon.pipelines.steps.policies import PolicyBook
 from monsoon.pipelines.steps.reports import PaneStore, Reports, closed_panes, pane_floor
@@ -200,9 +200,10 @@ class RidersEvidence(Step):
         cells = {cell_of(lat, lon, resolution) for lat, lon in homes}
         if newcomers:
             # Where they were before they held a policy makes a zone worth a record.
-            trail = self._reports.trail(None, newcomers)
-            desk.newcomers = Presence(Places(trail), newcomers, resolution, desk.product.presence_margin_m)
-            cells.update(desk.newcomers.visited.tolist())
+            places = Places(self._reports.trail(None, newcomers))
+            margins_m = {version.presence_margin_m for version in desk.product.versions}
+            desk.newcomers = {margin_m: Presence(places, newcomers, resolution, margin_m) for margin_m in margins_m}
+            cells.update(*(presence.visited.tolist() for presence in desk.newcomers.values()))
         mine = {name for name in self._settings.triggers if self._product_of(name) == desk.product.name}
         touched |= self._histories.of(mine, cells)
 
@@ -278,7 +279,7 @@ class RidersEvidence(Step):
                 series.append((version, list(self._histories.series(mine, triggers))))
         if not series:
             return []
-        confirmed = _confirmed_after([each for _, some in series for each in some], self.done_ms)
+        confirmed = confirmed_after([each for _, some in series for each in some], self.done_ms)
         places = self._places_after(min(confirmed, default=upto_ms) - _LOOK_BACK_MS, upto_ms)
         since = Since(self.done_ms, self.done_ms - self._settings.reports_kept_ms + REPORT_HOLDS_MS)
         found: list[Disruption] = []
@@ -286,13 +287,13 @@ class RidersEvidence(Step):
             presence = Presence(places, sorted(desk.workers), version.zone_resolution, version.presence_margin_m)
             finder = CandidateFinder(version, desk.coverage, presence)
             of_all = list(finder.disruptions_of(some, desk.known, since))
-            if desk.newcomers is not None:
+            if desk.newcomers:
                 known = desk.known | {disruption.disruption_id: disruption for disruption in of_all}
-                finder = CandidateFinder(version, desk.coverage, desk.newcomers)
+                finder = CandidateFinder(version, desk.coverage, desk.newcomers[version.presence_margin_m])
                 of_new = finder.disruptions_of(some, known, since)
                 of_all += [each for each in of_new if each.disruption_id not in known]
             found += of_all
-        desk.newcomers = None
+        desk.newcomers = {}
         return [
             disruption
             for disruption in found
@@ -303,7 +304,8 @@ class RidersEvidence(Step):
     def _note(self, desk: Desk, disruption: Disruption) -> None:
         desk.note(disruption)
         if self.kept.keeps:
-            trigger = f"{desk.product.name}/{disruption.series.trigger.name}"
+            version = desk.product.at(disruption.revisions[0].episode.start_ms)
+            trigger = self._settings.trigger_name(version, disruption.series.trigger.name)
             self.kept.put_packed(
                 f"disruption/{desk.product.name}/{disruption.disruption_id}",
                 (trigger, disruption.series.platform, disruption.zone, disruption.revisions, disruption.happenings),
@@ -383,17 +385,6 @@ class RidersEvidence(Step):
 
 def _size(found: Mapping[str, Sequence[Finding]]) -> int:
     return sum(map(len, found.values()))
-
-
-def _confirmed_after(series: Iterable[Series], after_ms: int) -> set[int]:
-    """Confirmations (ms) that were first told of after a moment."""
-    found = set()
-    for each in series:
-        told_ms: dict[int, int] = {}
-        for revision in each.revisions:
-            told_ms.setdefault(revision.episode.confirmed_at_ms, revision.at_ms)
-        found |= {confirmed_at_ms for confirmed_at_ms, at_ms in told_ms.items() if at_ms > after_ms}
-    return found
 
 
 _Noted = tuple[str, str | None, str, tuple[Revision, ...], dict[str, list[Happening]]]

@@ -57,14 +57,23 @@ class Settings:
 
     @cached_property
     def triggers(self) -> dict[str, tuple[Product, Trigger]]:
-        """Every trigger of the running products with its version, by `product/trigger`; those of a version that was
-        in force before by `product@version/trigger`."""
+        """Every trigger of the running products with its version, by `trigger_name`."""
         return {
-            f"{name if version is product else f'{name}@{version.version}'}/{trigger.name}": (version, trigger)
-            for name, product in sorted(self.running.items())
+            self.trigger_name(version, trigger.name): (version, trigger)
+            for _, product in sorted(self.running.items())
             for version in product.versions
             for trigger in version.triggers
         }
+
+    def trigger_name(self, version: Product, trigger: str) -> str:
+        """`product/trigger` in the oldest version of a running product, `product@version/trigger` in later ones.
+
+        State is found again by this name. A version that is added is always the newest: it takes no name, and so no
+        state, from those before it.
+        """
+        oldest = next(self.running[version.name].versions)
+        named = version.name if version.version == oldest.version else f"{version.name}@{version.version}"
+        return f"{named}/{trigger}"
 
     @cached_property
     def metrics_of_key(self) -> dict[int, frozenset[str]]:

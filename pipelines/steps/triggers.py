@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from monsoon.pipelines.steps.envelopes import RESULTS, Envelope, Item, pack, result, unpack
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.shelf import DAY_MS
-from monsoon.pipelines.steps.step import BEFORE_TIME_MS, Kept, Step, entries_of
+from monsoon.pipelines.steps.step import BEFORE_TIME_MS, Kept, StateError, Step, entries_of
 from monsoon.transforms.triggers.conditions import alert_condition
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.readings import reading_from_record
@@ -65,6 +65,11 @@ class JudgeTriggers(Step):
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
         self._settings = settings
+        if key not in settings.trigger_of_key:
+            raise StateError(
+                f"{self.uid}: state of a trigger that no running product has, in no version. Go on with every product "
+                "and version with which it was written, or start without state"
+            )
         self._trigger = settings.trigger_of_key[key]
         product, trigger = settings.triggers[self._trigger]
         self._running = RunningTrigger(trigger, product.zone_resolution, alert_condition(product))

@@ -56,6 +56,14 @@ def test_a_product_plays_its_own_storms(tmp_path, capsys):
     assert f"  {len(payouts):,} payouts, Rs {rupees:,.2f}" in text
 
 
+def test_a_storm_in_which_nobody_holds_the_product_is_told_in_peace(tmp_path, capsys):
+    words = ["demo", "--product", "kawaach", "--storm", "delhi-2024-01-31-fog", "--riders", "5"]
+    assert main([*words, "--folder", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert "  What kawaach made of it\n    nothing\n" in text
+    assert "  0 payouts, Rs 0.00\n" in text
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

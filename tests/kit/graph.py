@@ -189,8 +189,8 @@ class StillPhoneScorer:
         many = np.full(len(risk), 9, dtype=np.uint8)
         return Scores(risk, risk, many.astype(np.uint16), many)
 
-    def explain(self, columns, rows):
-        return [() for _ in rows]
+    def weightiest(self, columns):
+        return [() for _ in columns["accelerometer_variance"]]
 
 
 def _present(record):

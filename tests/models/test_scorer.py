@@ -66,6 +66,10 @@ def test_reasons_are_the_weightiest_and_do_not_depend_on_the_batch(scorer, colum
     together = scorer.explain(columns, rows)
     assert together == [scorer.explain(columns, [row])[0] for row in rows]
     assert together[::-1] == scorer.explain(columns, rows[::-1])
+    some = {name: column[:300] for name, column in columns.items()}
+    assert scorer.weightiest(some) == [tuple(reason.feature for reason in reasons) for reasons in together]
+    many = {name: np.resize(column[:300], 12_000) for name, column in columns.items()}
+    assert scorer.weightiest(many) == scorer.weightiest(some) * 40  # on two threads
     for row, reasons in zip(rows, together, strict=True):
         weights = [reason.weight for reason in reasons]
         assert len(reasons) <= 3

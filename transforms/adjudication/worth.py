@@ -162,7 +162,7 @@ _STATED = {
 
 def finding_of(claim: Claim, kind: str) -> Finding | None:
     """What was found of the claim as its disruption is confirmed now."""
-    return claim.findings.get(f"{kind}/{claim.happening.confirmed_at_ms}")
+    return claim.findings.get(f"{kind}/{claim.happening.confirmed_at_ms}") if claim.findings else None
 
 
 def activity_of(claim: Claim) -> Finding | None:

@@ -15,7 +15,9 @@ _KOLKATA = timezone(timedelta(hours=5, minutes=30))
 def in_line(versions: Mapping[str, Product]) -> Product:
     """The newest version of one product, with the older ones in `earlier`; keys are the files, for messages.
 
-    Raises ProductError where two begin at one moment: nothing would tell which of them is in force.
+    Raises ProductError where two begin at one moment: nothing would tell which of them is in force; and where their
+    zones are of different sizes: riders are compared with others of their zones, over weeks, whichever version is in
+    force.
     """
     by_start = sorted(versions.items(), key=lambda item: (item[1].from_ms, item[0]))
     for (one, first), (other, second) in pairwise(by_start):
@@ -23,6 +25,12 @@ def in_line(versions: Mapping[str, Product]) -> Product:
             raise ProductError(
                 f"{other}: the product {second.name!r} is in force {since(second.from_ms)}, and so it is in {one}; "
                 "give the newer version in_force_from, a moment of its own"
+            )
+        if first.zone_resolution != second.zone_resolution:
+            raise ProductError(
+                f"{other}: zone_resolution {second.zone_resolution}, but {first.zone_resolution} in {one}; the "
+                f"versions of a product have zones of one size: keep {first.zone_resolution}, or give the product "
+                "another name"
             )
     ends = [product.from_ms for _, product in by_start[1:]] + [NEVER_MS]
     line = [replace(product, until_ms=end) for (_, product), end in zip(by_start, ends, strict=True)]

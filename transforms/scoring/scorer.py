@@ -106,19 +106,30 @@ class Scorer:
         speak against it; ties stand in feature order.
         """
         inputs = self.rows({name: np.asarray(columns[name])[rows] for name in self.features if name in columns})
-        count, width = inputs.shape
-        occluded = np.repeat(inputs[:, None, :], width, axis=1)
-        every = np.arange(width)
-        occluded[:, every, every] = np.where(np.isnan(inputs), np.nan, self.honest_medians)
-        # The rows as they are go in the same batch: one run of the forest.
-        batch = np.concatenate([inputs[:, None, :], occluded], axis=1).reshape(-1, width)
-        paths = self._forest.path_quanta(batch).reshape(count, width + 1)
-        gains = paths[:, 1:] - paths[:, :1]
-        order = np.argsort(-gains, axis=1, kind="stable")[:, :REASONS]
+        gains, order = self._gains(inputs)
         return [
             tuple(self._contribution(inputs[row], feature, gains[row]) for feature in top if gains[row, feature] > 0)
             for row, top in enumerate(order)
         ]
+
+    def weightiest(self, columns: Mapping[str, np.ndarray]) -> list[tuple[str, ...]]:
+        """The names of the features that `explain` tells, of every row."""
+        gains, order = self._gains(self.rows(columns))
+        names = np.array(self.features, dtype=object)[order].tolist()
+        counts = (np.take_along_axis(gains, order, axis=1) > 0).sum(axis=1).tolist()
+        return [tuple(top[:count]) for top, count in zip(names, counts, strict=True)]
+
+    def _gains(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """By how much, in quanta, each path grows once a feature is occluded, int64 (n, features), 0 where it was not
+        measured; and the REASONS largest of each row, ties in feature order."""
+        row, feature = np.nonzero(~np.isnan(inputs))
+        occluded = inputs[row]
+        occluded[np.arange(len(row)), feature] = self.honest_medians[feature]
+        # The rows as they are go in the same batch: one run of the forest.
+        paths = self._forest.path_quanta(np.concatenate([inputs, occluded]))
+        gains = np.zeros(inputs.shape, dtype=np.int64)
+        gains[row, feature] = paths[len(inputs) :] - paths[row]
+        return gains, np.argsort(-gains, axis=1, kind="stable")[:, :REASONS]
 
     def _contribution(self, row: np.ndarray, feature: int, gains: np.ndarray) -> Contribution:
         weight = round(self._forest.levels(float(gains[feature])), 6)
