@@ -54,7 +54,23 @@ def last(records, identity):
     return newest
 
 
-DECIDED_WHEN = {"revision", "revised_at", "decided_at", "features", "feature_reports", "weightiest_features", "oracle_modes"}
+DECIDED_WHEN = {
+    "revision",
+    "revised_at",
+    "decided_at",
+    "features",
+    "feature_reports",
+    "weightiest_features",
+    "oracle_modes",
+}
+    "revision",
+    "revised_at",
+    "decided_at",
+    "features",
+    "feature_reports",
+    "weightiest_features",
+    "oracle_modes",
+}
 
 
 def end_states(outcome):
