@@ -63,14 +63,6 @@ DECIDED_WHEN = {
     "weightiest_features",
     "oracle_modes",
 }
-    "revision",
-    "revised_at",
-    "decided_at",
-    "features",
-    "feature_reports",
-    "weightiest_features",
-    "oracle_modes",
-}
 
 
 def end_states(outcome):
