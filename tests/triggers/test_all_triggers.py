@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from random import Random
 from unittest.mock import patch
 
-import msgspec
 import pytest
 from kit import at, reading
 
@@ -113,22 +112,6 @@ def test_where_a_fold_starts_again_makes_no_difference(chosen, seed):
             machine = machine_of(chosen)
             found.append((play(machine, heard) + machine.finish(), machine.asked_ms))
     assert found[0] == found[1] == found[2]
-
-
-@cases
-@pytest.mark.parametrize("cut", [3, 40, 200])
-def test_a_machine_restored_from_its_payload_goes_on_alike(chosen, cut):
-    product, trigger = chosen
-    heard = built(chosen, 9)
-    whole, first = machine_of(chosen), machine_of(chosen)
-    expected = play(whole, heard) + whole.finish()
-    moments = sorted({item.reading.effective_ms for item in heard})
-    cut_ms = moments[min(cut, len(moments) - 1)] if moments else 0
-    got = play(first, [item for item in heard if item.reading.effective_ms <= cut_ms])
-    payload = msgspec.json.decode(msgspec.json.encode(first.to_payload()))
-    second = TriggerMachine.from_payload(trigger, payload, alert_condition(product))
-    got += play(second, [item for item in heard if item.reading.effective_ms > cut_ms]) + second.finish()
-    assert [asdict(revision) for revision in got] == [asdict(revision) for revision in expected]
 
 
 @cases

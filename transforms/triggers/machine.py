@@ -9,18 +9,13 @@ seen and what was published; the history is derived from them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from monsoon.transforms.geo.areas import Area
 from monsoon.transforms.product import Trigger
-from monsoon.transforms.triggers.alerts import Alert
 from monsoon.transforms.triggers.conditions import Condition, Rules
 from monsoon.transforms.triggers.episodes import Episode, as_published
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS, Heard, History
-from monsoon.transforms.triggers.readings import Reading
-
-STATE_VERSION = 1
 
 State = Literal["confirmed", "ended", "withdrawn"]
 
@@ -150,37 +145,6 @@ class TriggerMachine:
             revision = Revision(at_ms, 0 if before is None else before.revision + 1, state, episode)
         self._published[episode.start_ms] = revision
         return revision
-
-    def to_payload(self) -> dict[str, Any]:
-        """The state as plain data, with its version."""
-        return {
-            "version": STATE_VERSION,
-            "now_ms": self._now_ms,
-            "borne_out": sorted(self._rules.borne_out),
-            "visible": [asdict(self._visible[name]) for name in sorted(self._visible)],
-            "published": [asdict(self._published[start_ms]) for start_ms in sorted(self._published)],
-        }
-
-    @classmethod
-    def from_payload(cls, trigger: Trigger, payload: dict[str, Any], alert: Condition | None = None) -> TriggerMachine:
-        """A machine as it was; raises ValueError for a payload of another version."""
-        if payload.get("version") != STATE_VERSION:
-            raise ValueError(f"trigger state of version {payload.get('version')!r}; this code reads {STATE_VERSION}")
-        machine = cls(trigger, alert, set(payload.get("borne_out", ())))
-        for item in payload["visible"]:
-            reading = Reading(**{**item["reading"], "area": Area(**item["reading"]["area"])})
-            machine._visible[reading.reading_id] = Heard(reading, item["nearness"])
-            if item["nearness"] is not None:
-                machine._history.add(machine._visible[reading.reading_id])
-        for item in payload["published"]:
-            saved = item["episode"]
-            lists = {name: tuple(saved[name]) for name in ("providers", "reading_ids")}
-            pairs = {name: tuple(map(tuple, saved.get(name, ()))) for name in ("modes", "values")}
-            episode = Episode(**{**saved, **lists, **pairs, "alert": Alert.from_saved(saved.get("alert"))})
-            machine._published[episode.start_ms] = Revision(**{**item, "episode": episode})
-        machine._now_ms = payload["now_ms"]
-        machine._history.judge_again([BEFORE_TIME_MS], (), machine._now_ms)
-        return machine
 
 
 def _whispered(episode: Episode) -> tuple[Any, ...]:
