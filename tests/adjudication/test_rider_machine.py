@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
-import msgspec
 import pytest
 from kit import ScriptedScores, at, happening, kawaach, terms
 from kit.rider import Rider
 
+from monsoon.pipelines.steps.envelopes import pack, unpack
+from monsoon.transforms.adjudication.claims import Claim
 from monsoon.transforms.adjudication.machine import RiderMachine
 
 KAWAACH = kawaach()
@@ -262,16 +263,11 @@ def test_a_machine_restored_in_the_middle_of_a_hold_goes_on_alike():
     script = {"d": [0.5, 0.1]}
     whole = Rider(ScriptedScores(**script)).at(partial).at(replace(partial, at_ms=at(30), level="full")).finish()
     cut = Rider(ScriptedScores(d=[0.5, 0.1])).at(partial)
-    payload = msgspec.json.decode(msgspec.json.encode(cut.machine.to_payload()))
+    kept = [pack(claim) for claim in cut.machine.take_changed()]
     cut.machine = RiderMachine(KAWAACH, "m1", cut.scores)
-    cut.machine.restore(payload)
+    cut.machine.resume(unpack(claim, Claim) for claim in kept)
     cut.at(replace(partial, at_ms=at(30), level="full")).finish()
     assert (cut.claims, cut.payouts) == (whole.claims, whole.payouts)
-
-
-def test_state_of_another_version_is_refused():
-    with pytest.raises(ValueError, match="version 99"):
-        RiderMachine(KAWAACH, "m1", ScriptedScores()).restore({"version": 99})
 
 
 @pytest.mark.parametrize("wage_inr", [1e27, 1.79e308])

@@ -22,7 +22,6 @@ from monsoon.transforms.adjudication.records import claim_record, payout_record,
 from monsoon.transforms.adjudication.rules import ProductRules, rules_of
 from monsoon.transforms.adjudication.scored import with_named_scores
 from monsoon.transforms.adjudication.settlement import Award, settle
-from monsoon.transforms.adjudication.state import from_payload, to_payload
 from monsoon.transforms.adjudication.supplements import add_supplements
 from monsoon.transforms.identifiers import claim_id, reference_id
 from monsoon.transforms.product import Product
@@ -368,11 +367,3 @@ class RiderMachine:
         if gone:
             self._start_with([claim for name, claim in self._claims.items() if name not in gone])
         return gone
-
-    def to_payload(self) -> dict[str, Any]:
-        """The state as plain data, with its version."""
-        return to_payload(self._claims[name] for name in sorted(self._claims))
-
-    def restore(self, payload: dict[str, Any]) -> None:
-        """Takes over a state from `to_payload`; raises ValueError for one of another version."""
-        self._start_with(from_payload(payload))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +31,3 @@ class Alert:
         """Those that it knows of, and itself, in the order of time."""
         yield from self.earlier
         yield self
-
-    @staticmethod
-    def from_saved(saved: Mapping[str, Any] | None) -> Alert | None:
-        """What `dataclasses.asdict` made of one; None of None."""
-        if saved is None:
-            return None
-        return Alert(**{**saved, "earlier": tuple(Alert(**each) for each in saved.get("earlier", ()))})
