@@ -201,6 +201,13 @@ def test_lockout(activated_ms, ended_ms, reasons):
     assert bool(rider.scores.asked) == (not reasons)
 
 
+@pytest.mark.parametrize(("ended_ms", "reasons"), [(at(-24 * HOUR), []), (at(-24 * HOUR) + 1, ["lockout"])])
+def test_an_alert_that_another_followed_still_locks_out(ended_ms, reasons):
+    alert = Alert(at(-HOUR), None, (Alert(at(-40 * HOUR), ended_ms),))
+    rider = jugaad().at(lost(terms=policy(activated_at_ms=at(-80 * HOUR)), alert=alert))
+    assert rider.last()["reasons"] == reasons
+
+
 def test_no_alert_no_lockout():
     assert jugaad().at(lost(terms=policy(activated_at_ms=at(-1)))).paid_inr == 280
 

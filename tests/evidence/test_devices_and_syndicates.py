@@ -116,6 +116,17 @@ def test_what_was_not_measured_is_no_signal():
     ]
 
 
+def test_a_group_is_known_by_most_of_it():
+    claims = group(6, device="one", payout_account="u", accelerometer_variance=1e-4, towers=("t",))
+    half = [
+        replace(claim, towers=(), accelerometer_variance=None) if n < 3 else claim for n, claim in enumerate(claims)
+    ]
+    shaken = [replace(claim, accelerometer_variance=3.0) if n < 2 else claim for n, claim in enumerate(claims)]
+    everything = ["shared_device", "shared_towers", "shared_payout_account", "still_accelerometers"]
+    assert signals(half) == signals(shaken) == [everything]
+    assert signals([replace(claims[0], towers=(), accelerometer_variance=None), *half[1:3], *half[3:5]]) == []
+
+
 def test_batches_are_apart_and_their_order_is_nothing():
     claims = group(6, device="one", payout_account="u", towers=("t",))
     other = [replace(claim, disruption_id="e") for claim in claims[:2]]

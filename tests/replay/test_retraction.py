@@ -16,6 +16,7 @@ from monsoon.pipelines.steps.settings import Settings
 from monsoon.sources.feeds.readings import read_feed
 from monsoon.sources.files import FilePart
 from monsoon.sources.model_files import load_scorer
+from monsoon.sources.product_files import load_products
 from monsoon.sources.provider_files import parse_provider
 from monsoon.transforms.product import content_version, parse_product
 
@@ -47,13 +48,25 @@ triggers:
     breach: "> 50"
     sustained: 2 h
     consensus: [{providers: 1, quality: [official]}, {providers: 2}]
-    pays: {share: 1.0, of: daily_wage}
+    pays: 1.0 * daily_wage
 decision:
-  score: claim_anomaly
-  approve_below: 0.40
-  hold_up_to: 0.72
-  hold: 2 h
-  step_up: 4 h
+  scores: {anomaly: {model: claim_anomaly}}
+  rules:
+    - {when: not measured(anomaly) or anomaly < 0.40, then: approve}
+    - {when: anomaly <= 0.72, then: looked_at_again}
+    - {then: asked}
+  holds:
+    looked_at_again:
+      status: soft_hold
+      wait: 2 h
+      rules:
+        - {when: not measured(anomaly) or anomaly < 0.40, then: approve}
+        - {then: asked}
+    asked:
+      status: step_up
+      wait: 4 h
+      answered: approve
+      rules: [{then: manual_review}]
 """
 """A product with a temperature trigger that the retraction takes away; above 45 C, it would leave it standing."""
 
@@ -193,3 +206,27 @@ def test_a_running_job_that_hears_of_it_three_days_later_says_the_same(tmp_path,
     graph.read("oracle_readings", FilePart(late))
     inputs = read_inputs(source, heat)
     same(graph.finish().outcome, run_products(heat, inputs, open_book(inputs, source, load_scorer())))
+
+
+@pytest.mark.parametrize(
+    ("name", "plan", "paise", "starts"),
+    [
+        ("offshift", "monthly_pro", 400_000, {"2024-05-29 11:00": "withdrawn", "2024-05-29 12:00": "ended"}),
+        ("nexora", "standard", 30_000, {"2024-05-29 11:00": "ended"}),
+    ],
+)
+def test_the_products_that_insure_heat(tmp_path, name, plan, paise, starts):
+    """47.9 C at eleven confirms Nexora's at once; corrected it is still above 43. OffShift's three hours begin anew."""
+    streams = storm(tmp_path, retracted=True)
+    streams["subscriptions"] = [record | {"product": name, "plan": plan} for record in streams["subscriptions"]]
+    source, output = write_streams(tmp_path / "in", streams), tmp_path / "out"
+    summary = replay(source, output, load_products(), [name], load_scorer())
+    lines = {
+        stream: (output / stream / "part-00000.jsonl").read_text().splitlines() for stream in ("disruptions", "payouts")
+    }
+    records = {stream: [json.loads(line) for line in found] for stream, found in lines.items()}
+    assert {record["start"]: record["state"] for record in records["disruptions"]} == {
+        ms(start): state for start, state in starts.items()
+    }
+    assert [r["amount_paise"] for r in records["payouts"] if r["worker_id"] == "paid"] == [paise]
+    assert len(summary["products"][name]["for_review"]) == ("withdrawn" in starts.values())

@@ -28,7 +28,7 @@ def test_the_worked_trust_score():
 
 
 @pytest.mark.parametrize(
-    ("variance", "part"), [(0.0, None), (2e-4, 0.0), (1e-5, 0.0), (2e-4 * 50, 1.0), (5.0, 1.0), (None, None)]
+    ("variance", "part"), [(0.0, 0.0), (2e-4, 0.0), (1e-5, 0.0), (2e-4 * 50, 1.0), (5.0, 1.0), (None, None)]
 )
 def test_the_accelerometer_part(variance, part):
     only = dict.fromkeys(WORKED) | {"accelerometer_variance": variance}

@@ -1,8 +1,11 @@
 """Jugaad's seven triggers, through the product file."""
 
+from dataclasses import asdict
+
 import pytest
 from kit import LAT, at, judge, product_of, reading, zones_at
 
+from monsoon.transforms.triggers.alerts import Alert
 from monsoon.transforms.triggers.series import judge_trigger, witness_moments
 
 JUGAAD = product_of("jugaad")
@@ -43,6 +46,15 @@ def test_a_flag_that_comes_later_confirms_and_one_that_goes_ends():
     back = [reading("red_alert", value, minutes) for value, minutes in ((1, 150), (0, 200), (1, 250))]
     (_, ended) = judge(JUGAAD, "heat", [*hot, *back])
     assert ended.episode.absent_since_ms == at(390) + 1
+
+
+@pytest.mark.parametrize(("began", "earlier"), [(24 * 60 + 30, 0), (24 * 60 + 29.99, 1)])
+def test_an_alert_that_another_follows_within_a_day_of_its_end_is_remembered(began, earlier):
+    flags = [reading("red_alert", value, minutes) for value, minutes in ((1, 0), (0, 30), (1, began))]
+    rain = [reading("rain_mm_h", 30, began + each, provider=name) for each in range(0, 91, 30) for name in ("a", "b")]
+    alert = judge(JUGAAD, "rain", [*flags, *rain])[0].episode.alert
+    assert alert == Alert(at(began), None, (Alert(at(0), at(30)),) * earlier)
+    assert Alert.from_saved(asdict(alert)) == alert
 
 
 def test_rain_lasts_90_minutes_on_two_providers():

@@ -48,10 +48,13 @@ def refusal(product: Product, happening: Happening, terms: Terms) -> str | None:
 
 def locked_out(product: Product, happening: Happening, terms: Terms) -> bool:
     """Whether the policy was activated too late before an alert, or after one, that holds at confirmation or ended
-    shortly before. Exactly `before_ms` before its first reading is early enough; exactly `ended_within_ms` after its
-    end it is forgotten."""
+    shortly before, one of several as well as the last. Exactly `before_ms` before its first reading is early enough;
+    exactly `ended_within_ms` after its end it is forgotten."""
     lockout, alert = product.lockout, happening.alert
     if lockout is None or alert is None or terms.activated_at_ms is None:
         return False
-    matters = alert.ended_ms is None or happening.confirmed_at_ms - alert.ended_ms < lockout.ended_within_ms
-    return matters and terms.activated_at_ms > alert.first_issued_ms - lockout.before_ms
+    return any(
+        terms.activated_at_ms > each.first_issued_ms - lockout.before_ms
+        for each in alert.all()
+        if each.ended_ms is None or happening.confirmed_at_ms - each.ended_ms < lockout.ended_within_ms
+    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim
-from monsoon.transforms.adjudication.ledger import Ledger
+from monsoon.transforms.adjudication.ledger import Ledger, tie
 from monsoon.transforms.adjudication.money import MINIMUM_PAYOUT_PAISE, rupees
 from monsoon.transforms.adjudication.rules import Period, period_of
 
@@ -33,15 +33,15 @@ def settle(paying: Sequence[Claim], ledger: Ledger) -> dict[str, Award]:
     """Awards by claim_id for the claims to be paid at one moment; the ledger holds what the rider was paid before.
 
     Overlap: a claim pays only the excess of its gross over what the others pay for disruptions that overlap its own,
-    taken in the order confirmed_at, larger gross, claim_id. Caps and rules "once per ...": larger first, then
-    claim_id; a cap that leaves something pays that part. Payouts under Rs 1 are not made.
+    taken in the order confirmed_at, larger gross, zone and claim_id. Caps and rules "once per ...": larger first, then
+    by zone and claim_id; a cap that leaves something pays that part. Payouts under Rs 1 are not made.
     """
     if len(paying) == 1:  # there is nothing to cross
         claim = paying[0]
         others_paise = sum(other.total_paid_paise for other in ledger.overlapping(claim))
         payable_paise = max(0, claim.gross_paise - others_paise)
         return {claim.claim_id: _award(claim, payable_paise, ledger, _Taken())}
-    order = sorted(paying, key=lambda claim: (claim.happening.confirmed_at_ms, -claim.gross_paise, claim.claim_id))
+    order = sorted(paying, key=lambda claim: (claim.happening.confirmed_at_ms, -claim.gross_paise, *tie(claim)))
     paid: dict[str, int] | None = None
     awards: dict[str, Award] = {}
     for _ in range(len(order) + 1):
@@ -107,7 +107,7 @@ class _Taken:
 
 def _within_caps(order: Sequence[Claim], ledger: Ledger, payable: Mapping[str, int]) -> dict[str, Award]:
     taken, awards = _Taken(), {}
-    for claim in sorted(order, key=lambda claim: (-payable[claim.claim_id], claim.claim_id)):
+    for claim in sorted(order, key=lambda claim: (-payable[claim.claim_id], *tie(claim))):
         award = awards[claim.claim_id] = _award(claim, payable[claim.claim_id], ledger, taken)
         taken.add(claim, award.instalment_paise, ledger)
     return awards

@@ -34,7 +34,7 @@ def _claim(saved: dict[str, Any]) -> Claim:
             "happening": Happening(
                 **happening,
                 terms=None if seen is None else Terms(**seen),
-                alert=None if alert is None else Alert(**alert),
+                alert=Alert.from_saved(alert),
             ),
             "terms": Terms(**saved["terms"]),
             "score": None if score is None else Score(**{**score, "weightiest": tuple(score["weightiest"])}),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim
-from monsoon.transforms.adjudication.ledger import Ledger
+from monsoon.transforms.adjudication.ledger import Ledger, tie
 from monsoon.transforms.adjudication.rules import period_of
 
 
@@ -14,12 +14,12 @@ def add_supplements(asking: Sequence[Claim], ledger: Ledger) -> None:
     """Adds to each claim's gross amount the supplements that are due to it.
 
     Where one is allowed once a period, the claims that were paid already come first, then those confirmed first, then
-    claim_id; held claims use none up.
+    by zone and claim_id; held claims use none up.
     """
     if not any(claim.supplements for claim in asking):
         return
     taken: set[tuple[Any, ...]] = set()
-    for claim in sorted(asking, key=lambda each: (not each.paid_paise, each.happening.confirmed_at_ms, each.claim_id)):
+    for claim in sorted(asking, key=lambda each: (not each.paid_paise, each.happening.confirmed_at_ms, *tie(each))):
         if not claim.supplements:
             continue
         terms = ledger.rules.of(claim).supplements

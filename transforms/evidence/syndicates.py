@@ -21,7 +21,7 @@ FEWEST_RIDERS = 3
 """Fewer share a household."""
 
 _MEASURED_SHARE = 0.5
-"""Of a group whose accelerometers are said to rest, at least so many were measured."""
+"""What is said of a whole group was measured of at least so many of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,13 +105,14 @@ def signals_of(links: Links, group: Ints, rule: SyndicateRule) -> tuple[Signal, 
     bought = int(np.sum((gap_ms >= 0) & (gap_ms <= rule.subscriptions_within_ms)))
     devices = links.device[group]
     on_one = int(np.unique(devices[devices >= 0], return_counts=True)[1].max(initial=0))
-    towers = [set(links.towers[claim]) for claim in group.tolist()]
-    seen = len(set().union(*towers)) if all(towers) else None
+    enough = _MEASURED_SHARE * len(group)
+    towers = [set(links.towers[claim]) for claim in group.tolist() if links.towers[claim]]
+    seen = len(set().union(*towers)) if len(towers) >= enough else None
     accounts = links.payout_account[group]
     paid_to = len(np.unique(accounts)) if np.all(accounts >= 0) else None
     variance = links.accelerometer_variance[group]
     measured = variance[~np.isnan(variance)]
-    moving = float(measured.max()) if len(measured) >= _MEASURED_SHARE * len(group) else None
+    moving = float(np.median(measured)) if len(measured) >= enough else None
     return (
         Signal("subscriptions_near_alert", bought >= rule.subscriptions, bought, rule.subscriptions),
         Signal("shared_device", on_one >= rule.riders_on_a_device, on_one, rule.riders_on_a_device),

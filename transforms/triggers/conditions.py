@@ -38,6 +38,8 @@ class Condition:
     """Between neighbors of a run; where nothing must be sustained, no run is kept."""
     sustained_ms: int = 0
     hours: tuple[tuple[int, int], ...] = ()
+    remembered_ms: int = 0
+    """Of a public alert: for how long after its end it matters, whatever alerts follow."""
 
     @cached_property
     def named(self) -> frozenset[str]:
@@ -63,7 +65,8 @@ def alert_condition(product: Product) -> Condition | None:
     if len(asked) > 1:
         raise ProductError(f"{product.name}: lockout and alert_window must ask about the same alert")
     ((metric, breach),) = asked
-    return Condition(metric, (breach,), (Consensus(1),), METRICS[metric].ttl_ms)
+    remembered_ms = 0 if product.lockout is None else product.lockout.ended_within_ms
+    return Condition(metric, (breach,), (Consensus(1),), METRICS[metric].ttl_ms, remembered_ms=remembered_ms)
 
 
 def threshold_in(trigger: Trigger, cell: int) -> Comparison | None:

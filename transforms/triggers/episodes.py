@@ -280,7 +280,10 @@ class EpisodeFold:
                 for key, voice in self.voices.items()
                 if key[0] == role and voice.breaches(condition)
             )
-            self._alert = Alert(min(issued), None)
+            if self._alert is None:
+                self._alert = Alert(min(issued), None)
+            else:
+                self._alert = self._alert.followed_by(min(issued), now_ms, condition.remembered_ms)
 
     def _breaches(self, now_ms: int) -> bool:
         """Whether all conditions hold now but for the time for which they must; and the riders' telemetry agrees, which

@@ -176,8 +176,7 @@ class TriggerMachine:
             saved = item["episode"]
             lists = {name: tuple(saved[name]) for name in ("providers", "reading_ids")}
             pairs = {name: tuple(map(tuple, saved.get(name, ()))) for name in ("modes", "values")}
-            known = saved.get("alert")
-            episode = Episode(**{**saved, **lists, **pairs, "alert": None if known is None else Alert(**known)})
+            episode = Episode(**{**saved, **lists, **pairs, "alert": Alert.from_saved(saved.get("alert"))})
             machine._published[episode.start_ms] = Revision(**{**item, "episode": episode})
         machine._now_ms = payload["now_ms"]
         machine._history.judge_again([BEFORE_TIME_MS], (), machine._now_ms)
