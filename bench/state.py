@@ -160,19 +160,19 @@ def attributed(entries: Any, settings: Any) -> Kept:
                 kept[parts[1], policy]["disruptions"] += size // len(spoke)
     for entry in entries:
         size = len(entry.name) + len(entry.payload)
-        _, product, *rest = [*entry.name.split("/"), ""]
+        parts = entry.name.split("/")
         if entry.kind == "found":
-            told = [(rest[0], rider) for rider in unpack_small(entry.payload)]
+            told = [(parts[2], rider) for rider in unpack_small(entry.payload)]
         elif entry.kind == "met":
-            told = [(rest[0], rider) for _, rider, _ in unpack(entry.payload)]
+            told = [(parts[2], rider) for _, rider, _ in unpack(entry.payload)]
         elif entry.kind == "compared":
             told = list(unpack_frame(entry.payload).select("disruption_id", "worker_id").iter_rows())
         else:
             continue
         for identity, rider in told:
-            policy_id = speaking.get((product, identity, rider))
+            policy_id = speaking.get((parts[1], identity, rider))
             if policy_id is not None:
-                kept[product, policy_id]["others"] += size // len(told)
+                kept[parts[1], policy_id]["others"] += size // len(told)
     return kept
 
 
