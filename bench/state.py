@@ -131,7 +131,7 @@ def attributed(entries: Any, settings: Any) -> Kept:
     """Entries (`in_memory.Entry`) by the policies to which they belong, names counted with them. What belongs to
     riders, phones, places or readings is no policy's, and left out."""
     from monsoon.pipelines.steps.compact import unpack_small
-    from monsoon.pipelines.steps.envelopes import unpack, unpack_frame
+    from monsoon.pipelines.steps.envelopes import unpack
     from monsoon.pipelines.steps.noted import read_noted
     from monsoon.sources.record_store import record_id
     from monsoon.transforms.adjudication.claims import Claim
@@ -166,7 +166,8 @@ def attributed(entries: Any, settings: Any) -> Kept:
         elif entry.kind == "met":
             told = [(parts[2], rider) for _, rider, _ in unpack(entry.payload)]
         elif entry.kind == "compared":
-            told = list(unpack_frame(entry.payload).select("disruption_id", "worker_id").iter_rows())
+            columns = unpack_small(entry.payload)
+            told = list(zip(columns["disruption_id"], columns["worker_id"], strict=True))
         else:
             continue
         for identity, rider in told:

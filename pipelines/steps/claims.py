@@ -27,7 +27,7 @@ from monsoon.pipelines.steps.envelopes import (
 from monsoon.pipelines.steps.neighbors import CLAIM
 from monsoon.pipelines.steps.news import News
 from monsoon.pipelines.steps.settings import Settings
-from monsoon.pipelines.steps.shelf import DAY_MS, HOUR_MS, Shelf
+from monsoon.pipelines.steps.shelf import DAY_MS, Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
 from monsoon.pipelines.syndicate_alerts import watches
 from monsoon.sources.accounting import StreamCounts
@@ -63,9 +63,6 @@ _COMPARED: dict[str, Any] = {
     **dict.fromkeys((f"{name}/reports" for name in _BATCH_FEATURES), pl.Int64),
 }
 
-_SPANS_MS = (HOUR_MS, DAY_MS, 7 * DAY_MS)
-"""A few claims a day leave frames that are mostly what every frame begins with."""
-
 Scores = dict[tuple[str, int, int], Score]
 """By claim_id, confirmation and moment (ms)."""
 
@@ -83,7 +80,7 @@ class AdjudicateClaims(Step):
         self._arrived: dict[str, bytes] = {}
         """What waits for its time, by entry."""
         self._files = {
-            name: _File(product, Shelf(kept, f"compared/{name}", "confirmed_at_ms", self._name, _SPANS_MS))
+            name: _File(product, Shelf(kept, f"compared/{name}", "confirmed_at_ms", self._name, schema=_COMPARED))
             for name, product in sorted(settings.running.items())
         }
 

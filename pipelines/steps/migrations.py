@@ -7,8 +7,9 @@ from typing import Any
 
 from monsoon.pipelines.steps import noted
 from monsoon.pipelines.steps.compact import pack_small
-from monsoon.pipelines.steps.envelopes import pack, unpack
+from monsoon.pipelines.steps.envelopes import pack, unpack, unpack_frame
 from monsoon.pipelines.steps.records import Remembered, content_hash
+from monsoon.pipelines.steps.shelf import pack_rows
 from monsoon.pipelines.steps.step import Migration
 
 
@@ -40,6 +41,6 @@ OF_STEPS: dict[str, dict[int, Migration]] = {
     "deduplicate-records": {1: _each(memory=_hashed)},
     "route-policies": {1: _each(policy=_smaller)},
     "riders-evidence": {1: _each(policy=_smaller, disruption=noted.from_first, found=_smaller)},
-    "adjudicate-claims": {1: _each(claim=_smaller)},
+    "adjudicate-claims": {1: _each(claim=_smaller, compared=lambda payload: pack_rows(unpack_frame(payload)))},
 }
 """By step and the version that is read."""

@@ -113,10 +113,12 @@ class RoutePolicies(Step):
         for policy, events in new.items():
             for bucket, told in self._tell(policy, events, holders[policy]):
                 by_bucket[bucket].extend(told)
+        witnessed = {version.name for version, _ in self._settings.witnessed.values()}
         for bucket, events in sorted(by_bucket.items()):
             yield Envelope("riders-evidence", bucket, "policies", upto_ms, pack(events))
-            if self._settings.witnessed:
-                yield Envelope("witness-telemetry", bucket, "policies", upto_ms, pack(events))
+            asking = [event for event in events if event["product"] in witnessed]
+            if asking:
+                yield Envelope("witness-telemetry", bucket, "policies", upto_ms, pack(asking))
         for resolution, cells in self._homes(event for events in new.values() for event in events).items():
             yield from self._told.tell(resolution, cells, upto_ms)
 

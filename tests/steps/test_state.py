@@ -44,9 +44,9 @@ KINDS = {
     "riders-evidence": {"progress", "disruption", "paned", "panes", "policy", "rows", "series"},
     "route-policies": {"progress", "policy", "told"},
     "unite-disruptions": {"progress", "written"},
-    "witness-telemetry": {"progress", "orders", "paned", "panes", "policy", "rows"},
+    "witness-telemetry": {"progress", "orders", "paned", "panes", "rows"},
 }
-"""Every kind of entry that is still there when a watermark has passed (docs/state.md)."""
+"""Every kind of entry that is still there when a watermark has passed (docs/state.md), of policies of kawaach."""
 
 
 def day_of(day, riders, every_min, storm):
