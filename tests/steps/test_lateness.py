@@ -54,7 +54,15 @@ def last(records, identity):
     return newest
 
 
-DECIDED_WHEN = {"revision", "revised_at", "decided_at", "features", "feature_reports", "weightiest_features"}
+DECIDED_WHEN = {
+    "revision",
+    "revised_at",
+    "decided_at",
+    "features",
+    "feature_reports",
+    "weightiest_features",
+    "oracle_modes",
+}
 
 
 def end_states(outcome):
