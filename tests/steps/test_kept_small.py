@@ -52,9 +52,10 @@ def test_claims_are_read_as_they_were_and_take_half_of_what_their_names_would(pl
         assert len(entry.payload) < 0.5 * len(pack(claim))
 
 
+@pytest.mark.parametrize("version", range(1, STATE_VERSION + 1))
 @pytest.mark.parametrize("kind", ["claim", "disruption", "policy"])
-def test_what_is_damaged_is_refused_in_words(played, kind):
-    state = {uid: {key: dict(entries) for key, entries in keys.items()} for uid, keys in played.state.items()}
+def test_what_is_damaged_is_refused_in_words(played, kind, version):
+    state, _ = read_state(FOLDER / f"state-{version}")
     for keys in state.values():
         for entries in keys.values():
             for name in entries:
