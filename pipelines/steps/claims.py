@@ -15,6 +15,7 @@ import polars as pl
 from monsoon.pipelines.answers import STREAM, Answers
 from monsoon.pipelines.claim_scores import scores_of
 from monsoon.pipelines.steps.accounts import account, to_dead_letters
+from monsoon.pipelines.steps.compact import pack_small, unpack_small
 from monsoon.pipelines.steps.envelopes import (
     RESULTS,
     Envelope,
@@ -79,7 +80,7 @@ class AdjudicateClaims(Step):
         self._arrived: dict[str, bytes] = {}
         """What waits for its time, by entry."""
         self._files = {
-            name: _File(product, Shelf(kept, f"compared/{name}", "confirmed_at_ms", self._name))
+            name: _File(product, Shelf(kept, f"compared/{name}", "confirmed_at_ms", self._name, schema=_COMPARED))
             for name, product in sorted(settings.running.items())
         }
 
@@ -132,7 +133,8 @@ class AdjudicateClaims(Step):
             answers.heard(worker, machine.take_refused())
             file.note(worker)
             for claim in machine.take_changed():
-                self.kept.put_packed(file.entry(worker, claim.claim_id), claim)
+                if self.kept.keeps:
+                    self.kept.put(file.entry(worker, claim.claim_id), pack_small(claim))
             if machine.is_empty:
                 del file.machines[worker]
         yield from news.told(self._settings, upto_ms)
@@ -200,7 +202,7 @@ class AdjudicateClaims(Step):
         claims: dict[tuple[str, str], list[Claim]] = defaultdict(list)
         for name, payload in entries_of(entries, "claim"):
             product, worker = name.removeprefix("claim/").rpartition("/")[0].split("/", 1)
-            claims[product, worker].append(unpack(payload, Claim))
+            claims[product, worker].append(unpack_small(payload, Claim))
         for (product, worker), mine in claims.items():
             self._files[product].machine(worker, self._scorer.version).resume(mine)
             self._files[product].note(worker)

@@ -69,7 +69,7 @@ class CompareNeighbors(Step):
             name: Testing(name, kept, settings, Shelf(kept, f"peers/{name}", "at_ms", self._name))
             for name in sorted(settings.running)
         }
-        self._phones = Shelf(kept, "phones", "pane_start_ms", self._name)
+        self._phones = Shelf(kept, "phones", "pane_start_ms", self._name, schema=PHONES)
         self._asked: dict[tuple[str, str], list[tuple[str, pl.DataFrame]]] = defaultdict(list)
         """By "claims", "sought", "tests" or "riders" and product: what waits for an answer."""
         self._linked: dict[str, tuple[str, list[Linked]]] = {}

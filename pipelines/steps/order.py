@@ -8,12 +8,13 @@ from monsoon.pipelines.steps.accounts import AccountDeadLetters
 from monsoon.pipelines.steps.claims import AdjudicateClaims
 from monsoon.pipelines.steps.duplicates import DeduplicateTelemetry
 from monsoon.pipelines.steps.exposure import ControlExposure
+from monsoon.pipelines.steps.migrations import OF_STEPS
 from monsoon.pipelines.steps.neighbors import CompareNeighbors
 from monsoon.pipelines.steps.policies import RoutePolicies
 from monsoon.pipelines.steps.records import DeduplicateRecords
 from monsoon.pipelines.steps.riders import RidersEvidence
 from monsoon.pipelines.steps.settings import Settings
-from monsoon.pipelines.steps.step import Kept, Step
+from monsoon.pipelines.steps.step import MIGRATIONS, Kept, Step
 from monsoon.pipelines.steps.triggers import JudgeTriggers, UniteDisruptions
 from monsoon.pipelines.steps.weighing import WeighWitness, WitnessDevices
 from monsoon.pipelines.steps.witness import AskWitness, WitnessTelemetry
@@ -38,6 +39,8 @@ ORDER: tuple[type[Step], ...] = (
     ControlExposure,
 )
 """The keyed steps; each sends to later ones only."""
+
+MIGRATIONS.update(OF_STEPS)
 
 
 def order_of(settings: Settings) -> tuple[type[Step], ...]:

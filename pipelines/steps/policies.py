@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from monsoon.pipelines.steps.compact import pack_small, unpack_small
 from monsoon.pipelines.steps.envelopes import Envelope, Item, bucket_of, pack, unpack
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
@@ -38,7 +39,8 @@ class PolicyBook:
                 known[event["event_id"]] = event
                 new.setdefault(policy, []).append(event)
         for policy in new:
-            self._kept.put_packed(_entry(policy), self.of(policy))
+            if self._kept.keeps:
+                self._kept.put(_entry(policy), pack_small(self.of(policy)))
         return new
 
     def of(self, policy: PolicyKey) -> list[dict[str, Any]]:
@@ -71,7 +73,7 @@ class PolicyBook:
     def restore(self, entries: Mapping[str, bytes]) -> None:
         """Takes over what was kept."""
         for _, payload in entries_of(entries, "policy"):
-            for event in unpack(payload, list[dict[str, Any]]):
+            for event in unpack_small(payload, list[dict[str, Any]]):
                 self._events.setdefault(_policy_of(event), {})[event["event_id"]] = event
 
 
@@ -111,10 +113,12 @@ class RoutePolicies(Step):
         for policy, events in new.items():
             for bucket, told in self._tell(policy, events, holders[policy]):
                 by_bucket[bucket].extend(told)
+        witnessed = {version.name for version, _ in self._settings.witnessed.values()}
         for bucket, events in sorted(by_bucket.items()):
             yield Envelope("riders-evidence", bucket, "policies", upto_ms, pack(events))
-            if self._settings.witnessed:
-                yield Envelope("witness-telemetry", bucket, "policies", upto_ms, pack(events))
+            asking = [event for event in events if event["product"] in witnessed]
+            if asking:
+                yield Envelope("witness-telemetry", bucket, "policies", upto_ms, pack(asking))
         for resolution, cells in self._homes(event for events in new.values() for event in events).items():
             yield from self._told.tell(resolution, cells, upto_ms)
 

@@ -45,8 +45,8 @@ class DeduplicateRecords(Step):
         self._settings = settings
         self._waiting: dict[str, tuple[str, list[_Timed]]] = {}
         """By entry: the stream and its records that wait for their time, earliest first."""
-        self._memory: dict[tuple[str, str], tuple[str, str, int]] = {}
-        """By stream and id: the entry, the content as canonical JSON, and when it took effect (ms)."""
+        self._memory: dict[tuple[str, str], tuple[str, bytes, int]] = {}
+        """By stream and id: the entry, a hash of the content (`content_hash`), and when it took effect (ms)."""
 
     def take(self, item: Item) -> None:
         name = self._name(f"waiting/{item.kind}")
@@ -79,7 +79,7 @@ class DeduplicateRecords(Step):
                     store.dead.append(_too_old(used.record))
                 else:
                     store.add(used)
-            elif known[1] == canonical_json(used.record):
+            elif known[1] == content_hash(canonical_json(used.record)):
                 counts.duplicate += 1
             else:
                 store.dead.append(conflict(canonical_json(used.record), used.record["event_time"]))
@@ -131,7 +131,7 @@ class DeduplicateRecords(Step):
 
     def _remember(self, stream: str, records: Sequence[dict[str, Any]]) -> None:
         for record in records:
-            name, content = self._name(f"memory/{stream}"), canonical_json(record)
+            name, content = self._name(f"memory/{stream}"), content_hash(canonical_json(record))
             effective_ms, identity = takes_effect_ms(stream, record), repr(record_id(record))
             self._memory[stream, identity] = (name, content, effective_ms)
             self.kept.put_packed(name, (identity, content, effective_ms))
@@ -156,8 +156,17 @@ class DeduplicateRecords(Step):
             stream = name.split("/")[1]
             self._waiting[name] = (stream, _timed(stream, payload))
         for name, payload in entries_of(entries, "memory"):
-            identity, content, effective_ms = unpack(payload, tuple[str, str, int])
+            identity, content, effective_ms = unpack(payload, Remembered)
             self._memory[name.split("/")[1], identity] = (name, content, effective_ms)
+
+
+Remembered = tuple[str, bytes, int]
+"""The id of a record used, a hash of its content, and when it took effect (ms)."""
+
+
+def content_hash(canonical: str) -> bytes:
+    """What stands for a record's canonical JSON where only sameness is asked: 16 bytes of its SHA-256."""
+    return fingerprint(canonical.encode())[:16]
 
 
 def _policy(record: Mapping[str, Any]) -> str:

@@ -7,9 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-import h3.api.basic_int as h3
-import numpy as np
-
+from monsoon.pipelines.steps.compact import pack_small, unpack_small
 from monsoon.pipelines.steps.desk import Desk
 from monsoon.pipelines.steps.envelopes import (
     Envelope,
@@ -24,6 +22,7 @@ from monsoon.pipelines.steps.envelopes import (
 )
 from monsoon.pipelines.steps.histories import Histories, Place, confirmed_after, places_of
 from monsoon.pipelines.steps.measuring import PANES_LOOK_BACK_MS, Measuring, workers_of
+from monsoon.pipelines.steps.noted import noted, read_noted
 from monsoon.pipelines.steps.policies import PolicyBook
 from monsoon.pipelines.steps.reports import PaneStore, Reports, closed_panes, pane_floor
 from monsoon.pipelines.steps.settings import Settings
@@ -34,14 +33,13 @@ from monsoon.sources.reference import ReferenceTables
 from monsoon.transforms.activity.week import WEEK_MS, week_of
 from monsoon.transforms.adjudication.asking import rescore_waits_ms
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, Since
-from monsoon.transforms.adjudication.claims import Finding, Happening
+from monsoon.transforms.adjudication.claims import Finding
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.presence import REPORT_HOLDS_MS, Places, Presence
 from monsoon.transforms.product import Product
-from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.series import Series
 
 _LOOK_BACK_MS = ACTIVITY_MS + 1
@@ -223,7 +221,8 @@ class RidersEvidence(Step):
         yield from self._look_at_the_week(desk, changed, upto_ms)
         found = {identity for identity, each in desk.found.items() if _size(each) != found_before.get(identity, 0)}
         for identity in sorted(found):
-            self.kept.put_packed(f"found/{name}/{identity}", desk.found[identity])
+            if self.kept.keeps:
+                self.kept.put(f"found/{name}/{identity}", pack_small(desk.found[identity]))
         named = {disruption.disruption_id for disruption in changed} | due | found
         asked = desk.asked(named, self.done_ms, upto_ms)
         desk.schedule([*changed, *(desk.known[identity] for identity in sorted(found))], upto_ms)
@@ -306,10 +305,7 @@ class RidersEvidence(Step):
         if self.kept.keeps:
             version = desk.product.at(disruption.revisions[0].episode.start_ms)
             trigger = self._settings.trigger_name(version, disruption.series.trigger.name)
-            self.kept.put_packed(
-                f"disruption/{desk.product.name}/{disruption.disruption_id}",
-                (trigger, disruption.series.platform, disruption.zone, disruption.revisions, disruption.happenings),
-            )
+            self.kept.put(f"disruption/{desk.product.name}/{disruption.disruption_id}", noted(trigger, disruption))
 
     def _to_records(self, product: Product, changed: Sequence[Disruption], due_ms: int) -> Iterator[Envelope]:
         by_key: dict[int, list[dict[str, Any]]] = defaultdict(list)
@@ -372,19 +368,13 @@ class RidersEvidence(Step):
             self._paned_ms = unpack(entries["paned"], int)
         for name, payload in entries_of(entries, "disruption"):
             _, product, identity = name.split("/", 2)
-            trigger, platform, zone, revisions, happenings = unpack(payload, _Noted)
-            cells = np.array([h3.str_to_int(zone)], dtype=np.uint64)
-            series = Series(self._settings.triggers[trigger][1], platform, cells, revisions)
-            self._desks[product].note(Disruption(identity, zone, series, revisions, happenings))
+            self._desks[product].note(read_noted(identity, payload, self._settings.triggers))
         for name, payload in entries_of(entries, "found"):
             _, product, identity = name.split("/", 2)
-            self._desks[product].found[identity] = unpack(payload, dict[str, list[Finding]])
+            self._desks[product].found[identity] = unpack_small(payload, dict[str, list[Finding]])
         for desk in self._desks.values():
             desk.schedule(desk.known.values(), self.done_ms)
 
 
 def _size(found: Mapping[str, Sequence[Finding]]) -> int:
     return sum(map(len, found.values()))
-
-
-_Noted = tuple[str, str | None, str, tuple[Revision, ...], dict[str, list[Happening]]]

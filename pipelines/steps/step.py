@@ -28,7 +28,7 @@ BEFORE_TIME_MS = -(2**62)
 SWEEP_MS = 3_600_000
 """How often a step that keeps anything looks for what is too old, in event time: timers that stand in for a TTL."""
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 """Of every step's entries; a payload of an earlier one passes through MIGRATIONS on its way in."""
 
 Migration = Callable[[Mapping[str, bytes]], dict[str, bytes]]
@@ -191,6 +191,16 @@ class Step(ABC):
             return
         kept, entries = entries, dict(entries)
         progress = self._progress(entries)
+        try:
+            self._restore(kept, entries, progress)
+        except (msgspec.MsgspecError, pl.exceptions.PolarsError, ValueError, LookupError, TypeError) as error:
+            raise StateError(
+                f"{self.uid}: state that does not fit this code or the products that run "
+                f"({type(error).__name__}: {error}). Restore with the release and products that wrote it, or start "
+                "without state"
+            ) from error
+
+    def _restore(self, kept: Mapping[str, bytes], entries: dict[str, bytes], progress: Progress) -> None:
         migrates = progress.version < STATE_VERSION
         while progress.version < STATE_VERSION:
             migration = MIGRATIONS.get(self.uid, {}).get(progress.version)
@@ -201,14 +211,7 @@ class Step(ABC):
             self._rewrite(kept, entries)
         numbers = (name.rpartition("/")[2] for name in entries)
         self._serial = max([progress.serial, *(int(number) for number in numbers if number.isdecimal())])
-        try:
-            self.restore(entries)
-        except (msgspec.MsgspecError, pl.exceptions.PolarsError, ValueError, LookupError, TypeError) as error:
-            raise StateError(
-                f"{self.uid}: state that does not fit this code or the products that run "
-                f"({type(error).__name__}: {error}). Restore with the release and products that wrote it, or start "
-                "without state"
-            ) from error
+        self.restore(entries)
 
     def _rewrite(self, before: Mapping[str, bytes], entries: Mapping[str, bytes]) -> None:
         """Keeps migrated entries in the place of those that they were."""

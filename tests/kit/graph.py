@@ -1,7 +1,6 @@
 """The job graph in memory: its steps driven by hand, watermark by watermark, and what the local engine says."""
 
 import json
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +8,10 @@ import numpy as np
 from kit import at
 from monsoon.pipelines.flink.outcome import Collected
 from monsoon.pipelines.local.replay import open_book, read_inputs, run_products
-from monsoon.pipelines.steps.envelopes import RESULTS, Item
-from monsoon.pipelines.steps.order import ORDER, Workshop
-from monsoon.pipelines.steps.reading import Validate
+from monsoon.pipelines.steps.in_memory import InMemory
+from monsoon.pipelines.steps.order import Workshop
 from monsoon.pipelines.steps.settings import Settings
-from monsoon.pipelines.steps.step import BEFORE_TIME_MS, END_OF_TIME_MS, Kept
+from monsoon.pipelines.steps.step import END_OF_TIME_MS
 from monsoon.sources.files import STREAMS, FilePart
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_products
@@ -28,61 +26,15 @@ def settings_of(source, buckets=3, products=None, **others):
     return Settings(PRODUCTS, running, Path(source) / "reference", None, buckets, reserves, **others)
 
 
-class Graph:
-    """`read` what a source gives, `advance` the watermark; `results` are what was written, in that order."""
+class Graph(InMemory):
+    """The steps in memory, perhaps with another scorer than the one that comes with Monsoon."""
 
     def __init__(self, settings, keeps=True, scorer=None):
-        self.settings, self.keeps, self.scorer = settings, keeps, scorer
-        self.validate = Validate(settings)
-        self.workshop = Workshop(settings)
+        workshop = Workshop(settings)
         if scorer is not None:
-            self.workshop._scorer = scorer
-        self.steps = {step.uid: step for step in ORDER}
-        self.live = defaultdict(dict)
-        self.state = defaultdict(lambda: defaultdict(dict))
-        self.results = []
-        self.watermarks_ms = dict.fromkeys(self.steps, BEFORE_TIME_MS)
-        """By step, how far the watermark has come there."""
-
-    def read(self, stream, part):
-        self._send(self.validate(stream, part))
-
-    def _send(self, envelopes):
-        for envelope in envelopes:
-            if envelope.to == RESULTS:
-                self.results.append((envelope.kind, envelope.payload))
-                continue
-            live = self._live(envelope.to, envelope.key)
-            live.reach(self.watermarks_ms[envelope.to])
-            live.take(Item(envelope.kind, envelope.due_ms, envelope.payload, envelope.since_ms))
-            self._keep(envelope.to, envelope.key, live)
-
-    def _live(self, uid, key):
-        if key not in self.live[uid]:
-            self.live[uid][key] = self.workshop.make(self.steps[uid], key, Kept(self.keeps))
-        return self.live[uid][key]
-
-    def _keep(self, uid, key, live):
-        for name, payload in live.kept.drain().items():
-            if payload is None:
-                self.state[uid][key].pop(name, None)
-            else:
-                self.state[uid][key][name] = payload
-
-    def advance(self, upto_ms, lags=lambda: False, strays=lambda own_ms, upto_ms: upto_ms):
-        """The watermark goes on. A step for which `lags` says so stays behind, and those after it too, as on a busy
-        cluster; it catches up in one go. `strays` says how far a step comes for now, of at most as far as the one
-        before: what that one sent has arrived, the watermark after it not yet."""
-        for step in ORDER:
-            if lags():
-                return
-            own_ms = self.watermarks_ms[step.uid]
-            upto_ms = max(own_ms, strays(own_ms, upto_ms))
-            for key, live in sorted(self.live[step.uid].items()):
-                if upto_ms == END_OF_TIME_MS or (live.due_ms is not None and live.due_ms <= upto_ms):
-                    self._send(live.advance(upto_ms))
-                    self._keep(step.uid, key, live)
-            self.watermarks_ms[step.uid] = upto_ms
+            workshop._scorer = scorer
+        super().__init__(settings, keeps, workshop)
+        self.scorer = scorer
 
     def finish(self):
         self.advance(END_OF_TIME_MS)
@@ -98,20 +50,9 @@ class Graph:
     @staticmethod
     def resumed(settings, state, results=(), scorer=None):
         """A graph that goes on from kept entries, by step and key."""
-        graph = Graph(settings, scorer=scorer)
+        graph = Graph(settings, scorer=scorer).resume(state)
         graph.results = list(results)
-        for uid, keys in state.items():
-            for key, entries in keys.items():
-                graph._live(uid, key).resume(entries)
-                graph.state[uid][key] = dict(entries)
         return graph
-
-    def entries(self):
-        """(step, kind of entry, name, bytes) of everything kept."""
-        for uid, keys in self.state.items():
-            for entries in keys.values():
-                for name, payload in entries.items():
-                    yield uid, name.partition("/")[0], name, payload
 
 
 class Scripted:

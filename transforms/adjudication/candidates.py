@@ -159,34 +159,7 @@ class CandidateFinder:
             if confirmed_ms not in present:
                 states = self._present(series, zone, start_ms, confirmed_ms)
                 present[confirmed_ms] = {state.worker_id: self._terms(state, trigger.name) for state in states}
-        happenings: dict[str, list[Happening]] = defaultdict(list)
-        for worker in sorted(set().union(*present.values())):
-            for revision in revisions:
-                if revision.silent:
-                    continue
-                episode = revision.episode
-                happenings[worker].append(
-                    Happening(
-                        at_ms=revision.at_ms,
-                        disruption_id=identity,
-                        trigger=trigger.name,
-                        peril=trigger.peril,
-                        zone=name,
-                        withdrawn=revision.state == "withdrawn",
-                        start_ms=episode.start_ms,
-                        confirmed_at_ms=episode.confirmed_at_ms,
-                        end_ms=episode.end_ms,
-                        level=episode.level,
-                        first_alert_ms=episode.first_alert_ms,
-                        terms=present[episode.confirmed_at_ms].get(worker),
-                        severity=episode.severity,
-                        absent_since_ms=episode.absent_since_ms if episode.end_ms is not None else None,
-                        providers=len(episode.providers),
-                        platform=series.platform,
-                        alert=episode.alert,
-                    )
-                )
-        return Disruption(identity, name, series, revisions, dict(happenings))
+        return disruption_of(identity, name, series, revisions, present)
 
     def _present(self, series: Series, zone: int, start_ms: int, confirmed_ms: int) -> Sequence[PolicyState]:
         """The policies, in force at the start, of the riders in the zone at confirmation."""
@@ -251,3 +224,42 @@ class CandidateFinder:
             week_orders_carried=record.get("week_orders_carried"),
             week_hours_carried=record.get("week_hours_carried"),
         )
+
+
+def disruption_of(
+    identity: str,
+    zone: str,
+    series: Series,
+    revisions: tuple[Revision, ...],
+    present: Mapping[int, Mapping[str, Terms]],
+) -> Disruption:
+    """A disruption by who is `present` under each confirmation (ms), by worker_id: what each revision says to each."""
+    trigger = series.trigger
+    happenings: dict[str, list[Happening]] = defaultdict(list)
+    for worker in sorted(set().union(*present.values())):
+        for revision in revisions:
+            if revision.silent:
+                continue
+            episode = revision.episode
+            happenings[worker].append(
+                Happening(
+                    at_ms=revision.at_ms,
+                    disruption_id=identity,
+                    trigger=trigger.name,
+                    peril=trigger.peril,
+                    zone=zone,
+                    withdrawn=revision.state == "withdrawn",
+                    start_ms=episode.start_ms,
+                    confirmed_at_ms=episode.confirmed_at_ms,
+                    end_ms=episode.end_ms,
+                    level=episode.level,
+                    first_alert_ms=episode.first_alert_ms,
+                    terms=present[episode.confirmed_at_ms].get(worker),
+                    severity=episode.severity,
+                    absent_since_ms=episode.absent_since_ms if episode.end_ms is not None else None,
+                    providers=len(episode.providers),
+                    platform=series.platform,
+                    alert=episode.alert,
+                )
+            )
+    return Disruption(identity, zone, series, revisions, dict(happenings))
