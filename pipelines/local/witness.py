@@ -69,7 +69,7 @@ class TelemetryWitness:
         if len(gone.worker):
             panes = panes_of(trail)
             habits = Habits.of(panes, PaneCells.of(panes, resolution), resolution)
-            inputs, phone = trust_inputs(terms, trail, questions, gone, self._references, habits)
+            inputs, phone = trust_inputs(terms, trail, questions, gone, self._references, habits, self._holders)
             inputs["riders_on_device_28d"] = DeviceDays.of(panes).riders(phone, questions.at_ms[gone.question])[0]
             trust = trust_micro(trust_score(self._product, terms), inputs)
         tallies = quorum_tallies(terms, trail, questions, riders, trust)

@@ -216,7 +216,7 @@ class WitnessTelemetry(Step):
         panes = to_panes(frame, known)
         habits = Habits.of(panes, PaneCells.of(panes, questions.resolution), questions.resolution)
         located = self._references.locate(trail)
-        inputs, phone = trust_inputs(terms, trail, questions, gone, located, habits)
+        inputs, phone = trust_inputs(terms, trail, questions, gone, located, habits, holders)
         rows = pl.DataFrame(
             {
                 "platform": pl.Series([questions.platform[q] for q in gone.question.tolist()], dtype=pl.String),

@@ -110,7 +110,7 @@ def tallied(terms, score, reports, questions, held=None, trust=None):
         panes = panes_of(trail)
         resolution = questions.resolution
         habits = Habits.of(panes, PaneCells.of(panes, resolution), resolution)
-        inputs, phone = trust_inputs(terms, trail, questions, gone, References.none(trail), habits)
+        inputs, phone = trust_inputs(terms, trail, questions, gone, References.none(trail), habits, held)
         inputs["riders_on_device_28d"] = DeviceDays.of(panes).riders(phone, questions.at_ms[gone.question])[0]
         millionths = trust_micro(score, inputs)
     else:

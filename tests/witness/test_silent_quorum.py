@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from witness.conftest import MINUTE, T, ask, column, holders, report, tallied, trail_of, zone_at
+from witness.conftest import MINUTE, T, ask, column, holders, report, tallied, zone_at
 
-from monsoon.transforms.product.terms import AlertWindow, Comparison
 from monsoon.transforms.witness.outage import quorum_values
-from monsoon.transforms.witness.silence import bought_in_alert_window, quorum_weight, trust_micro, workers_of
+from monsoon.transforms.witness.silence import quorum_weight, trust_micro
 
 MS = 1 / MINUTE
 
@@ -156,22 +155,14 @@ def test_trust_of_nothing_measured_adds_nothing(products):
     assert trust_micro(score, worked).tolist() == [911_500]
 
 
-def test_bought_after_the_alert_is_known_of_holders_only(outage):
-    rule = AlertWindow("red_alert", Comparison("=", 1.0), 10 * MINUTE)
-    trail = trail_of([report("holder", 45), report("late", 45), report("nobody", 45)])
-    alert = T - 60 * MINUTE
-    held = holders(
-        ("p1", "holder", {"event_time": alert - 1}),
-        ("p2", "late", {"event_time": alert + 10 * MINUTE}),
-    )
-    questions = ask(T)
-    riders = workers_of(outage, trail, questions, held)
-    bought = bought_in_alert_window(rule, trail, questions, riders, held, np.array([float(alert)]))
-    assert [trail.workers[code] for code in riders.worker] == ["holder", "late", "nobody"]
-    assert bought[:2].tolist() == [0.0, 1.0]
-    assert np.isnan(bought[2])
-    without = bought_in_alert_window(rule, trail, questions, riders, held, np.array([np.nan]))
-    assert without[:2].tolist() == [0.0, 0.0]
+def test_when_the_policy_was_bought_counts_for_those_who_hold_one(outage, products):
+    score = products["offshift"].decision.scores["trust"]
+    rows = [report("holder", 45, accel_var=1e-5), report("nobody", 45, accel_var=1e-5)]
+    alone = column(tallied(outage, score, rows, ask(T)), "trust_micro")
+    held = column(tallied(outage, score, rows, ask(T), holders(("p1", "holder", {}))), "trust_micro")
+    # (0.20 x 1 + 0.10 x 1) / 0.50 of an active, still phone of one's own; 0.10 more of 0.60 for a policy.
+    assert alone == [1_200_000]
+    assert held == [600_000 + 666_667]
 
 
 def test_tallies_of_parts_of_the_riders_add_up_whatever_the_order(outage, products):

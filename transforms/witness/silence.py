@@ -22,7 +22,6 @@ from monsoon.transforms.evidence.ragged import Bools, Floats, Ints
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.product import (
-    AlertWindow,
     FormulaScore,
     Product,
     ProductError,
@@ -131,9 +130,14 @@ def trust_inputs(
     riders: Workers,
     references: References,
     habits: activity.Habits,
+    holders: Holders,
 ) -> tuple[dict[str, Floats], Ints]:
-    """What a trust score may name, float64 (riders,), NaN = not measured, as far as the riders' own reports say it;
-    and the phone of each one's last report (a code of the trail)."""
+    """What a trust score may name, float64 (riders,), NaN = not measured, as far as the riders' own reports and
+    policies say it; and the phone of each one's last report (a code of the trail).
+
+    A policy counts as not bought in an alert's window: an outage has no public alert, and the claims that follow are
+    looked at for theirs. Of who holds none it is not known.
+    """
     at_ms = questions.at_ms[riders.question]
     window = Window.of(trail, riders.worker, at_ms - terms.before_ms, at_ms - terms.silent_ms)
     # Habits end where a query's window starts: WINDOW_MS before the moment that it is about.
@@ -146,27 +150,19 @@ def trust_inputs(
         "mock_location_share": device.mock_location_share(window)[0],
         "app_activity": activity.app_activity(window)[0],
         "shift_pattern": habits.shift_pattern(queries)[0],
+        "bought_in_alert_window": np.where(_holders(trail, questions, riders, holders), 0.0, np.nan),
     }
     return inputs, window.last_device
 
 
-def bought_in_alert_window(
-    rule: AlertWindow | None,
-    trail: Trail,
-    questions: Questions,
-    riders: Workers,
-    holders: Holders,
-    first_alert_ms: Floats,
-) -> Floats:
-    """1 for a rider with a policy in force that was activated within the rule's time after the public alert for the
-    zone (ms, one per question, NaN = none), 0 for other holders, NaN for those who hold none."""
-    bought = np.full(len(riders.question), np.nan)
-    for rider, (question, worker) in enumerate(zip(riders.question.tolist(), riders.worker.tolist(), strict=True)):
-        states = holders.in_force(trail.workers[worker], int(questions.at_ms[question]))
-        if rule is not None and states:
-            after_ms = [s.activated_at_ms - first_alert_ms[question] for s in states if s.activated_at_ms is not None]
-            bought[rider] = float(any(0 <= each <= rule.within_ms for each in after_ms))
-    return bought
+def _holders(trail: Trail, questions: Questions, riders: Workers, holders: Holders) -> Bools:
+    """Who holds a policy of the product in force at the moment asked about."""
+    workers, moments_ms = riders.worker.tolist(), questions.at_ms[riders.question].tolist()
+    known = {
+        pair: bool(holders.in_force(trail.workers[pair[0]], pair[1]))
+        for pair in set(zip(workers, moments_ms, strict=True))
+    }
+    return np.array([known[pair] for pair in zip(workers, moments_ms, strict=True)], dtype=np.bool_)
 
 
 def trust_score(product: Product, terms: SilentQuorum) -> FormulaScore | WeightedScore:
