@@ -13,7 +13,7 @@ from typing import Any
 from monsoon.bench import CountTo
 from monsoon.bench.flink_inputs import first_quarter, one_city_quarter, time_ordered
 from monsoon.bench.processes import Measured, measure, python
-from monsoon.bench.replay import MAX_ROWS, MAX_RUNS, folder_for, monsoon, simulated
+from monsoon.bench.replay import MAX_ROWS, MAX_RUNS, PRODUCT, folder_for, monsoon, simulated
 
 DEFAULT_ROWS = 1_000_000
 CANDIDATES = 20_000
@@ -61,10 +61,9 @@ def run(args: argparse.Namespace) -> int:
 def _batch(folder: Path, rows: int, runs: int) -> Iterator[str]:
     source = simulated(folder, rows)
     parse = measure(python("-m", "monsoon.pipelines.flink.parse_only", str(source / "telemetry")), runs)
-    replay = measure(
-        monsoon("replay", "--engine", "flink", "--input", source, "--output", folder / f"{rows}-flink"), runs
-    )
-    local = measure(monsoon("replay", "--input", source, "--output", folder / f"{rows}-out"), runs)
+    asked = ("replay", "--products", PRODUCT, "--input", source, "--output")
+    replay = measure(monsoon(*asked, folder / f"{rows}-flink", "--engine", "flink"), runs)
+    local = measure(monsoon(*asked, folder / f"{rows}-out"), runs)
     yield f"batch, {rows:,} rows asked for"
     yield f"  Flink SQL parsing every column  {parse.wall_s:8.1f} s"
     yield f"  replay --engine flink           {replay.wall_s:8.1f} s   ratio {replay.wall_s / parse.wall_s:.2f}"
@@ -98,7 +97,7 @@ def _latency(folder: Path, rows: int, runs: int) -> Iterator[str]:
     from monsoon.pipelines.flink.latency import latencies_ms
 
     source, _ = time_ordered(simulated(folder, rows // 4), folder / f"{rows // 4}-ordered")
-    found = sorted(latencies_ms(source, folder / "latency"))
+    found = sorted(latencies_ms(source, folder / "latency", PRODUCT))
     yield f"latency, {len(found):,} payouts: from the arrival of what lets the watermark pass to the payout"
     p99 = found[int(0.99 * (len(found) - 1))]
     yield f"  median {median(found):,.0f} ms, p99 {p99:,.0f} ms, largest {found[-1]:,.0f} ms"
@@ -113,8 +112,8 @@ def _streamed(source: Path, folder: Path, slots: int, runs: int) -> Measured:
         shutil.rmtree(output, ignore_errors=True)
         shutil.rmtree(folder / "run-checkpoints", ignore_errors=True)
         return monsoon(
-            "run", "--input", source, "--output", output, "--checkpoints", folder / "run-checkpoints",
-            "--parallelism", slots,
+            "run", "--products", PRODUCT, "--input", source, "--output", output,
+            "--checkpoints", folder / "run-checkpoints", "--parallelism", slots,
         )  # fmt: skip
 
     taken = [measure(command(), 1) for _ in range(runs)]

@@ -15,6 +15,8 @@ from monsoon.bench import CountTo
 from monsoon.bench.processes import BenchError, Measured, measure, python
 
 STORM, SEED = "delhi-2024-06-28", 7
+PRODUCT = "kawaach"
+"""Of which the storm's policies are; `monsoon bench products` has all of them."""
 DEFAULT_ROWS = (1_000_000, 250_000, 4_000_000)
 MAX_ROWS = 1_000_000_000
 """Half a terabyte of telemetry."""
@@ -67,8 +69,11 @@ def run(args: argparse.Namespace) -> int:
         for rows in args.rows:
             source = simulated(folder, rows)
             parse = measure(python("-c", _PARSE, str(source)), args.runs)
-            replay = measure(monsoon("replay", "--input", source, "--output", folder / f"{rows}-out"), args.runs)
-            read = _rows(folder / f"{rows}-out")
+            replay = measure(
+                monsoon("replay", "--products", PRODUCT, "--input", source, "--output", folder / f"{rows}-out"),
+                args.runs,
+            )
+            read = _rows(output)
             if not read:
                 raise BenchError(f"--rows {rows}: so few riders that none reported; ask for more rows")
             print(_line(read, parse, replay), flush=True)

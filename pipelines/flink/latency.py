@@ -24,8 +24,8 @@ _STARTING_S = 20.0
 _PATIENCE_S = 20.0
 
 
-def latencies_ms(source: Path, folder: Path) -> list[float]:
-    """Milliseconds, one for each payout whose moment the watermark passed while the job ran."""
+def latencies_ms(source: Path, folder: Path, product: str) -> list[float]:
+    """Milliseconds, one for each payout of the product whose moment the watermark passed while the job ran."""
     from monsoon.pipelines.flink.graph import Config, announcement, build
     from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
     from monsoon.pipelines.flink.plan import plan
@@ -38,7 +38,7 @@ def latencies_ms(source: Path, folder: Path) -> list[float]:
         each.mkdir(parents=True)
     products = load_products()
     parts, _ = plan(source.absolute(), PART_BYTES)
-    settings = settings_of(source.absolute(), products, products, None)
+    settings = settings_of(source.absolute(), products, {product: products[product]}, None)
     env = environment(
         streaming_settings(os.cpu_count() or 1, checkpoints=folder / "checkpoints", checkpoint_interval_ms=1_000)
     )
