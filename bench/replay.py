@@ -69,10 +69,9 @@ def run(args: argparse.Namespace) -> int:
         for rows in args.rows:
             source = simulated(folder, rows)
             parse = measure(python("-c", _PARSE, str(source)), args.runs)
-            replay = measure(
-                monsoon("replay", "--products", PRODUCT, "--input", source, "--output", folder / f"{rows}-out"),
-                args.runs,
-            )
+            output = folder / f"{rows}-out"
+            asked = ("--products", PRODUCT, "--input", source, "--output", output)
+            replay = measure(monsoon("replay", *asked), args.runs)
             read = _rows(output)
             if not read:
                 raise BenchError(f"--rows {rows}: so few riders that none reported; ask for more rows")
