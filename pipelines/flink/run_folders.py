@@ -54,12 +54,14 @@ class RunFolders:
             if self._decided_nothing():
                 self._empty()
             for folder in (self.output, self.checkpoints):
-                foreign = sorted(entry.name for entry in folder.iterdir() if entry != self.log)
+                ours = (self.log, _partial(self.checkpoints / _RECORD))
+                foreign = sorted(entry.name for entry in folder.iterdir() if entry not in ours)
                 if foreign:
                     raise OutputError(f"{folder}: holds something ({foreign[0]}); {_MEND}")
             run_id = uuid.uuid4().hex
-            (self.output / _MARK).write_text(run_id)
+            # The record first: what was killed after it is known as a run that decided nothing.
             _write(self.checkpoints / _RECORD, {**identity, "output": str(self.output), "run_id": run_id})
+            (self.output / _MARK).write_text(run_id)
             try:
                 yield
             except BaseException:
@@ -152,9 +154,14 @@ class RunFolders:
 
 def _write(file: Path, value: Mapping[str, Any]) -> None:
     """Whole or not at all."""
-    partial = file.with_name(f".{file.name}")
+    partial = _partial(file)
     partial.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
     os.replace(partial, file)
+
+
+def _partial(file: Path) -> Path:
+    """What is written before it takes the file's name."""
+    return file.with_name(f".{file.name}")
 
 
 def _refuse_overlap(folders: Mapping[str, Path]) -> None:

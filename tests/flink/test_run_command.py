@@ -65,6 +65,17 @@ def test_a_job_that_fails_before_its_first_checkpoint_leaves_nothing(tmp_path, w
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
+@pytest.mark.parametrize("written", [[], [".run.json"], ["run.json"], [".run.json", "run.json"]])
+def test_killed_while_it_begins_a_run_the_same_command_starts_anew(tmp_path, words, no_job, capsys, written):
+    """Before the record, while it is written, and after it, with no mark in the output yet."""
+    checkpoints = tmp_path / "out.checkpoints"
+    checkpoints.mkdir()
+    for name in written:
+        (checkpoints / name).write_text("{}")
+    assert main(words) == 1
+    assert "holds something" not in capsys.readouterr().err
+
+
 def test_resume_needs_a_run(tmp_path, words, no_job, capsys):
     assert "holds no run to go on with" in refused([*words, "--resume"], capsys)
     assert not (tmp_path / "out").exists()
