@@ -6,8 +6,8 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
-_KOLKATA_OFFSET = timedelta(hours=5, minutes=30)
-_KOLKATA_OFFSET_MS = _KOLKATA_OFFSET // timedelta(milliseconds=1)
+KOLKATA_OFFSET = timedelta(hours=5, minutes=30)
+KOLKATA_OFFSET_MS = KOLKATA_OFFSET // timedelta(milliseconds=1)
 _DAY_MS = 24 * 3_600_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -17,7 +17,7 @@ _FIRST_DAY, _LAST_DAY = "1970-01-01", "2100-01-01"
 
 def _local(at_ms: int) -> datetime:
     """Wall-clock time in Kolkata. A fixed offset: India has had no daylight saving since 1945."""
-    return _EPOCH + timedelta(milliseconds=at_ms) + _KOLKATA_OFFSET
+    return _EPOCH + timedelta(milliseconds=at_ms) + KOLKATA_OFFSET
 
 
 @lru_cache(maxsize=4096)
@@ -35,7 +35,7 @@ def iso_week(at_ms: int) -> str:
 
 def ms_of_local_day(at_ms: int) -> int:
     """Milliseconds since the last local midnight."""
-    return (at_ms + _KOLKATA_OFFSET_MS) % _DAY_MS
+    return (at_ms + KOLKATA_OFFSET_MS) % _DAY_MS
 
 
 @lru_cache(maxsize=4096)
@@ -43,7 +43,7 @@ def iso_week_start_ms(at_ms: int) -> int:
     """The moment at which the local ISO week of a moment began, in milliseconds."""
     local = _local(at_ms)
     monday = local.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=local.weekday())
-    return (monday - _KOLKATA_OFFSET - _EPOCH) // timedelta(milliseconds=1)
+    return (monday - KOLKATA_OFFSET - _EPOCH) // timedelta(milliseconds=1)
 
 
 @lru_cache(maxsize=4096)
@@ -65,7 +65,7 @@ def is_day(text: str) -> bool:
 
 def day_end_ms(day: str) -> int:
     """The moment at which a local day ends, in milliseconds. Raises ValueError for no day."""
-    midnight = datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1) - _KOLKATA_OFFSET
+    midnight = datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1) - KOLKATA_OFFSET
     return (midnight - _EPOCH) // timedelta(milliseconds=1)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from kit.scores import EveryScoreApproves
 
 from monsoon.pipelines.local.claimants import Claimants, Shared
 from monsoon.pipelines.local.replay import read_inputs, run_product
@@ -16,7 +17,6 @@ from monsoon.sources.product_files import load_products
 from monsoon.transforms.activity.findings import activity_findings
 from monsoon.transforms.activity.orders import Orders
 from monsoon.transforms.activity.peers import Peers
-from monsoon.transforms.adjudication.claims import Score
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.identifiers import disruption_id
 
@@ -34,22 +34,6 @@ CORRECTED_AFTER_THE_TEST = {
 judge such claims by the final history, as if it had been known; the text has history judged with a corrected value from
 when it was issued, and what was paid stays paid. The text stands. `test_every_activity_test` judges them by the final
 history too."""
-
-
-class EveryScoreApproves:
-    """Stands in for evidence and model, as the examples ask."""
-
-    model_version = "none"
-    syndicate_alerts = ()
-
-    def begin(self, product, disruptions):
-        pass
-
-    def answer(self, questions):
-        pass
-
-    def __call__(self, claim, at_ms):
-        return Score(0.0, 9, trust=1.0)
 
 
 def lines(path: Path):

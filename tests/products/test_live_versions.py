@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 from kit import at, reading_record
 from kit.graph import Graph, by_both_engines, same
+from kit.scores import EveryScoreApproves
 from kit.streams import policy_record, report, write_streams
 
 from monsoon.pipelines.local.replay import read_inputs, run_product
@@ -13,26 +14,11 @@ from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import StateError
 from monsoon.sources.files import STREAMS, FilePart
 from monsoon.sources.product_files import load_products
-from monsoon.transforms.adjudication.claims import Score
 from monsoon.transforms.product import ProductError
 
 CHANGE = "2024-06-28T13:00:00+05:30"
 CHANGE_MS = round(datetime.fromisoformat(CHANGE).timestamp() * 1000)
 """An hour after minute 0 of the kit."""
-
-
-class EveryScoreApproves:
-    model_version = "none"
-    syndicate_alerts = ()
-
-    def begin(self, product, disruptions):
-        pass
-
-    def answer(self, questions):
-        pass
-
-    def __call__(self, claim, at_ms):
-        return Score(0.0, 9, trust=1.0)
 
 
 @pytest.fixture(scope="module")

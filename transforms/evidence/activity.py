@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monsoon.transforms.calendar import KOLKATA_OFFSET_MS
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.limits import ACTIVITY_MS, HISTORY_MS, MIN_HISTORY_DAYS
 from monsoon.transforms.evidence.neighborhoods import Cells, PaneCells, neighborhoods_of
@@ -17,8 +18,6 @@ from monsoon.transforms.trail import ON_TRIP, ONLINE, Trail, bisect_right, slice
 
 _HOUR_MS = 60 * 60_000
 _DAY_HOURS = 24
-_KOLKATA_MS = 5 * _HOUR_MS + _HOUR_MS // 2
-"""UTC+05:30 all year: the clock by which shifts are usual."""
 
 
 def recent_activity_in_zone(trail: Trail, queries: Queries, zones: ZoneShapes) -> Measured:
@@ -57,7 +56,7 @@ class Habits:
 
     @staticmethod
     def of(panes: Panes, cells: PaneCells, resolution: int) -> Habits:
-        hour = (panes.pane_start_ms + _KOLKATA_MS) // _HOUR_MS
+        hour = (panes.pane_start_ms + KOLKATA_OFFSET_MS) // _HOUR_MS
         order = np.lexsort((cells.neighborhood, hour, panes.worker))
         worker, hour, where = panes.worker[order], hour[order], cells.neighborhood[order]
         new = np.ones(len(order), dtype=bool)
@@ -76,10 +75,10 @@ class Habits:
         since the first day worked, those worked. Today does not count. Null below a week of history.
         """
         first, stop = slices_of(self.worker_starts, queries.worker)
-        end = (queries.window_start_ms + _KOLKATA_MS) // _HOUR_MS
+        end = (queries.window_start_ms + KOLKATA_OFFSET_MS) // _HOUR_MS
         lo = bisect_right(self.hour, first, stop, end - HISTORY_MS // _HOUR_MS - 1)
         span = Ragged(lo, bisect_right(self.hour, lo, stop, end - 1))
-        now = (queries.confirmed_at_ms + _KOLKATA_MS) // _HOUR_MS
+        now = (queries.confirmed_at_ms + KOLKATA_OFFSET_MS) // _HOUR_MS
         hour, today = self.hour[span.rows], now // _DAY_HOURS
         days_ago = today[span.query] - hour // _DAY_HOURS
         hours_off = np.abs(hour % _DAY_HOURS - (now % _DAY_HOURS)[span.query])

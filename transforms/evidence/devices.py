@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from monsoon.transforms.calendar import KOLKATA_OFFSET_MS
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.ragged import Ints, Ragged
 from monsoon.transforms.panes import NULL, PANE_MS, Panes
 from monsoon.transforms.trail import slices_of
 
 _DAY_MS = 24 * 3_600_000
-_KOLKATA_MS = 5 * 3_600_000 + 1_800_000
 _DAYS = 28
 """`products.md`, offshift: riders seen on the device in 28 days; the local day of the decision is one of them."""
 
@@ -68,4 +68,4 @@ class DeviceDays:
 
 def local_day_number(at_ms: Ints) -> Ints:
     """The local day of each moment, counted from the epoch."""
-    return (at_ms + _KOLKATA_MS) // _DAY_MS
+    return (at_ms + KOLKATA_OFFSET_MS) // _DAY_MS

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timezone
 from itertools import pairwise
 
+from monsoon.transforms.calendar import KOLKATA_OFFSET
 from monsoon.transforms.product.terms import ALWAYS_MS, NEVER_MS, Product, ProductError
 
-_KOLKATA = timezone(timedelta(hours=5, minutes=30))
+_KOLKATA = timezone(KOLKATA_OFFSET)
 
 
 def in_line(versions: Mapping[str, Product]) -> Product:

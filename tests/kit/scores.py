@@ -1,0 +1,19 @@
+"""Scores that stand in for evidence and model."""
+
+from monsoon.transforms.adjudication.claims import Score
+
+
+class EveryScoreApproves:
+    """Says of every claim that it may be paid, as the worked examples ask."""
+
+    model_version = "none"
+    syndicate_alerts = ()
+
+    def begin(self, product, disruptions):
+        pass
+
+    def answer(self, questions):
+        pass
+
+    def __call__(self, claim, at_ms):
+        return Score(0.0, 9, trust=1.0)
