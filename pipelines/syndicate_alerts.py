@@ -10,10 +10,10 @@ import numpy as np
 
 from monsoon.pipelines.claim_scores import Asked
 from monsoon.transforms.evidence import device
-from monsoon.transforms.evidence.syndicates import Links, Syndicate, codes_of, syndicates
 from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.identifiers import claim_id, syndicate_alert_id
 from monsoon.transforms.product import Product, SyndicateRule
+from monsoon.transforms.syndicates import Links, Syndicate, codes_of, syndicates
 from monsoon.transforms.trail import Trail
 
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.product import ProductError, document, parse_product
 from monsoon.transforms.product.plain import plain_terms
 from monsoon.transforms.product.schema import KEYWORDS, product_schema, settled, shape_faults
 from monsoon.transforms.product.wording import explain
-from monsoon.transforms.triggers.metrics import METRICS
 
 NAMES = ("gic", "jugaad", "kawaach", "nexora", "offshift")
 

@@ -1,7 +1,9 @@
 """Which folder may import what: the arrows of docs/architecture.md, and each extra's packages."""
 
+import graphlib
 import subprocess
 import sys
+from itertools import pairwise
 
 LAYERS = (
     {"contracts", "products", "storms"},
@@ -44,6 +46,43 @@ def test_imports_go_one_way(modules):
         if name.startswith("monsoon.") and name.split(".")[1] not in _may_import(module.folder)
     ]
     assert wrong == []
+
+
+def _part_of_transforms(name):
+    """The sub-package, or the module that stands beside them: `geo` of `monsoon.transforms.geo.areas`."""
+    return name.removeprefix("monsoon.transforms.").split(".")[0]
+
+
+def _arrows_between_parts(modules):
+    """Of the parts of transforms/: which imports which, each with the import lines that say so."""
+    arrows = {}
+    for module in modules:
+        if module.folder != "transforms" or len(module.path.parts) == 1:
+            continue
+        part = _part_of_transforms(".".join(("monsoon", *module.path.with_suffix("").parts)))
+        for name, node in module.imports():
+            if name.startswith("monsoon.transforms.") and _part_of_transforms(name) != part:
+                arrows.setdefault(part, {}).setdefault(_part_of_transforms(name), []).append(module.at(node))
+    return arrows
+
+
+def _a_cycle_of(arrows):
+    """The import lines of one cycle, arrow by arrow; empty where there is none."""
+    try:
+        graphlib.TopologicalSorter({part: set(others) for part, others in arrows.items()}).prepare()
+    except graphlib.CycleError as error:
+        parts = error.args[1]
+        return [f"{one} -> {other}: {', '.join(arrows[one][other])}" for other, one in pairwise(parts)]
+    return []
+
+
+def test_no_part_of_transforms_imports_one_that_imports_it(modules):
+    """What two parts share lies below both, so that each part can be read, and tested, without those above it."""
+    arrows = _arrows_between_parts(modules)
+    assert len(arrows) > 10
+    assert _a_cycle_of(arrows) == []
+    closed = arrows | {"geo": {**arrows.get("geo", {}), "adjudication": ["geo/areas.py:1"]}}
+    assert any("geo -> adjudication" in arrow for arrow in _a_cycle_of(closed))
 
 
 def test_imports_are_absolute(modules):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import shapely
 
 from monsoon.transforms.geo.sphere import EARTH_RADIUS_KM, distance_m
-from monsoon.transforms.triggers.metrics import METRICS
+from monsoon.transforms.oracle_metrics import METRICS
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 from monsoon.transforms.expressions import Expression, ExpressionError, Unit
+from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.product import inputs, quantities
 from monsoon.transforms.product.faults import Path, Report, quoted
 from monsoon.transforms.product.terms import Comparison, Consensus
-from monsoon.transforms.triggers.metrics import METRICS
 
 RATIO, RUPEES = Unit.parse("1"), Unit.parse("INR")
 

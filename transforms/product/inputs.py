@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from monsoon.transforms.evidence.features import FEATURES
 from monsoon.transforms.expressions import Unit
-from monsoon.transforms.triggers.metrics import METRICS
+from monsoon.transforms.oracle_metrics import METRICS
 
 _RATIO, _RUPEES, _HOURS = Unit.parse("1"), Unit.parse("INR"), Unit.parse("h")
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 import h3
 
 from monsoon.transforms.expressions import Expression, Unit
+from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.product import document as sections
 from monsoon.transforms.product import inputs, quantities
 from monsoon.transforms.product.faults import Path, Report, quoted
@@ -25,7 +26,6 @@ from monsoon.transforms.product.terms import (
     Trigger,
     Witness,
 )
-from monsoon.transforms.triggers.metrics import METRICS
 
 
 class TriggerReader:

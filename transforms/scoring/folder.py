@@ -5,13 +5,18 @@ any change of any file, the model card included, is another version.
 """
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 64 * 1024
+MAX_FILES = 64
+MAX_FILE_BYTES = 256 * 1024 * 1024
+"""A thousand times what a forest of 200 trees takes; more is read by mistake, or to fill the memory."""
 MEND = "restore the folder from version control, or train it again: monsoon train --output DIR"
 
 
@@ -28,6 +33,10 @@ class Manifest(msgspec.Struct, frozen=True):
     name: str
     version: str
     files: dict[str, str]
+
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+"""A file in the folder itself, under a name that every file system takes."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +58,13 @@ def describe_files(name: str, contents: Mapping[str, bytes]) -> Manifest:
 
 
 def read_folder(path: Path) -> ModelFolder:
-    """Every file that the manifest lists, each checked against its hash. Raises ModelFolderError."""
+    """Every file that the manifest lists, each checked against its hash.
+
+    Raises ModelFolderError, also where the manifest names anything but files of the folder itself: nothing outside
+    it is opened.
+    """
     manifest = _read_manifest(path / MANIFEST)
-    contents = {}
-    for file in manifest.files:
-        try:
-            contents[file] = (path / file).read_bytes()
-        except OSError as error:
-            raise ModelFolderError(path / file, f"cannot be read ({error.strerror})") from error
+    contents = {file: _read_file(path / file, MAX_FILE_BYTES) for file in manifest.files}
     actual = describe_files(manifest.name, contents)
     for file, digest in manifest.files.items():
         if actual.files[file] != digest:
@@ -69,8 +77,33 @@ def read_folder(path: Path) -> ModelFolder:
 
 def _read_manifest(path: Path) -> Manifest:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except OSError as error:
-        raise ModelFolderError(path, f"cannot be read ({error.strerror})") from error
+        manifest = msgspec.json.decode(_read_file(path, MAX_MANIFEST_BYTES), type=Manifest)
     except msgspec.DecodeError as error:
         raise ModelFolderError(path, str(error)) from error
+    for fault in _misnamed(manifest):
+        raise ModelFolderError(path, fault)
+    return manifest
+
+
+def _misnamed(manifest: Manifest) -> Iterator[str]:
+    """What a manifest may not say of files."""
+    if len(manifest.files) > MAX_FILES:
+        yield f"lists {len(manifest.files)} files, and {MAX_FILES} is the most that a model folder has"
+    for file in (f"{manifest.name}.onnx", *manifest.files):
+        if not _PLAIN_NAME.fullmatch(file):
+            yield f"{file[:100]!r} is no file of the folder (letters, digits, and _ - . after the first, at most 100)"
+        if file == MANIFEST:
+            yield f"lists {MANIFEST} itself, which holds no hash of its own"
+
+
+def _read_file(path: Path, max_bytes: int) -> bytes:
+    try:
+        if path.exists() and not path.is_file():
+            raise ModelFolderError(path, "is no regular file")
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except OSError as error:
+        raise ModelFolderError(path, f"cannot be read ({error.strerror})") from error
+    if len(content) > max_bytes:
+        raise ModelFolderError(path, f"larger than {max_bytes // 1024:,} KiB, the most that it may be")
+    return content

@@ -9,6 +9,7 @@ from functools import cached_property
 import h3.api.basic_int as h3
 
 from monsoon.transforms.calendar import ms_of_local_day
+from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.product import (
     MINUTE_MS,
     Comparison,
@@ -20,7 +21,6 @@ from monsoon.transforms.product import (
     Trigger,
     Witness,
 )
-from monsoon.transforms.triggers.metrics import METRICS
 
 OWN = 0
 """The role of a trigger's own metric among its conditions."""

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from monsoon.transforms.geo.areas import Area, Zones
+from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.product import Comparison, Trigger
 from monsoon.transforms.triggers.conditions import Condition, metrics_of, satisfied, threshold_in, with_threshold
 from monsoon.transforms.triggers.history import Heard
 from monsoon.transforms.triggers.machine import Revision, TriggerMachine
-from monsoon.transforms.triggers.metrics import METRICS
 from monsoon.transforms.triggers.readings import Reading, in_effect_order
 
 Indices = npt.NDArray[np.int64]

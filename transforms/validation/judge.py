@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from monsoon.transforms.calendar import is_day
-from monsoon.transforms.triggers.metrics import METRICS
+from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.validation.catalogue import Catalogue
 from monsoon.transforms.validation.fields import LATEST_TIME_MS, Field, stream_fields
 from monsoon.transforms.validation.geometry import is_reading_cell, is_reserve_cell, polygon_fault
