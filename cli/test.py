@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVICES = ("kafka", "postgres", "redis")  # the marks of tests that need a service
+QUICK_LEAVES_OUT = ("flink", "slow")
 
 
 def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
@@ -28,19 +28,19 @@ def run(args: argparse.Namespace) -> int:
 def _selection(options: argparse.Namespace) -> list[str]:
     if options.all:
         return []
-    left_out = ["flink", "slow"] if options.quick else ["(flink and slow)"]
-    return ["-m", " and ".join(f"not {mark}" for mark in (*left_out, *SERVICES))]
+    left_out = QUICK_LEAVES_OUT if options.quick else ("(flink and slow)",)
+    return ["-m", " and ".join(f"not {mark}" for mark in left_out)]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="monsoon test",
         usage="monsoon test [--quick | --all] [pytest's arguments]",
-        description="Run the tests: all but the long ones of Flink and those that need a service.",
+        description="Run the tests: all but the long ones of Flink.",
         epilog="example: monsoon test --quick tests/adjudication -k overlap",
         allow_abbrev=False,
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--quick", action="store_true", help="leave out the slow ones, and Flink")
-    which.add_argument("--all", action="store_true", help="also the long ones of Flink, and those that need a service")
+    which.add_argument("--all", action="store_true", help="also the long ones of Flink")
     return parser

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from kit.needs import need
 
 # A shell that starts the suite in its background has Ctrl-C ignored, and all that the suite starts would ignore it too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -28,8 +29,8 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real data and worked examples beside the checkout; skips where it is absent."""
+    """The folder of real data and worked examples beside the checkout; where it is absent, the test is skipped, and
+    in CI fails."""
     folder = ROOT.parent / "shared"
-    if not folder.is_dir():
-        pytest.skip(f"no real data and examples here: {folder.name}/ is not beside the checkout")
+    need(folder.is_dir(), f"no real data and examples here: {folder.name}/ is not beside the checkout")
     return folder

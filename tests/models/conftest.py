@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="training needs the extra 'train'")
-
 from monsoon.models.claim_features import NAMES
 from monsoon.models.train import MODEL_CARD, FittedForest, build_files, fit_forest, write_folder
 

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="training needs the extra 'train'")
-
 from monsoon.models.calibration import fit_calibration, risk_of
 from monsoon.transforms.scoring.calibration import RiskTable
 from monsoon.transforms.scoring.features import measured_masks

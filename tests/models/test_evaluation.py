@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="training needs the extra 'train'")
-
 from monsoon.models.claim_features import NAMES
 from monsoon.models.evaluate import Rate, evaluate, honest_slices, report
 from monsoon.pipelines.training.claims import simulated_claims

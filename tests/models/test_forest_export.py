@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-
-pytest.importorskip("sklearn", reason="training needs the extra 'train'")
-
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp

@@ -8,8 +8,6 @@ import shutil
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="training needs the extra 'train'")
-
 from monsoon.models.train import write_folder
 from monsoon.transforms.scoring import ModelFolderError, Scorer
 from monsoon.transforms.scoring.folder import MANIFEST, MAX_MANIFEST_BYTES, read_folder

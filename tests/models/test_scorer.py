@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="training needs the extra 'train'")
-
 from monsoon.models.claim_features import DESIGNS, GROUPS, NAMES
 from monsoon.transforms.scoring import Scorer
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from kit.needs import need
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,7 @@ def modules(root: Path) -> list[Module]:
 
 @pytest.fixture(scope="session")
 def tracked_files(root: Path) -> list[Path]:
-    """The files that git tracks, below the root; skips outside a git checkout."""
+    """The files that git tracks, below the root; needs a git checkout."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True)
-    if listed.returncode != 0:
-        pytest.skip("not a git checkout, so there is no list of tracked files")
+    need(listed.returncode == 0, "not a git checkout, so there is no list of tracked files")
     return [Path(name) for name in listed.stdout.split("\0") if name and (root / name).is_file()]

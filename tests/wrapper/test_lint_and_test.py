@@ -1,7 +1,9 @@
 """`monsoon test` and `monsoon lint`: what they hand to pytest and mypy."""
 
 import argparse
+import re
 import subprocess
+import tomllib
 
 import pytest
 
@@ -28,15 +30,14 @@ def run_test(*words):
     return args.run(args)
 
 
-SERVICES = "not kafka and not postgres and not redis"
-USUAL = f"not (flink and slow) and {SERVICES}"
+USUAL = "not (flink and slow)"
 
 
 @pytest.mark.parametrize(
     ("words", "arguments"),
     [
         ([], ["-m", USUAL]),
-        (["--quick"], ["-m", f"not flink and not slow and {SERVICES}"]),
+        (["--quick"], ["-m", "not flink and not slow"]),
         (["--all"], []),
         (["-k", "overlap", "tests/money", "-x"], ["-m", USUAL, "-k", "overlap", "tests/money", "-x"]),
     ],
@@ -46,9 +47,12 @@ def test_arguments_behind_test_are_pytests(called, words, arguments):
     assert called == [["pytest", *arguments]]
 
 
-def test_every_mark_left_out_is_registered(pytestconfig):
-    registered = {line.split(":")[0] for line in pytestconfig.getini("markers")}
-    assert {*test.SERVICES, "flink", "slow"} <= registered
+def test_every_mark_is_registered_and_some_test_bears_it(root):
+    options = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    registered = {line.split(":")[0] for line in options["markers"]}
+    assert set(test.QUICK_LEAVES_OUT) <= registered
+    borne = set(re.findall(r"pytest\.mark\.(\w+)", "\n".join(path.read_text() for path in root.glob("tests/**/*.py"))))
+    assert registered <= borne, "a mark that no test bears promises tests that are not there"
 
 
 def test_types_are_checked_under_import_names(tmp_path, monkeypatch, capsys):
