@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import Action, ArgumentError, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from monsoon.transforms.spelling import nearest
 
 if TYPE_CHECKING:
     from monsoon.transforms.product import Product
@@ -14,6 +16,18 @@ MAX_RIDERS = 10_000_000
 """A simulation keeps a few hundred bytes of each in memory."""
 
 MAX_ROWS = 10_000_000_000
+
+
+class Parser(ArgumentParser):
+    """A parser that names the choice which a word was meant to be; parsers of its commands are of the same kind."""
+
+    def _check_value(self, action: Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except ArgumentError as error:
+            if meant := nearest(str(value), map(str, action.choices or ())):
+                error.message = f"{error.message}; did you mean {meant}?"
+            raise
 
 
 def count_to(most: int) -> Callable[[str], int]:

@@ -12,6 +12,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
+from monsoon.cli.arguments import Parser
 from monsoon.cli.printable import printable
 
 COMMANDS = ("demo", "simulate", "feed", "replay", "run", "products", "train", "evaluate", "bench", "test", "lint")
@@ -108,7 +109,7 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="monsoon",
         description="Pays delivery riders within minutes when rain, heat, smog, a curfew or an app outage takes "
         "their day's income, and not the syndicate at home with a fake GPS.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -15,6 +14,7 @@ import yaml
 from monsoon.sources.files import InputError
 from monsoon.transforms.atmosphere.cpcb import POLLUTANTS
 from monsoon.transforms.atmosphere.quantities import QUANTITIES, unit_name
+from monsoon.transforms.spelling import nearest
 
 Quality = Literal["official", "secondary", "fallback"]
 Scale = Literal["cpcb", "us_epa_2012", "us_epa_2024", "us_epa_by_date"]
@@ -110,8 +110,9 @@ def load_provider(name: str) -> Provider:
             raise ProviderError("no such provider file", name, "Give a file, or one of: " + ", ".join(known))
         return parse_provider(path.read_bytes(), where=name)
     if name not in known:
-        near = "".join(f"Did you mean {match}? " for match in get_close_matches(name, known, 1))
-        raise ProviderError("no such provider", name, f"{near}There are: {', '.join(known)}")
+        near = nearest(name, known)
+        mean = "" if near is None else f"Did you mean {near}? "
+        raise ProviderError("no such provider", name, f"{mean}There are: {', '.join(known)}")
     where = f"sources/providers/{name}.yaml"
     provider = parse_provider((files("monsoon.sources.providers") / f"{name}.yaml").read_bytes(), where=where)
     if provider.name != name:
@@ -138,9 +139,9 @@ def _nearest(message: str, document: Any) -> str:
     """The right word for the one that the message complains of."""
     words = set(_words(Provider))
     wrong = re.search(r"(?:unknown field|enum value) [`']([^`']*)[`']", message)
-    near = get_close_matches(wrong[1], words, 1) if wrong else []
+    near = nearest(wrong[1], words) if wrong else None
     mend = "`$` is the top of the file; sources/providers/ holds examples."
-    return f"Did you mean {near[0]!r}? {mend}" if near else mend
+    return f"Did you mean {near!r}? {mend}" if near else mend
 
 
 def _words(kind: Any) -> Iterator[str]:
@@ -185,8 +186,8 @@ def _inconsistencies(provider: Provider) -> Iterator[str]:
 
 def _wrong_quantity(spoken: Spoken) -> str | None:
     if spoken.quantity not in QUANTITIES:
-        near = get_close_matches(spoken.quantity, QUANTITIES, 1)
-        mean = f"; did you mean {near[0]!r}?" if near else ""
+        near = nearest(spoken.quantity, QUANTITIES)
+        mean = "" if near is None else f"; did you mean {near!r}?"
         return f".quantity: unknown {spoken.quantity!r}{mean} There are: {', '.join(QUANTITIES)}"
     units = QUANTITIES[spoken.quantity].units
     if unit_name(spoken.unit) not in units:

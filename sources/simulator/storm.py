@@ -25,6 +25,7 @@ from monsoon.sources.simulator.terms import (
     Steps,
     Terms,
 )
+from monsoon.transforms.spelling import nearest
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -86,8 +87,11 @@ def load_storm(name: str) -> Storm:
         if not path.is_file():
             raise StormError("no such storm file", name, "Give a file, or one of: " + ", ".join(available_storms()))
         return parse_storm(path.read_bytes(), where=name)
-    if name not in available_storms():
-        raise StormError("no such storm", name, "There are: " + ", ".join(available_storms()))
+    known = available_storms()
+    if name not in known:
+        near = nearest(name, known)
+        mean = "" if near is None else f"Did you mean {near}? "
+        raise StormError("no such storm", name, f"{mean}There are: {', '.join(known)}")
     where = f"storms/{name}.yaml"
     storm = parse_storm((files("monsoon.storms") / f"{name}.yaml").read_bytes(), where=where)
     if storm.name != name:

@@ -1,6 +1,7 @@
 """The command line: help that helps, errors in a line, progress on a terminal only."""
 
 import io
+import re
 import time
 
 import pytest
@@ -15,6 +16,14 @@ def said(capsys, *words):
         main(list(words))
     assert stop.value.code == 0
     return capsys.readouterr().out
+
+
+def code_of(words):
+    """The exit code, whether it is returned or, by argparse, raised."""
+    try:
+        return main(words)
+    except SystemExit as stop:
+        return stop.code
 
 
 def test_help_names_every_command(capsys):
@@ -40,6 +49,48 @@ def test_an_unknown_command_is_a_usage_error(capsys):
         main(["replya"])
     assert stop.value.code == 2
     assert "invalid choice: 'replya'" in capsys.readouterr().err
+
+
+REPLAY = ["replay", "--input", "x", "--output", "y"]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["replya"], "replay"),
+        (["Bench", "score"], "bench"),
+        (["bench", "scores"], "score"),
+        (["bench", "flink", "--only", "Latency"], "latency"),
+        (["bench", "claims", "--products", "kawach"], "kawaach"),
+        ([*REPLAY, "--engine", "Flink"], "flink"),
+        ([*REPLAY, "--products", "OffShift"], "offshift"),
+        (["run", "--input", "x", "--output", "y", "--products", "nexor"], "nexora"),
+        (["products", "show", "Jugaad"], "jugaad"),
+        (["products", "explain", "gci"], "gic"),
+        (["products", "lst"], "list"),
+        (["products", "show", "gic", "--format", "YAML"], "yaml"),
+        (["demo", "--product", "KAWAACH"], "kawaach"),
+        (["demo", "--product", "nexora", "--storm", "vardah"], "chennai-2016-12-12-vardah"),
+        (["simulate", "--output", "y", "--storm", "delhi_2024_06_28"], "delhi-2024-06-28"),
+        (["simulate", "--output", "y", "--storm", "delhi-2024-06-28", "--feeds", "grided"], "gridded"),
+        (["train", "--output", "y", "--model", "claim-anomaly"], "claim_anomaly"),
+        (["feed", "--input", "x", "--output", "y", "--provider", "CPCB"], "cpcb"),
+        (["feed", "--input", "x", "--output", "y", "--provider", "OpenAQ"], "openaq"),
+    ],
+)
+def test_a_name_that_is_none_is_answered_with_the_one_that_was_meant(capsys, tmp_path, monkeypatch, words, meant):
+    monkeypatch.chdir(tmp_path)
+    assert code_of(words) in (1, 2)
+    said = capsys.readouterr().err
+    assert re.search(rf"did you mean .?{re.escape(meant)}\b", said, re.IGNORECASE), said
+    assert not any(tmp_path.iterdir()), "nothing was begun"
+
+
+def test_a_name_like_none_is_answered_with_all(capsys):
+    assert main(["feed", "--input", "x", "--output", "y", "--provider", "xyzzy"]) == 1
+    said = capsys.readouterr().err
+    assert "did you mean" not in said.casefold()
+    assert "cpcb" in said
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
-
 
 class ExpressionError(ValueError):
     """A formula or unit that cannot be used: what is wrong, where in the text, and the nearest known name.
@@ -25,9 +22,3 @@ def error_at(text: str, position: int, problem: str, suggestion: str | None = No
     around = ("..." if begin else "") + text[begin:end] + ("..." if end < len(text) else "")
     hint = f"; did you mean {suggestion}?" if suggestion else ""
     return ExpressionError(f"{problem}, at character {position + 1} of {around!r}{hint}", position, suggestion)
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like `name`, or None if none is near."""
-    matches = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
-    return matches[0] if matches else None

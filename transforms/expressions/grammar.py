@@ -14,10 +14,11 @@ from decimal import Decimal
 from fractions import Fraction
 from types import EllipsisType
 
-from monsoon.transforms.expressions.errors import ExpressionError, error_at, nearest
+from monsoon.transforms.expressions.errors import ExpressionError, error_at
 from monsoon.transforms.expressions.exact import constant
 from monsoon.transforms.expressions.tree import Node
 from monsoon.transforms.expressions.units import DIMENSIONLESS, UNIT_NAMES, Unit
+from monsoon.transforms.spelling import nearest
 
 MAX_LENGTH = 2000
 MAX_DEPTH = 64

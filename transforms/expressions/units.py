@@ -13,7 +13,8 @@ from fractions import Fraction
 from functools import cached_property
 from math import prod
 
-from monsoon.transforms.expressions.errors import ExpressionError, error_at, nearest
+from monsoon.transforms.expressions.errors import ExpressionError, error_at
+from monsoon.transforms.spelling import nearest
 
 SYMBOLS: dict[str, tuple[str, Fraction]] = {
     "INR": ("INR", Fraction(1)),

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monsoon.transforms.expressions.errors import nearest
 from monsoon.transforms.product.terms import ProductError
+from monsoon.transforms.spelling import nearest
 
 Path = tuple[str | int, ...]
 """From the top of a document to a value: names of fields and indexes of lists."""
@@ -37,7 +37,7 @@ def quoted(value: object) -> str:
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """`; did you mean "x"?`, or nothing where no known name is near."""
-    found = nearest(name, known) if isinstance(name, str) and len(name) <= _LONGEST else None
+    found = nearest(name, known) if isinstance(name, str) else None
     return "" if found is None else f'; did you mean "{found}"?'
 
 

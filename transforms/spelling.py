@@ -1,0 +1,37 @@
+"""The known name that somebody meant who wrote another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_LONGEST = 80
+"""Characters of a name that is looked at: comparing takes time in proportion to its square."""
+_SHORTEST_PART = 3
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`, or None if none is near.
+
+    Near is, first come: the same but for case, spaces, hyphens and underscores; alike in most letters; the only one
+    that contains `name`. Ties go to the name that is first in order.
+    """
+    if len(name) > _LONGEST:
+        return None
+    names = sorted(known)
+    if name in names:
+        return name
+    by_folded: dict[str, str] = {}
+    for each in names:
+        by_folded.setdefault(_folded(each), each)
+    folded = _folded(name)
+    if folded in by_folded:
+        return by_folded[folded]
+    if matches := get_close_matches(folded, by_folded, n=1, cutoff=0.6):
+        return by_folded[matches[0]]
+    around = [each for each in by_folded if folded in each] if len(folded) >= _SHORTEST_PART else []
+    return by_folded[around[0]] if len(around) == 1 else None
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold().replace("_", "-").replace(" ", "-")
