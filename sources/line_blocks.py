@@ -49,6 +49,8 @@ class LineValidator:
 
     def validate(self, content: bytes) -> Validated:
         """Every non-blank line of the block ends up in a frame or among the dead."""
+        if not content:
+            return Validated()
         whole = self._whole(content)
         if whole is not None:
             return Validated(whole.height, [whole])

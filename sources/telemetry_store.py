@@ -21,7 +21,7 @@ from monsoon.sources.accounting import StreamCounts, conflict
 from monsoon.sources.line_blocks import Validated
 from monsoon.sources.telemetry_columns import compact, parse_schema
 from monsoon.transforms.validation.canonical import canonical_json, standing
-from monsoon.transforms.validation.fields import stream_fields
+from monsoon.transforms.validation.fields import NO_CONTENT, stream_fields
 from monsoon.transforms.validation.judge import Dead, Used
 
 _PART_ROWS = 500_000
@@ -91,7 +91,9 @@ class TelemetryStore:
         by_id = ids.arg_sort()
         rows, group = rows.gather(by_id), frame[rows.gather(by_id)]
         same_id = _same_as_previous(group["event_id"])
-        same_content = reduce(and_, (_same_as_previous(group[name]) for name in group.columns))
+        same_content = reduce(
+            and_, (_same_as_previous(group[name]) for name in group.columns if name not in NO_CONTENT)
+        )
         keep[rows.to_numpy()[same_id]] = False
         conflicting = set(group["event_id"].filter(pl.Series(same_id & ~same_content)).to_list())
         if not conflicting:

@@ -37,6 +37,7 @@ from monsoon.sources.telemetry_store import TelemetryStore
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.validation.canonical import canonical_json
+from monsoon.transforms.validation.fields import NO_CONTENT
 from monsoon.transforms.validation.judge import Used
 
 _MEMORY_SCHEMA: dict[str, Any] = {"id": pl.UInt64, "content": pl.UInt64, "event_time": pl.Int64}
@@ -242,6 +243,6 @@ class DeduplicateTelemetry(Step):
 def _hashes(frame: pl.DataFrame) -> pl.DataFrame:
     """What is remembered of each row. Texts are hashed as texts: codes differ from process to process."""
     texts = frame.with_columns(pl.col(pl.Categorical).cast(pl.String))
-    return pl.DataFrame({"id": texts["event_id"].hash(seed=0), "content": texts.hash_rows(seed=0)}).with_columns(
-        event_time=frame["event_time"]
-    )
+    return pl.DataFrame(
+        {"id": texts["event_id"].hash(seed=0), "content": texts.drop(NO_CONTENT).hash_rows(seed=0)}
+    ).with_columns(event_time=frame["event_time"])

@@ -28,7 +28,7 @@ BEFORE_TIME_MS = -(2**62)
 SWEEP_MS = 3_600_000
 """How often a step that keeps anything looks for what is too old, in event time: timers that stand in for a TTL."""
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 """Of every step's entries; a payload of an earlier one passes through MIGRATIONS on its way in."""
 
 Migration = Callable[[Mapping[str, bytes]], dict[str, bytes]]

@@ -166,7 +166,7 @@ def test_a_faulty_optional_field_becomes_null_and_is_named(stream, changes, null
 
 EDGES = [
     ("telemetry", {"lat": 90, "lon": -180, "event_time": 4_102_444_800_000}),
-    ("telemetry", {"event_time": 0, "event_id": "é" * 64, "bssids": ["b1"] * 20}),
+    ("telemetry", {"event_time": 946_684_800_000, "event_id": "é" * 64, "bssids": ["b1"] * 20}),
     ("telemetry", {"agc_db": 10**30, "gnss_time": -(2**63)}),
     ("oracle_readings", {"metric": "curfew", "value": 1.0}),
     ("oracle_readings", {"metric": "platform_down", "value": 0, "platform": "zepto"}),

@@ -118,7 +118,7 @@ def test_a_clean_block_never_meets_the_judge(monkeypatch):
     """Sparse, null, unknown, reordered fields included; else the columnar way would be for show."""
     variants = [
         TELEMETRY,
-        {"event_id": "a", "worker_id": "w", "device_id": "dd", "event_time": 5, "lat": 1, "lon": 1e-05},
+        {"event_id": "a", "worker_id": "w", "device_id": "dd", "event_time": 946684800000, "lat": 1, "lon": 1e-05},
         {**TELEMETRY, "bssids": [], "cell": None, "accel_var": 1.25e-07},
     ]
     extra = {"note": "x y", **TELEMETRY, "schema_version": 3}
@@ -155,7 +155,7 @@ def test_polars_reads_numbers_to_the_last_bit():
     assert parsed == [float(text) for text in texts]
 
 
-@pytest.mark.parametrize("content", [b"\n", b"\r\n", b" \n\n", b"\xef\xbb\xbf\n", b"\x01", b"\xff\n" + GOOD_LINE])
+@pytest.mark.parametrize("content", [b"", b"\n", b"\r\n", b" \n\n", b"\xef\xbb\xbf\n", b"\x01", b"\xff\n" + GOOD_LINE])
 def test_odd_blocks(content):
     lines = content.split(b"\n")
     assert outcome(LineValidator(JUDGE).validate(content)) == judged(lines)

@@ -126,6 +126,7 @@ def test_line_ends(tmp_path, plain):
 
 def test_rows_are_sorted_and_ties_broken_by_event_id(tmp_path):
     rows = [("w-2", 5, "b"), ("w-1", 9, "z"), ("w-2", 5, "a"), ("w-1", 9, "y"), ("w-2", 4, "c"), ("w-10", 1, "d")]
+    rows = [(worker, 1_718_000_000_000 + time, event) for worker, time, event in rows]
     lines = [
         line_of(with_changes("telemetry", {"worker_id": w, "event_time": t, "event_id": e, "cell": e}))
         for w, t, e in rows
@@ -139,7 +140,7 @@ PARQUET = pl.DataFrame(
         "event_id": [f"p-{row}" for row in range(8)],
         "worker_id": ["w-1"] * 8,
         "device_id": ["dd1", "dd2", "00:1b:44:11:3a:b7", "dd4", "dd5", "dd6", "dd7", "1234567"],
-        "event_time": [5.0, 6.0, 7.0, 8.5, 9.0, None, float("nan"), 12.0],
+        "event_time": [1.7e12, 1.7e12 + 1, 1.7e12 + 2, 1.7e12 + 3.5, 1.7e12 + 4, None, float("nan"), 1.7e12 + 7],
         "lat": [1, 2, 3, 4, 5, 6, 7, 8],
         "lon": [1.5, 91.0, -181.0, 4.0, float("nan"), 6.0, 7.0, 8.0],
         "accuracy_m": [float("nan"), -1.0, None, 1.0, 1.0, 1.0, 1.0, 1.0],

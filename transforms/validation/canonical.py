@@ -6,14 +6,16 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from monsoon.transforms.validation.fields import NO_CONTENT
+
 
 def canonical_json(record: Mapping[str, Any]) -> str:
-    """Keys sorted, no spaces, nulls left out, 60 the same as 60.0 (integral numbers have no fraction).
+    """Keys sorted, no spaces, nulls and received_time left out, 60 the same as 60.0 (whole numbers have no fraction).
 
     `record` holds known fields only: scalars, or lists of strings, all finite. Text is not escaped beyond
     what JSON demands, so that the order of the result is the order of its UTF-8 bytes.
     """
-    present = {name: _integral(value) for name, value in record.items() if value is not None}
+    present = {name: _integral(value) for name, value in record.items() if value is not None and name not in NO_CONTENT}
     return json.dumps(present, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 
 

@@ -38,10 +38,13 @@ _TIMES = {
     "issued_time",
     "gnss_time",
     "network_time",
+    "received_time",
     "coverage_start",
     "coverage_end",
     "account_created_at",
 }
+NO_CONTENT = frozenset({"received_time"})
+"""Fields that say how a record came, not what it says: a repeat that came later says the same."""
 KEYED_HASHES = frozenset({"device_id", "bssids", "ip_prefix", "payout_account"})
 """Fields, of any stream, whose values arrive as keyed hashes and stay so."""
 _CATALOGUES = {"type", "metric", "product", "plan"}
