@@ -11,7 +11,6 @@ from statistics import median
 from typing import Any
 
 from monsoon.bench import CountTo
-from monsoon.bench.flink_inputs import first_quarter, one_city_quarter, time_ordered
 from monsoon.bench.processes import Measured, measure, python
 from monsoon.bench.replay import MAX_ROWS, MAX_RUNS, PRODUCT, folder_for, monsoon, simulated
 
@@ -71,6 +70,8 @@ def _batch(folder: Path, rows: int, runs: int) -> Iterator[str]:
 
 
 def _streaming(folder: Path, rows: int, runs: int) -> Iterator[str]:
+    from monsoon.bench.flink_inputs import first_quarter, time_ordered
+
     whole, whole_rows = time_ordered(simulated(folder, rows), folder / f"{rows}-ordered")
     part, part_rows = first_quarter(whole, folder / f"{rows}-quarter")
     yield f"streaming, {whole_rows:,} rows with checkpoints; sustained: what the last {whole_rows - part_rows:,} took"
@@ -84,6 +85,8 @@ def _streaming(folder: Path, rows: int, runs: int) -> Iterator[str]:
 
 
 def _candidates(folder: Path, rows: int, runs: int) -> Iterator[str]:
+    from monsoon.bench.flink_inputs import one_city_quarter
+
     few, many = CANDIDATES // 10, CANDIDATES
     taken = [
         _streamed(one_city_quarter(folder / f"claims-{riders}", riders), folder, 2, runs) for riders in (few, many)
@@ -94,6 +97,7 @@ def _candidates(folder: Path, rows: int, runs: int) -> Iterator[str]:
 
 
 def _latency(folder: Path, rows: int, runs: int) -> Iterator[str]:
+    from monsoon.bench.flink_inputs import time_ordered
     from monsoon.pipelines.flink.latency import latencies_ms
 
     source, _ = time_ordered(simulated(folder, rows // 4), folder / f"{rows // 4}-ordered")

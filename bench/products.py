@@ -9,13 +9,14 @@ import platform
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monsoon.bench import CountTo
 from monsoon.bench.processes import measure
 from monsoon.bench.replay import MAX_ROWS, MAX_RUNS, folder_for, monsoon, simulated
-from monsoon.sources.product_files import load_products
-from monsoon.transforms.product import Product
+
+if TYPE_CHECKING:
+    from monsoon.transforms.product import Product
 
 TARGET, DEFAULT_ROWS = 1.5, 1_000_000
 ALONE = "kawaach"
@@ -46,6 +47,8 @@ def add_parser(subparsers: Any, count_to: CountTo) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints a line a set of products."""
+    from monsoon.sources.product_files import load_products
+
     products = load_products()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, medians of {args.runs}")
     print(f"{'products':<10} {'replay s':>9} {'ratio':>6} {'peak MB':>8} {'claims':>8}")

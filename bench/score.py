@@ -7,13 +7,14 @@ import gc
 import os
 import platform
 import time
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from monsoon.bench import CountTo
-from monsoon.sources.model_files import load_scorer
-from monsoon.transforms.scoring import Scorer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from monsoon.transforms.scoring import Scorer
 
 SINGLE_TARGET_US, BULK_TARGET_ROWS_S = 50.0, 350_000
 ROUNDS = 5
@@ -52,6 +53,10 @@ def add_parser(subparsers: Any, count_to: CountTo) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints both measurements beside their targets."""
+    import numpy as np
+
+    from monsoon.sources.model_files import load_scorer
+
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     began_s = time.perf_counter()
     scorer = load_scorer()
@@ -69,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
 def single_us(scorer: Scorer, rows: np.ndarray) -> np.ndarray:
     """Microseconds from one claim's columns to its risk, float64 (ROUNDS, claims)."""
+    import numpy as np
+
     claims = [{name: row[at : at + 1] for at, name in enumerate(scorer.features)} for row in rows.astype(float)]
     gc.collect()
     gc.freeze()  # the claims laid out here are the bench's, and not for the collector to walk

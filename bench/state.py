@@ -8,12 +8,14 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monsoon.bench import CountTo
 from monsoon.bench.processes import measure
 from monsoon.bench.replay import MAX_ROWS, SEED, folder_for, monsoon
-from monsoon.transforms.product import Product
+
+if TYPE_CHECKING:
+    from monsoon.transforms.product import Product
 
 TARGET_BYTES = 4096
 WEEKS, WEEK_MS, HOUR_MS = 4, 7 * 24 * 3_600_000, 3_600_000

@@ -9,7 +9,6 @@ from typing import Any
 
 from monsoon.cli.arguments import MAX_RIDERS, add_product_files, count_to, seed
 from monsoon.cli.progress import ProgressLine
-from monsoon.sources.files import InputError
 
 STORM = "delhi-2024-06-28"
 RIDERS, SEED = 600, 20240628
@@ -47,6 +46,8 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 def run(args: argparse.Namespace) -> int:
     """Simulates, replays, tells: the Delhi rain under kawaach, or a product's own storms."""
+    from monsoon.sources.files import InputError
+
     if args.product is not None:
         return _play_product(args)
     for option, value in (("--storm", args.storm), ("--product-file", args.product_file)):
@@ -59,6 +60,7 @@ def _play_product(args: argparse.Namespace) -> int:
     """Each storm by itself, the earliest first."""
     from monsoon.cli.product_story import tell_storm
     from monsoon.pipelines.local.replay import replay
+    from monsoon.sources.files import InputError
     from monsoon.sources.model_files import load_scorer
     from monsoon.sources.product_files import load_products
     from monsoon.sources.simulator import load_storm, simulate, storms_that_show

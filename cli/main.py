@@ -15,6 +15,8 @@ from typing import Any
 from monsoon.cli.arguments import Parser
 from monsoon.cli.printable import printable
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # for every process that a command starts, too: Flink's JVM and its workers
+
 COMMANDS = ("demo", "simulate", "feed", "replay", "run", "products", "train", "evaluate", "bench", "test", "lint")
 """One module of `monsoon.cli` each, in the order of the help."""
 

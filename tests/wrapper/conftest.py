@@ -12,10 +12,8 @@ import pytest
 TOOLS = [
     "awk",
     "cat",
-    "cksum",
     "date",
     "df",
-    "dirname",
     "env",
     "grep",
     "mkdir",
@@ -35,6 +33,7 @@ FAKE_PYTHON = """\
 case "$*" in
     *python_version*) echo "${FAKE_VERSION:-CPython 3.11.9}" ;;
     *fcntl*) exec "@PYTHON@" "$@" ;;
+    *uninstalled.py*) exec "@BARE@" -S "$@" ;;
     *ensurepip*) exit "${FAKE_NO_VENV:-0}" ;;
     "-m venv "*)
         echo venv >>"$FAKE_CALLS"
@@ -58,6 +57,7 @@ case "$*" in
         echo "time Installing collected packages: a" >>"$2"
         bin=${0%/*}
         { echo '#!/bin/sh'; echo 'echo "monsoon runs: $*"'; } >"$bin/monsoon"
+        echo 'echo "$ORT_DISABLE_TELEMETRY" >"$FAKE_CALLS.ort"' >>"$bin/monsoon"
         chmod +x "$bin/monsoon" ;;
 esac
 """
@@ -97,7 +97,8 @@ class Checkout:
     def add_python(self, name: str, version: str = "CPython 3.11.9") -> Path:
         """Puts a pretending interpreter on PATH."""
         script = self.path / name
-        text = FAKE_PYTHON.replace("@PYTHON@", sys.executable)
+        bare = getattr(sys, "_base_executable", sys.executable)  # with -S it has its own library and nothing else
+        text = FAKE_PYTHON.replace("@PYTHON@", sys.executable).replace("@BARE@", bare)
         script.write_text(text.replace("${FAKE_VERSION:-CPython 3.11.9}", version))
         script.chmod(0o755)
         return script

@@ -33,8 +33,31 @@ def test_sets_up_and_hands_over(checkout):
     assert steps == ["setting", "making", "installing", "ready"]
 
 
-def test_without_arguments_it_shows_the_help(checkout):
-    assert checkout.run().stdout == "monsoon runs: --help\n"
+def test_no_extra_counts_as_installed_where_there_is_no_cksum(checkout):
+    assert not (checkout.path / "cksum").exists()
+    checkout.run("demo")
+    assert [call.rsplit(" ", 1)[1] for call in checkout.calls("pip")] == [".[core]"]
+    checkout.run("train")
+    assert [call.rsplit(" ", 1)[1] for call in checkout.calls("pip")] == [".[core]", ".[core,train]"]
+    checkout.run("train")
+    assert len(checkout.calls("pip")) == 2
+
+
+@pytest.mark.parametrize("missing", ["awk", "cat", "date", "df", "env", "grep", "mkdir", "mv", "readlink", "rm", "sed"])
+def test_a_tool_that_is_missing_is_named_or_not_needed(checkout, missing):
+    (checkout.path / missing).unlink()
+    done = checkout.run("demo")
+    if done.returncode:
+        assert missing in done.stderr
+        assert not (checkout.folder / ".venv").exists()
+    else:
+        assert done.stdout == "monsoon runs: demo\n"
+        assert [call.rsplit(" ", 1)[1] for call in checkout.calls("pip")] == [".[core]"]
+
+
+def test_onnxruntime_is_told_to_send_nothing(checkout):
+    checkout.run("demo")
+    assert (checkout.calls_file.parent / "calls.ort").read_text() == "1\n"
 
 
 def test_up_to_date_set_up_is_skipped_at_once(checkout):

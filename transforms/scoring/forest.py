@@ -1,8 +1,14 @@
 """The exported forest: runs the ONNX graph and reads its exact path lengths."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+
+# Read when it is imported: else it writes a device id below the home folder and looks up its maker's host. Here, since
+# every process that scores comes by: commands, Flink's workers on any machine, training, somebody's notebook.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 import onnxruntime
 
 _OUTPUTS = ["path_length", "anomaly_score"]
