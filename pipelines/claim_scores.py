@@ -16,6 +16,7 @@ from monsoon.transforms.evidence.measure import Evidence
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.product import ModelScore, Product
 from monsoon.transforms.scoring import Scorer
+from monsoon.transforms.scoring.calibration import on_scale
 
 _DECIMALS = 6
 """Features are written to a millionth: sines may differ in the last bit between processors."""
@@ -24,15 +25,16 @@ _WEEK_MS = 7 * 24 * 3_600_000
 
 
 def scores_of(evidence: Evidence, scorer: Scorer, product: Product) -> list[Score]:
-    """One score per query of the evidence: a model's risk where the product's `anomaly` is a model's."""
+    """One score per query of the evidence: a model's risk, on the product's scale, where its `anomaly` is a model's."""
     scores = scorer.score(evidence.values)
     count = len(scores.risk)
-    by_model = isinstance(product.decision.scores.get("anomaly"), ModelScore)
+    anomaly = product.decision.scores.get("anomaly")
+    risks = on_scale(anomaly.cut_offs, scores.risk) if isinstance(anomaly, ModelScore) else np.full(count, np.nan)
     weightiest = scorer.weightiest(evidence.values)
     values, reports = _rows(evidence)
     return [
         Score(
-            risk=float(scores.risk[row]) if by_model and not np.isnan(scores.risk[row]) else None,
+            risk=None if np.isnan(risks[row]) else float(risks[row]),
             signals=int(scores.measured_groups[row]),
             features=values[row],
             reports=reports[row],

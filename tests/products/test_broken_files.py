@@ -166,13 +166,15 @@ def test_every_field_of_the_schema_is_used():
         ("decision", "scores", score, *rest)
         for score in ("anomaly", "trust")
         for rest in (
-            ("formula",), ("model",), ("weighted",),
+            ("formula",), ("model",), ("weighted",), ("unmeasured",), ("cut_offs",),
+            *[("unmeasured", name) for name in ("counts", "below")],
+            *[("cut_offs", "[]", name) for name in ("at", "honest_beyond")],
             *[("weighted", "[]", name) for name in ("part", "weight", "value")],
         )
     }  # fmt: skip
     holds = {("decision", "holds", "*", "rules", "[]", name) for name in ("when", "certain")}
     assert missing - other_ways - holds == set()
-    assert {field[3] for field in other_ways - missing} == {"model", "weighted"}
+    assert {field[3] for field in other_ways - missing} == {"model", "weighted", "unmeasured", "cut_offs"}
 
 
 def test_the_file_itself_is_right():

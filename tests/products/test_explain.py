@@ -200,13 +200,22 @@ FACTS = {
             "Rs 720 in basic, Rs 1,400 in standard and Rs 2,400 in full_shield for the disruptions of one calendar"
         ],
         "Waiting rules": [
+            "at once where it lowers what could be paid",
+            "disruptions that start 48 hours or more after the change",
+            "a larger daily wage, larger usual earnings of a shift",
+            "more than 2 km from a home that counted in the 48 hours before",
+            "Your platform and your weekly slab count at once",
+            "when your cover had ended for 48 hours or more",
+            "activated anew where it is renewed or upgraded after its cover had ended",
+            "after a gap of less than 48 hours what counted before it goes on counting",
             "less than 48 hours before the beginning of a red alert for the zone, or after it",
             "ended less than 24 hours ago",
         ],
         "How a claim is checked": [
+            "Of honest claims 1% above 0.15 and 0.1% above 0.5.",
             "1 - the anomaly score is at least 0.85: it is paid",
             "it waits 15 minutes",
-            "ring",
+            "If the anomaly score is above 0.50: a person reviews it. Otherwise: it is paid.",
             "Missing data is not fraud",
             "mock location",
             "70 m/s",

@@ -11,6 +11,8 @@ from monsoon.transforms.product import inputs
 from monsoon.transforms.product.faults import Path, Report, did_you_mean, quoted
 from monsoon.transforms.product.formulas import RATIO, FormulaReader
 from monsoon.transforms.product.terms import (
+    LEAST_P,
+    CutOff,
     Decision,
     FormulaScore,
     Hold,
@@ -61,10 +63,14 @@ class DecisionReader:
         return Decision(scores, first, holds, terms.signals_for_stricter)
 
     def _score(self, terms: sections.ScoreSection, path: Path) -> ScoreTerms:
+        if terms.unmeasured is not None and not terms.weighted:
+            self._report.add((*path, "unmeasured"), "only a score of weighted parts has parts that are not measured")
+        if terms.cut_offs and terms.model is None:
+            self._report.add((*path, "cut_offs"), "only a model's score has a scale that cut-offs can set")
         if terms.model is not None:
             if self._models is not None:
                 self._report.known((*path, "model"), terms.model, sorted(self._models), "model")
-            return ModelScore(terms.model)
+            return ModelScore(terms.model, self._cut_offs(terms.cut_offs, (*path, "cut_offs")))
         if terms.formula is not None:
             return FormulaScore(self._formula(terms.formula, self._evidence, RATIO, (*path, "formula")))
         names = [part.part for part in terms.weighted]
@@ -74,7 +80,32 @@ class DecisionReader:
             if part.part in names[:index]:
                 self._report.add((*at, "part"), f"{quoted(part.part)} is the name of another part too")
             parts.append(Part(part.part, part.weight, self._formula(part.value, self._evidence, RATIO, (*at, "value"))))
-        return WeightedScore(tuple(parts))
+        if terms.unmeasured is None:
+            return WeightedScore(tuple(parts))
+        return WeightedScore(tuple(parts), terms.unmeasured.counts, terms.unmeasured.below)
+
+    def _cut_offs(self, terms: tuple[sections.CutOffSection, ...], path: Path) -> tuple[CutOff, ...]:
+        """Rising scores, each with fewer honest claims beyond it; shares that a calibration can tell."""
+        found: list[CutOff] = []
+        for index, each in enumerate(terms):
+            at: Path = (*path, index)
+            share = self._formulas.share(each.honest_beyond, (*at, "honest_beyond"))
+            if share is None:
+                continue
+            if not LEAST_P <= share < 1:
+                least = f"{LEAST_P * 100:g} %"
+                self._report.add(
+                    (*at, "honest_beyond"),
+                    f"{quoted(each.honest_beyond)} cannot be told; from {least} to less than all of the claims can",
+                )
+            if found and not (each.at > found[-1].at and share < found[-1].honest_beyond):
+                self._report.add(
+                    at, "cut-offs rise, and fewer honest claims lie beyond each than beyond the one before"
+                )
+            found.append(CutOff(each.at, share))
+        if found and found[-1].at == 1 and found[-1].honest_beyond > LEAST_P:
+            self._report.add((*path, len(terms) - 1, "at"), "nothing lies beyond 1, the end of the scale")
+        return tuple(found)
 
     def _hold(self, name: str, hold: sections.HoldSection, known: Mapping[str, Unit]) -> Hold:
         path: Path = ("decision", "holds", name)

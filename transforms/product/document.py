@@ -41,6 +41,8 @@ class SilentQuorumSection(Section, frozen=True):
     before: str
     silent: str
     model: str | None = None
+    min_measured: float = 0.0
+    insured_for: str | None = None
 
 
 class OrderDropSection(Section, frozen=True):
@@ -63,6 +65,7 @@ class ActivitySection(Section, frozen=True):
     thresholds: tuple[PeerThresholdSection, ...]
     fewest_peers: int
     few_peers_sigma: float
+    min_deviation: float = 0.0
 
 
 class SupplementSection(Section, frozen=True):
@@ -136,10 +139,22 @@ class PartSection(Section, frozen=True):
     value: str
 
 
+class UnmeasuredSection(Section, frozen=True):
+    counts: float
+    below: float
+
+
+class CutOffSection(Section, frozen=True):
+    at: float
+    honest_beyond: float | str
+
+
 class ScoreSection(Section, frozen=True):
     model: str | None = None
     formula: str | None = None
     weighted: tuple[PartSection, ...] = ()
+    unmeasured: UnmeasuredSection | None = None
+    cut_offs: tuple[CutOffSection, ...] = ()
 
 
 class RuleSection(Section, frozen=True):
@@ -172,6 +187,7 @@ class ProductSection(Section, frozen=True):
     decision: DecisionSection
     caps: tuple[CapSection, ...] = ()
     presence_margin: str = "0 m"
+    waiting_period: str = "24 h"
     overlap: Literal["any", "same_peril"] = "any"
     once: tuple[tuple[OnceBy, ...], ...] = ()
     lockout: LockoutSection | None = None

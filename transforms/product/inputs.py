@@ -42,7 +42,6 @@ CLAIM: Mapping[str, Unit] = MappingProxyType(
         "peers": _RATIO,
         "bought_in_alert_window": _RATIO,
         "syndicate": _RATIO,
-        "ring": _RATIO,
         "trust_tier": _RATIO,
         "severity_over_threshold": _RATIO,
         "sigma": _RATIO,
@@ -50,7 +49,7 @@ CLAIM: Mapping[str, Unit] = MappingProxyType(
     }
 )
 """For scores and rules, beside the features: independent signals measured; providers that confirmed; peers that an
-activity test found; 1 or 0 for a policy bought in the alert window, a member of a syndicate alert or of a ring;
+activity test found; 1 or 0 for a policy bought in the alert window, a member of a syndicate alert;
 severity / threshold; the drop of an activity test in standard deviations and as a share of the mean."""
 
 

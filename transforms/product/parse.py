@@ -93,6 +93,7 @@ class _Parser:
             ),
             decision=DecisionReader(terms, formulas, self._models).decision(),
             presence_margin_m=self._amount(terms.presence_margin, _METERS, ("presence_margin",)),
+            waiting_ms=formulas.duration_ms(terms.waiting_period, ("waiting_period",)),
             overlap_same_peril_only=terms.overlap == "same_peril",
             once=terms.once,
             lockout=self._lockout(),

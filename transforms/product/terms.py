@@ -12,6 +12,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from monsoon.transforms.expressions import Expression
+from monsoon.transforms.product.score_terms import LEAST_P as LEAST_P
+from monsoon.transforms.product.score_terms import MODEL_SCALE as MODEL_SCALE
+from monsoon.transforms.product.score_terms import CutOff as CutOff
+from monsoon.transforms.product.score_terms import FormulaScore as FormulaScore
+from monsoon.transforms.product.score_terms import ModelScore as ModelScore
+from monsoon.transforms.product.score_terms import Part as Part
+from monsoon.transforms.product.score_terms import ScoreTerms as ScoreTerms
+from monsoon.transforms.product.score_terms import WeightedScore as WeightedScore
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -19,6 +27,9 @@ HOUR_MS = 60 * MINUTE_MS
 Quality = Literal["official", "secondary", "fallback"]
 Per = Literal["local_day", "iso_week", "coverage_period"]
 OnceBy = Literal["peril", "local_day_of_start", "clock_hour_of_confirmation"]
+
+HOME_MOVES_M = 2_000.0
+"""A home that is restated this far off or nearer is no other home (`products.md`, Waiting)."""
 
 ALWAYS_MS = -(2**62)
 """In force since ever."""
@@ -115,6 +126,10 @@ class SilentQuorum:
     trust: str
     """The product's score that is a rider's trust."""
     model: str | None
+    min_measured: float = 0.0
+    """Riders count only where the weights of the measured parts of their trust sum to this share of all."""
+    insured_for_ms: int | None = None
+    """Riders count only where a policy has been in force for so long without a gap; None: they need none."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +169,8 @@ class ActivityTest:
     """The first that applies counts; the last applies always."""
     fewest_peers: int
     few_peers_sigma: float
+    min_deviation: float = 0.0
+    """A stated deviation counts as at least this share of the stated mean."""
 
 
 @dataclass(frozen=True)
@@ -258,37 +275,6 @@ class SyndicateRule:
 
 
 @dataclass(frozen=True)
-class ModelScore:
-    """A calibrated risk from a model of `models/onnx/`."""
-
-    model: str
-
-
-@dataclass(frozen=True)
-class FormulaScore:
-    """A formula over evidence."""
-
-    formula: Expression
-
-
-@dataclass(frozen=True)
-class Part:
-    name: str
-    weight: float
-    value: Expression
-
-
-@dataclass(frozen=True)
-class WeightedScore:
-    """The weighted mean of parts; one that was not measured leaves the sum, and the weights are renormalized."""
-
-    parts: tuple[Part, ...]
-
-
-ScoreTerms = ModelScore | FormulaScore | WeightedScore
-
-
-@dataclass(frozen=True)
 class Rule:
     """Where `when` holds (None: always), `then`: approve, manual_review, or the name of a hold."""
 
@@ -335,6 +321,8 @@ class Product:
     caps: tuple[Cap, ...]
     decision: Decision
     presence_margin_m: float = 0.0
+    waiting_ms: int = 24 * HOUR_MS
+    """How long after a policy's event what it raises waits before it counts (`products.md`, Waiting)."""
     overlap_same_peril_only: bool = False
     once: tuple[tuple[OnceBy, ...], ...] = ()
     lockout: Lockout | None = None

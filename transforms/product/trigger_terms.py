@@ -142,7 +142,16 @@ class TriggerReader:
                 self._report.add(
                     (*at, "silent"), f"{quoted(quorum.silent)} is not shorter than before, {quorum.before}"
                 )
-            return SilentQuorum(quorum.least_trust, quorum.reach, before_ms, silent_ms, quorum.trust, quorum.model)
+            return SilentQuorum(
+                quorum.least_trust,
+                quorum.reach,
+                before_ms,
+                silent_ms,
+                quorum.trust,
+                quorum.model,
+                quorum.min_measured,
+                None if quorum.insured_for is None else formulas.wait_ms(quorum.insured_for, (*at, "insured_for")),
+            )
         if drop is None:
             return None
         at = (*path, "order_drop")
@@ -206,6 +215,7 @@ class TriggerReader:
             tuple(thresholds),
             terms.fewest_peers,
             terms.few_peers_sigma,
+            terms.min_deviation,
         )
 
     def _supplements(self, terms: sections.TriggerSection, path: Path) -> tuple[Supplement, ...]:

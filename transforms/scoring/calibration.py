@@ -7,13 +7,34 @@ more anomalous than every honest row has the least p-value there is, 1 / (1 + ho
 risk is 1 and says no more.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 
+from monsoon.transforms.product.terms import LEAST_P, MODEL_SCALE, CutOff
+
 MICRO = 1_000_000
+_DECIMALS = 6
 # (p, risk), p falling: the cut-offs of product files are read in these units.
-RISK_KNOTS = ((1.0, 0.0), (1e-2, 0.40), (1e-3, 0.72), (1e-4, 1.0))
+RISK_KNOTS = ((1.0, 0.0), *((cut_off.honest_beyond, cut_off.at) for cut_off in MODEL_SCALE), (LEAST_P, 1.0))
 _REACH = 1 << 26  # beyond any path length in quanta, which float32 holds exactly
+
+
+def on_scale(cut_offs: Sequence[CutOff], risk: np.ndarray) -> np.ndarray:
+    """Risks, float64 (n,), on the scale that a product's cut-offs set; as they are where there are none.
+
+    Range: [0, 1] to six decimals, rising with the risk; piecewise linear in log10(p) like the risk itself, from 0 at
+    p = 1 through each cut-off's score at its share of honest claims to 1 at LEAST_P. NaN stays NaN.
+    """
+    if not cut_offs:
+        return risk
+    ps, risks = zip(*reversed(RISK_KNOTS), strict=True)
+    knots = [(1.0, 0.0), *((each.honest_beyond, each.at) for each in cut_offs)]
+    if cut_offs[-1].honest_beyond > LEAST_P:
+        knots.append((LEAST_P, 1.0))
+    at_risk = np.interp(np.log10([p for p, _ in knots]), np.log10(ps), risks)
+    return np.round(np.interp(risk, at_risk, [score for _, score in knots]), _DECIMALS)
 
 
 class MaskKnots(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monsoon.transforms.plain_words import REASONS
 from monsoon.transforms.product.terms import (
+    MODEL_SCALE,
     FormulaScore,
     Hold,
     ModelScore,
@@ -12,7 +13,7 @@ from monsoon.transforms.product.terms import (
     ScoreTerms,
     WeightedScore,
 )
-from monsoon.transforms.product.wording.phrases import Section, duration, formula_words, sentence
+from monsoon.transforms.product.wording.phrases import Section, duration, formula_words, listed, sentence
 
 _SCORES = {
     "anomaly": "Anomaly score (0: like an honest claim, 1: not at all)",
@@ -37,14 +38,21 @@ def decision_section(product: Product) -> Section:
 
 def _score(score: ScoreTerms, product: Product) -> str:
     if isinstance(score, ModelScore):
-        return f"by the model {score.model}, from what your phone measured."
+        scale = listed([f"{each.honest_beyond * 100:g}% above {each.at:g}" for each in score.cut_offs or MODEL_SCALE])
+        return f"by the model {score.model}, from what your phone measured. Of honest claims {scale}."
     if isinstance(score, FormulaScore):
         return sentence(formula_words(score.formula, product))
     assert isinstance(score, WeightedScore)
     parts = [
         f"{part.weight:g} {part.name.replace('_', ' ')} ({formula_words(part.value, product)})" for part in score.parts
     ]
-    return f"{' + '.join(parts)}; a part that was not measured leaves the sum, and the others count for it."
+    few = ""
+    if score.mean_from:
+        few = (
+            f" Where the parts measured weigh less than {score.mean_from:g} of all, each of the others counts "
+            f"{score.unmeasured:g} instead."
+        )
+    return f"{' + '.join(parts)}; a part that was not measured leaves the sum, and the others count for it.{few}"
 
 
 def _rules(rules: tuple[Rule, ...], product: Product) -> list[str]:

@@ -158,13 +158,11 @@ CLAIM_FLAGS: Mapping[str, tuple[str, str]] = {
         "you belong to a group for which a syndicate alert is raised",
         "you belong to no group for which a syndicate alert is raised",
     ),
-    "ring": ("your claim belongs to a ring of linked claims", "your claim belongs to no ring of linked claims"),
 }
 
 _FLAG_NUMBERS = {
     "bought_in_alert_window": "(1 if you activated the policy shortly after a public alert, else 0)",
     "syndicate": "(1 in a syndicate alert, else 0)",
-    "ring": "(1 in a ring, else 0)",
 }
 
 

@@ -6,7 +6,16 @@ import math
 
 import h3
 
-from monsoon.transforms.product.terms import ALWAYS_MS, HOUR_MS, NEVER_MS, Cap, OnceBy, Plan, Product
+from monsoon.transforms.product.terms import (
+    ALWAYS_MS,
+    HOME_MOVES_M,
+    HOUR_MS,
+    NEVER_MS,
+    Cap,
+    OnceBy,
+    Plan,
+    Product,
+)
 from monsoon.transforms.product.versions import moment, since
 from monsoon.transforms.product.wording.decisions import decision_section
 from monsoon.transforms.product.wording.phrases import (
@@ -43,7 +52,7 @@ def explain(product: Product) -> tuple[Section, ...]:
         _presence(product),
         *[trigger_section(trigger, product) for trigger in product.triggers],
         _limits(product),
-        *_waiting(product),
+        _waiting(product),
         decision_section(product),
         *_syndicate(product),
     )
@@ -142,8 +151,8 @@ def _cap(cap: Cap, product: Product) -> str:
     return f"At most {formula_words(cap.limit, product)}{plan_amounts(cap.limit, product)} {_PER[cap.per]}."
 
 
-def _waiting(product: Product) -> tuple[Section, ...]:
-    points = []
+def _waiting(product: Product) -> Section:
+    points = _waiting_terms(product.waiting_ms)
     if (lockout := product.lockout) is not None:
         alert = alert_words(lockout.alert, lockout.breach)
         points.append(
@@ -157,7 +166,27 @@ def _waiting(product: Product) -> tuple[Section, ...]:
             f"{alert_words(window.alert, window.breach)} for the zone, or of the readings that confirmed the "
             "disruption."
         )
-    return (Section("Waiting rules", tuple(points)),) if points else ()
+    return Section("Waiting rules", tuple(points))
+
+
+def _waiting_terms(waiting_ms: int) -> list[str]:
+    """What changes of a policy wait, and what a gap in cover does."""
+    gap = (
+        "A policy counts as activated anew where it is renewed or upgraded after its cover had ended, be it by a moment"
+    )
+    if not waiting_ms:
+        return ["What you change of your policy counts at once.", f"{gap}."]
+    wait = duration(waiting_ms)
+    return [
+        f"What you change of your policy counts at once where it lowers what could be paid. What raises it counts for "
+        f"disruptions that start {wait} or more after the change, and until then what counted before: a plan that pays "
+        "more or covers a trigger more, a larger daily wage, larger usual earnings of a shift, more usual orders per "
+        "hour, orders that vary less from hour to hour, a number of usual orders where you had stated none.",
+        f"A new home counts {wait} after the change too, if it is more than {HOME_MOVES_M / 1000:g} km from a home "
+        f"that counted in the {wait} before it. Your platform and your weekly slab count at once.",
+        f"What you state first counts at once, and so does what you state when your cover had ended for {wait} or "
+        f"more. {gap}; after a gap of less than {wait} what counted before it goes on counting.",
+    ]
 
 
 def _syndicate(product: Product) -> tuple[Section, ...]:

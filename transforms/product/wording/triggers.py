@@ -110,8 +110,8 @@ def _witness(trigger: Trigger, product: Product) -> list[str]:
         return [
             "Also: the platform's riders must have fallen silent. Counted are those who worked in the zone between "
             f"{duration(witness.before_ms)} and {duration(witness.silent_ms)} before, and since have reported "
-            f"nothing, or only offline; their trust scores, of riders with at least {witness.least_trust:g}, must "
-            f"add up to {witness.reach:g}.{model}"
+            f"nothing, or only offline; their trust scores, of riders {_counted(witness)}, must add up to "
+            f"{witness.reach:g}.{model}"
         ]
     if isinstance(witness, OrderDrop):
         return [
@@ -123,6 +123,16 @@ def _witness(trigger: Trigger, product: Product) -> list[str]:
     return []
 
 
+def _counted(quorum: SilentQuorum) -> str:
+    """Which silent riders count."""
+    words = [f"with at least {quorum.least_trust:g}"]
+    if quorum.min_measured:
+        words.append(f"of whose score parts with a weight of at least {quorum.min_measured:g} of all were measured")
+    if quorum.insured_for_ms is not None:
+        words.append(f"whose policy has been in force for at least {duration(quorum.insured_for_ms)} without a gap")
+    return listed(words)
+
+
 def _activity(test: ActivityTest) -> str:
     steps = []
     for each in test.thresholds:
@@ -131,13 +141,19 @@ def _activity(test: ActivityTest) -> str:
             continue
         least = "at least" if each.inclusive else "more than"
         steps.append(f"{each.sigma:g} where {least} {each.above * 100:g}% of the riders around you dropped as well")
+    steady = ""
+    if test.min_deviation:
+        steady = (
+            f" A standard deviation of less than {test.min_deviation:g} x your mean counts as that much: orders are "
+            "counts, and none is steadier."
+        )
     return (
         f"Also: your own orders must have dropped. Every {duration(test.every_ms)} while it lasts, your orders of "
         f"the last {period(test.window_ms)} are compared with your mean; the drop must reach, in your own standard "
         f"deviations, {'; '.join(steps)}. A rider dropped who lost at least {test.severe_drop * 100:g}% of the usual "
         "orders; compared are riders of your platform seen in the zone then, without those of your own ring. With "
-        f"fewer than {test.fewest_peers} of them the drop must reach {test.few_peers_sigma:g}. If your orders never "
-        "dropped so far, nothing is paid; if they are not known, a person looks at the claim."
+        f"fewer than {test.fewest_peers} of them the drop must reach {test.few_peers_sigma:g}.{steady} If your "
+        "orders never dropped so far, nothing is paid; if they are not known, a person looks at the claim."
     )
 
 
