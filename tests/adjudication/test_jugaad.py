@@ -236,18 +236,33 @@ def test_a_lockout_is_known_before_the_duration_is():
 
 
 @pytest.mark.parametrize(
-    ("risk", "story"), [(0.15, ["approved"]), (0.1501, ["soft_hold", "approved"]), (None, ["approved"])]
+    ("risk", "signals", "story"),
+    [
+        (0.15, 9, ["approved"]),
+        (0.1501, 9, ["soft_hold", "approved"]),
+        (0.50, 9, ["soft_hold", "approved"]),
+        (0.5001, 9, ["soft_hold", "manual_review"]),
+        (0.5001, 3, ["soft_hold", "manual_review"]),
+        (1.0, 2, ["soft_hold", "approved"]),
+        (None, 0, ["approved"]),
+    ],
 )
-def test_confidence(risk, story):
-    rider = jugaad(risk=risk).at(lost()).finish()
+def test_confidence(risk, signals, story):
+    rider = jugaad(risk=risk, signals=signals).at(lost()).finish()
     assert rider.story() == story
     assert rider.last()["decided_at"] == at(15 * (len(story) - 1))
+
+
+@pytest.mark.parametrize(("then", "end"), [(0.15, "approved"), (0.4, "approved"), (0.6, "manual_review")])
+def test_a_hold_is_decided_by_what_came_since(then, end):
+    rider = jugaad(risk=0.9).at(lost())
+    rider.scores.score = replace(rider.scores.score, risk=then)
+    assert rider.finish().story() == ["soft_hold", end]
 
 
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"facts": {"ring": 1.0}}, "ring"),
         ({"features": {"mock_location_share": 0.1}}, "device_untrusted"),
         ({"features": {"teleport_mps": 70.1}}, "impossible_route"),
         ({"features": {"teleport_second_mps": 33.1}}, "impossible_route"),

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from monsoon.models.calibration import fit_calibration, risk_of
-from monsoon.transforms.scoring.calibration import RiskTable
+from monsoon.sources.product_files import load_products
+from monsoon.transforms.product import CutOff
+from monsoon.transforms.scoring.calibration import RiskTable, on_scale
 from monsoon.transforms.scoring.features import measured_masks
 from monsoon.transforms.scoring.forest import Forest
 
+PRODUCTS = load_products()
 STARTS = np.array([0, 3, 5, 7, 10])  # five groups of features: 31 masks
 
 
@@ -42,6 +45,31 @@ def test_honest_claims_exceed_a_risk_as_often_as_it_says(mask, forest, table, ho
 
 def test_knots_of_the_risk():
     assert risk_of(np.array([1.0, 1e-2, 1e-3, 1e-4, 1e-6])).tolist() == pytest.approx([0, 0.40, 0.72, 1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("cut_offs", "shares"),
+    [
+        ([(0.15, 0.01), (0.5, 0.001)], [(1.0, 0.0), (0.01, 0.15), (0.001, 0.5), (1e-4, 1.0), (1e-6, 1.0)]),
+        ([(0.5, 0.001)], [(1.0, 0.0), (0.001, 0.5), (1e-4, 1.0)]),
+        ([(0.4, 0.01), (0.72, 0.001)], [(1.0, 0.0), (0.01, 0.4), (0.001, 0.72), (1e-4, 1.0)]),
+        ([(0.3, 0.005), (1.0, 1e-4)], [(0.005, 0.3), (1e-4, 1.0), (1e-5, 1.0)]),
+    ],
+)
+def test_a_products_cut_offs_set_its_scale(cut_offs, shares):
+    risks = risk_of(np.array([p for p, _ in shares]))
+    scores = on_scale([CutOff(*each) for each in cut_offs], risks)
+    assert scores.tolist() == pytest.approx([score for _, score in shares], abs=1e-6)
+    rising = on_scale([CutOff(*each) for each in cut_offs], np.linspace(0, 1, 1001))
+    assert (np.diff(rising) >= 0).all()
+
+
+def test_a_score_at_a_cut_off_is_at_it_to_the_digit():
+    """Jugaad pays at a confidence of 0.85 and not below: 1 in 100 honest claims lies beyond."""
+    cut_offs = PRODUCTS["jugaad"].decision.scores["anomaly"].cut_offs
+    assert on_scale(cut_offs, np.array([0.40, 0.72, np.nan])).tolist()[:2] == [0.15, 0.50]
+    assert np.isnan(on_scale(cut_offs, np.array([np.nan]))).all()
+    assert on_scale((), np.array([0.123456])).tolist() == [0.123456]
 
 
 def test_risk_falls_with_the_path_and_has_six_decimals(table):
