@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,21 +10,40 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from monsoon.sources.files import InputError
-from monsoon.sources.native_messages import native_messages_dropped
-from monsoon.transforms.evidence.limits import UNKNOWN_TOWER_RANGE_M
+from monsoon.sources.csv_tables import Layout, read_table
+from monsoon.transforms.evidence.limits import ACCESS_POINT_REACH_M, UNKNOWN_TOWER_RANGE_M
 from monsoon.transforms.evidence.references import References
+from monsoon.transforms.geo.sphere import distance_m
 from monsoon.transforms.trail import Trail
 
 TOWERS_FILE = "cell_towers.csv"
 ACCESS_POINTS_FILE = "access_points.csv"
 
-_OPENCELLID = ("radio", "mcc", "net", "area", "cell", "lon", "lat", "range")
-_SAMPLE = {"mnc": "net", "tac": "area", "cid": "cell"}
-# Names in OpenCelliD's public samples, which lack radio and range.
+_TOWERS = Layout(
+    required=("mcc", "net", "area", "cell", "lat", "lon"),
+    # As opencellid.org publishes them, in files by country without a line of names.
+    published=(
+        "radio", "mcc", "net", "area", "cell", "unit", "lon", "lat", "range", "samples", "changeable", "created",
+        "updated", "averageSignal",
+    ),
+    # Names in OpenCelliD's public samples, which lack radio and range, and in Mozilla's files of the same form.
+    also={"mnc": "net", "tac": "area", "lac": "area", "cid": "cell"},
+    texts=("radio",),
+    mend="Write OpenCelliD's columns, or leave the file out.",
+)  # fmt: skip
+_ACCESS_POINTS = Layout(
+    required=("bssid", "lat", "lon"),
+    published=("bssid", "lat", "lon"),
+    texts=("bssid",),
+    mend="Write the columns bssid, lat, lon, or leave the file out.",
+)
 
 _FAULTS_LISTED = 20
-_QUOTED_CHARACTERS = 120
+_LIKE_SAMPLES = 2
+"""Rows of which one rests on more than so many times the samples of the other do not contradict it (`fraud.md`,
+cell_tower_zone_match)."""
+_WHOLE_UP_TO = 2**53
+"""Integers below it are exact as doubles."""
 
 
 @dataclass(frozen=True)
@@ -62,78 +79,80 @@ class ReferenceTables:
 def read_references(folder: Path) -> ReferenceTables:
     """Reads the folder's reference files; an absent file or folder locates nothing.
 
-    Rows that cannot be used (a place off the globe, a number that is none, a missing field) are skipped and
-    told. Of several rows of one tower or access point the one whose numbers sort first stands, wherever it
-    is in the file. Raises InputError for a file that is no CSV or lacks the columns.
+    Rows that cannot be used (a place off the globe, a number that is none, a missing field) are skipped and told. Of
+    several rows of one tower or access point that with the most samples speaks, of these the newest, of these the one
+    whose numbers sort first, wherever it is in the file. Where a row with as good a claim (at least half as many
+    samples) lies further from it than the larger of their ranges, nobody knows where the thing stands: all its rows
+    are skipped and told. Raises InputError for a file that is no CSV or lacks the columns.
     """
     faults: dict[str, Faults] = {}
-    towers = _read(folder / TOWERS_FILE)
-    for sample, name in _SAMPLE.items():
-        if sample in towers.columns and name not in towers.columns:
-            towers = towers.rename({sample: name})
-    _require(folder / TOWERS_FILE, towers, ("mcc", "net", "area", "cell", "lat", "lon"))
-    parts = [pl.col(name).cast(pl.Int64, strict=False) for name in ("mcc", "net", "area", "cell")]
+    towers = read_table(folder / TOWERS_FILE, _TOWERS)
+    parts = [_whole(name) for name in ("mcc", "net", "area", "cell")]
     key = pl.concat_str(parts, separator="-")
     if "radio" in towers.columns:
-        key = pl.concat_str(pl.col("radio").str.to_uppercase(), key, separator="-")
-    stated = pl.col("range").cast(pl.Float64, strict=False) if "range" in towers.columns else pl.lit(None)
-    range_m = pl.when(stated.is_finite() & (stated > 0)).then(stated).otherwise(UNKNOWN_TOWER_RANGE_M)
-    towers = _checked(folder / TOWERS_FILE, towers.with_columns(key=key, range_m=range_m), faults)
-    points = _read(folder / ACCESS_POINTS_FILE)
-    _require(folder / ACCESS_POINTS_FILE, points, ("bssid", "lat", "lon"))
-    points = _checked(folder / ACCESS_POINTS_FILE, points.with_columns(key=pl.col("bssid")), faults)
-    return ReferenceTables(towers.select("key", "lat", "lon", "range_m"), points.select("key", "lat", "lon"), faults)
+        radio = pl.col("radio").str.to_uppercase()
+        key = pl.when(radio.fill_null("") == "").then(key).otherwise(pl.concat_str(radio, key, separator="-"))
+    places = _places(folder / TOWERS_FILE, towers, key, UNKNOWN_TOWER_RANGE_M, faults)
+    points = read_table(folder / ACCESS_POINTS_FILE, _ACCESS_POINTS)
+    spots = _places(folder / ACCESS_POINTS_FILE, points, pl.col("bssid"), ACCESS_POINT_REACH_M, faults)
+    return ReferenceTables(places.select("key", "lat", "lon", "range_m"), spots.select("key", "lat", "lon"), faults)
 
 
-def _read(path: Path) -> pl.DataFrame:
-    """Every column as text; no rows where the file is absent or empty."""
-    if os.path.lexists(path) and not path.is_file():
-        raise InputError("is no regular file", str(path), "Put a CSV file there, or leave it out.")
-    if not path.exists() or path.stat().st_size == 0:
-        names = (*_OPENCELLID, "bssid")
-        return pl.DataFrame({name: [] for name in names}, schema=dict.fromkeys(names, pl.String))
-    try:
-        with path.open("rb") as file, native_messages_dropped():  # a path that is no UTF-8 is nothing for Polars
-            table = pl.read_csv(
-                file,
-                infer_schema=False,
-                truncate_ragged_lines=True,
-                encoding="utf8-lossy",
-            )
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        reason = (str(error).splitlines() or [""])[0][:_QUOTED_CHARACTERS]  # Polars quotes what it read
-        raise InputError(f"not a CSV file ({reason})", str(path), "Write it as CSV, or leave it out.") from error
-    named = {name: name.strip().removeprefix("\ufeff") for name in table.columns}
-    if twice := [name for name, count in Counter(named.values()).items() if count > 1]:
-        raise InputError(f"column {', '.join(twice)} is there twice", str(path), "Give each column a name of its own.")
-    return table.rename(named)
-
-
-def _require(path: Path, table: pl.DataFrame, names: Sequence[str]) -> None:
-    if missing := [name for name in names if name not in table.columns]:
-        there = " ".join(", ".join(table.columns).split())[:_QUOTED_CHARACTERS]
-        raise InputError(
-            f"no column {', '.join(missing)}; there are: {there}",
-            str(path),
-            "Name the columns as OpenCelliD does, or leave the file out.",
-        )
-
-
-def _checked(path: Path, table: pl.DataFrame, faults: dict[str, Faults]) -> pl.DataFrame:
-    table = table.drop("line", strict=False).with_row_index("line", 2)
-    table = table.with_columns(pl.col("lat", "lon").cast(pl.Float64, strict=False))
+def _places(path: Path, table: pl.DataFrame, key: pl.Expr, range_m: float, faults: dict[str, Faults]) -> pl.DataFrame:
+    """One row a key: key, lat, lon, range_m; `range_m` stands where a row states none."""
+    stated = {name: _number(name) if name in table.columns else pl.lit(None, pl.Float64) for name in _STATED}
+    rows = table.select(
+        line=pl.col("line"),
+        key=key,
+        lat=_number("lat"),
+        lon=_number("lon"),
+        range_m=pl.when(stated["range"] > 0).then(stated["range"]).otherwise(range_m),
+        samples=stated["samples"].clip(lower_bound=0).fill_null(0),
+        updated=stated["updated"].fill_null(0),
+    )
     good = pl.col("key").is_not_null() & pl.col("lat").is_between(-90, 90) & pl.col("lon").is_between(-180, 180)
-    table = table.with_columns(good=good.fill_null(False))
-    bad = table.filter(~pl.col("good"))
-    if len(bad):
-        first = bad.head(_FAULTS_LISTED).select("line", "key", "lat", "lon").rows()
-        told = (
-            f"line {line}: no identity or no place on the globe ({key}, {lat}, {lon})" for line, key, lat, lon in first
-        )
-        faults[path.name] = Faults(len(bad), tuple(told))
-    kept = table.filter("good")
-    numbers = [name for name in ("lat", "lon", "range_m") if name in kept.columns]
-    return kept.sort("key", *numbers).unique("key", keep="first", maintain_order=True)
+    rows = rows.with_columns(good=good.fill_null(False))
+    bad = rows.filter(~pl.col("good")).select("line", "key", "lat", "lon").with_columns(why=pl.lit(_NO_PLACE))
+    kept = rows.filter("good").sort("key", -pl.col("samples"), -pl.col("updated"), "lat", "lon", "range_m")
+    speaking = kept.unique("key", keep="first", maintain_order=True)
+    unknown = kept.join(_contradicted(kept, speaking), on="key", how="semi")
+    told = unknown.select("line", "key", "lat", "lon").with_columns(why=pl.lit(_TWO_PLACES))
+    told = pl.concat([bad, told]).sort("line")
+    if len(told):
+        first = told.head(_FAULTS_LISTED).rows()
+        words = (f"line {line}: {why} ({name}, {lat}, {lon})" for line, name, lat, lon, why in first)
+        faults[path.name] = Faults(len(told), tuple(words))
+    return speaking.join(unknown, on="key", how="anti", maintain_order="left")
+
+
+_STATED = ("range", "samples", "updated")
+_NO_PLACE = "no identity or no place on the globe"
+_TWO_PLACES = "in two places, one as likely as the other"
+
+
+def _contradicted(rows: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:
+    """The keys, perhaps repeated, of which a row with like samples lies elsewhere than the one that speaks."""
+    several = rows.filter(pl.col("key").is_duplicated()).join(speaking, on="key", suffix="_of_speaker")
+    like = several.filter(pl.col("samples_of_speaker") <= _LIKE_SAMPLES * pl.col("samples"))
+    numbers = (like[name].to_numpy() for name in ("lat", "lon", "lat_of_speaker", "lon_of_speaker"))
+    away_m = pl.Series(distance_m(*numbers), dtype=pl.Float64)
+    reach_m = like.select(pl.max_horizontal("range_m", "range_m_of_speaker")).to_series()
+    return like.filter(away_m > reach_m).select("key")
+
+
+def _number(name: str) -> pl.Expr:
+    """A column of text as finite doubles, null where it is none."""
+    number = pl.col(name).cast(pl.Float64, strict=False)
+    return pl.when(number.is_finite()).then(number)
+
+
+def _whole(name: str) -> pl.Expr:
+    """A column of text as integers, null where it is none. Tools that know no missing integer write 404 as 404.0."""
+    number = _number(name)
+    whole = pl.when((number == number.floor()) & (number.abs() < _WHOLE_UP_TO)).then(
+        number.cast(pl.Int64, strict=False)
+    )
+    return pl.coalesce(pl.col(name).cast(pl.Int64, strict=False), whole)
 
 
 def _tower_key(cell: str) -> str:

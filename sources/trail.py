@@ -56,7 +56,8 @@ def to_trail(frame: pl.DataFrame) -> Trail:
         event_time_ms=take("event_time").to_numpy(),
         **floats,
         mock=_either(take("mock_location"), take("mock_setting")),
-        gnss_delta_ms=_difference(take("gnss_time"), take("network_time")),
+        gnss_time_ms=_float(take("gnss_time")),
+        network_time_ms=_float(take("network_time")),
         charging=take("charging").cast(pl.Int8).fill_null(-1).to_numpy(),
         cell=codes["cell"],
         bssid_offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]),
@@ -82,6 +83,6 @@ def _either(first: pl.Series, second: pl.Series) -> npt.NDArray[np.int8]:
     return np.maximum(one, other)
 
 
-def _difference(later: pl.Series, earlier: pl.Series) -> npt.NDArray[np.float64]:
-    """In milliseconds; NaN where either is null."""
-    return (later.cast(pl.Float64) - earlier.cast(pl.Float64)).fill_null(float("nan")).to_numpy()
+def _float(times: pl.Series) -> npt.NDArray[np.float64]:
+    """Moments (ms) as doubles, which hold every one that validation lets pass; NaN where null."""
+    return times.cast(pl.Float64).fill_null(float("nan")).to_numpy()

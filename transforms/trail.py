@@ -28,7 +28,8 @@ DTYPES: dict[str, Any] = {
     "agc_db": np.float64,
     "battery_pct": np.float64,
     "mock": np.int8,
-    "gnss_delta_ms": np.float64,
+    "gnss_time_ms": np.float64,
+    "network_time_ms": np.float64,
     "charging": np.int8,
     "cell": np.int32,
     "ip_prefix": np.int32,
@@ -76,7 +77,8 @@ class Trail:
     agc_db: npt.NDArray[np.float64]
     battery_pct: npt.NDArray[np.float64]
     mock: npt.NDArray[np.int8]
-    gnss_delta_ms: npt.NDArray[np.float64]
+    gnss_time_ms: npt.NDArray[np.float64]
+    network_time_ms: npt.NDArray[np.float64]
     charging: npt.NDArray[np.int8]
     cell: npt.NDArray[np.int32]
     bssid_offsets: npt.NDArray[np.int64]

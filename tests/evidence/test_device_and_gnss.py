@@ -67,11 +67,83 @@ def test_signal_needs_a_baseline_of_the_same_phone(one):
     assert math.isnan(one(rows, "gnss_cn0_agc_anomaly")[0])
 
 
+def clocked(*moments: tuple[float | None, float], worker: str = "w", **columns) -> list[dict]:
+    """Reports every 15 s up to NOW_MS, each (GNSS time, network time) in s after NOW_MS."""
+    gnss = [None if at is None else NOW_MS + 1000 * at for at, _ in moments]
+    network = [None if at is None else NOW_MS + 1000 * at for _, at in moments]
+    return reports(worker, len(moments), gnss_time_ms=gnss, network_time_ms=network, **columns)
+
+
+def delta_of(one, rows) -> tuple[float, int]:
+    return one(rows, "gnss_network_time_delta_s")
+
+
 def test_clock_on_fresh_fixes_only(one):
-    # The third and fourth report the second's fix again: GNSS time stands still while 15 s pass.
-    delta = [2000.0, -3000.0, -18_000.0, -33_000.0, 4000.0]
-    assert one(reports("w", 5, gnss_delta_ms=delta), "gnss_network_time_delta_s") == (3.0, 3)
-    assert math.isnan(one(reports("w", 5), "gnss_network_time_delta_s")[0])
+    # The third and fourth report the second's fix again; the first has none before it.
+    rows = clocked((-58, -60), (-42, -45), (-42, -30), (-42, -15), (4, 0))
+    assert delta_of(one, rows) == (3.5, 2)
+    assert math.isnan(delta_of(one, reports("w", 5))[0])
+
+
+def test_a_fix_that_stays_the_same_is_never_fresh_whatever_comes_between(one):
+    gaps = clocked((-2400, -60), (None, -45), (-2400, -30), (None, -15), (-2400, 0))
+    assert math.isnan(delta_of(one, gaps)[0])
+    # A fix of before the window says of the window's first that it is a repeat ...
+    before = reports("w", 1, end_ms=NOW_MS - HALF_HOUR_MS - 60_000, gnss_time_ms=NOW_MS - 2_400_000)
+    assert math.isnan(delta_of(one, before + clocked((-2400, -15), (-2400, 0)))[0])
+    # ... or that it is not.
+    earlier = reports("w", 1, end_ms=NOW_MS - HALF_HOUR_MS - 60_000, gnss_time_ms=NOW_MS - 2_500_000)
+    assert delta_of(one, earlier + clocked((-2400, -15), (-2400, 0))) == (2385.0, 1)
+
+
+@pytest.mark.parametrize("silent", [0, 3, 40])
+def test_the_fix_before_the_window_is_the_phones_last_that_states_a_time(one, silent):
+    start_ms = NOW_MS - HALF_HOUR_MS
+    before = reports("w", 1, end_ms=start_ms - 20 * 60_000, gnss_time_ms=start_ms)
+    between = reports("w", silent, end_ms=start_ms) if silent else []
+    other = reports("w", 1, end_ms=start_ms, device="other", gnss_time_ms=NOW_MS + 10**9)
+    for row in before + between:
+        row["device"] = "mine"
+    now = clocked((1, 0), device="mine")
+    assert delta_of(one, before + between + other + now) == (1.0, 1)
+    assert math.isnan(delta_of(one, between + other + now)[0])
+
+
+def test_two_phones_in_turn_have_clocks_of_their_own(one):
+    rows = clocked((-60, -60), (-3045, -45), (-30, -30), (-3045, -15), (0, 0))
+    for place, row in enumerate(rows):
+        row["device"] = "cached" if place % 2 else "good"
+    assert delta_of(one, rows) == (0.0, 2)
+
+
+def test_a_clock_that_was_set_back_is_not_fresh_until_it_goes_on(one):
+    assert delta_of(one, clocked((-45, -45), (-30, -30), (-615, -15), (-600, 0))) == (300.0, 2)
+
+
+WEEKS_S = 1024 * 7 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("off_s", "measured"),
+    [
+        (-WEEKS_S, False),
+        (WEEKS_S, False),
+        (-2 * WEEKS_S, False),
+        (86_400 - WEEKS_S, False),
+        (-86_400 - WEEKS_S, False),
+        (86_401 - WEEKS_S, True),
+        (-86_401 - WEEKS_S, True),
+        (86_400, True),  # within a day of 0 weeks: a wrong clock
+        (-1.0, True),
+    ],
+)
+def test_an_old_phones_weeks_are_not_measured(one, off_s, measured):
+    value, count = delta_of(one, clocked(*((at + off_s, at) for at in (-45, -30, -15, 0))))
+    assert (value, count) == (abs(off_s), 3) if measured else (math.isnan(value) and count == 0)
+
+
+def test_one_wrong_week_among_good_fixes_says_nothing(one):
+    assert delta_of(one, clocked((-45, -45), (-28, -30), (-15 - WEEKS_S, -15), (2, 0))) == (2.0, 2)
 
 
 def _drain(rate_pct_h: float, history_blocks: int = 8, **columns) -> list[dict]:

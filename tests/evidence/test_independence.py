@@ -32,9 +32,10 @@ def _storm(riders: int, seed: int) -> list[dict]:
                 ("cn0_dbhz", 20, 40),
                 ("agc_db", 40, 46),
                 ("battery_pct", 20, 80),
-                ("gnss_delta_ms", -900, 900),
             ):
                 row[name] = generator.uniform(low, high) if generator.random() < 0.8 else None
+            for name, off_ms in (("gnss_time_ms", generator.choice([-900, 0, -60_000])), ("network_time_ms", 0)):
+                row[name] = row["event_time_ms"] + off_ms if generator.random() < 0.8 else None
             row["speed_mps"] = generator.choice([0.1, 0.2, 0.3, 8.0, None])
             row["mock"] = generator.choice([0, 0, 1, None])
             row["charging"] = generator.choice([0, 0, 0, None])
@@ -139,7 +140,8 @@ _MEASURES = st.none() | st.floats(0, allow_nan=False, allow_infinity=False)
                 "cn0_dbhz": _DOUBLES,
                 "agc_db": _DOUBLES,
                 "battery_pct": st.none() | st.floats(0, 100),
-                "gnss_delta_ms": _DOUBLES,
+                "gnss_time_ms": _DOUBLES,
+                "network_time_ms": _DOUBLES,
                 "charging": st.sampled_from([None, 0, 1]),
                 "mock": st.sampled_from([None, 0, 1]),
                 "orders_completed": st.none() | st.integers(0, 2**63 - 1),

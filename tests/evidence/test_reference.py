@@ -1,5 +1,8 @@
 """Reference files: formats, places by code, rows that cannot be used."""
 
+import gzip
+from itertools import permutations
+
 import numpy as np
 import pytest
 
@@ -54,10 +57,143 @@ def test_bad_rows_are_counted_and_told(tmp_path):
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_of_two_places_of_one_access_point_the_same_stands_in_any_order(tmp_path, order):
-    lines = ["ap1,28.6,77.2\n", "ap1,28.5,77.9\n"]
+def test_of_two_rows_of_one_access_point_the_same_stands_in_any_order(tmp_path, order):
+    lines = ["ap1,28.6,77.2\n", "ap1,28.5985,77.2\n"]  # 167 m apart: two surveys of one place
     (tmp_path / "access_points.csv").write_text("bssid,lat,lon\n" + "".join(lines[index] for index in order))
-    assert _located(tmp_path)[1].bssid_lat[0] == 28.5
+    assert _located(tmp_path)[1].bssid_lat[0] == 28.5985
+
+
+def test_an_access_point_that_moves_is_nowhere(tmp_path):
+    (tmp_path / "access_points.csv").write_text("bssid,lat,lon\nap1,28.6,77.2\nap1,28.5,77.9\nap2,28.5,77.9\n")
+    tables, references = _located(tmp_path)
+    assert np.isnan(references.bssid_lat[0])
+    assert references.bssid_lat[1] == 28.5
+    assert tables.faults["access_points.csv"].rows == 2
+    assert "in two places" in tables.faults["access_points.csv"].first[0]
+
+
+# Two places in Delhi, 5,560 m apart, and one in Mumbai.
+HERE, NEAR, FAR = (28.60, 77.2), (28.65, 77.2), (19.07, 72.87)
+
+
+def tower(place, samples, updated=0, range_m=3000):
+    return f"LTE,404,45,5123,20481,0,{place[1]},{place[0]},{range_m},{samples},1,0,{updated},0\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "lat"),
+    [
+        ([tower(HERE, 250), tower(FAR, 1)], 28.60),
+        ([tower(HERE, 250), tower(FAR, 124)], 28.60),
+        ([tower(HERE, 250), tower(FAR, 125)], None),  # like samples, and no range reaches so far
+        ([tower(HERE, 250), tower(FAR, 250, updated=9)], None),
+        ([tower(HERE, 0), tower(FAR, 0)], None),
+        ([tower(HERE, ""), tower(FAR, "")], None),
+        ([tower(HERE, ""), tower(FAR, 1)], 19.07),
+        ([tower(HERE, "nan"), tower(FAR, -4)], None),
+        ([tower(HERE, 250), tower(NEAR, 251, range_m=5600)], 28.65),  # within a range: one tower
+        ([tower(HERE, 250), tower(NEAR, 251, range_m=5500)], None),
+        ([tower(HERE, 9, updated=5), tower(NEAR, 9, updated=4, range_m=9000)], 28.60),  # of as many, the newest
+        ([tower(HERE, 9, updated=5), tower(NEAR, 9, updated=6, range_m=9000)], 28.65),
+        ([tower(HERE, 9), tower(NEAR, 9, range_m=9000)], 28.60),  # nothing tells: the numbers that sort first
+        ([tower(HERE, 9), tower(HERE, 9)], 28.60),
+        ([tower(HERE, 250), tower(FAR, 1), tower((12.9, 77.6), 1)], 28.60),  # what weighs little contradicts nobody
+        ([tower(HERE, 250), tower(FAR, 1), tower((12.9, 77.6), 200)], None),
+    ],
+)
+def test_of_several_rows_of_a_tower_the_best_known_speaks_unless_another_is_as_good(tmp_path, rows, lat):
+    for order in permutations(rows):
+        (tmp_path / "cell_towers.csv").write_text(OPENCELLID + "".join(order))
+        tables, references = _located(tmp_path)
+        assert np.array_equal(references.cell_lat[1], np.nan if lat is None else lat, equal_nan=True)
+        assert bool(tables.faults) == (lat is None)
+
+
+ROW = "LTE,404,45,5123,20481,0,77.2,28.6,1500,9,1,1693584000,1719504000,0\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        OPENCELLID + ROW,
+        ROW,  # as opencellid.org hands it out, without names
+        "\ufeff" + ROW,
+        "\ufeff" + OPENCELLID + ROW,
+        (OPENCELLID + ROW).replace("\n", "\r\n"),
+        ROW.strip(),
+        OPENCELLID + ROW.replace("404,45,5123,20481", "404.0,45.0,5123.0,20481.0"),
+        OPENCELLID + ROW.replace("404,45,5123,20481", " 404 ,45 , 5123,2.0481e4"),
+        OPENCELLID + ROW.replace("LTE", "lte "),
+        ",".join(f'"{name}"' for name in OPENCELLID.strip().split(",")) + "\n" + ROW,
+        ROW.replace("LTE", '"LTE"').replace("404", '"404"'),
+        (OPENCELLID + ROW).replace(",", ";"),
+        (OPENCELLID + ROW).replace(",", "\t"),
+        (OPENCELLID + ROW).replace(",", ";").replace("77.2", "77,2").replace("28.6", "28,6"),
+        ROW.replace(",", ";").replace("77.2", "77,2").replace("28.6", "28,6"),
+        OPENCELLID.upper() + ROW,
+        OPENCELLID + ROW.replace("20481", "1") + OPENCELLID + ROW,  # two files put one after the other
+        "lat,lon,cell,area,net,mcc,radio\n28.6,77.2,20481,5123,45,404,LTE\n",
+        "radio,mcc,mnc,lac,cid,lon,lat\nLTE,404,45,5123,20481,77.2,28.6\n",
+        "radio,mcc,net,area,cell,lon,lat\n,404,45,5123,20481,77.2,28.6\n",  # a tower of no stated radio
+    ],
+)
+def test_towers_in_every_form_in_which_people_have_them(tmp_path, content):
+    for name, data in (
+        ("cell_towers.csv", content.encode()),
+        ("cell_towers.csv", gzip.compress(content.encode())),
+        ("cell_towers.csv", content.removeprefix("\ufeff").encode("utf-16")),
+        ("cell_towers.csv.gz", gzip.compress(content.encode())),
+    ):
+        (tmp_path / name).write_bytes(data)
+        tables, references = _located(tmp_path)
+        (tmp_path / name).unlink()
+        assert references.cell_lat[1] == 28.6
+        assert tables.faults == {}
+
+
+@pytest.mark.parametrize("content", ["ap1,28.6,77.2\n", "ap1;28,6;77,2\n", "lon,BSSID,lat\n77.2,ap1,28.6\n"])
+def test_access_points_with_and_without_names(tmp_path, content):
+    (tmp_path / "access_points.csv").write_text(content)
+    assert _located(tmp_path)[1].bssid_lat[0] == 28.6
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        (
+            "cell_towers.csv",
+            b"LTE,404,45,5123,20481,77.2,28.6\n",
+            "no column mcc, net, area, cell, lat, lon; there are",
+        ),
+        ("cell_towers.csv", ROW.replace("28.6", "north").encode(), "no column mcc"),
+        ("cell_towers.csv", gzip.compress(ROW.encode())[:40], "cannot be read"),
+        ("cell_towers.csv", b"\xff\xfe\x00", "cannot be read|no column"),
+        ("cell_towers.csv.gz", b"\x1f\x8bnonsense", "cannot be read"),
+        ("cell_towers.csv", b'{"mcc": 404}\n', "no column"),
+        ("cell_towers.csv", b"mcc,net,area,cell,lat,lat,lon\n1,2,3,4,5,6,7\n", "column lat is there twice"),
+        ("access_points.csv", b"28.6,77.2\n", "no column bssid, lat, lon"),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_one_line_that_says_where(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=words) as told:
+        read_references(tmp_path)
+    assert str(told.value).startswith(str(tmp_path / name))
+    assert "\n" not in str(told.value)
+
+
+def test_of_a_file_and_its_packed_twin_neither_is_guessed(tmp_path):
+    (tmp_path / "cell_towers.csv").write_text(OPENCELLID + ROW)
+    (tmp_path / "cell_towers.csv.gz").write_bytes(gzip.compress(ROW.encode()))
+    with pytest.raises(InputError, match=r"cell_towers.csv.gz is there too. Leave one"):
+        read_references(tmp_path)
+
+
+def test_parts_of_a_number_are_no_identity(tmp_path):
+    (tmp_path / "cell_towers.csv").write_text(OPENCELLID + ROW.replace("404", "404.5") + ROW.replace("404", "inf"))
+    tables, references = _located(tmp_path)
+    assert tables.faults["cell_towers.csv"].rows == 2
+    assert np.isnan(references.cell_lat).all()
 
 
 def test_a_file_without_the_columns_is_told(tmp_path):

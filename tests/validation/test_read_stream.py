@@ -358,7 +358,8 @@ def test_the_trail_says_what_the_frame_says(plain):
     assert seen == [row["bssids"] or [] for row in rows]
     assert set(trail.mock.tolist()) == {0}
     assert set(trail.charging.tolist()) == {1}
-    assert set(trail.gnss_delta_ms.tolist()) == {-20.0}
+    assert trail.gnss_time_ms.tolist() == [row["gnss_time"] for row in rows]
+    assert set((trail.gnss_time_ms - trail.network_time_ms).tolist()) == {-20.0}
     assert np.array_equal(np.isnan(trail.battery_pct), [row["battery_pct"] is None for row in rows])
 
 

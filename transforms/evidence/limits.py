@@ -30,6 +30,11 @@ CN0_HIGH_DB = 6.0
 CN0_FLOOR_DBHZ = 26.0
 """The rule of `fraud.md` for gnss_cn0_agc_anomaly."""
 
+GNSS_ROLLOVER_MS = 1024 * 7 * _DAY_MS
+ROLLOVER_TOLERANCE_MS = _DAY_MS
+"""GPS counts weeks in ten bits: a receiver that does not know in which of these stretches it lives is off by whole
+multiples of one (`fraud.md`, gnss_network_time_delta_s)."""
+
 MIN_OTHERS_PRESSURE = 3
 """A median of fewer is one phone's error."""
 

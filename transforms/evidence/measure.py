@@ -112,7 +112,7 @@ def measure_own(trail: Trail, panes: Panes, cells: PaneCells, references: Refere
             put("mock_location_share", device.mock_location_share(window), block)
             put("accelerometer_variance", device.accelerometer_variance(window), block)
             put("gnss_cn0_agc_anomaly", gnss.gnss_cn0_agc_anomaly(window, these, signal), block)
-            put("gnss_network_time_delta_s", gnss.gnss_network_time_delta_s(window), block)
+            put("gnss_network_time_delta_s", gnss.gnss_network_time_delta_s(window, these), block)
             put("bssid_zone_match", surroundings.bssid_zone_match(window, here, references), block)
             put("cell_tower_zone_match", surroundings.cell_tower_zone_match(window, references), block)
             put("battery_drain_z", device.battery_drain_z(window, these, battery), block)

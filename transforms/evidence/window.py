@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from monsoon.transforms.evidence.limits import WINDOW_MS
 from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, segment_medians
+from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.geo.sphere import distance_m
 from monsoon.transforms.trail import Trail
 
@@ -139,3 +140,25 @@ class Window:
         """Median of `values` over each window's measured rows, and how many these are."""
         query = self.span.query[measured]
         return segment_medians(values[measured], query, len(self)), self.span.count(measured)
+
+
+def one_rider(event_time_s: Sequence[float], resolution: int = 9, **columns: Sequence[Any]) -> tuple[Window, Queries]:
+    """The window of one claim from a few reports of one rider, confirmed at the last of them; for examples.
+
+    Columns are those of `Trail.from_columns`; a time may be in seconds, as `NAME_s` for `NAME_ms`. The rider is at
+    28.6 N, 77.2 E unless lat and lon say otherwise, and the zone is the cell (of the resolution) of the last report.
+    """
+    given: dict[str, Sequence[Any]] = {"event_time_s": event_time_s, **columns}
+    for name in [name for name in given if f"{name.removesuffix('_s')}_ms" in _TIMES]:
+        seconds = given.pop(name)
+        given[f"{name.removesuffix('_s')}_ms"] = [None if each is None else round(1000 * each) for each in seconds]
+    count = len(event_time_s)
+    here: dict[str, Sequence[Any]] = {"worker": ["w"] * count, "lat": [28.6] * count, "lon": [77.2] * count}
+    trail = Trail.from_columns(**(here | given))
+    end_ms = int(trail.event_time_ms[-1])
+    zone = cells_of(trail.lat[-1:], trail.lon[-1:], resolution)
+    queries = Queries.of(resolution, [0], zone, [end_ms])
+    return Window.of(trail, queries.worker, queries.window_start_ms, queries.decided_at_ms), queries
+
+
+_TIMES = ("event_time_ms", "gnss_time_ms", "network_time_ms")
