@@ -63,7 +63,9 @@ def _play_product(args: argparse.Namespace) -> int:
     from monsoon.sources.files import InputError
     from monsoon.sources.model_files import load_scorer
     from monsoon.sources.product_files import load_products
-    from monsoon.sources.simulator import load_storm, simulate, storms_that_show
+    from monsoon.sources.simulator import load_storm, refuse_what_was_not_simulated, simulate, storms_that_show
+    from monsoon.sinks.folder import refuse_what_is_not_ours
+    from monsoon.sinks.places import require_writable
 
     products, product = load_products(extra=args.product_file), args.product
     load_products([product], args.product_file)  # tells which there are
@@ -71,6 +73,11 @@ def _play_product(args: argparse.Namespace) -> int:
     if not storms:
         raise InputError(f"no storm of storms/ shows {product}", "--product", "Name one with --storm.")
     scorer, progress = load_scorer(), ProgressLine()
+    for storm in storms:
+        folder = args.folder / product / storm.name
+        require_writable(folder, "--folder")
+        refuse_what_was_not_simulated(folder / "input")
+        refuse_what_is_not_ours(folder / "output")
     for storm in storms:
         folder = args.folder / product / storm.name
         try:

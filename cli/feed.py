@@ -42,12 +42,13 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 def run(args: argparse.Namespace) -> int:
     """Reads the feed, writes its readings, and says in a few lines what came of its rows."""
-    from monsoon.sinks.feed_folder import write_feed
+    from monsoon.sinks.feed_folder import require_feed_folder, write_feed
     from monsoon.sources.feeds.readings import read_feed
     from monsoon.sources.feeds.rows import Place
     from monsoon.sources.provider_files import load_provider
 
     provider = load_provider(args.provider)
+    require_feed_folder(args.output)
     place = None if args.at is None else Place(args.station[:64], *args.at)
     feed = read_feed(provider, args.input, place)
     write_feed(args.output, provider.name, feed.readings, feed.dead_letters, feed.summary)

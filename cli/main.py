@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -19,6 +20,9 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # for every process that a command st
 
 COMMANDS = ("demo", "simulate", "feed", "replay", "run", "products", "train", "evaluate", "bench", "test", "lint")
 """One module of `monsoon.cli` each, in the order of the help."""
+
+PLACES = ("output", "folder", "checkpoints")
+"""The options of any command that name a folder to be written."""
 
 _WORDS = {
     "demo": "simulate the storm of 28 June 2024 in Delhi, replay it and tell its story",
@@ -95,6 +99,7 @@ def _run(words: Sequence[str]) -> int:
                 parser.print_help()
                 return 0
             command = f"monsoon {args.command}"
+            _require_places(args)
             return int(args.run(args))
         finally:
             if sys.stdout is not None:
@@ -108,6 +113,15 @@ def _run(words: Sequence[str]) -> int:
         _drop_output()
         _say(f"{command}: {_told(error)}")
         return 1
+
+
+def _require_places(args: argparse.Namespace) -> None:
+    """A place that cannot be written is told before the work, not after it. Raises OutputError."""
+    for name in PLACES:
+        if isinstance(path := getattr(args, name, None), Path):
+            from monsoon.sinks.places import require_writable
+
+            require_writable(path, f"--{name}")
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     from monsoon.pipelines.flink.run import run as run_on_flink
 
     products, selected = chosen_products(args)
-    checkpoints = args.checkpoints or args.output.with_name(f"{args.output.name}.checkpoints")
+    checkpoints = args.checkpoints or Path(f"{os.path.abspath(args.output)}.checkpoints")
     running = Running(
         checkpoints,
         parallelism=args.parallelism or os.cpu_count() or 1,

@@ -46,10 +46,11 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 def run(args: argparse.Namespace) -> int:
     """Simulates, then says in a few lines what was written."""
-    from monsoon.sources.simulator import load_storm, riders_for_rows, simulate
+    from monsoon.sources.simulator import load_storm, refuse_what_was_not_simulated, riders_for_rows, simulate
     from monsoon.sources.simulator.frames import DEFAULT_ATTACKERS
 
     storm = load_storm(args.storm)
+    refuse_what_was_not_simulated(args.output)
     riders = riders_for_rows(storm, args.rows, args.seed) if args.rows else args.riders or DEFAULT_RIDERS
     progress = ProgressLine()
     try:

@@ -10,6 +10,15 @@ from typing import Any
 import msgspec
 
 from monsoon.sinks.folder import OutputError
+from monsoon.sinks.places import require_writable
+
+READINGS, DEAD_LETTERS = "oracle_readings", "dead_letters"
+
+
+def require_feed_folder(folder: Path) -> None:
+    """Raises OutputError where `write_feed` could not write, before there is anything to write."""
+    for name in (READINGS, DEAD_LETTERS):
+        require_writable(folder / name)
 
 
 def write_feed(
@@ -26,8 +35,8 @@ def write_feed(
     """
     encoder = msgspec.json.Encoder()
     contents = {
-        folder / "oracle_readings" / f"feed-{name}.jsonl": encoder.encode_lines(list(readings)),
-        folder / "dead_letters" / f"feed-{name}.jsonl": encoder.encode_lines(list(dead_letters)),
+        folder / READINGS / f"feed-{name}.jsonl": encoder.encode_lines(list(readings)),
+        folder / DEAD_LETTERS / f"feed-{name}.jsonl": encoder.encode_lines(list(dead_letters)),
         folder / f"feed-{name}.summary.json": msgspec.json.format(encoder.encode(summary), indent=2) + b"\n",
     }
     partial = {path: path.with_name(f".{path.name}.partial") for path in contents}

@@ -54,7 +54,7 @@ class OutputFolder:
         self._finished = False
         self._lock: int | None = None
         _refuse_overlap(path, inputs)
-        _refuse_what_is_not_ours(path)
+        refuse_what_is_not_ours(path)
         self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
             with _interrupts_put_off():
@@ -174,7 +174,8 @@ def _refuse_overlap(path: Path, inputs: Iterable[Path]) -> None:
             raise OutputError(f"{path}: overlaps the input {folder}; {_MEND} apart from it")
 
 
-def _refuse_what_is_not_ours(path: Path) -> None:
+def refuse_what_is_not_ours(path: Path) -> None:
+    """Raises OutputError unless all that is at `path` can be an earlier result."""
     if path.is_symlink() and not path.exists():
         raise OutputError(f"{path}: is a symbolic link to {os.readlink(path)}, which is not there; {_MEND}")
     if not path.exists():

@@ -70,7 +70,9 @@ def run(
     Raises InputError, OutputError, ModelFolderError and ClusterError, StoppedError if somebody stopped the job.
     """
     input_dir = input_dir.absolute()  # parts in state name their files
+    resume = running.resume or running.savepoint is not None
     folders = RunFolders(output_dir, running.checkpoints, input_dir)
+    folders.require_usable(resume)
     chosen = {name: products[name] for name in sorted(selected)}
     scorer = load_scorer(model)
     references = read_references(input_dir / "reference")
@@ -82,7 +84,6 @@ def run(
         "products": {name: product.version for name, product in chosen.items()},
         "model": {scorer.name: scorer.version},
     }
-    resume = running.resume or running.savepoint is not None
     with folders.taken_up(identity) if resume else folders.begun(identity):
         settings = settings_of(input_dir, products, chosen, model)
         collected = _collect(parts, settings, folders, running, resume, progress)

@@ -43,6 +43,13 @@ class RunFolders:
         """The summary is written last."""
         return (self.output / SUMMARY).exists()
 
+    def require_usable(self, resume: bool) -> None:
+        """What `begun` and `taken_up` would refuse at once, before the input is looked through. Raises OutputError."""
+        if resume:
+            self._require_record()
+        elif not self._decided_nothing():
+            self._refuse_foreign()
+
     @contextmanager
     def begun(self, identity: Mapping[str, Any]) -> Iterator[None]:
         """A new run. If it fails before its first checkpoint it leaves nothing but the log; what a killed run left
@@ -53,11 +60,7 @@ class RunFolders:
         with self._locked():
             if self._decided_nothing():
                 self._empty()
-            for folder in (self.output, self.checkpoints):
-                ours = (self.log, _partial(self.checkpoints / _RECORD))
-                foreign = sorted(entry.name for entry in folder.iterdir() if entry not in ours)
-                if foreign:
-                    raise OutputError(f"{folder}: holds something ({foreign[0]}); {_MEND}")
+            self._refuse_foreign()
             run_id = uuid.uuid4().hex
             # The record first: what was killed after it is known as a run that decided nothing.
             _write(self.checkpoints / _RECORD, {**identity, "output": str(self.output), "run_id": run_id})
@@ -72,8 +75,7 @@ class RunFolders:
     @contextmanager
     def taken_up(self, identity: Mapping[str, Any]) -> Iterator[None]:
         """A run that was begun before. Raises OutputError where it is another one, or none."""
-        if not (self.checkpoints / _RECORD).exists():
-            raise OutputError(f"{self.checkpoints}: holds no run to go on with; start one without --resume")
+        self._require_record()
         with self._locked():
             record = msgspec.json.decode((self.checkpoints / _RECORD).read_bytes())
             for name, value in {**identity, "output": str(self.output)}.items():
@@ -87,6 +89,19 @@ class RunFolders:
             if not mark.exists() or mark.read_text() != record["run_id"]:
                 raise OutputError(f"{self.output}: is not the output of the run in {self.checkpoints}")
             yield
+
+    def _require_record(self) -> None:
+        if not (self.checkpoints / _RECORD).exists():
+            raise OutputError(f"{self.checkpoints}: holds no run to go on with; start one without --resume")
+
+    def _refuse_foreign(self) -> None:
+        for folder in (self.output, self.checkpoints):
+            if folder.exists() and not folder.is_dir():
+                raise OutputError(f"{folder}: is a file; give a new or empty folder")
+            ours = (self.log, _partial(self.checkpoints / _RECORD))
+            foreign = sorted(entry.name for entry in folder.glob("*") if entry not in ours)
+            if foreign:
+                raise OutputError(f"{folder}: holds something ({foreign[0]}); {_MEND}")
 
     def restore_from(self, savepoint: str | None) -> str | None:
         """Where to go on: the savepoint if it is told, else the newest complete checkpoint; None where none is as new

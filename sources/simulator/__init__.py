@@ -6,7 +6,7 @@ of the contracts. Does not: anything that decides about a claim, or any figure t
 
 from monsoon.sources.simulator.frames import Frames, Scenario, build_scenario, riders_for_rows, simulate_frames
 from monsoon.sources.simulator.storm import Storm, StormError, available_storms, load_storm, storms_that_show
-from monsoon.sources.simulator.write import SimulationSummary, simulate
+from monsoon.sources.simulator.write import SimulationSummary, refuse_what_was_not_simulated, simulate
 
 __all__ = [
     "Frames",
@@ -17,6 +17,7 @@ __all__ = [
     "available_storms",
     "build_scenario",
     "load_storm",
+    "refuse_what_was_not_simulated",
     "riders_for_rows",
     "simulate",
     "simulate_frames",

@@ -309,6 +309,21 @@ def blocks(population: Population, size: int) -> Iterator[tuple[int, Population]
         yield number, population.part(slice(number * size, (number + 1) * size))
 
 
+LABEL_COLUMNS = (
+    "worker_id",
+    "kind",
+    "ring",
+    "device_tier",
+    "district",
+    "barometer",
+    "agc",
+    "on_shift",
+    "attack_ms",
+    "notes",
+)
+"""Of what `labels` makes."""
+
+
 def labels(population: Population, storm: Storm, seed: int) -> pl.DataFrame:
     """The truth: one row per rider. `struck` is the district that a rider works or claims to work in."""
     p = population
@@ -352,4 +367,4 @@ def labels(population: Population, storm: Storm, seed: int) -> pl.DataFrame:
             "notes": notes,
         },
         schema_overrides={"ring": pl.String},
-    )
+    ).select(LABEL_COLUMNS)

@@ -7,7 +7,7 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ import polars as pl
 
 from monsoon.sources.files import InputError
 from monsoon.sources.simulator.frames import DEFAULT_ATTACKERS, Scenario, build_scenario
-from monsoon.sources.simulator.population import rng_of
+from monsoon.sources.simulator.population import LABEL_COLUMNS, rng_of
 from monsoon.sources.simulator.storm import Storm
 
 BLOCKS_PER_FILE = 8
@@ -73,8 +73,9 @@ def simulate(
     InputError if `output` holds anything else (real streams, which have no labels, are something else), OSError if it
     cannot be written, ValueError and StormError as `build_scenario`.
     """
+    refuse_what_was_not_simulated(output)
     scenario = build_scenario(storm, riders, seed, attackers=attackers, gridded_only=gridded_only)
-    place = _Place(output, scenario.labels.columns)
+    place = _Place(output)
     try:
         rows = _write(scenario, place.partial, compress, progress)
         place.replace()
@@ -98,11 +99,11 @@ class _Place:
     about to replace is put back first.
     """
 
-    def __init__(self, output: Path, label_columns: Sequence[str]) -> None:
+    def __init__(self, output: Path) -> None:
         self._output = output
         self.partial = output / _PARTIAL
         self._earlier = self.partial / "earlier"
-        _refuse_what_was_not_simulated(output, label_columns, unfinished=self._halfway())
+        refuse_what_was_not_simulated(output)
         if self._halfway():
             self._put_back()
         self.clear()
@@ -128,7 +129,7 @@ class _Place:
             shutil.rmtree(self.partial, ignore_errors=True)
 
     def _halfway(self) -> bool:
-        return self._earlier.exists() and (self.partial / LABELS).exists()
+        return _halfway(self._output)
 
     def _put_back(self) -> None:
         """Undoes the moves of `replace`, wherever they stopped; doing this again does no harm.
@@ -152,11 +153,16 @@ class _Place:
             ) from error
 
 
-def _refuse_what_was_not_simulated(output: Path, label_columns: Sequence[str], unfinished: bool) -> None:
+def _halfway(output: Path) -> bool:
+    """Whether a simulation was killed while it took the place of an earlier one."""
+    return (output / _PARTIAL / "earlier").exists() and (output / _PARTIAL / LABELS).exists()
+
+
+def refuse_what_was_not_simulated(output: Path) -> None:
     """Raises InputError unless all that `output` holds can have been written by a simulation.
 
-    A real input has the same folders, and maybe the same files: the labels, with their columns, tell. In an
-    `unfinished` folder they may be on their way.
+    A real input has the same folders, and maybe the same files: the labels, with their columns, tell. Where one was
+    killed half-way they may be on their way.
     """
     if output.is_symlink() and not output.exists():
         raise InputError(f"is a symbolic link to {os.readlink(output)}, which is not there", str(output), _MEND)
@@ -166,7 +172,7 @@ def _refuse_what_was_not_simulated(output: Path, label_columns: Sequence[str], u
         raise InputError("is a file", str(output), _MEND)
     entries = sorted(entry for entry in output.iterdir() if entry.name != _PARTIAL)
     foreign = next(filter(None, map(_foreign, entries)), None)
-    if entries and not foreign and not unfinished and not _are_labels(output / LABELS, label_columns):
+    if entries and not foreign and not _halfway(output) and not _are_labels(output / LABELS):
         foreign = f"{entries[-1].name} without the {LABELS} of one"
     if foreign:
         raise InputError(f"holds something that is not a simulation ({foreign})", str(output), _MEND)
@@ -187,8 +193,8 @@ def _foreign(entry: Path) -> str | None:
     return None
 
 
-def _are_labels(path: Path, columns: Sequence[str]) -> bool:
-    head = (",".join(columns) + "\n").encode()
+def _are_labels(path: Path) -> bool:
+    head = (",".join(LABEL_COLUMNS) + "\n").encode()
     if not path.exists():
         return False
     with open(path, "rb") as file:

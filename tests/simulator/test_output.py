@@ -89,8 +89,8 @@ def test_a_link_to_nowhere_is_told_in_a_line(tmp_path, capsys):
     words = ["simulate", "--storm", "delhi-2024-06-28", "--riders", "1", "--output", str(tmp_path / "out")]
     assert main(words) == 1
     assert capsys.readouterr().err == (
-        f"monsoon simulate: {tmp_path}/out: is a symbolic link to nowhere, which is not there. "
-        "Give --output a new or empty folder.\n"
+        f"monsoon simulate: {tmp_path}/out: is a symbolic link to nowhere, which is not there; "
+        "give --output a new or empty folder\n"
     )
     assert not (tmp_path / "nowhere").exists()
 
