@@ -60,12 +60,12 @@ def _play_product(args: argparse.Namespace) -> int:
     """Each storm by itself, the earliest first."""
     from monsoon.cli.product_story import tell_storm
     from monsoon.pipelines.local.replay import replay
+    from monsoon.sinks.folder import refuse_what_is_not_ours
+    from monsoon.sinks.places import require_writable
     from monsoon.sources.files import InputError
     from monsoon.sources.model_files import load_scorer
     from monsoon.sources.product_files import load_products
     from monsoon.sources.simulator import load_storm, refuse_what_was_not_simulated, simulate, storms_that_show
-    from monsoon.sinks.folder import refuse_what_is_not_ours
-    from monsoon.sinks.places import require_writable
 
     products, product = load_products(extra=args.product_file), args.product
     load_products([product], args.product_file)  # tells which there are
