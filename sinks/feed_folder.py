@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from monsoon.sinks.durable import sync_folder, write_file
 from monsoon.sinks.folder import OutputError
 from monsoon.sinks.places import require_writable
 
@@ -43,9 +44,10 @@ def write_feed(
     try:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial[path].write_bytes(content)
+            write_file(partial[path], content)
         for path in contents:
             os.replace(partial[path], path)
+            sync_folder(path.parent)  # the summary, which comes last, speaks for the others
     except OSError as error:
         raise OutputError(
             f"{folder}: cannot write here ({error.strerror or error}); give --output a folder that you may write"

@@ -2,7 +2,8 @@
 
 Everything is written beside its place first, and at the end an earlier result is moved aside and the new one in, the
 summary last. So a folder with a `summary.json` is whole, one without is not, and an earlier result is there until the
-new one is: what fails in between is undone, at once or, after a kill, by the next replay.
+new one is: what fails in between is undone, at once or, after a kill, by the next replay. That holds through a power
+cut as well: what a summary speaks for is on the disk before the summary has its name.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
 import msgspec
+
+from monsoon.sinks.durable import sync_folder, write_file
 
 STREAMS = (
     "disruptions",
@@ -84,9 +87,7 @@ class OutputFolder:
         """One stream's records, in the order given."""
         folder = self._partial / stream
         folder.mkdir()
-        encoder = msgspec.json.Encoder()
-        with open(folder / "part-00000.jsonl", "wb") as file:
-            file.write(encoder.encode_lines(list(records)))
+        write_file(folder / "part-00000.jsonl", msgspec.json.Encoder().encode_lines(list(records)))
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Puts every stream and the summary in place of an earlier result. Ctrl-C meanwhile takes effect after it.
@@ -95,21 +96,38 @@ class OutputFolder:
         """
         for stream in STREAMS:
             (self._partial / stream).mkdir(exist_ok=True)
-        (self._partial / SUMMARY).write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
+            sync_folder(self._partial / stream)
+        write_file(self._partial / SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
         with _interrupts_put_off():
             self._earlier.mkdir()
             try:
-                for name in _ENTRIES:
-                    if (self._path / name).exists():
-                        os.rename(self._path / name, self._earlier / name)
-                for name in reversed(_ENTRIES):
-                    os.rename(self._partial / name, self._path / name)
+                self._sync()
+                self._move(_ENTRIES, self._path, self._earlier)
+                self._move(_ENTRIES[::-1], self._partial, self._path)
+                for folder in self._made:
+                    sync_folder(folder.parent)
             except BaseException:
                 self._put_back()
                 raise
             self._finished = True
             shutil.rmtree(self._partial, ignore_errors=True)
             self._unlock()
+
+    def _move(self, names: Sequence[str], source: Path, target: Path) -> None:
+        """Moves what there is. The summary's move is on the disk before another's if it comes first, and after all
+        others' if it comes last."""
+        for name in names:
+            if (source / name).exists():
+                if name == SUMMARY:
+                    self._sync()
+                os.rename(source / name, target / name)
+                if name == SUMMARY:
+                    self._sync()
+        self._sync()
+
+    def _sync(self) -> None:
+        for folder in (self._earlier, self._partial, self._path):
+            sync_folder(folder)
 
     def abandon(self) -> None:
         """Removes what was not finished, and the folder if it was new; an earlier result stays."""
@@ -127,11 +145,9 @@ class OutputFolder:
         """Undoes the moves of `finish`, wherever they stopped. What is no longer in `_partial` has been put in place;
         `_earlier` goes once everything is back, so that doing this again does no harm."""
         try:
-            for name in _ENTRIES:
-                if (self._path / name).exists() and not (self._partial / name).exists():
-                    os.rename(self._path / name, self._partial / name)
-                if (self._earlier / name).exists():
-                    os.rename(self._earlier / name, self._path / name)
+            placed = [name for name in _ENTRIES if not (self._partial / name).exists()]
+            self._move(placed, self._path, self._partial)
+            self._move(_ENTRIES[::-1], self._earlier, self._path)
             self._earlier.rmdir()
         except OSError as error:
             raise OutputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from monsoon.pipelines.flink.faults import ClusterError
 from monsoon.pipelines.results import Outcome
 from monsoon.pipelines.steps.accounts import total
-from monsoon.pipelines.steps.envelopes import END, PART, unpack_result
+from monsoon.pipelines.steps.envelopes import END, PART, WRITTEN, unpack_result
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import INPUT_STREAMS, OPTIONAL_STREAMS, InputError
 
@@ -30,12 +31,16 @@ class Collected:
     """How many parts of files were read."""
     ended: bool = False
     """Event time has ended: nothing more will be decided."""
+    missing: dict[str, int] = field(default_factory=dict)
+    """By stream: records that the job wrote to files and that were not found there; none where nobody counted."""
 
     @staticmethod
     def of(results: Iterable[tuple[str, str | bytes]]) -> Collected:
         """From (kind, JSON) in any order. Raises InputError where a step met a file that cannot be read."""
         collected = Collected()
         counts = {stream: StreamCounts() for stream in INPUT_STREAMS}
+        written: Counter[str] = Counter()
+        found: Counter[str] = Counter()
         for kind, payload in results:
             if kind == "counts":
                 stream, counted = unpack_result(payload, tuple[str, dict[str, Any]])
@@ -49,10 +54,20 @@ class Collected:
                 collected.parts += unpack_result(payload, int)
             elif kind == END:
                 collected.ended = True
-            elif kind == "dead_letters":
-                collected.dead_letters.extend(unpack_result(payload, list[dict[str, Any]]))
+            elif kind == WRITTEN:
+                stream, many = unpack_result(payload, tuple[str, int])
+                written[stream] += many
             else:
-                getattr(collected.outcome, kind).extend(unpack_result(payload, list[dict[str, Any]]))
+                records = unpack_result(payload, list[dict[str, Any]])
+                found[kind] += len(records)
+                into = collected.dead_letters if kind == "dead_letters" else getattr(collected.outcome, kind)
+                into.extend(records)
+        if written:
+            collected.missing = {
+                stream: written[stream] - found[stream]
+                for stream in sorted(written | found)
+                if written[stream] != found[stream]
+            }
         collected.counts = {
             stream: counts[stream].as_dict()
             for stream in _DEAD_ORDER
@@ -75,6 +90,16 @@ class Collected:
             raise ClusterError(
                 f"the job ended after {self.parts:,} of {planned:,} parts of files; its results are not whole. "
                 "Was it drained, or its state restored twice?"
+            )
+
+    def require_records(self) -> None:
+        """Raises ClusterError unless every record that the job wrote is there, once."""
+        if self.missing:
+            stream, many = next(iter(self.missing.items()))
+            raise ClusterError(
+                f"{stream}/ holds {abs(many):,} {'fewer' if many > 0 else 'more'} records than the job wrote: a power "
+                "cut may have taken files that were not on the disk yet, or somebody changed them. Start anew in new "
+                "folders"
             )
 
     def overlooked(self, names: Mapping[str, Sequence[str]]) -> None:

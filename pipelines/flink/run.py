@@ -126,6 +126,7 @@ def _collect(
             )
         raise StoppedError("the job was stopped with a savepoint; to go on: the same command with --resume")
     collected.require_parts(len(parts))
+    collected.require_records()
     return collected
 
 

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlparse
 import msgspec
 
 from monsoon.pipelines.flink.local_cluster import last_checkpoint
+from monsoon.sinks.durable import replace_file, sync_files, sync_folder, write_file
 from monsoon.sinks.folder import SUMMARY, OutputError
 
 LOG = "flink.log"
@@ -64,7 +65,8 @@ class RunFolders:
             run_id = uuid.uuid4().hex
             # The record first: what was killed after it is known as a run that decided nothing.
             _write(self.checkpoints / _RECORD, {**identity, "output": str(self.output), "run_id": run_id})
-            (self.output / _MARK).write_text(run_id)
+            write_file(self.output / _MARK, run_id.encode())
+            sync_folder(self.output)
             try:
                 yield
             except BaseException:
@@ -118,11 +120,19 @@ class RunFolders:
         return folder.as_uri()
 
     def finish(self, summary: Mapping[str, Any], streams: tuple[str, ...], scratch: str) -> None:
-        """Leaves whole files, the summary last, and no state: there is nothing to go on with."""
+        """Leaves whole files, the summary last, and no state: there is nothing to go on with.
+
+        Flink renames what it has committed and leaves the rest to the operating system; the summary speaks for files
+        that are on the disk.
+        """
         for stream in streams:
-            (self.output / stream).mkdir(exist_ok=True)
-            for unfinished in (self.output / stream).glob(".*"):  # a killed attempt's, never committed
+            folder = self.output / stream
+            folder.mkdir(exist_ok=True)
+            for unfinished in folder.glob(".*"):  # a killed attempt's, never committed
                 unfinished.unlink()
+            sync_files(sorted(folder.iterdir()))
+            sync_folder(folder)
+        sync_folder(self.output)
         _write(self.output / SUMMARY, summary)
         shutil.rmtree(self.output / scratch, ignore_errors=True)
         for job in {path.parent for path in self.checkpoints.glob("*/chk-*")}:
@@ -154,6 +164,8 @@ class RunFolders:
         for folder in (self.output, self.checkpoints):
             made += [each for each in (folder, *folder.parents) if not each.exists()]
             folder.mkdir(parents=True, exist_ok=True)
+        for folder in made:
+            sync_folder(folder.parent)
         descriptor = os.open(self.checkpoints, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -169,9 +181,7 @@ class RunFolders:
 
 def _write(file: Path, value: Mapping[str, Any]) -> None:
     """Whole or not at all."""
-    partial = _partial(file)
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
-    os.replace(partial, file)
+    replace_file(file, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n", _partial(file))
 
 
 def _partial(file: Path) -> Path:

@@ -10,12 +10,13 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag, ProcessFunction, RuntimeContext
 
 from monsoon.pipelines.flink.meters import Meters
-from monsoon.pipelines.steps.envelopes import END
+from monsoon.pipelines.steps.envelopes import END, WRITTEN
 from monsoon.pipelines.steps.step import END_OF_TIME_MS
 
 
 class ToLines(ProcessFunction):
-    """Results to the lines of their stream; what is no record of a stream goes to the last one, with its kind."""
+    """Results to the lines of their stream; what is no record of a stream goes to the last one, with its kind.
+    So does how many records there were, so that none can be missing in the end without a word."""
 
     def __init__(self, streams: Sequence[str]) -> None:
         self._streams = tuple(streams)
@@ -37,6 +38,7 @@ class ToLines(ProcessFunction):
             # The contract's records as they are: parsed only as far as where one ends.
             lines = [bytes(raw).decode() for raw in msgspec.json.decode(payload, type=list[msgspec.Raw])]
             yield self._tags[kind], "\n".join(lines)
+            yield self._tags[rest], f"{WRITTEN} {msgspec.json.encode((kind, len(lines))).decode()}"
         else:
             yield self._tags[rest], f"{kind} {payload}"
 

@@ -5,6 +5,7 @@ import socket
 import sys
 
 import pytest
+from kit.disk import DiskCalls
 from kit.streams import small_storm, write_streams
 
 from monsoon.cli.main import main
@@ -141,9 +142,44 @@ def test_what_was_cut_off_after_the_job_had_ended_is_only_summed_up(tmp_path, wo
     assert "this run has ended" in refused([*words, "--resume"], capsys)
 
 
+def test_a_run_is_on_the_disk_before_its_summary_has_a_name(tmp_path, words, no_job, capsys, monkeypatch):
+    """Flink leaves the files that it commits to the operating system."""
+    killed(words, no_job, tmp_path, capsys)
+    for folder, line in (("accounts", "part 2\npart 1\nend true\n"), ("claims", ""), ("payouts", "")):
+        (tmp_path / "out" / folder).mkdir()
+        (tmp_path / "out" / folder / "part-0.jsonl").write_text(line)
+    disk = DiskCalls(monkeypatch)
+    assert main([*words, "--resume"]) == 0
+    disk.require_whole(tmp_path / "out", ["claims/part-0.jsonl", "payouts/part-0.jsonl"], "summary.json")
+
+
+def test_the_record_of_a_run_is_on_the_disk_before_its_job_begins(tmp_path, words, no_job, capsys, monkeypatch):
+    disk = DiskCalls(monkeypatch)
+    no_job["raises"] = ClusterError("no room")
+    refused(words, capsys)
+    (named,) = disk.moves_to(tmp_path / "out.checkpoints" / "run.json")
+    assert disk.synced(tmp_path / "out.checkpoints" / ".run.json", last=named)
+    assert disk.synced(tmp_path / "out.checkpoints", named)
+    assert disk.synced(tmp_path / "out" / ".monsoon-run")
+    assert disk.synced(tmp_path)
+
+
 def test_a_job_that_was_drained_is_not_taken_for_whole(tmp_path, words, no_job, capsys):
     no_job["accounts"] = "part 1\nend true\n"
     assert "after 1 of 3 parts" in refused(words, capsys)
+    assert not (tmp_path / "out" / "summary.json").exists()
+
+
+@pytest.mark.parametrize(("there", "words_of_it"), [(0, "1 fewer records"), (2, "1 more records")])
+def test_a_file_that_a_power_cut_took_is_missed(tmp_path, words, no_job, capsys, there, words_of_it):
+    killed(words, no_job, tmp_path, capsys)
+    for folder, line in (
+        ("accounts", 'part 3\nwritten ["payouts",1]\nend true\n'),
+        ("payouts", there * '{"claim_id":"c","amount_paise":1}\n'),
+    ):
+        (tmp_path / "out" / folder).mkdir()
+        (tmp_path / "out" / folder / "part-0.jsonl").write_text(line)
+    assert words_of_it in refused([*words, "--resume"], capsys)
     assert not (tmp_path / "out" / "summary.json").exists()
 
 
