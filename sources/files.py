@@ -28,7 +28,7 @@ class InputError(Exception):
     """An input that cannot be read: what is wrong, where, and what to do about it."""
 
     def __init__(self, what: str, where: str, mend: str) -> None:
-        super().__init__(f"{where}: {what}. {mend}")
+        super().__init__(f"{where}: {what}{'' if what.endswith('?') else '.'} {mend}")
         self.what, self.where, self.mend = what, where, mend
 
 

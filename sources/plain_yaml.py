@@ -1,4 +1,4 @@
-"""YAML as product files use it: mappings, lists and plain values, each with its line; nothing that surprises.
+"""YAML as product, storm and provider files use it: mappings, lists, plain values, each with its line; no surprises.
 
 Of YAML 1.2's core schema: text, numbers, true, false and null. No tags, no dates, no yes for true; a repeated key is an
 error, and so are a second document and more than `MAX_VALUES` values, aliases counted each time.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -56,14 +57,20 @@ class Node:
         return line
 
 
+def read_file(path: Path) -> bytes:
+    """A file's content, no more of it than `read_plain_yaml` needs to refuse a larger one. Raises OSError."""
+    with path.open("rb") as stream:
+        return stream.read(MAX_BYTES + 1)
+
+
 def read_plain_yaml(content: bytes) -> Node:
     """The document of a file.
 
     Raises:
-        PlainYamlError: it is none, or more than a product file may hold.
+        PlainYamlError: it is none, or more than such a file may hold.
     """
     if len(content) > MAX_BYTES:
-        raise PlainYamlError(f"larger than {MAX_BYTES // 1024} KiB, the most that a product file can be")
+        raise PlainYamlError(f"larger than {MAX_BYTES // 1024} KiB, the most that a file of this kind can be")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -97,7 +104,7 @@ class _Reader:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise PlainYamlError("a second document begins; a product file is one", line)
+                    raise PlainYamlError("a second document begins; a file of this kind is one", line)
             elif isinstance(event, yaml.AliasEvent):
                 self.alias(str(event.anchor), line)
             elif isinstance(event, yaml.ScalarEvent):
@@ -114,7 +121,7 @@ class _Reader:
 
     def check(self, event: Any, line: int) -> None:
         if event.tag is not None:
-            raise PlainYamlError(f"the tag {event.tag} is no part of a product file", line)
+            raise PlainYamlError(f"the tag {event.tag} is no part of a file of this kind", line)
 
     def awaits_key(self) -> bool:
         return bool(self.open) and isinstance(self.open[-1].value, dict) and self.open[-1].key is None
@@ -186,10 +193,10 @@ def _plain(text: str, line: int) -> Any:
     if _INTEGER.fullmatch(text):
         return int(text)
     if _NOT_FINITE.fullmatch(text):
-        raise PlainYamlError(f"{text} is no number that a product can use", line)
+        raise PlainYamlError(f"{text} is no number that can be used", line)
     if _FLOAT.fullmatch(text):
         number = float(text)
         if not math.isfinite(number):
-            raise PlainYamlError(f"{text[:80]} is no number that a product can use", line)
+            raise PlainYamlError(f"{text[:80]} is no number that can be used", line)
         return number
     return text

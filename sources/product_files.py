@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from monsoon.sources.plain_yaml import MAX_BYTES, PlainYamlError, read_plain_yaml
+from monsoon.sources.plain_yaml import PlainYamlError, read_file, read_plain_yaml
 from monsoon.transforms.product import Product, ProductError, content_version, did_you_mean, in_line, parse_product
 
 _SUFFIXES = (".yaml", ".yml")
@@ -65,8 +65,7 @@ def load_product_file(path: Path) -> Product:
 
     Raises ProductError where it cannot be used, OSError where it cannot be read.
     """
-    with path.open("rb") as stream:
-        return read_product(stream.read(MAX_BYTES + 1), str(path))
+    return read_product(read_file(path), str(path))
 
 
 def read_product(content: bytes, where: str) -> Product:

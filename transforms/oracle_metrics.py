@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 _MINUTE_MS = 60_000
 _HOURLY_MS = 90 * _MINUTE_MS
@@ -22,7 +24,23 @@ class Metric:
     needs_platform: bool = False
 
 
-METRICS: dict[str, Metric] = {
+MetricName = Literal[
+    "rain_mm_h",
+    "rain_mm_24h",
+    "temperature_c",
+    "heat_index_c",
+    "aqi",
+    "wind_kmh",
+    "visibility_m",
+    "outage_reports_30m",
+    "platform_down",
+    "curfew",
+    "flood_alert",
+    "red_alert",
+    "fog_advisory",
+    "travel_time_ratio",
+]
+METRICS: Mapping[str, Metric] = {
     "rain_mm_h": Metric(_OTHER_MS, 10.0, "mm/h"),
     "rain_mm_24h": Metric(_HOURLY_MS, 10.0, "mm"),
     "temperature_c": Metric(_HOURLY_MS, 10.0, "degC"),

@@ -10,35 +10,21 @@ from typing import Annotated, Literal
 
 import msgspec
 
-Metric = Literal[
-    "rain_mm_24h",
-    "rain_mm_h",
-    "temperature_c",
-    "heat_index_c",
-    "aqi",
-    "wind_kmh",
-    "visibility_m",
-    "travel_time_ratio",
-    "outage_reports_30m",
-    "platform_down",
-    "curfew",
-    "flood_alert",
-    "red_alert",
-    "fog_advisory",
-]
-PLATFORM_METRICS = ("outage_reports_30m", "platform_down")
+from monsoon.transforms.documents import Section, text_like
+from monsoon.transforms.oracle_metrics import METRICS, MetricName
+
+PLATFORM_METRICS = tuple(name for name, metric in METRICS.items() if metric.needs_platform)
 Quality = Literal["official", "secondary", "fallback"]
+LocalTime = Annotated[
+    str, text_like("^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}$", 'is not a local time like "2024-06-28 08:30"')
+]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Weight = Annotated[float, msgspec.Meta(gt=0)]
 Amount = Annotated[float, msgspec.Meta(ge=0)]
 
 
-class Terms(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Base of the file's sections: an unknown key is an error, not a comment."""
-
-
-class Place(Terms, frozen=True):
+class Place(Section, frozen=True):
     """A station, or a whole city: its readings name the disc, or the cell `h3` or the border `wkt` instead."""
 
     title: str
@@ -49,78 +35,78 @@ class Place(Terms, frozen=True):
     wkt: str | None = None
 
 
-class Period(Terms, frozen=True):
-    start: str
-    end: str
+class Period(Section, frozen=True):
+    start: LocalTime
+    end: LocalTime
 
 
 # What was measured or said, over time.
 
 
-class RainPart(Terms, frozen=True):
+class RainPart(Section, frozen=True):
     """A published part of a rain total."""
 
-    start: str
-    end: str
+    start: LocalTime
+    end: LocalTime
     mm: float
 
 
-class RainTotal(Terms, frozen=True, tag_field="kind", tag="rain_total"):
+class RainTotal(Section, frozen=True, tag_field="kind", tag="rain_total"):
     """`mm` of rain in the `hours` up to `until`; the storm's rain_spread says when it fell."""
 
-    until: str
+    until: LocalTime
     hours: float
     mm: float
     parts: tuple[RainPart, ...] = ()
 
 
-class RainRate(Terms, frozen=True, tag_field="kind", tag="rain_rate"):
+class RainRate(Section, frozen=True, tag_field="kind", tag="rain_rate"):
     """A rain rate (mm/h) that holds for `step_min` from each slot's time; null: missing."""
 
-    start: str
+    start: LocalTime
     step_min: int
     mm_h: tuple[float | None, ...]
 
 
-class Pm25(Terms, frozen=True, tag_field="kind", tag="pm25"):
+class Pm25(Section, frozen=True, tag_field="kind", tag="pm25"):
     """Mean PM2.5 (ug/m3) of the `step_min` before each slot's time; null: missing."""
 
-    start: str
+    start: LocalTime
     step_min: int
     ug_m3: tuple[float | None, ...]
 
 
-class Steps(Terms, frozen=True, tag_field="kind", tag="steps"):
+class Steps(Section, frozen=True, tag_field="kind", tag="steps"):
     """A metric's own values, each holding until the next; read at their times where a feed has no rhythm."""
 
-    metric: Metric
-    points: tuple[tuple[str, float], ...]
+    metric: MetricName
+    points: tuple[tuple[LocalTime, float], ...]
 
 
-class Curve(Terms, frozen=True, tag_field="kind", tag="curve"):
+class Curve(Section, frozen=True, tag_field="kind", tag="curve"):
     """A metric's own values with straight lines between them; unknown before the first and after the last."""
 
-    metric: Metric
-    points: tuple[tuple[str, float], ...]
+    metric: MetricName
+    points: tuple[tuple[LocalTime, float], ...]
 
 
 Series = RainTotal | RainRate | Pm25 | Steps | Curve
 
 
-class Published(Terms, frozen=True):
+class Published(Section, frozen=True):
     source: str
     series: dict[str, Series]
 
 
-class Spread(Terms, frozen=True):
+class Spread(Section, frozen=True):
     """The share of a rain total that falls evenly from `start` to `end`."""
 
-    start: str
-    end: str
+    start: LocalTime
+    end: LocalTime
     share: float
 
 
-class Feed(Terms, frozen=True):
+class Feed(Section, frozen=True):
     """What one provider reports: at each place of `at`, the named series times `gain`, plus `bias`.
 
     Readings stand at multiples of `every_min` of the local day plus `offset_min` (absent: the series' own times) and
@@ -129,7 +115,7 @@ class Feed(Terms, frozen=True):
 
     provider: str
     quality: Quality
-    metric: Metric
+    metric: MetricName
     at: dict[str, str]
     platform: str | None = None
     every_min: Count | None = None
@@ -141,27 +127,27 @@ class Feed(Terms, frozen=True):
     gridded: bool = False
 
 
-class Correction(Terms, frozen=True):
+class Correction(Section, frozen=True):
     """The reading of `time` (those up to `until`) first said `first`, or its value plus `off_by`.
 
     The next correction's figure, at last the series' own value, was published at `issued`, as the next revision.
     """
 
     provider: str
-    metric: Metric
+    metric: MetricName
     place: str
-    time: str
-    issued: str
+    time: LocalTime
+    issued: LocalTime
     first: float | None = None
     off_by: float | None = None
-    until: str | None = None
+    until: LocalTime | None = None
     platform: str | None = None
 
 
 # Who works, and what keeps them from it.
 
 
-class District(Terms, frozen=True):
+class District(Section, frozen=True):
     """Where riders work: depots within the disc; `place` is the station whose weather it has."""
 
     title: str
@@ -173,14 +159,14 @@ class District(Terms, frozen=True):
     struck: bool
 
 
-class History(Terms, frozen=True):
+class History(Section, frozen=True):
     """The same hours of the `weeks` weeks before, in usual weather, with a report each `report_every_s` at most."""
 
     weeks: Annotated[int, msgspec.Meta(ge=1, le=8)]
     report_every_s: Annotated[int, msgspec.Meta(ge=15, multiple_of=15)] = 60
 
 
-class Syndicate(Terms, frozen=True):
+class Syndicate(Section, frozen=True):
     """A group of `size` attackers (fewer where the simulation has fewer riders than the storm's `count`).
 
     Each buys within `buys_within_min` of the first alert, lives in one of `homes` beside the others, shares a phone
@@ -198,33 +184,33 @@ class Syndicate(Terms, frozen=True):
     platform: str | None = None
 
 
-class Riders(Terms, frozen=True):
+class Riders(Section, frozen=True):
     """Who reports, from `start` to `end`; carriers as mcc-net; `platforms` name -> weight (none: four, even).
 
     `count`: how many riders the storm is meant for: what the demo simulates.
     """
 
-    start: str
-    end: str
+    start: LocalTime
+    end: LocalTime
     carriers: tuple[str, ...]
     altitude_m: float
     working_share: float
     districts: tuple[District, ...]
     count: Count = 500
-    platforms: dict[str, Weight] = {}
+    platforms: dict[str, Weight] = msgspec.field(default_factory=dict)
     history: History | None = None
     syndicates: tuple[Syndicate, ...] = ()
 
 
-class Hindrance(Terms, frozen=True):
+class Hindrance(Section, frozen=True):
     """From `start` to `end` the work of the `share` of riders goes on at `pace` (0: not at all).
 
     Of `districts` (titles), `platform` and `riders` alone, where given. Of those concerned the shares `offline` and
     `silent` are logged out of the platform's app, or report nothing; the rest wait online.
     """
 
-    start: str
-    end: str
+    start: LocalTime
+    end: LocalTime
     share: Share = 1.0
     pace: Share = 0.0
     offline: Share = 0.0
@@ -237,7 +223,7 @@ class Hindrance(Terms, frozen=True):
 # What they have bought.
 
 
-class Plan(Terms, frozen=True):
+class Plan(Section, frozen=True):
     """A plan as policies name it (options included), how often it is bought, for how long, at which price."""
 
     weight: Weight = 1.0
@@ -245,14 +231,14 @@ class Plan(Terms, frozen=True):
     premium_inr: Amount | None = None
 
 
-class Upgrade(Terms, frozen=True):
+class Upgrade(Section, frozen=True):
     """The `share` of honest holders who change to the plan `to` while the storm is on."""
 
     share: Share
     to: str
 
 
-class Policies(Terms, frozen=True):
+class Policies(Section, frozen=True):
     """The policies of one product; a product may stand twice, so that some riders hold two of its policies.
 
     Held by the `share` of honest riders and by every attacker. `late_share` of the honest buy around the first alert,
@@ -260,7 +246,7 @@ class Policies(Terms, frozen=True):
     """
 
     product: str
-    plans: dict[str, Plan]
+    plans: Annotated[dict[str, Plan], msgspec.Meta(min_length=1)]
     share: Share = 1.0
     late_share: Share = 0.03
     cancelled_share: Share = 0.0
@@ -268,17 +254,17 @@ class Policies(Terms, frozen=True):
     states: tuple[Literal["shift_baseline", "orders", "slab"], ...] = ()
 
 
-class Reserve(Terms, frozen=True):
+class Reserve(Section, frozen=True):
     """From `time` on a product may pay `amount_inr` for what begins on `day` in the H3 cell (res 5) of `place`."""
 
     product: str
     day: date
     place: str
     amount_inr: Amount
-    time: str
+    time: LocalTime
 
 
-class Modeled(Terms, frozen=True):
+class Modeled(Section, frozen=True):
     """What the storm file adds to what was published. `alert`: when word got round, if not by a first red alert."""
 
     note: str
@@ -286,9 +272,9 @@ class Modeled(Terms, frozen=True):
     feeds: tuple[Feed, ...]
     riders: Riders
     rain_spread: tuple[Spread, ...] = ()
-    series: dict[str, Series] = {}
+    series: dict[str, Series] = msgspec.field(default_factory=dict)
     corrections: tuple[Correction, ...] = ()
-    alert: str | None = None
+    alert: LocalTime | None = None
     hindrances: tuple[Hindrance, ...] = ()
     policies: tuple[Policies, ...] = ()
     reserves: tuple[Reserve, ...] = ()

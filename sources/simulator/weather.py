@@ -14,13 +14,13 @@ from monsoon.sources.simulator.terms import (
     Correction,
     Curve,
     Feed,
-    Metric,
     Pm25,
     RainRate,
     RainTotal,
     Steps,
 )
 from monsoon.transforms.atmosphere.cpcb import LEAST_HOURS_OF_24, cpcb_sub_index
+from monsoon.transforms.oracle_metrics import MetricName
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
@@ -250,7 +250,7 @@ def first_alert_ms(storm: Storm) -> int | None:
     """When word of the storm got round: its `alert`, else the first red alert, if one was given."""
     if storm.modeled.alert is not None:
         return storm.time_ms(storm.modeled.alert)
-    metric: Metric = "red_alert"
+    metric: MetricName = "red_alert"
     alerts = [
         storm.time_ms(time)
         for feed in storm.modeled.feeds

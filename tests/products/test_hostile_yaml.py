@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from monsoon.sources.plain_yaml import MAX_BYTES, PlainYamlError, read_plain_yaml
 from monsoon.sources.product_files import read_product
+from monsoon.sources.provider_files import PROVIDER_FILES
+from monsoon.sources.simulator.storm import STORM_FILES
+from monsoon.sources.yaml_formats import FormatError
 from monsoon.transforms.product import ProductError
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
@@ -34,10 +37,10 @@ HOSTILE = {
     "a control character": (b"name: x\ntitle: a\x00b\n", r"^x\.yaml(:2)?: not YAML: .*(control|special) characters"),
     "a tag": (
         b"name: !!python/object:os.system x\n",
-        r"^x\.yaml:1: the tag .*os\.system is no part of a product file$",
+        r"^x\.yaml:1: the tag .*os\.system is no part of a file of this kind$",
     ),
-    "a tagged list": (b"name: x\nplans: !!omap [a: 1]\n", r"^x\.yaml:2: the tag .* is no part of a product file$"),
-    "two documents": (b"name: x\n---\nname: y\n", r"^x\.yaml:2: a second document begins; a product file is one$"),
+    "a tagged list": (b"name: x\nplans: !!omap [a: 1]\n", r"^x\.yaml:2: the tag .* is no part of a file of this kind$"),
+    "two documents": (b"name: x\n---\nname: y\n", r"^x\.yaml:2: a second document begins; a file of this kind is one$"),
     "a name twice": (b"name: x\ntitle: y\nname: z\n", r'^x\.yaml:3: the field "name" is there twice, first on line 1$'),
     "a deep name twice": (
         b"a:\n  b: 1\n  c: 2\n  b: 3\n",
@@ -60,6 +63,26 @@ def test_one_clear_line(name):
         read_product(content, "x.yaml")
     assert any(re.search(words, fault) for fault in refused.value.faults), refused.value.faults
     assert all("\n" not in fault for fault in refused.value.faults)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("parse", [STORM_FILES.parse, PROVIDER_FILES.parse], ids=["storm", "provider"])
+def test_other_formats_have_the_same_limits(parse, name):
+    content, words = HOSTILE[name]
+    with pytest.raises(FormatError) as refused:
+        parse(content, where="x.yaml")
+    faults = refused.value.faults or (str(refused.value).removesuffix(". Mend that line."),)
+    assert any(re.search(words, fault) for fault in faults), faults
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("load", [STORM_FILES.load, PROVIDER_FILES.load], ids=["storm", "provider"])
+def test_no_more_of_a_file_is_read_than_tells_that_it_is_too_large(tmp_path, load):
+    path = tmp_path / "x.yaml"
+    with path.open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(FormatError, match="larger than 256 KiB"):
+        load(str(path))
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """Storm files: their strict schema, and that readings say what was published."""
 
+import re
+
 import polars as pl
 import pytest
 
 from monsoon.sources.simulator import StormError, available_storms, load_storm, terms
-from monsoon.sources.simulator.storm import parse_storm
+from monsoon.sources.simulator.storm import STORM_FILES
 from monsoon.sources.simulator.weather import rain_mm, readings
+from monsoon.transforms.documents import Section
 
 HOUR_MS = 3_600_000
 
@@ -126,8 +129,8 @@ def storm_text(delhi_text, old, new):
 def test_a_wrong_storm_file_is_told_by_file_and_key(root, old, new, says):
     text = (root / "storms/delhi-2024-06-28.yaml").read_text()
     with pytest.raises(StormError) as told:
-        parse_storm(storm_text(text, old, new), where="mine.yaml")
-    assert str(told.value).startswith("mine.yaml: ")
+        STORM_FILES.parse(storm_text(text, old, new), where="mine.yaml")
+    assert re.match(r"mine\.yaml:\d+: ", str(told.value))
     assert says in str(told.value)
 
 
@@ -147,11 +150,12 @@ def test_a_wrong_storm_file_is_told_by_file_and_key(root, old, new, says):
         ("standard: {premium_inr: 39}", "standard: {premium: 39}", "premium"),
         ("first: 112.5", "first: 112.5, off_by: 40", "modeled.corrections[0]: give either"),
         ("first: 112.5,", "", "modeled.corrections[0]: give either"),
-        ("issued: 2024-07-31 22:10", "issued: 2024-07-31 18:10", "modeled.corrections[0] (time, issued)"),
-        ("[[2024-07-31 15:00, 1.05], [2024-07-31 17:30", "[[2024-07-31 17:40, 1.05], [2024-07-31 17:30", "series jams"),
-        ("metric: travel_time_ratio\n      ev", "metric: outage_reports_30m\n      ev", "].platform: missing"),
-        ("metric: travel_time_ratio\n      ev", "metric: wind_kmh\n      ev", "'jams' is travel_time_ratio"),
-        ("provider: skymet", "provider: imd", "imd reports rain_mm_h at 'mayur_vihar' twice"),
+        ("issued: 2024-07-31 22:10", "issued: 2024-07-31 18:10", "modeled.corrections[0].issued: start is not"),
+        ("[[2024-07-31 15:00, 1.05], [2024-07-31 17:30", "[[2024-07-31 17:40, 1.05], [2024-07-31 17:30",
+         "series.jams.points[1]: start is not"),
+        ("metric: travel_time_ratio\n      ev", "metric: outage_reports_30m\n      ev", '"platform" is missing'),
+        ("metric: travel_time_ratio\n      ev", "metric: wind_kmh\n      ev", '"jams" is travel_time_ratio'),
+        ("provider: skymet", "provider: imd", 'imd reports rain_mm_h at "mayur_vihar" twice'),
         ("gaps: [{start: 2024-07-31 19:30", "gaps: [{start: 2024-07-31 22:30", "modeled.feeds[2].gaps[0]"),
         ("place: mayur_vihar, day: 2024-07-31, amount_inr: 2500", "place: atlantis, day: 2024-07-31, amount_inr: 2500",
          "modeled.reserves[0].place"),
@@ -162,8 +166,23 @@ def test_a_wrong_storm_file_is_told_by_file_and_key(root, old, new, says):
 def test_wrong_terms_of_riders_policies_and_providers_are_told(root, old, new, says):
     text = (root / "storms/delhi-2024-07-31-cloudburst.yaml").read_text()
     with pytest.raises(StormError) as told:
-        parse_storm(storm_text(text, old, new), where="mine.yaml")
+        STORM_FILES.parse(storm_text(text, old, new), where="mine.yaml")
     assert says in str(told.value)
+
+
+def test_every_fault_of_a_storm_file_is_told_at_its_line(root):
+    text = (root / "storms/delhi-2024-06-28.yaml").read_text()
+    text = text.replace("delay_min: 12", "delay_minutes: 12", 1).replace("mm: 228.1", "mm: much", 1)
+    lines = text.splitlines()
+    with pytest.raises(StormError) as told:
+        STORM_FILES.parse(text.encode(), where="mine.yaml")
+    rain, delay = (next(i for i, line in enumerate(lines, 1) if each in line) for each in ("mm: much", "delay_minutes"))
+    first, second = told.value.faults
+    assert first.startswith(f"mine.yaml:{rain}: published.series.")
+    assert first.endswith("a number is wanted here")
+    assert second.startswith(f"mine.yaml:{delay}: modeled.feeds[")
+    assert second.endswith('unknown field "delay_minutes"; did you mean "delay_min"?')
+    assert f"And 1 more: line {delay}: modeled.feeds[" in str(told.value)
 
 
 def test_an_unknown_storm_names_those_there_are():
@@ -175,7 +194,9 @@ def test_an_unknown_storm_names_those_there_are():
 
 def test_a_correction_needs_its_reading(root):
     text = (root / "storms/delhi-2024-06-28.yaml").read_text()
-    storm = parse_storm(storm_text(text, "time: 2024-06-28 05:30, first", "time: 2024-06-28 05:31, first"), where="x")
+    storm = STORM_FILES.parse(
+        storm_text(text, "time: 2024-06-28 05:30, first", "time: 2024-06-28 05:31, first"), where="x"
+    )
     with pytest.raises(StormError, match="corrections"):
         readings(storm)
 
@@ -194,4 +215,4 @@ def test_the_page_on_storm_files_has_every_storm_and_key(root):
 
 
 def fields_of(section):
-    return section.__struct_fields__ if issubclass(section, terms.Terms) else ()
+    return section.__struct_fields__ if issubclass(section, Section) else ()

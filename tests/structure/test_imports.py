@@ -1,6 +1,7 @@
 """Which folder may import what: the arrows of docs/architecture.md, and each extra's packages."""
 
 import graphlib
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -107,6 +108,14 @@ def test_packages_outside_the_standard_library_are_those_of_the_extras(modules):
             if top != "monsoon" and top not in sys.stdlib_module_names and top not in allowed:
                 wrong.append(f"{module.at(node)} imports {name}")
     assert wrong == []
+
+
+def test_yaml_is_read_in_one_place(modules):
+    """sources/plain_yaml.py, with its limits; `monsoon products show` writes it."""
+    users = {module.path.as_posix() for module in modules for name, _ in module.imports() if name == "yaml"}
+    assert users == {"sources/plain_yaml.py", "cli/products.py"}
+    (writer,) = [module for module in modules if module.path.as_posix() == "cli/products.py"]
+    assert set(re.findall(r"yaml\.(\w+)\(", writer.text)) == {"safe_dump"}
 
 
 def test_only_the_flink_engine_loads_flink(modules):

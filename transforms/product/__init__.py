@@ -4,7 +4,7 @@ Belongs here: the grammar of product files, the terms that they become, their wo
 (`monsoon.sources.product_files`), nor what the terms lead to (`monsoon.transforms.triggers`, `.adjudication`).
 """
 
-from monsoon.transforms.product.faults import did_you_mean as did_you_mean
+from monsoon.transforms.documents import did_you_mean as did_you_mean
 from monsoon.transforms.product.parse import content_version as content_version
 from monsoon.transforms.product.parse import parse_product as parse_product
 from monsoon.transforms.product.quantities import duration_ms as duration_ms

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from monsoon.transforms.documents import Path, did_you_mean, quoted
 from monsoon.transforms.expressions import Unit
 from monsoon.transforms.product import document as sections
 from monsoon.transforms.product import inputs
-from monsoon.transforms.product.faults import Path, Report, did_you_mean, quoted
+from monsoon.transforms.product.faults import Report
 from monsoon.transforms.product.formulas import RATIO, FormulaReader
 from monsoon.transforms.product.terms import (
     LEAST_P,

@@ -1,70 +1,11 @@
-"""What is wrong with a product file: each fault with its place, told so that it can be mended."""
+"""What is wrong with a product file as a whole: collected, so that all is told at once."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from monsoon.transforms.product.terms import ProductError
-from monsoon.transforms.spelling import nearest
-
-Path = tuple[str | int, ...]
-"""From the top of a document to a value: names of fields and indexes of lists."""
-
-LineOf = Callable[[Path], int | None]
-"""The line of the file (from 1) where the value at a path, or the nearest one around it, stands."""
-
-_NAMING = ("name", "part")
-_LONGEST = 80
-
-
-@dataclass(frozen=True)
-class Fault:
-    """`problem` concerns the value at `path`; its line is that of `line_path`, if another one tells it better."""
-
-    path: Path
-    problem: str
-    line_path: Path | None = None
-
-
-def quoted(value: object) -> str:
-    """A value as the file has it, cut where it is long."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
-
-
-def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """`; did you mean "x"?`, or nothing where no known name is near."""
-    found = nearest(name, known) if isinstance(name, str) else None
-    return "" if found is None else f'; did you mean "{found}"?'
-
-
-def place(document: object, path: Path) -> str:
-    """A path for people: `triggers[1] (aqi).consensus[0].providers`; empty for the document itself."""
-    text, value = "", document
-    for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}"
-        try:
-            value = value[step]  # type: ignore[index]
-        except (KeyError, IndexError, TypeError):
-            value = None
-        if isinstance(step, int) and isinstance(value, dict):
-            name = next((value[key] for key in _NAMING if isinstance(value.get(key), str)), None)
-            text += "" if name is None else f" ({name[:_LONGEST]})"
-    return text.removeprefix(".")
-
-
-def product_error(faults: Sequence[Fault], document: object, where: str, line_of: LineOf | None) -> ProductError:
-    """The error that tells all faults, in the order of the file's lines."""
-    lines: dict[str, int] = {}
-    for fault in faults:
-        line = None if line_of is None else line_of(fault.path if fault.line_path is None else fault.line_path)
-        head = where if line is None else f"{where}:{line}"
-        at = place(document, fault.path)
-        lines.setdefault(f"{head}: {at}: {fault.problem}" if at else f"{head}: {fault.problem}", line or 0)
-    return ProductError.of(sorted(lines, key=lambda text: lines[text]))
+from monsoon.transforms.documents import Fault, Path, did_you_mean, quoted
 
 
 class Report:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from monsoon.transforms.documents import Path, quoted
 from monsoon.transforms.expressions import Expression, ExpressionError, Unit
 from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.product import inputs, quantities
-from monsoon.transforms.product.faults import Path, Report, quoted
+from monsoon.transforms.product.faults import Report
 from monsoon.transforms.product.terms import Comparison, Consensus
 
 RATIO, RUPEES = Unit.parse("1"), Unit.parse("INR")

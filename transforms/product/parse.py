@@ -7,10 +7,11 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+from monsoon.transforms.documents import LineOf, Path, quoted, told
 from monsoon.transforms.expressions import Unit
 from monsoon.transforms.product import document as sections
 from monsoon.transforms.product.decisions import DecisionReader
-from monsoon.transforms.product.faults import LineOf, Path, Report, product_error, quoted
+from monsoon.transforms.product.faults import Report
 from monsoon.transforms.product.formulas import FormulaReader
 from monsoon.transforms.product.quantities import amount, bare_number
 from monsoon.transforms.product.schema import settled, shape_faults
@@ -21,6 +22,7 @@ from monsoon.transforms.product.terms import (
     Lockout,
     Plan,
     Product,
+    ProductError,
     SyndicateRule,
 )
 from monsoon.transforms.product.trigger_terms import TriggerReader
@@ -62,7 +64,7 @@ def parse_product(
         faults = report.faults
         if not faults:
             return product
-    raise product_error(faults, document, where, line_of)
+    raise ProductError.of(told(faults, document, where, line_of))
 
 
 class _Parser:

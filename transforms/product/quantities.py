@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
+from monsoon.transforms.documents import quoted
 from monsoon.transforms.expressions import ExpressionError, Unit
-from monsoon.transforms.product.faults import quoted
 from monsoon.transforms.product.terms import HOUR_MS, MINUTE_MS, Comparison
 
 _DURATIONS_MS = {"ms": 1, "s": 1_000, "min": MINUTE_MS, "h": HOUR_MS, "d": 24 * HOUR_MS}

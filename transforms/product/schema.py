@@ -13,7 +13,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from monsoon.transforms.product.faults import Fault, Path, did_you_mean, quoted
+from monsoon.transforms.documents import Fault, Path, did_you_mean, quoted
 
 KEYWORDS = frozenset(
     (

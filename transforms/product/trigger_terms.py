@@ -8,11 +8,12 @@ from itertools import pairwise
 
 import h3
 
+from monsoon.transforms.documents import Path, quoted
 from monsoon.transforms.expressions import Expression, Unit
 from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.product import document as sections
 from monsoon.transforms.product import inputs, quantities
-from monsoon.transforms.product.faults import Path, Report, quoted
+from monsoon.transforms.product.faults import Report
 from monsoon.transforms.product.formulas import FormulaReader
 from monsoon.transforms.product.terms import (
     ActivityTest,
