@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monsoon.cli.arguments import add_product_options, chosen_products
+from monsoon.cli.outcome_words import tell
 from monsoon.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ reference/access_points.csv. The output is the same to the byte for the same rec
 compressed or repeated.
 """
 
-_NAMED = 3
-"""So many files that were passed over are named; `summary.json` has them all."""
-
 
 def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     """Adds the command's parser."""
@@ -44,17 +41,14 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 
 def run(args: argparse.Namespace) -> int:
-    """Replays, then says in a few lines what came out."""
+    """Replays, then says in three lines what came out."""
     products, selected = chosen_products(args)
     progress = ProgressLine()
     try:
         summary = _replay(args, products, selected, progress)
     finally:
         progress.done()
-    if passed_over := overlooked(summary):
-        print(f"monsoon replay: {passed_over}", file=sys.stderr)
-    print(describe(summary))
-    print(f"{args.output / 'summary.json'}")
+    tell("monsoon replay", summary, args.output)
     return 0
 
 
@@ -69,33 +63,3 @@ def _replay(
     from monsoon.sources.model_files import load_scorer
 
     return replay(args.input, args.output, products, selected, load_scorer(args.model), progress)
-
-
-def overlooked(summary: Mapping[str, Any]) -> str:
-    """A line on what lay among the input files and is none, empty if there is nothing of the kind."""
-    names = [f"{stream}/{name}" for stream, counts in summary["streams"].items() for name in counts["ignored"]]
-    if not names:
-        return ""
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    shown = ", ".join(names[:_NAMED]).encode("unicode_escape").decode()
-    return f"warning: passed over, being no *.jsonl, *.jsonl.gz or *.parquet file: {shown}{more}"
-
-
-def describe(summary: Mapping[str, Any]) -> str:
-    """The summary as a few lines for people."""
-    lines = []
-    for name, counts in summary["streams"].items():
-        if counts["read"] or name == "telemetry":
-            lines.append(
-                f"{name:<16} {counts['read']:>10,} read  {counts['used']:>10,} used  "
-                f"{counts['duplicate']:>8,} duplicate  {counts['dead']:>6,} dead"
-            )
-    for name, result in summary["products"].items():
-        claims = ", ".join(f"{count:,} {status}" for status, count in result["claims"].items()) or "none"
-        lines.append(f"{name:<16} {sum(result['disruptions'].values()):,} disruptions; claims: {claims}")
-        waiting = f"; {result['queued_claims']:,} claims wait for a reserve, Rs {result['queued_paise'] / 100:,.2f}"
-        lines.append(
-            f"{'':<16} {result['payouts']:,} payouts, Rs {result['payout_paise'] / 100:,.2f}"
-            f"{waiting if result['queued_claims'] else ''}"
-        )
-    return "\n".join(lines)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 from monsoon.cli.arguments import add_product_options, chosen_products, count_to, product_words
+from monsoon.cli.outcome_words import tell
 from monsoon.cli.progress import ProgressLine
-from monsoon.cli.replay import describe, overlooked
 
 _EXAMPLE = """\
 example:
@@ -62,7 +61,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs to the end of the input, then says in a few lines what came out."""
+    """Runs to the end of the input, then says in three lines what came out."""
     from monsoon.pipelines.flink.local_cluster import last_checkpoint
     from monsoon.pipelines.flink.run import Running
     from monsoon.pipelines.flink.run import run as run_on_flink
@@ -95,10 +94,7 @@ def run(args: argparse.Namespace) -> int:
         raise KeyboardInterrupt(f"stopped; to go on from its last checkpoint: {_resuming(args)}") from None
     finally:
         progress.done()
-    if passed_over := overlooked(summary):
-        print(f"monsoon run: {passed_over}", file=sys.stderr)
-    print(describe(summary))
-    print(f"{args.output / 'summary.json'}")
+    tell("monsoon run", summary, args.output)
     return 0
 
 

@@ -1,0 +1,98 @@
+"""What is said when a replay or a run is over: three lines on what happened, what was refused, and where to look."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monsoon.cli.printable import printable
+
+_NAMED = 3
+"""So many files that were passed over are named; `summary.json` has them all."""
+_REASONS = 4
+"""So many reasons are told, the commonest first."""
+
+
+def tell(command: str, summary: Mapping[str, Any], output: Path) -> None:
+    """The three lines on standard output, warnings on standard error."""
+    if passed_over := overlooked(summary):
+        print(f"{command}: {passed_over}", file=sys.stderr)
+    print(describe(summary, output))
+
+
+def overlooked(summary: Mapping[str, Any]) -> str:
+    """A line on what lay among the input files and is none, empty if there is nothing of the kind."""
+    names = [f"{stream}/{name}" for stream, counts in summary["streams"].items() for name in counts["ignored"]]
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    shown = ", ".join(names[:_NAMED]).encode("unicode_escape").decode()
+    return f"warning: passed over, being no *.jsonl, *.jsonl.gz or *.parquet file: {shown}{more}"
+
+
+def describe(summary: Mapping[str, Any], output: Path) -> str:
+    """Three lines for people."""
+    return "\n".join((_happened(summary), _refused(summary), _where(summary, output)))
+
+
+def _happened(summary: Mapping[str, Any]) -> str:
+    """What was read and what became of it, over all products; each product by itself where several have claims."""
+    products: Mapping[str, Any] = summary["products"]
+    disruptions = sum(sum(each["disruptions"].values()) for each in products.values())
+    statuses = Counter[str]()
+    for each in products.values():
+        statuses.update({status.replace("_", " "): count for status, count in each["claims"].items()})
+    claims = f"{_count(statuses.total(), 'claim')}{_listed(statuses, ' ({})')}"
+    paid = sum(each["payouts"] for each in products.values())
+    of = {name: sum(each["claims"].values()) for name, each in products.items() if each["claims"]}
+    told = (
+        f"decided: {_count(_lines(summary, 'read'), 'line')} read; {_count(disruptions, 'disruption')}, {claims}, "
+        f"{_count(paid, 'payout')}, Rs {sum(each['payout_paise'] for each in products.values()) / 100:,.2f}"
+    )
+    if waiting := sum(each["queued_claims"] for each in products.values()):
+        paise = sum(each["queued_paise"] for each in products.values())
+        told += f"; {_count(waiting, 'claim')} wait{'s' * (waiting == 1)} for a reserve, Rs {paise / 100:,.2f}"
+    return told + (f"; claims by product: {_listed(of)}" if len(of) > 1 else "")
+
+
+def _refused(summary: Mapping[str, Any]) -> str:
+    """Lines that became dead letters, by reason; values that were left out of lines; repeats, which are no fault."""
+    reasons: Counter[str] = Counter()
+    values: Counter[str] = Counter()
+    for counts in summary["streams"].values():
+        reasons.update(counts["reasons"])
+        values.update(counts["nulled"])
+    references = Counter(summary["reference_rows_skipped"])
+    told = [f"refused: {_count(_lines(summary, 'dead'), 'line')}{_listed(reasons, ' ({})')}"]
+    if values:
+        told.append(f"{_count(values.total(), 'value')} of lines that were used{_listed(values, ' ({})')}")
+    if references:
+        told.append(f"{_count(references.total(), 'reference row')}{_listed(references, ' ({})')}")
+    return ", ".join(told) + f"; {_count(_lines(summary, 'duplicate'), 'repeat')} passed over"
+
+
+def _where(summary: Mapping[str, Any], output: Path) -> str:
+    dead = "dead_letters/ has the refused lines with their reasons, " if _lines(summary, "dead") else ""
+    return printable(
+        f"look into {output}: {dead}claims/ has every decision with its reasons, summary.json counts all of it"
+    )
+
+
+def _lines(summary: Mapping[str, Any], became: str) -> int:
+    return sum(counts[became] for counts in summary["streams"].values())
+
+
+def _count(number: int, of: str) -> str:
+    return f"{number:,} {of}{'s' * (number != 1)}" if number else f"no {of}s"
+
+
+def _listed(counts: Mapping[str, int], within: str = "{}") -> str:
+    """The largest counts with their names; empty where there are none."""
+    largest = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    named = [printable(f"{count:,} {name}") for name, count in largest]
+    rest = sum(count for _, count in largest[_REASONS:])
+    more = [f"{rest:,} for other reasons"] if rest else []
+    return within.format(", ".join(named[:_REASONS] + more)) if named else ""
