@@ -67,6 +67,14 @@ PAYOUTS = Metric(
     "payouts", "counter", "instalments", "payout instructions", "none: context for payout_paise", ("product",)
 )
 PAYOUT_PAISE = Metric("payout_paise", "counter", "paise", "amount instructed", "compare with the reserve", ("product",))
+CLAIMS_UNSCORED = Metric(
+    "claims_unscored",
+    "counter",
+    "records",
+    "revisions of claims that went to manual review because no score came for them",
+    "should be 0: the evidence of a claim is lost, which is a fault of ours; people decide these claims meanwhile",
+    ("product",),
+)
 QUEUED_CLAIMS = Metric(
     "queued_claims", "gauge", "claims", "approved claims that wait for a reserve", "raise the reserve", ("product",)
 )
@@ -121,6 +129,7 @@ METRICS = (
     DISRUPTIONS,
     ORACLE_MODES,
     CLAIMS,
+    CLAIMS_UNSCORED,
     PAYOUTS,
     PAYOUT_PAISE,
     QUEUED_CLAIMS,

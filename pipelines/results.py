@@ -12,6 +12,7 @@ from monsoon.pipelines import metrics
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sources.model_files import load_model
 from monsoon.transforms import notifications
+from monsoon.transforms.adjudication.decision import UNSCORED
 from monsoon.transforms.adjudication.machine import REVIEW_REASONS
 from monsoon.transforms.product import Product, SilentQuorum
 
@@ -104,11 +105,13 @@ def _summary(
     disruptions = _last(outcome.disruptions, "disruption_id")
     claims = _last(outcome.claims, "claim_id")
     queues = _queues(outcome.reserve_alerts)
+    unscored = Counter(record["product"] for record in outcome.claims if UNSCORED in record["reasons"])
     by_product = {
         product.name: {
             "version": product.version,
             "disruptions": _counted(record["state"] for record in disruptions[product.name]),
             "claims": _counted(record["status"] for record in claims[product.name]),
+            "unscored_claims": unscored[product.name],
             **_paid(outcome.payouts, {record["claim_id"] for record in claims[product.name]}),
             "queued_claims": sum(alert["queued_claims"] for alert in queues[product.name]),
             "queued_paise": sum(alert["queued_paise"] for alert in queues[product.name]),
@@ -161,6 +164,7 @@ def _samples(streams: Mapping[str, Mapping[str, Any]], products: Mapping[str, Ma
             samples[metrics.sample_name(metrics.DISRUPTIONS, product=product, state=state)] = count
         for status, count in result["claims"].items():
             samples[metrics.sample_name(metrics.CLAIMS, product=product, status=status)] = count
+        samples[metrics.sample_name(metrics.CLAIMS_UNSCORED, product=product)] = result["unscored_claims"]
         samples[metrics.sample_name(metrics.PAYOUTS, product=product)] = result["payouts"]
         samples[metrics.sample_name(metrics.PAYOUT_PAISE, product=product)] = result["payout_paise"]
         samples[metrics.sample_name(metrics.QUEUED_CLAIMS, product=product)] = result["queued_claims"]

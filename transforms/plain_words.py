@@ -73,6 +73,7 @@ REASONS: Mapping[str, str] = {
     "syndicate_alert": "your claim is linked with other claims that we look at together",
     "answer_denied": "you told us that this claim is not yours",
     "step_up_unanswered": "we had no answer from you in time",
+    "score_missing": "our automatic check of it could not be made",
 }
 """By the reason codes of claims."""
 

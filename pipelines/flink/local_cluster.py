@@ -23,6 +23,19 @@ _QUICK_START = "-XX:TieredStopAtLevel=1 -Xmx1500m"
 """The JVM moves bytes: its optimizing compiler would cost a run of minutes more than it gives."""
 
 
+_RESTARTS = {
+    "restart-strategy.type": "exponential-delay",
+    "restart-strategy.exponential-delay.initial-backoff": "1 s",
+    "restart-strategy.exponential-delay.backoff-multiplier": "2.0",
+    "restart-strategy.exponential-delay.max-backoff": "30 s",
+    "restart-strategy.exponential-delay.jitter-factor": "0.1",
+    "restart-strategy.exponential-delay.reset-backoff-threshold": "10 min",
+    "restart-strategy.exponential-delay.attempts-before-reset-backoff": "8",
+}
+"""A disk that is full or a worker that was killed passes; what fails again and again is told after some two minutes.
+What ran for ten minutes in between begins to count anew: weeks do not end with the ninth mishap."""
+
+
 def batch_settings(parallelism: int) -> dict[str, str]:
     """For bounded input, read once and forgotten."""
     return {
@@ -69,9 +82,7 @@ def streaming_settings(
         # Parts wait in line before the workers that read them; a barrier need not.
         "execution.checkpointing.unaligned.enabled": "true",
         "taskmanager.network.memory.buffer-debloat.enabled": "true",
-        "restart-strategy.type": "fixed-delay",
-        "restart-strategy.fixed-delay.attempts": "3",
-        "restart-strategy.fixed-delay.delay": "1 s",
+        **_RESTARTS,
     }
     if restore_from is not None:
         settings["execution.state-recovery.path"] = restore_from

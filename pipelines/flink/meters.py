@@ -12,6 +12,7 @@ from typing import Any
 from monsoon.pipelines import metrics
 from monsoon.pipelines.metrics import Metric
 from monsoon.pipelines.steps.envelopes import unpack_result
+from monsoon.transforms.adjudication.decision import UNSCORED
 
 _LINES = {
     "read": metrics.RECORDS_READ,
@@ -44,6 +45,9 @@ class Meters:
         elif kind == "claims":
             for (product, status), count in Counter((each["product"], each["status"]) for each in value).items():
                 self._count(metrics.CLAIM_REVISIONS, count, {"product": product, "status": status})
+            unscored = Counter(each["product"] for each in value if UNSCORED in each["reasons"])
+            for product, count in unscored.items():
+                self._count(metrics.CLAIMS_UNSCORED, count, {"product": product})
         elif kind == "reserve_alerts":
             for (product, state), count in Counter((each["product"], each["state"]) for each in value).items():
                 self._count(metrics.RESERVE_ALERTS, count, {"product": product, "state": state})

@@ -56,8 +56,8 @@ class ClaimScores(Protocol):
     def answer(self, questions: Collection[Question]) -> None:
         """Measures what was asked."""
 
-    def __call__(self, claim: Claim, at_ms: int) -> Score:
-        """Raises Unanswered where the score was not measured yet."""
+    def __call__(self, claim: Claim, at_ms: int) -> Score | None:
+        """Raises Unanswered where the score was not asked about yet; None where it was, and none came."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ class ScoreBook:
         self._disruptions: dict[str, Disruption] = {}
         self._claims: dict[str, list[ClaimMoment]] = {}
         self._scores: dict[tuple[str, int, int], Score] = {}
+        self._answered: set[Question] = set()
         self._product: Product
         self._alerts: dict[str, dict[str, Any]] = {}
 
@@ -94,6 +95,7 @@ class ScoreBook:
         self._alerts.clear()
         self._disruptions = {disruption.disruption_id: disruption for disruption in disruptions}
         self._scores.clear()
+        self._answered.clear()
         self._claims = claim_moments(disruptions)
         first = set()
         for disruption in disruptions:
@@ -103,16 +105,19 @@ class ScoreBook:
                     first.add(Question(opened.disruption_id, opened.confirmed_at_ms, opened.at_ms))
         self.answer(first)
 
-    def __call__(self, claim: Claim, at_ms: int) -> Score:
-        """The claim's score at `at_ms`; raises Unanswered where it was not measured yet."""
+    def __call__(self, claim: Claim, at_ms: int) -> Score | None:
+        """The claim's score at `at_ms`, None where there is none; raises Unanswered where that was not asked yet."""
         about = claim.happening
         score = self._scores.get((claim.claim_id, about.confirmed_at_ms, at_ms))
-        if score is None:
-            raise Unanswered(Question(about.disruption_id, about.confirmed_at_ms, at_ms))
+        question = Question(about.disruption_id, about.confirmed_at_ms, at_ms)
+        if score is None and question not in self._answered:
+            raise Unanswered(question)
         return score
 
     def answer(self, questions: Collection[Question]) -> None:
-        """Measures and scores the claims of these questions, all together."""
+        """Measures and scores the claims of these questions, all together. Each is asked once: what it does not find
+        will not be found another time."""
+        self._answered.update(questions)
         batches = [self._batch(question) for question in sorted(questions)]
         claims = [
             Asked(happening, batch.question.at_ms, number)

@@ -254,8 +254,9 @@ class _File:
                 due.add(worker)
         return due
 
-    def _score(self, claim: Claim, at_ms: int) -> Score:
-        return self.scores[claim.claim_id, claim.happening.confirmed_at_ms, at_ms]
+    def _score(self, claim: Claim, at_ms: int) -> Score | None:
+        """None where no evidence came: not for one claim's sake may a job end."""
+        return self.scores.get((claim.claim_id, claim.happening.confirmed_at_ms, at_ms))
 
 
 def _each_pane_once(payloads: Sequence[bytes], schema: dict[str, Any]) -> pl.DataFrame:
@@ -280,8 +281,9 @@ def _riders(rows: pl.DataFrame, payloads: Sequence[bytes]) -> Measured:
 
 def _barometric(product: Product, rows: pl.DataFrame, panes: pl.DataFrame, apart: pl.DataFrame) -> Measured:
     """How a rider's changes of pressure agree with those of others nearby."""
-    panes = panes.join(apart, on=["worker_id", "pane_start_ms"], how="left").sort("worker_id", "pane_start_ms")
     workers = rows["worker_id"].unique().sort()
+    panes = panes.filter(panes["worker_id"].is_in(workers.implode()))  # of a rider whose evidence is lost: nobody's
+    panes = panes.join(apart, on=["worker_id", "pane_start_ms"], how="left").sort("worker_id", "pane_start_ms")
     starts = [*panes["worker_id"].search_sorted(workers, "left").to_list(), panes.height]
     steps = PressureSteps(
         np.array(starts, dtype=np.int64),

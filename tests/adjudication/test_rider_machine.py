@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from kit import ScriptedScores, at, happening, kawaach, terms
+from kit import LOST, ScriptedScores, at, happening, kawaach, terms
 from kit.rider import Rider
 
 from monsoon.pipelines.steps.envelopes import pack, unpack
@@ -68,6 +68,27 @@ def test_a_step_up_without_an_answer_goes_to_manual_review_after_four_hours():
 def test_nobody_is_escalated_on_fewer_than_three_signals(signals, story):
     rider = Rider(ScriptedScores(default=1.0, signals=signals)).at(happening("d", 0)).finish()
     assert rider.story("d") == story
+
+
+def test_a_claim_that_no_score_comes_for_goes_to_people_and_harms_no_other():
+    rider = Rider(ScriptedScores(lost=[LOST])).at(happening("lost", 0)).at(happening("fine", 600)).finish()
+    assert rider.story("lost") == ["manual_review"]
+    assert rider.last("lost")["reasons"] == ["score_missing"]
+    assert rider.last("lost")["features"] == {}
+    assert rider.story("fine") == ["approved"]
+
+
+def test_a_held_claim_that_no_new_score_comes_for_goes_to_people_with_what_is_known():
+    rider = Rider(ScriptedScores(d=[0.5, LOST])).at(happening("d", 0)).finish()
+    assert rider.story("d") == ["soft_hold", "manual_review"]
+    assert rider.last("d")["reasons"] == ["score_missing", "accelerometer_variance"]
+    assert rider.last("d")["anomaly_score"] == 0.5
+
+
+def test_nobody_is_looked_at_by_people_for_a_claim_worth_nothing():
+    scores = ScriptedScores(lost=[LOST])
+    rider = Rider(scores).at(happening("first", 0, "rain")).at(happening("lost", 10, "platform_downtime"))
+    assert rider.last("lost")["reasons"] == ["overlap"]
 
 
 def test_a_held_claim_says_what_weighed():

@@ -156,6 +156,10 @@ def happening(disruption: str, minutes: float, trigger: str = "curfew", **fields
     return Happening(**(base | fields))
 
 
+LOST = -1.0
+"""In the place of a risk: no score comes."""
+
+
 class ScriptedScores:
     """Answers with the scripted risks by disruption, one after another, then with the last; counts the questions."""
 
@@ -164,9 +168,9 @@ class ScriptedScores:
         self._risks = {name: list(script) for name, script in risks.items()}
         self.asked: list[tuple[str, int]] = []
 
-    def __call__(self, claim: Claim, at_ms: int) -> Score:
+    def __call__(self, claim: Claim, at_ms: int) -> Score | None:
         name = claim.happening.disruption_id
         self.asked.append((name, at_ms))
         script = self._risks.get(name, [self._default])
         risk = script.pop(0) if len(script) > 1 else script[0]
-        return Score(risk, self._signals, weightiest=("accelerometer_variance",))
+        return None if risk == LOST else Score(risk, self._signals, weightiest=("accelerometer_variance",))

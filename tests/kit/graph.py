@@ -47,10 +47,10 @@ class Graph(InMemory):
         """Another graph that goes on from what this one kept, its watermark still to come."""
         return Graph.resumed(self.settings, self.state, self.results, self.scorer)
 
-    @staticmethod
-    def resumed(settings, state, results=(), scorer=None):
+    @classmethod
+    def resumed(cls, settings, state, results=(), scorer=None):
         """A graph that goes on from kept entries, by step and key."""
-        graph = Graph(settings, scorer=scorer).resume(state)
+        graph = cls(settings, scorer=scorer).resume(state)
         graph.results = list(results)
         return graph
 

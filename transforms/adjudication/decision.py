@@ -13,6 +13,8 @@ from monsoon.transforms.adjudication.worth import activity_of
 from monsoon.transforms.product import Hold, Product, Rule
 
 APPROVE, MANUAL_REVIEW = "approve", "manual_review"
+UNSCORED = "score_missing"
+"""Why a claim goes to people that nobody could score. No rule's reason, and nothing against the rider."""
 
 
 class Outcome(NamedTuple):

@@ -15,7 +15,7 @@ from typing import Any
 
 from monsoon.transforms.adjudication.answers import DENIED, RefusedAnswer, why_not
 from monsoon.transforms.adjudication.claims import Answer, Claim, Finding, Happening, Item, Score, order_at_one_moment
-from monsoon.transforms.adjudication.decision import APPROVE, MANUAL_REVIEW, Outcome
+from monsoon.transforms.adjudication.decision import APPROVE, MANUAL_REVIEW, UNSCORED, Outcome
 from monsoon.transforms.adjudication.eligibility import NOT_MEASURED, weigh
 from monsoon.transforms.adjudication.ledger import Ledger
 from monsoon.transforms.adjudication.records import claim_record, payout_record, published_view, reasons_of
@@ -31,8 +31,9 @@ _LEVEL_FELL = ("paid_above_corrected_level",)
 REVIEW_REASONS = frozenset(_WITHDRAWN_PAID + _LEVEL_FELL)
 """Reasons of claims that stay paid and are listed for review."""
 
-Scorer = Callable[[Claim, int], Score]
-"""The evidence of a claim and its score at a moment (ms), from records with event time up to that moment."""
+Scorer = Callable[[Claim, int], Score | None]
+"""The evidence of a claim and its score at a moment (ms), from records with event time up to that moment; None where
+none came, which should not be, and sends the claim to manual review."""
 
 Published = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 """Claim revisions and payout instructions, in the order in which they were decided."""
@@ -49,9 +50,14 @@ class RiderMachine:
         self._refused: list[RefusedAnswer] = []
         self._start_with(())
 
-    def _score(self, claim: Claim, at_ms: int) -> Score:
-        """What the claim's evidence at a moment says, in the scores that its version of the product names."""
-        return with_named_scores(self._rules.of(claim).product, claim, self._scorer(claim, at_ms))
+    def _scored(self, claim: Claim, at_ms: int) -> bool:
+        """Scores the claim by its evidence at a moment, in the scores that its version of the product names; false
+        where no score came: the claim keeps the one that it had."""
+        score = self._scorer(claim, at_ms)
+        if score is None:
+            return False
+        claim.score = with_named_scores(self._rules.of(claim).product, claim, score)
+        return True
 
     def _start_with(self, claims: Iterable[Claim]) -> None:
         self._claims: dict[str, Claim] = {}
@@ -231,8 +237,10 @@ class RiderMachine:
         rules = self._rules.of(claim).decision
         hold = rules.hold_of(claim).name
         claim.due_ms, claim.hold = None, None
-        if rules.asks_again(hold) or claim.score is None:
-            claim.score = self._score(claim, at_ms)
+        if (rules.asks_again(hold) or claim.score is None) and not self._scored(claim, at_ms):
+            self._review(claim, UNSCORED)
+            return False
+        assert claim.score is not None
         outcome = rules.after(hold, claim, claim.score)
         if outcome.then == APPROVE:
             return True
@@ -246,8 +254,9 @@ class RiderMachine:
             return Outcome(APPROVE, None)
         if claim.confirmed is False:
             return Outcome(MANUAL_REVIEW, DENIED)
-        if claim.score is None:
-            claim.score = self._score(claim, at_ms)
+        if claim.score is None and not self._scored(claim, at_ms):
+            return Outcome(MANUAL_REVIEW, UNSCORED)
+        assert claim.score is not None
         return self._rules.of(claim).decision.first(claim, claim.score)
 
     def _put_off(self, claim: Claim, outcome: Outcome, at_ms: int) -> None:
