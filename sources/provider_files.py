@@ -20,49 +20,83 @@ OFFSETS_MIN: Mapping[str, int] = {"UTC": 0, "Asia/Kolkata": 330}
 """Zones of feeds, in minutes ahead of UTC; neither has had summer time since 1945."""
 
 
-Name = Annotated[str, text_like("^[a-z0-9_]{1,32}$", "is no name: 1 to 32 of a-z, 0-9 and _")]
-
-
 class ProviderError(FormatError):
     """A provider file that cannot be used: which file, which key, the nearest right word."""
 
 
-class Clock(Section, frozen=True):
-    """`field` holds the time as `format` says (iso8601, epoch_s, epoch_ms, or a strptime pattern); `zone` counts where
-    the text names none. `stamps` says which moment names an hour; readings name its end. `issued` is the field with
-    the time of publication, in the same format, if there is one: then a second value for an hour is a correction."""
+Name = Annotated[
+    str, text_like("^[a-z0-9][a-z0-9_]{0,31}$(?!\\n)", "is no name: 1 to 32 of a-z, 0-9 and _, no _ first")
+]
+ProviderId = Annotated[
+    str,
+    text_like(
+        "^[a-z0-9][a-z0-9_.-]{0,63}$(?!\\n)", "is no provider: 1 to 64 of a-z, 0-9, _, . and -, a letter or digit first"
+    ),
+]
+Names = str | Annotated[tuple[str, ...], Meta(min_length=1)]
+"""A field's name, or several of which a feed has one: a column, or a dotted path into a JSON object."""
 
-    field: str
-    format: str
+STEPS_MIN: Mapping[str, int] = {"5 min": 5, "10 min": 10, "15 min": 15, "30 min": 30, "1 h": 60}
+MAX_RADIUS_KM = 79.78
+"""A disc of 20,000 km2, the most that a reading may speak for."""
+
+
+class Clock(Section, frozen=True):
+    """`field` holds the time as `format` says (iso8601, epoch_s, epoch_ms, or a strptime pattern; of several the
+    first that fits); `zone` counts where the text names none, and before it `offset_s`, a field with seconds ahead of
+    UTC. `stamps` says which moment names an interval; readings name its end. `begins` is the field with the interval's
+    beginning; `step` is its length where no field says it, an hour unless given. `issued` is the field with the time of
+    publication, in the same format, if there is one: then a second value for an hour is a correction."""
+
+    field: Names
+    format: Names
     zone: Literal["UTC", "Asia/Kolkata"]
     stamps: Literal["hour_beginning", "hour_ending", "moment"]
+    begins: Names | None = None
+    step: Literal["5 min", "10 min", "15 min", "30 min", "1 h"] | None = None
+    offset_s: str | None = None
     issued: str | None = None
+
+    @property
+    def step_ms(self) -> int | None:
+        """The length of every row's interval, if it is declared."""
+        return None if self.step is None else STEPS_MIN[self.step] * 60_000
 
 
 class Area(Section, frozen=True):
-    """Where the readings speak: a fixed point, two fields of the row, or (neither given) `--at LAT,LON`."""
+    """Where the readings speak: a fixed point, two fields of the row, or (neither given) `--at LAT,LON`. With
+    `may_lack` rows may lack the fields, and `--at` says where these stand."""
 
     lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
     lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
-    lat_field: str | None = None
-    lon_field: str | None = None
-    station_field: str | None = None
-    radius_km: Annotated[float, Meta(gt=0)] | None = None
+    lat_field: Names | None = None
+    lon_field: Names | None = None
+    may_lack: bool = False
+    station_field: Names | None = None
+    radius_km: Annotated[float, Meta(gt=0, le=MAX_RADIUS_KM)] | None = None
 
 
 class LongFormat(Section, frozen=True):
     """One quantity a row: the fields that hold its name, its value and (if there is one) its unit."""
 
-    parameter: str
-    value: str
-    unit: str | None = None
+    parameter: Names
+    value: Names
+    unit: Names | None = None
+
+
+class Answer(Section, frozen=True):
+    """An API's answer that holds many rows: `rows` is the path to a list of them, or to an object of lists as long as
+    each other, a column each; `units` to an object with the unit of each field, if there is one."""
+
+    rows: str
+    units: str | None = None
 
 
 class Spoken(Section, frozen=True):
-    """One quantity that the feed speaks: its field (in the long format, its name), its unit; of a concentration or a
-    US index the hours it averages, of an index its scale and, on a US scale, its pollutant."""
+    """One quantity that the feed speaks: its field (in the long format, its name), its unit where the feed states none;
+    of a concentration or a US index the hours it averages, of an index its scale and, on a US scale, its pollutant."""
 
-    field: str
+    field: Names
     quantity: str
     unit: str
     averaged_over: Literal["1 h", "8 h", "24 h"] | None = None
@@ -74,20 +108,26 @@ class Provider(Section, frozen=True):
     """One provider file."""
 
     name: Name
-    provider: Name
+    provider: ProviderId
     title: str
     quality: Quality
     clock: Clock
     area: Area
     quantities: Annotated[tuple[Spoken, ...], Meta(min_length=1)]
     long: LongFormat | None = None
+    answer: Answer | None = None
     missing: tuple[str | float, ...] = ()
-    refused: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    refused: dict[str, tuple[str | bool, ...]] = field(default_factory=dict)
 
     @property
     def needs_place(self) -> bool:
         """Whether the command line must say where the station stands."""
         return self.area.lat is None and self.area.lat_field is None
+
+
+def names_of(names: Names | None) -> tuple[str, ...]:
+    """The names that a field may have, the one to go by first."""
+    return () if names is None else (names,) if isinstance(names, str) else names
 
 
 def available_providers() -> list[str]:
@@ -112,9 +152,14 @@ def _inconsistencies(provider: Provider) -> Iterator[Fault]:
         yield Fault(("area",), "lat and lon, or lat_field and lon_field, come together")
     if area.lat is not None and area.lat_field is not None:
         yield Fault(("area",), "both a fixed point and fields of the row; give one")
-    if clock.format not in ("iso8601", "epoch_s", "epoch_ms") and "%" not in clock.format:
-        told = f'{quoted(clock.format)} is no iso8601, epoch_s, epoch_ms or pattern like "%Y-%m-%d %H:%M"'
-        yield Fault(("clock", "format"), told)
+    if area.may_lack and area.lat_field is None:
+        yield Fault(("area", "may_lack"), "it belongs to lat_field and lon_field")
+    for form in names_of(clock.format):
+        if form not in ("iso8601", "epoch_s", "epoch_ms") and "%" not in form:
+            told = f'{quoted(form)} is no iso8601, epoch_s, epoch_ms or pattern like "%Y-%m-%d %H:%M"'
+            yield Fault(("clock", "format"), told)
+    if clock.begins is not None and (clock.step is not None or clock.stamps != "hour_ending"):
+        yield Fault(("clock", "begins"), "from there to clock.field; stamps is then hour_ending, and there is no step")
     for index, spoken in enumerate(provider.quantities):
         yield from _wrong_quantity(spoken, ("quantities", index))
     names = [spoken.quantity if spoken.scale in (None, "cpcb") else spoken.of for spoken in provider.quantities]

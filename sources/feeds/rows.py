@@ -1,22 +1,27 @@
-"""One row of a feed, read as its provider file says: when, where, and which quantities in their own units."""
+"""One row of a feed, read as its provider file says: which interval, where, and which quantities in their own units."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any
 
-from monsoon.sources.feeds.lines import Line
-from monsoon.sources.provider_files import OFFSETS_MIN, Provider, Spoken
-from monsoon.transforms.atmosphere.quantities import QUANTITIES, unit_name
+from msgspec import structs
+
+from monsoon.sources.feeds.lines import EMPTY, Line
+from monsoon.sources.provider_files import OFFSETS_MIN, Names, Provider, Spoken, names_of
+from monsoon.transforms.atmosphere.hours import HOUR_MS
+from monsoon.transforms.atmosphere.quantities import QUANTITIES, RATE_UNIT, unit_name
 from monsoon.transforms.atmosphere.us_epa import pm25_ug_m3_of_us_epa_aqi, us_epa_table_at
 from monsoon.transforms.validation.fields import LATEST_TIME_MS
 
-HOUR_MS = 3_600_000
+EARLIEST_TIME_MS = 946_684_800_000
+"""2000-01-01, before which no reading may be."""
 CPCB_HIGHEST = 500.0
 """The end of CPCB's scale: what goes beyond is on another."""
 
@@ -32,14 +37,16 @@ class Place:
     lon: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """A usable row: the moment its values are valid for (the end of its hour), and the values, none of them missing,
-    in their quantity's own unit. `content` is what tells two rows apart, whatever the order of their fields.
+    """A usable row: the moment its values are valid for (the end of its interval), the interval's length (None where
+    neither row nor provider file says it), and the values, none of them missing, in their quantity's own unit; of rain
+    in less than an hour the intensity. `content` is what tells two rows apart, whatever the order of their fields.
 
     A row without values, of a provider that issues corrections, may withdraw what was said before."""
 
     time_ms: int
+    length_ms: int | None
     issued_ms: int | None
     place: Place
     values: Mapping[str, float]
@@ -59,9 +66,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A row that says nothing that is wanted: a value its provider calls missing, or another quantity."""
+    """A row that says nothing that is wanted: a value its provider calls missing, or another quantity, `name`."""
 
     reason: str
+    name: str = ""
 
 
 class _Fault(Exception):  # noqa: N818
@@ -77,49 +85,69 @@ class RowReader:
         self._provider, self._place = provider, place
         self._missing = {str(mark) for mark in provider.missing} | {""}
         self._missing_numbers = {float(mark) for mark in self._missing if _NUMBER.fullmatch(mark)}
-        self._by_name = {spoken.field: spoken for spoken in provider.quantities}
+        self._by_name = {name: spoken for spoken in provider.quantities for name in names_of(spoken.field)}
+        self._formats = names_of(provider.clock.format)
 
     def read(self, line: Line) -> Row | Refusal | Silence:
         """What the row says; never raises, whatever its fields hold."""
         seen_at_ms = 0
         try:
             if line.fields is None:
+                if line.reason == EMPTY:
+                    return Silence("missing")
                 raise _Fault(line.reason, line.detail)
-            cells = self._cells(line.fields)
-            if not cells:
-                return Silence("not_spoken")
-            time_ms = seen_at_ms = self._time_ms(line.fields, self._provider.clock.field)
-            numbers = {spoken: self._number(text, name) for name, spoken, text in cells}
+            cells = self._cells(line)
+            if isinstance(cells, Silence):
+                return cells
+            time_ms = seen_at_ms = self._time_ms(line, self._provider.clock.field)
+            numbers = {spoken: self._number(content, name) for name, spoken, content in cells}
             present = {spoken: number for spoken, number in numbers.items() if number is not None}
             if not present and self._provider.clock.issued is None:
                 return Silence("missing")
             if present:
                 self._refuse(line.fields)
+            length_ms = self._length_ms(line, time_ms, present)
             if self._provider.clock.stamps == "hour_beginning":
-                time_ms += HOUR_MS
-            place = self._place_of(line.fields)
-            values = dict(_in_own_unit(spoken, number, time_ms) for spoken, number in present.items())
-            return Row(time_ms, self._issued_ms(line.fields, time_ms), place, values, _content(line.fields), line)
+                time_ms += HOUR_MS if length_ms is None else length_ms
+            place = self._place_of(line)
+            units = {spoken: line.units.get(name) for name, spoken, _ in cells}
+            values = dict(
+                _in_own_unit(spoken, units[spoken] or unit_name(spoken.unit), number, time_ms, length_ms)
+                for spoken, number in present.items()
+            )
+            issued_ms = self._issued_ms(line, time_ms)
+            return Row(time_ms, length_ms, issued_ms, place, values, _content(line.fields), line)
         except _Fault as fault:
             return Refusal(fault.reason, fault.detail, line, seen_at_ms)
         except RecursionError:
             return Refusal("too_deep", "nested too deeply", line, seen_at_ms)
 
-    def _cells(self, fields: Mapping[str, Any]) -> list[tuple[str, Spoken, Any]]:
+    def _cells(self, line: Line) -> list[tuple[str, Spoken, Any]] | Silence:
         """Field name, quantity and content, of the quantities that the row could speak."""
+        fields = line.fields or {}
         long = self._provider.long
         if long is None:
-            return [(name, spoken, _at(fields, name)) for name, spoken in self._by_name.items()]
-        name = _at(fields, long.parameter)
-        if name is None:
-            raise _Fault(f"missing_field:{long.parameter}", "it names the quantity")
-        spoken = self._by_name.get(name) if isinstance(name, str) else None
-        if spoken is None:
-            return []
-        unit = None if long.unit is None else _at(fields, long.unit)
-        if unit is not None and unit_name(str(unit)) != unit_name(spoken.unit):
-            raise _Fault(f"wrong_unit:{name}", f"{str(unit)[:40]!r}, not {spoken.unit}")
-        return [(long.value, spoken, _at(fields, long.value))]
+            found = {}
+            for name, spoken in self._by_name.items():
+                if spoken not in found and (content := _at(fields, name, _ABSENT)) is not _ABSENT:
+                    found[spoken] = (name, spoken, content)
+            return list(found.values()) or Silence("not_spoken")
+        name, parameter = _first(fields, long.parameter)
+        if parameter is None:
+            raise _Fault(f"missing_field:{name}", "it names the quantity")
+        if not isinstance(parameter, str):
+            raise _Fault(f"wrong_type:{name}", f"{str(parameter)[:40]!r} names no quantity")
+        spoken_here = self._by_name.get(parameter.strip())
+        if spoken_here is None:
+            return Silence("not_spoken", parameter.strip()[:40])
+        value_name, content = _first(fields, long.value)
+        unit = None if long.unit is None else _first(fields, long.unit)[1]
+        if unit is None:
+            return [(value_name, spoken_here, content)]
+        stated = unit_name(str(unit))
+        if stated not in QUANTITIES[spoken_here.quantity].units:
+            raise _Fault(f"wrong_unit:{parameter}", f"{str(unit)[:40]!r}, none of {spoken_here.quantity}'s")
+        return [(value_name, _in_unit(spoken_here, stated), content)]
 
     def _number(self, content: Any, name: str) -> float | None:
         if content is None or (isinstance(content, str) and content.strip() in self._missing):
@@ -127,61 +155,114 @@ class RowReader:
         number = _number(content, name)
         return None if number in self._missing_numbers else number
 
+    def _length_ms(self, line: Line, time_ms: int, present: Mapping[Spoken, float]) -> int | None:
+        """The length of the row's interval, which must be one that its quantities are read of."""
+        clock = self._provider.clock
+        name, content = _first(line.fields or {}, clock.begins)
+        if content is None or content == "":
+            return clock.step_ms
+        length_ms = time_ms - self._time_ms(line, name)
+        ends = names_of(clock.field)[0]
+        if length_ms <= 0:
+            raise _Fault(f"bad_interval:{name}", f"it is not before {ends}")
+        for spoken in present:
+            least_ms, most_ms = _lengths_ms(spoken)
+            if not least_ms <= length_ms <= most_ms:
+                wanted = f"{most_ms // HOUR_MS} h" if least_ms == most_ms else "at most an hour"
+                raise _Fault(
+                    f"wrong_interval:{name}",
+                    f"{_spelled(length_ms)} from {name} to {ends}; {spoken.quantity} is read of {wanted}",
+                )
+        return length_ms
+
     def _refuse(self, fields: Mapping[str, Any]) -> None:
         for name, marks in self._provider.refused.items():
             mark = _at(fields, name)
             if mark in marks:
                 raise _Fault(f"refused_by_provider:{name}", f"{name} is {mark}")
 
-    def _place_of(self, fields: Mapping[str, Any]) -> Place:
+    def _place_of(self, line: Line) -> Place:
         area = self._provider.area
-        station = None if area.station_field is None else _at(fields, area.station_field)
+        station = _first(line.fields or {}, area.station_field, line.around)[1]
         name = "" if station is None else str(station)[:64]
-        if self._place is not None:
-            return Place(name or self._place.station, self._place.lat, self._place.lon)
         if area.lat is not None and area.lon is not None:
             return Place(name, area.lat, area.lon)
-        lat = _within(fields, str(area.lat_field), 90.0)
-        return Place(name, lat, _within(fields, str(area.lon_field), 180.0))
+        lat_name, lat = _first(line.fields or {}, area.lat_field, line.around)
+        lon_name, lon = _first(line.fields or {}, area.lon_field, line.around)
+        if self._place is not None and (lat is None or lat == ""):
+            return Place(self._place.station or name, self._place.lat, self._place.lon)
+        place = Place(name, _within(lat, lat_name, 90.0), _within(lon, lon_name, 180.0))
+        if place.lat == 0 and place.lon == 0:
+            raise _Fault(f"out_of_range:{lat_name}", "0, 0 is no station: what has no position says so")
+        return place
 
-    def _issued_ms(self, fields: Mapping[str, Any], time_ms: int) -> int | None:
+    def _issued_ms(self, line: Line, time_ms: int) -> int | None:
         """When the row was published; a row that does not say, at its own time."""
         field = self._provider.clock.issued
         if field is None:
             return None
-        return time_ms if _at(fields, field) in (None, "") else self._time_ms(fields, field)
+        return time_ms if _at(line.fields or {}, field) in (None, "") else self._time_ms(line, field)
 
-    def _time_ms(self, fields: Mapping[str, Any], name: str) -> int:
-        content = _at(fields, name)
+    def _time_ms(self, line: Line, names: Names) -> int:
+        name, content = _first(line.fields or {}, names)
         if content is None or content == "":
             raise _Fault(f"missing_field:{name}", "it names the time")
-        form = self._provider.clock.format
-        if form in ("epoch_s", "epoch_ms"):
-            time_ms = _number(content, name) * (1000 if form == "epoch_s" else 1)
+        if self._formats[0] in ("epoch_s", "epoch_ms"):
+            time_ms = _number(content, name) * (1000 if self._formats[0] == "epoch_s" else 1)
         else:
-            time_ms = _moment_ms(str(content).strip(), form, OFFSETS_MIN[self._provider.clock.zone], name)
+            time_ms = _moment_ms(str(content).strip(), self._formats, self._offset_min(line), name)
         # An hour that begins at the last moment ends after it.
-        if not 0 <= time_ms <= LATEST_TIME_MS - HOUR_MS:
-            raise _Fault(f"out_of_range:{name}", "a time from 1970 to 2099")
+        if not EARLIEST_TIME_MS <= time_ms <= LATEST_TIME_MS - HOUR_MS:
+            raise _Fault(f"out_of_range:{name}", "a time from 2000 to 2099")
         return round(time_ms)
 
-
-def _moment_ms(text: str, form: str, offset_min: int, name: str) -> float:
-    try:
-        if form == "iso8601":
-            if len(text) < len("2019-11-03T11"):
-                raise ValueError("a day without an hour")
-            moment = datetime.fromisoformat(text)
-        else:
-            moment = datetime.strptime(text, form)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone(timedelta(minutes=offset_min)))
-        return (moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1)
-    except (ValueError, OverflowError) as error:
-        raise _Fault(f"bad_time:{name}", f"{text[:40]!r} is not like {form}") from error
+    def _offset_min(self, line: Line) -> float:
+        clock = self._provider.clock
+        _, content = _first(line.fields or {}, clock.offset_s, line.around)
+        if content is None or content == "":
+            return OFFSETS_MIN[clock.zone]
+        offset_s = _number(content, str(clock.offset_s))
+        if abs(offset_s) >= 86_400:
+            raise _Fault(f"out_of_range:{clock.offset_s}", "seconds ahead of UTC, less than a day")
+        return offset_s / 60
 
 
-def _at(fields: Mapping[str, Any], name: str) -> Any:
+def _moment_ms(text: str, forms: Sequence[str], offset_min: float, name: str) -> float:
+    for form in forms:
+        try:
+            if form == "iso8601":
+                if len(text) < len("2019-11-03T11"):
+                    raise ValueError("a day without an hour")
+                moment = datetime.fromisoformat(text)
+            else:
+                moment = datetime.strptime(text, form)
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=timezone(timedelta(minutes=offset_min)))
+            return (moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1)
+        except (ValueError, OverflowError):
+            continue
+    raise _Fault(f"bad_time:{name}", f"{text[:40]!r} is not like {' or '.join(forms)}")
+
+
+_ABSENT = object()
+
+
+def _first(fields: Mapping[str, Any], names: Names | None, around: Mapping[str, Any] | None = None) -> tuple[str, Any]:
+    """The first of a field's names under which something stands, and what; the first name and None if under none."""
+    alternatives = names_of(names)
+    for source in (fields, around or {}):
+        for name in alternatives:
+            content = _at(source, name)
+            if content is not None and not isinstance(content, dict | list):
+                return name, content
+    for name in alternatives:
+        content = _at(fields, name)
+        if content is not None:
+            return name, content
+    return (alternatives[0] if alternatives else ""), None
+
+
+def _at(fields: Mapping[str, Any], name: str, absent: Any = None) -> Any:
     """The field of that name, or what lies at that dotted path: `iaqi.pm25.v`, `city.geo.0`."""
     if name in fields:
         return fields[name]
@@ -191,12 +272,12 @@ def _at(fields: Mapping[str, Any], name: str) -> Any:
         if isinstance(at, dict) and rest in at:  # a key may hold a dot itself: `rain.1h` is `1h` of `rain`
             return at[rest]
         key, _, rest = rest.partition(".")
-        if isinstance(at, dict):
-            at = at.get(key)
+        if isinstance(at, dict) and key in at:
+            at = at[key]
         elif isinstance(at, list) and key.isdecimal() and len(key) < 4 and int(key) < len(at):
             at = at[int(key)]
         else:
-            return None
+            return absent
     return at
 
 
@@ -212,24 +293,46 @@ def _number(content: Any, name: str) -> float:
     return number
 
 
-def _within(fields: Mapping[str, Any], name: str, limit: float) -> float:
-    content = _at(fields, name)
+def _within(content: Any, name: str, limit: float) -> float:
     if content is None or content == "":
-        raise _Fault(f"missing_field:{name}", "it says where the station stands")
+        raise _Fault(f"missing_field:{name}", "it says where the station stands; or say it with --at LAT,LON")
     number = _number(content, name)
     if abs(number) > limit:
         raise _Fault(f"out_of_range:{name}", f"must be at least -{limit:g} and at most {limit:g}")
     return number
 
 
-def _in_own_unit(spoken: Spoken, number: float, time_ms: int) -> tuple[str, float]:
-    """Quantity and value; a US index becomes the concentration that it stands for."""
+@lru_cache(maxsize=256)
+def _in_unit(spoken: Spoken, unit: str) -> Spoken:
+    return structs.replace(spoken, unit=unit)
+
+
+def _lengths_ms(spoken: Spoken) -> tuple[int, int]:
+    """The shortest and the longest interval that a quantity is read of."""
+    if spoken.averaged_over not in (None, "1 h"):
+        length_ms = int(str(spoken.averaged_over).split()[0]) * HOUR_MS
+        return length_ms, length_ms
+    if spoken.quantity == "rain_24h":
+        return 24 * HOUR_MS, 24 * HOUR_MS
+    return 1, 24 * HOUR_MS if spoken.quantity == "aqi" and spoken.of is None else HOUR_MS
+
+
+def _spelled(length_ms: int) -> str:
+    hours, rest_ms = divmod(length_ms, HOUR_MS)
+    return f"{hours} h" if not rest_ms else f"{length_ms / 60_000:g} min"
+
+
+def _in_own_unit(spoken: Spoken, unit: str, number: float, time_ms: int, length_ms: int | None) -> tuple[str, float]:
+    """Quantity and value; a US index becomes the concentration that it stands for, an amount of rain that fell in less
+    than an hour its intensity."""
     quantity = QUANTITIES[spoken.quantity]
-    value = quantity.converted(number, unit_name(spoken.unit))
+    value = quantity.converted(number, unit)
     most = CPCB_HIGHEST if spoken.scale == "cpcb" else quantity.most
     if not quantity.least <= value <= most:
         limits = f"{quantity.least:g} to {most:g} {quantity.unit}"
-        raise _Fault(f"out_of_range:{spoken.field}", f"{spoken.quantity} of {value:g} is outside {limits}")
+        raise _Fault(f"out_of_range:{names_of(spoken.field)[0]}", f"{spoken.quantity} of {value:g} is outside {limits}")
+    if spoken.quantity == "rain_1h" and unit != RATE_UNIT and length_ms is not None:
+        return spoken.quantity, value * HOUR_MS / length_ms
     if spoken.scale in (None, "cpcb") or spoken.of is None:
         return spoken.quantity, value
     table = us_epa_table_at(time_ms - 1) if spoken.scale == "us_epa_by_date" else spoken.scale

@@ -12,6 +12,8 @@ from kit.streams import policy_record, write_streams
 
 from monsoon.pipelines.local.replay import replay
 from monsoon.sources.feeds.readings import read_feed
+from monsoon.sources.feeds.rows import Place
+from monsoon.sources.files import InputError
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_products
 from monsoon.sources.provider_files import load_provider, parse_provider
@@ -42,9 +44,36 @@ quantities:
 """
 
 
+GAUGE = b"""
+name: karimganj
+provider: cwc
+title: Central Water Commission, the gauge at Karimganj
+quality: official
+clock: {field: ts_ist, format: "%Y-%m-%d %H:%M:%S", zone: Asia/Kolkata, stamps: hour_ending}
+area: {lat: 24.865, lon: 92.359}
+long: {parameter: data_type_code, value: value_mm}
+quantities:
+  - {field: MPM, quantity: rain_1h, unit: mm}
+  - {field: MPS, quantity: rain_24h, unit: mm}
+"""
+
+# Half hours named by their beginning; the column says mm and holds mm/h.
+IMERG = b"""
+name: imerg
+provider: imerg
+title: NASA IMERG, half hours
+quality: fallback
+clock: {field: timestamp, format: "%m/%d/%Y %H:%M", zone: UTC, stamps: hour_beginning, step: 30 min}
+area: {lat: 13.08, lon: 80.27}
+quantities:
+  - {field: rainfall_mm, quantity: rain_1h, unit: mm/h}
+"""
+
+
 def table(path):
-    with gzip.open(path, "rt", newline="") as file:
-        return list(csv.DictReader(file))
+    content = path.read_bytes()
+    text = (gzip.decompress(content) if path.name.endswith(".gz") else content).decode()
+    return list(csv.DictReader(text.splitlines()))
 
 
 def moment(local):
@@ -123,6 +152,50 @@ def test_the_stations_of_kolkata(shared):
         expected = indices(hours[place], every=3)
         assert expected
         assert {end: got[place].get(end) for end in expected} == expected
+
+
+@pytest.mark.slow
+def test_the_gauge_of_karimganj(shared):
+    """What the telemetry says of an hour and the observer of a day; what a counter accumulates is not spoken."""
+    path = shared / "data/rainfall/karimganj_cwc_gauge_2014_2021.csv.gz"
+    rows = table(path)
+    found = read_feed(parse_provider(GAUGE, where="karimganj.yaml"), [path])
+    for code, metric in (("MPM", "rain_mm_h"), ("MPS", "rain_mm_24h")):
+        said = {
+            ms(datetime.strptime(row["ts_ist"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC) - IST): float(row["value_mm"])
+            for row in rows if row["data_type_code"] == code
+        }  # fmt: skip
+        got = {reading["event_time"]: reading["value"] for reading in found.readings if reading["metric"] == metric}
+        assert len(said) > 2_500
+        assert got == said
+    others = sum(row["data_type_code"] in ("IPC", "MPC") for row in rows)
+    assert found.summary["not_spoken"]["IPC"] + found.summary["not_spoken"]["MPC"] == others
+    assert found.summary["rows"]["used"] + others == len(rows)
+
+
+def test_half_hours_of_the_flood_of_chennai(shared):
+    """Two half hours of intensity are an hour's rain; the hour with the slot that is missing has no reading."""
+    path = shared / "data/rainfall/chennai_imerg_halfhourly_20151128_1204.csv"
+    hours = defaultdict(list)
+    for row in table(path):
+        begins = datetime.strptime(row["timestamp"], "%m/%d/%Y %H:%M").replace(tzinfo=UTC)
+        hours[ms(begins.replace(minute=0) + HOUR)].append(float(row["rainfall_mm"]))
+    found = read_feed(parse_provider(IMERG, where="imerg.yaml"), [path])
+    expected = {end: round(sum(halves) / 2, 3) for end, halves in hours.items() if len(halves) == 2}
+    got = {reading["event_time"]: reading["value"] for reading in found.readings}
+    assert got == pytest.approx(expected, abs=0.0011)
+    assert len(hours) - len(got) == found.summary["hours"]["incomplete"] == 1
+    assert max(got.values()) > 24
+
+
+@pytest.mark.parametrize(("provider", "file", "words"), [
+    ("open_meteo", "rainfall/karimganj_openmeteo_daily_2015_2021.csv.gz", "has no column 'temperature_2m'"),
+    ("cpcb", "airquality/us_embassy_newdelhi_pm25_hourly_2015_2019.csv.gz", "has no column 'To Date'"),
+    ("open_meteo", "rainfall/mumbai_mcgm_aws_station_coordinates.csv", "has no column 'time'"),
+])  # fmt: skip
+def test_what_is_no_such_feed_says_what_it_lacks(shared, provider, file, words):
+    with pytest.raises(InputError, match=words):
+        read_feed(load_provider(provider), [shared / "data" / file], Place("", 24.865, 92.359))
 
 
 DAYS = ("2019-11-01 00:00", "2019-11-06 00:00")

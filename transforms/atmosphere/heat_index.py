@@ -11,13 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-LEAST_TEMPERATURE_C = -90.0
-MOST_TEMPERATURE_C = 60.0
-"""Colder and hotter than any air measured at a station (-89.2 and 56.7): outside, it is a fault, not weather."""
+LEAST_TEMPERATURE_C = -60.0
+MOST_TEMPERATURE_C = 65.0
+"""The range of a reading of temperature_c: outside, it is a fault, not weather: no air was ever above 56.7 C."""
+LOWEST_HEAT_INDEX_C = -60.0
+HIGHEST_HEAT_INDEX_C = 100.0
+"""The range of a reading of heat_index_c."""
 
 
 def heat_index_c(temperature_c: ArrayLike, relative_humidity_pct: ArrayLike) -> Floats:
-    """The heat index (C) of air temperature (C, -90 to 60) and relative humidity (%, 0 to 100); NaN where either is.
+    """The heat index (C) of air temperature (C, -60 to 65) and relative humidity (%, 0 to 100); NaN where either is.
 
     The simple formula stands where it gives less than 80 F; it is already the mean of the temperature and an estimate,
     which is how the NWS describes it. Beyond Steadman's table (hotter and more humid than weather has been) the
