@@ -16,8 +16,9 @@ example:
   monsoon simulate --storm delhi-2024-06-28 --riders 500 --seed 1 --output runs/delhi
   monsoon simulate --storm delhi-2024-06-28 --rows 1000000 --seed 7 --output runs/million
 
-Writes telemetry/, oracle_readings/, subscriptions/ and reference/, reserves/ where the storm has some, and the truth
-in labels.csv; docs/storms.md says what a storm file may hold. The same storm, riders and seed give the same bytes.
+Writes telemetry/, oracle_readings/, subscriptions/ and reference/, reserves/ and a register of providers where the
+storm has some, and the truth in labels.csv; docs/storms.md says what a storm file may hold. The same storm, riders and
+seed give the same bytes.
 --feeds gridded leaves only the gridded product's readings, on which alone nobody may be paid. An output folder that has
 no such labels.csv, or more than these files, is left alone.
 """

@@ -13,7 +13,7 @@ from monsoon.sources.simulator.population import Population, blocks, build_popul
 from monsoon.sources.simulator.reserves import reserves
 from monsoon.sources.simulator.storm import Storm
 from monsoon.sources.simulator.subscriptions import subscriptions
-from monsoon.sources.simulator.telemetry import BLOCK_RIDERS, TELEMETRY_SCHEMA, block_telemetry
+from monsoon.sources.simulator.telemetry import BLOCK_RIDERS, block_telemetry, telemetry_schema
 from monsoon.sources.simulator.weather import readings
 
 DEFAULT_ATTACKERS = 0.04
@@ -101,7 +101,7 @@ def simulate_frames(
     `window_ms` keeps only reports with event_time in [start, end): the very ones that the whole run has then.
     """
     scenario = build_scenario(storm, riders, seed, attackers=attackers)
-    parts = [pl.DataFrame(schema=TELEMETRY_SCHEMA)]
+    parts = [pl.DataFrame(schema=telemetry_schema(storm))]
     for part in scenario.telemetry():
         if window_ms is not None:
             part = part.filter(pl.col("event_time").is_between(*window_ms, closed="left"))

@@ -98,6 +98,9 @@ def _unknown(path: Path, what: str, name: str, known: Iterable[str]) -> Iterator
 
 
 def _wrong_feeds(storm: Storm) -> Iterator[Fault]:
+    for name, station in storm.places.items():
+        if station.lat == 0 and station.lon == 0:
+            yield Fault(("places", name), "0, 0 is no place: it is what a phone without a fix says")
     heard: set[tuple[str, ...]] = set()
     for i, feed in enumerate(storm.modeled.feeds):
         path: Path = ("modeled", "feeds", i)

@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from monsoon.sources.simulator import positioning, radio, sensors
+from monsoon.sources.simulator.arrival import received_ms
 from monsoon.sources.simulator.city import City
 from monsoon.sources.simulator.hindrances import hindered
 from monsoon.sources.simulator.identifiers import keyed_hashes
@@ -54,6 +55,13 @@ TELEMETRY_SCHEMA: dict[str, Any] = {
     "app_state": pl.String,
     "orders_completed": pl.Int64,
 }
+RECEIVED_SCHEMA: dict[str, Any] = {"received_time": pl.Int64}
+"""What stands behind it where the storm has a gateway."""
+
+
+def telemetry_schema(storm: Storm) -> dict[str, Any]:
+    """The columns of the storm's telemetry, with their types."""
+    return TELEMETRY_SCHEMA | (RECEIVED_SCHEMA if storm.modeled.riders.gateway is not None else {})
 
 
 @dataclass(frozen=True)
@@ -105,8 +113,8 @@ class Reports:
 def block_telemetry(
     storm: Storm, city: City, riders: Population, number: int, seed: int, population: int
 ) -> pl.DataFrame:
-    """The telemetry of block `number` (`riders`, of `population` in all), TELEMETRY_SCHEMA: the storm's history, if it
-    asks for one, oldest week first, then the storm itself; each by rider and time.
+    """The telemetry of block `number` (`riders`, of `population` in all), see `telemetry_schema`: the storm's history,
+    if it asks for one, oldest week first, then the storm itself; each by rider and time.
 
     A function of its arguments alone: each block has its own random numbers, whoever asks for it and in any order.
     """
@@ -143,7 +151,12 @@ def _week(
             pl.lit("e"), workers.str.slice(1), pl.lit(f"-{week}w" if week else "-"), pl.Series(reports.step)
         ).alias("event_id"),
     )
-    return frame.select(pl.col(name).cast(dtype) for name, dtype in TELEMETRY_SCHEMA.items())
+    gateway = storm.modeled.riders.gateway
+    if gateway is not None:
+        start_ms = storm.time_ms(storm.modeled.riders.start) - 7 * DAY_MS * week - JITTER_MS
+        arrived = received_ms(rng_of(seed, 7, number, week), gateway, reports.rider, reports.time_ms, start_ms)
+        frame = frame.with_columns(pl.Series("received_time", arrived))
+    return frame.select(pl.col(name).cast(dtype) for name, dtype in telemetry_schema(storm).items())
 
 
 def _reports(rng: np.random.Generator, storm: Storm, city: City, riders: Population, seed: int, week: int) -> Reports:

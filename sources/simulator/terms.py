@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from monsoon.sources.provider_files import MAX_RADIUS_KM, ProviderId
 from monsoon.transforms.documents import Section, text_like
 from monsoon.transforms.oracle_metrics import METRICS, MetricName
 
@@ -28,9 +29,9 @@ class Place(Section, frozen=True):
     """A station, or a whole city: its readings name the disc, or the cell `h3` or the border `wkt` instead."""
 
     title: str
-    lat: float
-    lon: float
-    radius_km: float
+    lat: Annotated[float, msgspec.Meta(ge=-90, le=90)]
+    lon: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+    radius_km: Annotated[float, msgspec.Meta(gt=0, le=MAX_RADIUS_KM)]
     h3: str | None = None
     wkt: str | None = None
 
@@ -113,7 +114,7 @@ class Feed(Section, frozen=True):
     are published `delay_min` later; in `gaps` [start, end) the provider is silent.
     """
 
-    provider: str
+    provider: ProviderId
     quality: Quality
     metric: MetricName
     at: dict[str, str]
@@ -144,6 +145,14 @@ class Correction(Section, frozen=True):
     platform: str | None = None
 
 
+class Registered(Section, frozen=True):
+    """What the operator's register of providers says: the quality of a provider for a metric, or for all (`*`)."""
+
+    provider: ProviderId
+    metric: Literal[MetricName, "*"]
+    quality: Quality
+
+
 # Who works, and what keeps them from it.
 
 
@@ -164,6 +173,19 @@ class History(Section, frozen=True):
 
     weeks: Annotated[int, msgspec.Meta(ge=1, le=8)]
     report_every_s: Annotated[int, msgspec.Meta(ge=15, multiple_of=15)] = 60
+
+
+class Gateway(Section, frozen=True):
+    """The operator's gateway, which stamps reports with `received_time`.
+
+    Half of the reports arrive within `median_delay_s`, one in a hundred five times as late or later. In the share
+    `buffered_share` of all spells of `buffered_min` minutes a rider's phone has no network: it keeps its reports, and
+    they arrive together when the spell is over.
+    """
+
+    median_delay_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 0.8
+    buffered_share: Share = 0.02
+    buffered_min: Annotated[int, msgspec.Meta(ge=1, le=24 * 60)] = 10
 
 
 class Syndicate(Section, frozen=True):
@@ -199,6 +221,7 @@ class Riders(Section, frozen=True):
     count: Count = 500
     platforms: dict[str, Weight] = msgspec.field(default_factory=dict)
     history: History | None = None
+    gateway: Gateway | None = None
     syndicates: tuple[Syndicate, ...] = ()
 
 
@@ -274,6 +297,7 @@ class Modeled(Section, frozen=True):
     rain_spread: tuple[Spread, ...] = ()
     series: dict[str, Series] = msgspec.field(default_factory=dict)
     corrections: tuple[Correction, ...] = ()
+    register: tuple[Registered, ...] = ()
     alert: LocalTime | None = None
     hindrances: tuple[Hindrance, ...] = ()
     policies: tuple[Policies, ...] = ()

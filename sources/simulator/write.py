@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from monsoon.sources.files import InputError
+from monsoon.sources.simulator.arrival import arrived_again_ms
 from monsoon.sources.simulator.frames import DEFAULT_ATTACKERS, Scenario, build_scenario
 from monsoon.sources.simulator.population import LABEL_COLUMNS, rng_of
 from monsoon.sources.simulator.storm import Storm
@@ -32,7 +33,7 @@ _FILES = {
     "oracle_readings": re.compile(r"part-00000\.jsonl(\.gz)?"),
     "subscriptions": re.compile(r"part-00000\.jsonl(\.gz)?"),
     "reserves": re.compile(r"part-00000\.jsonl(\.gz)?"),
-    "reference": re.compile(r"(cell_towers|access_points)\.csv"),
+    "reference": re.compile(r"(cell_towers|access_points|providers)\.csv"),
 }
 """The folders of a simulation and the files that are written to them."""
 _ENTRIES = (LABELS, *_FILES)
@@ -65,8 +66,8 @@ def simulate(
     compress: bool = False,
     progress: Progress | None = None,
 ) -> SimulationSummary:
-    """Writes telemetry/, oracle_readings/, subscriptions/, reference/ and labels.csv to `output`, and reserves/ where
-    the storm has some.
+    """Writes telemetry/, oracle_readings/, subscriptions/, reference/ and labels.csv to `output`, and reserves/ and
+    reference/providers.csv where the storm has some.
 
     The same arguments give the same bytes; memory does not grow with `riders` beyond a few hundred bytes each. An
     earlier simulation in `output` is replaced once the new one is whole, and is put back if that fails. Raises
@@ -215,8 +216,16 @@ def _write(scenario: Scenario, folder: Path, compress: bool, progress: Progress 
     (folder / "reference").mkdir()
     scenario.cell_towers.write_csv(folder / "reference" / "cell_towers.csv")
     scenario.access_points.write_csv(folder / "reference" / "access_points.csv")
+    if scenario.storm.modeled.register:
+        _register(scenario.storm).write_csv(folder / "reference" / "providers.csv")
     scenario.labels.write_csv(folder / LABELS)
     return rows
+
+
+def _register(storm: Storm) -> pl.DataFrame:
+    """The operator's register of providers, in the order of the storm file."""
+    columns = ("provider", "metric", "quality")
+    return pl.DataFrame({name: [getattr(row, name) for row in storm.modeled.register] for name in columns})
 
 
 def _write_telemetry(scenario: Scenario, folder: Path, compress: bool, progress: Progress | None) -> int:
@@ -260,8 +269,11 @@ def _encoded_blocks(scenario: Scenario) -> Iterator[tuple[int, bytes]]:
 
 
 def _with_resent(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    """The block with some reports a second time, at its end."""
-    return pl.concat([frame, frame[np.flatnonzero(rng.random(frame.height) < RESENT)]])
+    """The block with some reports a second time, at its end; the gateway received those later."""
+    again = frame[np.flatnonzero(rng.random(frame.height) < RESENT)]
+    if "received_time" in frame.columns:
+        again = again.with_columns(pl.Series("received_time", arrived_again_ms(rng, again["received_time"].to_numpy())))
+    return pl.concat([frame, again])
 
 
 def _json_lines(frame: pl.DataFrame) -> bytes:
