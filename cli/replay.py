@@ -23,7 +23,7 @@ example:
 DIR of --input holds telemetry/, oracle_readings/ and subscriptions/, each any number of *.jsonl, *.jsonl.gz or
 *.parquet in any order, and optionally reserves/ and confirmations/ of the same kind, reference/cell_towers.csv and
 reference/access_points.csv. The output is the same to the byte for the same records, however they are ordered, split,
-compressed or repeated.
+compressed or repeated. --format parquet writes the same records as Parquet, a typed column a field: docs/output.md.
 """
 
 
@@ -36,6 +36,9 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new, empty or earlier output folder")
     add_product_options(parser)
     parser.add_argument("--engine", choices=["local", "flink"], default="local", help="what runs it (default: local)")
+    parser.add_argument(
+        "--format", choices=["jsonl", "parquet"], default="jsonl", help="of the output's streams (default: jsonl)"
+    )
     parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")
     parser.set_defaults(run=run)
 
@@ -58,8 +61,8 @@ def _replay(
     if args.engine == "flink":
         from monsoon.pipelines.flink.replay import replay as replay_on_flink
 
-        return replay_on_flink(args.input, args.output, products, selected, args.model, progress)
+        return replay_on_flink(args.input, args.output, products, selected, args.model, progress, args.format)
     from monsoon.pipelines.local.replay import replay
     from monsoon.sources.model_files import load_scorer
 
-    return replay(args.input, args.output, products, selected, load_scorer(args.model), progress)
+    return replay(args.input, args.output, products, selected, load_scorer(args.model), progress, args.format)

@@ -1,4 +1,4 @@
-"""A replay's output folder: one folder a stream of JSON Lines, and `summary.json`.
+"""A replay's output folder: one folder a stream, of JSON Lines or Parquet, and `summary.json`.
 
 Everything is written beside its place first, and at the end an earlier result is moved aside and the new one in, the
 summary last. So a folder with a `summary.json` is whole, one without is not, and an earlier result is there until the
@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from monsoon.sinks.durable import sync_folder, write_file
+from monsoon.sinks.record_files import PARTS, Format, encoded
 
 STREAMS = (
     "disruptions",
@@ -43,15 +44,16 @@ class OutputError(Exception):
 
 
 class OutputFolder:
-    """Opens `path` for one result, replacing an earlier result but nothing else; as a context, it abandons what was
-    not finished.
+    """Opens `path` for one result, replacing an earlier result but nothing else, whatever format that one had; as a
+    context, it abandons what was not finished.
 
     `inputs` are folders that are read meanwhile: none of them may lie in the output, nor the output in one of them.
     Raises OutputError where the folder cannot be used or another replay is writing to it.
     """
 
-    def __init__(self, path: Path, inputs: Iterable[Path] = ()) -> None:
+    def __init__(self, path: Path, inputs: Iterable[Path] = (), file_format: Format = "jsonl") -> None:
         self._path = path
+        self._format: Format = file_format
         self._partial = path / _PARTIAL
         self._earlier = self._partial / "earlier"
         self._finished = False
@@ -87,7 +89,7 @@ class OutputFolder:
         """One stream's records, in the order given."""
         folder = self._partial / stream
         folder.mkdir()
-        write_file(folder / "part-00000.jsonl", msgspec.json.Encoder().encode_lines(list(records)))
+        write_file(folder / f"part-00000.{self._format}", encoded(stream, list(records), self._format))
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Puts every stream and the summary in place of an earlier result. Ctrl-C meanwhile takes effect after it.
@@ -216,7 +218,7 @@ def _foreign(entry: Path) -> str | None:
         return f"{entry.name}, a {'folder' if entry.is_dir() else 'file'}"
     if entry.name in STREAMS:
         for part in sorted(entry.iterdir()):
-            if not (part.is_file() and part.match("part-*.jsonl")):
+            if not (part.is_file() and any(map(part.match, PARTS))):
                 return f"{entry.name}/{part.name}"
     return None
 

@@ -14,6 +14,7 @@ from monsoon.pipelines.flink.plan import Planned, in_any_order
 from monsoon.pipelines.results import Progress, no_progress, write_results
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.sinks.folder import OutputFolder
+from monsoon.sinks.record_files import Format
 from monsoon.sources.files import INPUT_FOLDERS, streams_in
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.reference import read_references
@@ -32,6 +33,7 @@ def replay(
     selected: Sequence[str],
     model: Path | None = None,
     progress: Progress = no_progress,
+    file_format: Format = "jsonl",
     *,
     parallelism: int | None = None,
     buckets: int | None = None,
@@ -42,7 +44,7 @@ def replay(
     of cores, `buckets` follows from it, and the result depends on neither. Raises InputError, OutputError,
     ModelFolderError and ClusterError; a result that was there before stays whole until the new one is.
     """
-    with OutputFolder(output_dir, (input_dir / name for name in INPUT_FOLDERS)) as output:
+    with OutputFolder(output_dir, (input_dir / name for name in INPUT_FOLDERS), file_format) as output:
         running = {name: products[name] for name in sorted(selected)}
         scorer = load_scorer(model)
         references = read_references(input_dir / "reference")

@@ -17,6 +17,7 @@ from monsoon.pipelines.local.collector import collector_paused
 from monsoon.pipelines.local.scores import ClaimScores, Question, ScoreBook, Unanswered
 from monsoon.pipelines.results import Outcome, Progress, no_progress, write_results
 from monsoon.sinks.folder import OutputFolder
+from monsoon.sinks.record_files import Format
 from monsoon.sources.accounting import StreamCounts, dead_letters
 from monsoon.sources.files import INPUT_FOLDERS, OPTIONAL_STREAMS, streams_in
 from monsoon.sources.reference import read_references
@@ -77,13 +78,14 @@ def replay(
     selected: Sequence[str],
     scorer: Scorer,
     progress: Progress = no_progress,
+    file_format: Format = "jsonl",
 ) -> dict[str, Any]:
     """Replays a folder of streams into a folder of results; returns the summary that it also wrote.
 
     `products` are all that a subscription may name, `selected` those to run. Raises InputError and OutputError; a
     result that was there before stays whole until the new one is.
     """
-    with OutputFolder(output_dir, (input_dir / name for name in INPUT_FOLDERS)) as output:
+    with OutputFolder(output_dir, (input_dir / name for name in INPUT_FOLDERS), file_format) as output:
         running = {name: products[name] for name in sorted(selected)}
         inputs = read_inputs(input_dir, products, progress)
         book = open_book(inputs, input_dir, scorer)

@@ -11,6 +11,7 @@ from kit.reserves import RESERVES, answer
 from kit.streams import STREAMS, report, small_storm, write_lines, write_parquet, write_streams
 
 from monsoon.cli.main import main
+from monsoon.sinks.folder import STREAMS as OUTPUTS
 from monsoon.sources.files import InputError
 
 pytestmark = pytest.mark.flink
@@ -198,3 +199,16 @@ def test_a_damaged_file_is_told_in_a_line_and_leaves_nothing(tmp_path):
         with pytest.raises(InputError, match="damaged gzip file"):
             engine(source, tmp_path / "out")
         assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
+
+
+def test_parquet_is_the_same_from_both_engines(tmp_path):
+    source = write_streams(tmp_path / "in", small_storm(every_min=5) | {"reserves": RESERVES[:3]})
+    for engine in ("local", "flink"):
+        words = ["replay", "--input", str(source), "--output", str(tmp_path / engine), "--engine", engine]
+        assert main([*words, "--format", "parquet", "--products", "kawaach"]) == 0
+    parts = {
+        engine: {path.parent.name: path.read_bytes() for path in (tmp_path / engine).glob("*/part-*")}
+        for engine in ("local", "flink")
+    }
+    assert parts["local"] == parts["flink"]
+    assert set(parts["local"]) == set(OUTPUTS)
