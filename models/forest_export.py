@@ -1,4 +1,6 @@
-"""A fitted scikit-learn IsolationForest as one ONNX TreeEnsembleRegressor (docs/adr/0004-model-format.md).
+"""A fitted scikit-learn IsolationForest as one ONNX TreeEnsembleRegressor.
+
+Why so: docs/adr/0020-path-lengths-are-whole-quanta.md.
 
 The graph has one input, ``features`` float32 (n, features) with NaN for "not measured", and two outputs:
 

@@ -4,6 +4,8 @@ Everything is written beside its place first, and at the end an earlier result i
 summary last. So a folder with a `summary.json` is whole, one without is not, and an earlier result is there until the
 new one is: what fails in between is undone, at once or, after a kill, by the next replay. That holds through a power
 cut as well: what a summary speaks for is on the disk before the summary has its name.
+
+Readings of the text: docs/interpretations.md#records-and-folders.
 """
 
 from __future__ import annotations

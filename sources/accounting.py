@@ -1,4 +1,7 @@
-"""Accounting for every line of a stream, and its dead letters."""
+"""Accounting for every line of a stream, and its dead letters.
+
+Readings of the text: docs/interpretations.md#lines.
+"""
 
 from __future__ import annotations
 

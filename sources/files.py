@@ -1,4 +1,7 @@
-"""Input folders: which files a stream has, and their lines in blocks of bounded size."""
+"""Input folders: which files a stream has, and their lines in blocks of bounded size.
+
+Readings of the text: docs/interpretations.md#records-and-folders.
+"""
 
 from __future__ import annotations
 

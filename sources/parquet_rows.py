@@ -3,6 +3,8 @@ not.
 
 A row is judged as the JSON line of its known fields, in the schema's order, the rule of length included. Unknown
 columns are ignored whatever they hold: a row is no line, and has neither length nor depth of its own.
+
+Readings of the text: docs/interpretations.md#parquet.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 A state machine for each product, day and cell, driven in event time. A payout that fits the reserve passes as it is;
 one that would exceed it waits whole, and everything that comes later waits behind it: first come, first served. A
 raised reserve pays the queue from its head on. Nothing is paid beyond the reserve that stands, and nothing is lost.
+
+Readings of the text: docs/interpretations.md#reserves.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Pure functions of published records. A revision tells something if the claim's status changed; that it is paid, or waits
 for a reserve, is told by its payouts.
+
+Readings of the text: docs/interpretations.md#notifications.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 The last report at or before the moment says where, if it is at most 90 minutes old; a rider without one is at the
 home that the policy states. A product may count a reporting rider as in every zone within a margin of that place.
+
+Readings of the text: docs/interpretations.md#who-claims.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A rider's day is a chain of legs (home to depot, depot to customer, customer to depot, ...), a leg six blocks along
 a jittered grid with waits at lights between them and a stop at its end. The chain runs on the rider's own clock,
 which heavy rain slows and shelter stops; so weather changes when a rider is somewhere, never where the road goes.
-All figures of this module are modeled; docs/adr/0006-simulator.md says what they were compared with.
+All figures of this module are modeled; docs/storms.md#compared-with-recordings says what they were compared with.
 """
 
 from __future__ import annotations

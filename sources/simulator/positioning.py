@@ -1,7 +1,8 @@
 """Where a phone says it is: honest satellite fixes with their faults, and the three ways of lying.
 
-Fixes of a modern phone: accuracy 3-8 m in the open (docs/adr/0006-simulator.md). Under a blocked sky the error
-grows, a fix may be lost to the network location, and now and then one is far off. `speed_mps` is NaN without a fix.
+Fixes of a modern phone: accuracy 3-8 m in the open (docs/storms.md#compared-with-recordings). Under a blocked sky the
+error grows, a fix may be lost to the network location, and now and then one is far off. `speed_mps` is NaN without a
+fix.
 """
 
 from __future__ import annotations

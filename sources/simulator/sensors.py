@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 # Medians of accel_var, (m/s^2)^2, and spreads of its logarithm. Riding and rest after the recordings named in
-# docs/adr/0006-simulator.md; idling and the hand are modeled.
+# docs/storms.md#compared-with-recordings; idling and the hand are modeled.
 RIDING_VAR, RIDING_SPREAD = 1.7, 1.0
 IDLING_VAR, IDLING_SPREAD = 0.12, 0.8
 HAND_VAR, HAND_SPREAD = 0.08, 1.2

@@ -1,4 +1,7 @@
-"""A simulated storm as files: the input folder of `monsoon replay`, and the truth beside it."""
+"""A simulated storm as files: the input folder of `monsoon replay`, and the truth beside it.
+
+Readings of the text: docs/interpretations.md#records-and-folders.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Names of fields and features, each with unit, range and the meaning of null. A t
 
 Each is a number or null, and comes with how many reports it rests on. Null never points to fraud. "Fraud at" is the
 end of the range that does. What windows, counts and tolerances they use: `transforms/evidence/limits.py` and
-[decision 7](adr/0007-panes-and-evidence-windows.md).
+[readings of the text](interpretations.md#evidence).
 
 | feature | group | unit | range | fraud at | meaning | null when |
 |---|---|---|---|---|---|---|

@@ -1,4 +1,4 @@
-"""What is tracked beside the code: decision records, changelog, and nothing of anybody's machine."""
+"""What is tracked beside the code: changelog, links, and nothing of anybody's machine."""
 
 import re
 
@@ -7,7 +7,6 @@ import pytest
 # Put together here, or this file would break its own rule.
 REGISTRY_HOSTS = [".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("maven", "apache", "org"))]
 MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(root|work|home/\w+|Users/\w+|tmp/v|opt/wheels)(?![\w-])")
-RECORD = re.compile(r"\d{4}-[a-z0-9-]+\.md")
 
 
 @pytest.fixture(scope="module")
@@ -37,18 +36,6 @@ def test_no_registry_is_named(texts):
 
 def test_no_path_of_a_machine_is_named(texts):
     assert _lines_with(texts, MACHINE_PATH.search) == []
-
-
-def test_every_decision_record_is_listed_and_whole(root):
-    folder = root / "docs" / "adr"
-    records = sorted(path.name for path in folder.glob("*.md") if path.name != "README.md")
-    assert [name for name in records if not RECORD.fullmatch(name)] == []
-    assert [int(name[:4]) for name in records] == list(range(1, len(records) + 1))
-    listed = re.findall(r"\]\((\d{4}-[^)]+)\)", (folder / "README.md").read_text(encoding="utf-8"))
-    assert listed == records
-    for name in records:
-        sections = re.findall(r"^## (.+)$", (folder / name).read_text(encoding="utf-8"), re.M)
-        assert sections[:3] == ["Context", "Decision", "Consequences"], name
 
 
 def test_links_between_documents_lead_somewhere(root, tracked_files):

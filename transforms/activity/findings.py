@@ -2,6 +2,8 @@
 
 Three parts, so that engines that keep riders apart can run each where the riders are: `questions_of` lists the tests of
 claims, `Peers.seen` counts who else was there, `met` compares. `Findings` makes of the answers what a claim is told.
+
+Readings of the text: docs/interpretations.md#the-activity-test.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What riders had worked of the ISO week when a disruption was confirmed, for supplements that look at the week."""
+"""What riders had worked of the ISO week when a disruption was confirmed, for supplements that look at the week.
+
+Readings of the text: docs/interpretations.md#the-week-so-far.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Candidates: a disruption x the policies in force at its start x the riders present when it was confirmed."""
+"""Candidates: a disruption x the policies in force at its start x the riders present when it was confirmed.
+
+Readings of the text: docs/interpretations.md#who-claims.
+"""
 
 from __future__ import annotations
 

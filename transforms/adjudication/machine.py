@@ -4,6 +4,8 @@ Everything that concerns a rider at one moment is decided together (`decide`), s
 is nothing: withdrawals first, then other revisions, findings, answers, and the holds that run out; then what is to be
 paid in the order of the overlap rule, then the caps in theirs. Published revisions are never edited; what was paid
 stays paid and counts as paid in every rule.
+
+Readings of the text: docs/interpretations.md#claims.
 """
 
 from __future__ import annotations

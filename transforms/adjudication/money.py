@@ -3,6 +3,8 @@
 Amounts that a policy or a product file states are the decimal numbers written there (the shortest decimal that names
 the JSON number); formulas over them are exact; the result is rounded half to even to the paisa. Amounts are integers
 of paise ever after.
+
+Readings of the text: docs/interpretations.md#money.
 """
 
 from __future__ import annotations

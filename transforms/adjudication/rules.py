@@ -1,4 +1,7 @@
-"""A product made ready to adjudicate: every version's formulas and rules, looked up by name."""
+"""A product made ready to adjudicate: every version's formulas and rules, looked up by name.
+
+Readings of the text: docs/interpretations.md#claims.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@ each in its own order.
 
 What a claim may be paid depends on what overlapping claims before it pay, and that on the caps, which are taken larger
 first. The two orders can cross, so both rules are applied in turn until nothing changes.
+
+Readings of the text: docs/interpretations.md#claims.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Source: Central Pollution Control Board, "National Air Quality Index", report of the expert group, 2014 (breakpoints,
 averaging times, minimum data), and "About AQI" on the board's site. Concentrations are running means: 24 h, for CO and
 O3 8 h.
+
+Readings of the text: docs/interpretations.md#air.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""All features of many claims at once."""
+"""All features of many claims at once.
+
+Readings of the text: docs/interpretations.md#evidence.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""From a product file's document to checked terms: shape first, then what only the whole file shows."""
+"""From a product file's document to checked terms: shape first, then what only the whole file shows.
+
+Readings of the text: docs/interpretations.md#product-files.
+"""
 
 from __future__ import annotations
 

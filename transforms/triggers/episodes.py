@@ -3,6 +3,8 @@
 A fold over moments in event-time order: event times of the readings of every metric that has a say, the moments at
 which they go stale, and the moments at which an absence has lasted long enough. It knows nothing of corrections;
 `machine.py` takes it back to a snapshot from before one and lets it run again.
+
+Readings of the text: docs/interpretations.md#disruptions.
 """
 
 from __future__ import annotations

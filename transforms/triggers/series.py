@@ -3,6 +3,8 @@
 In a city of thousands of zones there are a few dozen series; a machine runs for each, and its episodes are stamped
 with each zone's name. Zones with a threshold of their own are apart, and so are those of which the riders' telemetry
 says something else where the trigger asks for that.
+
+Readings of the text: docs/interpretations.md#disruptions.
 """
 
 from __future__ import annotations

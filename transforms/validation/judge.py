@@ -2,6 +2,8 @@
 
 The judge defines validation. Faster paths may exist beside it, but only for what it would accept without a
 remark.
+
+Readings of the text: docs/interpretations.md#lines.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What is asked of telemetry, the reports that answer, and who holds which policy."""
+"""What is asked of telemetry, the reports that answer, and who holds which policy.
+
+Readings of the text: docs/interpretations.md#disruptions.
+"""
 
 from __future__ import annotations
 
