@@ -76,7 +76,7 @@ def _reported(storm: Storm) -> list[list[str]]:
     table = readings(storm)
     if "platform" not in table.columns:
         table = table.with_columns(pl.lit(None, pl.String).alias("platform"))
-    last = table.group_by("reading_id", maintain_order=True).last()
+    last = table.group_by("provider", "reading_id", maintain_order=True).last()
     rows = [["metric", "provider", "quality", "readings", "most extreme", "at", "corrected"]]
     for (metric, platform, provider, quality), mine in sorted(
         last.group_by("metric", "platform", "provider", "quality"), key=lambda group: [str(word) for word in group[0]]

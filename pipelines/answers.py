@@ -24,6 +24,10 @@ _DETAILS: Mapping[str, str] = {
 }
 
 
+_Given = tuple[str, Answer]
+"""An answer and the rider who gave it: another may have used its id."""
+
+
 class Answers:
     """The answers of some riders. A policy is of one product, so of the products that run at most one takes an answer;
     one that is about the claim of a product that does not run is about a claim that nobody knows."""
@@ -31,16 +35,16 @@ class Answers:
     def __init__(self, records: Iterable[Mapping[str, Any]], not_before_ms: int | None = None) -> None:
         """`records` are of contracts/confirmation.schema.json; one that comes late counts as given at `not_before_ms`,
         the first moment that is not decided yet."""
-        self._records: dict[Answer, Mapping[str, Any]] = {}
+        self._records: dict[_Given, Mapping[str, Any]] = {}
         self._of: dict[str, list[Answer]] = defaultdict(list)
         for record in records:
             answer = answer_of(record)
             if not_before_ms is not None and answer.at_ms < not_before_ms:
                 answer = replace(answer, at_ms=not_before_ms)
-            self._records[answer] = record
+            self._records[record["worker_id"], answer] = record
             self._of[record["worker_id"]].append(answer)
-        self._taken: set[Answer] = set()
-        self._why: dict[Answer, str] = {}
+        self._taken: set[_Given] = set()
+        self._why: dict[_Given, str] = {}
 
     @property
     def workers(self) -> set[str]:
@@ -56,17 +60,17 @@ class Answers:
         reasons = {each.answer: each.reason for each in refused}
         for answer in self.of(worker):
             if answer not in reasons:
-                self._taken.add(answer)
+                self._taken.add((worker, answer))
             elif reasons[answer] != "unknown_claim":
-                self._why[answer] = reasons[answer]
+                self._why[worker, answer] = reasons[answer]
 
     def dead(self) -> list[Dead]:
         """Dead letters of the answers that no machine took."""
         letters = []
-        for answer, record in self._records.items():
-            if answer in self._taken:
+        for given, record in self._records.items():
+            if given in self._taken:
                 continue
-            reason, content = self._why.get(answer, "unknown_claim"), canonical_json(dict(record))
+            reason, content = self._why.get(given, "unknown_claim"), canonical_json(dict(record))
             raw, at_ms = masked(content), record["event_time"]
             letters.append(Dead(reason, _DETAILS[reason], raw, at_ms, fingerprint(content.encode())))
         return letters

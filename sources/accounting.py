@@ -29,10 +29,10 @@ class StreamCounts:
     nulled: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
 
-    def count_nulled(self, records: Iterable[Iterable[str]]) -> None:
-        """Add the nulled fields of used records."""
-        for names in records:
-            self.nulled.update(names)
+    def count_nulled(self, names: Iterable[str], records: int = 1) -> None:
+        """Add the nulled fields of a used record, or of some that lost the same."""
+        for name in names:
+            self.nulled[name] += records
 
     def as_dict(self) -> dict[str, Any]:
         """In the form of `summary.json`, keys sorted."""
@@ -64,6 +64,6 @@ def dead_letters(stream: str, dead: Iterable[Dead], counts: StreamCounts) -> lis
 
 
 def conflict(canonical: str, event_time_ms: int) -> Dead:
-    """The dead letter of a record whose id stands with other content."""
-    detail = "another record of this id sorts first"
+    """The dead letter of a record whose identity stands with other content."""
+    detail = "another record of this identity stands: the earlier one, at one moment the one that sorts first"
     return Dead("conflicting_duplicate", detail, masked(canonical), event_time_ms, fingerprint(canonical.encode()))

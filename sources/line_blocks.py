@@ -29,12 +29,10 @@ _WORTH_A_PATTERN = 64
 
 @dataclass(slots=True)
 class Validated:
-    """What became of a number of lines: `frames` of compact columns, the records that had a field nulled, the
-    dead."""
+    """What became of a number of lines: `frames` of compact columns, and the dead."""
 
     read: int = 0
     frames: list[pl.DataFrame] = field(default_factory=list)
-    nulled: list[Used] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)
 
 
@@ -140,17 +138,15 @@ class LineValidator:
 def collect(verdicts: Iterable[Used | Dead]) -> Validated:
     """Verdicts of the judge on telemetry, gathered."""
     validated = Validated()
-    records = []
+    used: list[Used] = []
     for verdict in verdicts:
         validated.read += 1
         if isinstance(verdict, Dead):
             validated.dead.append(verdict)
             continue
-        records.append(verdict.record)
-        if verdict.nulled:
-            validated.nulled.append(verdict)
-    if records:
-        validated.frames.append(records_frame(records))
+        used.append(verdict)
+    if used:
+        validated.frames.append(records_frame(used))
     return validated
 
 

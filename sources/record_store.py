@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,9 @@ from monsoon.transforms.validation.judge import Dead, Used
 
 RecordId = tuple[Any, ...]
 
-_IDS = ("event_id", "reserve_id", "answer_id")
+_IDENTITIES = (("policy_id", "event_id"), ("reserve_id",), ("worker_id", "answer_id"))
+"""Of all but readings. An id is unique to whoever gave it: nobody can have the record of another refused by using its
+id."""
 
 
 @dataclass(slots=True)
@@ -37,19 +40,43 @@ class RecordStore:
         contents[content] = verdict
 
     def finish(self) -> list[dict[str, Any]]:
-        """One record per id, in the order of the ids; leaves `dead` and `counts` complete for the conflicts."""
+        """One record per identity, in their order; leaves `dead` and `counts` complete for the conflicts."""
+        return [each.record for each in self.finish_used()]
+
+    def finish_used(self) -> list[Used]:
+        """The same, each with what it and its repeats lost."""
         used = []
         for _, contents in sorted(self._by_id.items()):
-            first, others = standing(contents)
+            first, others = standing({content: moments(used.record) for content, used in contents.items()})
             used.append(contents[first])
             self.dead.extend(conflict(other, contents[other].record["event_time"]) for other in others)
         self.counts.used += len(used)
-        self.counts.count_nulled(each.nulled for each in used)
-        return [each.record for each in used]
+        for each in used:
+            self.counts.count_nulled(each.nulled)
+        return used
 
 
-def record_id(record: dict[str, Any]) -> RecordId:
-    """What makes two records the same: readings by id and revision (absent: 0), all else by id."""
+def record_id(record: Mapping[str, Any]) -> RecordId:
+    """What makes two records the same: readings by provider, id and revision (absent: 0), subscription events by policy
+    and id, answers by rider and id, reserves by id."""
     if "reading_id" in record:
-        return record["reading_id"], record["revision"] or 0
-    return (next(record[name] for name in _IDS if name in record),)
+        return record["provider"], record["reading_id"], record["revision"] or 0
+    names = next(names for names in _IDENTITIES if names[-1] in record)
+    return tuple(record[name] for name in names)
+
+
+def short_id(record: Mapping[str, Any]) -> RecordId:
+    """The id alone, which records of several identities may share: by it a running job shares records out, and up to
+    version 2 of its state remembered them."""
+    names = ("reading_id", *(names[-1] for names in _IDENTITIES))
+    found = next(record[name] for name in names if name in record)
+    return (found, record["revision"] or 0) if "reading_id" in record else (found,)
+
+
+def moments(record: Mapping[str, Any]) -> tuple[int, ...]:
+    """The moments (ms) by which records of one identity are told apart: when it takes effect, then its event time."""
+    event_time: int = record["event_time"]
+    if not record.get("revision"):
+        return event_time, event_time
+    issued: int | None = record["issued_time"]
+    return (event_time if issued is None else issued), event_time

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from monsoon.transforms.validation.fields import INT64_MAX, INT64_MIN, Field, stream_fields
+from monsoon.transforms.validation.judge import Used
 from monsoon.transforms.validation.raw_identifiers import CLEAN_HASH
 
 TYPES: Mapping[str, Any] = {
@@ -77,6 +78,10 @@ def clean_hashes(columns: pl.DataFrame, fields: Sequence[Field]) -> bool:
     return True
 
 
+NULLED = "nulled"
+"""A column beside the contract's: the optional fields that a report lost, their names sorted and joined by commas; null
+where it lost none. It travels with the report, so that it is counted if and when the report is used, and once."""
+
 CODED = ("worker_id", "device_id", "cell", "ip_prefix", "platform", "app_state")
 """Text columns of telemetry that repeat, kept as dictionary codes; so are the items of `bssids`."""
 
@@ -87,8 +92,10 @@ def coded_type(name: str) -> pl.Categorical:
 
 
 def compact(parsed: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
-    """The same rows with text dictionary-coded and no negative zeros."""
-    return parsed.select(_compacted(field) for field in fields).rechunk()
+    """The same rows with text dictionary-coded and no negative zeros, and NULLED, of nothing if it is not there."""
+    nulled = pl.col(NULLED) if NULLED in parsed.columns else pl.lit(None, pl.String).alias(NULLED)
+    columns = [*(_compacted(field) for field in fields), nulled.cast(coded_type(NULLED))]
+    return parsed.select(columns).rechunk()
 
 
 def _compacted(field: Field) -> pl.Expr:
@@ -100,7 +107,14 @@ def _compacted(field: Field) -> pl.Expr:
     return column.cast(coded_type(field.name)) if field.name in CODED else column
 
 
-def records_frame(records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """Records that the judge let pass as compact telemetry columns."""
+def records_frame(used: Sequence[Used]) -> pl.DataFrame:
+    """Reports that the judge let pass as compact telemetry columns."""
     fields = stream_fields("telemetry")
-    return compact(pl.DataFrame(records, schema=parse_schema(fields), orient="row"), fields)
+    parsed = pl.DataFrame([each.record for each in used], schema=parse_schema(fields), orient="row")
+    nulled = [",".join(sorted(each.nulled)) or None for each in used]
+    return compact(parsed.with_columns(pl.Series(NULLED, nulled, dtype=pl.String)), fields)
+
+
+def nulled_names(text: str | None) -> set[str]:
+    """The fields that a value of NULLED names."""
+    return set(text.split(",")) if text else set()

@@ -19,11 +19,13 @@ import polars as pl
 
 from monsoon.sources.accounting import StreamCounts, conflict
 from monsoon.sources.line_blocks import Validated
-from monsoon.sources.telemetry_columns import compact, parse_schema
+from monsoon.sources.telemetry_columns import NULLED, compact, nulled_names, parse_schema
 from monsoon.transforms.validation.canonical import canonical_json, standing
 from monsoon.transforms.validation.fields import NO_CONTENT, stream_fields
-from monsoon.transforms.validation.judge import Dead, Used
+from monsoon.transforms.validation.judge import Dead
 
+_ARRIVAL = tuple(field.name for field in stream_fields("telemetry") if field.name in NO_CONTENT)
+"""What tells how a report came, and not what it says."""
 _PART_ROWS = 500_000
 """Rows suspected of being duplicates are compared in parts of about this size."""
 _COLUMNS_AT_ONCE = 2
@@ -39,17 +41,15 @@ class TelemetryStore:
     counts: StreamCounts
     dead: list[Dead] = field(default_factory=list)
     _frames: list[pl.DataFrame] = field(default_factory=list)
-    _nulled: list[Used] = field(default_factory=list)
 
     def add(self, validated: Validated) -> None:
         """Take in what became of a block."""
         self.counts.read += validated.read
         self.dead.extend(validated.dead)
         self._frames.extend(validated.frames)
-        self._nulled.extend(validated.nulled)
 
     def finish(self) -> pl.DataFrame:
-        """All contract fields but event_id, one row per event_id, sorted by (worker_id, event_time,
+        """All contract fields but event_id, one row per report (worker_id, event_id), sorted by (worker_id, event_time,
         event_id).
 
         Leaves the store empty, with `dead` and `counts` complete for the conflicts.
@@ -57,99 +57,121 @@ class TelemetryStore:
         return in_order(*self.settle())
 
     def settle(self) -> tuple[pl.DataFrame, npt.NDArray[np.bool_]]:
-        """All rows as they came, and which of them stay (bool): one per event_id.
+        """All rows as they came, and which of them stay (bool): one per report, with all that its repeats lost in
+        NULLED.
 
         Leaves the store empty, with `dead` and `counts` complete for the conflicts.
         """
         frame = joined(self._frames)
         self._frames.clear()
-        keep, standing_contents = self._deduplicate(frame)
+        keep, lost = self._deduplicate(frame)
+        if lost:
+            column = frame[NULLED].cast(pl.String).scatter(list(lost), list(lost.values()))
+            frame = frame.with_columns(column.cast(frame.schema[NULLED]))
         self.counts.used += int(np.count_nonzero(keep))
-        self._count_nulled(standing_contents)
+        if frame[NULLED].null_count() < frame.height:
+            nulled = frame[NULLED].filter(pl.Series(keep)).drop_nulls().cast(pl.String)
+            for text, count in nulled.value_counts().iter_rows():
+                self.counts.count_nulled(nulled_names(text), count)
         return frame, keep
 
-    def _deduplicate(self, frame: pl.DataFrame) -> tuple[npt.NDArray[np.bool_], dict[str, str]]:
-        """Which rows stay (bool), and the standing canonical content of each event_id that had several."""
+    def _deduplicate(self, frame: pl.DataFrame) -> tuple[npt.NDArray[np.bool_], dict[int, str]]:
+        """Which rows stay (bool), and NULLED of those whose repeats lost more than they did."""
         keep = np.ones(frame.height, dtype=np.bool_)
-        hashes = frame["event_id"].hash(seed=0)
+        # Codes of riders differ from process to process: they find suspects, and decide nothing.
+        of_rider = pl.col("worker_id").to_physical().hash(seed=0)
+        hashes = frame.select(identity=pl.col("event_id").hash(seed=0) ^ of_rider)["identity"]
         ascending = hashes.sort()
         repeated = ascending.filter(ascending == ascending.shift(1)).unique()
         suspects = hashes.is_in(repeated.implode()).arg_true() if len(repeated) else repeated
-        if not len(suspects):
-            return keep, {}
-        standing_contents: dict[str, str] = {}
+        lost: dict[int, str] = {}
         parts = -(-len(suspects) // _PART_ROWS)
-        part_of = hashes.gather(suspects) % parts
+        part_of = hashes.gather(suspects) % max(parts, 1)
         for part in range(parts):
-            rows = suspects.filter(part_of == part)
-            standing_contents.update(self._settle(frame, rows, keep))
-        return keep, standing_contents
+            lost.update(self._settle(frame, suspects.filter(part_of == part), keep))
+        return keep, lost
 
-    def _settle(self, frame: pl.DataFrame, rows: pl.Series, keep: npt.NDArray[np.bool_]) -> Iterator[tuple[str, str]]:
-        """Decide among rows whose event_ids repeat, or merely hash alike."""
-        ids = frame["event_id"].gather(rows)
-        by_id = ids.arg_sort()
-        rows, group = rows.gather(by_id), frame[rows.gather(by_id)]
-        same_id = _same_as_previous(group["event_id"])
-        same_content = reduce(
-            and_, (_same_as_previous(group[name]) for name in group.columns if name not in NO_CONTENT)
-        )
-        keep[rows.to_numpy()[same_id]] = False
-        conflicting = set(group["event_id"].filter(pl.Series(same_id & ~same_content)).to_list())
-        if not conflicting:
-            self.counts.duplicate += int(np.count_nonzero(same_id))
+    def _settle(self, frame: pl.DataFrame, rows: pl.Series, keep: npt.NDArray[np.bool_]) -> Iterator[tuple[int, str]]:
+        """Decide among rows whose identities repeat, or merely hash alike; yields NULLED of those that stay."""
+        if not len(rows):
             return
-        members = group["event_id"].is_in(sorted(conflicting)).to_numpy()
-        self.counts.duplicate += int(np.count_nonzero(same_id & ~members))
-        contents: dict[str, dict[str, list[tuple[int, dict[str, Any]]]]] = {}
-        disputed = group.filter(pl.Series(members))
-        for row, record in zip(rows.to_numpy()[members].tolist(), disputed.iter_rows(named=True), strict=True):
-            by_content = contents.setdefault(record["event_id"], {})
-            by_content.setdefault(canonical_json(record), []).append((row, record))
-        for event_id, by_content in contents.items():
-            first, others = standing(by_content)
-            keep[[row for members_of in by_content.values() for row, _ in members_of]] = False
-            keep[by_content[first][0][0]] = True
-            self.dead.extend(conflict(other, by_content[other][0][1]["event_time"]) for other in others)
-            self.counts.duplicate += sum(len(members_of) - 1 for members_of in by_content.values())
-            yield event_id, first
+        group = frame[rows]
+        # Of repeats the one that came first stays: nothing else tells them apart.
+        by = ["event_id", pl.col("worker_id").to_physical(), *_ARRIVAL]
+        order = group.select(pl.arg_sort_by(by, nulls_last=True)).to_series()
+        rows, group = rows.gather(order), group[order]
+        again = _same_as_previous(group["event_id"]) & _same_as_previous(group["worker_id"])
+        content = [name for name in group.columns if name not in (*_ARRIVAL, NULLED)]
+        other = again & ~reduce(and_, (_same_as_previous(group[name]) for name in content))
+        report = np.cumsum(~again) - 1
+        conflicting = (np.bincount(report[other], minlength=int(report[-1]) + 1) > 0)[report]
+        repeats = again & ~conflicting
+        keep[rows.to_numpy()[repeats]] = False
+        self.counts.duplicate += int(np.count_nonzero(repeats))
+        yield from _lost_in_repeats(group.filter(pl.Series(~conflicting)), rows.to_numpy()[~conflicting])
+        contents: dict[int, dict[str, list[tuple[int, dict[str, Any]]]]] = {}
+        disputed = group.filter(pl.Series(conflicting)).iter_rows(named=True)
+        for number, row, record in zip(
+            report[conflicting].tolist(), rows.to_numpy()[conflicting].tolist(), disputed, strict=True
+        ):
+            nulled = record.pop(NULLED)
+            members = contents.setdefault(number, {}).setdefault(canonical_json(record), [])
+            members.append((row, record | {NULLED: nulled}))
+        for by_content in contents.values():
+            times = {each: (members[0][1]["event_time"],) for each, members in by_content.items()}
+            first, others = standing(times)
+            keep[[row for members in by_content.values() for row, _ in members]] = False
+            stays = by_content[first][0][0]
+            keep[stays] = True
+            self.dead.extend(conflict(each, *times[each]) for each in others)
+            self.counts.duplicate += sum(len(members) - 1 for members in by_content.values())
+            lost = set().union(*(nulled_names(record[NULLED]) for _, record in by_content[first]))
+            if lost:
+                yield stays, ",".join(sorted(lost))
 
-    def _count_nulled(self, standing_contents: dict[str, str]) -> None:
-        """By field, over the records that stand: repeats that say the same count once."""
-        fields_of: dict[str, set[str]] = {}
-        for used in self._nulled:
-            canonical = canonical_json(used.record)
-            event_id = used.record["event_id"]
-            if standing_contents.get(event_id, canonical) == canonical:
-                fields_of.setdefault(event_id, set()).update(used.nulled)
-        self.counts.count_nulled(fields_of.values())
-        self._nulled.clear()
+
+def _lost_in_repeats(group: pl.DataFrame, rows: npt.NDArray[np.uint32]) -> Iterator[tuple[int, str]]:
+    """By row that stays, the first of its report, what its repeats lost and it did not say; `group` is sorted by
+    report."""
+    if group[NULLED].null_count() == group.height:
+        return
+    keys = group.select("event_id", "worker_id", NULLED).with_columns(pl.Series("row", rows))
+    some = keys.group_by("event_id", "worker_id", maintain_order=True).agg(pl.col("row").first(), pl.col(NULLED))
+    for row, texts in some.filter(pl.col(NULLED).list.n_unique() > 1).select("row", NULLED).iter_rows():
+        yield row, ",".join(sorted(set().union(*map(nulled_names, texts))))
 
 
 def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Compact telemetry frames as one; with all columns where there is no frame."""
+    if frames:
+        return pl.concat([frames[0].clear(), *frames], rechunk=False)  # a frame of its own, that may be taken apart
     fields = stream_fields("telemetry")
-    empty = compact(pl.DataFrame(schema=parse_schema(fields)), fields)
-    return pl.concat([empty, *frames], rechunk=False)
+    return compact(pl.DataFrame(schema=parse_schema(fields)), fields)
 
 
 def in_order(frame: pl.DataFrame, keep: npt.NDArray[np.bool_]) -> pl.DataFrame:
-    """The rows to keep, sorted by (worker_id, event_time, event_id), without event_id.
+    """The rows to keep, sorted by (worker_id, event_time, event_id), without event_id and NULLED.
 
     Takes the frame apart, column by column, and leaves it without columns.
     """
     order = _order(frame, keep)
     if frame.height <= _PART_ROWS:
-        frame.drop_in_place("event_id")
+        _drop(frame, "event_id", NULLED)
         return frame.rechunk()[order]
-    names = [name for name in frame.columns if name != "event_id"]
-    frame.drop_in_place("event_id")
+    _drop(frame, "event_id", NULLED)
+    names = frame.columns
     ordered: list[pl.Series] = []
     with ThreadPoolExecutor(_COLUMNS_AT_ONCE) as pool:
         for at in range(0, len(names), _COLUMNS_AT_ONCE):
             columns = [frame.drop_in_place(name) for name in names[at : at + _COLUMNS_AT_ONCE]]
             ordered.extend(pool.map(lambda column: column.rechunk().gather(order), columns))
     return pl.DataFrame(ordered)
+
+
+def _drop(frame: pl.DataFrame, *names: str) -> None:
+    for name in names:
+        if name in frame.columns:
+            frame.drop_in_place(name)
 
 
 def _same_as_previous(column: pl.Series) -> npt.NDArray[np.bool_]:

@@ -1,14 +1,13 @@
-"""Duplicates out: of each id one record stays, and goes to where it is needed.
+"""Duplicates out: of each report (worker_id, event_id) one stays, and goes to where it is needed.
 
-Records wait until the watermark has passed their time, so that whatever else comes by their id in that time is judged
-with them. An id is remembered for a while longer: what repeats it later is a duplicate, or a conflict that came too
-late to stand.
+Reports wait until the watermark has passed their time, so that whatever else comes by their id in that time is judged
+with them; of several contents the earliest stands, which is the one that is released first. What was used is remembered
+for a while: what repeats it later is a duplicate, or a conflict.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,60 +18,34 @@ from monsoon.pipelines.steps.envelopes import (
     RESULTS,
     Envelope,
     Item,
-    buckets_of,
+    buckets_of_texts,
     pack_frame,
     result,
     split,
-    stacked,
     unpack,
     unpack_frame,
 )
+from monsoon.pipelines.steps.remembered import RememberedReports
+from monsoon.pipelines.steps.report_hashes import Hashes, report_hashes
 from monsoon.pipelines.steps.settings import Settings
-from monsoon.pipelines.steps.shelf import HOUR_MS, Shelf
-from monsoon.pipelines.steps.step import Kept, Step, entries_of
+from monsoon.pipelines.steps.step import BEFORE_TIME_MS, Kept, Step, entries_of
 from monsoon.pipelines.steps.told import ToldTriggers
+from monsoon.pipelines.steps.waiting_rows import WaitingRows
 from monsoon.sources.accounting import StreamCounts, conflict
 from monsoon.sources.line_blocks import Validated
-from monsoon.sources.telemetry_store import TelemetryStore
+from monsoon.sources.telemetry_columns import NULLED, nulled_names
+from monsoon.sources.telemetry_store import TelemetryStore, joined
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.validation.canonical import canonical_json
-from monsoon.transforms.validation.fields import NO_CONTENT
-from monsoon.transforms.validation.judge import Used
-
-_MEMORY_SCHEMA: dict[str, Any] = {"id": pl.UInt64, "content": pl.UInt64, "event_time": pl.Int64}
-
-
-@dataclass
-class _Waiting:
-    """Rows that wait for their time."""
-
-    name: str
-    rows: pl.DataFrame
-    first_ms: int
-    last_ms: int
-
-    @staticmethod
-    def of(name: str, rows: pl.DataFrame) -> _Waiting:
-        times: Any = rows["event_time"]
-        return _Waiting(name, rows, int(times.min()), int(times.max()))
-
-
-class _Memory(Shelf):
-    """The ids of rows that were used lately, with what they said, as hashes."""
-
-    def find(self, hashes: pl.DataFrame) -> pl.DataFrame:
-        """For each row (id, content): whether its id is known, and whether by the same content."""
-        known = stacked(self.frames, _MEMORY_SCHEMA)
-        ids = hashes["id"].is_in(known["id"].implode())
-        return pl.DataFrame({"known": ids, "same": ids & hashes["content"].is_in(known["content"].implode())})
+from monsoon.transforms.validation.judge import Dead
 
 
 class DeduplicateTelemetry(Step):
-    """Rows by event_id: of each id one stays, and goes to its rider; the cells it was seen in go to the triggers."""
+    """Reports by rider: of each id one stays, and goes on; the cells it was seen in go to the triggers."""
 
     uid: ClassVar = "deduplicate-telemetry"
-    label: ClassVar = "telemetry by event"
+    label: ClassVar = "telemetry by rider"
     to: ClassVar = (
         "account-dead-letters",
         "ask-witness",
@@ -85,50 +58,46 @@ class DeduplicateTelemetry(Step):
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
         self._settings = settings
-        self._waiting: list[_Waiting] = []
-        self._late: list[_Waiting] = []
-        self._nulled: list[tuple[str, list[Used]]] = []
-        self._memory = _Memory(kept, "memory", "event_time", self._name, (HOUR_MS,))
+        self._waiting = WaitingRows(kept, self._name)
+        self._late: dict[str, pl.DataFrame] = {}
+        """By entry."""
+        self._remembered = RememberedReports(kept, self._name)
         self._cells: dict[int, set[int]] = {resolution: set() for resolution in settings.resolutions}
         self._told = ToldTriggers(kept, settings)
         self._cells_told: list[tuple[str, int, int, list[int]]] = []
         """Entries of `_cells`: name, resolution, when the triggers were told (ms), cells."""
 
     def take(self, item: Item) -> None:
-        if item.kind == "nulled":
-            name = self._name("nulled")
-            self._nulled.append((name, unpack(item.payload, list[Used])))
-            self.kept.put(name, item.payload)
-            return
         rows = unpack_frame(item.payload)
         late = rows["event_time"] <= self.done_ms
-        if not late.any():
-            self._hold("waiting", rows, item.payload)
-            return
-        self._hold("late", rows.filter(late))
-        if not late.all():
-            self._hold("waiting", rows.filter(~late))
-
-    def _hold(self, kind: str, rows: pl.DataFrame, payload: bytes | None = None) -> None:
-        name = self._name(kind)
-        (self._late if kind == "late" else self._waiting).append(_Waiting.of(name, rows))
-        if self.kept.keeps:
-            self.kept.put(name, pack_frame(rows) if payload is None else payload)
+        if late.any():
+            name = self._name("late")
+            self._late[name] = rows.filter(late)
+            self.kept.put(name, pack_frame(self._late[name]))
+            rows = rows.filter(~late)
+        if rows.height:
+            # Before the first watermark it is as late as the first that came.
+            first_ms: Any = rows["event_time"].min()
+            now_ms = first_ms if self.done_ms == BEFORE_TIME_MS else self.done_ms
+            self._waiting.put(rows, now_ms, None if late.any() else item.payload)
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
         yield from self._told.catch_up({each: sorted(cells) for each, cells in self._cells.items()}, upto_ms)
+        ready = [*self._late.values(), *self._waiting.release(upto_ms)]
+        for name in self._late:
+            self.kept.drop(name)
+        self._late.clear()
+        if not ready:
+            return
         counts = StreamCounts()
         store = TelemetryStore(counts)
-        store.add(Validated(frames=list(self._ready(upto_ms)), nulled=list(self._ready_nulled(upto_ms))))
-        for each in self._late:
-            self.kept.drop(each.name)
-        self._late.clear()
-        frame, keep = store.settle()
-        if not frame.height:
-            return
+        rows = joined(ready)
         if self.kept.keeps:
-            keep &= self._unheard(frame, counts, store)
-        rows = frame if keep.all() else frame.filter(keep)
+            rows = self._new(rows, counts, store.dead)
+        else:
+            store.add(Validated(frames=[rows]))
+            settled, keep = store.settle()
+            rows = settled.filter(pl.Series(keep))
         yield from account("telemetry", counts)
         late = int((rows["event_time"] <= self.done_ms).sum())
         if late:
@@ -136,11 +105,9 @@ class DeduplicateTelemetry(Step):
         yield from to_dead_letters("telemetry", store.dead, self._settings.buckets)
         if not rows.height:
             return
-        if self.kept.keeps:
-            self._memory.put(_hashes(rows))
         yield from self._new_cells(rows, upto_ms)
-        workers = rows["worker_id"].cast(pl.String).to_list()
-        for bucket, part in split(rows, buckets_of(workers, self._settings.buckets)):
+        rows = rows.drop(NULLED)
+        for bucket, part in split(rows, buckets_of_texts(rows["worker_id"], self._settings.buckets)):
             first_ms: Any = part["event_time"].min()
             closes_ms = first_ms // PANE_MS * PANE_MS + PANE_MS
             payload = pack_frame(part)
@@ -148,50 +115,37 @@ class DeduplicateTelemetry(Step):
             if self._settings.witnessed:
                 yield Envelope("witness-telemetry", bucket, "rows", closes_ms, payload)
 
-    def _ready(self, upto_ms: int) -> Iterator[pl.DataFrame]:
-        """Rows whose time has come, those that came late included."""
-        yield from (each.rows for each in self._late)
-        still = []
-        for each in self._waiting:
-            times = each.rows["event_time"]
-            if each.last_ms <= upto_ms:
-                self.kept.drop(each.name)
-                ready = times > self.done_ms
-            else:
-                still.append(each)
-                ready = (times > self.done_ms) & (times <= upto_ms)
-            if ready.all():
-                yield each.rows
-            elif ready.any():
-                yield each.rows.filter(ready)
-        self._waiting = still
+    def _new(self, rows: pl.DataFrame, counts: StreamCounts, dead: list[Dead]) -> pl.DataFrame:
+        """Of rows one for each report that was not used before, which is remembered; the others are counted as what
+        they are."""
+        reports, contents = report_hashes(rows)
+        known, same = self._remembered.find(reports, contents)
+        if known.any():
+            counts.duplicate += int(np.count_nonzero(same))
+            self._count_lost(rows[NULLED].filter(pl.Series(same)), reports[same], counts)
+            others = rows.filter(pl.Series(known & ~same)).drop(NULLED).iter_rows(named=True)
+            dead.extend(conflict(canonical_json(record), record["event_time"]) for record in others)
+            rows, reports, contents = rows.filter(pl.Series(~known)), reports[~known], contents[~known]
+        store = TelemetryStore(counts, dead)
+        store.add(Validated(frames=[rows]))
+        rows, keep = store.settle()
+        rows, reports, contents = rows.filter(pl.Series(keep)), reports[keep], contents[keep]
+        lost = {
+            report: nulled_names(text)
+            for report, text in zip(reports.tolist(), rows[NULLED].cast(pl.String).to_list(), strict=True)
+            if text is not None
+        }
+        self._remembered.put(reports, contents, rows["event_time"].to_numpy(), lost)
+        return rows
 
-    def _ready_nulled(self, upto_ms: int) -> Iterator[Used]:
-        still = []
-        for name, members in self._nulled:
-            due = [used for used in members if used.record["event_time"] <= upto_ms]
-            yield from due
-            if len(due) == len(members):
-                self.kept.drop(name)
-                continue
-            rest = [used for used in members if used.record["event_time"] > upto_ms]
-            still.append((name, rest))
-            if due:
-                self.kept.put_packed(name, rest)
-        self._nulled = still
-
-    def _unheard(self, frame: pl.DataFrame, counts: StreamCounts, store: TelemetryStore) -> Any:
-        """Rows (bool) whose id was not used before; the others are counted as what they are."""
-        found = self._memory.find(_hashes(frame))
-        repeated = found["known"] & found["same"]
-        conflicting = found["known"] & ~found["same"]
-        if found["known"].any():
-            known = int(found["known"].sum())
-            counts.used -= known
-            counts.duplicate += int(repeated.sum())
-            for record in frame.filter(conflicting).iter_rows(named=True):
-                store.dead.append(conflict(canonical_json(record), record["event_time"]))
-        return (~found["known"]).to_numpy()
+    def _count_lost(self, nulled: pl.Series, reports: Hashes, counts: StreamCounts) -> None:
+        """Counts what repeats lost and the reports that were used did not."""
+        some = nulled.is_not_null().to_numpy()
+        for report, text in zip(reports[some].tolist(), nulled.drop_nulls().cast(pl.String).to_list(), strict=True):
+            more = nulled_names(text) - self._remembered.lost(report)
+            if more:
+                counts.count_nulled(more)
+                self._remembered.lose({report: more}, self.done_ms)
 
     def _new_cells(self, rows: pl.DataFrame, upto_ms: int) -> Iterator[Envelope]:
         lat, lon = rows["lat"].to_numpy(), rows["lon"].to_numpy()
@@ -209,11 +163,10 @@ class DeduplicateTelemetry(Step):
 
     @property
     def ages(self) -> bool:
-        return bool(self._memory or self._cells_told)
+        return bool(self._remembered or self._cells_told)
 
     def forget(self, upto_ms: int) -> None:
-        self._memory.forget(upto_ms - self._settings.ids_remembered_ms)
-        self._memory.join(upto_ms)
+        self._remembered.forget(upto_ms - self._settings.ids_remembered_ms, upto_ms)
         # Cells that are seen again are told again, which the triggers take for nothing new.
         before_ms = upto_ms - self._settings.remembered_ms
         for name, resolution, at_ms, cells in self._cells_told:
@@ -226,23 +179,13 @@ class DeduplicateTelemetry(Step):
     def work_due_ms(self) -> int | None:
         if self._late or self._told.new:
             return self.done_ms
-        return min((max(each.first_ms, self.done_ms + 1) for each in self._waiting), default=None)
+        first_ms = self._waiting.first_ms
+        return None if first_ms is None else max(first_ms, self.done_ms + 1)
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
-        for kind, held in (("late", self._late), ("waiting", self._waiting)):
-            for name, payload in entries_of(entries, kind):
-                held.append(_Waiting.of(name, unpack_frame(payload)))
-        for name, payload in entries_of(entries, "nulled"):
-            self._nulled.append((name, unpack(payload, list[Used])))
-        self._memory.restore(entries)
+        self._late.update((name, unpack_frame(payload)) for name, payload in entries_of(entries, "late"))
+        self._waiting.restore(entries, self.done_ms)
+        self._remembered.restore(entries)
         self._told.restore(entries)
         for name, payload in entries_of(entries, "cells"):
             self._tell(name, int(name.split("/")[1]), *unpack(payload, tuple[int, list[int]]))
-
-
-def _hashes(frame: pl.DataFrame) -> pl.DataFrame:
-    """What is remembered of each row. Texts are hashed as texts: codes differ from process to process."""
-    texts = frame.with_columns(pl.col(pl.Categorical).cast(pl.String))
-    return pl.DataFrame(
-        {"id": texts["event_id"].hash(seed=0), "content": texts.drop(NO_CONTENT).hash_rows(seed=0)}
-    ).with_columns(event_time=frame["event_time"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -12,7 +13,11 @@ from monsoon.pipelines.steps.compact import pack_small
 from monsoon.pipelines.steps.envelopes import pack, pack_frame, unpack, unpack_frame
 from monsoon.pipelines.steps.records import Remembered, content_hash
 from monsoon.pipelines.steps.shelf import pack_rows
-from monsoon.pipelines.steps.step import Migration
+from monsoon.pipelines.steps.step import Migration, entries_of
+from monsoon.sources.telemetry_columns import NULLED, compact
+from monsoon.transforms.validation.canonical import canonical_json
+from monsoon.transforms.validation.fields import stream_fields
+from monsoon.transforms.validation.judge import Used
 
 
 def _each(**rewrite: Callable[[bytes], bytes]) -> Migration:
@@ -35,8 +40,7 @@ def _smaller(payload: bytes) -> bytes:
 
 def _hashed(payload: bytes) -> bytes:
     identity, content, effective_ms = unpack(payload, tuple[str, str, int])
-    remembered: Remembered = (identity, content_hash(content), effective_ms)
-    return pack(remembered)
+    return pack(Remembered(identity, content_hash(content), effective_ms))
 
 
 def _with_received_time(payload: bytes) -> bytes:
@@ -44,9 +48,40 @@ def _with_received_time(payload: bytes) -> bytes:
     return pack_frame(unpack_frame(payload).with_columns(received_time=pl.lit(None, dtype=pl.Int64)))
 
 
+def _reports_by_rider(entries: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What waits says itself which fields it lost. What was remembered is dropped: it lies under buckets of ids, where
+    nobody looks any more, as hashes of a release of Polars and, of access points, of a process."""
+    lost = [
+        (used.record, ",".join(sorted(used.nulled)))
+        for name, payload in entries_of(entries, "nulled")
+        for used in unpack(payload, list[Used])
+    ]
+    kept = {}
+    for name, payload in entries.items():
+        kind = name.partition("/")[0]
+        if kind in ("waiting", "late"):
+            kept[name] = pack_frame(_with_lost(unpack_frame(_with_received_time(payload)), lost))
+        elif kind not in ("memory", "nulled"):
+            kept[name] = payload
+    return kept
+
+
+def _with_lost(rows: pl.DataFrame, lost: Sequence[tuple[dict[str, Any], str]]) -> pl.DataFrame:
+    """Rows with NULLED, said of the records that lost something."""
+    nulled: list[str | None] = [None] * rows.height
+    said: dict[str, set[str]] = defaultdict(set)
+    for record, names in lost:
+        said[canonical_json(record)].update(names.split(","))
+    ids = pl.Series([record["event_id"] for record, _ in lost], dtype=pl.String)
+    suspects = rows["event_id"].is_in(ids.implode()).arg_true().to_list() if lost else []
+    for row in suspects:
+        nulled[row] = ",".join(sorted(said[canonical_json(rows.row(row, named=True))])) or None
+    return compact(rows.with_columns(pl.Series(NULLED, nulled, dtype=pl.String)), stream_fields("telemetry"))
+
+
 OF_STEPS: dict[str, dict[int, Migration]] = {
     "deduplicate-records": {1: _each(memory=_hashed)},
-    "deduplicate-telemetry": {2: _each(waiting=_with_received_time, late=_with_received_time)},
+    "deduplicate-telemetry": {2: _reports_by_rider},
     "route-policies": {1: _each(policy=_smaller)},
     "riders-evidence": {
         1: _each(policy=_smaller, disruption=noted.from_first, found=_smaller),

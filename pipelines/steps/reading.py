@@ -13,7 +13,7 @@ from monsoon.pipelines.steps.envelopes import (
     RESULTS,
     Envelope,
     bucket_of,
-    buckets_of,
+    buckets_of_texts,
     pack,
     pack_frame,
     result,
@@ -23,9 +23,8 @@ from monsoon.pipelines.steps.settings import Settings
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import INPUT_STREAMS, Block, FilePart, InputError, LongLine, read_blocks
 from monsoon.sources.line_blocks import LineValidator
-from monsoon.sources.record_store import record_id
+from monsoon.sources.record_store import moments, short_id
 from monsoon.sources.streams import judged, parquet_batches, validated
-from monsoon.transforms.triggers.readings import reading_from_record
 from monsoon.transforms.validation.judge import Dead, Judge, Used
 
 
@@ -56,15 +55,9 @@ class Validate:
     def _telemetry(self, piece: Any) -> Iterator[Envelope]:
         found = validated(self._judges["telemetry"], self._validator, piece)
         for frame in found.frames:
-            for key, rows in split(frame, buckets_of(frame["event_id"].to_list(), self._buckets)):
+            for key, rows in split(frame, buckets_of_texts(frame["worker_id"], self._buckets)):
                 first_ms: Any = rows["event_time"].min()
                 yield Envelope("deduplicate-telemetry", key, "rows", first_ms, pack_frame(rows))
-        by_key: dict[int, list[Used]] = defaultdict(list)
-        for used in found.nulled:
-            by_key[bucket_of(used.record["event_id"], self._buckets)].append(used)
-        for key, members in by_key.items():
-            first_ms = min(used.record["event_time"] for used in members)
-            yield Envelope("deduplicate-telemetry", key, "nulled", first_ms, pack(members))
         yield from account("telemetry", StreamCounts(read=found.read))
         yield from to_dead_letters("telemetry", found.dead, self._buckets)
 
@@ -77,7 +70,7 @@ class Validate:
             if isinstance(verdict, Dead):
                 dead.append(verdict)
             else:
-                by_key[bucket_of(repr(record_id(verdict.record)), self._buckets)].append(verdict)
+                by_key[bucket_of(repr(short_id(verdict.record)), self._buckets)].append(verdict)
         for key, members in by_key.items():
             due_ms = min(takes_effect_ms(stream, used.record) for used in members)
             yield Envelope("deduplicate-records", key, stream, due_ms, pack(members))
@@ -87,10 +80,7 @@ class Validate:
 
 def takes_effect_ms(stream: str, record: dict[str, Any]) -> int:
     """From when on a record counts: a correction when it was issued, all else at its event time."""
-    if stream == "oracle_readings":
-        return reading_from_record(record).effective_ms
-    event_time_ms: int = record["event_time"]
-    return event_time_ms
+    return moments(record)[0]
 
 
 def _pieces(part: FilePart) -> Iterator[Block | LongLine | Any]:

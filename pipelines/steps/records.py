@@ -6,10 +6,13 @@ They wait and are remembered as telemetry is (`duplicates.py`).
 
 from __future__ import annotations
 
+import heapq
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
+
+import msgspec
 
 from monsoon.pipelines.steps.accounts import account, to_dead_letters
 from monsoon.pipelines.steps.envelopes import RESULTS, Envelope, Item, bucket_of, pack, result, unpack
@@ -17,7 +20,7 @@ from monsoon.pipelines.steps.reading import takes_effect_ms
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
 from monsoon.sources.accounting import StreamCounts, conflict
-from monsoon.sources.record_store import RecordStore, record_id
+from monsoon.sources.record_store import RecordStore, record_id, short_id
 from monsoon.transforms.exposure import Reserve
 from monsoon.transforms.validation.canonical import canonical_json
 from monsoon.transforms.validation.judge import Dead, Used, fingerprint
@@ -45,24 +48,31 @@ class DeduplicateRecords(Step):
         self._settings = settings
         self._waiting: dict[str, tuple[str, list[_Timed]]] = {}
         """By entry: the stream and its records that wait for their time, earliest first."""
-        self._memory: dict[tuple[str, str], tuple[str, bytes, int]] = {}
-        """By stream and id: the entry, a hash of the content (`content_hash`), and when it took effect (ms)."""
+        self._firsts: list[tuple[int, str]] = []
+        """A heap of those entries by their earliest record: what waits costs nothing."""
+        self._memory: dict[tuple[str, str], _Known] = {}
+        """By stream and identity."""
 
     def take(self, item: Item) -> None:
         name = self._name(f"waiting/{item.kind}")
-        self._waiting[name] = (item.kind, _timed(item.kind, item.payload))
+        self._wait(name, item.kind, _timed(item.kind, item.payload))
         self.kept.put(name, item.payload)
+
+    def _wait(self, name: str, stream: str, members: list[_Timed]) -> None:
+        self._waiting[name] = (stream, members)
+        heapq.heappush(self._firsts, (members[0].effective_ms, name))
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
         ready: dict[str, list[Used]] = defaultdict(list)
-        for name, (stream, members) in list(self._waiting.items()):
+        while self._firsts and self._firsts[0][0] <= upto_ms:
+            name = heapq.heappop(self._firsts)[1]
+            stream, members = self._waiting.pop(name)
             due = bisect_right(members, upto_ms, key=lambda timed: timed.effective_ms)
             ready[stream].extend(timed.used for timed in members[:due])
             if due == len(members):
                 self.kept.drop(name)
-                del self._waiting[name]
-            elif due:
-                self._waiting[name] = (stream, members[due:])
+            else:
+                self._wait(name, stream, members[due:])
                 self.kept.put_packed(name, [timed.used for timed in members[due:]])
         for stream in sorted(ready):
             yield from self._release(stream, ready[stream], upto_ms)
@@ -72,18 +82,21 @@ class DeduplicateRecords(Step):
         store = RecordStore(counts)
         late = 0
         for used in ready:
-            known = self._memory.get((stream, repr(record_id(used.record))))
-            if known is None:
+            identity = self._known_as(stream, used.record)
+            known = None if identity is None else self._memory[stream, identity]
+            if identity is None or known is None:
                 late += takes_effect_ms(stream, used.record) <= self.done_ms
                 if self._is_too_old(stream, used.record):
                     store.dead.append(_too_old(used.record))
                 else:
                     store.add(used)
-            elif known[1] == content_hash(canonical_json(used.record)):
+            elif known.content == content_hash(canonical_json(used.record)):
                 counts.duplicate += 1
+                self._lose(stream, identity, used.nulled, counts)
             else:
                 store.dead.append(conflict(canonical_json(used.record), used.record["event_time"]))
-        records = store.finish()
+        stand = store.finish_used()
+        records = [each.record for each in stand]
         counts.read = 0  # counted where they were read
         yield from account(stream, counts)
         if late:
@@ -92,7 +105,7 @@ class DeduplicateRecords(Step):
         if not records:
             return
         if self.kept.keeps:
-            self._remember(stream, records)
+            self._remember(stream, stand)
         if stream == "oracle_readings":
             for key, metrics in self._settings.metrics_of_key.items():
                 # A correction may take a reading away from the metric that it spoke of.
@@ -129,12 +142,30 @@ class DeduplicateRecords(Step):
         for bucket, members in by_key.items():
             yield Envelope(to, bucket, kind, due_ms, pack(members))
 
-    def _remember(self, stream: str, records: Sequence[dict[str, Any]]) -> None:
-        for record in records:
-            name, content = self._name(f"memory/{stream}"), content_hash(canonical_json(record))
-            effective_ms, identity = takes_effect_ms(stream, record), repr(record_id(record))
-            self._memory[stream, identity] = (name, content, effective_ms)
-            self.kept.put_packed(name, (identity, content, effective_ms))
+    def _known_as(self, stream: str, record: dict[str, Any]) -> str | None:
+        """As what a record is remembered, if at all; what was remembered by its id alone still holds by that."""
+        names = (repr(record_id(record)), repr(short_id(record)))
+        return next((name for name in names if (stream, name) in self._memory), None)
+
+    def _remember(self, stream: str, used: Sequence[Used]) -> None:
+        for each in used:
+            content = content_hash(canonical_json(each.record))
+            identity, effective_ms = repr(record_id(each.record)), takes_effect_ms(stream, each.record)
+            known = _Known(self._name(f"memory/{stream}"), content, effective_ms, each.nulled)
+            self._memory[stream, identity] = known
+            self._keep(identity, known)
+
+    def _keep(self, identity: str, known: _Known) -> None:
+        self.kept.put_packed(known.name, Remembered(identity, known.content, known.effective_ms, list(known.nulled)))
+
+    def _lose(self, stream: str, identity: str, nulled: Iterable[str], counts: StreamCounts) -> None:
+        """Counts what a repeat lost and the record used did not."""
+        known = self._memory[stream, identity]
+        more = set(nulled).difference(known.nulled)
+        if more:
+            counts.count_nulled(more)
+            self._memory[stream, identity] = known._replace(nulled=(*known.nulled, *sorted(more)))
+            self._keep(identity, self._memory[stream, identity])
 
     @property
     def ages(self) -> bool:
@@ -142,26 +173,41 @@ class DeduplicateRecords(Step):
 
     def forget(self, upto_ms: int) -> None:
         before_ms = upto_ms - self._settings.remembered_ms
-        gone = [key for key, (_, _, at_ms) in self._memory.items() if at_ms < before_ms]
+        gone = [key for key, known in self._memory.items() if known.effective_ms < before_ms]
         for key in gone:
-            self.kept.drop(self._memory.pop(key)[0])
+            self.kept.drop(self._memory.pop(key).name)
 
     @property
     def work_due_ms(self) -> int | None:
-        firsts = (members[0].effective_ms for _, members in self._waiting.values())
-        return min((max(first_ms, self.done_ms) for first_ms in firsts), default=None)
+        return max(self._firsts[0][0], self.done_ms) if self._firsts else None
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "waiting"):
             stream = name.split("/")[1]
-            self._waiting[name] = (stream, _timed(stream, payload))
+            self._wait(name, stream, _timed(stream, payload))
         for name, payload in entries_of(entries, "memory"):
-            identity, content, effective_ms = unpack(payload, Remembered)
-            self._memory[name.split("/")[1], identity] = (name, content, effective_ms)
+            kept: Remembered = unpack(payload, Remembered)
+            known = _Known(name, kept.content, kept.effective_ms, tuple(kept.nulled))
+            self._memory[name.split("/")[1], kept.identity] = known
 
 
-Remembered = tuple[str, bytes, int]
-"""The id of a record used, a hash of its content, and when it took effect (ms)."""
+class Remembered(msgspec.Struct, array_like=True):
+    """The identity of a record used (up to version 2 of the state: its id alone), a hash of its content, when it took
+    effect (ms), and the fields that it lost."""
+
+    identity: str
+    content: bytes
+    effective_ms: int
+    nulled: list[str] = []
+
+
+class _Known(NamedTuple):
+    """What is remembered of a record, and the entry; `effective_ms` is when it took effect."""
+
+    name: str
+    content: bytes
+    effective_ms: int
+    nulled: tuple[str, ...]
 
 
 def content_hash(canonical: str) -> bytes:

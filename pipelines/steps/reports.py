@@ -26,6 +26,9 @@ SCHEMA: dict[str, Any] = {
 """A pane on its way and in state: names, not codes, for riders and devices."""
 
 
+_IDENTITY = ("worker_id", "event_id")
+
+
 class Reports(Shelf):
     """Validated rows, each once, in any order."""
 
@@ -49,7 +52,7 @@ class Reports(Shelf):
         return min(firsts, default=None)
 
     def unheard(self, frame: pl.DataFrame, after_ms: int) -> pl.DataFrame:
-        """Rows that are later than a moment, or whose event_id is not among the rows kept.
+        """Rows that are later than a moment, or whose report (worker_id, event_id) is not among the rows kept.
 
         What comes late may repeat a report whose id is no longer remembered elsewhere.
         """
@@ -58,9 +61,18 @@ class Reports(Shelf):
             return frame
         times = frame["event_time"].filter(late)
         first_ms, last_ms = int(times.min()), int(times.max())  # type: ignore[arg-type]
-        near = [part.frame["event_id"] for part in self.parts if part.first_ms <= last_ms and part.last_ms >= first_ms]
-        known = pl.concat([pl.Series("event_id", [], dtype=frame["event_id"].dtype), *near])
-        return frame.filter(~(late & frame["event_id"].is_in(known.implode())))
+        near = [
+            part.frame.select(*_IDENTITY)
+            for part in self.parts
+            if part.first_ms <= last_ms and part.last_ms >= first_ms
+        ]
+        if not near:
+            return frame
+        numbered = frame.select(*_IDENTITY).with_row_index("row").filter(late)
+        repeated = numbered.join(pl.concat(near), on=_IDENTITY, how="semi")["row"].to_numpy()
+        stays = np.ones(frame.height, dtype=np.bool_)
+        stays[repeated] = False
+        return frame.filter(pl.Series(stays))
 
     def trail(self, after_ms: int | None = None, workers: Collection[str] | None = None) -> Trail:
         """The trail of the reports after a moment (None: all), of some riders (None: of all)."""

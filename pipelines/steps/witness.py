@@ -343,7 +343,8 @@ def _thinned(rows: pl.DataFrame, resolutions: Sequence[int]) -> pl.DataFrame:
     lat, lon = rows["lat"].to_numpy(), rows["lon"].to_numpy()
     zones = {f"zone{each}": cells_of(lat, lon, each) for each in sorted(set(resolutions))}
     none = rows.with_columns(minute=pl.col("event_time") // 60_000, **zones).filter(pl.col("orders_completed") == 0)
-    none = none.sort("event_time", "event_id")
+    order = ("event_time", "event_id", pl.col("worker_id").cast(pl.String))
+    none = none.sort(*order)
     ends = [none.group_by("minute", *zones, maintain_order=True).first(), none.group_by("minute", *zones).last()]
-    kept = pl.concat([each.select(rows.columns) for each in ends]).unique("event_id").sort("event_time", "event_id")
+    kept = pl.concat([each.select(rows.columns) for each in ends]).unique(("worker_id", "event_id")).sort(*order)
     return pl.concat([rows.filter(pl.col("orders_completed") > 0), kept])

@@ -6,12 +6,12 @@ from kit import LAT, LON, at
 from kit.streams import report
 
 from monsoon.pipelines.steps.witness import _thinned
-from monsoon.sources.telemetry_columns import compact, records_frame
+from monsoon.sources.telemetry_columns import records_frame
 from monsoon.sources.telemetry_store import in_order, joined
 from monsoon.sources.trail import to_trail
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.product import OrderDrop
-from monsoon.transforms.validation.fields import stream_fields
+from monsoon.transforms.validation.judge import Used
 from monsoon.transforms.witness.orders import order_tallies
 from monsoon.transforms.witness.questions import Holders, Questions
 
@@ -36,7 +36,7 @@ def test_orders_and_weeks_with_orders_stay(tmp_path):
         )
         for n, minutes in enumerate(np.sort(rng.random(1500) * 240))
     ]
-    frame = compact(records_frame(records), stream_fields("telemetry"))
+    frame = records_frame([Used(record) for record in records])
     thin = _thinned(frame, [8])
     assert thin.height < frame.height * 0.8
     assert _thinned(frame, []).height == 0

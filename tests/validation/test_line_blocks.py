@@ -10,7 +10,6 @@ from validation.lines import ABSENT, TELEMETRY, hostile_lines, line_of, with_cha
 
 from monsoon.sources import line_blocks
 from monsoon.sources.line_blocks import LineValidator, collect
-from monsoon.transforms.validation.canonical import canonical_json
 from monsoon.transforms.validation.clean_line import clean_line_pattern, key_order
 from monsoon.transforms.validation.fields import stream_fields
 from monsoon.transforms.validation.judge import Judge, Used
@@ -23,9 +22,8 @@ GOOD_LINE = line_of(TELEMETRY)
 def outcome(validated):
     """Everything that a block came to, in an order of its own."""
     records = [row for frame in validated.frames for row in frame.iter_rows(named=True)]
-    nulled = [(canonical_json(used.record), used.nulled) for used in validated.nulled]
     dead = [(dead.reason, dead.detail, dead.raw, dead.seen_at) for dead in validated.dead]
-    return validated.read, sorted(map(repr, records)), sorted(nulled), sorted(dead)
+    return validated.read, sorted(map(repr, records)), sorted(dead)
 
 
 def judged(lines):

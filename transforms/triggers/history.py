@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from monsoon.transforms.triggers.conditions import OWN, Rules
 from monsoon.transforms.triggers.episodes import Episode, EpisodeFold, Snapshot, VoiceKey
-from monsoon.transforms.triggers.readings import Reading
+from monsoon.transforms.triggers.readings import Identity, Reading
 from monsoon.transforms.triggers.voices import Voice
 
 BEFORE_TIME_MS = -(2**63)
@@ -23,6 +23,9 @@ _SNAPSHOT_READINGS = 32
 """Readings between snapshots, at least: a correction costs about so many, however long the history."""
 _VOICES_PER_READING = 4
 """Snapshots hold at most so many voices for each reading of the history."""
+
+_FIRST: Identity = ("", "")
+"""Sorts before every identity."""
 
 _Runs = tuple[Reading | None, ...]
 
@@ -41,9 +44,9 @@ class History:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._fold = EpisodeFold(rules)
-        self._heard: dict[str, Heard] = {}
-        self._times: list[tuple[int, str]] = []
-        """(event time, reading_id) of every reading, sorted."""
+        self._heard: dict[Identity, Heard] = {}
+        self._times: list[tuple[int, Identity]] = []
+        """(event time, identity) of every reading, sorted."""
         self._snapshots: list[Snapshot] = [Snapshot(BEFORE_TIME_MS - 1, {}, None)]
 
     @property
@@ -69,13 +72,13 @@ class History:
 
     def add(self, item: Heard) -> None:
         """A reading that is visible from now on and speaks here; still to be heard or judged."""
-        self._heard[item.reading.reading_id] = item
-        insort(self._times, (item.reading.event_time_ms, item.reading.reading_id))
+        self._heard[item.reading.identity] = item
+        insort(self._times, (item.reading.event_time_ms, item.reading.identity))
 
     def remove(self, item: Heard) -> None:
         """A reading that no longer stands."""
-        del self._heard[item.reading.reading_id]
-        self._times.pop(bisect_left(self._times, (item.reading.event_time_ms, item.reading.reading_id)))
+        del self._heard[item.reading.identity]
+        self._times.pop(bisect_left(self._times, (item.reading.event_time_ms, item.reading.identity)))
 
     def run(self, items: Iterable[Heard], until_ms: int) -> Iterator[tuple[int, Episode]]:
         """Goes on with added readings of no moment passed; yields (moment, episode) at each change."""
@@ -87,7 +90,7 @@ class History:
         """Takes a snapshot of the moment up to which it has run, where enough readings have passed since the last."""
         passed = len(self._times)
         if self._times and self._times[-1][0] > now_ms:
-            passed = bisect_left(self._times, (now_ms + 1, ""))
+            passed = bisect_left(self._times, (now_ms + 1, _FIRST))
         spacing = self._spacing(self._fold)
         if passed >= spacing and self._times[passed - spacing][0] > self._snapshots[-1].at_ms:
             self._snapshots.append(self._fold.snapshot(now_ms))
@@ -145,10 +148,10 @@ class History:
 
         Takes snapshots on the way where many readings lie there; returns the index of the last.
         """
-        low = bisect_left(self._times, (self._snapshots[index].at_ms + 1, ""))
-        high = len(self._times) if to_come else bisect_left(self._times, (until_ms + 1, ""))
-        for _, reading_id in self._times[low:high]:
-            _hear(fold, self._heard[reading_id])
+        low = bisect_left(self._times, (self._snapshots[index].at_ms + 1, _FIRST))
+        high = len(self._times) if to_come else bisect_left(self._times, (until_ms + 1, _FIRST))
+        for _, identity in self._times[low:high]:
+            _hear(fold, self._heard[identity])
         spacing = self._spacing(fold)
         for event_time_ms, _ in self._times[low + spacing - 1 : high - spacing : spacing]:
             if self._snapshots[index].at_ms < event_time_ms < until_ms:

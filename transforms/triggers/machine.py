@@ -16,6 +16,7 @@ from monsoon.transforms.product import Trigger
 from monsoon.transforms.triggers.conditions import Condition, Rules
 from monsoon.transforms.triggers.episodes import Episode, as_published
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS, Heard, History
+from monsoon.transforms.triggers.readings import Identity
 
 State = Literal["confirmed", "ended", "withdrawn"]
 
@@ -41,7 +42,7 @@ class TriggerMachine:
         moments (ms) at which telemetry bears the readings out; it may grow, ahead of what the machine is fed."""
         self._rules = Rules.of(trigger, alert, borne_out)
         self._history = History(self._rules)
-        self._visible: dict[str, Heard] = {}
+        self._visible: dict[Identity, Heard] = {}
         self._published: dict[int, Revision] = {}
         self._now_ms = BEFORE_TIME_MS
 
@@ -50,18 +51,18 @@ class TriggerMachine:
         if at_ms <= self._now_ms:
             raise ValueError(f"moment {at_ms} is not after {self._now_ms}: readings must come in effect order")
         published = list(self._run_on((), at_ms - 1))
-        newest: dict[str, Heard] = {}
+        newest: dict[Identity, Heard] = {}
         for item in heard:
-            known = newest.get(item.reading.reading_id)
+            known = newest.get(item.reading.identity)
             if known is None or item.reading.revision > known.reading.revision:
-                newest[item.reading.reading_id] = item
+                newest[item.reading.identity] = item
         changed_ms: list[int] = []
         new: list[Heard] = []
-        for reading_id, item in newest.items():
-            current = self._visible.get(reading_id)
+        for identity, item in newest.items():
+            current = self._visible.get(identity)
             if current is not None and current.reading.revision >= item.reading.revision:
                 continue
-            self._visible[reading_id] = item
+            self._visible[identity] = item
             if current is not None and current.nearness is not None:
                 changed_ms.append(current.reading.event_time_ms)
                 self._history.remove(current)

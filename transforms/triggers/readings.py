@@ -8,6 +8,9 @@ from typing import Any
 
 from monsoon.transforms.geo.areas import Area, area_of
 
+Identity = tuple[str, str]
+"""(reading_id, provider) of a reading, whatever its revision: an id is its provider's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -24,6 +27,11 @@ class Reading:
     """When it was published; event time where the provider does not say."""
     platform: str | None
     area: Area
+
+    @property
+    def identity(self) -> Identity:
+        """What its revisions share."""
+        return (self.reading_id, self.provider)
 
     @property
     def effective_ms(self) -> int:
@@ -55,5 +63,6 @@ def reading_from_record(record: Mapping[str, Any]) -> Reading:
 
 
 def in_effect_order(readings: Iterable[Reading]) -> list[Reading]:
-    """Readings in the order in which they take effect; ties by id and revision, so that arrival order is nothing."""
-    return sorted(readings, key=lambda reading: (reading.effective_ms, reading.reading_id, reading.revision))
+    """Readings in the order in which they take effect; ties by identity and revision, so that arrival order is
+    nothing."""
+    return sorted(readings, key=lambda reading: (reading.effective_ms, reading.identity, reading.revision))

@@ -20,7 +20,7 @@ from monsoon.transforms.triggers import series
 from monsoon.transforms.triggers.conditions import Condition, metrics_of, satisfied, threshold_in, with_threshold
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS, Heard
 from monsoon.transforms.triggers.machine import Revision, TriggerMachine
-from monsoon.transforms.triggers.readings import Reading
+from monsoon.transforms.triggers.readings import Identity, Reading
 from monsoon.transforms.triggers.series import Series, WitnessMoments
 
 _BEFORE_START_MS = 2 * 24 * 3_600_000
@@ -34,20 +34,20 @@ Variant = tuple[Comparison | None, int | None]
 
 _LineKey = tuple[Nearness, Variant]
 
-Logged = tuple[int, int, str, Reading]
-"""When a reading takes effect here (ms), its revision, its id."""
+Logged = tuple[int, int, Identity, Reading]
+"""When a reading takes effect here (ms), its revision, its identity."""
 
 Place = tuple[str | None, series.Place]
 """Platform (None where readings of it speak of whichever) and place: who speaks of what where."""
 
 
 class _Log:
-    """Readings by where they speak, and all of a metric or none by id."""
+    """Readings by where they speak, and all of a metric or none by identity."""
 
     def __init__(self, trigger: Trigger, metrics: Set[str]) -> None:
         self._trigger, self._metrics = trigger, metrics
-        self.places: dict[Place, set[str]] = defaultdict(set)
-        self.by_id: dict[str, list[Logged]] = defaultdict(list)
+        self.places: dict[Place, set[Identity]] = defaultdict(set)
+        self.by_id: dict[Identity, list[Logged]] = defaultdict(list)
 
     def add(self, logged: Logged) -> None:
         place = self.place(logged[3])
@@ -59,11 +59,11 @@ class _Log:
         """Where a reading speaks to this trigger; None where it does not."""
         return series.place_of(self._trigger, self._metrics, reading)
 
-    def spoken(self, places: Iterable[Place]) -> set[str]:
-        """Ids of the readings that spoke in one of the places."""
+    def spoken(self, places: Iterable[Place]) -> set[Identity]:
+        """Identities of the readings that spoke in one of the places."""
         return set().union(*(self.places[place] for place in places if place in self.places))
 
-    def of(self, ids: Collection[str]) -> list[Logged]:
+    def of(self, ids: Collection[Identity]) -> list[Logged]:
         """Every revision of these readings, in the order in which they took effect."""
         known = ids if len(ids) < len(self.by_id) else [name for name in self.by_id if name in ids]
         return sorted((logged for name in known for logged in self.by_id.get(name, ())), key=lambda entry: entry[:3])
@@ -77,8 +77,8 @@ class _Line:
     make: Callable[[], TriggerMachine]
     machine: TriggerMachine = field(init=False)
     zones: list[int] = field(default_factory=list)
-    concerned: set[str] = field(default_factory=set)
-    """Ids of the readings that the machine has heard of."""
+    concerned: set[Identity] = field(default_factory=set)
+    """Identities of the readings that the machine has heard of."""
     published: list[Revision] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -132,7 +132,7 @@ class RunningTrigger:
         """A reading that takes effect at `effective_ms`, later than what `advance` was given."""
         if effective_ms < self._forgotten_ms:
             return
-        heapq.heappush(self._waiting, (effective_ms, reading.revision, reading.reading_id, reading))
+        heapq.heappush(self._waiting, (effective_ms, reading.revision, reading.identity, reading))
 
     def witness(self, platform: str | None, zone: int, at_ms: int, value: float) -> None:
         """What telemetry measured of a zone (cell) at a moment: final, and said before `advance` needs it."""

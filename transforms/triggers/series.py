@@ -23,7 +23,7 @@ from monsoon.transforms.product import Comparison, Trigger
 from monsoon.transforms.triggers.conditions import Condition, metrics_of, satisfied, threshold_in, with_threshold
 from monsoon.transforms.triggers.history import Heard
 from monsoon.transforms.triggers.machine import Revision, TriggerMachine
-from monsoon.transforms.triggers.readings import Reading, in_effect_order
+from monsoon.transforms.triggers.readings import Identity, Reading, in_effect_order
 
 Indices = npt.NDArray[np.int64]
 Cells = npt.NDArray[np.uint64]
@@ -116,8 +116,8 @@ def _grouped(
     """For each platform, the stations that a trigger listens to, those heard alike (index, rank), and where."""
     metrics = metrics_of(trigger, alert)
     mine = [reading for reading in readings if reading.metric in metrics]
-    ids = {reading.reading_id for reading in mine}
-    revisions = in_effect_order(reading for reading in readings if reading.reading_id in ids)
+    known = {reading.identity for reading in mine}
+    revisions = in_effect_order(reading for reading in readings if reading.identity in known)
     named = {reading.platform or "" for reading in mine if reading.metric == trigger.metric}
     for platform in sorted(named) if trigger.platform_only else [None]:
         stations = _Stations(trigger, metrics, platform, revisions)
@@ -149,11 +149,11 @@ class _Stations:
         """By station."""
         self._spoken: list[list[int]] = []
         """By station, its readings."""
-        self._others: dict[str, list[int]] = defaultdict(list)
-        """By reading_id, every revision, wherever it moved the reading."""
+        self._others: dict[Identity, list[int]] = defaultdict(list)
+        """By identity, every revision, wherever it moved the reading."""
         known: dict[Place, int] = {}
         for index, reading in enumerate(revisions):
-            self._others[reading.reading_id].append(index)
+            self._others[reading.identity].append(index)
             found = place_of(trigger, metrics, reading)
             if found is None or found[0] not in (None, platform):
                 continue
@@ -170,7 +170,7 @@ class _Stations:
         for station, rank in ranks:
             nearness.update(dict.fromkeys(self._spoken[station], rank))
         for index in self._corrected.intersection(nearness):
-            for other in self._others[self._revisions[index].reading_id]:
+            for other in self._others[self._revisions[index].identity]:
                 nearness.setdefault(other)
         for index in sorted(nearness):
             yield Heard(self._revisions[index], nearness[index])
