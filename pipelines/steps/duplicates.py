@@ -135,7 +135,9 @@ class DeduplicateTelemetry(Step):
             for report, text in zip(reports.tolist(), rows[NULLED].cast(pl.String).to_list(), strict=True)
             if text is not None
         }
-        self._remembered.put(reports, contents, rows["event_time"].to_numpy(), lost)
+        if rows.height:
+            last_ms: Any = rows["event_time"].max()
+            self._remembered.put(reports, contents, max(int(last_ms), self.done_ms), lost)
         return rows
 
     def _count_lost(self, nulled: pl.Series, reports: Hashes, counts: StreamCounts) -> None:

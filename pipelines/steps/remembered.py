@@ -1,15 +1,15 @@
 """The reports that were used lately, as hashes: what repeats one of them is told from what is new at a cost that does
 not depend on how many they are.
 
-Hashes lie in sorted arrays by the hour of their report, an entry of the state each, and are looked up by bisection.
-Within an hour arrays are joined when there are several of one size, so that there are few however often event time goes
-on, and each hash is written anew a few times only.
+Hashes lie in sorted arrays by the hour of event time in which they were used, an entry of the state each, and are
+looked up by bisection. Within an hour arrays are joined when there are several of one size, so that there are few
+however often event time goes on, and each hash is written anew a few times only.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -25,13 +25,13 @@ _SPAN_MS = 6 * HOUR_MS
 """Hours that are over are joined by so much of the day."""
 _ALIKE = 4
 """So many arrays of about one size are joined."""
-
-Times = npt.NDArray[np.int64]
+_SLOTS_EACH = 8
+"""Of what was never added about one in so many is looked for in vain."""
 
 
 class _Kept(msgspec.Struct, array_like=True):
-    """An entry: the span of time of the reports (ms), which they are and what they said, eight octets each, little
-    end first, the former ascending."""
+    """An entry: the first and the last moment at which its reports were used (ms), which they are and what they said,
+    eight octets each, little end first, the former ascending."""
 
     first_ms: int
     last_ms: int
@@ -53,6 +53,32 @@ class _Part:
         return (len(self.reports).bit_length() + 1) // 2
 
 
+class _Seen:
+    """Says of most hashes that were never added that they were not, by their first bits: what is new, as nearly all is,
+    costs one look, and not one for every array."""
+
+    def __init__(self, added: Sequence[Hashes] = ()) -> None:
+        self._count = 0
+        self._bits = max(12, (_SLOTS_EACH * sum(map(len, added))).bit_length())
+        self._slots = np.zeros(2**self._bits, dtype=np.bool_)
+        for hashes in added:
+            self.add(hashes)
+
+    def add(self, hashes: Hashes) -> bool:
+        """Whether there was room; without it, make another."""
+        self._count += len(hashes)
+        self._slots[self._slot(hashes)] = True
+        return _SLOTS_EACH * self._count <= 2 * len(self._slots)
+
+    def may_have(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
+        """False where a hash was not added."""
+        found: npt.NDArray[np.bool_] = self._slots[self._slot(hashes)]
+        return found
+
+    def _slot(self, hashes: Hashes) -> Hashes:
+        return hashes >> np.uint64(64 - self._bits)
+
+
 class RememberedReports:
     """Give it what was used (`put`); `find` says what is known, `lost` of which fields some of them had lost."""
 
@@ -60,9 +86,10 @@ class RememberedReports:
         """`new_name` names entries."""
         self._kept, self._new_name = kept, new_name
         self.parts: list[_Part] = []
+        self._seen = _Seen()
         self._lost: dict[int, set[str]] = {}
         self._lost_entries: list[tuple[str, int, dict[int, list[str]]]] = []
-        """Each with the last moment of its reports (ms)."""
+        """Each with the moment from which it is known (ms)."""
 
     def __bool__(self) -> bool:
         return bool(self.parts or self._lost_entries)
@@ -71,6 +98,7 @@ class RememberedReports:
         """For each row: whether its report is known, and whether by the same content."""
         known, same = np.zeros(len(reports), dtype=np.bool_), np.zeros(len(reports), dtype=np.bool_)
         order = np.argsort(reports)
+        order = order[self._seen.may_have(reports[order])]
         wanted = reports[order]
         for part in self.parts:
             at = np.searchsorted(part.reports, wanted)
@@ -82,30 +110,36 @@ class RememberedReports:
                 same[rows] = part.contents[at[hits]] == contents[rows]
         return known, same
 
-    def put(self, reports: Hashes, contents: Hashes, times_ms: Times, lost: Mapping[int, set[str]]) -> None:
-        """Reports that are used now, none of them known, and which fields some of them lost."""
-        hours = times_ms // HOUR_MS
-        for hour in np.unique(hours).tolist():
-            mine = np.flatnonzero(hours == hour)
-            mine = mine[np.argsort(reports[mine])]
-            self._add(int(times_ms[mine].min()), int(times_ms[mine].max()), reports[mine], contents[mine])
-            self._join_alike(hour)
-        self.lose(lost, int(times_ms.max()) if len(times_ms) else 0)
+    def put(self, reports: Hashes, contents: Hashes, used_ms: int, lost: Mapping[int, set[str]]) -> None:
+        """Reports that are used at a moment, none of them known, and which fields some of them lost.
+
+        They are remembered from then on, not from their own time: one of a clock of years ago is repeated today.
+        """
+        if len(reports):
+            order = np.argsort(reports)
+            self._add(used_ms, used_ms, reports[order], contents[order])
+            self._join_alike(used_ms // HOUR_MS)
+            if not self._seen.add(reports):
+                self._seen = _Seen([part.reports for part in self.parts])
+        self.lose(lost, used_ms)
 
     def lost(self, report: int) -> set[str]:
         """The fields that a report is known to have lost."""
         return self._lost.get(report, set())
 
-    def lose(self, lost: Mapping[int, set[str]], last_ms: int) -> None:
-        """Reports whose fields turn out to be lost; `last_ms` is the last moment of them."""
+    def lose(self, lost: Mapping[int, set[str]], used_ms: int) -> None:
+        """Reports of which it is known from a moment on that they lost these fields."""
         if lost:
-            self._add_lost(self._new_name("lost"), last_ms, {report: sorted(lost[report]) for report in sorted(lost)})
+            self._add_lost(self._new_name("lost"), used_ms, {report: sorted(lost[report]) for report in sorted(lost)})
             self._kept.put_packed(self._lost_entries[-1][0], self._lost_entries[-1][1:])
 
     def forget(self, before_ms: int, upto_ms: int) -> None:
         """Drops what is wholly older than a moment, and joins what is over by another."""
-        for part in [part for part in self.parts if part.last_ms < before_ms]:
+        old = [part for part in self.parts if part.last_ms < before_ms]
+        for part in old:
             self._drop(part)
+        if old:
+            self._seen = _Seen([part.reports for part in self.parts])
         over: dict[tuple[int, int], list[_Part]] = defaultdict(list)
         for part in self.parts:
             ended = [span_ms for span_ms in (HOUR_MS, _SPAN_MS) if part.last_ms < upto_ms // span_ms * span_ms]
@@ -142,6 +176,7 @@ class RememberedReports:
             kept: _Kept = unpack(payload, _Kept)
             arrays = (np.frombuffer(each, dtype="<u8") for each in (kept.reports, kept.contents))
             self.parts.append(_Part(name, kept.first_ms, kept.last_ms, *arrays))
+        self._seen = _Seen([part.reports for part in self.parts])
         for name, payload in entries_of(entries, "lost"):
             self._add_lost(name, *unpack(payload, tuple[int, dict[int, list[str]]]))
 

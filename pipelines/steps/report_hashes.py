@@ -32,42 +32,76 @@ def report_hashes(frame: pl.DataFrame) -> tuple[Hashes, Hashes]:
 
     A field that is null adds nothing, so that what was remembered before a field came to the contract still holds.
     """
+    names = [name for name in frame.columns if name not in _LEFT_OUT and frame[name].null_count() < frame.height]
+    nulls = frame.select(pl.col(names).is_null())
+    bits = frame.select(_bits(name, frame.schema[name]) for name in (*_IDENTITY, *names))
+    texts = _Texts(bits)
     with np.errstate(over="ignore"):
-        worker, event = (_texts(frame[name]) for name in _IDENTITY)
+        worker, event = (texts.of(name) for name in _IDENTITY)
         content = np.zeros(frame.height, dtype=np.uint64)
-        for name in frame.columns:
-            if name not in _LEFT_OUT and frame[name].null_count() < frame.height:
-                column = frame[name]
-                values = _mixed(_values(column) ^ _seed(name))
-                values[column.is_null().to_numpy()] = 0
-                content += values
+        for name in names:
+            is_number = bits.schema[name].is_numeric()
+            values = _mixed((bits[name].to_numpy().view(np.uint64) if is_number else texts.of(name)) ^ _seed(name))
+            values[nulls[name].to_numpy()] = 0
+            content += values
         return _mixed(worker + _GOLDEN) ^ event, content
 
 
-def _values(column: pl.Series) -> Hashes:
-    """A number for each value; whatever for null."""
-    if column.dtype == pl.Float64:
-        return column.fill_null(0.0).to_numpy().view(np.uint64)
-    if column.dtype.is_integer():
-        return column.fill_null(0).cast(pl.Int64).to_numpy().view(np.uint64)
-    if column.dtype == pl.Boolean:
-        return column.fill_null(value=False).cast(pl.UInt64).to_numpy()
-    return _lists(column) if isinstance(column.dtype, pl.List) else _texts(column)
+def _bits(name: str, dtype: Any) -> pl.Expr:
+    """A column as numbers of eight octets, or as texts or lists of texts; something where it is null."""
+    column = pl.col(name)
+    if dtype == pl.Float64:
+        return column.fill_null(0.0)
+    if dtype == pl.Boolean or dtype.is_integer():
+        return column.fill_null(0).cast(pl.Int64)
+    return column
 
 
-def _lists(column: pl.Series) -> Hashes:
-    """Of lists of texts, whose order counts."""
+class _Texts:
+    """The hashes of all texts of a frame, each that repeats hashed once."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._frame = frame
+        self._hashes: dict[str, Hashes] = {}
+        self._places: dict[str, npt.NDArray[np.int64]] = {}
+        """By column of coded texts, the hash of each row or item."""
+        parts: dict[str, pl.Series] = {}
+        for name, dtype in frame.schema.items():
+            if isinstance(dtype, pl.List):
+                parts[name] = self._distinct(name, frame[name].explode(empty_as_null=False, keep_nulls=False))
+            elif isinstance(dtype, pl.Categorical):
+                parts[name] = self._distinct(name, frame[name])
+            elif dtype == pl.String:
+                parts[name] = frame[name].fill_null("")
+        hashes = _octets(pl.concat([each.rename("") for each in parts.values()]))
+        stops = np.cumsum([len(each) for each in parts.values()])
+        self._hashes = dict(zip(parts, np.split(hashes, stops[:-1]), strict=True))
+
+    def _distinct(self, name: str, column: pl.Series) -> pl.Series:
+        codes = column.to_physical().fill_null(0).to_numpy()
+        _, firsts, self._places[name] = np.unique(codes, return_index=True, return_inverse=True)
+        return column.gather(firsts).cast(pl.String).fill_null("")
+
+    def of(self, name: str) -> Hashes:
+        """Of each row of a column."""
+        hashes = self._hashes[name]
+        if name in self._places:
+            hashes = hashes[self._places[name]]
+        column = self._frame[name]
+        return _of_lists(column, hashes) if isinstance(column.dtype, pl.List) else hashes
+
+
+def _of_lists(column: pl.Series, items: Hashes) -> Hashes:
+    """Of lists of texts, from those of their items; the order counts."""
     lengths = column.list.len().fill_null(0).to_numpy().astype(np.int64)
     stops = np.cumsum(lengths)
-    items = _texts(column.filter(lengths > 0).explode())
     place = np.arange(len(items), dtype=np.int64) - np.repeat(stops - lengths, lengths)
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(_mixed(items ^ _mixed(place.astype(np.uint64))))])
     return _mixed(lengths.astype(np.uint64)) + (sums[stops] - sums[stops - lengths])
 
 
-def _texts(column: pl.Series) -> Hashes:
-    """Of texts, coded or not; of null that of the empty text."""
-    texts = column.cast(pl.String).fill_null("")
+def _octets(texts: pl.Series) -> Hashes:
+    """Of texts, none null, by their UTF-8 octets."""
     lengths = texts.str.len_bytes().to_numpy().astype(np.int64)
     starts = np.cumsum(lengths) - lengths
     content = texts.str.join("").item().encode() + bytes(_OCTETS) if len(texts) else bytes(_OCTETS)
@@ -78,8 +112,8 @@ def _texts(column: pl.Series) -> Hashes:
     taken = 0
     while len(left):
         rest = lengths[left] - taken
-        octets_of = octets[starts[left] + taken].astype(np.uint64) & _MASKS[np.minimum(rest, _OCTETS)]
-        found[left] = _mixed(found[left] ^ octets_of)
+        taken_now = octets[starts[left] + taken].astype(np.uint64) & _MASKS[np.minimum(rest, _OCTETS)]
+        found[left] = _mixed(found[left] ^ taken_now)
         left = left[rest > _OCTETS]
         taken += _OCTETS
     return found

@@ -51,12 +51,15 @@ class Reports(Shelf):
                 firsts.append(int(times.filter(times >= at_ms).min()))  # type: ignore[arg-type]
         return min(firsts, default=None)
 
-    def unheard(self, frame: pl.DataFrame, after_ms: int) -> pl.DataFrame:
-        """Rows that are later than a moment, or whose report (worker_id, event_id) is not among the rows kept.
+    def unheard(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Rows whose report (worker_id, event_id) is not among the rows kept.
 
-        What comes late may repeat a report whose id is no longer remembered elsewhere.
+        Only what is no later than these can repeat one: a repeat that came late, whose report is no longer remembered
+        elsewhere.
         """
-        late = frame["event_time"] <= after_ms
+        if self.last_ms is None:
+            return frame
+        late = frame["event_time"] <= self.last_ms
         if not late.any():
             return frame
         times = frame["event_time"].filter(late)

@@ -82,7 +82,7 @@ class RidersEvidence(Step):
     def take(self, item: Item) -> None:
         if item.kind == "rows":
             arrived = unpack_frame(item.payload)
-            rows = self._reports.unheard(arrived, self.done_ms)
+            rows = self._reports.unheard(arrived)
             if rows.height:
                 self._reports.put(rows, item.payload if rows.height == arrived.height else None)
         elif item.kind == "policies":

@@ -14,8 +14,7 @@ from monsoon.transforms.product import Product, Trigger
 from monsoon.transforms.triggers.conditions import alert_condition, metrics_of
 from monsoon.transforms.validation.catalogue import Catalogue
 
-_HOUR_MS = 3_600_000
-_DAY_MS = 24 * _HOUR_MS
+_DAY_MS = 24 * 3_600_000
 _FIRST_TRIGGER = 2**30
 """Keys from here on are triggers', smaller ones buckets."""
 
@@ -32,8 +31,9 @@ class Settings:
     buckets: int
     reserves: bool = False
     """Whether reserves may come, so that payouts are compared with them; where none can, payouts save that step."""
-    ids_remembered_ms: int = 6 * _HOUR_MS
-    """How long after its time a report's id is remembered, to tell a repeat from a report that came late."""
+    ids_remembered_ms: int = _DAY_MS
+    """How long after it was used a report's id is remembered, to tell a repeat from a report that came late, and what
+    else comes under its id from a new report: a day's shifts, and as far as a clock may be ahead of its arrival."""
     reports_kept_ms: int = 4 * _DAY_MS
     """How long reports are kept as rows: a correction may ask for evidence of days ago."""
     history_kept_ms: int = HISTORY_MS

@@ -151,7 +151,7 @@ class WitnessTelemetry(Step):
     def take(self, item: Item) -> None:
         kind, _, trigger = item.kind.partition("/")
         if kind == "rows":
-            rows = self._reports.unheard(unpack_frame(item.payload), self.done_ms)
+            rows = self._reports.unheard(unpack_frame(item.payload))
             if rows.height:
                 self._reports.put(_without(rows, _UNUSED))
         elif kind == "policies":

@@ -42,6 +42,11 @@ def balanced(counts):
     return counts["read"] == counts["used"] + counts["duplicate"] + counts["dead"]
 
 
+def other(row):
+    """The identity of one of the reports below."""
+    return {"event_id": f"e-{row}", "worker_id": f"w-{row % 7}"}
+
+
 def telemetry_lines():
     """Some hundred lines: good, odd, dead, repeated, conflicting, tied in time."""
     chance = random.Random(11)
@@ -62,8 +67,9 @@ def telemetry_lines():
         if row % 50 == 9:
             changes["device_id"] = "00:1b:44:11:3a:b7"
         lines.append(line_of(with_changes("telemetry", changes)))
-    lines += [line_of(with_changes("telemetry", {"event_id": f"e-{row}", "lat": row})) for row in (1, 1, 2, 40)]
-    lines += [line_of(with_changes("telemetry", {"event_id": "e-3", "lat": 3, "accuracy_m": "x"}))] * 2
+    first = {"event_time": 1_718_000_000_000 - 1}
+    lines += [line_of(with_changes("telemetry", {**other(row), "lat": row, **first})) for row in (1, 1, 2, 40)]
+    lines += [line_of(with_changes("telemetry", {**other(3), "lat": 3, "accuracy_m": "x", **first}))] * 2
     lines += [line.replace(b'"lat":28.', b'"lat": 28.') for line in lines[100:120]]  # the same, otherwise written
     return [*lines, b"broken {", b"broken {", b"", b"\xff"]
 
@@ -82,7 +88,7 @@ def test_every_line_is_accounted_for(plain):
     }  # fmt: skip
     assert counts["dead"] == len(plain.dead) == 22
     assert counts["used"] == plain.frame.height == 284
-    assert counts["nulled"] == {"battery_pct": 14}  # of e-40, with one too, the other content stands
+    assert counts["nulled"] == {"accuracy_m": 1, "battery_pct": 14}  # of e-40, with one too, the earlier content stands
     assert all("00:1b" not in letter["raw"] for letter in plain.dead)
 
 
@@ -174,7 +180,9 @@ def test_parquet_rows_are_judged_as_the_lines_that_say_the_same(tmp_path):
 def test_parquet_of_the_same_records_gives_the_same(tmp_path, plain):
     good = [json.loads(line) for line in telemetry_lines() if b"broken" not in line and line not in (b"", b"\xff")]
     good = [record for record in good if not isinstance(record["accuracy_m"], str)]
-    faulty = line_of(with_changes("telemetry", {"event_id": "e-3", "lat": 3, "accuracy_m": "x"}))
+    faulty = line_of(
+        with_changes("telemetry", {**other(3), "lat": 3, "accuracy_m": "x", "event_time": 1_718_000_000_000 - 1})
+    )
     write(tmp_path, "telemetry", [b"broken {", b"broken {", b"\xff", faulty, faulty])
     pl.DataFrame(good, infer_schema_length=None).write_parquet(tmp_path / "telemetry" / "rest.parquet")
     parquet = read(tmp_path)

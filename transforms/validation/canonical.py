@@ -16,9 +16,7 @@ def canonical_json(record: Mapping[str, Any]) -> str:
     `record` holds known fields only: scalars, or lists of strings, all finite. Text is not escaped beyond
     what JSON demands, so that the order of the result is the order of its UTF-8 bytes.
     """
-    present = {
-        name: _integral(value) for name, value in record.items() if value is not None and name not in NO_CONTENT
-    }
+    present = {name: _integral(value) for name, value in record.items() if value is not None and name not in NO_CONTENT}
     return json.dumps(present, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 
 
