@@ -9,9 +9,10 @@ import gzip
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from monsoon.transforms.validation.judge import MAX_RAW_BYTES
 
@@ -89,37 +90,33 @@ def find_files(folder: Path) -> StreamFiles:
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """Whole lines of a plain file, bytes [start, stop); `stop` None is the whole of a file of any kind."""
+    """A part of a file (`monsoon.sources.parts`): whole lines, bytes [start, stop) of what it holds uncompressed, or
+    rows [start, stop) of a Parquet file; `stop` None is all of it. Of these only the records of a time, where one is
+    given (`record_times.within`)."""
 
     path: Path
     start: int = 0
     stop: int | None = None
-
-
-def parts_of(path: Path, part_bytes: int) -> Iterator[FilePart]:
-    """A plain file cut at line feeds into parts of about `part_bytes`; other files are one part.
-
-    Raises InputError where the file cannot be read.
-    """
-    if not path.name.endswith(".jsonl"):
-        yield FilePart(path)
-        return
-    try:
-        size, start = path.stat().st_size, 0
-        with path.open("rb") as file:
-            while start < size:
-                file.seek(min(size, start + part_bytes) - 1)
-                while (rest := file.readline(BLOCK_BYTES)) and not rest.endswith(b"\n"):
-                    pass
-                yield FilePart(path, start, file.tell())
-                start = file.tell()
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    since_ms: int | None = None
+    before_ms: int | None = None
 
 
 def _require_folder(folder: Path, mend: str) -> None:
     if not folder.is_dir():
         raise InputError("is a file, not a folder" if folder.exists() else "no such folder", str(folder), mend)
+
+
+def is_gzip(path: Path) -> bool:
+    """By its name, as everywhere."""
+    return path.name.endswith(".gz")
+
+
+def uncompressed(disk: IO[bytes]) -> IO[bytes]:
+    """What a compressed file holds. Raises EOFError for a file of no bytes, OSError, and zlib.error when it is read."""
+    if not os.fstat(disk.fileno()).st_size:
+        raise EOFError("it is empty, which even no lines compressed are not")
+    content: Any = gzip.GzipFile(fileobj=disk)
+    return content
 
 
 def read_blocks(
@@ -128,24 +125,33 @@ def read_blocks(
     block_bytes: int = BLOCK_BYTES,
     at_byte: Callable[[int], None] | None = None,
     part: FilePart | None = None,
+    content: IO[bytes] | None = None,
 ) -> Iterator[Block | LongLine]:
     """The lines of a .jsonl or .jsonl.gz file, or of a part of it, in blocks of about `block_bytes` cut at line
     feeds.
 
-    `at_byte` is told how far into the file on disk reading has come. Raises InputError where the file cannot
-    be read or its compression is broken.
+    `at_byte` is told how far into the file on disk reading has come; `content` is what the file holds, for those who
+    have it open. Raises InputError where the file cannot be read or its compression is broken.
     """
+    with faults_told(path), ExitStack() as opened:
+        told = None
+        if content is None:
+            disk = opened.enter_context(path.open("rb"))
+            told = disk.tell
+            content = uncompressed(disk) if is_gzip(path) else disk
+        if part is not None and part.stop is not None:
+            content = _Bounded(content, part.start, part.stop)  # type: ignore[assignment]
+        for block in _cut(content, block_bytes):
+            yield block
+            if at_byte is not None and told is not None:
+                at_byte(told())
+
+
+@contextmanager
+def faults_told(path: Path) -> Iterator[None]:
+    """Raises InputError for what fails while a file is read."""
     try:
-        with path.open("rb") as disk:
-            if path.name.endswith(".gz") and not os.fstat(disk.fileno()).st_size:
-                raise EOFError("it is empty, which even no lines compressed are not")
-            plain: IO[bytes] = gzip.GzipFile(fileobj=disk) if path.name.endswith(".gz") else disk  # type: ignore[assignment]
-            if part is not None and part.stop is not None:
-                plain = _Bounded(disk, part.start, part.stop)  # type: ignore[assignment]
-            for block in _cut(plain, block_bytes):
-                yield block
-                if at_byte is not None:
-                    at_byte(disk.tell())
+        yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"damaged gzip file ({error})", str(path), "Copy or compress the file again") from error
     except OSError as error:

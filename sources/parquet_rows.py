@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from itertools import repeat
 from pathlib import Path
@@ -21,6 +22,7 @@ import polars as pl
 
 from monsoon.sources.files import InputError
 from monsoon.sources.line_blocks import LineValidator, Validated
+from monsoon.sources.native_messages import native_messages_dropped
 from monsoon.sources.telemetry_columns import TYPES, clean_rows, compact
 from monsoon.transforms.validation.fields import Field
 
@@ -28,13 +30,31 @@ _BATCH_ROWS = 65_536
 _EXACT_INTEGER = 2.0**53
 
 
-def read_batches(path: Path) -> Iterator[pl.DataFrame]:
-    """The rows of a Parquet file, in order. Raises InputError if it cannot be read."""
+def row_count(path: Path) -> int:
+    """How many rows a Parquet file says that it has. Raises InputError if it cannot be read."""
+    with native_messages_dropped(), _faults_told(path):
+        count: int = _scanned(path).select(pl.len()).collect().item()
+        return count
+
+
+def read_batches(path: Path, start: int = 0, stop: int | None = None) -> Iterator[pl.DataFrame]:
+    """The rows [start, stop) of a Parquet file, in order. Raises InputError if it cannot be read."""
+    with _faults_told(path):
+        scan = _scanned(path)
+        if stop is None:
+            stop = scan.select(pl.len()).collect().item()
+        for offset in range(start, stop, _BATCH_ROWS):
+            yield scan.slice(offset, min(_BATCH_ROWS, stop - offset)).collect()
+
+
+def _scanned(path: Path) -> pl.LazyFrame:
+    return pl.scan_parquet(path, glob=False, hive_partitioning=False)
+
+
+@contextmanager
+def _faults_told(path: Path) -> Iterator[None]:
     try:
-        scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
-        rows = scan.select(pl.len()).collect().item()
-        for offset in range(0, rows, _BATCH_ROWS):
-            yield scan.slice(offset, _BATCH_ROWS).collect()
+        yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, TypeError) as error:
         # A damaged file may make the reader panic, and one whose name is not UTF-8 is a TypeError.
         reason = str(error).splitlines()[0]

@@ -102,9 +102,9 @@ def validated(judge: Judge, validator: LineValidator, piece: Block | LongLine | 
     return validate_batch(piece, validator, judge.fields)
 
 
-def parquet_batches(path: Path) -> Iterator[pl.DataFrame]:
-    """The rows of a Parquet file, in batches; what a damaged one makes its reader print is not shown."""
-    batches = read_batches(path)
+def parquet_batches(path: Path, start: int = 0, stop: int | None = None) -> Iterator[pl.DataFrame]:
+    """The rows [start, stop) of a Parquet file, in batches; what a damaged one makes its reader print is not shown."""
+    batches = read_batches(path, start, stop)
     while True:
         with native_messages_dropped():
             batch = next(batches, None)

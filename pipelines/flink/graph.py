@@ -18,11 +18,12 @@ from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 from pyflink.java_gateway import get_gateway
 
 from monsoon.pipelines.flink.plan import Planned
-from monsoon.pipelines.flink.steps import ENVELOPE, ITEM, PART, WHOLE_FILE, ReadParts, RunningKey, WholeKey, tags_to
+from monsoon.pipelines.flink.steps import ENVELOPE, ITEM, LOW, NONE, PART, ReadParts, RunningKey, WholeKey, tags_to
 from monsoon.pipelines.steps.envelopes import RESULTS
 from monsoon.pipelines.steps.order import order_of
 from monsoon.pipelines.steps.reading import Validate
 from monsoon.pipelines.steps.settings import Settings
+from monsoon.sources.files import FilePart
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,13 @@ which may not overtake them, wait until they are read."""
 
 
 def _row(planned: Planned, ballast: bytes) -> Row:
-    part = planned.part
-    stop = WHOLE_FILE if part.stop is None else part.stop
-    return Row(planned.stream, str(part.path), part.start, stop, planned.low_ms, ballast)
+    return Row(planned.stream, *_numbered(planned.part), planned.low_ms, ballast)
+
+
+def _numbered(part: FilePart) -> tuple[str, int, int, int, int]:
+    """A part as PART has it."""
+    bounds = (NONE if bound is None else bound for bound in (part.stop, part.since_ms, part.before_ms))
+    return str(part.path), part.start, *bounds  # type: ignore[return-value]
 
 
 class _Plan(ProcessFunction):
@@ -110,8 +115,7 @@ class _Plan(ProcessFunction):
 
 def announcement(planned: Planned) -> str:
     """The line that announces a part."""
-    stream, path, start, stop, low_ms, _ = _row(planned, b"")
-    return json.dumps([stream, path, start, stop, low_ms])
+    return json.dumps([planned.stream, *_numbered(planned.part), planned.low_ms])
 
 
 class _Announced(ProcessFunction):
@@ -127,4 +131,4 @@ class _Low(TimestampAssigner):
 
     def extract_timestamp(self, value: Row, record_timestamp: int) -> int:
         """In milliseconds."""
-        return int(value[4])
+        return int(value[LOW])

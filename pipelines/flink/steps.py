@@ -32,11 +32,13 @@ ENVELOPE = Types.ROW([Types.INT(), ITEM])
 """A key and what goes to it: the form in which PyFlink wants the elements of a keyed stream."""
 RESULT = Types.ROW_NAMED(["key", "kind", "payload"], [Types.INT(), Types.STRING(), Types.STRING()])
 PART = Types.ROW_NAMED(
-    ["stream", "path", "start", "stop", "low_ms", "ballast"],
-    [Types.STRING(), Types.STRING(), Types.LONG(), Types.LONG(), Types.LONG(), BYTES],
+    ["stream", "path", "start", "stop", "since_ms", "before_ms", "low_ms", "ballast"],
+    [Types.STRING(), Types.STRING(), *[Types.LONG()] * 5, BYTES],
 )
-WHOLE_FILE = -1
-"""`stop` of a part that is a whole file."""
+LOW = 6
+"""The place of `low_ms` in it."""
+NONE = -1
+"""In the place of a number that a part has not."""
 
 
 def tags_to(names: tuple[str, ...]) -> dict[str, OutputTag]:
@@ -67,9 +69,10 @@ class ReadParts(ProcessFunction):
 
     def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
         """One part to envelopes."""
-        stream, path, start, stop, *_ = value
+        stream, path, start, *bounds = value[:LOW]
+        part = FilePart(Path(path), start, *(None if bound == NONE else bound for bound in bounds))
         assert self._validate is not None
-        for envelope in self._validate(stream, FilePart(Path(path), start, None if stop == WHOLE_FILE else stop)):
+        for envelope in self._validate(stream, part):
             yield self._tags[envelope.to], _row(envelope, self._settings.buckets)
 
 

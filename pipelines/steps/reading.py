@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, ClassVar
 
 from monsoon.pipelines.steps.accounts import account, to_dead_letters
@@ -21,10 +20,12 @@ from monsoon.pipelines.steps.envelopes import (
 )
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.sources.accounting import StreamCounts
-from monsoon.sources.files import INPUT_STREAMS, Block, FilePart, InputError, LongLine, read_blocks
+from monsoon.sources.files import INPUT_STREAMS, FilePart, InputError
 from monsoon.sources.line_blocks import LineValidator
+from monsoon.sources.parts import OpenFiles, read_part
 from monsoon.sources.record_store import moments, short_id
-from monsoon.sources.streams import judged, parquet_batches, validated
+from monsoon.sources.record_times import Piece
+from monsoon.sources.streams import judged, validated
 from monsoon.transforms.validation.judge import Dead, Judge, Used
 
 
@@ -39,11 +40,12 @@ class Validate:
         self._buckets = settings.buckets
         self._judges = {stream: Judge(stream, settings.catalogue) for stream in INPUT_STREAMS}
         self._validator = LineValidator(self._judges["telemetry"])
+        self._files = OpenFiles()
 
     def __call__(self, stream: str, part: FilePart) -> Iterator[Envelope]:
         """All that the part holds. A file that cannot be read is a result, told where the job was started."""
         try:
-            for piece in _pieces(part):
+            for piece in read_part(stream, part, self._files):
                 if stream == "telemetry":
                     yield from self._telemetry(piece)
                 else:
@@ -52,7 +54,7 @@ class Validate:
             yield result("fault", (error.what, error.where, error.mend))
         yield result(PART, 1)
 
-    def _telemetry(self, piece: Any) -> Iterator[Envelope]:
+    def _telemetry(self, piece: Piece) -> Iterator[Envelope]:
         found = validated(self._judges["telemetry"], self._validator, piece)
         for frame in found.frames:
             for key, rows in split(frame, buckets_of_texts(frame["worker_id"], self._buckets)):
@@ -61,7 +63,7 @@ class Validate:
         yield from account("telemetry", StreamCounts(read=found.read))
         yield from to_dead_letters("telemetry", found.dead, self._buckets)
 
-    def _records(self, stream: str, piece: Any) -> Iterator[Envelope]:
+    def _records(self, stream: str, piece: Piece) -> Iterator[Envelope]:
         by_key: dict[int, list[Used]] = defaultdict(list)
         dead: list[Dead] = []
         read = 0
@@ -81,8 +83,3 @@ class Validate:
 def takes_effect_ms(stream: str, record: dict[str, Any]) -> int:
     """From when on a record counts: a correction when it was issued, all else at its event time."""
     return moments(record)[0]
-
-
-def _pieces(part: FilePart) -> Iterator[Block | LongLine | Any]:
-    path = Path(part.path)
-    return parquet_batches(path) if path.name.endswith(".parquet") else read_blocks(path, part=part)

@@ -11,7 +11,8 @@ from monsoon.pipelines.flink.java import OLDEST, use_java
 from monsoon.pipelines.steps.envelopes import RESULTS, bucket_of, buckets_of, buckets_of_cells, split
 from monsoon.pipelines.steps.order import ORDER
 from monsoon.pipelines.steps.reading import Validate
-from monsoon.sources.files import Block, LongLine, parts_of, read_blocks
+from monsoon.sources.files import Block, LongLine, read_blocks
+from monsoon.sources.parts import parts_of
 
 
 def test_steps_have_constant_names_and_send_to_later_steps_only():

@@ -13,7 +13,8 @@ from kit.streams import STREAMS, policy_record, report, small_storm, write_strea
 from monsoon.pipelines.flink.plan import plan
 from monsoon.pipelines.steps.order import ORDER
 from monsoon.pipelines.steps.triggers import JudgeTriggers
-from monsoon.sources.files import find_files, parts_of
+from monsoon.sources.files import find_files
+from monsoon.sources.parts import parts_of
 
 
 @pytest.mark.parametrize("buckets", [1, 3])

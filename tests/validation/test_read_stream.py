@@ -334,7 +334,7 @@ def test_a_gzip_file_cut_off_anywhere_is_told(tmp_path, kept):
 
 
 def test_a_panic_says_nothing_of_its_own(tmp_path, capfd, monkeypatch):
-    def panicking(path):
+    def panicking(path, *rows):
         os.write(2, b"thread 'x' panicked at ...\nstack backtrace:\n")
         raise InputError("unreadable Parquet file", str(path), "Write it again")
         yield
