@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from monsoon.pipelines import metrics
 from monsoon.sinks.folder import OutputFolder
@@ -15,6 +15,7 @@ from monsoon.transforms import notifications
 from monsoon.transforms.adjudication.decision import UNSCORED
 from monsoon.transforms.adjudication.machine import REVIEW_REASONS
 from monsoon.transforms.product import Product, SilentQuorum
+from monsoon.transforms.provider_register import ProviderRegister
 
 Progress = Callable[[str, float | None], None]
 """Told the stage, and the share of it that is done where that is known."""
@@ -24,12 +25,22 @@ def no_progress(stage: str, share: float | None) -> None:
     pass
 
 
+Providers = Literal["registered", "unregistered"]
+"""Whether the operator says how good providers are, or their readings themselves."""
+
+
+def providers_are(register: ProviderRegister | None) -> Providers:
+    """As the summary says it."""
+    return "unregistered" if register is None else "registered"
+
+
 class Account(Protocol):
     """What became of every line read: counts and dead letters by stream, and reference rows that were skipped."""
 
     counts: dict[str, dict[str, Any]]
     dead_letters: list[dict[str, Any]]
     reference_rows_skipped: dict[str, int]
+    providers: Providers
 
 
 @dataclass
@@ -127,6 +138,7 @@ def _summary(
         "streams": streams,
         "products": by_product,
         "models": {**models, **_witness_models(products)},
+        "providers": account.providers,
         "reference_rows_skipped": account.reference_rows_skipped,
         "records": {
             "disruptions": len(outcome.disruptions),

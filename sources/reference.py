@@ -1,4 +1,4 @@
-"""Reference files: where cell towers and access points stand."""
+"""Reference files: where cell towers and access points stand, and who may speak (`provider_register.py`)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import numpy.typing as npt
 import polars as pl
 
 from monsoon.sources.csv_tables import Layout, read_table
+from monsoon.sources.provider_register import PROVIDERS_FILE, read_provider_register
 from monsoon.transforms.evidence.limits import ACCESS_POINT_REACH_M, UNKNOWN_TOWER_RANGE_M
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.geo.sphere import distance_m
+from monsoon.transforms.provider_register import ProviderRegister
 from monsoon.transforms.trail import Trail
 
 TOWERS_FILE = "cell_towers.csv"
@@ -57,11 +59,12 @@ class Faults:
 @dataclass(frozen=True, eq=False)
 class ReferenceTables:
     """What the reference files say. `towers` has key, lat, lon, range_m; `access_points` has key, lat, lon; keys
-    are distinct. `faults` is by file name, for files that have any."""
+    are distinct. `faults` is by file name, for files that have any. `providers` is None where there is no register."""
 
     towers: pl.DataFrame
     access_points: pl.DataFrame
     faults: dict[str, Faults]
+    providers: ProviderRegister | None = None
 
     def locate(self, trail: Trail) -> References:
         """Places of the trail's cells and access points.
@@ -95,7 +98,12 @@ def read_references(folder: Path) -> ReferenceTables:
     places = _places(folder / TOWERS_FILE, towers, key, UNKNOWN_TOWER_RANGE_M, faults)
     points = read_table(folder / ACCESS_POINTS_FILE, _ACCESS_POINTS)
     spots = _places(folder / ACCESS_POINTS_FILE, points, pl.col("bssid"), ACCESS_POINT_REACH_M, faults)
-    return ReferenceTables(places.select("key", "lat", "lon", "range_m"), spots.select("key", "lat", "lon"), faults)
+    providers, told = read_provider_register(folder)
+    if told:
+        faults[PROVIDERS_FILE] = Faults(len(told), told[:_FAULTS_LISTED])
+    return ReferenceTables(
+        places.select("key", "lat", "lon", "range_m"), spots.select("key", "lat", "lon"), faults, providers
+    )
 
 
 def _places(path: Path, table: pl.DataFrame, key: pl.Expr, range_m: float, faults: dict[str, Faults]) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monsoon.pipelines.flink.faults import ClusterError
-from monsoon.pipelines.results import Outcome
+from monsoon.pipelines.results import Outcome, Providers
 from monsoon.pipelines.steps.accounts import total
 from monsoon.pipelines.steps.envelopes import END, PART, WRITTEN, unpack_result
 from monsoon.sources.accounting import StreamCounts
@@ -27,6 +27,7 @@ class Collected:
     late: dict[str, int] = field(default_factory=dict)
     """By stream: records that came after the watermark had passed their time."""
     reference_rows_skipped: dict[str, int] = field(default_factory=dict)
+    providers: Providers = "unregistered"
     parts: int = 0
     """How many parts of files were read."""
     ended: bool = False

@@ -11,7 +11,7 @@ from monsoon.pipelines.flink.faults import logged_for_now, told_in_words
 from monsoon.pipelines.flink.local_cluster import batch_settings, environment
 from monsoon.pipelines.flink.outcome import Collected
 from monsoon.pipelines.flink.plan import Planned, in_any_order
-from monsoon.pipelines.results import Progress, no_progress, write_results
+from monsoon.pipelines.results import Progress, no_progress, providers_are, write_results
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sinks.record_files import Format
@@ -63,6 +63,7 @@ def replay(
             collected = Collected.of(_run(parts, settings, slots) if parts else ())
             collected.require_parts(len(parts))
         collected.overlooked(overlooked)
+        collected.providers = providers_are(references.providers)
         collected.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
         return write_results(output, collected, collected.outcome, running, {scorer.name: scorer.version}, progress)
 

@@ -19,7 +19,7 @@ from monsoon.pipelines.flink.outcome import Collected
 from monsoon.pipelines.flink.plan import Planned, plan
 from monsoon.pipelines.flink.run_folders import RunFolders
 from monsoon.pipelines.flink.running_job import EventTimeShare, RestApi, wait_for
-from monsoon.pipelines.results import Progress, no_progress, summarized
+from monsoon.pipelines.results import Progress, no_progress, providers_are, summarized
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.sinks.folder import STREAMS, OutputError
 from monsoon.sources.files import streams_in
@@ -88,6 +88,7 @@ def run(
         settings = settings_of(input_dir, products, chosen, model)
         collected = _collect(parts, settings, folders, running, resume, progress)
         collected.overlooked(overlooked)
+        collected.providers = providers_are(references.providers)
         collected.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
         summary = summarized(collected, collected.outcome, chosen, {scorer.name: scorer.version})
         folders.finish(summary, STREAMS, ACCOUNTS)

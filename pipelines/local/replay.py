@@ -15,11 +15,12 @@ from monsoon.pipelines.answers import STREAM, Answers
 from monsoon.pipelines.local.claimants import Claimants, Shared
 from monsoon.pipelines.local.collector import collector_paused
 from monsoon.pipelines.local.scores import ClaimScores, Question, ScoreBook, Unanswered
-from monsoon.pipelines.results import Outcome, Progress, no_progress, write_results
+from monsoon.pipelines.results import Outcome, Progress, Providers, no_progress, providers_are, write_results
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sinks.record_files import Format
 from monsoon.sources.accounting import StreamCounts, dead_letters
 from monsoon.sources.files import INPUT_FOLDERS, OPTIONAL_STREAMS, streams_in
+from monsoon.sources.provider_register import read_provider_register
 from monsoon.sources.reference import read_references
 from monsoon.sources.streams import read_stream
 from monsoon.sources.trail import to_trail
@@ -29,6 +30,7 @@ from monsoon.transforms.evidence.references import References
 from monsoon.transforms.exposure import Reserve, awarded, passed, within_reserves
 from monsoon.transforms.notifications import of_claims, of_payments
 from monsoon.transforms.product import Product
+from monsoon.transforms.provider_register import as_registered
 from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.trail import Trail
 from monsoon.transforms.triggers.readings import Reading, reading_from_record
@@ -48,6 +50,7 @@ class Inputs:
     reserves: list[dict[str, Any]] = field(default_factory=list)
     confirmations: list[dict[str, Any]] = field(default_factory=list)
     reference_rows_skipped: dict[str, int] = field(default_factory=dict)
+    providers: Providers = "unregistered"
     references: References | None = None
     """Where the cell towers and access points of the trail stand, once that was read."""
 
@@ -110,11 +113,15 @@ def read_inputs(input_dir: Path, products: Mapping[str, Product], progress: Prog
         return found.frame
 
     subscriptions = read("subscriptions").to_dicts()
-    readings = [reading_from_record(record) for record in read("oracle_readings").to_dicts()]
+    register, _ = read_provider_register(input_dir / "reference")
+    stated = read("oracle_readings").to_dicts()
+    readings = [reading_from_record(as_registered(record, register)) for record in stated]
     trail = to_trail(read("telemetry"))
     present = streams_in(input_dir)
     reserves, confirmations = (read(each).to_dicts() if each in present else [] for each in OPTIONAL_STREAMS)
-    return Inputs(trail, readings, subscriptions, counts, dead, reserves, confirmations)
+    return Inputs(
+        trail, readings, subscriptions, counts, dead, reserves, confirmations, providers=providers_are(register)
+    )
 
 
 def open_book(inputs: Inputs, input_dir: Path, scorer: Scorer) -> ScoreBook:

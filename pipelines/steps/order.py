@@ -19,7 +19,9 @@ from monsoon.pipelines.steps.triggers import JudgeTriggers, UniteDisruptions
 from monsoon.pipelines.steps.weighing import WeighWitness, WitnessDevices
 from monsoon.pipelines.steps.witness import AskWitness, WitnessTelemetry
 from monsoon.sources.model_files import load_scorer
+from monsoon.sources.provider_register import read_provider_register
 from monsoon.sources.reference import ReferenceTables, read_references
+from monsoon.transforms.provider_register import ProviderRegister
 from monsoon.transforms.scoring import Scorer
 
 ORDER: tuple[type[Step], ...] = (
@@ -62,12 +64,18 @@ class Workshop:
             made: Step = RidersEvidence(key, kept, self._settings, self._references)
         elif step is WitnessTelemetry:
             made = WitnessTelemetry(key, kept, self._settings, self._references)
+        elif step is DeduplicateRecords:
+            made = DeduplicateRecords(key, kept, self._settings, self._register)
         elif step is AdjudicateClaims:
             made = AdjudicateClaims(key, kept, self._settings, self._scorer)
         else:
             made = step(key, kept, self._settings)  # type: ignore[call-arg]
         made.expecting_keys = {later.uid: self._settings.buckets for later in order_of(self._settings)}
         return made
+
+    @cached_property
+    def _register(self) -> ProviderRegister | None:
+        return read_provider_register(self._settings.references)[0]
 
     @cached_property
     def _references(self) -> ReferenceTables:

@@ -22,6 +22,7 @@ from monsoon.pipelines.steps.step import Kept, Step, entries_of
 from monsoon.sources.accounting import StreamCounts, conflict
 from monsoon.sources.record_store import RecordStore, record_id, short_id
 from monsoon.transforms.exposure import Reserve
+from monsoon.transforms.provider_register import ProviderRegister, as_registered
 from monsoon.transforms.validation.canonical import canonical_json
 from monsoon.transforms.validation.judge import Dead, Used, fingerprint
 from monsoon.transforms.validation.raw_identifiers import masked
@@ -43,9 +44,10 @@ class DeduplicateRecords(Step):
         RESULTS,
     )
 
-    def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
+    def __init__(self, key: int, kept: Kept, settings: Settings, register: ProviderRegister | None) -> None:
+        """`register` says how good a provider's readings are, from when they are released here (None: they do)."""
         super().__init__(key, kept)
-        self._settings = settings
+        self._settings, self._register = settings, register
         self._waiting: dict[str, tuple[str, list[_Timed]]] = {}
         """By entry: the stream and its records that wait for their time, earliest first."""
         self._firsts: list[tuple[int, str]] = []
@@ -107,6 +109,7 @@ class DeduplicateRecords(Step):
         if self.kept.keeps:
             self._remember(stream, stand)
         if stream == "oracle_readings":
+            records = [as_registered(record, self._register) for record in records]
             for key, metrics in self._settings.metrics_of_key.items():
                 # A correction may take a reading away from the metric that it spoke of.
                 mine = [record for record in records if record["metric"] in metrics or record["revision"]]

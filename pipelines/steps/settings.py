@@ -22,7 +22,8 @@ _FIRST_TRIGGER = 2**30
 @dataclass(frozen=True)
 class Settings:
     """`known` are all products that a subscription may name, `running` those to run; `model` is None for the
-    model that comes with Monsoon. `buckets` bounds the parallelism; results do not depend on it, state does."""
+    model that comes with Monsoon. `references` is the folder of reference files, of the register of providers too.
+    `buckets` bounds the parallelism; results do not depend on it, state does."""
 
     known: Mapping[str, Product]
     running: Mapping[str, Product]

@@ -20,11 +20,11 @@ from monsoon.transforms.product.score_terms import ModelScore as ModelScore
 from monsoon.transforms.product.score_terms import Part as Part
 from monsoon.transforms.product.score_terms import ScoreTerms as ScoreTerms
 from monsoon.transforms.product.score_terms import WeightedScore as WeightedScore
+from monsoon.transforms.provider_register import Quality as Quality
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 
-Quality = Literal["official", "secondary", "fallback"]
 Per = Literal["local_day", "iso_week", "coverage_period"]
 OnceBy = Literal["peril", "local_day_of_start", "clock_hour_of_confirmation"]
 
