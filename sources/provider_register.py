@@ -1,4 +1,7 @@
-"""`reference/providers.csv`: who may speak of what, and how good that is."""
+"""`reference/providers.csv`: who may speak of what, and how good that is.
+
+What the text leaves open: docs/interpretations.md#providers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The operator's register of providers: how good what a provider says of a metric is, whatever the reading states."""
+"""The operator's register of providers: how good what a provider says of a metric is, whatever the reading states.
+
+What the text leaves open: docs/interpretations.md#providers.
+"""
 
 from __future__ import annotations
 
