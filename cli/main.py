@@ -7,18 +7,32 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 from monsoon.cli.arguments import Parser
 from monsoon.cli.printable import printable
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # for every process that a command starts, too: Flink's JVM and its workers
 
-COMMANDS = ("demo", "simulate", "feed", "replay", "run", "products", "train", "evaluate", "bench", "test", "lint")
+COMMANDS = (
+    "demo",
+    "simulate",
+    "feed",
+    "replay",
+    "run",
+    "products",
+    "schema",
+    "train",
+    "evaluate",
+    "bench",
+    "test",
+    "lint",
+)
 """One module of `monsoon.cli` each, in the order of the help."""
 
 PLACES = ("output", "folder", "checkpoints")
@@ -31,6 +45,7 @@ _WORDS = {
     "replay": "turn a folder of streams into disruptions, claims and payouts",
     "run": "decide on a folder of streams as event time goes on: the streaming job, on Flink",
     "products": "list, show, check and explain product files",
+    "schema": "print the JSON Schema of product, storm or provider files",
     "train": "train and calibrate the model claim_anomaly",
     "evaluate": "measure the model on storms it was not trained on",
     "bench": "measure speed, as ratios within one run",
@@ -50,7 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a name that the locale cannot write is no error
     interrupts = _Interrupts()
     try:
-        return _run(words)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            return _run(words)
     except BaseException as error:
         # Whatever an interrupted import or native call makes of it: after Ctrl-C the cause is Ctrl-C.
         if not interrupts.came and not isinstance(error, KeyboardInterrupt):
@@ -178,6 +195,18 @@ def _say(text: str) -> None:
     """One line on standard error, whatever a path or a quoted file has in it."""
     if sys.stderr is not None:  # print would take standard output instead
         print(printable(text), file=sys.stderr)
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning as what it is to a user: a line, and not the place in the code that gave it."""
+    _say(f"monsoon: warning: {message}")
 
 
 def _drop_output() -> None:

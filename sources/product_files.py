@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
@@ -71,7 +72,8 @@ def load_product_file(path: Path) -> Product:
 def read_product(content: bytes, where: str) -> Product:
     """The one version of a product that a file's content says; `where` names the file.
 
-    Raises ProductError where it cannot be used: all faults at once.
+    Warns (FutureWarning) of what the next release will not read. Raises ProductError, with all faults, where it cannot
+    be used.
     """
     try:
         root = read_plain_yaml(content)
@@ -79,7 +81,12 @@ def read_product(content: bytes, where: str) -> Product:
         at = where if error.line is None else f"{where}:{error.line}"
         raise ProductError.of([f"{at}: {error.problem}"]) from error
     return parse_product(
-        root.value, version=content_version(content), where=where, line_of=root.line_of, models=_models()
+        root.value,
+        version=content_version(content),
+        where=where,
+        line_of=root.line_of,
+        models=_models(),
+        warn=lambda line: warnings.warn(line, FutureWarning, stacklevel=2),
     )
 
 

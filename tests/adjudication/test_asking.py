@@ -61,5 +61,5 @@ def test_whatever_happens_no_machine_asks_at_another_moment(drawn, first, second
 def test_a_disruption_that_opens_and_ends_asks_at_its_opening_and_when_a_hold_would_run_out():
     opened = happening("d", 0)
     ended = replace(opened, at_ms=at(200), end_ms=at(200))
-    hold_ms = KAWAACH.decision.holds["looked_at_again"].wait_ms
+    hold_ms = KAWAACH.decision.holds["rescore_hold"].wait_ms
     assert asking_moments(KAWAACH, [opened, ended]) == {Moment(at(0), at(0)), Moment(at(0), at(0) + hold_ms)}

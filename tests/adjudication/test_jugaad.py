@@ -161,7 +161,7 @@ def test_slab_shield_of_one_moment_goes_to_the_one_confirmed_first():
 
 
 def test_a_held_claim_gets_its_slab_shield_when_it_is_released():
-    holds = {"looked_at_again": replace(JUGAAD.decision.holds["looked_at_again"], wait_ms=10 * HOUR * 60_000)}
+    holds = {"rescore_hold": replace(JUGAAD.decision.holds["rescore_hold"], wait_ms=10 * HOUR * 60_000)}
     slow = replace(JUGAAD, decision=replace(JUGAAD.decision, holds=holds))
     opened = lost()
     rider = Rider(Always(risk=0.2), slow).at(opened, SLAB).at(over(opened, 2))

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from monsoon.sources.file_formats import schema_of
 from monsoon.transforms.product.inputs import CLAIM, POLICY, WEEK
-from monsoon.transforms.product.schema import product_schema
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,6 @@ def field_names(schema):
 
 
 def test_every_field_and_input_is_named(page):
-    names = {*field_names(product_schema()), *POLICY, *WEEK, *CLAIM}
+    names = {*field_names(schema_of("product")), *POLICY, *WEEK, *CLAIM}
     assert len(names) > 90
     assert sorted(name for name in names if f"`{name}`" not in page and f"`{name}:" not in page) == []

@@ -5,8 +5,9 @@ import copy
 import pytest
 import yaml
 
-from monsoon.sources.product_files import available_products, load_products
+from monsoon.sources.product_files import available_products, load_products, read_product
 from monsoon.transforms.product import Comparison, ProductError, content_version, duration_ms, parse_product
+from monsoon.transforms.product.old_names import HOLDS
 
 
 def shipped(root, name):
@@ -179,7 +180,12 @@ FAULTS = {
         "askd",
         'rules[2].then: "askd" is none of approve, manual_review',
     ),
-    "its nearest hold": ("kawaach", ["decision", "rules", 2, "then"], "askd", 'did you mean "asked"?'),
+    "its nearest hold": (
+        "kawaach",
+        ["decision", "rules", 2, "then"],
+        "rescor_hold",
+        'did you mean "rescore_hold"?',
+    ),
     "a score without parts": (
         "nexora",
         ["decision", "scores", "anomaly", "unmeasured"],
@@ -232,13 +238,13 @@ FAULTS = {
     "a hold named as an outcome": ("nexora", ["decision", "holds"], {"approve": REVIEWED}, '"approve" is an outcome'),
     "a step-up without an answer": (
         "kawaach",
-        ["decision", "holds", "asked", "answered"],
+        ["decision", "holds", "step_up_verification", "answered"],
         None,
         '"answered" is missing',
     ),
     "a soft hold that asks": (
         "kawaach",
-        ["decision", "holds", "looked_at_again", "answered"],
+        ["decision", "holds", "rescore_hold", "answered"],
         "approve",
         "a soft_hold asks the rider nothing",
     ),
@@ -315,3 +321,36 @@ def test_a_file_that_is_no_mapping(document):
 
 def test_a_score_may_name_any_model_where_none_are_told(root):
     assert parse(broken(shipped(root, "nexora"), ["decision", "scores", "anomaly", "model"], "mine")).name == "nexora"
+
+
+def old_kawaach(root):
+    text = (root / "products" / "kawaach.yaml").read_text(encoding="utf-8")
+    for old, name in HOLDS.items():
+        text = text.replace(name, old)
+    return text
+
+
+def test_a_file_with_old_names_of_holds_decides_as_one_with_the_present_ones(root):
+    told = []
+    document = yaml.safe_load(old_kawaach(root))
+    old = parse_product(document, version="v", where="x.yaml", warn=told.append)
+    assert old == parse_product(shipped(root, "kawaach"), version="v", where="x.yaml", warn=told.append)
+    assert [line.rpartition("call it ")[2] for line in told] == ['"step_up_verification"', '"rescore_hold"']
+
+
+def test_a_fault_in_a_hold_with_an_old_name_is_told_where_it_stands(root):
+    text = old_kawaach(root).replace("wait: 2 h", "wait: 2 hours")
+    line = text[: text.index("2 hours")].count("\n") + 1
+    with pytest.raises(ProductError) as refused:
+        read_product(text.encode(), "x.yaml")
+    assert refused.value.faults[0].startswith(f"x.yaml:{line}: decision.holds.looked_at_again.wait: ")
+
+
+def test_a_file_that_has_a_hold_of_either_name_keeps_both(root):
+    document = shipped(root, "kawaach")
+    document["decision"]["holds"]["asked"] = document["decision"]["holds"]["step_up_verification"]
+    document["decision"]["rules"][-1]["then"] = "asked"
+    told = []
+    product = parse_product(document, version="v", where="x.yaml", warn=told.append)
+    assert set(product.decision.holds) == {"asked", "step_up_verification", "rescore_hold"}
+    assert told == []

@@ -53,10 +53,10 @@ decision:
   scores: {anomaly: {model: claim_anomaly}}
   rules:
     - {when: not measured(anomaly) or anomaly < 0.40, then: approve}
-    - {when: anomaly <= 0.72, then: looked_at_again}
+    - {when: anomaly <= 0.72, then: rescore_hold}
     - {then: asked}
   holds:
-    looked_at_again:
+    rescore_hold:
       status: soft_hold
       wait: 2 h
       rules:

@@ -11,6 +11,7 @@ from monsoon.transforms.adjudication.claims import Claim, Score
 from monsoon.transforms.adjudication.facts import FACTS
 from monsoon.transforms.adjudication.worth import activity_of
 from monsoon.transforms.product import Hold, Product, Rule
+from monsoon.transforms.product.old_names import HOLDS
 
 APPROVE, MANUAL_REVIEW = "approve", "manual_review"
 UNSCORED = "score_missing"
@@ -54,9 +55,10 @@ class DecisionRules:
         return self._scored[hold]
 
     def hold_of(self, claim: Claim) -> Hold:
-        """The hold in which a claim waits: for one of a time when holds had no names, the first of its status."""
+        """The hold in which a claim waits: kept, perhaps, under an old name, or of a time when holds had no names: then
+        the first of its status."""
         if claim.hold is not None:
-            return self.holds[claim.hold]
+            return self.holds.get(claim.hold) or self.holds[HOLDS[claim.hold]]
         return next(hold for hold in self.holds.values() if hold.status == claim.status)
 
     @cached_property

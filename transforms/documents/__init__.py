@@ -13,7 +13,10 @@ from monsoon.transforms.documents.faults import did_you_mean as did_you_mean
 from monsoon.transforms.documents.faults import quoted as quoted
 from monsoon.transforms.documents.faults import told as told
 from monsoon.transforms.documents.json_schema import json_schema as json_schema
+from monsoon.transforms.documents.section import OrLeftOut as OrLeftOut
 from monsoon.transforms.documents.section import Section as Section
 from monsoon.transforms.documents.section import about as about
+from monsoon.transforms.documents.section import given as given
+from monsoon.transforms.documents.section import some as some
 from monsoon.transforms.documents.section import text_like as text_like
 from monsoon.transforms.documents.section import unique as unique

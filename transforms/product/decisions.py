@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from monsoon.transforms.documents import Path, did_you_mean, quoted
+from msgspec import UNSET
+
+from monsoon.transforms.documents import Path, did_you_mean, given, quoted
 from monsoon.transforms.expressions import Unit
 from monsoon.transforms.product import document as sections
 from monsoon.transforms.product import inputs
@@ -43,36 +45,39 @@ class DecisionReader:
         self._terms, self._formulas, self._models = terms, formulas, models
         self._report: Report = formulas.report
         self._evidence = {**inputs.feature_units(), **inputs.CLAIM}
-        activity = any(trigger.activity is not None for trigger in terms.triggers)
+        activity = any(trigger.activity is not UNSET for trigger in terms.triggers)
         there = {
-            "an alert_window": terms.alert_window is not None,
-            "a syndicate": terms.syndicate is not None,
+            "an alert_window": terms.alert_window is not UNSET,
+            "a syndicate": terms.syndicate is not UNSET,
             "a trigger with activity": activity,
         }
         self._absent = {name: what for name, what in _NEEDS.items() if not there[what]}
 
     def decision(self) -> Decision:
         terms = self._terms.decision
-        scores = {name: self._score(score, ("decision", "scores", name)) for name, score in terms.scores.items()}
+        scores: dict[str, ScoreTerms] = {}
+        for name, score in terms.scores.items():
+            scores[name] = self._score(score, ("decision", "scores", name))
         known = {**self._evidence, **dict.fromkeys(scores, RATIO)}
-        for name in terms.holds:
-            if name in OUTCOMES:
-                self._report.add(("decision", "holds", name), f"{quoted(name)} is an outcome, and no name for a hold")
+        for hold_name in terms.holds:
+            if hold_name in OUTCOMES:
+                told = f"{quoted(hold_name)} is an outcome, and no name for a hold"
+                self._report.add(("decision", "holds", hold_name), told)
         holds = {name: self._hold(name, hold, known) for name, hold in terms.holds.items()}
         first = self._rules(terms.rules, known, ("decision", "rules"))
         self._holds_end(first, holds)
         return Decision(scores, first, holds, terms.signals_for_stricter)
 
     def _score(self, terms: sections.ScoreSection, path: Path) -> ScoreTerms:
-        if terms.unmeasured is not None and not terms.weighted:
+        if terms.unmeasured is not UNSET and not terms.weighted:
             self._report.add((*path, "unmeasured"), "only a score of weighted parts has parts that are not measured")
-        if terms.cut_offs and terms.model is None:
+        if terms.cut_offs and terms.model is UNSET:
             self._report.add((*path, "cut_offs"), "only a model's score has a scale that cut-offs can set")
-        if terms.model is not None:
+        if terms.model is not UNSET:
             if self._models is not None:
                 self._report.known((*path, "model"), terms.model, sorted(self._models), "model")
             return ModelScore(terms.model, self._cut_offs(terms.cut_offs, (*path, "cut_offs")))
-        if terms.formula is not None:
+        if terms.formula is not UNSET:
             return FormulaScore(self._formula(terms.formula, self._evidence, RATIO, (*path, "formula")))
         names = [part.part for part in terms.weighted]
         parts = []
@@ -81,7 +86,7 @@ class DecisionReader:
             if part.part in names[:index]:
                 self._report.add((*at, "part"), f"{quoted(part.part)} is the name of another part too")
             parts.append(Part(part.part, part.weight, self._formula(part.value, self._evidence, RATIO, (*at, "value"))))
-        if terms.unmeasured is None:
+        if terms.unmeasured is UNSET:
             return WeightedScore(tuple(parts))
         return WeightedScore(tuple(parts), terms.unmeasured.counts, terms.unmeasured.below)
 
@@ -110,12 +115,12 @@ class DecisionReader:
 
     def _hold(self, name: str, hold: sections.HoldSection, known: Mapping[str, Unit]) -> Hold:
         path: Path = ("decision", "holds", name)
-        if hold.status == "step_up" and hold.answered is None:
+        if hold.status == "step_up" and hold.answered is UNSET:
             self._report.add(path, 'a step_up asks the rider; the field "answered" is missing')
-        if hold.status == "soft_hold" and hold.answered is not None:
+        if hold.status == "soft_hold" and hold.answered is not UNSET:
             self._report.add((*path, "answered"), "a soft_hold asks the rider nothing; step_up does")
         wait_ms = self._formulas.wait_ms(hold.wait, (*path, "wait"))
-        return Hold(name, hold.status, wait_ms, self._rules(hold.rules, known, (*path, "rules")), hold.answered)
+        return Hold(name, hold.status, wait_ms, self._rules(hold.rules, known, (*path, "rules")), given(hold.answered))
 
     def _rules(
         self, terms: tuple[sections.RuleSection, ...], known: Mapping[str, Unit], path: Path
@@ -127,11 +132,11 @@ class DecisionReader:
             if rule.then not in possible:
                 told = f"{quoted(rule.then)} is none of {', '.join(possible)}"
                 self._report.add((*at, "then"), told + did_you_mean(rule.then, possible))
-            if any(before.when is None for before in terms[:index]):
+            if any(before.when is UNSET for before in terms[:index]):
                 self._report.add(at, "this rule never holds: one before it holds always")
-            when = None if rule.when is None else self._formula(rule.when, known, None, (*at, "when"))
-            rules.append(Rule(rule.then, when, rule.reason, rule.certain))
-        if all(rule.when is not None for rule in terms):
+            when = None if rule.when is UNSET else self._formula(rule.when, known, None, (*at, "when"))
+            rules.append(Rule(rule.then, when, given(rule.reason), rule.certain))
+        if all(rule.when is not UNSET for rule in terms):
             self._report.add((*path, len(terms) - 1), "the last rule must hold always: without when")
         return tuple(rules)
 

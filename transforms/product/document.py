@@ -1,201 +1,211 @@
-"""A product file's document, section by section, as it is written: types and field names, nothing else.
+"""The model of a product file: every field with its type, range, default and meaning.
 
-An unknown field is an error, not a comment. What fields mean is in `terms.py`, which `parse.py` makes of these.
+contracts/product.schema.json is made of it, and a file is checked by it. What the fields come to is in `terms.py`,
+which `parse.py` makes of these.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-import msgspec
+from msgspec import UNSET, Meta, field
 
-from monsoon.transforms.product.terms import OnceBy, Per, Quality
-
-
-class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """Base of all sections."""
-
-
-class ConsensusSection(Section, frozen=True):
-    providers: int
-    quality: tuple[Quality, ...] = ("official", "secondary", "fallback")
-    named: tuple[str, ...] = ()
-
-
-class LevelSection(Section, frozen=True):
-    name: str
-    breach: str
-    pays: str
-
-
-class AlsoSection(Section, frozen=True):
-    metric: str
-    breach: str
-    consensus: tuple[ConsensusSection, ...] = (ConsensusSection(providers=1),)
+from monsoon.transforms.documents import OrLeftOut, Section, about, some, unique
+from monsoon.transforms.oracle_metrics import MetricName
+from monsoon.transforms.product.quantities import (
+    Amount,
+    ComparisonText,
+    Distance,
+    Duration,
+    Formula,
+    Moment,
+    Name,
+    ProductName,
+    Rupees,
+    Share,
+)
+from monsoon.transforms.product.terms import OnceBy, Per
+from monsoon.transforms.product.trigger_document import ScoreName, TriggerSection
 
 
-class SilentQuorumSection(Section, frozen=True):
-    trust: str
-    least_trust: float
-    reach: float
-    before: str
-    silent: str
-    model: str | None = None
-    min_measured: float = 0.0
-    insured_for: str | None = None
+class PlanSection(Section, frozen=True, kw_only=True):
+    """One plan."""
+
+    terms: Annotated[
+        dict[Name, Amount],
+        about("The plan's own amounts, by the name under which formulas know them; every plan has the same."),
+    ] = field(default_factory=dict)
+    triggers: Annotated[Literal["all"] | Annotated[tuple[Name, ...], unique()], about("The triggers it covers.")] = (
+        "all"
+    )
+    choice: OrLeftOut[
+        Annotated[
+            int,
+            Meta(ge=1, le=100),
+            about("How many triggers a policy's plan string may choose, as in basic:heat,rain. Default: none."),
+        ]
+    ] = UNSET
+    bridge: Annotated[
+        bool, about("Whether an outage of any platform that the rider's telemetry named in the last 90 min counts.")
+    ] = False
+    price: OrLeftOut[Annotated[Rupees, about("What a period costs; for the wording only.")]] = UNSET
+    duration: OrLeftOut[Annotated[Duration, about("How long a period is; for the wording only.")]] = UNSET
 
 
-class OrderDropSection(Section, frozen=True):
-    at_least: float | str
-    window: str
-    weeks: int
-    least_weeks: int
-    seen: str
+class CapSection(Section, frozen=True, kw_only=True):
+    """At most so much for a rider's disruptions of one period, in Asia/Kolkata."""
 
-
-class PeerThresholdSection(Section, frozen=True):
-    sigma: float
-    share: str | None = None
-
-
-class ActivitySection(Section, frozen=True):
-    every: str
-    window: str
-    severe_drop: float
-    thresholds: tuple[PeerThresholdSection, ...]
-    fewest_peers: int
-    few_peers_sigma: float
-    min_deviation: float = 0.0
-
-
-class SupplementSection(Section, frozen=True):
-    name: str
-    amount: str
-    when: str
-    once_per: Per | None = None
-    plans: tuple[str, ...] | None = None
-
-
-class TriggerSection(Section, frozen=True):
-    name: str
-    peril: str
-    metric: str
-    consensus: tuple[ConsensusSection, ...]
-    breach: str | None = None
-    pays: str | None = None
-    levels: tuple[LevelSection, ...] = ()
-    sustained: str = "0 s"
-    clear_after: str = "60 min"
-    platform: Literal["own"] | None = None
-    also: tuple[AlsoSection, ...] = ()
-    silent_quorum: SilentQuorumSection | None = None
-    order_drop: OrderDropSection | None = None
-    hours: tuple[str, ...] = ()
-    zones: dict[str, str] = {}
-    activity: ActivitySection | None = None
-    supplements: tuple[SupplementSection, ...] = ()
-
-
-class PlanSection(Section, frozen=True):
-    terms: dict[str, float | str] = {}
-    triggers: Literal["all"] | tuple[str, ...] = "all"
-    choice: int | None = None
-    bridge: bool = False
-    price: str | None = None
-    duration: str | None = None
-
-
-class CapSection(Section, frozen=True):
     per: Per
-    limit: str
+    limit: Annotated[Formula, about("In rupees.")]
 
 
-class LockoutSection(Section, frozen=True):
-    alert: str
-    breach: str
-    before: str
-    ended_within: str
+class LockoutSection(Section, frozen=True, kw_only=True):
+    """Who bought too close to an alert is not eligible."""
+
+    alert: MetricName
+    breach: ComparisonText
+    before: Annotated[Duration, about("Activated later than so long before the alert")]
+    ended_within: Annotated[Duration, about("that holds, or ended less than so long before: not eligible.")]
 
 
-class AlertWindowSection(Section, frozen=True):
-    alert: str
-    breach: str
-    within: str
+class AlertWindowSection(Section, frozen=True, kw_only=True):
+    """What bought_in_alert_window means to rules."""
+
+    alert: MetricName
+    breach: ComparisonText
+    within: Annotated[Duration, about("Activated within so long after a public alert.")]
 
 
-class SyndicateSection(Section, frozen=True):
-    needed: int
-    subscriptions: int
-    subscriptions_within: str
-    riders_on_a_device: int
-    towers: int
-    payout_accounts: int
-    resting_accel_var: float
+class SyndicateSection(Section, frozen=True, kw_only=True):
+    """When a linked group of riders is an alert."""
+
+    needed: Annotated[int, Meta(ge=1, le=5), about("How many of the five kinds of evidence make an alert.")]
+    subscriptions: Annotated[int, Meta(ge=2, le=1_000_000), about("So many subscriptions or more")]
+    subscriptions_within: Annotated[Duration, about("within so long of the alert.")]
+    riders_on_a_device: Annotated[int, Meta(ge=2, le=1_000_000), about("So many riders or more on one device.")]
+    towers: Annotated[int, Meta(ge=1, le=1_000_000), about("The whole group on so many towers at most.")]
+    payout_accounts: Annotated[int, Meta(ge=1, le=1_000_000), about("Several riders paid to so many accounts at most.")]
+    resting_accel_var: Annotated[
+        float, Meta(gt=0, le=1), about("Accelerometer variance, (m/s2)2, at or below which a phone rests.")
+    ]
 
 
-class PartSection(Section, frozen=True):
-    part: str
-    weight: float
-    value: str
+class PartSection(Section, frozen=True, kw_only=True):
+    """One part of a weighted mean."""
+
+    part: Name
+    weight: Annotated[float, Meta(gt=0, le=1_000_000), about("Its weight.")]
+    value: Annotated[Formula, about("Over evidence; a bare number.")]
 
 
-class UnmeasuredSection(Section, frozen=True):
-    counts: float
-    below: float
+class UnmeasuredSection(Section, frozen=True, kw_only=True):
+    """Of weighted parts: what those not measured count, where little was. Default: they leave the mean."""
+
+    counts: Annotated[float, Meta(ge=0, le=1), about("Each counts so much,")]
+    below: Annotated[
+        float, Meta(gt=0, le=1), about("where the weights of the measured parts sum to less than this share of all.")
+    ]
 
 
-class CutOffSection(Section, frozen=True):
-    at: float
-    honest_beyond: float | str
+class CutOffSection(Section, frozen=True, kw_only=True):
+    """One point of the scale of a model score."""
+
+    at: Annotated[float, Meta(gt=0, le=1), about("The score.")]
+    honest_beyond: Annotated[Share, about("How many honest claims score higher.")]
 
 
-class ScoreSection(Section, frozen=True):
-    model: str | None = None
-    formula: str | None = None
-    weighted: tuple[PartSection, ...] = ()
-    unmeasured: UnmeasuredSection | None = None
-    cut_offs: tuple[CutOffSection, ...] = ()
+class ScoreSection(Section, frozen=True, kw_only=True):
+    """A score of a claim."""
+
+    either = (("model",), ("formula",), ("weighted",))
+    model: OrLeftOut[Annotated[str, Meta(min_length=1, max_length=64), about("A model folder of models/onnx/.")]] = (
+        UNSET
+    )
+    formula: OrLeftOut[Annotated[Formula, about("Over evidence; a bare number.")]] = UNSET
+    weighted: Annotated[tuple[PartSection, ...], some("A weighted mean; a part that was not measured leaves it.")] = ()
+    unmeasured: OrLeftOut[
+        Annotated[
+            UnmeasuredSection,
+            about("Of weighted parts: what those not measured count, where little was. Default: they leave the mean."),
+        ]
+    ] = UNSET
+    cut_offs: Annotated[
+        tuple[CutOffSection, ...],
+        some(
+            "Of a model: its scale, by the share of honest claims beyond each cut-off; rising. "
+            "Default: 1 % beyond 0.40, 0.1 % beyond 0.72."
+        ),
+    ] = ()
 
 
-class RuleSection(Section, frozen=True):
-    then: str
-    when: str | None = None
-    reason: str | None = None
-    certain: bool = False
+class RuleSection(Section, frozen=True, kw_only=True):
+    """One rule."""
+
+    then: Annotated[Name, about("approve, manual_review, or the name of a hold.")]
+    when: OrLeftOut[Annotated[Formula, about("The condition. Default: always.")]] = UNSET
+    reason: OrLeftOut[Annotated[Name, about("What the claim's record and the rider are told.")]] = UNSET
+    certain: Annotated[
+        bool, about("Whether it rests on records, so that too few measured signals do not soften it.")
+    ] = False
 
 
-class HoldSection(Section, frozen=True):
-    status: Literal["soft_hold", "step_up"]
-    wait: str
-    rules: tuple[RuleSection, ...]
-    answered: Literal["approve"] | None = None
+class HoldSection(Section, frozen=True, kw_only=True):
+    """A claim that waits."""
+
+    status: Annotated[
+        Literal["soft_hold", "step_up"], about("soft_hold: the claim waits; step_up: the rider is asked.")
+    ]
+    wait: Annotated[Duration, about("After so long the rules below decide.")]
+    rules: Annotated[tuple[RuleSection, ...], some("The first that holds decides; the last holds always.")]
+    answered: OrLeftOut[Annotated[Literal["approve"], about("What the rider's confirming answer leads to.")]] = UNSET
 
 
-class DecisionSection(Section, frozen=True):
-    scores: dict[str, ScoreSection]
-    rules: tuple[RuleSection, ...]
-    holds: dict[str, HoldSection] = {}
-    signals_for_stricter: int = 3
+class DecisionSection(Section, frozen=True, kw_only=True):
+    """From scores to approve, a hold or a review."""
+
+    scores: Annotated[
+        dict[ScoreName, ScoreSection],
+        about("The scores of a claim, as anomaly_score (0 looks honest, 1 does not) and trust_score (1 is trusted)."),
+    ]
+    rules: Annotated[tuple[RuleSection, ...], some("The first that holds decides; the last holds always.")]
+    holds: Annotated[dict[Name, HoldSection], about("The holds by name.")] = field(default_factory=dict)
+    signals_for_stricter: Annotated[
+        int, Meta(ge=0, le=100), about("Independent measured signals before anything stricter than a soft hold.")
+    ] = 3
 
 
-class ProductSection(Section, frozen=True):
-    name: str
-    title: str
-    zone_resolution: int
-    plans: dict[str, PlanSection]
-    triggers: tuple[TriggerSection, ...]
-    decision: DecisionSection
-    caps: tuple[CapSection, ...] = ()
-    presence_margin: str = "0 m"
-    waiting_period: str = "24 h"
-    overlap: Literal["any", "same_peril"] = "any"
-    once: tuple[tuple[OnceBy, ...], ...] = ()
-    lockout: LockoutSection | None = None
-    alert_window: AlertWindowSection | None = None
-    syndicate: SyndicateSection | None = None
-    in_force_from: str | None = None
+class ProductSection(Section, frozen=True, kw_only=True):
+    """One version of one product: what a policy's wording would say, as data. docs/products.md explains every field."""
 
-
-def convert(document: Any) -> ProductSection:
-    """The document as sections; raises msgspec.ValidationError."""
-    return msgspec.convert(document, ProductSection)
+    name: Annotated[ProductName, about("Policies name the product so.")]
+    title: Annotated[str, Meta(min_length=1, max_length=200), about("For people.")]
+    zone_resolution: Annotated[int, Meta(ge=0, le=15), about("The H3 resolution of the zones.")]
+    plans: Annotated[dict[Name, PlanSection], some("The plans by name.")]
+    triggers: Annotated[tuple[TriggerSection, ...], some("The triggers.")]
+    decision: Annotated[DecisionSection, about("From scores to approve, a hold or a review.")]
+    caps: Annotated[tuple[CapSection, ...], some("At most so much for a rider's disruptions of one period.")] = ()
+    presence_margin: Annotated[Distance, about("A rider counts as in a zone up to so far outside it.")] = "0 m"
+    waiting_period: Annotated[
+        Duration, about("How long after an event of a policy what it raises waits before it counts.")
+    ] = "24 h"
+    overlap: Annotated[
+        Literal["any", "same_peril"],
+        about(
+            "any: what is paid for one disruption is deducted from others of that time; same_peril: of one peril only."
+        ),
+    ] = "any"
+    once: Annotated[
+        tuple[Annotated[tuple[OnceBy, ...], unique()], ...], some("Each: one payout only per rider and all of these.")
+    ] = ()
+    lockout: OrLeftOut[Annotated[LockoutSection, about("Who bought too close to an alert is not eligible.")]] = UNSET
+    alert_window: OrLeftOut[Annotated[AlertWindowSection, about("What bought_in_alert_window means to rules.")]] = UNSET
+    syndicate: OrLeftOut[Annotated[SyndicateSection, about("When a linked group of riders is an alert.")]] = UNSET
+    in_force_from: OrLeftOut[
+        Annotated[
+            Moment,
+            about(
+                "Disruptions that start from this moment on, until the next version's, are judged by this version. "
+                "Default: since ever."
+            ),
+        ]
+    ] = UNSET

@@ -6,18 +6,21 @@ Readings of the text: docs/interpretations.md#product-files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
-from monsoon.transforms.documents import LineOf, Path, quoted, told
+import msgspec
+from msgspec import UNSET
+
+from monsoon.transforms.documents import LineOf, Path, faults_of, given, quoted, settled, told
 from monsoon.transforms.expressions import Unit
 from monsoon.transforms.product import document as sections
 from monsoon.transforms.product.decisions import DecisionReader
 from monsoon.transforms.product.faults import Report
 from monsoon.transforms.product.formulas import FormulaReader
+from monsoon.transforms.product.old_names import as_written, warnings_of, with_present_names
 from monsoon.transforms.product.quantities import amount, bare_number
-from monsoon.transforms.product.schema import settled, shape_faults
 from monsoon.transforms.product.terms import (
     ALWAYS_MS,
     AlertWindow,
@@ -46,6 +49,7 @@ def parse_product(
     where: str,
     line_of: LineOf | None = None,
     models: Collection[str] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Product:
     """The checked terms of one product file.
 
@@ -55,19 +59,24 @@ def parse_product(
         where: the file's name for messages.
         line_of: the line of each value in the file.
         models: the model folders that scores may name; None: any.
+        warn: told, in one line each with file and line, what the next release will not read.
 
     Raises:
-        ProductError: all faults of the file's shape (contracts/product.schema.json), or, if it has none, all others;
-            each with file, line, field, the bad value and the nearest right one.
+        ProductError: all faults of the file's shape (`document.py`), or, if it has none, all others; each with file,
+            line, field, the bad value and the nearest right one.
     """
-    faults = shape_faults(document)
+    present, old_names = with_present_names(document)
+    faults = faults_of(present, sections.ProductSection)
     if not faults:
-        report = Report()
-        product = _Parser(sections.convert(settled(document)), version, models, report).product()
+        report, terms = Report(), msgspec.convert(settled(present), sections.ProductSection)
+        product = _Parser(terms, version, models, report).product()
         faults = report.faults
         if not faults:
+            if warn is not None:
+                for line in told(warnings_of(old_names), document, where, line_of):
+                    warn(line)
             return product
-    raise ProductError.of(told(faults, document, where, line_of))
+    raise ProductError.of(told([as_written(fault, old_names) for fault in faults], document, where, line_of))
 
 
 class _Parser:
@@ -129,23 +138,23 @@ class _Parser:
         covered = tuple(there) if plan.triggers == "all" else plan.triggers
         for index, trigger in enumerate(covered):
             self._report.known((*path, "triggers", index), trigger, there, "trigger")
-        if plan.choice is not None and plan.choice > len(there):
+        if plan.choice is not UNSET and plan.choice > len(there):
             self._report.add((*path, "choice"), f"{plan.choice} is more than the {len(there)} triggers there are")
-        elif plan.choice is not None and len(covered) > plan.choice:
+        elif plan.choice is not UNSET and len(covered) > plan.choice:
             self._report.add((*path, "triggers"), f"{len(covered)} triggers by default, and {plan.choice} to choose")
         return Plan(
             name=name,
             terms={term: bare_number(value) for term, value in plan.terms.items()},
             triggers=covered,
-            choice=plan.choice,
+            choice=given(plan.choice),
             bridge=plan.bridge,
-            price_inr=None if plan.price is None else self._amount(plan.price, _RUPEES, (*path, "price")),
-            duration_ms=None if plan.duration is None else self._formulas.wait_ms(plan.duration, (*path, "duration")),
+            price_inr=None if plan.price is UNSET else self._amount(plan.price, _RUPEES, (*path, "price")),
+            duration_ms=None if plan.duration is UNSET else self._formulas.wait_ms(plan.duration, (*path, "duration")),
         )
 
     def _every_trigger_is_covered(self) -> None:
         plans = self._terms.plans.values()
-        if any(plan.triggers == "all" or plan.choice is not None for plan in plans):
+        if any(plan.triggers == "all" or plan.choice is not UNSET for plan in plans):
             return
         covered = {name for plan in plans for name in plan.triggers}
         for index, trigger in enumerate(self._terms.triggers):
@@ -166,7 +175,7 @@ class _Parser:
 
     def _lockout(self) -> Lockout | None:
         terms, path = self._terms.lockout, ("lockout",)
-        if terms is None:
+        if terms is UNSET:
             return None
         return Lockout(
             terms.alert,
@@ -177,7 +186,7 @@ class _Parser:
 
     def _alert_window(self) -> AlertWindow | None:
         terms, path = self._terms.alert_window, ("alert_window",)
-        if terms is None:
+        if terms is UNSET:
             return None
         return AlertWindow(
             terms.alert,
@@ -187,7 +196,7 @@ class _Parser:
 
     def _syndicate(self) -> SyndicateRule | None:
         terms = self._terms.syndicate
-        if terms is None:
+        if terms is UNSET:
             return None
         return SyndicateRule(
             needed=terms.needed,
@@ -203,7 +212,7 @@ class _Parser:
 
     def _from_ms(self) -> int:
         text = self._terms.in_force_from
-        if text is None:
+        if text is UNSET:
             return ALWAYS_MS
         try:
             moment = datetime.fromisoformat(text.strip())

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 import h3
+from msgspec import UNSET
 
-from monsoon.transforms.documents import Path, quoted
+from monsoon.transforms.documents import Path, given, quoted
 from monsoon.transforms.expressions import Expression, Unit
 from monsoon.transforms.oracle_metrics import METRICS
-from monsoon.transforms.product import document as sections
 from monsoon.transforms.product import inputs, quantities
+from monsoon.transforms.product import trigger_document as sections
+from monsoon.transforms.product.document import ProductSection
 from monsoon.transforms.product.faults import Report
 from monsoon.transforms.product.formulas import FormulaReader
 from monsoon.transforms.product.terms import (
@@ -32,7 +34,7 @@ from monsoon.transforms.product.terms import (
 class TriggerReader:
     """The triggers of one file; faults go to the report of `formulas`."""
 
-    def __init__(self, terms: sections.ProductSection, formulas: FormulaReader) -> None:
+    def __init__(self, terms: ProductSection, formulas: FormulaReader) -> None:
         self._terms, self._formulas = terms, formulas
         self._report: Report = formulas.report
 
@@ -62,24 +64,24 @@ class TriggerReader:
             witness=self._witness(terms, path),
             hours=self._hours(terms.hours, (*path, "hours")),
             zone_breaches=self._zones(terms, levels, path),
-            activity=None if terms.activity is None else self._activity(terms.activity, (*path, "activity")),
+            activity=None if terms.activity is UNSET else self._activity(terms.activity, (*path, "activity")),
             supplements=self._supplements(terms, path),
         )
 
     def _platform(self, terms: sections.TriggerSection, path: Path) -> None:
         metrics = [terms.metric, *[also.metric for also in terms.also]]
         needing = [metric for metric in metrics if METRICS[metric].needs_platform]
-        if needing and terms.platform is None:
+        if needing and terms.platform is UNSET:
             self._report.add(path, f'{needing[0]} is measured by platform; the field "platform" is missing')
-        if terms.platform is not None and not METRICS[terms.metric].needs_platform:
+        if terms.platform is not UNSET and not METRICS[terms.metric].needs_platform:
             by_platform = " and ".join(sorted(name for name, each in METRICS.items() if each.needs_platform))
             self._report.add((*path, "platform"), f"{terms.metric} is of no platform; only {by_platform} are")
 
     def _levels(self, terms: sections.TriggerSection, path: Path) -> tuple[Level, ...]:
         known = {**self._formulas.policy, terms.metric: inputs.metric_unit(terms.metric)}
-        if terms.activity is not None:
+        if terms.activity is not UNSET:
             known |= inputs.ACTIVITY
-        if terms.breach is not None and terms.pays is not None:
+        if terms.breach is not UNSET and terms.pays is not UNSET:
             return (self._level(None, terms.breach, terms.pays, terms.metric, known, path),)
         names = [level.name for level in terms.levels]
         levels = []
@@ -130,12 +132,12 @@ class TriggerReader:
 
     def _witness(self, terms: sections.TriggerSection, path: Path) -> Witness | None:
         quorum, drop, formulas = terms.silent_quorum, terms.order_drop, self._formulas
-        if quorum is not None and drop is not None:
+        if quorum is not UNSET and drop is not UNSET:
             self._report.add((*path, "order_drop"), "silent_quorum is there too; a trigger has one of them")
-        if quorum is not None:
+        if quorum is not UNSET:
             at: Path = (*path, "silent_quorum")
             self._report.known((*at, "trust"), quorum.trust, self._terms.decision.scores, "score")
-            if terms.platform is None:
+            if terms.platform is UNSET:
                 self._report.add(at, 'it looks at the riders of one platform; "platform: own" is missing')
             before_ms = formulas.wait_ms(quorum.before, (*at, "before"))
             silent_ms = formulas.wait_ms(quorum.silent, (*at, "silent"))
@@ -149,11 +151,11 @@ class TriggerReader:
                 before_ms,
                 silent_ms,
                 quorum.trust,
-                quorum.model,
+                given(quorum.model),
                 quorum.min_measured,
-                None if quorum.insured_for is None else formulas.wait_ms(quorum.insured_for, (*at, "insured_for")),
+                None if quorum.insured_for is UNSET else formulas.wait_ms(quorum.insured_for, (*at, "insured_for")),
             )
-        if drop is None:
+        if drop is UNSET:
             return None
         at = (*path, "order_drop")
         if drop.least_weeks > drop.weeks:
@@ -198,7 +200,7 @@ class TriggerReader:
         for index, each in enumerate(terms.thresholds):
             at: Path = (*path, "thresholds", index)
             above, inclusive = -1.0, True
-            if each.share is not None:
+            if each.share is not UNSET:
                 match = re.fullmatch(r"(>=|>)\s*(.*)", each.share.strip())
                 number = self._formulas.share(match[2] if match else each.share, (*at, "share"))
                 above, inclusive = (0.0 if number is None else number), match is not None and match[1] == ">="
@@ -230,21 +232,21 @@ class TriggerReader:
         return tuple(found)
 
     def _supplement(self, terms: sections.SupplementSection, trigger: str, path: Path) -> Supplement:
-        plans = tuple(self._terms.plans) if terms.plans is None else terms.plans
+        plans = tuple(self._terms.plans) if terms.plans is UNSET else terms.plans
         for index, name in enumerate(plans):
             at: Path = (*path, "plans", index)
             if not self._report.known(at, name, self._terms.plans, "plan"):
                 continue
             plan = self._terms.plans[name]
-            covers = plan.triggers == "all" or trigger in plan.triggers or plan.choice is not None
-            if terms.plans is not None and not covers:
+            covers = plan.triggers == "all" or trigger in plan.triggers or plan.choice is not UNSET
+            if terms.plans is not UNSET and not covers:
                 self._report.add(at, f"the plan {quoted(name)} does not cover the trigger {quoted(trigger)}")
         known = {**self._formulas.policy, **inputs.WEEK}
         return Supplement(
             terms.name,
             self._formulas.payout(terms.amount, known, (*path, "amount")),
             self._formulas.formula(terms.when, known, None, (*path, "when")),
-            terms.once_per,
+            given(terms.once_per),
             plans,
         )
 
