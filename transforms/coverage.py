@@ -1,8 +1,8 @@
 """Coverage: what a policy's events say of it at a moment, and which of a rider's policies speaks.
 
-Both change only at some moments: when an event happens, a period begins or ends. A timeline holds what is so from each
-of them on. Everything is asked as of a moment, from the events up to that moment, so late events and any arrival order
-agree.
+Both change only at some moments: when an event happens or has waited, a period begins or ends. A timeline holds what is
+so from each of them on. Everything is asked as of a moment, from the events up to that moment, so late events and any
+arrival order agree.
 """
 
 from __future__ import annotations
@@ -10,22 +10,27 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from monsoon.transforms.product import Trigger
+from monsoon.transforms.product import Product, Trigger
+from monsoon.transforms.waiting import TermsInForce, WaitingRules, brings_a_period, cover_ends
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyState:
-    """A policy at a moment: its last event's record and the period in force, [start, end) in milliseconds."""
+    """A policy that is in force at a moment: the terms that count then (`monsoon.transforms.waiting`) and the period,
+    [start, end) in milliseconds."""
 
     record: Mapping[str, Any]
     period_start_ms: int
-    activated_at_ms: int | None
-    """The last activation up to the moment; None where the policy began with another event."""
+    activated_at_ms: int
+    """When the present unbroken cover was bought: the last activation, or a later renewal or upgrade that came after
+    all cover before it had ended (the first event of a policy does, whatever its type)."""
+    in_force_since_ms: int
+    """From when on it has been in force without a gap, as it was known then."""
 
     @property
     def policy_id(self) -> str:
@@ -57,10 +62,10 @@ class Timeline:
 
 
 class Policy:
-    """One policy, from its validated subscription events in any order."""
+    """One policy, from its validated subscription events in any order, under its product's rules of waiting."""
 
-    def __init__(self, policy_id: str, events: Iterable[Mapping[str, Any]]) -> None:
-        self.policy_id = policy_id
+    def __init__(self, policy_id: str, events: Iterable[Mapping[str, Any]], rules: WaitingRules) -> None:
+        self.policy_id, self._rules = policy_id, rules
         self._events = sorted(events, key=lambda event: (event["event_time"], event["event_id"]))
 
     def in_force(self, at_ms: int) -> PolicyState | None:
@@ -72,37 +77,46 @@ class Policy:
         """Every rider whom one of its events names."""
         return {event["worker_id"] for event in self._events}
 
-    def last_event(self, at_ms: int) -> Mapping[str, Any] | None:
-        """What was last said of the policy by a moment, whether it covers that or not; None before its first event."""
-        known = bisect_right(self._events, at_ms, key=lambda event: event["event_time"])
-        return self._events[known - 1] if known else None
+    @cached_property
+    def terms(self) -> TermsInForce:
+        """What counts of its terms at every moment, whether it covers that or not."""
+        return self._rules.terms(self._events)
 
-    def homes(self) -> list[tuple[int, float, float]]:
-        """(event time in ms, latitude, longitude) of the home each event states."""
-        return [(event["event_time"], event["home_lat"], event["home_lon"]) for event in self._events]
+    @property
+    def homes(self) -> Iterator[tuple[int, float, float]]:
+        """(from when on in ms, latitude, longitude) of each home that counts, one after another."""
+        before: tuple[float, float] | None = None
+        for from_ms, record in zip(self.terms.moments_ms, self.terms.records, strict=True):
+            home = record["home_lat"], record["home_lon"]
+            if home != before:
+                yield from_ms, *home
+                before = home
 
     @cached_property
     def timeline(self) -> Timeline:
         """The policy at every moment."""
-        moments = {event[name] for event in self._events for name in ("event_time", "coverage_start", "coverage_end")}
+        terms = self.terms
+        moments = {event[name] for event in self._events for name in ("coverage_start", "coverage_end")}
+        moments.update(terms.moments_ms)
+        ended_ms = list(cover_ends(self._events))
         timeline = Timeline()
         ahead: list[tuple[int, int]] = []
         begun: list[tuple[int, int]] = []
         """Periods known by now, to begin and begun: (start, end) and (-start, end), heaps."""
         known_starts: set[int] = set()
-        activated_at_ms = None
-        told = 0
+        since_ms: int | None = None
+        activated_at_ms = 0
+        told = counting = 0
         for now_ms in sorted(moments):
             while told < len(self._events) and self._events[told]["event_time"] <= now_ms:
                 event = self._events[told]
                 kind, start_ms = event["type"], event["coverage_start"]
                 if kind == "cancelled":
                     ahead, begun = [], []
-                elif kind != "upgraded" or start_ms not in known_starts:
-                    # An upgrade changes the plan, not the period, unless it brings a new start.
+                elif brings_a_period(event, known_starts):
                     heapq.heappush(ahead, (start_ms, event["coverage_end"]))
                 known_starts.add(start_ms)
-                if kind == "activated":
+                if kind == "activated" or (kind != "cancelled" and _is_anew(event["event_time"], ended_ms[told])):
                     activated_at_ms = event["event_time"]
                 told += 1
             while ahead and ahead[0][0] <= now_ms:
@@ -110,21 +124,34 @@ class Policy:
                 heapq.heappush(begun, (-start_ms, end_ms))
             while begun and begun[0][1] <= now_ms:
                 heapq.heappop(begun)
-            state = PolicyState(self._events[told - 1], -begun[0][0], activated_at_ms) if begun else None
-            timeline.put(now_ms, state)
+            while counting < len(terms.moments_ms) and terms.moments_ms[counting] <= now_ms:
+                counting += 1
+            if not begun:
+                since_ms = None
+                timeline.put(now_ms, None)
+                continue
+            since_ms = now_ms if since_ms is None else since_ms
+            record = terms.records[counting - 1]
+            timeline.put(now_ms, PolicyState(record, -begun[0][0], activated_at_ms, since_ms))
         return timeline
+
+
+def _is_anew(event_ms: int, ended_ms: int | None) -> bool:
+    """Whether an event comes after all cover before it had ended: at its very end it does not; the first one does."""
+    return ended_ms is None or event_ms > ended_ms
 
 
 class Coverage:
     """The policies of one product, from its validated subscription events in any order."""
 
-    def __init__(self, events: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, product: Product, events: Iterable[Mapping[str, Any]] = ()) -> None:
         events_of: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         policies_of: dict[str, set[str]] = defaultdict(set)
         for event in events:
             events_of[event["policy_id"]].append(event)
             policies_of[event["worker_id"]].add(event["policy_id"])
-        self.policies = {policy_id: Policy(policy_id, mine) for policy_id, mine in events_of.items()}
+        rules = WaitingRules(product)
+        self.policies = {policy_id: Policy(policy_id, mine, rules) for policy_id, mine in events_of.items()}
         self._policies_of = {worker: [self.policies[name] for name in names] for worker, names in policies_of.items()}
         self._stating: dict[str, list[tuple[int, PolicyState | None]]] = {}
         self._speaking: dict[tuple[str, str | None, frozenset[str]], Timeline] = {}

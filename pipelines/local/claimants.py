@@ -61,7 +61,7 @@ class Claimants:
         self, product: Product, shared: Shared, readings: Sequence[Reading], subscriptions: Iterable[dict[str, Any]]
     ) -> None:
         self._product, self._shared, self._readings = product, shared, readings
-        self._coverage = Coverage(event for event in subscriptions if event["product"] == product.name)
+        self._coverage = Coverage(product, (event for event in subscriptions if event["product"] == product.name))
         self._found: list[tuple[Product, Disruption]] = []
         for version in product.versions:
             self._found += ((version, disruption) for disruption in self._of(version))
@@ -95,7 +95,7 @@ class Claimants:
                 yield from finder.disruptions(series)
 
     def _zone_cells(self, presence: Presence) -> npt.NDArray[np.uint64]:
-        homes = [(lat, lon) for policy in self._coverage.policies.values() for _, lat, lon in policy.homes()]
+        homes = [(lat, lon) for policy in self._coverage.policies.values() for _, lat, lon in policy.homes]
         places = np.array(homes, dtype=np.float64).reshape(-1, 2)
         cells = cells_of(places[:, 0].copy(), places[:, 1].copy(), presence.resolution)
         return np.union1d(cells, presence.visited)

@@ -21,7 +21,7 @@ class Desk:
 
     def __init__(self, product: Product) -> None:
         self.product = product
-        self.coverage = Coverage(())
+        self.coverage = Coverage(product)
         self.changed_policies: list[dict[str, Any]] = []
         """Subscription events that came since disruptions were last looked at."""
         self.workers: set[str] = set()

@@ -189,9 +189,13 @@ class RidersEvidence(Step):
         """Takes in policies; disruptions that may concern new riders or homes are looked at again."""
         if not desk.changed_policies:
             return
-        homes = {(event["home_lat"], event["home_lon"]) for event in desk.changed_policies}
+        name = desk.product.name
+        # What an event changes may be which home counts of those that its policy stated before.
+        changed = {event["policy_id"] for event in desk.changed_policies}
+        told = (event for policy in changed for event in self._book.of((name, policy)))
+        homes = {(event["home_lat"], event["home_lon"]) for event in told}
         desk.changed_policies.clear()
-        desk.coverage = Coverage(self._book.of_product(desk.product.name))
+        desk.coverage = Coverage(desk.product, self._book.of_product(name))
         workers = {worker for worker in desk.coverage.workers if bucket_of(worker, self._settings.buckets) == self.key}
         newcomers, desk.workers = sorted(workers - desk.workers), workers
         resolution = desk.product.zone_resolution
@@ -202,7 +206,7 @@ class RidersEvidence(Step):
             margins_m = {version.presence_margin_m for version in desk.product.versions}
             desk.newcomers = {margin_m: Presence(places, newcomers, resolution, margin_m) for margin_m in margins_m}
             cells.update(*(presence.visited.tolist() for presence in desk.newcomers.values()))
-        mine = {name for name in self._settings.triggers if self._product_of(name) == desk.product.name}
+        mine = {trigger for trigger in self._settings.triggers if self._product_of(trigger) == name}
         touched |= self._histories.of(mine, cells)
 
     def _decide(
@@ -336,7 +340,7 @@ class RidersEvidence(Step):
         self._series = [entry for entry in self._series if entry[1]]
         for name in {product for product, _ in self._book.forget(before_ms)}:
             desk = self._desks[name]
-            desk.coverage = Coverage(self._book.of_product(name))
+            desk.coverage = Coverage(desk.product, self._book.of_product(name))
             desk.workers &= set(desk.coverage.workers)
         for desk in self._desks.values():
             for identity in desk.forget(before_ms):

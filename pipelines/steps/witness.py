@@ -174,7 +174,8 @@ class WitnessTelemetry(Step):
         for trigger, asked in sorted(by_trigger.items()):
             product, terms = self._settings.witnessed[trigger]
             questions = Questions.of(product.zone_resolution, asked)
-            holders = Holders(Coverage(self._book.of_product(product.name)).policies.values())
+            line = self._settings.running[product.name]
+            holders = Holders(Coverage(line, self._book.of_product(product.name)).policies.values())
             if isinstance(terms.witness, OrderDrop):
                 yield from self._count_orders(trigger, product, terms.witness, questions, holders, upto_ms)
             elif isinstance(terms.witness, SilentQuorum):

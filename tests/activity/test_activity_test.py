@@ -138,7 +138,7 @@ def found(*riders, revisions=None):
         revision(10, 0, "confirmed", 0, [(0, 20.0)], absent=10),
         revision(70, 1, "ended", 0, [(0, 20.0)], absent=10, end=70),
     )
-    coverage, places = Coverage(policies), Places(trail)
+    coverage, places = Coverage(GIC, policies), Places(trail)
     series = Series(RAIN, None, np.array([ZONE], dtype=np.uint64), revisions)
     disruptions = list(CandidateFinder(GIC, coverage, Presence(places, coverage.workers, 7)).disruptions(series))
     codes = {worker: code for code, worker in enumerate(trail.workers)}
@@ -188,16 +188,32 @@ def test_a_drop_too_small_for_what_the_peers_ask_is_never_met_and_said_so_at_the
     assert (finding.met, finding.at_ms, finding.values) == (False, at(70), {"measured": 1.0})
 
 
-@pytest.mark.parametrize(("mean", "deviation", "sigma"), [(2.8, 1.0, 1.8), (1.9, 0.5, 1.8), (2.98, 1.1, 1.8)])
+@pytest.mark.parametrize(("mean", "deviation", "sigma"), [(2.8, 1.0, 1.8), (2.26, 0.7, 1.8), (2.98, 1.1, 1.8)])
 def test_a_drop_that_just_reaches_the_threshold_is_met_whatever_doubles_leave(mean, deviation, sigma):
     assert (mean - 1) / deviation < sigma
     assert values(found(rider(0, orders=1, mean=mean, deviation=deviation)))["sigma"] == sigma
 
 
-@pytest.mark.parametrize("unknown", [{"orders": None}, {"mean": None}, {"deviation": None}, {"deviation": 0.0}])
+@pytest.mark.parametrize(
+    "unknown", [{"orders": None}, {"mean": None}, {"deviation": None}, {"mean": 0.0, "deviation": 0.0}]
+)
 def test_what_was_never_measured_is_told_apart(unknown):
     (finding,) = found(rider(0, **unknown), *(rider(number) for number in range(1, 7)))["w0"]
     assert (finding.met, finding.at_ms, finding.values) == (False, at(70), {})
+
+
+@pytest.mark.parametrize(
+    ("mean", "stated", "used"),
+    [(2.5, 0.01, 0.75), (2.5, 0.0, 0.75), (2.5, 0.7499, 0.75), (2.5, 0.7501, 0.7501), (2.7, 0.1, 0.81)],
+)
+def test_a_deviation_counts_as_at_least_three_tenths_of_the_mean(mean, stated, used):
+    assert values(found(rider(0, orders=1, mean=mean, deviation=stated)))["sigma"] == (mean - 1) / used
+
+
+def test_accounts_with_a_tiny_deviation_are_not_paid_for_an_order_less():
+    """Seven who are each other's peers: with the deviation that they state every hour would be a disaster."""
+    assert not any(each.met for mine in found(*(rider(n, orders=2, deviation=0.01) for n in range(7))).values()
+                   for each in mine)  # fmt: skip
 
 
 def test_orders_are_those_of_the_hour_up_to_the_moment_its_beginning_excluded():

@@ -44,7 +44,7 @@ def found(*reports, plan="standard", stated=-600.0, confirmed=0.0, trigger="rain
         "activated", stated, -100_000, 100_000, product="jugaad", plan=plan, **(carried | fields)
     )  # fmt: skip
     rows = trail(*reports)
-    coverage, places = Coverage([policy]), Places(rows)
+    coverage, places = Coverage(JUGAAD, [policy]), Places(rows)
     zones = np.array([h3.latlng_to_cell(LAT, LON, 8)], dtype=np.uint64)
     episode = Episode(at(confirmed - 60), at(confirmed), 30.0, None, ("a", "b"), ("r",), at(confirmed))
     series = Series(JUGAAD.trigger(trigger), None, zones, (Revision(at(confirmed), 0, "confirmed", episode),))

@@ -28,7 +28,7 @@ def trail(*reports):
 
 def claims(reports, *subscriptions, minutes=0.0, radius_km=0.5, zones=((LAT, LON), AWAY)):
     """{(zone index, policy_id)} of the candidates of a curfew at `minutes` around Safdarjung."""
-    coverage = Coverage(subscriptions)
+    coverage = Coverage(KAWAACH, subscriptions)
     presence = Presence(Places(trail(*reports)), coverage.workers, 9)
     finder = CandidateFinder(KAWAACH, coverage, presence)
     found, recorded = set(), set()
@@ -95,7 +95,7 @@ def test_zones_without_home_or_holder_are_not_recorded():
 
 
 def test_a_correction_that_moves_the_confirmation_moves_the_candidates():
-    coverage = Coverage([POLICY])
+    coverage = Coverage(KAWAACH, [POLICY])
     presence = Presence(Places(trail(("w1", -20, (LAT, LON)), ("w1", 15, FAR))), coverage.workers, 9)
     first = [reading("curfew", 1, 0, reading_id="r", issued_time=at(1))]
     moved = reading("curfew", 1, 20, reading_id="r", revision=1, issued_time=at(30))
@@ -113,7 +113,7 @@ def test_records_follow_the_contract(root):
 
     schema = json.loads((root / "contracts" / "disruption.schema.json").read_text())
     assert judge(KAWAACH, "curfew", [reading("curfew", 1, 0)])
-    coverage = Coverage([AT_HOME])
+    coverage = Coverage(KAWAACH, [AT_HOME])
     (series,) = judge_trigger(CURFEW, [reading("curfew", 1, 0)], zones_at())
     (disruption,) = CandidateFinder(KAWAACH, coverage, Presence(Places(trail()), ["w1"], 9)).disruptions(series)
     for record in disruption.records("kawaach"):

@@ -84,7 +84,8 @@ def outage(platform, confirmed=0.0):
 def claims_on(series, plan, named, minutes=-5.0, **fields):
     trail = Trail.from_columns(worker=["w1"], event_time_ms=[at(minutes)], lat=[LAT], lon=[LON], platform=[named])
     coverage = Coverage(
-        [subscription_record("activated", -100, -50, 10_000, product="jugaad", plan=plan, platform="swiggy", **fields)]
+        JUGAAD,
+        [subscription_record("activated", -100, -50, 10_000, product="jugaad", plan=plan, platform="swiggy", **fields)],
     )
     presence = Presence(Places(trail), coverage.workers, RESOLUTION, JUGAAD.presence_margin_m)
     found = list(CandidateFinder(JUGAAD, coverage, presence).disruptions(series))
@@ -109,7 +110,7 @@ def test_a_platform_named_90_minutes_ago_is_still_bridged_to():
 def test_a_disruption_belongs_to_the_version_in_force_at_its_start():
     trail = Trail.from_columns(worker=["w1"], event_time_ms=[at(-5)], lat=[LAT], lon=[LON])
     policy = {"product": "jugaad", "plan": "standard", "platform": "swiggy"}
-    coverage = Coverage([subscription_record("activated", -100, -50, 10_000, **policy)])
+    coverage = Coverage(JUGAAD, [subscription_record("activated", -100, -50, 10_000, **policy)])
     presence = Presence(Places(trail), coverage.workers, RESOLUTION, JUGAAD.presence_margin_m)
     old, new = replace(JUGAAD, until_ms=at(0)), replace(JUGAAD, from_ms=at(0))
     before, after = outage("swiggy", -1), outage("swiggy", 0)

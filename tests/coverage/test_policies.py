@@ -1,17 +1,19 @@
 """Coverage from subscription events: periods, plans, cancellations, and which policy speaks."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import at, kawaach, subscription_record
 
 from monsoon.transforms.coverage import Coverage
 
+KAWAACH = kawaach()
 RAIN = kawaach().trigger("rain")
 DOWNTIME = kawaach().trigger("platform_downtime")
 
 
 def speaking(events, minutes, trigger=RAIN, platform=None):
-    return Coverage(events).speaking("w1", trigger, platform, at(minutes))
+    return Coverage(KAWAACH, events).speaking("w1", trigger, platform, at(minutes))
 
 
 def test_coverage_is_closed_at_its_start_and_open_at_its_end():
@@ -52,10 +54,10 @@ def test_a_renewal_after_a_cancellation_covers_again():
 def test_an_upgrade_changes_the_terms_but_not_the_period():
     events = [
         subscription_record("activated", -10, 0, 100, daily_wage_inr=400),
-        subscription_record("upgraded", 50, 0, 500, daily_wage_inr=600),
+        subscription_record("upgraded", 50, 0, 500, daily_wage_inr=300),
     ]
     assert speaking(events, 40).record["daily_wage_inr"] == 400
-    assert speaking(events, 60).record["daily_wage_inr"] == 600
+    assert speaking(events, 60).record["daily_wage_inr"] == 300
     assert speaking(events, 100) is None
 
 
@@ -86,10 +88,10 @@ def test_of_overlapping_periods_the_latest_begun_is_in_force():
 
 def test_of_events_at_one_time_the_greater_id_is_last():
     events = [
-        subscription_record("activated", -10, 0, 100, event_id="b", daily_wage_inr=600),
-        subscription_record("activated", -10, 0, 100, event_id="a", daily_wage_inr=400),
+        subscription_record("activated", -10, 0, 100, event_id="b", trust_tier=5),
+        subscription_record("activated", -10, 0, 100, event_id="a", trust_tier=1),
     ]
-    assert speaking(events, 10).record["daily_wage_inr"] == 600
+    assert speaking(events, 10).record["trust_tier"] == 5
 
 
 def test_of_two_policies_the_one_in_force_longest_speaks_then_the_lesser_id():
@@ -117,6 +119,48 @@ def test_the_last_activation_up_to_the_moment_counts():
     ]
     assert speaking(events, 30).activated_at_ms == at(-10)
     assert speaking(events, 70).activated_at_ms == at(40)
+
+
+@pytest.mark.parametrize("kind", ["renewed", "upgraded"])
+@pytest.mark.parametrize(("late_ms", "anew"), [(-60_000, False), (0, False), (1, True)])
+def test_cover_that_comes_after_all_before_it_had_ended_is_an_activation(kind, late_ms, anew):
+    late = subscription_record(kind, 100, 100, 200)
+    late["event_time"] += late_ms
+    events = [subscription_record("activated", -10, 0, 100), late]
+    state = speaking(events, 101)
+    assert state.activated_at_ms == (late["event_time"] if anew else at(-10))
+    assert state.in_force_since_ms == (at(100) + 1 if anew else at(0))
+
+
+def test_after_a_cancellation_cover_has_ended():
+    events = [
+        subscription_record("activated", -10, 0, 100),
+        subscription_record("cancelled", 20, 0, 100),
+        subscription_record("renewed", 30, 30, 60),
+    ]
+    assert speaking(events, 40).activated_at_ms == at(30)
+
+
+def test_cover_that_was_bought_ahead_has_not_ended():
+    """Renewed while it ran, for a time after a gap: no activation, though in force since the gap only."""
+    events = [subscription_record("activated", -10, 0, 100), subscription_record("renewed", 50, 150, 300)]
+    state = speaking([*events, subscription_record("renewed", 120, 300, 400)], 200)
+    assert state.activated_at_ms == at(-10)
+    assert state.in_force_since_ms == at(150)
+
+
+def test_a_policy_that_is_known_from_a_renewal_on_is_activated_then():
+    assert speaking([subscription_record("renewed", -10, 0, 100)], 10).activated_at_ms == at(-10)
+
+
+def test_in_force_without_a_gap_over_overlapping_and_adjoining_periods():
+    events = [
+        subscription_record("activated", -10, 0, 100),
+        subscription_record("renewed", 50, 90, 150),
+        subscription_record("renewed", 150, 150, 200),
+    ]
+    assert speaking(events, 160).in_force_since_ms == at(0)
+    assert speaking([subscription_record("activated", 5, 0, 100)], 10).in_force_since_ms == at(5)
 
 
 kinds = st.sampled_from(["activated", "renewed", "upgraded", "cancelled"])

@@ -18,7 +18,7 @@ from monsoon.sources.parts import parts_of
 from monsoon.sources.product_files import load_products
 
 STREAMS = ("telemetry", "oracle_readings", "subscriptions")
-EXAMPLES = [f"{name}-{period}" for name in load_products() for period in ("901", "902")]
+EXAMPLES = [*(f"{name}-{period}" for name in load_products() for period in ("901", "902")), "waiting-903"]
 
 
 @pytest.fixture(params=EXAMPLES)

@@ -22,6 +22,8 @@ from monsoon.transforms.identifiers import disruption_id
 
 PRODUCTS = load_products()
 PERIODS = ("901", "902")
+EXAMPLES = [*((name, period) for name in PRODUCTS for period in PERIODS), ("waiting", "903")]
+PRODUCT_OF = {"waiting": "jugaad"}
 
 
 CORRECTED_AFTER_THE_TEST = {
@@ -40,13 +42,14 @@ def lines(path: Path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.fixture(scope="module", params=[(name, period) for name in PRODUCTS for period in PERIODS], ids="-".join)
+@pytest.fixture(scope="module", params=EXAMPLES, ids="-".join)
 def example(request, shared):
     """(expected disruptions, expected claims, outcome) of one example."""
     name, period = request.param
     folder = shared / "examples" / f"{name}-{period}"
     outcome = Outcome()
-    run_product(PRODUCTS[name], read_inputs(folder, PRODUCTS), EveryScoreApproves(), outcome)
+    product = PRODUCTS[PRODUCT_OF.get(name, name)]
+    run_product(product, read_inputs(folder, PRODUCTS), EveryScoreApproves(), outcome)
     expected = folder / "expected"
     return lines(expected / "disruptions.jsonl"), lines(expected / "claims.jsonl"), outcome
 
@@ -138,7 +141,7 @@ def test_every_activity_test(shared, period):
     shared_columns = Shared(inputs.trail)
     claimants = Claimants(product, shared_columns, inputs.readings, inputs.subscriptions)
     disruptions = [in_the_end(disruption) for disruption in claimants.disruptions]
-    coverage = Coverage(event for event in inputs.subscriptions if event["product"] == "gic")
+    coverage = Coverage(product, (event for event in inputs.subscriptions if event["product"] == "gic"))
     peers = Peers(coverage, shared_columns.places, product.zone_resolution, trigger.activity)
     found = activity_findings(disruptions, trigger, peers, Orders(inputs.trail), shared_columns.codes)
     said = {(worker, finding.disruption_id): finding for worker, mine in found.items() for finding in mine}

@@ -153,7 +153,7 @@ def test_many_claims_of_one_rider(risk, apart):
 
 
 def ask(events, count, minutes):
-    coverage = Coverage(events)
+    coverage = Coverage(KAWAACH, events)
     for n in range(count):
         assert coverage.speaking("w1", KAWAACH.trigger("rain"), None, at(minutes * n + 1)) is not None
 

@@ -12,6 +12,7 @@ from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.neighborhoods import PaneCells
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.trail import Trail
+from monsoon.transforms.waiting import WaitingRules
 from monsoon.transforms.witness.questions import Holders, Questions
 from monsoon.transforms.witness.silence import TALLIES, quorum_tallies, trust_inputs, trust_micro, workers_of
 
@@ -93,6 +94,7 @@ def holders(*policies):
                     **changes,
                 }
             ],
+            WaitingRules(load_products(["jugaad"])["jugaad"]),
         )
         for policy_id, worker_id, changes in policies
     )

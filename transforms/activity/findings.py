@@ -16,7 +16,7 @@ import h3.api.basic_int as h3
 import numpy as np
 import numpy.typing as npt
 
-from monsoon.transforms.activity.orders import Floats, Ints, Orders, drop_of, sigma_of
+from monsoon.transforms.activity.orders import Floats, Ints, Orders, deviation_used, drop_of, sigma_of
 from monsoon.transforms.activity.peers import Cells, PeerRows, Peers, codes_of, least_threshold, threshold_of
 from monsoon.transforms.activity.ticks import Course, course_of
 from monsoon.transforms.adjudication.candidates import Disruption
@@ -120,7 +120,8 @@ class Own:
         deviation = _numbers([each.orders_per_hour_sd for each in terms])[questions.claim]
         platform = codes_of([each.platform for each in terms], peers.platforms)[questions.claim]
         completed = orders.completed(rider, questions.t_ms - test.window_ms, questions.t_ms)
-        return Own(rider, platform, sigma_of(completed, mean, deviation), drop_of(completed, mean))
+        used = deviation_used(deviation, mean, test.min_deviation)
+        return Own(rider, platform, sigma_of(completed, mean, used), drop_of(completed, mean))
 
     def promising(self, test: ActivityTest) -> Ints:
         """The tests that may be met, depending on the peers."""

@@ -44,6 +44,14 @@ def sigma_of(orders: Floats, mean: Floats, deviation: Floats) -> Floats:
     return np.where(deviation > 0, _below(orders, mean, deviation), np.nan)
 
 
+def deviation_used(deviation: Floats, mean: Floats, share: float) -> Floats:
+    """The standard deviation that counts: as stated, but at least so large a share of the mean; NaN where either is.
+
+    The least is rounded to a billionth, so that the quotient by it is as exact as by one that is stated.
+    """
+    return np.maximum(deviation, np.rint(mean * share * _NANO) / _NANO)
+
+
 def _below(orders: Floats, mean: Floats, by: Floats) -> Floats:
     """(mean - orders) / by, of decimals: 1 below 2.8 by 1 is 1.8, and reaches it, where doubles leave a little less.
 

@@ -74,9 +74,9 @@ class Ledger:
                 keys.append((name, period_of(per, claim)))
         return keys
 
-    def is_taken(self, key: tuple[Any, ...], claim: Claim) -> bool:
-        """Whether another claim that was paid has it."""
-        return bool(self._once and self._once.get(key, set()) - {claim.claim_id})
+    def is_taken(self, key: tuple[Any, ...], *claims: Claim) -> bool:
+        """Whether another claim than these that was paid has it."""
+        return bool(self._once and self._once.get(key, set()).difference(each.claim_id for each in claims))
 
     def may_touch(self, claim: Claim, other: Claim) -> bool:
         """Whether what one of two claims is paid may change what is left for the other."""

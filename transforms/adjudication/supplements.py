@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,13 +14,14 @@ from monsoon.transforms.adjudication.rules import period_of
 def add_supplements(asking: Sequence[Claim], ledger: Ledger) -> None:
     """Adds to each claim's gross amount the supplements that are due to it.
 
-    Where one is allowed once a period, the claims that were paid already come first, then those confirmed first, then
-    by zone and claim_id; held claims use none up.
+    Where one is allowed once a period, the claims that were paid already come first, then those confirmed first, larger
+    ones before smaller, then by zone and claim_id; held claims use none up. Of claims of one moment whose disruptions
+    overlap each has it: what one of them pays the overlap rule takes off the others (so the worked examples).
     """
     if not any(claim.supplements for claim in asking):
         return
-    taken: set[tuple[Any, ...]] = set()
-    for claim in sorted(asking, key=lambda each: (not each.paid_paise, each.happening.confirmed_at_ms, *tie(each))):
+    taken: dict[tuple[Any, ...], list[Claim]] = defaultdict(list)
+    for claim in sorted(asking, key=_turn):
         if not claim.supplements:
             continue
         terms = ledger.rules.of(claim).supplements
@@ -27,12 +29,18 @@ def add_supplements(asking: Sequence[Claim], ledger: Ledger) -> None:
         for name, paise in claim.supplements.items():
             per = terms[name].once_per
             key = None if per is None else (name, period_of(per, claim))
-            if not paise or (key is not None and (key in taken or ledger.is_taken(key, claim))):
+            if not paise or (key is not None and ledger.is_taken(key, claim, *taken[key])):
                 continue
-            added[name] = paise
             if key is not None:
-                taken.add(key)
+                if not all(ledger.overlap(claim, other) for other in taken[key]):
+                    continue
+                taken[key].append(claim)
+            added[name] = paise
         ledger.take_out(claim)
         claim.supplemented = tuple(added)
         claim.gross_paise = claim.base_paise + sum(added.values())
         ledger.enter(claim)
+
+
+def _turn(claim: Claim) -> tuple[Any, ...]:
+    return not claim.paid_paise, claim.happening.confirmed_at_ms, -claim.base_paise, *tie(claim)

@@ -128,6 +128,6 @@ class Holders:
         return [state for state in states if state is not None and state.worker_id == worker_id]
 
     def known(self, worker_id: str, at_ms: int) -> list[Mapping[str, Any]]:
-        """The last event by a moment of each of the rider's policies, by id, whether they cover it or not."""
-        events = (policy.last_event(at_ms) for policy in self._policies.get(worker_id, ()))
-        return [event for event in events if event is not None and event["worker_id"] == worker_id]
+        """The terms that count at a moment of each of the rider's policies, by id, whether they cover it or not."""
+        terms = (policy.terms.at(at_ms) for policy in self._policies.get(worker_id, ()))
+        return [each for each in terms if each is not None and each["worker_id"] == worker_id]
