@@ -22,7 +22,15 @@ from monsoon.transforms.triggers.series import Witnessed, witness_moments
 from monsoon.transforms.witness.orders import order_drop, order_tallies
 from monsoon.transforms.witness.outage import quorum_values
 from monsoon.transforms.witness.questions import Holders, Questions
-from monsoon.transforms.witness.silence import quorum_tallies, trust_inputs, trust_micro, trust_score, workers_of
+from monsoon.transforms.witness.silence import (
+    Trust,
+    insured_long_enough,
+    quorum_tallies,
+    rider_trust,
+    trust_inputs,
+    trust_score,
+    workers_of,
+)
 
 
 class TelemetryWitness:
@@ -65,12 +73,13 @@ class TelemetryWitness:
         trail, resolution = self._trail, questions.resolution
         riders = workers_of(terms, trail, questions, self._holders, self._places.cells(resolution))
         gone = riders.take(riders.mine & riders.silent)
-        trust = np.empty(0, dtype=np.int64)
+        trust = Trust.unknown(0)
         if len(gone.worker):
             panes = panes_of(trail)
             habits = Habits.of(panes, PaneCells.of(panes, resolution), resolution)
             inputs, phone = trust_inputs(terms, trail, questions, gone, self._references, habits, self._holders)
             inputs["riders_on_device_28d"] = DeviceDays.of(panes).riders(phone, questions.at_ms[gone.question])[0]
-            trust = trust_micro(trust_score(self._product, terms), inputs)
+            insured = insured_long_enough(terms, trail, questions, gone, self._holders)
+            trust = rider_trust(terms, trust_score(self._product, terms), inputs, insured)
         tallies = quorum_tallies(terms, trail, questions, riders, trust)
         return quorum_values(tallies, None if terms.model is None else load_model(terms.model))

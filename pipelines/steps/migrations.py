@@ -79,6 +79,12 @@ def _with_lost(rows: pl.DataFrame, lost: Sequence[tuple[dict[str, Any], str]]) -
     return compact(rows.with_columns(pl.Series(NULLED, nulled, dtype=pl.String)), stream_fields("telemetry"))
 
 
+def _with_insured(payload: bytes) -> bytes:
+    """Silent riders of before policies had to be in force for some time: whoever held one counts."""
+    held = pl.col("bought_in_alert_window").is_not_nan()
+    return pack_frame(unpack_frame(payload).with_columns(insured=held))
+
+
 OF_STEPS: dict[str, dict[int, Migration]] = {
     "deduplicate-records": {1: _each(memory=_hashed)},
     "deduplicate-telemetry": {2: _reports_by_rider},
@@ -88,6 +94,7 @@ OF_STEPS: dict[str, dict[int, Migration]] = {
         2: _each(rows=_with_received_time),
     },
     "witness-telemetry": {2: _each(rows=_with_received_time, orders=_with_received_time)},
+    "witness-devices": {2: _each(riders=_with_insured)},
     "adjudicate-claims": {1: _each(claim=_smaller, compared=lambda payload: pack_rows(unpack_frame(payload)))},
 }
 """By step and the version that is read."""

@@ -20,7 +20,7 @@ from monsoon.transforms.product import OrderDrop, SilentQuorum
 from monsoon.transforms.witness.orders import order_drop
 from monsoon.transforms.witness.outage import quorum_values
 from monsoon.transforms.witness.questions import Questions
-from monsoon.transforms.witness.silence import trust_micro, trust_score, trust_tallies
+from monsoon.transforms.witness.silence import rider_trust, trust_score, trust_tallies
 
 DAYS: dict[str, Any] = {"device_id": pl.String, "worker_id": pl.String, "pane_start_ms": pl.Int64}
 """Who was on a phone: the first pane of each local day that says so."""
@@ -28,7 +28,7 @@ DAYS: dict[str, Any] = {"device_id": pl.String, "worker_id": pl.String, "pane_st
 _QUESTION = ["platform", "zone", "at_ms"]
 """What names a question of one trigger."""
 
-_IDENTITY = {*_QUESTION, "device_id", "worker_id"}
+_IDENTITY = {*_QUESTION, "device_id", "worker_id", "insured"}
 
 
 def answer_frame(questions: Questions, tallies: npt.NDArray[np.int64]) -> pl.DataFrame:
@@ -91,7 +91,7 @@ class WitnessDevices(Step):
         seen = DeviceDays.of_panes(phones[riders.height :], workers, days["pane_start_ms"].to_numpy())
         inputs = {name: riders[name].to_numpy() for name in riders.columns if name not in _IDENTITY}
         inputs["riders_on_device_28d"] = seen.riders(phones[: riders.height], riders["at_ms"].to_numpy())[0]
-        trust = trust_micro(trust_score(product, witness), inputs)
+        trust = rider_trust(witness, trust_score(product, witness), inputs, riders["insured"].to_numpy())
         asked = riders.select(_QUESTION).unique(maintain_order=True).rows()
         place = {question: number for number, question in enumerate(asked)}
         question = np.array([place[row] for row in riders.select(_QUESTION).iter_rows()], dtype=np.int64)

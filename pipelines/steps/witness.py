@@ -43,7 +43,7 @@ from monsoon.transforms.trail import Trail
 from monsoon.transforms.triggers.running import AskingTrigger
 from monsoon.transforms.witness.orders import order_tallies
 from monsoon.transforms.witness.questions import Holders, Questions
-from monsoon.transforms.witness.silence import quorum_tallies, trust_inputs, workers_of
+from monsoon.transforms.witness.silence import Trust, insured_long_enough, quorum_tallies, trust_inputs, workers_of
 
 Asked = list[tuple[str | None, int, int]]
 """Questions on their way: platform, zone (cell), moment (ms)."""
@@ -207,7 +207,7 @@ class WitnessTelemetry(Step):
         trail = _trail(self._reports.frames, [span])
         riders = workers_of(terms, trail, questions, holders)
         gone = riders.take(riders.mine & riders.silent)
-        unknown = np.full(len(gone.worker), -1, dtype=np.int64)  # what trust adds, the devices say
+        unknown = Trust.unknown(len(gone.worker))  # what trust adds, the devices say
         yield from self._answer(trigger, questions, quorum_tallies(terms, trail, questions, riders, unknown), due_ms)
         if not len(gone.worker):
             return
@@ -225,6 +225,7 @@ class WitnessTelemetry(Step):
                 "at_ms": questions.at_ms[gone.question],
                 "device_id": words_of(trail.devices, phone),
                 "worker_id": words_of(trail.workers, gone.worker),
+                "insured": insured_long_enough(terms, trail, questions, gone, holders),
                 **inputs,
             }
         )

@@ -20,7 +20,7 @@ from monsoon.transforms.product import SilentQuorum
 from monsoon.transforms.trail import OFFLINE, ON_TRIP, ONLINE, Trail
 from monsoon.transforms.witness.outage import outage_features
 from monsoon.transforms.witness.questions import Holders, Questions
-from monsoon.transforms.witness.silence import MICRO, quorum_tallies, workers_of
+from monsoon.transforms.witness.silence import MICRO, Trust, quorum_tallies, workers_of
 
 _MINUTE_MS = 60_000
 _APART_MS = 7 * 24 * 3_600_000
@@ -95,7 +95,7 @@ def _features(city: City, kind: str, count: int, rng: np.random.Generator) -> di
     worked = workers_of(terms, trail, questions, Holders(()))
     gone = worked.worker[worked.mine & worked.silent]
     names = np.array([int(name) for name in trail.workers])
-    return outage_features(quorum_tallies(terms, trail, questions, worked, trust[names[gone]]))
+    return outage_features(quorum_tallies(terms, trail, questions, worked, trust.take(names[gone])))
 
 
 def _riders(city: City, kind: str, count: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -159,8 +159,8 @@ def _riders(city: City, kind: str, count: int, rng: np.random.Generator) -> dict
 
 def _reported(
     city: City, riders: Mapping[str, Any], at_ms: np.ndarray, terms: SilentQuorum, rng: np.random.Generator
-) -> tuple[Trail, np.ndarray]:
-    """The reports that matter, as a trail, and each rider's trust in millionths."""
+) -> tuple[Trail, Trust]:
+    """The reports that matter, as a trail, and each rider's trust."""
     n = len(riders["silence"])
     now_ms = at_ms[riders["silence"]]
     every_s = rng.uniform(*city.report_every_s, int(at_ms.shape[0]))[riders["silence"]]
@@ -184,7 +184,7 @@ def _reported(
     state = np.concatenate([states[mask] for mask, _, states in blocks])
     battery = np.where(riders["battery_known"], riders["battery"], np.nan)[which]
     trail = _trail(city, which, time_ms, state, np.where(riders["own"], 1, 0)[which], battery, n)
-    return trail, np.rint(riders["trust"] * MICRO).astype(np.int64)
+    return trail, Trust(np.rint(riders["trust"] * MICRO).astype(np.int64), np.ones(n, dtype=np.bool_))
 
 
 def _trail(

@@ -50,16 +50,36 @@ def test_a_plan_without_the_trigger():
 def test_tiers(trust, story):
     rider = offshift(trust=trust).at(lost()).finish()
     assert rider.story() == story
-    # When the policy was bought is always known: alone it is the whole of the trust.
-    assert rider.last()["trust_score"] == (1.0 if trust is None else trust)
+    assert rider.last()["trust_score"] == trust
     wait_h = {"step_up": 24, "soft_hold": 0.25}.get(story[0], 0)
     assert rider.last()["decided_at"] == at(wait_h * HOUR)
     assert "step_up_unanswered" in rider.last()["reasons"] or story[0] != "step_up"
 
 
-def test_of_a_silent_phone_the_time_of_the_purchase_is_known():
-    rider = offshift(trust=None, signals=0).at(lost())
-    assert (rider.end()[0], rider.last()["trust_score"]) == ("approved", 1.0)
+GOOD = {
+    "cell_tower_zone_match": 1.0,
+    "accelerometer_variance": 0.01,
+    "app_activity": 1.0,
+    "shift_pattern": 1.0,
+    "riders_on_device_28d": 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("measured", "signals", "trust", "story"),
+    [
+        # When the policy was bought is always known: 0.10, and half of the 0.90 that nobody measured.
+        ((), 0, 0.55, ["soft_hold", "approved"]),
+        (("app_activity",), 1, 0.65, ["soft_hold", "approved"]),
+        (("app_activity", "riders_on_device_28d"), 3, 0.70, ["step_up", "manual_review"]),
+        (("app_activity", "riders_on_device_28d", "accelerometer_variance"), 3, 1.0, ["approved"]),
+        (tuple(GOOD), 9, 1.0, ["approved"]),
+    ],
+)
+def test_nobody_is_trusted_on_little(measured, signals, trust, story):
+    """A phone that says nothing is paid after the hold, for nothing speaks against it; one that says little is asked."""
+    rider = offshift(trust=None, signals=signals, features={name: GOOD[name] for name in measured}).at(lost()).finish()
+    assert (rider.story(), rider.last()["trust_score"]) == (story, trust)
 
 
 @pytest.mark.parametrize(

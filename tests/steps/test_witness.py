@@ -21,8 +21,9 @@ def rider(name, start, until, every=10.0, **fields):
 
 
 def outage_day():
-    """50 riders who fall silent at noon, some who share phones, some who work on, and one of another platform; reports
-    of an outage, one of them corrected a day later; then a bandh, with orders of earlier weeks or without."""
+    """50 riders who fall silent at noon, all but the last few insured for days, some who share phones, some who work
+    on, and one of another platform; reports of an outage, one of them corrected a day later; then a bandh, with orders
+    of earlier weeks or without."""
     telemetry = []
     for n in range(50):
         telemetry += rider(f"w{n}", -60 - n % 3, -8 - n % 5, device_id=f"phone{n % 45}")
@@ -47,7 +48,9 @@ def outage_day():
     ]
     both = {"platform": "zomato", "orders_per_hour": 2.5}
     subscriptions = [
-        policy_record("w0", "p0", product="offshift", plan="monthly_pro", **both),
+        *[policy_record(f"w{n}", f"o{n}", -3000, product="offshift", plan="weekly_pass", **both) for n in range(46)],
+        policy_record("w46", "o46", -1410, product="offshift", plan="weekly_pass", **both),
+        policy_record("w47", "o47", -600, product="offshift", plan="weekly_pass", **both),
         policy_record("nameless", "p1", product="offshift", plan="monthly_pro", **both),
         policy_record("w1", "p2", product="jugaad", plan="standard", **both),
         policy_record("w2", "p3", product="jugaad", plan="standard", **both, home_lat=LAT + 0.01),

@@ -1,5 +1,7 @@
 """Riders, policies and zones for the witness tests."""
 
+from dataclasses import replace
+
 import h3.api.basic_int as h3
 import numpy as np
 import pytest
@@ -14,7 +16,16 @@ from monsoon.transforms.evidence.references import References
 from monsoon.transforms.trail import Trail
 from monsoon.transforms.waiting import WaitingRules
 from monsoon.transforms.witness.questions import Holders, Questions
-from monsoon.transforms.witness.silence import TALLIES, quorum_tallies, trust_inputs, trust_micro, workers_of
+from monsoon.transforms.witness.silence import (
+    TALLIES,
+    Trust,
+    insured_long_enough,
+    quorum_tallies,
+    rider_trust,
+    trust_inputs,
+    trust_score,
+    workers_of,
+)
 
 MINUTE = 60_000
 T = 1_718_000_000_000
@@ -77,47 +88,55 @@ def trail_of(reports):
 
 def holders(*policies):
     """From (policy_id, worker_id, changes of its one event)."""
-    return Holders(
-        Policy(
-            policy_id,
-            [
-                {
-                    "event_id": f"e-{policy_id}",
-                    "event_time": T - 10 * 24 * 60 * MINUTE,
-                    "type": "activated",
-                    "policy_id": policy_id,
-                    "worker_id": worker_id,
-                    "coverage_start": T - 10 * 24 * 60 * MINUTE,
-                    "coverage_end": T + 10 * 24 * 60 * MINUTE,
-                    "home_lat": PLACE[0],
-                    "home_lon": PLACE[1],
-                    **changes,
-                }
-            ],
-            WaitingRules(load_products(["jugaad"])["jugaad"]),
-        )
-        for policy_id, worker_id, changes in policies
-    )
+    return Holders(_policy(policy_id, worker_id, changes) for policy_id, worker_id, changes in policies)
 
 
-def tallied(terms, score, reports, questions, held=None, trust=None):
-    """The quorum's tallies by name, one row a question; `trust` by rider in place of the score."""
+def holders_of(policy_id, worker_id, *events):
+    """Of one policy with several events, each by what it changes."""
+    return Holders([_policy(policy_id, worker_id, *events)])
+
+
+def _policy(policy_id, worker_id, *events):
+    told = [
+        {
+            "event_id": f"e-{policy_id}-{number}",
+            "event_time": T - 10 * 24 * 60 * MINUTE,
+            "type": "activated",
+            "policy_id": policy_id,
+            "worker_id": worker_id,
+            "plan": "standard",
+            "coverage_start": T - 10 * 24 * 60 * MINUTE,
+            "coverage_end": T + 10 * 24 * 60 * MINUTE,
+            "home_lat": PLACE[0],
+            "home_lon": PLACE[1],
+            **changes,
+        }
+        for number, changes in enumerate(events)
+    ]
+    return Policy(policy_id, told, WaitingRules(load_products(["jugaad"])["jugaad"]))
+
+
+def tallied(terms, product, reports, questions, held=None, towers=None):
+    """The quorum's tallies, one row a question, with the trust that the riders' reports come to; `towers` places cell
+    towers: by name (lat, lon, range in m)."""
     trail = trail_of(reports)
     held = held or holders()
     riders = workers_of(terms, trail, questions, held)
     gone = riders.take(riders.mine & riders.silent)
-    if trust is not None:
-        millionths = np.array([round(trust[trail.workers[code]] * 1e6) for code in gone.worker], dtype=np.int64)
-    elif len(gone.worker):
+    trust = Trust.unknown(0)
+    if len(gone.worker):
         panes = panes_of(trail)
         resolution = questions.resolution
         habits = Habits.of(panes, PaneCells.of(panes, resolution), resolution)
-        inputs, phone = trust_inputs(terms, trail, questions, gone, References.none(trail), habits, held)
+        references = References.none(trail)
+        if towers and trail.cells:
+            lat, lon, range_m = np.array([towers.get(name, (np.nan,) * 3) for name in trail.cells]).T
+            references = replace(references, cell_lat=lat, cell_lon=lon, cell_range_m=range_m)
+        inputs, phone = trust_inputs(terms, trail, questions, gone, references, habits, held)
         inputs["riders_on_device_28d"] = DeviceDays.of(panes).riders(phone, questions.at_ms[gone.question])[0]
-        millionths = trust_micro(score, inputs)
-    else:
-        millionths = np.empty(0, dtype=np.int64)
-    return quorum_tallies(terms, trail, questions, riders, millionths)
+        insured = insured_long_enough(terms, trail, questions, gone, held)
+        trust = rider_trust(terms, trust_score(product, terms), inputs, insured)
+    return quorum_tallies(terms, trail, questions, riders, trust)
 
 
 def column(tallies, name):

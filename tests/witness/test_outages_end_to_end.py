@@ -26,12 +26,14 @@ def outage_readings(*minutes, value=600, **fields):
     ]
 
 
-def storm(telemetry, readings, policies=None):
+def storm(telemetry, readings, policies=None, since=-3000):
+    """Every rider holds a policy, from minute `since` on."""
     holder = {"product": "offshift", "plan": "monthly_pro", "platform": "zomato"}
+    riders = sorted({each["worker_id"] for each in telemetry})
     return {
         "telemetry": telemetry,
         "oracle_readings": readings,
-        "subscriptions": policies or [policy_record("w0", "p0", **holder)],
+        "subscriptions": policies or [policy_record(name, f"p-{name}", since, **holder) for name in riders],
     }
 
 
@@ -76,8 +78,24 @@ def test_too_few_reports_of_an_outage(outages):
     assert outages(storm(silent_riders(), outage_readings(20, 30, value=499))) == []
 
 
+@pytest.mark.parametrize(("since", "confirmed"), [(20 - 24 * 60, [at(20)]), (21 - 24 * 60, [at(21)]), (-30, [])])
+def test_riders_count_from_a_day_after_their_cover_began(outages, since, confirmed):
+    found = outages(storm(silent_riders(), outage_readings(20, 21), since=since))
+    assert [start for start, _ in found] == confirmed
+
+
+def test_accounts_without_a_policy_are_no_quorum(outages):
+    holder = {"product": "offshift", "plan": "monthly_pro", "platform": "zomato"}
+    one = [policy_record("w0", "p0", -3000, **holder)]
+    assert outages(storm(silent_riders(), outage_readings(20, 30), one)) == []
+
+
+def test_riders_who_withhold_their_sensors_are_no_quorum(outages):
+    assert outages(storm(silent_riders(accel_var=None), outage_readings(20, 30))) == []
+
+
 def test_riders_at_rest_on_one_phone_are_no_quorum(outages):
-    # Still phones, one device: (0 + 0.20 + 0.10 / 60) / 0.50 = 0.4033 just counts, 60 of them make no 40.
+    # Still phones, one device: (0 + 0.20 + 0.10 + 0.10 / 60) / 0.60 = 0.5028 counts, and 60 of them make no 40.
     assert outages(storm(silent_riders(accel_var=1e-5, device_id="onephone"), outage_readings(20, 30))) == []
 
 

@@ -5,12 +5,13 @@ the product in force at the moment name. Silent is who sent nothing but offline 
 platform: a report that does not say what the app is doing is no silence.
 
 Trust rests on the time in which they worked, since there is nothing later: all reports of (t - before, t - silent],
-also those from outside the zone. The rider's habits are those up to the start of that time.
+also those from outside the zone. The rider's habits are those up to the start of that time. Of whom too little was
+measured, or who holds no policy that has been in force for long enough, adds nothing: accounts cost nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -28,7 +29,7 @@ from monsoon.transforms.product import (
     SilentQuorum,
     WeightedScore,
 )
-from monsoon.transforms.scoring.named import score_columns
+from monsoon.transforms.scoring.named import measured_share, score_columns
 from monsoon.transforms.trail import OFFLINE, ON_TRIP, ONLINE, Trail
 from monsoon.transforms.witness.questions import Holders, Questions, ZoneReports
 
@@ -144,24 +145,23 @@ def trust_inputs(
     queries = Queries.of(
         questions.resolution, riders.worker, questions.zone[riders.question], at_ms - terms.before_ms + WINDOW_MS
     )
+    holding = _of_policies(trail, questions, riders, lambda worker, at: bool(holders.in_force(worker, at)))
     inputs = {
         "cell_tower_zone_match": surroundings.cell_tower_zone_match(window, references)[0],
         "accelerometer_variance": device.accelerometer_variance(window)[0],
         "mock_location_share": device.mock_location_share(window)[0],
         "app_activity": activity.app_activity(window)[0],
         "shift_pattern": habits.shift_pattern(queries)[0],
-        "bought_in_alert_window": np.where(_holders(trail, questions, riders, holders), 0.0, np.nan),
+        "bought_in_alert_window": np.where(holding, 0.0, np.nan),
     }
     return inputs, window.last_device
 
 
-def _holders(trail: Trail, questions: Questions, riders: Workers, holders: Holders) -> Bools:
-    """Who holds a policy of the product in force at the moment asked about."""
+def _of_policies(trail: Trail, questions: Questions, riders: Workers, holds: Callable[[str, int], bool]) -> Bools:
+    """What holds of each rider (worker_id) at the moment asked about (ms); asked once of each pair."""
     workers, moments_ms = riders.worker.tolist(), questions.at_ms[riders.question].tolist()
-    known = {
-        pair: bool(holders.in_force(trail.workers[pair[0]], pair[1]))
-        for pair in set(zip(workers, moments_ms, strict=True))
-    }
+    pairs = set(zip(workers, moments_ms, strict=True))
+    known = {pair: holds(trail.workers[pair[0]], pair[1]) for pair in pairs}
     return np.array([known[pair] for pair in zip(workers, moments_ms, strict=True)], dtype=np.bool_)
 
 
@@ -174,21 +174,59 @@ def trust_score(product: Product, terms: SilentQuorum) -> FormulaScore | Weighte
     return score
 
 
-def trust_micro(score: FormulaScore | WeightedScore, inputs: Mapping[str, Floats]) -> Ints:
-    """The trust of each rider in millionths, -1 where nothing of it was measured; inputs that the score names and that
-    are not there count as not measured."""
-    count = len(next(iter(inputs.values())))
+@dataclass(frozen=True, eq=False)
+class Trust:
+    """One element per rider: `micro` is the trust in millionths, -1 where nothing of it was measured; `counts` whether
+    the rider may count toward the quorum, if that suffices."""
+
+    micro: Ints
+    counts: Bools
+
+    def take(self, which: Ints) -> Trust:
+        """Of some of them."""
+        return Trust(self.micro[which], self.counts[which])
+
+    @staticmethod
+    def unknown(riders: int) -> Trust:
+        """Of riders of whom nothing is known."""
+        return Trust(np.full(riders, -1, dtype=np.int64), np.zeros(riders, dtype=np.bool_))
+
+
+def rider_trust(
+    terms: SilentQuorum, score: FormulaScore | WeightedScore, inputs: Mapping[str, Floats], insured: Bools
+) -> Trust:
+    """The trust of each rider. Inputs that the score names and that are not there count as not measured; who is not
+    `insured`, or of whose score too little was measured, does not count."""
+    count = len(insured)
     names = score.formula.names if isinstance(score, FormulaScore) else {n for p in score.parts for n in p.value.names}
     columns = {name: inputs.get(name, np.full(count, np.nan)) for name in sorted(names)}
-    trust = score_columns(score, columns)
-    known = ~np.isnan(trust)
-    return np.where(known, np.rint(np.where(known, trust, 0.0) * MICRO), -1).astype(np.int64)
+    trust, share = score_columns(score, columns), measured_share(score, columns)
+    known = ~np.isnan(trust) & (share > 0)
+    micro = np.where(known, np.rint(np.where(known, trust, 0.0) * MICRO), -1).astype(np.int64)
+    return Trust(micro, known & insured & (share >= terms.min_measured))
 
 
-def quorum_tallies(terms: SilentQuorum, trail: Trail, questions: Questions, riders: Workers, trust: Ints) -> Ints:
+def insured_long_enough(
+    terms: SilentQuorum, trail: Trail, questions: Questions, riders: Workers, holders: Holders
+) -> Bools:
+    """Whether each rider holds a policy of the product that has been in force without a gap for as long as is asked."""
+    asked_ms = terms.insured_for_ms
+    if asked_ms is None:
+        return np.ones(len(riders.worker), dtype=np.bool_)
+    return _of_policies(
+        trail,
+        questions,
+        riders,
+        lambda worker, at_ms: any(
+            at_ms - state.in_force_since_ms >= asked_ms for state in holders.in_force(worker, at_ms)
+        ),
+    )
+
+
+def quorum_tallies(terms: SilentQuorum, trail: Trail, questions: Questions, riders: Workers, trust: Trust) -> Ints:
     """int64 (questions, TALLIES): what these riders add to each question; tallies of all riders' parts add up.
 
-    `trust` is in millionths, one per rider of the platform who fell silent (`riders.mine & riders.silent`), in order.
+    `trust` is of the riders of the platform who fell silent (`riders.mine & riders.silent`), in order.
     """
     tallies = np.zeros((len(questions), len(TALLIES)), dtype=np.int64)
 
@@ -216,14 +254,15 @@ def quorum_tallies(terms: SilentQuorum, trail: Trail, questions: Questions, ride
     return tallies
 
 
-def trust_tallies(terms: SilentQuorum, questions: int, question: Ints, trust: Ints) -> Ints:
-    """The part of the tallies that is about trust, int64 (questions, TALLIES), from the question and the trust in
-    millionths (-1 = not measured) of each silent rider of the platform."""
+def trust_tallies(terms: SilentQuorum, questions: int, question: Ints, trust: Trust) -> Ints:
+    """The part of the tallies that is about trust, int64 (questions, TALLIES), from the question and the trust of each
+    silent rider of the platform."""
     tallies = np.zeros((questions, len(TALLIES)), dtype=np.int64)
-    known, counts = trust >= 0, trust >= round(terms.least_trust * MICRO)
-    np.add.at(tallies[:, TALLIES.index("weight_micro")], question[counts], trust[counts])
+    micro = trust.micro
+    known, counts = micro >= 0, trust.counts & (micro >= round(terms.least_trust * MICRO))
+    np.add.at(tallies[:, TALLIES.index("weight_micro")], question[counts], micro[counts])
     np.add.at(tallies[:, TALLIES.index("trusted")], question[counts], 1)
-    np.add.at(tallies[:, TALLIES.index("trust_micro")], question[known], trust[known])
+    np.add.at(tallies[:, TALLIES.index("trust_micro")], question[known], micro[known])
     np.add.at(tallies[:, TALLIES.index("trust_riders")], question[known], 1)
     return tallies
 
