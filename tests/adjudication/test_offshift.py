@@ -77,7 +77,7 @@ GOOD = {
     ],
 )
 def test_nobody_is_trusted_on_little(measured, signals, trust, story):
-    """A phone that says nothing is paid after the hold, for nothing speaks against it; one that says little is asked."""
+    """A phone that says nothing is paid after the hold: nothing speaks against it. One that says little is asked."""
     rider = offshift(trust=None, signals=signals, features={name: GOOD[name] for name in measured}).at(lost()).finish()
     assert (rider.story(), rider.last()["trust_score"]) == (story, trust)
 
