@@ -81,7 +81,9 @@ def test_shift_earnings_that_are_not_stated_are_a_daily_wage(tmp_path):
 
 
 def test_who_trusts_nobody_measured_is_paid(tmp_path):
-    """A rider without any telemetry: of trust's parts only when the policy was bought is known."""
+    """A rider without any telemetry: of trust's parts only when the policy was bought is known. Nothing speaks against
+    it, so it waits once and is paid."""
     rain = [reading_record("rain_mm_h", 80, 0, provider=name) for name in ("a", "b")]
     claims, _, _ = run(tmp_path, "offshift", rain, ("rider", {"plan": "shift_pass"}))
-    assert (claims["rider"]["status"], claims["rider"]["trust_score"]) == ("approved", 1.0)
+    assert (claims["rider"]["status"], claims["rider"]["trust_score"]) == ("approved", 0.55)
+    assert claims["rider"]["decided_at"] == at(15)
