@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from monsoon.cli.printable import printable
+from monsoon.sources.files import NAMES, NO_INPUT
 
 _NAMED = 3
 """So many files that were passed over are named; `summary.json` has them all."""
@@ -25,12 +26,17 @@ def tell(command: str, summary: Mapping[str, Any], output: Path) -> None:
 
 def overlooked(summary: Mapping[str, Any]) -> str:
     """A line on what lay among the input files and is none, empty if there is nothing of the kind."""
-    names = [f"{stream}/{name}" for stream, counts in summary["streams"].items() for name in counts["ignored"]]
+    names = [
+        f"{stream}/{name}"
+        for stream, counts in summary["streams"].items()
+        for name in counts["ignored"]
+        if not name.rstrip("/").rpartition("/")[2].startswith(NO_INPUT)  # no oversight: a mark of another tool
+    ]
     if not names:
         return ""
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     shown = ", ".join(names[:_NAMED]).encode("unicode_escape").decode()
-    return f"warning: passed over, being no *.jsonl, *.jsonl.gz or *.parquet file: {shown}{more}"
+    return f"warning: passed over, being no {NAMES}: {shown}{more}"
 
 
 def describe(summary: Mapping[str, Any], output: Path) -> str:

@@ -20,10 +20,11 @@ example:
   monsoon simulate --storm delhi-2024-06-28 --riders 500 --seed 1 --output runs/delhi
   monsoon replay --input runs/delhi --output runs/delhi-out
 
-DIR of --input holds telemetry/, oracle_readings/ and subscriptions/, each any number of *.jsonl, *.jsonl.gz or
-*.parquet in any order, and optionally reserves/ and confirmations/ of the same kind, reference/cell_towers.csv and
-reference/access_points.csv. The output is the same to the byte for the same records, however they are ordered, split,
-compressed or repeated. --format parquet writes the same records as Parquet, a typed column a field: docs/output.md.
+DIR of --input holds telemetry/, oracle_readings/ and subscriptions/, each any number of *.jsonl, *.ndjson or *.json
+(each also with .gz) or *.parquet, at any depth and in any order, and optionally reserves/ and confirmations/ of the
+same kind, reference/cell_towers.csv and reference/access_points.csv. The output is the same to the byte for the same
+records, however they are ordered, split, compressed or repeated. --format parquet writes the same records as Parquet,
+a typed column a field: docs/output.md.
 """
 
 

@@ -24,7 +24,14 @@ INPUT_STREAMS = STREAMS + OPTIONAL_STREAMS
 INPUT_FOLDERS = (*INPUT_STREAMS, "reference")
 """What an input holds: a folder a stream, and the reference files."""
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+_LINES = (".jsonl", ".ndjson", ".json")
+_GZIPPED = tuple(f"{suffix}.gz" for suffix in _LINES)
+_PARQUET = ".parquet"
+NAMES = "*.jsonl, *.ndjson or *.json, each also with .gz, or *.parquet"
+"""What input files are called, be it in capitals; at any depth."""
+NO_INPUT = (".", "_")
+"""A name that begins so is no input: what other tools leave behind (.part.crc, ._part, _SUCCESS, _temporary)."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BLOCK_BYTES = 16 * 1024 * 1024
 
 
@@ -52,12 +59,17 @@ class LongLine:
 
 @dataclass(frozen=True)
 class StreamFiles:
-    """The files of one stream, sorted by name. `ignored` are the names of what else lies in the folder, sorted, with
-    bytes that are no UTF-8 escaped; hidden files and marks such as _SUCCESS are no oversight and not among them."""
+    """The files of one stream below its folder, sorted.
+
+    `ignored`: paths in the folder of what is no input, sorted, with bytes that are no UTF-8 escaped; of a folder that
+    is passed over its own alone, with a slash. `foreign`: of the files, those that a link brings in from outside the
+    folder of all streams, and where they lie.
+    """
 
     folder: Path
     files: tuple[Path, ...]
     ignored: tuple[str, ...]
+    foreign: tuple[str, ...] = ()
 
     @property
     def total_bytes(self) -> int:
@@ -69,23 +81,61 @@ def streams_in(folder: Path) -> tuple[str, ...]:
     return STREAMS + tuple(stream for stream in OPTIONAL_STREAMS if (folder / stream).exists())
 
 
+def is_parquet(path: Path) -> bool:
+    """Whether an input file holds rows of columns, and not lines."""
+    return path.name.lower().endswith(_PARQUET)
+
+
 def find_files(folder: Path) -> StreamFiles:
-    """The input files in a stream's folder. Raises InputError if there is no such folder, or none around it, or it
-    cannot be listed."""
+    """The input files in a stream's folder, at any depth. Raises InputError if there is no such folder, or none around
+    it, or one cannot be listed."""
     _require_folder(folder.parent, "Give the folder that holds the folders of the streams")
-    _require_folder(folder, "Give the folder that holds the stream's .jsonl, .jsonl.gz or .parquet files")
+    _require_folder(folder, f"Give the folder that holds the stream's files: {NAMES}")
+    files: list[Path] = []
+    ignored: list[Path] = []
+    _look_into(folder, (os.path.realpath(folder),), files, ignored)
+    for file in files:
+        if not file.exists():
+            raise InputError("a link to a file that is not there", str(file), "Put the file there, or take it away")
+        if not file.is_file():
+            raise InputError("is no regular file", str(file), "Put its records into a file, or take it away")
+    around = os.path.realpath(folder.parent)
+    foreign = [file for file in files if not os.path.realpath(file).startswith(around + os.sep)]
+    return StreamFiles(
+        folder,
+        tuple(sorted(files)),
+        tuple(sorted(_shown(each, folder) + ("/" if each.is_dir() else "") for each in ignored)),
+        tuple(sorted(f"{_shown(each, folder)} -> {_escaped(os.path.realpath(each))}" for each in foreign)),
+    )
+
+
+def _look_into(folder: Path, within: tuple[str, ...], files: list[Path], ignored: list[Path]) -> None:
+    """Adds what a folder holds; `within` are it and those around it, so that a link to one of them is no way in."""
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise InputError(error.strerror or "unreadable", str(folder), "Grant read permission on the folder") from error
-    files = tuple(entry for entry in entries if entry.name.endswith(SUFFIXES) and not entry.is_dir())
-    for file in files:
-        if file.exists() and not file.is_file():
-            raise InputError("is no regular file", str(file), "Put its records into a file, or take it away")
-    taken = {file.name for file in files}
-    others = (os.fsencode(entry.name) for entry in entries if entry.name not in taken)
-    ignored = sorted(name.decode(errors="backslashreplace") for name in others if not name.startswith((b".", b"_")))
-    return StreamFiles(folder, files, tuple(ignored))
+    for entry in entries:
+        if entry.name.startswith(NO_INPUT):
+            ignored.append(entry)
+        elif entry.is_dir():
+            real = os.path.realpath(entry)
+            if real in within:
+                ignored.append(entry)
+            else:
+                _look_into(entry, (*within, real), files, ignored)
+        elif entry.name.lower().endswith((*_LINES, *_GZIPPED, _PARQUET)):
+            files.append(entry)
+        else:
+            ignored.append(entry)
+
+
+def _shown(path: Path, folder: Path) -> str:
+    return _escaped(str(path.relative_to(folder)))
+
+
+def _escaped(name: str) -> str:
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +158,7 @@ def _require_folder(folder: Path, mend: str) -> None:
 
 def is_gzip(path: Path) -> bool:
     """By its name, as everywhere."""
-    return path.name.endswith(".gz")
+    return path.name.lower().endswith(".gz")
 
 
 def uncompressed(disk: IO[bytes]) -> IO[bytes]:
@@ -127,8 +177,8 @@ def read_blocks(
     part: FilePart | None = None,
     content: IO[bytes] | None = None,
 ) -> Iterator[Block | LongLine]:
-    """The lines of a .jsonl or .jsonl.gz file, or of a part of it, in blocks of about `block_bytes` cut at line
-    feeds.
+    """The lines of a file of lines, plain or gzipped, or of a part of it, in blocks of about `block_bytes` cut at line
+    feeds. A byte order mark at the file's beginning is no part of its first line.
 
     `at_byte` is told how far into the file on disk reading has come; `content` is what the file holds, for those who
     have it open. Raises InputError where the file cannot be read or its compression is broken.
@@ -139,8 +189,11 @@ def read_blocks(
             disk = opened.enter_context(path.open("rb"))
             told = disk.tell
             content = uncompressed(disk) if is_gzip(path) else disk
+        whole = content
         if part is not None and part.stop is not None:
-            content = _Bounded(content, part.start, part.stop)  # type: ignore[assignment]
+            content = _Bounded(whole, part.start, part.stop)  # type: ignore[assignment]
+        if (part is None or part.start == 0) and whole.read(len(_BYTE_ORDER_MARK)) != _BYTE_ORDER_MARK:
+            whole.seek(0)
         for block in _cut(content, block_bytes):
             yield block
             if at_byte is not None and told is not None:

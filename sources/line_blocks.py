@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from monsoon.sources.block_structure import Structure
-from monsoon.sources.telemetry_columns import clean_hashes, clean_rows, compact, parse_schema, records_frame
+from monsoon.sources.telemetry_columns import clean_rows, compact, names_nobody, parse_schema, records_frame
 from monsoon.transforms.validation.clean_line import clean_line_pattern, key_order
 from monsoon.transforms.validation.judge import MAX_LINE_BYTES, Dead, Judge, Used
 
@@ -81,10 +81,10 @@ class LineValidator:
         parsed = self._parse(content, len(structure.objects))
         if parsed is None or not parsed.height or not structure.agrees_with(parsed):
             return None
-        if not clean_rows(parsed, self._judge.fields).all():
+        if not clean_rows(parsed, self._judge.fields, named=True).all():
             return None
         columns = compact(parsed, self._judge.fields)
-        return columns if clean_hashes(columns, self._judge.fields) else None
+        return columns if names_nobody(columns, self._judge.fields) else None
 
     def judge_all(self, lines: Iterable[bytes]) -> Validated:
         """The same, each line judged by itself."""

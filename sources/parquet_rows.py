@@ -2,7 +2,8 @@
 not.
 
 A row is judged as the JSON line of its known fields, in the schema's order, the rule of length included. Unknown
-columns are ignored whatever they hold: a row is no line, and has neither length nor depth of its own.
+columns are ignored whatever they hold: a row is no line, and has neither length nor depth of its own. A moment in UTC,
+in whatever unit, is its whole milliseconds; a timestamp of no zone could be any of a day's, and is refused.
 
 Readings of the text: docs/interpretations.md#parquet.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -24,9 +26,15 @@ from monsoon.sources.files import InputError
 from monsoon.sources.line_blocks import LineValidator, Validated
 from monsoon.sources.native_messages import native_messages_dropped
 from monsoon.sources.telemetry_columns import TYPES, clean_rows, compact
+from monsoon.transforms.validation.details import LOCAL_TIMESTAMP
 from monsoon.transforms.validation.fields import Field
 
+# Polars knows no zone by its offset (+05:30), as pandas names it, and else panics; of a moment in UTC it is but how to
+# show it.
+os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")
+
 _BATCH_ROWS = 65_536
+_PER_MS = {"ms": 1, "us": 1_000, "ns": 1_000_000}
 _EXACT_INTEGER = 2.0**53
 
 
@@ -68,6 +76,7 @@ def json_lines(batch: pl.DataFrame, fields: Sequence[Field]) -> Iterator[bytes]:
     integer column the integer: writers of data frames know no other nullable integer. A time or a duration, which
     JSON lacks, is an object that names its type, so that no field takes it.
     """
+    batch = _with_moments(batch, fields)
     known = [(field, batch.schema[field.name]) for field in fields if field.name in batch.schema]
     if not known:
         yield from repeat(b"{}", batch.height)
@@ -85,13 +94,13 @@ def validate_batch(batch: pl.DataFrame, validator: LineValidator, fields: Sequen
     known = {field.name: field for field in fields if field.name in batch.schema}
     if not known:
         return validator.judge_all(json_lines(batch, fields))
-    batch = _with_text(batch.select(list(known)))
+    batch = _with_moments(_with_text(batch.select(list(known))), fields)
     casts = {field.name: _cast(pl.col(field.name), field, batch.schema.get(field.name)) for field in fields}
     if any(cast is None for cast in casts.values()):
         return validator.judge_all(json_lines(batch, fields))
     typed = batch.select(cast.alias(name) for name, cast in casts.items() if cast is not None)
     lossless = [_lossless(name, known[name], dtype) for name, dtype in batch.schema.items()]
-    clean = clean_rows(typed, fields, from_lines=False) & batch.select(pl.all_horizontal(*lossless)).to_series()
+    clean = clean_rows(typed, fields, measured=False) & batch.select(pl.all_horizontal(*lossless)).to_series()
     validated = validator.judge_all(json_lines(batch.filter(~clean), fields))
     if clean.any():
         validated.frames.append(compact(typed.filter(clean), fields))
@@ -101,7 +110,8 @@ def validate_batch(batch: pl.DataFrame, validator: LineValidator, fields: Sequen
 
 def _conversion(field: Field, dtype: pl.DataType) -> Callable[[Any], Any]:
     if dtype.is_temporal():
-        return lambda value: None if value is None else {str(dtype): value}
+        name = LOCAL_TIMESTAMP if isinstance(dtype, pl.Datetime) and dtype.time_zone is None else str(dtype)
+        return lambda value: None if value is None else {name: value}
     return _integral if field.kind == "integer" else _json_value
 
 
@@ -132,6 +142,25 @@ def _without_times(dtype: Any) -> Any:
     if isinstance(dtype, pl.Struct):
         return pl.Struct({field.name: _without_times(field.dtype) for field in dtype.fields})
     return pl.Int64() if dtype.is_temporal() else dtype
+
+
+def _with_moments(batch: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
+    """The batch with moments in UTC as the milliseconds of their fields, and days as the text of theirs."""
+    made = []
+    for field in fields:
+        dtype = batch.schema.get(field.name)
+        if field.role == "time" and isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+            made.append(milliseconds(batch[field.name]))
+        elif field.role == "day" and dtype == pl.Date:
+            made.append(batch[field.name].dt.strftime("%Y-%m-%d"))
+    return batch.with_columns(made)
+
+
+def milliseconds(moments: pl.Series) -> pl.Series:
+    """Timestamps of any unit as whole milliseconds since 1970, rounded down; other columns as they are."""
+    if not isinstance(moments.dtype, pl.Datetime):
+        return moments
+    return moments.to_physical() // _PER_MS[moments.dtype.time_unit]
 
 
 def _with_text(batch: pl.DataFrame) -> pl.DataFrame:

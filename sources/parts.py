@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from monsoon.sources.files import BLOCK_BYTES, FilePart, faults_told, is_gzip, read_blocks, uncompressed
+from monsoon.sources.files import BLOCK_BYTES, FilePart, faults_told, is_gzip, is_parquet, read_blocks, uncompressed
 from monsoon.sources.parquet_rows import row_count
 from monsoon.sources.record_times import Piece, within
 from monsoon.sources.streams import parquet_batches
@@ -28,7 +28,7 @@ def parts_of(path: Path, part_bytes: int, *, cuts_gzip: bool = False) -> Iterato
 
     Raises InputError where the file cannot be read.
     """
-    if path.name.endswith(".parquet"):
+    if is_parquet(path):
         rows, step = row_count(path), max(1, part_bytes // _ROW_BYTES)
         for start in range(0, rows, step):
             yield FilePart(path, start, min(rows, start + step))
@@ -84,7 +84,7 @@ def read_part(stream: str, part: FilePart, files: OpenFiles | None = None) -> It
 
 
 def _pieces(part: FilePart, files: OpenFiles | None) -> Iterator[Piece]:
-    if part.path.name.endswith(".parquet"):
+    if is_parquet(part.path):
         yield from parquet_batches(part.path, part.start, part.stop)
         return
     if files is None or part.stop is None or not is_gzip(part.path):

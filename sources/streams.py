@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from monsoon.sources.accounting import StreamCounts, dead_letters
-from monsoon.sources.files import Block, LongLine, StreamFiles, find_files, read_blocks
+from monsoon.sources.files import Block, LongLine, StreamFiles, find_files, is_parquet, read_blocks
 from monsoon.sources.line_blocks import LineValidator, Validated, collect
 from monsoon.sources.native_messages import native_messages_dropped
 from monsoon.sources.parquet_rows import json_lines, read_batches, validate_batch
@@ -36,7 +36,8 @@ class StreamRead:
     `frame`: typed columns of all contract fields, one row per id. Telemetry is sorted by (worker_id,
     event_time, event_id) and has event_id no longer; readings by (reading_id, revision); other streams by
     their id. `dead`: records of the contract dead_letter, sorted. `counts`: read, used, duplicate, dead,
-    nulled, reasons. `ignored`: names in the folder that are no input files (`StreamFiles`).
+    nulled, reasons. `ignored`, `foreign`: what lies in the folder and is no input, or comes from elsewhere
+    (`StreamFiles`).
     """
 
     stream: str
@@ -44,6 +45,7 @@ class StreamRead:
     dead: list[dict[str, Any]]
     counts: dict[str, Any]
     ignored: tuple[str, ...]
+    foreign: tuple[str, ...] = ()
 
 
 def read_stream(
@@ -61,7 +63,7 @@ def read_stream(
     read = _read_telemetry if stream == "telemetry" else _read_records
     frame, dead = read(judge, found, counts, _Reporter(stream, found, progress))
     letters = dead_letters(stream, dead, counts)
-    return StreamRead(stream, frame, letters, counts.as_dict(), found.ignored)
+    return StreamRead(stream, frame, letters, counts.as_dict(), found.ignored, found.foreign)
 
 
 class _Reporter:
@@ -86,7 +88,7 @@ class _Reporter:
 
 def _pieces(found: StreamFiles, reporter: _Reporter) -> Iterator[Block | LongLine | pl.DataFrame]:
     for file in found.files:
-        if file.name.endswith(".parquet"):
+        if is_parquet(file):
             yield from parquet_batches(file)
         else:
             yield from read_blocks(file, at_byte=reporter.at_byte)

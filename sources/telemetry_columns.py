@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from monsoon.transforms.validation.fields import INT64_MAX, INT64_MIN, Field, stream_fields
+from monsoon.transforms.validation.fields import INT64_MAX, INT64_MIN, LONGEST_LEAD_MS, Field, stream_fields
 from monsoon.transforms.validation.judge import Used
-from monsoon.transforms.validation.raw_identifiers import CLEAN_HASH
+from monsoon.transforms.validation.raw_identifiers import BARE_MAC, CLEAN_HASH, is_raw_identifier
 
 TYPES: Mapping[str, Any] = {
     "string": pl.String,
@@ -30,29 +30,33 @@ def parse_schema(fields: Sequence[Field]) -> dict[str, Any]:
     return {field.name: TYPES[field.kind] for field in fields}
 
 
-def clean_rows(parsed: pl.DataFrame, fields: Sequence[Field], *, from_lines: bool = True) -> pl.Series:
+def clean_rows(
+    parsed: pl.DataFrame, fields: Sequence[Field], *, measured: bool = True, named: bool = False
+) -> pl.Series:
     """Rows (bool) whose values are all of the contract, given columns of the right types.
 
-    `from_lines`: the lines have been measured, and keyed hashes told from raw identifiers by their form.
+    `measured`: the lines that they come of are known not to be too long. `named`: what may hold no raw identifier is
+    looked at elsewhere.
     """
-    checks = [check for field in fields for check in _checks(field, from_lines=from_lines)]
+    checks = [check for field in fields for check in _checks(field, measured, named or not field.names_nobody)]
+    lead_ms = pl.col("event_time") - pl.col("received_time")
+    checks.append(pl.col("received_time").is_null() | (lead_ms <= LONGEST_LEAD_MS))
+    checks.append((pl.col("lat") != 0.0) | (pl.col("lon") != 0.0))
     return parsed.select(clean=reduce(and_, checks))["clean"]
 
 
-def _checks(field: Field, *, from_lines: bool) -> list[pl.Expr]:
+def _checks(field: Field, measured: bool, named: bool) -> list[pl.Expr]:
     column = pl.col(field.name)
     checks: list[pl.Expr] = []
     if field.kind == "strings":
         checks.append(column.list.len() <= (field.max_length or 0))
-        if not from_lines:
-            checks.append(column.list.eval(_is_clean_text(pl.element(), field)).list.all())
+        checks += [column.list.eval(check).list.all() for check in _text_checks(pl.element(), measured, named)]
     elif field.kind == "string":
         if field.max_length is not None:
             checks.append(column.str.len_chars().is_between(field.min_length, field.max_length))
         if field.choices is not None:
             checks.append(column.is_in(sorted(field.choices)))
-        if not from_lines:
-            checks.append(_is_clean_text(column, field))
+        checks += _text_checks(column, measured, named)
     else:
         if field.minimum is not None and field.minimum > INT64_MIN:
             checks.append(column >= field.minimum)
@@ -62,18 +66,23 @@ def _checks(field: Field, *, from_lines: bool) -> list[pl.Expr]:
     return [check.fill_null(not field.required) for check in checks] + present
 
 
-def _is_clean_text(column: pl.Expr, field: Field) -> pl.Expr:
-    short = column.str.len_bytes() <= _MAX_TEXT_BYTES
-    return short & column.str.contains(f"^{CLEAN_HASH}$") if field.role == "keyed_hash" else short
+def _text_checks(column: pl.Expr, measured: bool, named: bool) -> list[pl.Expr]:
+    short = [] if measured else [column.str.len_bytes() <= _MAX_TEXT_BYTES]
+    return short if named else [*short, _names_nobody(column)]
 
 
-def clean_hashes(columns: pl.DataFrame, fields: Sequence[Field]) -> bool:
-    """Whether every keyed hash in compact columns has the form of one; looks at each distinct hash once."""
+def _names_nobody(column: Any) -> Any:
+    """Texts (bool) that are no raw identifier for certain."""
+    return column.str.contains(f"^{CLEAN_HASH}$") & ~column.str.contains(f"^{BARE_MAC}$")
+
+
+def names_nobody(columns: pl.DataFrame, fields: Sequence[Field]) -> bool:
+    """Whether no text in compact columns is a raw identifier where none may be; looks at each distinct text once."""
     for field in fields:
-        if field.role == "keyed_hash":
+        if field.names_nobody:
             values = columns[field.name]
-            distinct = (values.explode() if field.kind == "strings" else values).unique().cast(pl.String)
-            if not distinct.drop_nulls().str.contains(f"^{CLEAN_HASH}$").all():
+            distinct = (values.explode() if field.kind == "strings" else values).unique().cast(pl.String).drop_nulls()
+            if any(map(is_raw_identifier, distinct.filter(~_names_nobody(distinct)))):
                 return False
     return True
 

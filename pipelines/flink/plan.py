@@ -19,7 +19,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from monsoon.sources.files import BLOCK_BYTES, INPUT_STREAMS, Block, FilePart, LongLine, find_files, is_gzip, streams_in
+from monsoon.sources.files import (
+    BLOCK_BYTES,
+    INPUT_STREAMS,
+    Block,
+    FilePart,
+    LongLine,
+    find_files,
+    is_gzip,
+    is_parquet,
+    streams_in,
+)
 from monsoon.sources.parts import OpenFiles, parts_of, read_part
 from monsoon.sources.record_times import Piece, bounds_of_most, times_ms
 
@@ -67,7 +77,7 @@ def _order(planned: Planned) -> tuple[int, int, str, int, int]:
 
 def _of_file(stream: str, path: Path, part_bytes: int) -> Iterator[Planned]:
     files = OpenFiles()
-    content = _checksum_of_file(path) if path.name.endswith(".parquet") else 0
+    content = _checksum_of_file(path) if is_parquet(path) else 0
     dated = [_dated(stream, part, content, files) for part in parts_of(path, part_bytes, cuts_gzip=True)]
     files.close(path)
     for those in zip(*dated, strict=True):

@@ -185,14 +185,15 @@ def test_the_summary_reports_metrics_of_the_typed_list_only(tmp_path):
 def test_files_of_other_endings_are_told_on_a_line_and_in_the_summary(tmp_path, capsys):
     source = write_streams(tmp_path / "in", small_storm())
     for number in range(5):
-        (source / "oracle_readings" / f"part-{number}.ndjson").write_text("{}")
+        (source / "oracle_readings" / f"part-{number}.csv").write_text("{}")
+    (source / "oracle_readings" / "_SUCCESS").touch()
     assert main(["replay", "--input", str(source), "--output", str(tmp_path / "out")]) == 0
     assert capsys.readouterr().err == (
-        "monsoon replay: warning: passed over, being no *.jsonl, *.jsonl.gz or *.parquet file: "
-        "oracle_readings/part-0.ndjson, oracle_readings/part-1.ndjson, oracle_readings/part-2.ndjson and 2 more\n"
+        "monsoon replay: warning: passed over, being no *.jsonl, *.ndjson or *.json, each also with .gz, or *.parquet: "
+        "oracle_readings/part-0.csv, oracle_readings/part-1.csv, oracle_readings/part-2.csv and 2 more\n"
     )
     streams = json.loads((tmp_path / "out" / "summary.json").read_text())["streams"]
-    assert streams["oracle_readings"]["ignored"] == [f"part-{number}.ndjson" for number in range(5)]
+    assert streams["oracle_readings"]["ignored"] == ["_SUCCESS", *(f"part-{number}.csv" for number in range(5))]
     assert streams["telemetry"]["ignored"] == []
 
 

@@ -15,7 +15,7 @@ CATALOGUE = Catalogue(
 TELEMETRY: dict[str, Any] = {
     "event_id": "e-1",
     "worker_id": "w-1",
-    "device_id": "d41d8cd98f00",
+    "device_id": "d41d8cd98f00b204",
     "event_time": 1_718_000_000_000,
     "lat": 28.6,
     "lon": 77.2,
@@ -68,7 +68,7 @@ SUBSCRIPTION: dict[str, Any] = {
     "premium_inr": 79,
     "daily_wage_inr": 500,
     "payout_account": "u9f86d081",
-    "device_id": "d41d8cd98f00",
+    "device_id": "d41d8cd98f00b204",
     "account_created_at": 1_700_000_000_000,
     "trust_tier": 3,
     "consents": ["location"],
@@ -123,7 +123,8 @@ TEXTS = [
 HASHES = [
     '"00:1b:44:11:3a:b7"', '"00-1B-44-11-3A-B7"', '"001b.4411.3ab7"', '"001b44113ab7"', '"203.0.113.7"',
     '"203.0.113.0/24"', '"2001:db8::1"', '"2001:db8:1::/48"', '"asha@okaxis"', '"+91 98765 43210"', '"9876543210"',
-    '"919876543210"', '"0987654321"', '"12345678901234567"', '"aa-bb-cc-dd-ee-ff"', '"a-b-c-d-e"', '["b1","b2"]',
+    '"919876543210"', '"0987654321"', '"12345678901234567"', '"352099001761481"', '"Asha Kumari"', '"104233"',
+    '"0-01b-44113ab7"', '"X7/+kq3Zf0A="', '"rider:42"', '"aa-bb-cc-dd-ee-ff"', '"a-b-c-d-e"', '["b1","b2"]',
     '["b1","00:1b:44:11:3a:b7"]', '["asha@okaxis"]', '["b1","9876543210"]', '["\\u0030\\u0030:1b:44:11:3a:b7"]',
 ]  # fmt: skip
 OTHERS = [
@@ -141,7 +142,7 @@ _ONE_IN_FIVE = st.integers(0, 4).map(lambda number: number == 4)
 def _hostile_value(field: Field | None) -> st.SearchStrategy[str]:
     if field is None:
         return st.sampled_from(_ANY)
-    if field.role == "keyed_hash":
+    if field.names_nobody:
         return st.sampled_from(HASHES) | st.sampled_from(_ANY)
     fitting = {"string": TEXTS, "number": NUMBERS, "integer": NUMBERS}.get(field.kind, OTHERS)
     return st.sampled_from(fitting) | st.sampled_from(_ANY)

@@ -22,7 +22,9 @@ GOOD = [
 BAD = {
     "": "not WKT",
     "POLYGON((0 0,1 0,1 1": "not WKT",
-    "POLYGON((0 0,1 0,1 1,0 1))": "not WKT",
+    "POLYGON((0 0,1 0,1 1,0 1))": "not closed",
+    "POLYGON((0 0,0 0))": "too few points",
+    "POINT(asha@okaxis)": "not WKT: POLYGON",
     "POLYGON((0 0,1 0,1 1,0 0))\x00": "not WKT",
     f"SRID=4326;POLYGON(({box(0, 0, 1, 1)}))": "not WKT",
     "POINT(77 28)": "Point",

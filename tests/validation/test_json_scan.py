@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from validation.lines import hostile_lines
 
-from monsoon.transforms.validation.json_scan import json_depth
+from monsoon.transforms.validation.json_scan import json_depth, without_half_characters
 
 
 def accepted_by_parser(line):
@@ -17,6 +17,11 @@ def accepted_by_parser(line):
     except (msgspec.MsgspecError, ValueError):
         return False
     return True
+
+
+def without_halves(line):
+    """RFC 8259 allows escapes that are half of a surrogate pair; the parser does not."""
+    return without_half_characters(line) or line
 
 
 def levels(value):
@@ -32,7 +37,7 @@ def levels(value):
 def test_agrees_with_the_parser(line):
     if b"1" + b"0" * 400 in line or b"[" * 900 in line:
         return  # where the parser is lenient, or recurses too deep: see test_judge
-    assert (json_depth(line) is not None) == accepted_by_parser(line)
+    assert (json_depth(line) is not None) == accepted_by_parser(without_halves(line))
 
 
 MARKS = ["[", "]", "{", "}", ",", ":", '"a"', '"', "1", "-", ".5", "e3", "null", "true", " ", "v", '"\\u00e9"']

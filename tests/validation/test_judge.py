@@ -165,7 +165,7 @@ def test_a_faulty_optional_field_becomes_null_and_is_named(stream, changes, null
 
 
 EDGES = [
-    ("telemetry", {"lat": 90, "lon": -180, "event_time": 4_102_444_800_000}),
+    ("telemetry", {"lat": 90, "lon": -180, "event_time": 4_102_444_800_000, "received_time": 4_102_444_800_000}),
     ("telemetry", {"event_time": 946_684_800_000, "event_id": "é" * 64, "bssids": ["b1"] * 20}),
     ("telemetry", {"agc_db": 10**30, "gnss_time": -(2**63)}),
     ("oracle_readings", {"metric": "curfew", "value": 1.0}),
@@ -199,7 +199,12 @@ def test_the_edge_itself_is_within(stream, changes):
         (b'{"a":1' + b"0" * 5000 + b"}", "not_json"),
         (b"{} {}", "not_json"),
         (b'{"a":"\xff"}', "not_json"),
-        (b'{"a":"\\ud800"}', "not_json"),
+        (b'{"a":"\\ud800"}', "missing_field:event_id"),
+        (b'{"a":"\\ud800', "not_json"),
+        (b'{"a":"\\ud800","b":NaN}', "not_json"),
+        (b'{"a":"\\ud800","b":1' + b"0" * 5000 + b"}", "not_json"),
+        (b'{"a":"\\udc00\\ud800"}x', "not_json"),
+        (b'{"a":"\\ud800","x":' + nested(33) + b"}", "too_deep"),
         (b'\xef\xbb\xbf{"a":1}', "not_json"),
         (b'{"a":01}', "not_json"),
         (b'{"a":"\x01"}', "not_json"),

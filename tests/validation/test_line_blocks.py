@@ -51,8 +51,8 @@ LENIENT = [
     (b'"lat":28.6', b'"lat":28.6,"l\\u0061t":9'),
     (b'"lat":28.6', b'"lat":-0.0'),  # another zero
     (b'"event_time":1718000000000', b'"event_time":17180000000000000000'),
-    (b'"device_id":"d41d8cd98f00"', b'"device_id":"00-1b-44-11-3a-b7"'),
-    (b'"device_id":"d41d8cd98f00"', b'"device_id":"9876543210"'),
+    (b'"device_id":"d41d8cd98f00b204"', b'"device_id":"00-1b-44-11-3a-b7"'),
+    (b'"device_id":"d41d8cd98f00b204"', b'"device_id":"9876543210"'),
 ]
 
 

@@ -5,6 +5,8 @@ import json
 from decimal import Decimal
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -67,7 +69,6 @@ def test_raw_identifiers_in_bytes_are_found():
 
 FOREIGN = [
     pl.Series([DAY]),
-    pl.Series([DAY]).dt.replace_time_zone("Asia/Kolkata"),
     pl.Series([DAY.date()]),
     pl.Series([DAY.time()]),
     pl.Series([datetime.timedelta(hours=1)]),
@@ -180,3 +181,51 @@ def test_null_is_absent():
     (dead,) = both_ways(changed).dead
     assert isinstance(dead, Dead)
     assert dead.reason == "missing_field:lat"
+
+
+UTC = "UTC"
+MOMENT = datetime.datetime(2024, 6, 28, 2, 30, 0, 123_000)
+MOMENT_MS = 1_719_541_800_123
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata"])
+@pytest.mark.parametrize("name", ["event_time", "gnss_time", "received_time"])
+def test_a_moment_in_utc_of_any_unit_is_its_milliseconds(unit, zone, name):
+    values = pl.Series([MOMENT, None]).cast(pl.Datetime(unit)).dt.replace_time_zone(UTC)
+    values = values if zone == UTC else values.cast(pl.Datetime(unit, zone))
+    rows = frame(rows=2, received_time=[None, None], event_id=["a", "b"]).with_columns(values.alias(name))
+    validated = both_ways(rows)
+    assert next(row[name] for part in validated.frames for row in part.rows(named=True)) == MOMENT_MS
+    assert [dead.reason for dead in validated.dead] == (["missing_field:event_time"] if name == "event_time" else [])
+
+
+@pytest.mark.parametrize(("nanoseconds", "milliseconds"), [(1_999_999, 1), (-1, -1), (-1_000_001, -2), (0, 0)])
+def test_less_than_a_millisecond_is_rounded_down(nanoseconds, milliseconds):
+    moments = pl.Series("gnss_time", [nanoseconds]).cast(pl.Datetime("ns", UTC))
+    (used,) = both_ways(frame().with_columns(moments)).frames[0].rows(named=True)
+    assert used["gnss_time"] == milliseconds
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_a_timestamp_of_no_zone_is_refused_with_the_mend(unit):
+    (dead,) = both_ways(frame().with_columns(event_time=pl.Series([MOMENT]).cast(pl.Datetime(unit)))).dead
+    assert dead.reason == "wrong_type:event_time"
+    assert "isAdjustedToUTC" in dead.detail
+
+
+def test_a_zone_that_another_writer_names_by_its_offset(tmp_path):
+    moments = pa.array([MOMENT_MS * 1000], pa.timestamp("us", tz="+05:30"))
+    table = frame("oracle_readings").to_arrow().drop_columns("event_time").append_column("event_time", moments)
+    (tmp_path / "oracle_readings").mkdir()
+    pq.write_table(table, tmp_path / "oracle_readings" / "x.parquet")
+    assert read_stream("oracle_readings", tmp_path, CATALOGUE).frame["event_time"].to_list() == [MOMENT_MS]
+
+
+def test_a_reading_and_a_reserve_of_columns_of_time(tmp_path):
+    moments = pl.Series([MOMENT]).dt.replace_time_zone(UTC)
+    read_back = read(tmp_path / "a", "oracle_readings", frame("oracle_readings").with_columns(event_time=moments))
+    assert read_back.frame["event_time"].to_list() == [MOMENT_MS]
+    days = pl.Series([datetime.date(2024, 6, 10)])
+    reserves = read(tmp_path / "b", "reserves", frame("reserves").with_columns(day=days))
+    assert reserves.frame["day"].to_list() == ["2024-06-10"]

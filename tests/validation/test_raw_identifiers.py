@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from validation.lines import hostile_lines
 
 from monsoon.transforms.validation import raw_identifiers
-from monsoon.transforms.validation.raw_identifiers import CLEAN_HASH, MASK, is_raw_identifier, masked
+from monsoon.transforms.validation.raw_identifiers import BARE_MAC, CLEAN_HASH, MASK, is_raw_identifier, masked
 
 RAW = [
     "00:1b:44:11:3a:b7", "00-1B-44-11-3A-B7", "00.1b.44.11.3a.b7", "001b.4411.3ab7", "wifi=00:1b:44:11:3a:b7",
@@ -18,12 +18,17 @@ RAW = [
     "203.0.113.7:443", "2001:db8::1", "2001:db8:1::/48", "2001:db8:1", "::1", "[2001:db8::1]", "fe80::1%wlan0",
     "::ffff:203.0.113.7", "asha@okaxis", "asha.k-2@ybl", "upi://pay?pa=asha@okaxis", "+919876543210", "+91 98765 43210",
     "+91-98765-43210", "9876543210", "09876543210", "919876543210", "00919876543210", "98765 43210", "(987) 654-3210",
-    "+14155550100", "+44 20 7946 0958", "tel:+919876543210",
+    "+14155550100", "+44 20 7946 0958", "tel:+919876543210", "001b44113ab7", "001B44113AB7", " 001b44113ab7 ",
+    "001b-4411-3ab7", "001b44-113ab7", "mac:001b44113ab7", "123456789012", "352099001761481", "35-209900-176148-1",
+    "IMEI: 35 209900 176148 1",
+    "Asha Kumari", "Asha  K.", "आशा कुमारी", "Asha\u00a0Kumari", "asha\tkumari",
 ]  # fmt: skip
 HASHED = [
-    "001b44113ab7", "b1027c4d1c386bbc4", "d41d8cd98f00b204e9800998ecf8427e", "sha256:d41d8cd98f00b204", "dw901-30-134",
+    "001b44113ab", "001b44113ab70", "001b44113ab7_", "g01b44113ab7", "b1027c4d1c386bbc4", " b1027c4d ",
+    "35209900176148", "3520990017614811", "104233", "rider:42",
+    "d41d8cd98f00b204e9800998ecf8427e", "sha256:d41d8cd98f00b204", "dw901-30-134",
     "123e4567-e89b-12d3-a456-426614174000", "X7/+kq3Zf0A=", "device-9876543210-x", "1234567890", "12345678901234567",
-    "1.2.3.400", "v1.2", "", "a@", "@b", "0987654321",
+    "1.2.3.400", "v1.2", "", "a@", "@b", "0987654321", "asha",
 ]  # fmt: skip
 
 
@@ -40,10 +45,14 @@ def test_hashed(value):
 @given(st.from_regex(CLEAN_HASH, fullmatch=True))
 def test_a_clean_hash_is_none_of_the_raw_forms(value):
     """The short cut may only say what the long way says."""
-    phone = raw_identifiers._PHONE_SEPARATORS.sub("", value)
+    if re.fullmatch(BARE_MAC, value):
+        return
+    bare = raw_identifiers._SEPARATORS.sub("", value)
     assert not raw_identifiers._ANYWHERE.search(value)
     assert not raw_identifiers._WHOLE.fullmatch(value)
-    assert not raw_identifiers._PHONE.fullmatch(phone)
+    assert not raw_identifiers._PHONE.fullmatch(bare)
+    assert not raw_identifiers._DEVICE.fullmatch(bare)
+    assert len(value.split()) <= 1
 
 
 @given(st.lists(st.sampled_from(["aa", "0b", "12", "-", ":", ".", "@", "9876543210", "+", "g"])).map("".join))
@@ -83,6 +92,9 @@ def test_an_identifier_is_masked_wherever_it_stands(raw, identifier):
         ('{"device_id":9876543210}', '{"device_id":"[masked]"}'),
         ('{"phone":9876543210,"b":[919876543210.0]}', '{"phone":"[masked]","b":["[masked]"]}'),
         ('{"ip_prefix":"203.0.113"}', '{"ip_prefix":"[masked]"}'),
+        ('{"bssids":["b1","001b44113ab7"]}', '{"bssids":["b1","[masked]"]}'),
+        ('{"worker_id":"Asha Kumari"}', '{"worker_id":"[masked]"}'),
+        ('{"squad_id":"352099001761481","n":352099001761481}', '{"squad_id":"[masked]","n":"[masked]"}'),
         ('{"d\\u0065vice_id":"tel: 98-765-43210"}', '{"d\\u0065vice_id":"[masked]"}'),
     ],
 )
@@ -93,7 +105,7 @@ def test_what_only_its_place_makes_an_identifier(raw, hidden):
 READABLE = {
     "event_time": 9876543210, "gnss_time": 1718000000000, "lat": 28.6123456789, "lon": -77.9876543210,
     "h3": "863da1157ffffff", "wkt": "POLYGON((77.1234567890 28.1,77 28.9876543210,78 28,77.1234567890 28.1))",
-    "bssids": ["b9876543210c", "001b44113ab7", "d41d8cd98f00b204e9800998ecf8427e"], "cell": "LTE-404-45-5123-20481",
+    "bssids": ["b9876543210cd", "001b44113ab70", "d41d8cd98f00b204e9800998ecf8427e"], "cell": "LTE-404-45-5123-20481",
     "when": "2024-06-28T02:30:00.123+05:30", "at": "02:30:00", "version": "1.2.3", "id": "device-9876543210-x",
     "uuid": "123e4567-e89b-12d3-a456-426614174000", "count": 12345678901234567, "cpp": "std::string",
 }  # fmt: skip

@@ -13,8 +13,10 @@ from validation.lines import CATALOGUE, GOOD, line_of, with_changes
 
 from monsoon.sources import files, line_blocks, streams
 from monsoon.sources.files import InputError
+from monsoon.sources.parts import OpenFiles, parts_of, read_part
 from monsoon.sources.streams import read_stream
 from monsoon.sources.trail import to_trail
+from monsoon.transforms.validation.details import ONE_ARRAY
 from monsoon.transforms.validation.fields import stream_fields
 from monsoon.transforms.validation.judge import MAX_RAW_BYTES
 
@@ -311,10 +313,105 @@ def test_damaged_files(tmp_path, name, data):
 
 def test_other_files_are_named_not_read(tmp_path):
     write(tmp_path, "telemetry", [])
-    for name in (b"b.JSONL", b"a.ndjson", b"c\xff.json", b".DS_Store", b"_SUCCESS"):
-        (tmp_path / "telemetry" / os.fsdecode(name)).write_text("{}")
-    (tmp_path / "telemetry" / "part.jsonl").mkdir()
-    assert read(tmp_path).ignored == ("a.ndjson", "b.JSONL", "c\\xff.json", "part.jsonl")
+    folder = tmp_path / "telemetry"
+    for place in (folder, folder / "dt=2024-06-28", folder / "_temporary" / "0", folder / "dt=1" / ".git"):
+        place.mkdir(parents=True, exist_ok=True)
+        for name in (b"b.json.txt", b"c\xff.csv", b".DS_Store", b"_SUCCESS", b"#a.jsonl#", b"a.jsonl~", b"._a.jsonl"):
+            (place / os.fsdecode(name)).write_text("{}")
+    (folder / ".#part-0.jsonl").symlink_to("asha@phone.4711:1719500000")
+    found = read(tmp_path)
+    assert found.counts["read"] == 0
+    names = (".DS_Store", "._a.jsonl", "_SUCCESS", "#a.jsonl#", "a.jsonl~", "b.json.txt", "c\\xff.csv")
+    expected = [*names, ".#part-0.jsonl", "_temporary/", "dt=1/.git/", *(f"dt=2024-06-28/{name}" for name in names)]
+    assert found.ignored == tuple(sorted(expected))
+
+
+LINE_NAMES = ["x.jsonl", "x.ndjson", "x.json", "x.jsonl.gz", "x.ndjson.gz", "x.json.gz", "topic+0+00.JSON.GZ", "X.Json"]
+
+
+@pytest.mark.parametrize("name", LINE_NAMES)
+@pytest.mark.parametrize("place", [".", "dt=2024-06-28", "year=2024/month=06/hour=02", "x.parquet"])
+def test_files_of_any_name_at_any_depth(tmp_path, plain, name, place):
+    folder = tmp_path / "telemetry" / place
+    folder.mkdir(parents=True)
+    data = b"\n".join(telemetry_lines())
+    (folder / name).write_bytes(gzip.compress(data) if name.lower().endswith(".gz") else data)
+    found = read(tmp_path)
+    assert content(found) == content(plain)
+    assert found.ignored == ()
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json.gz"])
+@pytest.mark.parametrize("stream", ["telemetry", "oracle_readings"])
+@pytest.mark.parametrize("marks", [0, 1, 2])
+def test_a_byte_order_mark_at_a_files_beginning_is_no_part_of_its_first_line(tmp_path, stream, marks, suffix):
+    good = line_of(GOOD[stream])
+    counts = read(write(tmp_path, stream, [b"\xef\xbb\xbf" * marks + good], suffix=suffix), stream).counts
+    assert (counts["used"], counts["dead"]) == ((1, 0) if marks < 2 else (0, 1))
+    (tmp_path / stream / f"part-0{suffix}").unlink()
+    short = read(write(tmp_path, stream, b"\xef\xbb\xbf" * marks, b"\xef", suffix=suffix), stream).counts
+    assert short["read"] == {0: 1, 1: 1, 2: 2}[marks]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".ndjson.gz"])
+def test_a_byte_order_mark_is_passed_over_in_the_first_part_of_a_file_alone(tmp_path, suffix):
+    content = b"\xef\xbb\xbf" + b"".join(b'{"n":%d}\n' % n for n in range(50))
+    write(tmp_path, "telemetry", content, suffix=suffix)
+    (file,) = files.find_files(tmp_path / "telemetry").files
+    parts, opened = [*parts_of(file, 100, cuts_gzip=True)], OpenFiles()
+    assert len(parts) > 3
+    for held_open in (None, opened):
+        read_back = b"".join(block.content for part in parts for block in read_part("telemetry", part, held_open))
+        assert read_back == content[3:]
+    opened.close(file)
+
+
+ARRAYS = {
+    "one line": b'[{"event_id":"a"},{"event_id":"b"}]',
+    "pretty": b'[\n  {\n    "event_id": "a"\n  }\n]\n',
+    "a record a line": b'[{"event_id":"a"},\n{"event_id":"b"}]\n',
+    "long": b"[" + b'{"event_id":"a"},' * 100_000 + b"{}]",
+}
+
+
+@pytest.mark.parametrize("data", ARRAYS.values(), ids=ARRAYS.keys())
+@pytest.mark.parametrize("stream", ["telemetry", "oracle_readings"])
+def test_a_file_that_is_one_array_is_told_so(tmp_path, stream, data):
+    found = read(write(tmp_path, stream, data), stream)
+    assert any(ONE_ARRAY in letter["detail"] for letter in found.dead)
+    assert balanced(found.counts)
+
+
+def test_utf_16_is_told(tmp_path):
+    data = b"".join(line + b"\n" for line in telemetry_lines()[:3]).decode().encode("utf-16")
+    found = read(write(tmp_path, "telemetry", data))
+    assert {letter["reason"] for letter in found.dead} == {"not_json"}
+    assert all("UTF-16" in letter["detail"] for letter in found.dead)
+    assert balanced(found.counts)
+
+
+def test_links_out_of_the_input_are_read_and_named(tmp_path):
+    source = write(tmp_path / "in", "telemetry", [line_of(GOOD["telemetry"])])
+    outside = tmp_path / "elsewhere" / "dt=1"
+    outside.mkdir(parents=True)
+    (outside / "a.jsonl").write_bytes(line_of(with_changes("telemetry", {"event_id": "e-2"})))
+    folder = source / "telemetry"
+    (folder / "one.jsonl").symlink_to(outside / "a.jsonl")
+    (folder / "many").symlink_to(tmp_path / "elsewhere")
+    (folder / "within.jsonl").symlink_to("part-0.jsonl")
+    (folder / "loop").symlink_to(folder)
+    (outside / "up").symlink_to(tmp_path / "elsewhere")
+    found = read(source)
+    assert found.foreign == tuple(f"{name} -> {outside / 'a.jsonl'}" for name in ("many/dt=1/a.jsonl", "one.jsonl"))
+    assert found.ignored == ("loop/", "many/dt=1/up/")
+    assert (found.counts["read"], found.counts["used"], found.counts["duplicate"]) == (4, 2, 2)
+
+
+def test_a_link_to_nothing_is_told(tmp_path):
+    write(tmp_path, "telemetry", [])
+    (tmp_path / "telemetry" / "gone.jsonl").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"gone\.jsonl: a link to a file that is not there"):
+        read(tmp_path)
 
 
 def test_an_empty_file_is_empty_and_an_empty_gzip_file_damaged(tmp_path):

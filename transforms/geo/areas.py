@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Literal
 
 import h3.api.basic_int as h3
@@ -14,6 +13,9 @@ import shapely
 
 from monsoon.transforms.geo.sphere import EARTH_RADIUS_KM, distance_m
 from monsoon.transforms.oracle_metrics import METRICS
+from monsoon.transforms.text_cache import remembered_within
+
+_REMEMBERED_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Zones:
         return known
 
 
-@lru_cache(maxsize=4096)
+@remembered_within(_REMEMBERED_BYTES)
 def _polygon(wkt: str) -> Any:
     polygon = shapely.from_wkt(wkt)
     shapely.prepare(polygon)

@@ -2,7 +2,7 @@
 
 A pattern is made for one order of keys, as the lines of a file mostly share theirs: known keys each at most
 once with a value of exactly their JSON type (or null where optional), unknown keys that the model line has
-with any scalar. A line that matches needs only its ranges checked; one that does not says nothing, and goes
+with any scalar. A line that matches needs only its values checked; one that does not says nothing, and goes
 to the judge. Syntax: what Rust's `regex`, RE2 and Java understand alike (no lookaround, no backreference).
 """
 
@@ -14,11 +14,9 @@ from collections.abc import Sequence
 import msgspec
 
 from monsoon.transforms.validation.fields import Field
-from monsoon.transforms.validation.raw_identifiers import CLEAN_HASH
 
 # Text without escapes and control characters; numbers too short for int64, or a double, to overflow.
 _TEXT = r'"[^"\\\x00-\x1f]*"'
-_HASH = f'"{CLEAN_HASH}"'
 _INTEGER = r"-?(?:0|[1-9][0-9]{0,17})"
 _NUMBER = _INTEGER + r"(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?"
 _BOOLEAN = "true|false"
@@ -68,10 +66,9 @@ def _member(key: str, field: Field | None) -> str:
 
 
 def _value(field: Field) -> str:
-    text = _HASH if field.role == "keyed_hash" else _TEXT
     pattern = {
-        "string": text,
-        "strings": rf"\[ ?(?:{text}(?: ?, ?{text})*)? ?\]",
+        "string": _TEXT,
+        "strings": rf"\[ ?(?:{_TEXT}(?: ?, ?{_TEXT})*)? ?\]",
         "integer": _INTEGER,
         "number": _NUMBER,
         "boolean": _BOOLEAN,

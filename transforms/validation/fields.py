@@ -9,10 +9,14 @@ from importlib import resources
 from typing import Any, Literal
 
 Kind = Literal["string", "integer", "number", "boolean", "strings"]
-Role = Literal["plain", "time", "keyed_hash", "catalogue", "globe", "day", "reserve_cell"]
+Role = Literal["plain", "time", "keyed_hash", "identifier", "catalogue", "globe", "day", "reserve_cell"]
 
+EARLIEST_TIME_MS = 946_684_800_000
+"""2000-01-01T00:00:00Z, from which on the contracts take times of events."""
 LATEST_TIME_MS = 4_102_444_800_000
 """2100-01-01T00:00:00Z; a later time is out of range."""
+LONGEST_LEAD_MS = 24 * 3_600_000
+"""A report whose event_time is this much later than its received_time, and more, has no clock to go by."""
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 MAX_BSSIDS = 20
 """The contract's "at most 20", which the schema states in words."""
@@ -47,6 +51,11 @@ NO_CONTENT = frozenset({"received_time"})
 """Fields that say how a record came, not what it says: a repeat that came later says the same."""
 KEYED_HASHES = frozenset({"device_id", "bssids", "ip_prefix", "payout_account"})
 """Fields, of any stream, whose values arrive as keyed hashes and stay so."""
+IDENTIFIERS = frozenset({"worker_id", "policy_id", "fund_account_id", "squad_id"})
+"""Fields, of any stream, whose values the operator makes: nothing that names a person or a device by itself."""
+_DEADLY = frozenset({"radius_km"})
+"""Optional fields that kill a record when they are out of the schema's `maximum`: a disc without its radius would be
+one of another size, not one less known."""
 _CATALOGUES = {"type", "metric", "product", "plan"}
 """A value that names nothing known has a reason of its own (`unknown_metric`), before other faults of
 range."""
@@ -67,15 +76,41 @@ class Field:
     min_length: int = 0
     max_length: int | None = None
     choices: frozenset[str] | None = None
+    pattern: str | None = None
+    deadly_above: float | None = None
+    """A value above kills the record although the field is optional."""
+
+    @property
+    def names_nobody(self) -> bool:
+        """Whether a raw identifier in it kills the record."""
+        return self.role in ("keyed_hash", "identifier")
+
+
+@cache
+def value_ranges() -> dict[str, tuple[float, float]]:
+    """Metric -> the least and greatest value that an instrument can show, from the contract; flags are not among
+    them."""
+    ranges = {}
+    for rule in _schema("oracle_readings")["allOf"]:
+        terms = rule["then"]["properties"]["value"]
+        if "minimum" in terms:
+            ranges[rule["if"]["properties"]["metric"]["const"]] = (float(terms["minimum"]), float(terms["maximum"]))
+    return ranges
 
 
 @cache
 def stream_fields(stream: str) -> tuple[Field, ...]:
     """The fields of an input stream, in the schema's order. Raises KeyError for a stream that is not an
     input."""
-    schema = json.loads(resources.files("monsoon.contracts").joinpath(f"{CONTRACTS[stream]}.schema.json").read_text())
+    schema = _schema(stream)
     required = set(schema["required"])
     return tuple(_field(name, terms, name in required) for name, terms in schema["properties"].items())
+
+
+def _schema(stream: str) -> dict[str, Any]:
+    text = resources.files("monsoon.contracts").joinpath(f"{CONTRACTS[stream]}.schema.json").read_text()
+    schema: dict[str, Any] = json.loads(text)
+    return schema
 
 
 def _field(name: str, terms: dict[str, Any], required: bool) -> Field:
@@ -85,9 +120,11 @@ def _field(name: str, terms: dict[str, Any], required: bool) -> Field:
     role: Role = "plain"
     minimum, maximum = terms.get("minimum"), terms.get("maximum")
     if name in _TIMES:
-        role, maximum = "time", LATEST_TIME_MS
+        role, maximum = "time", LATEST_TIME_MS if maximum is None else maximum
     elif name in KEYED_HASHES:
         role = "keyed_hash"
+    elif name in IDENTIFIERS:
+        role = "identifier"
     elif name in _CATALOGUES:
         role = "catalogue"
     elif name in ("lat", "lon") and not required:
@@ -106,5 +143,7 @@ def _field(name: str, terms: dict[str, Any], required: bool) -> Field:
         maximum=maximum,
         min_length=terms.get("minLength", 0),
         max_length=MAX_BSSIDS if name == "bssids" else terms.get("maxLength"),
+        pattern=terms.get("pattern"),
+        deadly_above=maximum if name in _DEADLY else None,
         choices=None if choices is None else frozenset(choice for choice in choices if choice is not None),
     )

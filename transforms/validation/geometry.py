@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any
 
 import h3.api.basic_str as h3
@@ -12,8 +11,10 @@ import shapely
 
 from monsoon.transforms.geo.cells import RESERVE_RESOLUTION
 from monsoon.transforms.geo.sphere import EARTH_RADIUS_KM
+from monsoon.transforms.text_cache import remembered_within
 
 MAX_POLYGON_KM2 = 20_000.0
+_REMEMBERED_BYTES = 4 * 1024 * 1024
 CELL_RESOLUTIONS = range(4, 10)
 
 _CELL = re.compile(r"[0-9A-Fa-f]{15}")
@@ -33,7 +34,7 @@ def _is_cell(text: str) -> bool:
     return _CELL.fullmatch(text) is not None and h3.is_valid_cell(text)
 
 
-@lru_cache(maxsize=4096)
+@remembered_within(_REMEMBERED_BYTES)
 def polygon_fault(wkt: str) -> str | None:
     """What is wrong with a polygon, or None: its form, validity, extent on the globe, antimeridian, area."""
     if "\x00" in wkt:
@@ -41,8 +42,8 @@ def polygon_fault(wkt: str) -> str | None:
     try:
         with np.errstate(all="ignore"):
             shape = shapely.from_wkt(wkt)
-    except (shapely.errors.ShapelyError, NotImplementedError):
-        return "not WKT"
+    except (shapely.errors.ShapelyError, NotImplementedError) as error:
+        return _not_wkt(str(error))
     if shape.geom_type not in ("Polygon", "MultiPolygon"):
         return f"a {shape.geom_type}, not a POLYGON or MULTIPOLYGON"
     if shape.is_empty:
@@ -61,6 +62,15 @@ def polygon_fault(wkt: str) -> str | None:
     if area_km2 > MAX_POLYGON_KM2:
         return f"{area_km2:.0f} km2, more than {MAX_POLYGON_KM2:.0f}"
     return None
+
+
+def _not_wkt(said: str) -> str:
+    """What the parser found, in words of our own: its message may quote the text, which nobody has looked through."""
+    if "closed linestring" in said:
+        return "a ring that is not closed: its last point must be its first"
+    if "number of points in LinearRing" in said:
+        return "a ring of too few points: three corners and the first again at least"
+    return "not WKT: POLYGON((lon lat, lon lat, ...)) or MULTIPOLYGON(((lon lat, ...)))"
 
 
 def _polygon_km2(polygon: Any) -> float:

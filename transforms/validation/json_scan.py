@@ -14,10 +14,7 @@ import numpy.typing as npt
 
 # Only single characters are possessive here: Python before 3.11.5 errs in possessive groups. None of these patterns
 # tries anything twice: what a repeated group may give up never begins with what follows the group.
-_TEXT = (
-    rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u(?:[0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}'
-    rb'|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})))*"'
-)
+_TEXT = rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"'
 _TEXTS = re.compile(_TEXT)
 _WHOLE_TEXTS_ONLY = re.compile(rb'[^"]*+(?:' + _TEXT + rb'[^"]*+)*')
 _NUMBERS = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
@@ -27,10 +24,22 @@ _FLAT = re.compile(rb'[v"](?:\[(?:[v"](?:,[v"])*)?\]|\{(?:":[v"](?:,":[v"])*)?\}
 """A value, then containers that hold no container. Texts are written `"`, all other values `v`."""
 
 
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
+"""A pair of surrogates, half of one (the group), or any other escape."""
+
+
+def without_half_characters(line: bytes) -> bytes | None:
+    """The line with other escapes in place of those that are half of a surrogate pair; None where it has none."""
+    whole = _ESCAPE.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], line)
+    return None if whole == line else whole
+
+
 def json_depth(line: bytes) -> int | None:
     """Levels of nesting of the JSON value that `line` is, 0 for a scalar; None if it is not just one value.
 
-    JSON is what RFC 8259 accepts, in UTF-8, without lone surrogates and without numbers beyond a double.
+    JSON is what RFC 8259 accepts, in UTF-8, without numbers beyond a double.
     """
     try:
         line.decode()

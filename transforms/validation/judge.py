@@ -9,8 +9,9 @@ Readings of the text: docs/interpretations.md#lines.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +20,11 @@ import msgspec
 from monsoon.transforms.calendar import is_day
 from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.validation.catalogue import Catalogue
+from monsoon.transforms.validation.details import bounds, not_json, raw_fault, type_fault
 from monsoon.transforms.validation.fields import LATEST_TIME_MS, Field, stream_fields
 from monsoon.transforms.validation.geometry import is_reading_cell, is_reserve_cell, polygon_fault
-from monsoon.transforms.validation.json_scan import json_depth
+from monsoon.transforms.validation.json_scan import json_depth, without_half_characters
+from monsoon.transforms.validation.ranges import NO_FIX, RANGE_RULES
 from monsoon.transforms.validation.raw_identifiers import is_raw_identifier, masked
 
 MAX_LINE_BYTES = 65_536
@@ -33,7 +36,9 @@ MAX_RAW_BYTES = 1_048_576
 _BLANK = b" \t\r\n"
 _MAYBE_BEYOND_DOUBLE = re.compile(rb"[0-9](?<![0-9][0-9])[0-9]{308}")
 """Looked for from the first digit of a run only: linear time."""
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _GLOBE = {"lat": 90.0, "lon": 180.0}
+_AREAS = ("lat", "lon", "h3", "wkt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +77,12 @@ class Judge:
 
     def __init__(self, stream: str, catalogue: Catalogue | None = None) -> None:
         self.fields = stream_fields(stream)
-        self._checks = [(field, _CHECKS[field.kind]) for field in self.fields]
+        self._checks = [(field, _CHECKS[field.kind], RANGE_RULES.get((stream, field.name))) for field in self.fields]
         self._decoder = msgspec.json.Decoder()
         self._catalogue = catalogue or Catalogue({})
         self._relations = {
             "telemetry": _no_fault,
-            "oracle_readings": _reading_fault,
+            "oracle_readings": self._reading_fault,
             "subscriptions": self._subscription_fault,
             "reserves": self._reserve_fault,
             "confirmations": _no_fault,
@@ -91,13 +96,13 @@ class Judge:
         if not line.strip(_BLANK):
             return None
         try:
-            record = self._decoder.decode(line)
+            record = self._decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            return _refused(line, "not_json", str(error))
+            return _refused(line, "not_json", not_json(line, str(error)))
         except (RecursionError, ValueError):
             record = None
         if line.lstrip(_BLANK)[:1] != b"{":
-            return _refused(line, "not_json", "not an object")
+            return _refused(line, "not_json", not_json(line, "not an object"))
         depth = 1
         if record is None or line.count(b"{") + line.count(b"[") > MAX_DEPTH or _MAYBE_BEYOND_DOUBLE.search(line):
             measured = json_depth(line)
@@ -109,6 +114,18 @@ class Judge:
         if depth > MAX_DEPTH:
             return _refused(line, "too_deep", f"{depth} levels, more than {MAX_DEPTH}")
         return self._judge_record(record, line)
+
+    def _decode(self, line: bytes) -> Any:
+        """The JSON value of a line. Of an escape that is half a character, which RFC 8259 allows and this decoder does
+        not, the lenient one of the standard library keeps what it is."""
+        try:
+            return self._decoder.decode(line)
+        except msgspec.DecodeError:
+            whole = without_half_characters(line)
+            if whole is None:
+                raise
+            self._decoder.decode(whole)
+            return json.loads(line.decode())
 
     def judge_oversize(self, chunks: Iterable[bytes]) -> Dead | Used | None:
         """The verdict on a line of more than MAX_RAW_BYTES, handed over in pieces of any size; None if it is
@@ -128,6 +145,7 @@ class Judge:
         if blank:
             return None
         detail = f"{size} bytes, more than {MAX_LINE_BYTES}; raw holds the first {MAX_RAW_BYTES}"
+        detail = not_json(bytes(kept), detail)
         return Dead("too_long", detail, _readable(bytes(kept), is_json=False), 0, digest.digest())
 
     def _judge_record(self, record: dict[str, Any], line: bytes) -> Used | Dead:
@@ -136,7 +154,7 @@ class Judge:
         missing: Fault | None = None
         wrong_type: Fault | None = None
         out_of_range: Fault | None = None
-        for field, check in self._checks:
+        for field, check, rule in self._checks:
             name = field.name
             value = record.get(name)
             if value is None:
@@ -144,23 +162,53 @@ class Judge:
                 if field.required and missing is None:
                     missing = (f"missing_field:{name}", f"{name} is required")
                 continue
-            value, broken = check(field, value)
-            used[name] = value
+            used[name], broken = check(field, value)
             if broken is None:
-                if name == "value" and value not in (0.0, 1.0) and _is_flag(record.get("metric")):
-                    out_of_range = out_of_range or (f"out_of_range:{name}", "a flag is 0 or 1")
-            elif not field.required:
+                detail = None if rule is None else rule(value, record)
+                if detail is not None:
+                    out_of_range = out_of_range or (f"out_of_range:{name}", detail)
+            elif not field.required and not _is_deadly(field, value, broken):
                 used[name] = None
                 nulled.append(name)
             elif broken is _WRONG_TYPE:
-                wrong_type = wrong_type or (f"wrong_type:{name}", f"{name} must be of JSON type {field.kind}")
+                wrong_type = wrong_type or (f"wrong_type:{name}", type_fault(field, value))
             else:
-                out_of_range = out_of_range or (f"out_of_range:{name}", _bounds(field))
+                out_of_range = out_of_range or (f"out_of_range:{name}", bounds(field, value))
         fault = missing or wrong_type or out_of_range or self._relations(used) or self._raw_fault(used)
         if fault is None:
             return Used(used, tuple(nulled))
         reason, detail = fault
+        if reason == "bad_area" and nulled:
+            detail = "; ".join([detail, *self._why_nulled(record, nulled)])
         return Dead(reason, detail, _readable(line), _readable_time(record), fingerprint(line))
+
+    def _why_nulled(self, record: dict[str, Any], nulled: list[str]) -> Iterator[str]:
+        """Of the fields that name an area, what is wrong with those that could not be used."""
+        for field, check, _ in self._checks:
+            if field.name in nulled and field.name in _AREAS:
+                value = record[field.name]
+                broken = check(field, value)[1]
+                yield type_fault(field, value) if broken is _WRONG_TYPE else bounds(field, value)
+
+    def _reading_fault(self, record: dict[str, Any]) -> Fault | None:
+        metric = METRICS.get(record["metric"])
+        if metric is None:
+            return "unknown_metric", "metric is not in the contract"
+        for name, limit in _GLOBE.items():
+            if record[name] is not None and abs(record[name]) > limit:
+                return f"out_of_range:{name}", f"{name} must be at least -{limit:g} and at most {limit:g}"
+        if record["lat"] == record["lon"] == 0.0:
+            return "out_of_range:lat", NO_FIX
+        fault = None if record["wkt"] is None else polygon_fault(record["wkt"])
+        if fault is not None:
+            return "bad_geometry:wkt", fault
+        point = record["lat"] is not None and record["lon"] is not None
+        areas = (record["h3"] is not None) + (record["wkt"] is not None) + point
+        if areas != 1:
+            return "bad_area", f"{areas or 'none'} of h3, wkt, and lat with lon given; exactly one names the area"
+        if metric.needs_platform and record["platform"] is None:
+            return "missing_field:platform", f"{record['metric']} needs a platform"
+        return None
 
     def _subscription_fault(self, record: dict[str, Any]) -> Fault | None:
         type_field = next(field for field in self.fields if field.name == "type")
@@ -180,8 +228,8 @@ class Judge:
 
     def _raw_fault(self, used: dict[str, Any]) -> Fault | None:
         for field in self.fields:
-            if field.role == "keyed_hash" and any(map(is_raw_identifier, _texts(used[field.name]))):
-                return f"raw_identifier:{field.name}", f"{field.name} must be a keyed hash"
+            if field.names_nobody and any(map(is_raw_identifier, _texts(used[field.name]))):
+                return f"raw_identifier:{field.name}", raw_fault(field)
         return None
 
 
@@ -193,6 +241,10 @@ def _check_string(field: Field, value: Any) -> tuple[Any, str | None]:
     if type(value) is not str:
         return None, _WRONG_TYPE
     if field.choices is not None and field.role != "catalogue" and value not in field.choices:
+        return None, _OUT_OF_RANGE
+    if not value.isascii() and _HALF_CHARACTER.search(value):
+        return None, _OUT_OF_RANGE
+    if field.pattern is not None and re.fullmatch(field.pattern, value) is None:
         return None, _OUT_OF_RANGE
     if len(value) < field.min_length or (field.max_length is not None and len(value) > field.max_length):
         return None, _OUT_OF_RANGE
@@ -227,11 +279,17 @@ def _check_boolean(field: Field, value: Any) -> tuple[Any, str | None]:
 def _check_strings(field: Field, value: Any) -> tuple[Any, str | None]:
     if type(value) is not list or any(type(item) is not str for item in value):
         return None, _WRONG_TYPE
+    if any(not item.isascii() and _HALF_CHARACTER.search(item) for item in value):
+        return None, _OUT_OF_RANGE
     if field.max_length is not None and len(value) > field.max_length:
         return None, _OUT_OF_RANGE
     if field.choices is not None and not field.choices.issuperset(value):
         return None, _OUT_OF_RANGE
     return value, None
+
+
+def _is_deadly(field: Field, value: Any, broken: str) -> bool:
+    return broken is _OUT_OF_RANGE and field.deadly_above is not None and value > field.deadly_above
 
 
 _CHECKS = {
@@ -243,46 +301,8 @@ _CHECKS = {
 }
 
 
-_FORMS = {"day": "a day from 1970 to 2100 as YYYY-MM-DD", "reserve_cell": "an H3 cell of resolution 5 in hexadecimal"}
-
-
-def _bounds(field: Field) -> str:
-    if field.choices is not None:
-        return f"{field.name} is none of {', '.join(sorted(field.choices))}"
-    if field.role in _FORMS:
-        return f"{field.name} must be {_FORMS[field.role]}"
-    if field.kind == "string":
-        return f"{field.name} must have {field.min_length} to {field.max_length} characters"
-    bounds = [f"at least {field.minimum}"] if field.minimum is not None else []
-    bounds += [f"at most {field.maximum}"] if field.maximum is not None else []
-    return f"{field.name} must be {' and '.join(bounds)}"
-
-
 def _no_fault(record: dict[str, Any]) -> Fault | None:
     return None
-
-
-def _reading_fault(record: dict[str, Any]) -> Fault | None:
-    metric = METRICS.get(record["metric"])
-    if metric is None:
-        return "unknown_metric", "metric is not in the contract"
-    for name, limit in _GLOBE.items():
-        if record[name] is not None and abs(record[name]) > limit:
-            return f"out_of_range:{name}", f"{name} must be at least -{limit:g} and at most {limit:g}"
-    fault = None if record["wkt"] is None else polygon_fault(record["wkt"])
-    if fault is not None:
-        return "bad_geometry:wkt", fault
-    point = record["lat"] is not None and record["lon"] is not None
-    areas = (record["h3"] is not None) + (record["wkt"] is not None) + point
-    if areas != 1:
-        return "bad_area", f"{areas or 'none'} of h3, wkt, and lat with lon given; exactly one names the area"
-    if metric.needs_platform and record["platform"] is None:
-        return "missing_field:platform", f"{record['metric']} needs a platform"
-    return None
-
-
-def _is_flag(metric: Any) -> bool:
-    return isinstance(metric, str) and metric in METRICS and METRICS[metric].is_flag
 
 
 def _texts(value: Any) -> list[str]:

@@ -1,4 +1,7 @@
-"""MAC, IP and UPI addresses and telephone numbers where a keyed hash belongs, and their masking."""
+"""What names a person or a device by itself, where a keyed hash or an operator's id belongs, and its masking.
+
+MAC, IP and UPI addresses, telephone numbers, IMEIs, names.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import json
 import re
 from functools import cache
 
-from monsoon.transforms.validation.fields import CONTRACTS, KEYED_HASHES, stream_fields
+from monsoon.transforms.validation.fields import CONTRACTS, IDENTIFIERS, KEYED_HASHES, stream_fields
 
 MASK = "[masked]"
+_NAMING_NOBODY = KEYED_HASHES | IDENTIFIERS
 
 _HEX = "[0-9A-Fa-f]"
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
@@ -23,14 +27,17 @@ _WHOLE = re.compile(
     rf"|\[?{_HEX}{{0,4}}(?::{_HEX}{{0,4}}){{2,7}}(?::?[0-9.]+)?\]?(?:%\w+)?(?:/[0-9]+)?"  # IPv6
 )
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}|(?:0091|91|0)?[6-9][0-9]{9}")
-_PHONE_LABEL = re.compile(r"^(?:tel|sms|phone|mobile)\s*[:=]\s*", re.IGNORECASE)
-_PHONE_SEPARATORS = re.compile(r"[\s().-]")
+_DEVICE = re.compile(rf"{_HEX}{{12}}|[0-9]{{15}}")  # MAC, IMEI
+_LABEL = re.compile(r"^(?:tel|sms|phone|mobile|imei|mac)\s*[:=]\s*", re.IGNORECASE)
+_SEPARATORS = re.compile(r"[\s().:-]")
 
-CLEAN_HASH = r"[0-9_]*[A-Za-z][0-9A-Za-z_]*(?:-[0-9A-Za-z_]*){0,4}"
-"""A regular expression (also in Rust's syntax) of hashes that hold no raw identifier for certain: a letter
-makes it no telephone number, four dashes are too few for a MAC, and the other forms need a character that it
-lacks."""
+CLEAN_HASH = r"(?:[0-9_]*[A-Za-z][0-9A-Za-z_]*(?:-[0-9A-Za-z_]*){0,4}|[0-9]{0,9})"
+BARE_MAC = rf"-*(?:{_HEX}-*){{12}}"
+"""Regular expressions, also in Rust's syntax: what matches the first and not the second is no raw identifier for
+certain. A letter makes it no telephone number, as do fewer than ten digits; four dashes are too few for a MAC with
+dashes between its pairs; the other forms need a character that it lacks."""
 _CLEAN_HASH = re.compile(CLEAN_HASH)
+_BARE_MAC = re.compile(BARE_MAC)
 
 _INDIAN_PHONE = (
     r"(?:(?:\+91|0091|91|0)[ -]?)?"
@@ -68,21 +75,26 @@ _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 def is_raw_identifier(value: str) -> bool:
-    """Whether `value` is or contains a raw identifier. A bare run of hexadecimal digits is a hash."""
+    """Whether `value` is or contains a raw identifier.
+
+    A bare run of hexadecimal digits is a hash, but for twelve, which may be a MAC address. Fifteen decimal digits may
+    be an IMEI, and what has spaces within a name.
+    """
     if _CLEAN_HASH.fullmatch(value):
-        return False
+        return _BARE_MAC.fullmatch(value) is not None
     if _ANYWHERE.search(value):
         return True
     bare = value.strip()
-    if _WHOLE.fullmatch(bare):
+    if len(bare.split(maxsplit=1)) > 1 or _WHOLE.fullmatch(bare):
         return True
-    return _PHONE.fullmatch(_PHONE_SEPARATORS.sub("", _PHONE_LABEL.sub("", bare))) is not None
+    digits = _SEPARATORS.sub("", _LABEL.sub("", bare))
+    return _PHONE.fullmatch(digits) is not None or _DEVICE.fullmatch(digits) is not None
 
 
 def masked(raw: str, *, is_json: bool = True) -> str:
     """`raw`, a dead letter's line, with all that looks like a raw identifier masked.
 
-    That is: every value of a keyed-hash field that is a raw identifier, be the key repeated; and in any text, keys
+    That is: every value of a field that may hold none and does, be the key repeated; and in any text, keys
     included, whatever has an identifier's form, escaped or not. Of numbers, those that could be telephone numbers,
     unless a contract has a number under that key; where the line is not JSON (`is_json`), there too. JSON stays JSON.
     Linear time.
@@ -98,7 +110,7 @@ def masked(raw: str, *, is_json: bool = True) -> str:
         is_value = token[3] is None
         if not is_value:
             key = text
-        if is_value and key in KEYED_HASHES:
+        if is_value and key in _NAMING_NOBODY:
             hidden = MASK if is_raw_identifier(text) else text
         else:
             hidden = text if _CLEAN_TEXT.fullmatch(text) else _masked_within(text)
