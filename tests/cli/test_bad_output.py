@@ -83,6 +83,7 @@ def test_every_command_that_writes_is_tried():
         for words, parser in parsers(_parser([command]))
         if words[:1] == (command,) and {f"--{place}" for place in PLACES} & set(parser._option_string_actions)
     }
+    writing.remove("doctor")  # it writes nothing, and tells of a bad --output among its findings
     assert writing == {name.partition(" --")[0] for name in COMMANDS_THAT_WRITE}
 
 

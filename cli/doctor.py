@@ -1,0 +1,68 @@
+"""`monsoon doctor`: what this checkout needs of its machine, what is wrong with it, and how to mend each.
+
+Python's own library is all that is imported before a check needs more, so that it can say what a set-up lacks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from monsoon.cli.arguments import count_to
+from monsoon.cli.doctor_checks import FAULT, Finding, check
+from monsoon.cli.printable import printable
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_EXAMPLE = """\
+example:
+  monsoon doctor
+  monsoon doctor --input runs/delhi --output runs/delhi-out --web-port 8081
+
+Looks at Python, .venv, the versions in it against constraints.txt, the disk, the package index, Java and Flink's jars,
+the port of the web UI, and the folders that are named. Installs and changes nothing, works before the first set-up,
+and ends with 1 if something is a fault, with 0 if all else is only worth knowing.
+"""
+
+
+def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
+    """Adds the command's parser."""
+    parser = subparsers.add_parser(
+        "doctor", help=help, description=help, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--input", type=Path, metavar="DIR", help="also look whether this can be replayed")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="also look whether this can be written")
+    parser.add_argument(
+        "--web-port", type=count_to(65_535), default=8081, metavar="PORT", help="of `monsoon run` (default: 8081)"
+    )
+    parser.add_argument("--format", choices=["text", "json"], default="text", help="how to say it (default: text)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints a line a check, and under what is wrong how to mend it; 1 if there is a fault."""
+    from monsoon.cli.doctor_facts import facts
+
+    findings = check(facts(ROOT, args.input, args.output, args.web_port))
+    if args.format == "json":
+        print(json.dumps([finding._asdict() for finding in findings], indent=1))
+    else:
+        print("\n".join(_lines(findings)))
+    return int(any(finding.state == FAULT for finding in findings))
+
+
+def _lines(findings: list[Finding]) -> Iterator[str]:
+    for finding in findings:
+        yield printable(f"{finding.state:<7}  {finding.what:<9}  {finding.says}")
+        if finding.mend:
+            yield f"{'':<20}mend: {printable(finding.mend)}"
+    counts = Counter(finding.state for finding in findings)
+    faults, warnings = counts["fault"], counts["warning"]
+    if faults or warnings:
+        yield f"{faults} fault{'s' * (faults != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+    else:
+        yield "all is well"
