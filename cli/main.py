@@ -135,7 +135,14 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _require_places(args: argparse.Namespace) -> None:
-    """A place that cannot be written is told before the work, not after it. Raises OutputError."""
+    """A place that is not of this machine, or cannot be written, is told before the work, not after it.
+
+    Raises InputError and OutputError.
+    """
+    if any(":" in str(value) for value in vars(args).values()):  # nothing to load for, as a rule
+        from monsoon.sources.locations import require_local
+
+        require_local(vars(args))
     for name in PLACES if args.command != "doctor" else ():  # which says it among its findings
         if isinstance(path := getattr(args, name, None), Path):
             from monsoon.sinks.places import require_writable

@@ -3,8 +3,9 @@
     flink run -pyexec VENV/bin/python -pyclientexec VENV/bin/python -pym monsoon.pipelines.flink.job \\
         --input DIR --output DIR
 
-The same environment must stand at the same path on every worker, and so must the input. Where checkpoints go, how often
-and at what parallelism the job runs is the cluster's configuration, or `flink run -D`; restoring is `flink run -s`.
+The same environment must stand at the same path on every worker, and so must the input and the output. Where
+checkpoints go, how often and at what parallelism the job runs is the cluster's configuration, or `flink run -D`;
+restoring is `flink run -s`, with the input, products, model and output that the job was begun with.
 """
 
 from __future__ import annotations
@@ -13,13 +14,25 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monsoon.pipelines.flink.faults import ClusterError
+from monsoon.pipelines.flink.job_record import recorded
 from monsoon.pipelines.flink.plan import plan
-from monsoon.pipelines.flink.run import PART_BYTES, settings_of, sink
+from monsoon.pipelines.flink.run import PART_BYTES, identity_of, settings_of, sink
+from monsoon.sinks.folder import OutputError
 from monsoon.sources.files import InputError
+from monsoon.sources.locations import require_local
+from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.product import ProductError
+from monsoon.transforms.scoring import ModelFolderError
+
+if TYPE_CHECKING:
+    from pyflink.datastream import StreamExecutionEnvironment
+
+_RESTORE_KEYS = ("execution.state-recovery.path", "execution.savepoint.path")
+"""Flink 2's name, and that of before."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,37 +44,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         _submit(args)
-    except (ClusterError, InputError, ProductError) as error:
+    except (ClusterError, InputError, ModelFolderError, OutputError, ProductError) as error:
         print(f"monsoon: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def _submit(args: argparse.Namespace) -> None:
+    require_local(vars(args))
+    input_dir, output = args.input.absolute(), args.output.absolute()
+    products = load_products(extra=args.product_file)
+    chosen = load_products(args.products.split(","), args.product_file) if args.products else products
+    scorer = load_scorer(args.model)
+    parts, _ = plan(input_dir, args.part_bytes)
+    if not parts:
+        raise ClusterError(f"{args.input}: no input files; there is nothing to run")
     from pyflink.datastream import StreamExecutionEnvironment
 
     from monsoon.pipelines.flink.graph import Config, build
 
-    products = load_products(extra=args.product_file)
-    chosen = load_products(args.products.split(","), args.product_file) if args.products else products
-    parts, _ = plan(args.input.absolute(), args.part_bytes)
-    if not parts:
-        raise ClusterError(f"{args.input}: no input files; there is nothing to run")
     env = StreamExecutionEnvironment.get_execution_environment()
     if env.get_checkpoint_config().get_checkpoint_interval() <= 0:
         raise ClusterError(
             "execution.checkpointing.interval is not set: files are written with checkpoints only. Set it in the "
             "cluster's configuration or by flink run -Dexecution.checkpointing.interval=10s"
         )
-    settings = settings_of(args.input.absolute(), products, chosen, args.model)
-    sink(build(env, Config(parts, settings, streaming=True)), args.output)
-    env.execute("monsoon")
+    settings = settings_of(input_dir, products, chosen, args.model)
+    identity = identity_of(input_dir, parts, chosen, scorer) | {"output": str(output)}
+    with recorded(output, identity, _restored_from(env)):
+        sink(build(env, Config(parts, settings, streaming=True)), output)
+        env.execute("monsoon")
+
+
+def _restored_from(env: StreamExecutionEnvironment) -> str | None:
+    """The savepoint or checkpoint that `flink run -s` named."""
+    configured = env._j_stream_execution_environment.getConfiguration().toMap()
+    return next((configured[key] for key in _RESTORE_KEYS if configured.get(key)), None)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="monsoon.pipelines.flink.job", description=main.__doc__)
     parser.add_argument("--input", type=Path, required=True, metavar="DIR", help="folder of input streams")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new or empty folder")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="new or empty folder; restoring: the same"
+    )
     parser.add_argument("--products", metavar="NAME,...", help="products to run (default: all)")
     parser.add_argument(
         "--product-file", type=Path, action="append", default=[], metavar="FILE", help="another product"

@@ -26,6 +26,7 @@ from monsoon.sources.files import streams_in
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.reference import read_references
 from monsoon.transforms.product import Product
+from monsoon.transforms.scoring import Scorer
 
 if TYPE_CHECKING:
     from pyflink.datastream import DataStream
@@ -78,12 +79,7 @@ def run(
     references = read_references(input_dir / "reference")
     progress("looking through the input", None)
     parts, overlooked = plan(input_dir, running.part_bytes)
-    identity = {
-        "input": str(input_dir),
-        "content of the input": _fingerprint(parts),
-        "products": {name: product.version for name, product in chosen.items()},
-        "model": {scorer.name: scorer.version},
-    }
+    identity = identity_of(input_dir, parts, chosen, scorer)
     with folders.taken_up(identity) if resume else folders.begun(identity):
         settings = settings_of(input_dir, products, chosen, model)
         collected = _collect(parts, settings, folders, running, resume, progress)
@@ -93,6 +89,18 @@ def run(
         summary = summarized(collected, collected.outcome, chosen, {scorer.name: scorer.version})
         folders.finish(summary, STREAMS, ACCOUNTS)
         return summary
+
+
+def identity_of(
+    input_dir: Path, parts: Sequence[Planned], chosen: Mapping[str, Product], scorer: Scorer
+) -> dict[str, Any]:
+    """What a job's state belongs to: with anything else it would skip parts, read others twice, or not fit."""
+    return {
+        "input": str(input_dir),
+        "content of the input": _fingerprint(parts),
+        "products": {name: product.version for name, product in chosen.items()},
+        "model": {scorer.name: scorer.version},
+    }
 
 
 def settings_of(

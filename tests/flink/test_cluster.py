@@ -113,6 +113,14 @@ def test_a_cluster_writes_what_the_local_engine_writes(cluster, tmp_path):
     expected = lines(tmp_path / "local")
     assert lines(tmp_path / "out") == expected
     assert len(expected["payouts"]) >= 5
+    again = cluster(*job, "--output", tmp_path / "out", check=False)
+    assert again.returncode != 0
+    assert "holds something" in again.stdout + again.stderr
+    (tmp_path / "in" / "telemetry" / "part-2.jsonl").write_text("{}\n")
+    changed = cluster("-s", (tmp_path / "checkpoints").as_uri(), *job, "--output", tmp_path / "out", check=False)
+    assert changed.returncode != 0
+    assert "begun with another content of the input" in changed.stdout + changed.stderr
+    assert lines(tmp_path / "out") == expected
     nowhere = ("-pym", "monsoon.pipelines.flink.job", "--input", tmp_path / "nowhere", "--output", tmp_path / "none")
     refused = cluster(*nowhere, check=False)
     assert refused.returncode != 0
