@@ -6,6 +6,8 @@ import pytest
 
 from monsoon.cli.bench import BENCHES
 from monsoon.cli.main import COMMANDS, main
+from monsoon.cli.schema import FORMATS
+from monsoon.sources.file_formats import MODELS
 
 ASKED = [
     [],
@@ -23,8 +25,8 @@ ASKED = [
 @pytest.fixture
 def sources(checkout, root):
     """A checkout with its sources, never set up."""
-    for folder in ("cli", "bench", "transforms"):
-        shutil.copytree(root / folder, checkout.folder / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in sorted(init.parent.name for init in root.glob("*/__init__.py")):
+        shutil.copytree(root / folder, checkout.folder / folder, ignore=shutil.ignore_patterns("__pycache__", "onnx"))
     return checkout
 
 
@@ -79,3 +81,7 @@ def test_help_needs_a_python_and_says_so(sources):
     done = sources.run("replay", "--help")
     assert done.returncode == 1
     assert "found no Python on PATH" in done.stderr
+
+
+def test_formats_that_help_names_are_those_that_there_are():
+    assert set(FORMATS) == set(MODELS)
