@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from monsoon.cli.printable import printable
-from monsoon.sources.files import NAMES, NO_INPUT
 
 _NAMED = 3
 """So many files that were passed over are named; `summary.json` has them all."""
@@ -26,6 +25,8 @@ def tell(command: str, summary: Mapping[str, Any], output: Path) -> None:
 
 def overlooked(summary: Mapping[str, Any]) -> str:
     """A line on what lay among the input files and is none, empty if there is nothing of the kind."""
+    from monsoon.sources.files import NAMES, NO_INPUT  # not for those who ask for help, and may have Python alone
+
     names = [
         f"{stream}/{name}"
         for stream, counts in summary["streams"].items()
