@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from monsoon.transforms.atmosphere.cpcb import POLLUTANTS
 from monsoon.transforms.atmosphere.heat_index import LEAST_TEMPERATURE_C, MOST_TEMPERATURE_C
@@ -57,6 +58,7 @@ QUANTITIES: Mapping[str, Quantity] = {
 }  # fmt: skip
 
 
+@lru_cache(maxsize=256)
 def unit_name(text: str) -> str:
     """A unit as it is written here: `\u00b5g/m\u00b3` is `ug/m3`, `\u00b0C` is `C`.
 
