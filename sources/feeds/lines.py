@@ -23,6 +23,8 @@ DOCUMENT_SUFFIXES = (".json", ".json.gz")
 SUFFIXES = CSV_SUFFIXES + LINES_SUFFIXES + DOCUMENT_SUFFIXES
 MAX_PREAMBLE_LINES = 64
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
+_DELIMITERS = (",", ";", "\t")
+"""Spreadsheets of some countries write a semicolon, some exports a tab."""
 EMPTY = "empty_answer"
 """The reason of a line that is an answer without rows, which is no fault."""
 _MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
@@ -79,6 +81,7 @@ class _CsvRows:
 
     def __init__(self, file: FeedFile, provider: Provider, columns: ColumnReader, *, is_placed: bool) -> None:
         self._file, self._provider, self._columns, self._is_placed = file, provider, columns, is_placed
+        self._delimiter = _DELIMITERS[0]
         area = provider.area
         self._around_names = {
             folded(name): name
@@ -101,15 +104,17 @@ class _CsvRows:
         above: list[tuple[str, ...]] = []
         nearest: Columns | None = None
         for line in lines:
-            cells = _cells(line.removeprefix(b"\xef\xbb\xbf") if not above else line)
-            if isinstance(cells, Line):
-                cells = [cells.text[:200]]
-            found = self._columns.read(tuple(cells))
-            if found.is_header:
-                return found, above
+            text = line.removeprefix(b"\xef\xbb\xbf") if not above else line
+            for delimiter in (*_DELIMITERS[1:], _DELIMITERS[0]):
+                split = _cells(text, delimiter)
+                cells = (split.text[:200],) if isinstance(split, Line) else tuple(split)
+                found = self._columns.read(cells)
+                if found.is_header:
+                    self._delimiter = delimiter
+                    return found, above
             if nearest is None or len(found.absent) < len(nearest.absent):
                 nearest = found
-            above.append(tuple(cells))
+            above.append(cells)
             if len(above) > MAX_PREAMBLE_LINES:
                 break
         if nearest is None:
@@ -169,7 +174,7 @@ class _CsvRows:
         """Each row, or none for a line that is a header again or holds nothing but commas."""
         times = set(names_of(self._provider.clock.field))
         for line in lines:
-            cells = _cells(line)
+            cells = _cells(line, self._delimiter)
             if isinstance(cells, Line):
                 yield (cells,)
                 continue
@@ -194,13 +199,13 @@ def _csv_row(line: bytes, cells: list[str], header: Columns, around: Mapping[str
     return Line(text, dict(zip(names, cells, strict=True)), units=header.units, around=around)
 
 
-def _cells(line: bytes) -> list[str] | Line:
+def _cells(line: bytes, delimiter: str) -> list[str] | Line:
     """The cells of one CSV line, or what is wrong with it."""
     if len(line) > MAX_LINE_BYTES:
         text = line[:MAX_RAW_BYTES].decode("utf-8", "replace")
         return Line(text, None, "too_long", f"more than {MAX_LINE_BYTES} bytes")
     try:
-        return next(csv.reader([_text(line)], strict=True), [])
+        return next(csv.reader([_text(line)], delimiter=delimiter, strict=True), [])
     except csv.Error as error:
         return Line(line.decode("utf-8", "replace"), None, "not_csv", str(error))
 

@@ -25,6 +25,8 @@ EARLIEST_TIME_MS = 946_684_800_000
 CPCB_HIGHEST = 500.0
 """The end of CPCB's scale: what goes beyond is on another."""
 
+_MIDNIGHT = re.compile(r"(.*[ T])24(:00(?::00)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)")
+"""The end of a day, written as its 24th hour."""
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
 
 
@@ -228,6 +230,10 @@ class RowReader:
 
 
 def _moment_ms(text: str, forms: Sequence[str], offset_min: float, name: str) -> float:
+    midnight = _MIDNIGHT.fullmatch(text)
+    if midnight:
+        begun_ms = _moment_ms(f"{midnight[1]}00{midnight[2]}", forms, offset_min, name)
+        return begun_ms + 24 * HOUR_MS
     for form in forms:
         try:
             if form == "iso8601":

@@ -95,6 +95,24 @@ def test_encodings_of_spreadsheets(tmp_path, encoding, bom, end):
     assert [reading["value"] for reading in found.readings] == CO
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_other_delimiters(tmp_path, delimiter):
+    rows = [row.replace(",", delimiter) for row in cpcb_rows()]
+    above = ["Station,R K Puram", "From here on; semicolons"]
+    found = cpcb(tmp_path, delimiter.join(["From Date", "To Date", "PM2.5 (ug/m3)", "CO"]), rows=rows, above=above)
+    assert [reading["value"] for reading in found.readings] == CO
+
+
+def test_the_end_of_a_day_as_its_24th_hour(tmp_path):
+    rows = [row.replace("03-11-2019 00:00", "02-11-2019 24:00") for row in cpcb_rows(hours=24)]
+    assert rows != cpcb_rows(hours=24)
+    assert cpcb(tmp_path, "From Date,To Date,PM2.5,CO", rows=rows).readings == cpcb(
+        tmp_path, "From Date,To Date,PM2.5,CO", rows=cpcb_rows(hours=24)
+    ).readings  # fmt: skip
+    found = cpcb(tmp_path, "From Date,To Date,PM2.5,CO", rows=["02-11-2019 24:30,02-11-2019 24:45,1,1"])
+    assert found.summary["dead_letters"] == {"bad_time:To Date": 1}
+
+
 def test_utf_16_is_told(tmp_path):
     with pytest.raises(InputError, match=r"UTF-16 text\. Save it as UTF-8"):
         cpcb(tmp_path, "From Date,To Date,PM2.5", encoding="utf-16")
