@@ -18,10 +18,8 @@ from monsoon.sources.provider_files import OFFSETS_MIN, Names, Provider, Spoken,
 from monsoon.transforms.atmosphere.hours import HOUR_MS
 from monsoon.transforms.atmosphere.quantities import QUANTITIES, RATE_UNIT, unit_name
 from monsoon.transforms.atmosphere.us_epa import pm25_ug_m3_of_us_epa_aqi, us_epa_table_at
-from monsoon.transforms.validation.fields import LATEST_TIME_MS
+from monsoon.transforms.validation.fields import EARLIEST_TIME_MS, LATEST_TIME_MS
 
-EARLIEST_TIME_MS = 946_684_800_000
-"""2000-01-01, before which no reading may be."""
 CPCB_HIGHEST = 500.0
 """The end of CPCB's scale: what goes beyond is on another."""
 

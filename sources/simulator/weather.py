@@ -20,7 +20,8 @@ from monsoon.sources.simulator.terms import (
     Steps,
 )
 from monsoon.transforms.atmosphere.cpcb import LEAST_HOURS_OF_24, cpcb_sub_index
-from monsoon.transforms.oracle_metrics import MetricName
+from monsoon.transforms.oracle_metrics import METRICS, MetricName
+from monsoon.transforms.validation.fields import value_ranges
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
@@ -157,7 +158,7 @@ def readings(storm: Storm, *, gridded_only: bool = False) -> pl.DataFrame:
     """Every reading of the storm, corrections as further revisions, sorted by id and revision; see READING_SCHEMA.
 
     `gridded_only` leaves the feeds of gridded products alone. Raises StormError where a feed and its series disagree,
-    or a correction has no reading.
+    a value is outside its metric's range, or a correction has no reading.
     """
     rows: list[dict[str, Any]] = []
     for feed in storm.modeled.feeds:
@@ -241,9 +242,22 @@ def _schedule(storm: Storm, feed: Feed, series: str) -> tuple[Times, Floats]:
         times = np.arange(first_ms, end_ms + 1, every_ms, dtype=np.int64)
         values = np.round(_values(storm, feed, series, times), DECIMALS.get(feed.metric, 0))
     known = ~np.isnan(values)
+    _require_range(storm, feed, series, values[known])
     for gap in feed.gaps:
         known &= (times < storm.time_ms(gap.start)) | (times >= storm.time_ms(gap.end))
     return times[known], values[known]
+
+
+def _require_range(storm: Storm, feed: Feed, series: str, values: Floats) -> None:
+    """Raises StormError where a reading would be a dead letter."""
+    low, high = (0.0, 1.0) if METRICS[feed.metric].is_flag else value_ranges()[feed.metric]
+    beyond = values[(values < low) | (values > high)]
+    if len(beyond):
+        raise StormError(
+            f"{feed.provider} would report {feed.metric} of {beyond[0]:g}, which goes from {low:g} to {high:g}",
+            f"storm {storm.name}, modeled.feeds",
+            f"Mend the series {series!r}, or the feed's gain and bias.",
+        )
 
 
 def first_alert_ms(storm: Storm) -> int | None:

@@ -15,11 +15,19 @@ from kit.hostile import HOSTILE
 
 from monsoon.cli.main import main
 from monsoon.sources.feeds.readings import read_feed
-from monsoon.sources.feeds.rows import Place
+from monsoon.sources.feeds.rows import CPCB_HIGHEST, Place
 from monsoon.sources.files import InputError
-from monsoon.sources.provider_files import ProviderError, Scale, available_providers, load_provider, parse_provider
-from monsoon.transforms.atmosphere.heat_index import heat_index_c
+from monsoon.sources.provider_files import (
+    MAX_RADIUS_KM,
+    ProviderError,
+    Scale,
+    available_providers,
+    load_provider,
+    parse_provider,
+)
+from monsoon.transforms.atmosphere.heat_index import HIGHEST_HEAT_INDEX_C, LOWEST_HEAT_INDEX_C, heat_index_c
 from monsoon.transforms.atmosphere.quantities import QUANTITIES
+from monsoon.transforms.validation.fields import value_ranges
 
 HERE = Place("Anand Vihar", 28.6469, 77.3160)
 
@@ -440,6 +448,19 @@ def test_a_broken_provider_file_is_told_with_the_right_word(name):
 def test_an_unknown_provider_names_the_nearest():
     with pytest.raises(ProviderError, match="Did you mean openaq"):
         load_provider("openaqi")
+
+
+def test_ranges_are_those_of_the_contract(root):
+    """What a feed can make a reading of, readings may say: values, heat indices, radii, providers, times."""
+    ranges = value_ranges()
+    said = {q.metric: (q.least, q.most) for q in QUANTITIES.values() if q.metric not in (None, "aqi")}
+    assert said == {metric: ranges[metric] for metric in said}
+    assert ranges["aqi"] == (0, CPCB_HIGHEST)
+    assert ranges["heat_index_c"] == (LOWEST_HEAT_INDEX_C, HIGHEST_HEAT_INDEX_C)
+    contract = json.loads((root / "contracts/oracle_reading.schema.json").read_text())["properties"]
+    assert contract["radius_km"]["maximum"] == MAX_RADIUS_KM
+    ours = json.loads((root / "contracts/provider.schema.json").read_text())["properties"]["provider"]["pattern"]
+    assert ours.removesuffix(r"(?!\n)") == contract["provider"]["pattern"]
 
 
 def test_the_document_is_true(root):

@@ -13,6 +13,7 @@ from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_products
 from monsoon.sources.simulator import StormError, simulate, simulate_frames
 from monsoon.sources.simulator.storm import STORM_FILES
+from monsoon.sources.simulator.weather import readings
 
 SPELL_MS = 10 * 60_000
 REGISTER = [
@@ -141,3 +142,14 @@ def test_a_place_that_no_reading_may_name_is_refused(root, change, words):
     document["places"]["ridge"] |= change
     with pytest.raises(StormError, match=words):
         STORM_FILES.parse(json.dumps(document).encode(), where="x.yaml")
+
+
+@pytest.mark.parametrize(("feed", "change", "words"), [
+    (0, {"gain": 10}, "imd would report rain_mm_24h of"), (3, {"bias": -1}, "rain_mm_h of -1"),
+    (5, {"gain": 2}, "red_alert of 2"),
+])  # fmt: skip
+def test_a_reading_that_no_instrument_shows_is_refused(root, feed, change, words):
+    document = yaml.safe_load((root / "storms" / "delhi-2024-06-28.yaml").read_text())
+    document["modeled"]["feeds"][feed] |= change
+    with pytest.raises(StormError, match=words):
+        readings(STORM_FILES.parse(json.dumps(document).encode(), where="x.yaml"))
