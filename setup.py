@@ -20,6 +20,7 @@ FOLDERS = (
     "sinks",
     "sources",
     "storms",
+    "testing",
     "transforms",
 )
 

@@ -12,6 +12,7 @@ import h3.api.basic_int as h3
 import numpy as np
 
 from monsoon.sources.product_files import load_products
+from monsoon.testing.records import oracle_reading, policy_event
 from monsoon.transforms.adjudication.claims import Claim, Happening, Score, Terms
 from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.product import Product
@@ -43,23 +44,8 @@ _ids = count()
 
 def reading_record(metric: str, value: float, minutes: float, **fields: Any) -> dict[str, Any]:
     """A reading of the contract from provider imd at Safdarjung, unless `fields` say otherwise."""
-    record = {
-        "reading_id": f"r{next(_ids)}",
-        "revision": 0,
-        "provider": "imd",
-        "quality": "official",
-        "metric": metric,
-        "value": value,
-        "event_time": at(minutes),
-        "issued_time": None,
-        "platform": None,
-        "lat": LAT,
-        "lon": LON,
-        "radius_km": None,
-        "h3": None,
-        "wkt": None,
-    }
-    return record | fields
+    made = oracle_reading(f"r{next(_ids)}", "imd", metric, value, at(minutes), LAT, LON)
+    return dict.fromkeys(("issued_time", "platform", "radius_km", "h3", "wkt")) | made | fields
 
 
 def reading(metric: str, value: float, minutes: float, **fields: Any) -> Reading:
@@ -99,26 +85,16 @@ def judge(
 
 def subscription_record(kind: str, minutes: float, start: float, end: float, **fields: Any) -> dict[str, Any]:
     """A subscription event of the contract: `kind` at `minutes`, covering [start, end) in minutes."""
-    record = {
-        "event_id": f"s{next(_ids)}",
-        "event_time": at(minutes),
+    base = {
         "type": kind,
         "policy_id": "p1",
-        "worker_id": "w1",
-        "product": "kawaach",
-        "plan": "standard",
-        "platform": "zepto",
-        "home_lat": LAT,
-        "home_lon": LON,
         "coverage_start": at(start),
         "coverage_end": at(end),
-        "daily_wage_inr": 500,
         "fund_account_id": "fa_1",
         "account_created_at": at(-100_000),
-        "trust_tier": None,
-        "orders_per_hour": None,
     }
-    return record | fields
+    made = policy_event(f"s{next(_ids)}", "w1", "kawaach", "standard", at(minutes), LAT, LON, **base)
+    return dict.fromkeys(("trust_tier", "orders_per_hour")) | made | fields
 
 
 def terms(**fields: Any) -> Terms:

@@ -4,60 +4,42 @@ import json
 from pathlib import Path
 
 import pytest
-from kit import at, reading_record
+from kit import LAT, LON, at
 from kit.graph import by_both_engines, same
-from kit.streams import policy_record, report, write_streams
 
 from monsoon.cli.main import main
 from monsoon.sources.product_files import load_product_file, load_products
+from monsoon.testing import Clock, Scenario
 
 CYCLONE = Path(__file__).parent / "cyclone.yaml"
 
 
-def wind(provider, minutes, value, **fields):
-    return reading_record(
-        "wind_kmh", value, minutes, provider=provider, reading_id=f"{provider}-wind-{minutes}", **fields
-    )
-
-
-def rain(provider, minutes, value):
-    return reading_record("rain_mm_24h", value, minutes, provider=provider, reading_id=f"{provider}-rain-{minutes}")
-
-
-def policy(worker, plan, **fields):
-    return policy_record(worker, f"p-{worker}", -10_000, product="cyclone", plan=plan, daily_wage_inr=800, **fields)
+RIDERS = {"small": "coast", "big": "coast_plus", "late": "coast_plus", "away": "coast_plus"}
+FAR = (13.05, 80.27)
+WIND_KMH = dict.fromkeys(range(0, 91, 15), 94.5) | {105: 20.0}
+RAIN_MM = {30: 120.0, 60: 210.0, 120: 10.0}
 
 
 @pytest.fixture(scope="module")
 def storm(tmp_path_factory):
-    """Wind of 94.5 km/h for 90 min by one official station; rain by two, very heavy and then extremely heavy."""
-    winds = [wind("imd", minutes, 94.5) for minutes in range(0, 91, 15)] + [wind("imd", 105, 20.0)]
-    rains = [
-        rain(provider, minutes, value)
-        for provider in ("imd", "skymet")
-        for minutes, value in ((30, 120.0), (60, 210.0), (120, 10.0))
-    ]
-    alerts = [reading_record("red_alert", 1, -600, reading_id="alert")]
-    riders = ("small", "big", "late", "away")
-    streams = {
-        "telemetry": [
-            report(worker, minutes, orders_completed=1, app_state="on_trip", **(far if worker == "away" else {}))
-            for worker in riders
-            for minutes in range(-120, 150, 5)
-        ],
-        "oracle_readings": winds + rains + alerts,
-        "subscriptions": [
-            policy("small", "coast"),
-            policy("big", "coast_plus"),
-            policy("late", "coast_plus", event_time=at(-700), coverage_start=at(-700)),
-            policy("away", "coast_plus"),
-            policy("wrong", "coast_ultra"),
-        ],
-    }
-    return write_streams(tmp_path_factory.mktemp("storm"), streams)
-
-
-far = {"lat": 13.05, "lon": 80.27}
+    """Wind of 94.5 km/h for 90 min by one official station; rain by two, very heavy and then extremely heavy. An alert
+    at two at night; riders report from ten on, minute 0 is noon."""
+    scenario = Scenario(CYCLONE, Clock("2024-06-28 02:00"), place=(LAT, LON))
+    scenario.reading("imd", "red_alert", 1)
+    for rider, plan in [*RIDERS.items(), ("wrong", "coast_ultra")]:
+        bought = "100 min" if rider == "late" else "7 d"
+        scenario.policy(rider, plan, bought, daily_wage_inr=800)
+    scenario.clock.advance("8 h")
+    for moment_ms in scenario.clock.every("5 min", times=54):
+        minute = (moment_ms - at(0)) // 60_000
+        for rider in RIDERS:
+            scenario.report(rider, at=FAR if rider == "away" else None)
+        if minute in WIND_KMH:
+            scenario.reading("imd", "wind_kmh", WIND_KMH[minute])
+        if minute in RAIN_MM:
+            for provider in ("imd", "skymet"):
+                scenario.reading(provider, "rain_mm_24h", RAIN_MM[minute])
+    return scenario.write(tmp_path_factory.mktemp("storm"))
 
 
 def lines(folder, stream):

@@ -11,7 +11,7 @@ LAYERS = (
     {"transforms"},
     {"models", "sinks", "sources"},
     {"pipelines"},
-    {"bench"},
+    {"bench", "testing"},
     {"cli"},
 )
 """From the ground up: a folder imports itself and what lies below it, never its neighbor."""
@@ -82,6 +82,16 @@ def test_no_part_of_transforms_imports_one_that_imports_it(modules):
     assert _a_cycle_of(arrows) == []
     closed = arrows | {"geo": {**arrows.get("geo", {}), "adjudication": ["geo/areas.py:1"]}}
     assert any("geo -> adjudication" in arrow for arrow in _a_cycle_of(closed))
+
+
+def test_nothing_but_tests_imports_the_testing_kit(modules):
+    users = {
+        module.at(node)
+        for module in modules
+        for name, node in module.imports()
+        if name.startswith("monsoon.testing") and module.folder != "testing"
+    }
+    assert users == set()
 
 
 def test_imports_are_absolute(modules):
