@@ -78,5 +78,5 @@ def moments(record: Mapping[str, Any]) -> tuple[int, ...]:
     event_time: int = record["event_time"]
     if not record.get("revision"):
         return event_time, event_time
-    issued: int | None = record["issued_time"]
+    issued: int | None = record.get("issued_time")
     return (event_time if issued is None else issued), event_time

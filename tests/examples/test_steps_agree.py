@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import shutil
 
 import pytest
 from kit.flink_runs import in_batch, streaming
@@ -18,7 +19,11 @@ from monsoon.sources.parts import parts_of
 from monsoon.sources.product_files import load_products
 
 STREAMS = ("telemetry", "oracle_readings", "subscriptions")
-EXAMPLES = [*(f"{name}-{period}" for name in load_products() for period in ("901", "902")), "waiting-903"]
+EXAMPLES = [
+    *(f"{name}-{period}" for name in load_products() for period in ("901", "902")),
+    "waiting-903",
+    "identity-903",
+]
 
 
 @pytest.fixture(params=EXAMPLES)
@@ -34,8 +39,17 @@ def test_whole(source):
         for file in find_files(source / stream).files:
             for part in parts_of(file, 10_000_000):
                 graph.read(stream, part)
-    _, expected = locally(source)
-    same(graph.finish().outcome, expected)
+    same_to_the_line(graph.finish(), source)
+
+
+def same_to_the_line(collected, source):
+    """The outcome, and the account of every line."""
+    inputs, expected = locally(source)
+    same(collected.outcome, expected)
+    assert collected.dead_letters == inputs.dead_letters
+    for stream in STREAMS:
+        theirs = {name: count for name, count in inputs.counts[stream].items() if name != "ignored"}
+        assert collected.counts[stream] == theirs, stream
 
 
 def records_of(source):
@@ -64,6 +78,8 @@ def test_as_it_happens(source, tmp_path):
     """In pieces in the order of time, steps lagging behind others, and resumed twice on the way."""
     chance = random.Random(source.name)
     scripted = Scripted(tmp_path / "in", buckets=2)
+    if (source / "reference").is_dir():
+        shutil.copytree(source / "reference", tmp_path / "in" / "reference")
     pieces = list(pieces_of(records_of(source), chance))
     stops = set(chance.sample(range(len(pieces)), 2))
     for number, (first_ms, records) in enumerate(pieces):
@@ -75,13 +91,12 @@ def test_as_it_happens(source, tmp_path):
             mine = [line for _, of, line in records if of == stream]
             if mine:
                 scripted.say(stream, mine)
-    _, expected = locally(source)
-    same(scripted.finish().outcome, expected)
+    same_to_the_line(scripted.finish(), source)
 
 
 @pytest.mark.flink
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["gic-902", "jugaad-901"])
+@pytest.mark.parametrize("name", ["gic-902", "identity-903", "jugaad-901"])
 def test_on_a_cluster(shared, tmp_path, name):
     folder = shared / "examples" / name
     expected = written_locally(folder, tmp_path / "local")

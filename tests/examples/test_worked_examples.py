@@ -22,8 +22,8 @@ from monsoon.transforms.identifiers import disruption_id
 
 PRODUCTS = load_products()
 PERIODS = ("901", "902")
-EXAMPLES = [*((name, period) for name in PRODUCTS for period in PERIODS), ("waiting", "903")]
-PRODUCT_OF = {"waiting": "jugaad"}
+EXAMPLES = [*((name, period) for name in PRODUCTS for period in PERIODS), ("waiting", "903"), ("identity", "903")]
+PRODUCT_OF = {"waiting": "jugaad", "identity": "kawaach"}
 
 
 CORRECTED_AFTER_THE_TEST = {
@@ -52,6 +52,16 @@ def example(request, shared):
     run_product(product, read_inputs(folder, PRODUCTS), EveryScoreApproves(), outcome)
     expected = folder / "expected"
     return lines(expected / "disruptions.jsonl"), lines(expected / "claims.jsonl"), outcome
+
+
+def test_dead_letters_of_other_identities_and_ranges(shared):
+    """As the examples' README counts them; every other line is used, or repeats one that is."""
+    inputs = read_inputs(shared / "examples" / "identity-903", PRODUCTS)
+    dead = {stream: counts["dead"] for stream, counts in inputs.counts.items()}
+    assert dead == {"subscriptions": 2, "oracle_readings": 141, "telemetry": 80}
+    assert inputs.providers == "registered"
+    for counts in inputs.counts.values():
+        assert counts["read"] == counts["used"] + counts["duplicate"] + counts["dead"]
 
 
 def last(records, identity):
