@@ -43,7 +43,8 @@ class Linked:
 
 def linked(trail: Trail, asked: Sequence[Asked], queries: Queries) -> list[Linked]:
     """The claims asked about, by the reports of the 30 min up to their confirmation."""
-    window = Window.of(trail, queries.worker, queries.window_start_ms, queries.confirmed_at_ms)
+    end_ms = queries.confirmed_at_ms
+    window = Window.of(trail, queries.worker, queries.window_start_ms, end_ms, received_by_ms=end_ms)
     variance, reports = device.accelerometer_variance(window)
     served = np.flatnonzero(window["cell"] >= 0)
     pairs = np.unique(np.stack([window.span.query[served], window["cell"][served]]), axis=1)

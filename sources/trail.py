@@ -54,6 +54,7 @@ def to_trail(frame: pl.DataFrame) -> Trail:
         worker=worker,
         device=codes["device_id"],
         event_time_ms=take("event_time").to_numpy(),
+        received_time_ms=_received(take("received_time")),
         **floats,
         mock=_either(take("mock_location"), take("mock_setting")),
         gnss_time_ms=_float(take("gnss_time")),
@@ -81,6 +82,13 @@ def _either(first: pl.Series, second: pl.Series) -> npt.NDArray[np.int8]:
     """1 where at least one is true, 0 where one is false and none true, -1 where neither is known."""
     one, other = (flag.cast(pl.Int8).fill_null(-1).to_numpy() for flag in (first, second))
     return np.maximum(one, other)
+
+
+def _received(times: pl.Series) -> npt.NDArray[np.int64]:
+    """Milliseconds, -1 where null; a trail that never says when it was received has one -1 for all its rows."""
+    if times.null_count() == len(times):
+        return np.broadcast_to(np.int64(-1), len(times))
+    return times.fill_null(-1).to_numpy()
 
 
 def _float(times: pl.Series) -> npt.NDArray[np.float64]:

@@ -1,15 +1,22 @@
 """Panes: telemetry reduced to (worker, 5 min), defined once as data; each engine generates its query from it.
 
+Reports of one rider and 5 min that were received later than the pane was over are panes of their own, one for each 5
+min in which they came, so that a decision can leave out what had not been received by then; and so are those that came
+too late to be history.
+
 The vocabulary is closed. A term is a trail column times a scale, rounded half up and clamped to an integer:
 `clamp(floor(column * scale + 0.5), -LIMIT, LIMIT)`; it is null where the column is null. An aggregate takes
 the reports of a pane at which its term is not null and all of its conditions `column = value` hold. Everything
 is an integer, so that no result depends on the order of rows.
+
+Readings of the text: docs/interpretations.md#when-a-report-was-received.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +34,10 @@ LIMIT = 10**13
 """Terms are clamped to it: above every time in ms, and a pane's sum of it stays within int64."""
 
 Kind = Literal["count", "sum", "min", "max", "last", "distinct"]
+
+BASELINE_GRACE_MS = 6 * 3_600_000
+"""`system.md`, "When it came": what is received later after its event_time builds no baseline, no pattern of shifts."""
+
 
 CENTI = 100
 """Scale of sensor sums: hundredths of a dB, of an hPa and of a percent are finer than any phone reports."""
@@ -93,13 +104,18 @@ AGGREGATES: tuple[Aggregate, ...] = (
 
 @dataclass(frozen=True, eq=False)
 class Panes:
-    """Panes sorted by (worker, pane_start_ms); worker w has the rows `worker_starts[w]:worker_starts[w + 1]`.
+    """Panes sorted by (worker, pane_start_ms, known_from_ms, history); worker w has the rows
+    `worker_starts[w]:worker_starts[w + 1]`.
 
-    `values` holds one int64 column (n,) per aggregate. Worker and device codes are those of the trail.
+    `known_from_ms`: when the pane is over and the 5 min in which its reports were received are, too. `history`: whether
+    these were received within BASELINE_GRACE_MS of their event_time, and so may build a baseline or a pattern of
+    shifts. `values` holds one int64 column (n,) per aggregate. Worker and device codes are those of the trail.
     """
 
     worker: npt.NDArray[np.int32]
     pane_start_ms: npt.NDArray[np.int64]
+    known_from_ms: npt.NDArray[np.int64]
+    history: npt.NDArray[np.bool_]
     values: Mapping[str, npt.NDArray[np.int64]]
     worker_starts: npt.NDArray[np.int64]
 
@@ -109,24 +125,48 @@ class Panes:
     def __getitem__(self, name: str) -> npt.NDArray[np.int64]:
         return self.values[name]
 
+    @cached_property
+    def in_time(self) -> Panes:
+        """Those that were known as soon as they were over."""
+        return self._where(self.known_from_ms == self.pane_start_ms + PANE_MS)
+
+    @cached_property
+    def of_history(self) -> Panes:
+        """Those that may build a baseline or a pattern of shifts."""
+        return self._where(self.history)
+
+    def _where(self, kept: npt.NDArray[np.bool_]) -> Panes:
+        if kept.all():
+            return self
+        before = np.concatenate(([0], np.cumsum(kept)))
+        columns = {name: column[kept] for name, column in self.values.items()}
+        keys = (self.worker[kept], self.pane_start_ms[kept], self.known_from_ms[kept], self.history[kept])
+        return Panes(*keys, columns, before[self.worker_starts].astype(np.int64))
+
     @staticmethod
     def of(
         worker: npt.NDArray[Any],
         pane_start_ms: npt.NDArray[Any],
+        known_from_ms: npt.NDArray[Any],
+        history: npt.NDArray[Any],
         values: Mapping[str, npt.NDArray[Any]],
         workers: int,
     ) -> Panes:
         """Panes from columns in any order; `workers` is how many the trail codes.
 
-        Raises ValueError where a column of AGGREGATES is absent or one (worker, pane) occurs twice.
+        Raises ValueError where a column of AGGREGATES is absent or one pane occurs twice.
         """
         if missing := [aggregate.name for aggregate in AGGREGATES if aggregate.name not in values]:
             raise ValueError(f"panes without {', '.join(missing)}")
-        order = np.lexsort((pane_start_ms, worker))
-        by_worker = worker[order].astype(np.int32)
-        starts_ms = pane_start_ms[order].astype(np.int64)
-        if np.any((by_worker[1:] == by_worker[:-1]) & (starts_ms[1:] == starts_ms[:-1])):
-            raise ValueError("a (worker, pane) occurs twice")
+        order = np.lexsort((history, known_from_ms, pane_start_ms, worker))
+        keys = (
+            worker[order].astype(np.int32),
+            pane_start_ms[order].astype(np.int64),
+            known_from_ms[order].astype(np.int64),
+            history[order].astype(np.bool_),
+        )
+        if np.any(np.all([key[1:] == key[:-1] for key in keys], axis=0)):
+            raise ValueError("a pane occurs twice")
         columns = {aggregate.name: values[aggregate.name][order].astype(np.int64) for aggregate in AGGREGATES}
-        worker_starts = np.searchsorted(by_worker, np.arange(workers + 1)).astype(np.int64)
-        return Panes(by_worker, starts_ms, columns, worker_starts)
+        worker_starts = np.searchsorted(keys[0], np.arange(workers + 1)).astype(np.int64)
+        return Panes(*keys, columns, worker_starts)

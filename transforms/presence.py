@@ -1,7 +1,8 @@
 """Where the riders of one product are at a moment: a rider is in one place at a time.
 
-The last report at or before the moment says where, if it is at most 90 minutes old; a rider without one is at the
-home that the policy states. A product may count a reporting rider as in every zone within a margin of that place.
+The last report at or before the moment says where, if it is at most 90 minutes old and was received within a quarter
+of an hour after the moment; a rider without one is at the home that the policy states. A product may count a reporting
+rider as in every zone within a margin of that place.
 
 Readings of the text: docs/interpretations.md#who-claims.
 """
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from monsoon.transforms.evidence.arrival import PRESENCE_GRACE_MS, received_rows, rows_received_later
 from monsoon.transforms.evidence.ragged import Ragged
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.geo.near import any_within, cells_around, cells_within
-from monsoon.transforms.trail import Trail, slices_of
+from monsoon.transforms.trail import Trail, bisect_right, slices_of
 
 REPORT_HOLDS_MS = 90 * 60_000
 """How long a report says where its rider is (`products.md`, Presence)."""
@@ -78,23 +80,40 @@ class Presence:
     def _stayed_in(self, cell: int, at_ms: int) -> bool:
         rows = self._stays.among(np.array([cell], dtype=np.uint64)).rows
         first, last = self._stays.first_ms[rows], self._stays.last_ms[rows]
-        return bool(np.any((first <= at_ms) & (last >= at_ms - REPORT_HOLDS_MS)))
+        meets = bool(np.any((first <= at_ms) & (last >= at_ms - REPORT_HOLDS_MS)))
+        return meets and (not self._trail.states_received or len(self._reports_from(cell, at_ms)) > 0)
 
     def _near(self, cell: int, other: int, at_ms: int) -> bool:
         """Whether a report of these 90 minutes from another cell lies within the margin."""
-        stays = self._stays.among(np.array([other], dtype=np.uint64)).rows
+        rows = self._reports_from(other, at_ms)
+        return any_within(self._trail.lat[rows], self._trail.lon[rows], cell, self._margin_m)
+
+    def _reports_from(self, cell: int, at_ms: int) -> npt.NDArray[np.int64]:
+        """Rows of the reports from a cell in these 90 minutes."""
+        stays = self._stays.among(np.array([cell], dtype=np.uint64)).rows
         rows = Ragged(self._stays.first_row[stays], self._stays.last_row[stays] + 1).rows
         time_ms = self._trail.event_time_ms[rows]
-        rows = rows[(time_ms <= at_ms) & (time_ms >= at_ms - REPORT_HOLDS_MS)]
-        return any_within(self._trail.lat[rows], self._trail.lon[rows], cell, self._margin_m)
+        near = (time_ms <= at_ms) & (time_ms >= at_ms - REPORT_HOLDS_MS)
+        return rows[near & (self._trail.received_time_ms[rows] <= at_ms + PRESENCE_GRACE_MS)]
+
+    def _last_rows(self, at_ms: int) -> npt.NDArray[np.int64]:
+        """The row of each rider's last report of the 90 minutes up to `at_ms`, both ends included; -1 for none."""
+        rows = np.full(len(self._codes), -1, dtype=np.int64)
+        known = np.flatnonzero(self._codes >= 0)
+        last = self._trail.last_at_or_before(self._codes[known], np.full(len(known), at_ms, dtype=np.int64))
+        known, last = known[last >= 0], last[last >= 0]
+        recent = self._trail.event_time_ms[last] >= at_ms - REPORT_HOLDS_MS
+        rows[known[recent]] = last[recent]
+        if self._trail.states_received:
+            late = np.flatnonzero((rows >= 0) & (self._trail.received_time_ms[rows] > at_ms + PRESENCE_GRACE_MS))
+            lo, hi = self._trail.rows_between(self._codes[late], at_ms - REPORT_HOLDS_MS - 1, at_ms)
+            rows[late] = received_rows(self._trail, lo, hi, at_ms + PRESENCE_GRACE_MS).last
+        return rows
 
     def at(self, at_ms: int) -> Snapshot:
         """Where everybody is at `at_ms`."""
-        known = np.flatnonzero(self._codes >= 0)
-        rows = np.full(len(self._codes), -1, dtype=np.int64)
-        rows[known] = self._trail.last_at_or_before(self._codes[known], np.full(len(known), at_ms, dtype=np.int64))
+        rows = self._last_rows(at_ms)
         seen = np.flatnonzero(rows >= 0)
-        seen = seen[self._trail.event_time_ms[rows[seen]] >= at_ms - REPORT_HOLDS_MS]
         last = rows[seen]
         riders, cells = seen, self._cells[last]
         if self._margin_m > 0:
@@ -113,8 +132,11 @@ class Presence:
             code = self._trail.platforms.index(platform) if platform in self._trail.platforms else -2
             self._named[platform] = np.concatenate(([0], np.cumsum(self._trail.platform == code)))
         lo, hi = self._trail.rows_between(self._codes, at_ms - REPORT_HOLDS_MS - 1, at_ms)
-        named = self._named[platform][hi] > self._named[platform][lo]
-        return {self._workers[rider] for rider in np.flatnonzero(named).tolist()}
+        before = self._named[platform]
+        named = before[hi] - before[lo]
+        rider, row = rows_received_later(self._trail, lo, hi, at_ms + PRESENCE_GRACE_MS)
+        np.subtract.at(named, rider, before[row + 1] - before[row])
+        return {self._workers[rider] for rider in np.flatnonzero(named > 0).tolist()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +153,7 @@ class Stays:
     last_ms: npt.NDArray[np.int64]
     first_row: npt.NDArray[np.int64]
     last_row: npt.NDArray[np.int64]
+    trail: Trail
 
     @staticmethod
     def of(places: Places, riders: npt.NDArray[np.int64], resolution: int, gap_ms: int) -> Stays:
@@ -148,19 +171,41 @@ class Stays:
         last = np.append(first[1:], len(rows))[: len(first)] - 1
         order = np.argsort(cell[first], kind="stable")
         first, last = first[order], last[order]
-        return Stays(cell[first], rider[first].astype(np.int64), time_ms[first], time_ms[last], rows[first], rows[last])
+        who = rider[first].astype(np.int64)
+        return Stays(cell[first], who, time_ms[first], time_ms[last], rows[first], rows[last], trail)
 
     def among(self, cells: npt.NDArray[np.uint64]) -> Ragged:
         """The stretches in each of some cells."""
         return Ragged(np.searchsorted(self.cell, cells, "left"), np.searchsorted(self.cell, cells, "right"))
 
     def seen(
-        self, cells: npt.NDArray[np.uint64], t_ms: npt.NDArray[np.int64], window_ms: int
+        self,
+        cells: npt.NDArray[np.uint64],
+        t_ms: npt.NDArray[np.int64],
+        window_ms: int,
+        received_by_ms: npt.NDArray[np.int64],
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Pairs of a question (index) and a rider who reported from its cell in (t - window, t], each once; the
-        stretches must be without gaps longer than the window."""
+        """Pairs of a question (index) and a rider of whom a report from its cell in (t - window, t] had been received
+        by a moment, each once; the stretches must be without gaps longer than the window."""
         span = self.among(cells)
         question, rows = span.query, span.rows
         meets = (self.first_ms[rows] <= t_ms[question]) & (self.last_ms[rows] > t_ms[question] - window_ms)
-        pairs = np.unique(np.stack([question[meets], self.rider[rows[meets]]]), axis=1)
+        question, rows = question[meets], rows[meets]
+        if self.trail.states_received:
+            known = self._any_received(rows, t_ms[question] - window_ms, t_ms[question], received_by_ms[question])
+            question, rows = question[known], rows[known]
+        pairs = np.unique(np.stack([question, self.rider[rows]]), axis=1)
         return pairs[0], pairs[1]
+
+    def _any_received(
+        self,
+        stays: npt.NDArray[np.int64],
+        start_ms: npt.NDArray[np.int64],
+        end_ms: npt.NDArray[np.int64],
+        by_ms: npt.NDArray[np.int64],
+    ) -> npt.NDArray[np.bool_]:
+        """Whether a report of each stretch with start < event_time <= end had been received by a moment."""
+        time_ms, first, stop = self.trail.event_time_ms, self.first_row[stays], self.last_row[stays] + 1
+        lo, hi = bisect_right(time_ms, first, stop, start_ms), bisect_right(time_ms, first, stop, end_ms)
+        later, _ = rows_received_later(self.trail, lo, hi, by_ms)
+        return hi - lo > np.bincount(later, minlength=len(lo))

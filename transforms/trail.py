@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,14 @@ APP_STATES = ("offline", "online", "on_trip")
 
 OFFLINE, ONLINE, ON_TRIP = range(3)
 
+_TIME_BITS = 42
+"""Enough for times up to 2100-01-01, where validation ends them (4.1e12 ms)."""
+
 DTYPES: dict[str, Any] = {
     "worker": np.int32,
     "device": np.int32,
     "event_time_ms": np.int64,
+    "received_time_ms": np.int64,
     "lat": np.float64,
     "lon": np.float64,
     "accuracy_m": np.float64,
@@ -53,8 +58,9 @@ class Trail:
     """Reports sorted by (worker_id, event_time, event_id), one array element per report.
 
     Text is coded by position in a sorted tuple. Nulls: NaN in float columns, -1 in code, flag and count
-    columns. Row i saw the access points `bssid_codes[bssid_offsets[i]:bssid_offsets[i + 1]]`; worker w has
-    the rows `worker_starts[w]:worker_starts[w + 1]`.
+    columns and in received_time_ms, so that what does not say when it was received was received at once. Row i saw
+    the access points `bssid_codes[bssid_offsets[i]:bssid_offsets[i + 1]]`; worker w has the rows
+    `worker_starts[w]:worker_starts[w + 1]`.
     """
 
     workers: tuple[str, ...]
@@ -67,6 +73,7 @@ class Trail:
     worker: npt.NDArray[np.int32]
     device: npt.NDArray[np.int32]
     event_time_ms: npt.NDArray[np.int64]
+    received_time_ms: npt.NDArray[np.int64]
     lat: npt.NDArray[np.float64]
     lon: npt.NDArray[np.float64]
     accuracy_m: npt.NDArray[np.float64]
@@ -111,6 +118,18 @@ class Trail:
         same = self.worker[1:] == self.worker[:-1]
         if np.any(self.worker[1:] < self.worker[:-1]) or np.any(np.diff(self.event_time_ms)[same] < 0):
             raise ValueError("rows: not sorted by worker and event_time_ms")
+
+    @cached_property
+    def states_received(self) -> bool:
+        """Whether any report says when it was received."""
+        return bool(len(self) and self.received_time_ms.max() >= 0)
+
+    @cached_property
+    def latest_received_ms(self) -> npt.NDArray[np.int64]:
+        """The latest received_time of the worker's reports up to each row, int64 (n,); rises within a worker."""
+        received = (self.received_time_ms + 1).astype(np.uint64)
+        key = (self.worker.astype(np.uint64) << np.uint64(_TIME_BITS)) | received
+        return (np.maximum.accumulate(key) & np.uint64((1 << _TIME_BITS) - 1)).astype(np.int64) - 1
 
     def rows_between(
         self, worker_codes: npt.ArrayLike, start_ms: npt.ArrayLike, end_ms: npt.ArrayLike

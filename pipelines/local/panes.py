@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from monsoon.transforms.panes import AGGREGATES, LIMIT, PANE_MS, Aggregate, Panes
+from monsoon.transforms.panes import AGGREGATES, BASELINE_GRACE_MS, LIMIT, PANE_MS, Aggregate, Panes
 from monsoon.transforms.trail import DTYPES, Trail
 
 _CODED_NULL = {name for name, dtype in DTYPES.items() if name != "event_time_ms" and dtype is not np.float64}
@@ -13,17 +13,30 @@ _CODED_NULL = {name for name, dtype in DTYPES.items() if name != "event_time_ms"
 
 def panes_of(trail: Trail) -> Panes:
     """The panes of every report of the trail."""
-    used = sorted({column for aggregate in AGGREGATES for column in _columns(aggregate)})
-    rows = pl.DataFrame({name: getattr(trail, name) for name in sorted({*used, "worker", "event_time_ms"})})
-    panes = (
-        rows.lazy()
-        .with_columns(pane_start_ms=pl.col("event_time_ms") // PANE_MS * PANE_MS)
-        .group_by("worker", "pane_start_ms")
-        .agg(aggregation(aggregate) for aggregate in AGGREGATES)
-        .collect()
-    )
+    used = {column for aggregate in AGGREGATES for column in _columns(aggregate)} | {"worker", "event_time_ms"}
+    if trail.states_received:
+        used.add("received_time_ms")
+    rows = pl.DataFrame({name: getattr(trail, name) for name in sorted(used)}).lazy()
+    rows = rows.with_columns(pane_start_ms=pl.col("event_time_ms") // PANE_MS * PANE_MS)
+    by = ["worker", "pane_start_ms"]
+    if trail.states_received:
+        rows, by = rows.with_columns(**_RECEIVED), [*by, *_RECEIVED]
+    panes = rows.group_by(by).agg(aggregation(aggregate) for aggregate in AGGREGATES).collect()
+    if not trail.states_received:
+        panes = panes.with_columns(known_from_ms=_OVER_MS, history=pl.lit(True))
     columns = {aggregate.name: panes[aggregate.name].to_numpy() for aggregate in AGGREGATES}
-    return Panes.of(panes["worker"].to_numpy(), panes["pane_start_ms"].to_numpy(), columns, len(trail.workers))
+    worker, start_ms, known_from_ms, history = (
+        panes[name].to_numpy() for name in ("worker", "pane_start_ms", *_RECEIVED)
+    )
+    return Panes.of(worker, start_ms, known_from_ms, history, columns, len(trail.workers))
+
+
+_OVER_MS = pl.col("pane_start_ms") + PANE_MS
+_RECEIVED = {
+    "known_from_ms": pl.max_horizontal(_OVER_MS, (pl.col("received_time_ms") + PANE_MS - 1) // PANE_MS * PANE_MS),
+    "history": pl.col("received_time_ms") - pl.col("event_time_ms") <= BASELINE_GRACE_MS,
+}
+"""By what, beside rider and time, the reports of a pane are alike."""
 
 
 def aggregation(aggregate: Aggregate) -> pl.Expr:

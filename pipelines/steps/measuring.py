@@ -12,7 +12,7 @@ import polars as pl
 from monsoon.pipelines.claim_scores import Asked, queries_of
 from monsoon.pipelines.steps.desk import Desk
 from monsoon.pipelines.steps.envelopes import Envelope, buckets_of, buckets_of_cells, pack, pack_frame, split
-from monsoon.pipelines.steps.neighbors import PANES
+from monsoon.pipelines.steps.neighbors import PANES, PHONES
 from monsoon.pipelines.steps.reports import to_panes, words_of
 from monsoon.pipelines.syndicate_alerts import Linked, linked, watches
 from monsoon.sources.reference import ReferenceTables
@@ -37,8 +37,8 @@ class Measuring:
 
     def __init__(self, key: int, buckets: int, references: ReferenceTables) -> None:
         self._key, self._buckets, self._references = key, buckets, references
-        self._phones_told: dict[tuple[str, str], int] = {}
-        """The local day of which it was last told that a rider was on a phone."""
+        self._phones_told: dict[tuple[str, str], tuple[int, int]] = {}
+        """The local day of which it was last told that a rider was on a phone, and from when on (ms) that was known."""
 
     def panes_to_neighbors(
         self, product: Product, frame: pl.DataFrame, from_ms: int, due_ms: int
@@ -48,7 +48,7 @@ class Measuring:
         # Not the trail's own codes: panes alone say all that the neighbors need.
         workers, devices = sorted(set(frame["worker_id"])), sorted({*frame["device_id"].drop_nulls()})
         names = Trail.from_columns(worker=[], event_time_ms=[], lat=[], lon=[]).knowing(workers, devices)
-        panes = to_panes(frame, names)
+        panes = to_panes(frame, names).in_time
         cells = PaneCells.of(panes, product.zone_resolution)
         rows = pl.DataFrame(
             {
@@ -77,10 +77,11 @@ class Measuring:
         codes = {worker: code for code, worker in enumerate(trail.workers)}
         queries = queries_of(asked, codes, {worker: desk.claims[worker].values() for worker in workers})
         own = measure_own(trail, panes, cells, self._references.locate(trail), queries)
-        sought = np.unique(pressure_span(panes.worker_starts, panes.pane_start_ms, queries).rows)
-        yield from self._to_claims(product, trail, panes, asked, queries, own, sought, due_ms)
+        known = panes.in_time
+        sought = np.unique(pressure_span(known.worker_starts, known.pane_start_ms, queries).rows)
+        yield from self._to_claims(product, trail, known, asked, queries, own, sought, due_ms)
         yield from self._to_comparison(product, trail, asked, queries, own, due_ms)
-        yield from self._seek(product, trail, panes, cells, sought, due_ms)
+        yield from self._seek(product, trail, known, sought, due_ms)
         yield from self._to_phones(product, trail, asked, queries, own, due_ms)
         if watches(product):
             yield from self._to_syndicates(product, trail, asked, queries, due_ms)
@@ -114,14 +115,15 @@ class Measuring:
 
     def phones_to_neighbors(self, frame: pl.DataFrame, due_ms: int) -> Iterator[Envelope]:
         """Who was on which phone in new panes, to those who count a phone's riders; of each day once."""
-        seen = frame.drop_nulls("device_id").select("device_id", "worker_id", "pane_start_ms").sort("pane_start_ms")
-        told = self._phones_told
-        days = local_day_number(seen["pane_start_ms"].to_numpy()).tolist()
-        news = []
-        for device, worker, day in zip(seen["device_id"].to_list(), seen["worker_id"].to_list(), days, strict=True):
-            news.append(told.get((device, worker)) != day)
-            told[device, worker] = day
-        rows = seen.filter(pl.Series(news, dtype=pl.Boolean))
+        seen = frame.drop_nulls("device_id")
+        seen = seen.with_columns(day=local_day_number(seen["pane_start_ms"].to_numpy())).sort("day", "known_from_ms")
+        told, news = self._phones_told, []
+        for device, worker, day, known_ms in seen.select("device_id", "worker_id", "day", "known_from_ms").iter_rows():
+            before_day, before_ms = told.get((device, worker), (None, 0))
+            news.append(before_day != day or known_ms < before_ms)
+            if news[-1]:
+                told[device, worker] = (day, known_ms)
+        rows = seen.select(*PHONES).filter(pl.Series(news, dtype=pl.Boolean))
         for key, part in split(rows, buckets_of(rows["device_id"].to_list(), self._buckets)):
             yield Envelope("compare-neighbors", key, "phones/-", due_ms, pack_frame(part))
 
@@ -185,11 +187,9 @@ class Measuring:
         for key, part in split(claims, buckets):
             yield Envelope("compare-neighbors", key, f"claims/{product.name}", due_ms, pack_frame(part))
 
-    def _seek(
-        self, product: Product, trail: Trail, panes: Panes, cells: PaneCells, sought: Any, due_ms: int
-    ) -> Iterator[Envelope]:
+    def _seek(self, product: Product, trail: Trail, panes: Panes, sought: Any, due_ms: int) -> Iterator[Envelope]:
         """Panes whose pressure is to be compared, to their neighborhoods."""
-        where = cells.neighborhood[sought]
+        where = PaneCells.of(panes, product.zone_resolution).neighborhood[sought]
         rows = pl.DataFrame(
             {
                 "worker_id": words_of(trail.workers, panes.worker[sought]),

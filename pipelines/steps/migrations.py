@@ -9,12 +9,14 @@ from typing import Any
 import polars as pl
 
 from monsoon.pipelines.steps import noted
-from monsoon.pipelines.steps.compact import pack_small
+from monsoon.pipelines.steps.compact import pack_small, unpack_small
 from monsoon.pipelines.steps.envelopes import pack, pack_frame, unpack, unpack_frame
 from monsoon.pipelines.steps.records import Remembered, content_hash
+from monsoon.pipelines.steps.reports import SCHEMA
 from monsoon.pipelines.steps.shelf import pack_rows
 from monsoon.pipelines.steps.step import Migration, entries_of
 from monsoon.sources.telemetry_columns import NULLED, compact
+from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.validation.canonical import canonical_json
 from monsoon.transforms.validation.fields import stream_fields
 from monsoon.transforms.validation.judge import Used
@@ -85,16 +87,35 @@ def _with_insured(payload: bytes) -> bytes:
     return pack_frame(unpack_frame(payload).with_columns(insured=held))
 
 
+def _known_from(panes: pl.DataFrame) -> pl.DataFrame:
+    """Panes of reports of which nobody had stated when they were received were known when they were over."""
+    return panes.with_columns(known_from_ms=pl.col("pane_start_ms") + PANE_MS)
+
+
+def _panes(payload: bytes) -> bytes:
+    return pack_frame(_known_from(unpack_frame(payload)).with_columns(history=pl.lit(True)).select(*SCHEMA))
+
+
+def _phones(payload: bytes) -> bytes:
+    phones = pl.DataFrame(unpack_small(payload, dict[str, list[Any]]), schema_overrides={"pane_start_ms": pl.Int64})
+    return pack_rows(_known_from(phones))
+
+
+def _days(payload: bytes) -> bytes:
+    return pack_frame(_known_from(unpack_frame(payload)))
+
+
 OF_STEPS: dict[str, dict[int, Migration]] = {
     "deduplicate-records": {1: _each(memory=_hashed)},
     "deduplicate-telemetry": {2: _reports_by_rider},
     "route-policies": {1: _each(policy=_smaller)},
     "riders-evidence": {
         1: _each(policy=_smaller, disruption=noted.from_first, found=_smaller),
-        2: _each(rows=_with_received_time),
+        2: _each(rows=_with_received_time, panes=_panes),
     },
-    "witness-telemetry": {2: _each(rows=_with_received_time, orders=_with_received_time)},
-    "witness-devices": {2: _each(riders=_with_insured)},
+    "witness-telemetry": {2: _each(rows=_with_received_time, orders=_with_received_time, panes=_panes)},
+    "witness-devices": {2: _each(riders=_with_insured, days=_days)},
+    "compare-neighbors": {2: _each(phones=_phones)},
     "adjudicate-claims": {1: _each(claim=_smaller, compared=lambda payload: pack_rows(unpack_frame(payload)))},
 }
 """By step and the version that is read."""

@@ -48,8 +48,13 @@ PANES: dict[str, Any] = {
 }
 """A pane as its neighbors see it."""
 
-PHONES: dict[str, Any] = {"device_id": pl.String, "worker_id": pl.String, "pane_start_ms": pl.Int64}
-"""Who was on a phone, by the first pane of a day that says so."""
+PHONES: dict[str, Any] = {
+    "device_id": pl.String,
+    "worker_id": pl.String,
+    "pane_start_ms": pl.Int64,
+    "known_from_ms": pl.Int64,
+}
+"""Who was on a phone, by the pane of a day that said so first."""
 
 
 class CompareNeighbors(Step):
@@ -183,7 +188,8 @@ def _riders(asked: pl.DataFrame, phones: pl.DataFrame) -> pl.DataFrame:
     """How many riders were seen on each claim's phone by its decision."""
     devices = pl.concat([asked["device_id"], phones["device_id"]]).rank("dense").cast(pl.Int64).to_numpy()
     workers = phones["worker_id"].rank("dense").cast(pl.Int64).to_numpy()
-    days = DeviceDays.of_panes(devices[asked.height :], workers, phones["pane_start_ms"].to_numpy())
+    panes = (phones[name].to_numpy() for name in ("pane_start_ms", "known_from_ms"))
+    days = DeviceDays.of_panes(devices[asked.height :], workers, *panes)
     riders, reports = days.riders(devices[: asked.height], asked["decided_at_ms"].to_numpy())
     return asked.select(*CLAIM, "decided_at_ms", riders=riders, reports=reports)
 

@@ -21,6 +21,8 @@ SCHEMA: dict[str, Any] = {
     "worker_id": pl.String,
     "device_id": pl.String,
     "pane_start_ms": pl.Int64,
+    "known_from_ms": pl.Int64,
+    "history": pl.Boolean,
     **dict.fromkeys(_NAMES, pl.Int64),
 }
 """A pane on its way and in state: names, not codes, for riders and devices."""
@@ -107,6 +109,8 @@ def closed_panes(trail: Trail, from_ms: int, to_ms: int) -> pl.DataFrame:
             "worker_id": words_of(trail.workers, panes.worker[mine]),
             "device_id": words_of(trail.devices, panes["device"][mine]),
             "pane_start_ms": panes.pane_start_ms[mine],
+            "known_from_ms": panes.known_from_ms[mine],
+            "history": panes.history[mine],
             **{name: panes[name][mine] for name in _NAMES},
         },
         schema=SCHEMA,
@@ -119,7 +123,10 @@ def to_panes(frame: pl.DataFrame, trail: Trail) -> Panes:
     device = _codes(trail.devices, frame["device_id"])
     columns["device"] = np.where(device < 0, NULL, device)
     worker = _codes(trail.workers, frame["worker_id"])
-    return Panes.of(worker, frame["pane_start_ms"].to_numpy(), columns, len(trail.workers))
+    start_ms, known_from_ms, history = (
+        frame[name].to_numpy() for name in ("pane_start_ms", "known_from_ms", "history")
+    )
+    return Panes.of(worker, start_ms, known_from_ms, history, columns, len(trail.workers))
 
 
 def pane_floor(at_ms: int) -> int:

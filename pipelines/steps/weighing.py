@@ -22,8 +22,13 @@ from monsoon.transforms.witness.outage import quorum_values
 from monsoon.transforms.witness.questions import Questions
 from monsoon.transforms.witness.silence import rider_trust, trust_score, trust_tallies
 
-DAYS: dict[str, Any] = {"device_id": pl.String, "worker_id": pl.String, "pane_start_ms": pl.Int64}
-"""Who was on a phone: the first pane of each local day that says so."""
+DAYS: dict[str, Any] = {
+    "device_id": pl.String,
+    "worker_id": pl.String,
+    "pane_start_ms": pl.Int64,
+    "known_from_ms": pl.Int64,
+}
+"""Who was on a phone: the first pane of each local day, and from when on one of the day's panes is known."""
 
 _QUESTION = ["platform", "zone", "at_ms"]
 """What names a question of one trigger."""
@@ -88,7 +93,8 @@ class WitnessDevices(Step):
         # Codes of the phones asked about and of whoever was on them.
         phones = pl.concat([riders["device_id"], days["device_id"]]).rank("dense").cast(pl.Int64).to_numpy() - 1
         workers = days["worker_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
-        seen = DeviceDays.of_panes(phones[riders.height :], workers, days["pane_start_ms"].to_numpy())
+        panes = (days[name].to_numpy() for name in ("pane_start_ms", "known_from_ms"))
+        seen = DeviceDays.of_panes(phones[riders.height :], workers, *panes)
         inputs = {name: riders[name].to_numpy() for name in riders.columns if name not in _IDENTITY}
         inputs["riders_on_device_28d"] = seen.riders(phones[: riders.height], riders["at_ms"].to_numpy())[0]
         trust = rider_trust(witness, trust_score(product, witness), inputs, riders["insured"].to_numpy())

@@ -57,7 +57,7 @@ _UNUSED = (
 )  # fmt: skip
 """What no witness looks at, and is not kept here."""
 
-_OF_ORDERS = ("event_id", "worker_id", "device_id", "event_time", "lat", "lon", "orders_completed")
+_OF_ORDERS = ("event_id", "worker_id", "device_id", "event_time", "received_time", "lat", "lon", "orders_completed")
 """What is kept of reports that only the weeks before are asked about."""
 
 
@@ -277,7 +277,7 @@ class WitnessTelemetry(Step):
             frame.with_columns(day=day)
             .drop_nulls("device_id")
             .group_by("device_id", "worker_id", "day")
-            .agg(pl.col("pane_start_ms").min())
+            .agg(pl.col("pane_start_ms", "known_from_ms").min())
             .sort("device_id", "worker_id", "day")
             .select(*DAYS)
         )
@@ -338,15 +338,16 @@ def _without(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
 
 def _thinned(rows: pl.DataFrame, resolutions: Sequence[int]) -> pl.DataFrame:
     """Of old reports, what orders in any window of more than a minute rest on: all that state some, and of those that
-    state none the first and the last of each minute and zone."""
+    state none the first and the last of each minute and zone, by the minute in which they were received."""
     if not resolutions:
         return rows.clear()
     rows = _without(rows, [name for name in rows.columns if name not in _OF_ORDERS])
     lat, lon = rows["lat"].to_numpy(), rows["lon"].to_numpy()
     zones = {f"zone{each}": cells_of(lat, lon, each) for each in sorted(set(resolutions))}
-    none = rows.with_columns(minute=pl.col("event_time") // 60_000, **zones).filter(pl.col("orders_completed") == 0)
+    minutes = {"minute": pl.col("event_time") // 60_000, "received": pl.col("received_time") // 60_000}
+    none = rows.with_columns(**minutes, **zones).filter(pl.col("orders_completed") == 0)
     order = ("event_time", "event_id", pl.col("worker_id").cast(pl.String))
-    none = none.sort(*order)
-    ends = [none.group_by("minute", *zones, maintain_order=True).first(), none.group_by("minute", *zones).last()]
+    alike = none.sort(*order).group_by(*minutes, *zones, maintain_order=True)
+    ends = [alike.first(), alike.last()]
     kept = pl.concat([each.select(rows.columns) for each in ends]).unique(("worker_id", "event_id")).sort(*order)
     return pl.concat([rows.filter(pl.col("orders_completed") > 0), kept])

@@ -180,6 +180,7 @@ def _seen(product: Product, trigger: Trigger, due: Sequence[Due], peers: Peers) 
     rows = peers.seen(
         np.array([zone for _, zone, _ in asked], dtype=np.uint64),
         np.array([tick.t_ms for *_, tick in asked], dtype=np.int64),
+        np.array([tick.at_ms for *_, tick in asked], dtype=np.int64),
     )
     whole = everybody(rows, len(asked), len(peers.platforms))
     there = np.flatnonzero(whole.peers).tolist()
@@ -216,10 +217,8 @@ def _asked(
     rows = rows[np.lexsort((questions.t_ms[rows], questions.at_ms[rows], questions.claim[rows]))]
     kept = [row for row in rows.tolist() if _note(desk, questions, own, row, surest_threshold(test))]
     there = np.array(kept, dtype=np.int64)
-    zone_and_t = np.stack([questions.zone[there], questions.t_ms[there].astype(np.uint64)])
-    pairs, question = np.unique(zone_and_t, axis=1, return_inverse=True)
-    seen = peers.seen(pairs[0], pairs[1].astype(np.int64))
-    mine = oneself(seen, question.reshape(-1), own.rider[there], own.platform[there], len(peers.platforms))
+    seen, question = peers.seen_each(questions.zone[there], questions.t_ms[there], questions.at_ms[there])
+    mine = oneself(seen, question, own.rider[there], own.platform[there], len(peers.platforms))
     claims = [questions.claims[claim] for claim in questions.claim[there].tolist()]
     tests = pl.DataFrame(
         {

@@ -212,6 +212,7 @@ def _trail(
         worker=worker,
         device=np.zeros(count, dtype=np.int32),
         event_time_ms=time_ms[order].astype(np.int64),
+        received_time_ms=np.full(count, -1, dtype=np.int64),
         lat=np.full(count, city.place[0]),
         lon=np.full(count, city.place[1]),
         accuracy_m=nan,

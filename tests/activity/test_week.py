@@ -108,7 +108,7 @@ def test_minutes_agree_with_counting_them(reports, first, last):
     }
     bounds = (np.array([at(first / 4)]), np.array([at(last / 4)]))
     rider = np.array([0 if reports else -1])
-    assert WorkedMinutes(rows).between(rider, *bounds).tolist() == [len(expected)]
+    assert WorkedMinutes(rows).between(rider, *bounds, bounds[1]).tolist() == [len(expected)]
 
 
 @given(st.integers(0, 4_000_000_000_000))

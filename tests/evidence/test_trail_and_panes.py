@@ -18,6 +18,8 @@ ROWS = st.lists(
         {
             "worker": st.sampled_from(["a", "b", "c"]),
             "event_time_ms": st.integers(0, 3 * PANE_MS),
+            "received_time_ms": st.none()
+            | st.sampled_from([0, PANE_MS, PANE_MS + 1, 2 * PANE_MS, 21_600_000, 22_000_000]),
             "lat": st.floats(-90, 90),
             "lon": st.floats(-180, 180),
             "device": st.sampled_from(["p", "q"]),
@@ -120,20 +122,23 @@ def _plainly(aggregate: Aggregate, trail: Trail, rows: list[int]) -> int:
     return {"min": min, "max": max, "last": lambda values: values[-1]}[aggregate.kind](taken)
 
 
+def _received(event_ms: int, received_ms: int) -> tuple[int, bool]:
+    over_ms = event_ms // PANE_MS * PANE_MS + PANE_MS
+    if received_ms < 0:
+        return over_ms, True
+    return max(over_ms, math.ceil(received_ms / PANE_MS) * PANE_MS), received_ms - event_ms <= 6 * 3_600_000
+
+
 @given(ROWS)
 def test_polars_panes_are_the_definition(rows):
     trail = _trail(rows)
     panes = panes_of(trail)
-    keys = sorted(
-        {(int(w), int(t) // PANE_MS * PANE_MS) for w, t in zip(trail.worker, trail.event_time_ms, strict=True)}
-    )
-    assert list(zip(panes.worker.tolist(), panes.pane_start_ms.tolist(), strict=True)) == keys
-    for place, (worker, start) in enumerate(keys):
-        inside = [
-            row
-            for row in range(len(trail))
-            if trail.worker[row] == worker and 0 <= trail.event_time_ms[row] - start < PANE_MS
-        ]
+    rows_of = {}
+    for row, times in enumerate(zip(trail.event_time_ms.tolist(), trail.received_time_ms.tolist(), strict=True)):
+        rows_of.setdefault((int(trail.worker[row]), times[0] // PANE_MS * PANE_MS, *_received(*times)), []).append(row)
+    keys = (panes.worker, panes.pane_start_ms, panes.known_from_ms, panes.history)
+    assert list(zip(*(key.tolist() for key in keys), strict=True)) == sorted(rows_of)
+    for place, (_, inside) in enumerate(sorted(rows_of.items())):
         for aggregate in AGGREGATES:
             assert panes[aggregate.name][place] == _plainly(aggregate, trail, inside), aggregate.name
 
@@ -144,13 +149,14 @@ def test_panes_come_in_any_order_but_once():
     order = list(range(len(panes)))
     random.Random(1).shuffle(order)
     columns = {name: values[order] for name, values in panes.values.items()}
-    again = Panes.of(panes.worker[order], panes.pane_start_ms[order], columns, 2)
+    keys = (panes.worker, panes.pane_start_ms, panes.known_from_ms, panes.history)
+    again = Panes.of(*(key[order] for key in keys), columns, 2)
     assert again.pane_start_ms.tolist() == panes.pane_start_ms.tolist()
     assert again.worker_starts.tolist() == [0, 5, 9]
     twice = [0, *order]
     columns = {name: values[twice] for name, values in panes.values.items()}
     with pytest.raises(ValueError, match="occurs twice"):
-        Panes.of(panes.worker[twice], panes.pane_start_ms[twice], columns, 2)
+        Panes.of(*(key[twice] for key in keys), columns, 2)
 
 
 def test_an_aggregate_names_columns_of_the_trail():

@@ -119,7 +119,8 @@ class Own:
         mean = _numbers([each.orders_per_hour for each in terms])[questions.claim]
         deviation = _numbers([each.orders_per_hour_sd for each in terms])[questions.claim]
         platform = codes_of([each.platform for each in terms], peers.platforms)[questions.claim]
-        completed = orders.completed(rider, questions.t_ms - test.window_ms, questions.t_ms)
+        t_ms = questions.t_ms
+        completed = orders.completed(rider, t_ms - test.window_ms, t_ms, questions.at_ms)
         used = deviation_used(deviation, mean, test.min_deviation)
         return Own(rider, platform, sigma_of(completed, mean, used), drop_of(completed, mean))
 
@@ -181,10 +182,8 @@ def activity_findings(
     questions = questions_of(disruptions, Courses(trigger))
     own = Own.of(questions, orders, codes, peers, test)
     rows = own.promising(test)
-    zone_and_t = np.stack([questions.zone[rows], questions.t_ms[rows].astype(np.uint64)])
-    asked, question = np.unique(zone_and_t, axis=1, return_inverse=True)
-    seen = peers.seen(asked[0], asked[1].astype(np.int64))
-    counts = others(seen, question.reshape(-1), own.rider[rows], own.platform[rows], len(peers.platforms))
+    seen, question = peers.seen_each(questions.zone[rows], questions.t_ms[rows], questions.at_ms[rows])
+    counts = others(seen, question, own.rider[rows], own.platform[rows], len(peers.platforms))
     good, share, threshold = met(test, own.sigma[rows], counts)
     found: dict[str, list[Finding]] = defaultdict(list)
     first = np.full(len(questions.claims), -1, dtype=np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from monsoon.transforms.evidence.arrival import rows_received_later
 from monsoon.transforms.trail import Trail
 
 Floats = npt.NDArray[np.float64]
@@ -25,12 +26,17 @@ class Orders:
         self._orders = np.concatenate(([0], np.cumsum(np.where(stated, trail.orders_completed, 0))))
         self._stated = np.concatenate(([0], np.cumsum(stated)))
 
-    def completed(self, rider: npt.ArrayLike, start_ms: npt.ArrayLike, end_ms: npt.ArrayLike) -> Floats:
+    def completed(
+        self, rider: npt.ArrayLike, start_ms: npt.ArrayLike, end_ms: npt.ArrayLike, received_by_ms: npt.ArrayLike
+    ) -> Floats:
         """Orders of each rider (code in the trail, -1 unknown) with start < event_time <= end; NaN where no report
-        there states them."""
+        there states them. Reports received later than a moment do not count."""
         lo, hi = self._trail.rows_between(rider, start_ms, end_ms)
-        orders = (self._orders[hi] - self._orders[lo]).astype(np.float64)
-        return np.where(self._stated[hi] > self._stated[lo], orders, np.nan)
+        orders, stated = self._orders[hi] - self._orders[lo], self._stated[hi] - self._stated[lo]
+        query, row = rows_received_later(self._trail, lo, hi, received_by_ms)
+        np.subtract.at(orders, query, self._orders[row + 1] - self._orders[row])
+        np.subtract.at(stated, query, self._stated[row + 1] - self._stated[row])
+        return np.where(stated > 0, orders.astype(np.float64), np.nan)
 
 
 def drop_of(orders: Floats, mean: Floats) -> Floats:

@@ -56,16 +56,23 @@ class Peers:
         riders = np.array([code for code, _, _ in states], dtype=np.int64)
         self._starts = np.searchsorted(riders, np.arange(len(places.trail.workers) + 1)).astype(np.int64)
 
-    def seen(self, zone: Cells, t_ms: Ints) -> PeerRows:
-        """All who may be peers in zones at moments (arrays of one length: the questions)."""
-        question, rider = self._stays.seen(zone, t_ms, self._test.window_ms)
-        t_ms = t_ms[question]
+    def seen_each(self, zone: Cells, t_ms: Ints, asked_at_ms: Ints) -> tuple[PeerRows, Ints]:
+        """The same for questions that may repeat, each asked once; and which of them each question is."""
+        questions = np.stack([zone, t_ms.astype(np.uint64), asked_at_ms.astype(np.uint64)])
+        asked, question = np.unique(questions, axis=1, return_inverse=True)
+        return self.seen(asked[0], asked[1].astype(np.int64), asked[2].astype(np.int64)), question.reshape(-1)
+
+    def seen(self, zone: Cells, t_ms: Ints, asked_at_ms: Ints) -> PeerRows:
+        """All who may be peers in zones at moments (arrays of one length: the questions), by the reports that had been
+        received when it was asked."""
+        question, rider = self._stays.seen(zone, t_ms, self._test.window_ms, asked_at_ms)
+        t_ms, asked_at_ms = t_ms[question], asked_at_ms[question]
         state = bisect_right(self._from_ms, self._starts[rider], self._starts[rider + 1], t_ms) - 1
         of_rider = state >= self._starts[rider]
         platform = np.where(of_rider, self._platform[state], -1) if len(self._platform) else np.full(len(rider), -1)
         stated = np.flatnonzero(platform >= 0)
         question, rider, t_ms, platform = question[stated], rider[stated], t_ms[stated], platform[stated]
-        orders = self._orders.completed(rider, t_ms - self._test.window_ms, t_ms)
+        orders = self._orders.completed(rider, t_ms - self._test.window_ms, t_ms, asked_at_ms[stated])
         severe = drop_of(orders, self._mean[state[stated]]) >= self._test.severe_drop
         measured = ~np.isnan(orders)
         return PeerRows(question[measured], rider[measured], platform[measured], severe[measured])

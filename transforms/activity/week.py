@@ -15,6 +15,7 @@ from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import Finding, Happening, Terms
 from monsoon.transforms.calendar import iso_week_start_ms
 from monsoon.transforms.coverage import plan_name
+from monsoon.transforms.evidence.arrival import received_rows, rows_received_later
 from monsoon.transforms.product import Trigger
 from monsoon.transforms.product.inputs import WEEK
 from monsoon.transforms.trail import ON_TRIP, ONLINE, Trail
@@ -30,7 +31,8 @@ class WorkedMinutes:
 
     def __init__(self, trail: Trail) -> None:
         self._trail = trail
-        working = np.flatnonzero((trail.app_state == ONLINE) | (trail.app_state == ON_TRIP))
+        self._at_work = (trail.app_state == ONLINE) | (trail.app_state == ON_TRIP)
+        working = np.flatnonzero(self._at_work)
         minute, rider = trail.event_time_ms[working] // _MINUTE_MS, trail.worker[working]
         new = np.ones(len(working), dtype=bool)
         new[1:] = (minute[1:] != minute[:-1]) | (rider[1:] != rider[:-1])
@@ -38,9 +40,22 @@ class WorkedMinutes:
         self._minute, self._new = minute, new
         self._before = np.concatenate(([0], np.cumsum(new)))
 
-    def between(self, rider: Ints, from_ms: Ints, to_ms: Ints) -> Ints:
-        """Minutes of each rider (code, -1 unknown) with such a report in [from, to]."""
+    def between(self, rider: Ints, from_ms: Ints, to_ms: Ints, received_by_ms: Ints) -> Ints:
+        """Minutes of each rider (code, -1 unknown) with such a report in [from, to] that had been received by a
+        moment."""
         lo, hi = self._trail.rows_between(rider, from_ms - 1, to_ms)
+        minutes = self._of_rows(lo, hi)
+        query, _ = rows_received_later(self._trail, lo, hi, received_by_ms)
+        some = np.unique(query)
+        known = received_rows(self._trail, lo[some], hi[some], np.asarray(received_by_ms)[some])
+        working = self._at_work[known.rows]
+        minute = self._trail.event_time_ms[known.rows[working]] // _MINUTE_MS
+        distinct = np.unique(np.stack([known.query[working], minute]), axis=1)
+        minutes[some] = np.bincount(distinct[0], minlength=len(some))
+        return minutes
+
+    def _of_rows(self, lo: Ints, hi: Ints) -> Ints:
+        """Distinct minutes of the rows `lo:hi`, each within one rider."""
         first, stop = np.searchsorted(self._rows, lo), np.searchsorted(self._rows, hi)
         minutes = self._before[stop] - self._before[first]
         # The first minute may have begun before `from`, with a report that is not counted.
@@ -69,7 +84,8 @@ def work_findings(
 
     The week is that of the disruption's start: what the policy's last event carried, 0 if it happened in an earlier
     week, and telemetry from that event, or the week's beginning, up to and including the confirmation. Where the
-    policy does not say what it carries, neither is known. Found as soon as the confirmation is told of.
+    policy does not say what it carries, neither is known. Found as soon as the confirmation is told of, from what had
+    been received by then.
     """
     asked = week_of(disruptions, after_ms)
     week_ms = np.array([iso_week_start_ms(happening.start_ms) for happening, _ in asked], dtype=np.int64)
@@ -77,8 +93,9 @@ def work_findings(
     from_ms = np.maximum(week_ms, stated_ms)
     to_ms = np.array([happening.confirmed_at_ms for happening, _ in asked], dtype=np.int64)
     rider = np.array([codes.get(terms.worker_id, -1) for _, terms in asked], dtype=np.int64)
-    completed = np.nan_to_num(orders.completed(rider, from_ms - 1, to_ms))
-    worked = minutes.between(rider, from_ms, to_ms) / _MINUTES_PER_HOUR
+    told_ms = np.array([happening.at_ms for happening, _ in asked], dtype=np.int64)
+    completed = np.nan_to_num(orders.completed(rider, from_ms - 1, to_ms, told_ms))
+    worked = minutes.between(rider, from_ms, to_ms, told_ms) / _MINUTES_PER_HOUR
     found: dict[str, list[Finding]] = defaultdict(list)
     this_week = (stated_ms >= week_ms).tolist()
     for (happening, terms), counts, more_orders, more_hours in zip(

@@ -13,7 +13,7 @@ from monsoon.transforms.evidence.neighborhoods import Cells, PaneCells, neighbor
 from monsoon.transforms.evidence.ragged import Bools, Floats, Ints, Ragged, over
 from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.evidence.zones import ZoneShapes
-from monsoon.transforms.panes import Panes
+from monsoon.transforms.panes import PANE_MS, Panes
 from monsoon.transforms.trail import ON_TRIP, ONLINE, Trail, bisect_right, slices_of
 
 _HOUR_MS = 60 * 60_000
@@ -24,7 +24,8 @@ def recent_activity_in_zone(trail: Trail, queries: Queries, zones: ZoneShapes) -
     """Orders plus on_trip reports in the zone in the last 90 min; it rests on the reports, wherever, that state
     an app state or orders."""
     start_ms = queries.confirmed_at_ms - ACTIVITY_MS
-    window = Window.of(trail, queries.worker, start_ms, queries.decided_at_ms)
+    end_ms = queries.decided_at_ms
+    window = Window.of(trail, queries.worker, start_ms, end_ms, received_by_ms=end_ms)
     span = window.span
     # Doubles, exact up to 2^53 orders: a hostile count must not wrap around.
     orders = np.maximum(window["orders_completed"], 0).astype(np.float64)
@@ -46,26 +47,33 @@ def app_activity(window: Window) -> Measured:
 
 @dataclass(frozen=True, eq=False)
 class Habits:
-    """Hours in which each rider reported from each neighborhood, sorted by (worker, hour); local time."""
+    """Hours in which each rider reported from each neighborhood, sorted by (worker, hour); local time. What was
+    received later is an element of its own, as is each moment (ms) from which it is known; 0 for what was not."""
 
     worker_starts: Ints
     hour: Ints
     neighborhood: Cells
+    known_from_ms: Ints
     reports: Ints
     resolution: int
 
     @staticmethod
     def of(panes: Panes, cells: PaneCells, resolution: int) -> Habits:
-        hour = (panes.pane_start_ms + KOLKATA_OFFSET_MS) // _HOUR_MS
-        order = np.lexsort((cells.neighborhood, hour, panes.worker))
-        worker, hour, where = panes.worker[order], hour[order], cells.neighborhood[order]
+        used = np.flatnonzero(panes.history)
+        hour = (panes.pane_start_ms[used] + KOLKATA_OFFSET_MS) // _HOUR_MS
+        # What was received in time is known before the window in which its pane is history.
+        over_ms = panes.pane_start_ms[used] + PANE_MS
+        known_ms = np.where(panes.known_from_ms[used] > over_ms, panes.known_from_ms[used], 0)
+        order = np.lexsort((known_ms, cells.neighborhood[used], hour, panes.worker[used]))
+        used, hour, known_ms = used[order], hour[order], known_ms[order]
+        worker, where = panes.worker[used], cells.neighborhood[used]
         new = np.ones(len(order), dtype=bool)
-        new[1:] = (np.diff(worker) != 0) | (np.diff(hour) != 0) | (where[1:] != where[:-1])
+        new[1:] = (np.diff(worker) != 0) | (np.diff(hour) != 0) | (where[1:] != where[:-1]) | (np.diff(known_ms) != 0)
         first = np.flatnonzero(new)
-        reports = np.add.reduceat(panes["reports"][order], first) if len(first) else first
+        reports = np.add.reduceat(panes["reports"][used], first) if len(first) else first
         workers = len(panes.worker_starts) - 1
         starts = np.searchsorted(worker[first], np.arange(workers + 1)).astype(np.int64)
-        return Habits(starts, hour[first], where[first], reports, resolution)
+        return Habits(starts, hour[first], where[first], known_ms[first], reports, resolution)
 
     def shift_pattern(self, queries: Queries) -> Measured:
         """How usual this zone, hour and weekday are for the rider over the four weeks before the window, 0..1.
@@ -83,7 +91,7 @@ class Habits:
         days_ago = today[span.query] - hour // _DAY_HOURS
         hours_off = np.abs(hour % _DAY_HOURS - (now % _DAY_HOURS)[span.query])
         zone = neighborhoods_of(queries.zone, self.resolution)
-        past = days_ago > 0
+        past = (days_ago > 0) & (self.known_from_ms[span.rows] <= queries.decided_at_ms[span.query])
         worked = _days(span, days_ago, past)
         here = _days(span, days_ago, past & (self.neighborhood[span.rows] == zone[span.query]))
         then = _days(span, days_ago, past & (np.minimum(hours_off, _DAY_HOURS - hours_off) <= 1))

@@ -1,19 +1,21 @@
 """A phone's own baselines from its panes before the window, by prefix sums of integers.
 
-A pane counts for a device if all of its reports name that device; a baseline is of one worker with one device.
+A pane counts for a device if all of its reports name that device; a baseline is of one worker with one device. It rests
+on what had been received by the decision, and on nothing that came too late to be history.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from monsoon.transforms.evidence.limits import BATTERY_BLOCK_MS, HISTORY_MS, MIN_DRAIN_MS
-from monsoon.transforms.evidence.ragged import Floats, Ints, over
+from monsoon.transforms.evidence.limits import BATTERY_BLOCK_MS, HISTORY_MS, MIN_DRAIN_MS, WINDOW_MS
+from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, over
 from monsoon.transforms.evidence.window import Queries
-from monsoon.transforms.panes import CENTI, PANE_MS, Panes
+from monsoon.transforms.panes import BASELINE_GRACE_MS, CENTI, PANE_MS, Panes
 from monsoon.transforms.trail import Trail, bisect_right
 
 _MS_PER_HOUR = 3_600_000
@@ -21,19 +23,43 @@ _MS_PER_HOUR = 3_600_000
 
 @dataclass(frozen=True, eq=False)
 class _Owners:
-    """A table sorted by (worker, device, time), and where each pair's rows begin."""
+    """A table sorted by (worker, device, time), and where each pair's rows begin.
+
+    Rows end `length_ms` after their time, and count for decisions in [known_from, known_until): what came later may
+    make another row of one. Columns are prefix sums over the rows that are not superseded.
+    """
 
     pair: Ints
     starts: Ints
     time_ms: Ints
+    known_from_ms: Ints
+    known_until_ms: Ints
+    length_ms: int
     trail: Trail
 
     @staticmethod
-    def of(trail: Trail, pair: Ints, time_ms: Ints) -> _Owners:
+    def of(trail: Trail, pair: Ints, time_ms: Ints, known_ms: tuple[Ints, Ints], length_ms: int) -> _Owners:
         first = np.flatnonzero(np.diff(pair, prepend=-1))
-        return _Owners(pair[first], np.append(first, len(pair)), time_ms, trail)
+        return _Owners(pair[first], np.append(first, len(pair)), time_ms, *known_ms, length_ms, trail)
 
-    def before(self, queries: Queries, device: Ints, length_ms: int) -> tuple[Ints, Ints]:
+    def prefix(self, values: Ints) -> tuple[Ints, Ints]:
+        """A column, and its prefix sums over the rows that are not superseded."""
+        kept = np.where(self.known_until_ms == _FOR_EVER_MS, values, 0)
+        return values, np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))
+
+    def sums(self, columns: Sequence[tuple[Ints, Ints]], queries: Queries, device: Ints) -> list[Ints]:
+        """Of each column (`prefix`) the total over the rows of each query's worker and device that end before its
+        window, as they are known at its decision."""
+        lo, hi = self._before(queries, device)
+        query, row, times = self._corrections(queries, lo, hi)
+        totals = []
+        for values, prefix in columns:
+            total = prefix[hi] - prefix[lo]
+            np.add.at(total, query, times * values[row])
+            totals.append(total)
+        return totals
+
+    def _before(self, queries: Queries, device: Ints) -> tuple[Ints, Ints]:
         """Rows `lo:hi` of each query's worker and device that end before its window."""
         if not len(self.pair):
             return np.zeros_like(device), np.zeros_like(device)
@@ -44,7 +70,23 @@ class _Owners:
         stop = np.where(known, self.starts[place + 1], first)
         end_ms = queries.window_start_ms
         lo = bisect_right(self.time_ms, first, stop, end_ms - HISTORY_MS - 1)
-        return lo, bisect_right(self.time_ms, lo, stop, end_ms - length_ms)
+        return lo, bisect_right(self.time_ms, lo, stop, end_ms - self.length_ms)
+
+    def _corrections(self, queries: Queries, lo: Ints, hi: Ints) -> tuple[Ints, Ints, Ints]:
+        """Where the prefix sums over `lo:hi` are wrong for a query's decision: query, row, and 1 for a row that counts
+        though it is superseded, -1 for one that was not known yet."""
+        # What ended before the window, and was known within a window's length, was known by the decision.
+        if not np.any(self.known_from_ms > self.time_ms + self.length_ms + WINDOW_MS):
+            none = np.empty(0, dtype=np.int64)
+            return none, none, none
+        # Of history nothing comes later than BASELINE_GRACE_MS, and it is known when the pane in which it came is over.
+        known_ms = queries.decided_at_ms - self.length_ms - BASELINE_GRACE_MS - PANE_MS
+        rows = Ragged(bisect_right(self.time_ms, lo, hi, known_ms), hi)
+        decided_ms = queries.decided_at_ms[rows.query]
+        counts = (self.known_from_ms[rows.rows] <= decided_ms) & (decided_ms < self.known_until_ms[rows.rows])
+        times = counts.astype(np.int64) - (self.known_until_ms[rows.rows] == _FOR_EVER_MS)
+        wrong = times != 0
+        return rows.query[wrong], rows.rows[wrong], times[wrong]
 
 
 def _pair(trail: Trail, worker: npt.NDArray[np.integer], device: npt.NDArray[np.integer]) -> Ints:
@@ -59,8 +101,7 @@ def _by_owner(trail: Trail, panes: Panes) -> tuple[Ints, Ints]:
     return single[order], pair[order]
 
 
-def _prefix(values: npt.NDArray[np.integer]) -> Ints:
-    return np.concatenate(([0], np.cumsum(values, dtype=np.int64)))
+_FOR_EVER_MS = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,22 +109,22 @@ class SignalBaseline:
     """Means of C/N0 and AGC level."""
 
     owners: _Owners
-    sums: dict[str, Ints]
+    sums: tuple[tuple[Ints, Ints], ...]
 
     @staticmethod
     def of(trail: Trail, panes: Panes) -> SignalBaseline:
+        panes = panes.of_history
         rows, pair = _by_owner(trail, panes)
+        known_ms = panes.known_from_ms[rows], np.full(len(rows), _FOR_EVER_MS)
+        owners = _Owners.of(trail, pair, panes.pane_start_ms[rows], known_ms, PANE_MS)
         names = ("agc_reports", "agc_sum_cdb", "cn0_reports", "cn0_sum_cdbhz")
-        sums = {name: _prefix(panes[name][rows]) for name in names}
-        return SignalBaseline(_Owners.of(trail, pair, panes.pane_start_ms[rows]), sums)
+        return SignalBaseline(owners, tuple(owners.prefix(panes[name][rows]) for name in names))
 
     def before(self, queries: Queries, device: Ints) -> tuple[Ints, Floats, Floats]:
         """How many reports a baseline rests on (the fewer of both), mean AGC in dB, mean C/N0 in dB-Hz."""
-        lo, hi = self.owners.before(queries, device, PANE_MS)
-        total = {name: sums[hi] - sums[lo] for name, sums in self.sums.items()}
-        agc = over(total["agc_sum_cdb"], total["agc_reports"] * CENTI)
-        cn0 = over(total["cn0_sum_cdbhz"], total["cn0_reports"] * CENTI)
-        return np.minimum(total["agc_reports"], total["cn0_reports"]), agc, cn0
+        agc_reports, agc_sum, cn0_reports, cn0_sum = self.owners.sums(self.sums, queries, device)
+        agc, cn0 = over(agc_sum, agc_reports * CENTI), over(cn0_sum, cn0_reports * CENTI)
+        return np.minimum(agc_reports, cn0_reports), agc, cn0
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,40 +132,54 @@ class BatteryBaseline:
     """Drain rates of half hours without charging, in hundredths of a percent per hour."""
 
     owners: _Owners
-    rates: Ints
-    squares: Ints
+    sums: tuple[tuple[Ints, Ints], ...]
 
     @staticmethod
     def of(trail: Trail, panes: Panes) -> BatteryBaseline:
+        panes = panes.of_history
         rows, pair = _by_owner(trail, panes)
         block = panes.pane_start_ms[rows] // BATTERY_BLOCK_MS
-        first = np.flatnonzero((np.diff(pair, prepend=-1) != 0) | (np.diff(block, prepend=-1) != 0))
-        if not len(first):
-            return BatteryBaseline(_Owners.of(trail, pair, block), _prefix(block), _prefix(block))
-        measured = panes["discharging_reports"][rows] > 0
-        none = np.iinfo(np.int64)
-
-        def least(name: str) -> Ints:
-            return np.minimum.reduceat(np.where(measured, panes[name][rows], none.max), first)
-
-        def most(name: str) -> Ints:
-            return np.maximum.reduceat(np.where(measured, panes[name][rows], none.min), first)
-
-        good = np.add.reduceat(measured.astype(np.int64), first) > 0
-        good &= np.add.reduceat(panes["charging_reports"][rows], first) == 0
-        duration_ms = np.where(good, most("discharging_last_ms") - least("discharging_first_ms"), 0)
-        good &= duration_ms >= MIN_DRAIN_MS
-        drop_cpct = np.where(good, most("battery_max_cpct") - least("battery_min_cpct"), 0)
-        rate = drop_cpct[good] * _MS_PER_HOUR // duration_ms[good]
-        kept = first[good]
-        owners = _Owners.of(trail, pair[kept], block[kept] * BATTERY_BLOCK_MS)
-        return BatteryBaseline(owners, _prefix(rate), _prefix(rate * rate))
+        known_ms = np.maximum(panes.known_from_ms[rows], (block + 1) * BATTERY_BLOCK_MS)
+        order = np.lexsort((known_ms, block, pair))
+        rows, pair, block, known_ms = rows[order], pair[order], block[order], known_ms[order]
+        # A half hour of which panes came later is one as it was known before, and another as it was known then.
+        other = np.ones(len(rows), dtype=bool)
+        other[1:] = (np.diff(pair) != 0) | (np.diff(block) != 0)
+        first = np.flatnonzero(other | (np.diff(known_ms, prepend=-1) != 0))
+        begins = np.maximum.accumulate(np.where(other, np.arange(len(rows)), 0))[first]
+        made = Ragged(begins, np.append(first[1:], len(rows))[: len(first)])
+        superseded = np.append(~other[first[1:]], False)[: len(first)]
+        until_ms = np.where(superseded, np.append(known_ms[first[1:]], 0)[: len(first)], _FOR_EVER_MS)
+        owners = _Owners.of(
+            trail, pair[first], block[first] * BATTERY_BLOCK_MS, (known_ms[first], until_ms), BATTERY_BLOCK_MS
+        )
+        good, rate = _drain_rates(panes, rows[made.rows], made.offsets[:-1])
+        return BatteryBaseline(owners, tuple(owners.prefix(each) for each in (good, rate, rate * rate)))
 
     def before(self, queries: Queries, device: Ints) -> tuple[Ints, Floats, Floats]:
         """How many half hours, their mean rate and its standard deviation in percent per hour."""
-        lo, hi = self.owners.before(queries, device, BATTERY_BLOCK_MS)
-        blocks = hi - lo
-        total, squares = self.rates[hi] - self.rates[lo], self.squares[hi] - self.squares[lo]
+        blocks, total, squares = self.owners.sums(self.sums, queries, device)
         mean = over(total, blocks)
         sd = np.sqrt(np.maximum(over(blocks * squares - total * total, blocks * blocks), 0.0))
         return blocks, mean / CENTI, sd / CENTI
+
+
+def _drain_rates(panes: Panes, rows: Ints, first: Ints) -> tuple[Ints, Ints]:
+    """For each stretch of panes (from each of `first` on) whether it has a rate, 1 or 0, and the rate or 0."""
+    none = np.iinfo(np.int64)
+    if not len(first):
+        return first, first
+    measured = panes["discharging_reports"][rows] > 0
+
+    def lowest(name: str) -> Ints:
+        return np.minimum.reduceat(np.where(measured, panes[name][rows], none.max), first)
+
+    def highest(name: str) -> Ints:
+        return np.maximum.reduceat(np.where(measured, panes[name][rows], none.min), first)
+
+    good = np.add.reduceat(measured.astype(np.int64), first) > 0
+    good &= np.add.reduceat(panes["charging_reports"][rows], first) == 0
+    duration_ms = np.where(good, highest("discharging_last_ms") - lowest("discharging_first_ms"), 0)
+    good &= duration_ms >= MIN_DRAIN_MS
+    drop_cpct = np.where(good, highest("battery_max_cpct") - lowest("battery_min_cpct"), 0)
+    return good.astype(np.int64), drop_cpct * _MS_PER_HOUR // np.maximum(duration_ms, 1) * good

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monsoon.transforms.evidence.arrival import received_rows
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.limits import (
     ACTIVITY_MS,
@@ -32,7 +33,8 @@ _AGES = ACTIVITY_MS // PANE_MS + 1
 
 @dataclass(frozen=True, eq=False)
 class Stays:
-    """How long riders had been in their zone, pane by pane, sorted by (neighborhood, time)."""
+    """How long riders had been in their zone, pane by pane, sorted by (neighborhood, time); of panes that were known as
+    soon as they were over."""
 
     neighborhood: Cells
     pane_start_ms: Ints
@@ -72,19 +74,22 @@ def stay_ages(panes: Panes, cells: PaneCells) -> Ints:
 @dataclass(frozen=True, eq=False)
 class Arrivals:
     """How long each query's rider had been in the zone at confirmation, in panes, and the reports of that stay
-    (0 = not there)."""
+    (0 = not there). Like all that is compared in a closed batch, from what had been received by then."""
 
     age: Ints
     reports: Ints
 
     @staticmethod
     def of(trail: Trail, queries: Queries, zones: ZoneShapes) -> Arrivals:
-        lo, hi = trail.rows_between(queries.worker, queries.confirmed_at_ms - ACTIVITY_MS, queries.confirmed_at_ms)
-        arrival = _arrivals(trail, zones, lo, hi)
-        there = np.flatnonzero(hi > arrival)
+        confirmed_ms = queries.confirmed_at_ms
+        lo, hi = trail.rows_between(queries.worker, confirmed_ms - ACTIVITY_MS, confirmed_ms)
+        known = received_rows(trail, lo, hi, confirmed_ms)
+        arrival = _arrivals(trail, zones, known)
+        there = np.flatnonzero(known.lengths > arrival)
+        first = known.row(there, arrival[there])
         age = np.zeros(len(queries), dtype=np.int64)
-        age[there] = queries.confirmed_at_ms[there] // PANE_MS - trail.event_time_ms[arrival[there]] // PANE_MS
-        return Arrivals(age, hi - arrival)
+        age[there] = confirmed_ms[there] // PANE_MS - trail.event_time_ms[first] // PANE_MS
+        return Arrivals(age, known.lengths - arrival)
 
 
 def claim_burst_rank(queries: Queries, arrivals: Arrivals, stays: Stays) -> Measured:
@@ -124,7 +129,8 @@ class HourlyWork:
     @staticmethod
     def of(trail: Trail, queries: Queries) -> HourlyWork:
         start_ms = queries.confirmed_at_ms - ORDERS_HOUR_MS
-        window = Window.of(trail, queries.worker, start_ms, queries.confirmed_at_ms)
+        end_ms = queries.confirmed_at_ms
+        window = Window.of(trail, queries.worker, start_ms, end_ms, received_by_ms=end_ms)
         stated = window["orders_completed"] >= 0
         named = window["platform"] >= 0
         platform = np.full(len(queries), -1, dtype=np.int64)
@@ -161,21 +167,22 @@ def peer_divergence(queries: Queries, work: HourlyWork) -> Measured:
     return divergence, work.reports
 
 
-def _arrivals(trail: Trail, zones: ZoneShapes, lo: Ints, hi: Ints) -> Ints:
-    """First row of the run of rows in the query's zone that ends each slice `lo:hi`; `hi` where there is none."""
-    arrival = hi.copy()
+def _arrivals(trail: Trail, zones: ZoneShapes, known: Ragged) -> Ints:
+    """Where, among each query's rows, the run of rows in its zone begins that ends them; else their number."""
+    arrival = known.lengths.copy()
     # Most stays are short: look back a little, and twice as far only where that was all in the zone.
     look_back = 16
-    unsettled = np.flatnonzero(hi > lo)
+    unsettled = np.flatnonzero(arrival > 0)
     while len(unsettled):
-        start = np.maximum(lo[unsettled], arrival[unsettled] - look_back)
+        start = np.maximum(0, arrival[unsettled] - look_back)
         span = Ragged(start, arrival[unsettled])
-        inside = zones.contains(trail.lat[span.rows], trail.lon[span.rows], unsettled[span.query])
+        rows = known.row(unsettled[span.query], span.rows)
+        inside = zones.contains(trail.lat[rows], trail.lon[rows], unsettled[span.query])
         outside = np.flatnonzero(~inside)
         first = start.copy()
         first[span.query[outside]] = span.rows[outside] + 1
         arrival[unsettled] = first
-        unsettled = unsettled[(first == start) & (start > lo[unsettled])]
+        unsettled = unsettled[(first == start) & (start > 0)]
         look_back *= 2
     return arrival
 

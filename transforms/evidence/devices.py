@@ -10,7 +10,7 @@ import numpy.typing as npt
 from monsoon.transforms.calendar import KOLKATA_OFFSET_MS
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.ragged import Ints, Ragged
-from monsoon.transforms.panes import NULL, PANE_MS, Panes
+from monsoon.transforms.panes import NULL, Panes
 from monsoon.transforms.trail import slices_of
 
 _DAY_MS = 24 * 3_600_000
@@ -22,7 +22,8 @@ _DAYS = 28
 class DeviceDays:
     """One element per device, rider and local day: from when on (ms) a pane of that day says so. Sorted by device.
 
-    A pane says who was on a device when it is over, so nothing later than a decision counts.
+    A pane says who was on a device when it is over and was received, so nothing later than a decision counts. A report
+    that came too late to be history says so all the same: who used a phone is no habit.
     """
 
     device: Ints
@@ -34,19 +35,23 @@ class DeviceDays:
     def of(panes: Panes) -> DeviceDays:
         """From panes, in their codes of devices and riders."""
         known = np.flatnonzero(panes["device"] != NULL)
-        return DeviceDays.of_panes(panes["device"][known], panes.worker[known], panes.pane_start_ms[known])
+        return DeviceDays.of_panes(
+            panes["device"][known], panes.worker[known], panes.pane_start_ms[known], panes.known_from_ms[known]
+        )
 
     @staticmethod
-    def of_panes(device: npt.ArrayLike, worker: npt.ArrayLike, pane_start_ms: npt.ArrayLike) -> DeviceDays:
+    def of_panes(
+        device: npt.ArrayLike, worker: npt.ArrayLike, pane_start_ms: npt.ArrayLike, known_from_ms: npt.ArrayLike
+    ) -> DeviceDays:
         """From columns with one element per pane (int codes, ms), in any order."""
         devices, workers = np.asarray(device, dtype=np.int64), np.asarray(worker, dtype=np.int64)
-        starts_ms = np.asarray(pane_start_ms, dtype=np.int64)
-        day = local_day_number(starts_ms)
-        order = np.lexsort((starts_ms, day, workers, devices))
-        devices, workers, day, starts_ms = (column[order] for column in (devices, workers, day, starts_ms))
+        known_ms = np.asarray(known_from_ms, dtype=np.int64)
+        day = local_day_number(np.asarray(pane_start_ms, dtype=np.int64))
+        order = np.lexsort((known_ms, day, workers, devices))
+        devices, workers, day, known_ms = (column[order] for column in (devices, workers, day, known_ms))
         first = np.ones(len(order), dtype=bool)
         first[1:] = (np.diff(devices) != 0) | (np.diff(workers) != 0) | (np.diff(day) != 0)
-        return DeviceDays(devices[first], workers[first], day[first], starts_ms[first] + PANE_MS)
+        return DeviceDays(devices[first], workers[first], day[first], known_ms[first])
 
     def riders(self, device: Ints, decided_at_ms: Ints) -> Measured:
         """How many riders were seen on each query's device (code, -1 = none) in the 28 local days up to the decision.

@@ -103,6 +103,7 @@ def _fix_before(window: Window, queries: Queries, query: Ints, device: Ints) -> 
         span = Ragged(start, stop[unsettled])
         gnss_ms = trail.gnss_time_ms[span.rows]
         its = ~np.isnan(gnss_ms) & (trail.device[span.rows] == device[unsettled][span.query])
+        its &= trail.received_time_ms[span.rows] <= queries.decided_at_ms[query[unsettled]][span.query]
         found_ms[unsettled[span.query[its]]] = gnss_ms[its]  # the last assignment stands
         stop[unsettled] = start
         unsettled = unsettled[np.isnan(found_ms[unsettled]) & (start > first[unsettled])]

@@ -60,13 +60,15 @@ def measure(trail: Trail, panes: Panes, references: References, queries: Queries
     """Every feature of FEATURE_NAMES for every query, from the reports of all riders.
 
     Apart from claim_burst_rank and peer_divergence, which compare the claims of a batch, a query's values depend
-    on the query alone, to the bit. Nothing later than its decided_at_ms is looked at. Raises ValueError for a
-    zone of another resolution than the queries'.
+    on the query alone, to the bit. Nothing later than its decided_at_ms, or received later, is looked at. Raises
+    ValueError for a zone of another resolution than the queries'.
     """
     cells = PaneCells.of(panes, queries.resolution)
     own = measure_own(trail, panes, cells, references, queries)
-    pressure = surroundings.PressureSteps.of(panes, cells)
-    stays = batch.Stays.of(panes, cells, queries.resolution)
+    known = panes.in_time
+    there = cells if known is panes else PaneCells.of(known, queries.resolution)
+    pressure = surroundings.PressureSteps.of(known, there)
+    stays = batch.Stays.of(known, there, queries.resolution)
     with np.errstate(over="ignore", invalid="ignore"):
         match = pressure.barometric_delta_match(queries)
         burst = batch.claim_burst_rank(queries, own.arrivals, stays)
@@ -110,7 +112,8 @@ def measure_own(trail: Trail, panes: Panes, cells: PaneCells, references: Refere
     with np.errstate(over="ignore", invalid="ignore"):
         for block in _blocks(trail, queries):
             these, here = queries.take(block), zones.take(block)
-            window = Window.of(trail, these.worker, these.window_start_ms, these.decided_at_ms)
+            end_ms = these.decided_at_ms
+            window = Window.of(trail, these.worker, these.window_start_ms, end_ms, received_by_ms=end_ms)
             speed = motion.speeds_mps(window)
             put("mock_location_share", device.mock_location_share(window), block)
             put("accelerometer_variance", device.accelerometer_variance(window), block)

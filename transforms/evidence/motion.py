@@ -44,7 +44,7 @@ def route_linearity(window: Window) -> Measured:
     span, trail = window.span, window.trail
     path_m = np.bincount(span.query[span.follows], window.step_m, len(window))
     long_enough = np.flatnonzero((path_m >= MIN_PATH_M) & (span.lengths > MIN_PATH_STEPS))
-    first, last = span.lo[long_enough], span.hi[long_enough] - 1
+    first, last = span.row(long_enough, np.zeros_like(long_enough)), span.last[long_enough]
     net_m = distance_m(trail.lat[first], trail.lon[first], trail.lat[last], trail.lon[last])
     linearity = np.full(len(window), np.nan)
     linearity[long_enough] = np.minimum(net_m / path_m[long_enough], 1.0)

@@ -48,6 +48,22 @@ class Ragged:
         """Positions in `rows` of rows that have a predecessor in their window."""
         return np.flatnonzero(np.diff(self.query, prepend=-1) == 0)
 
+    def only(self, kept: Bools) -> Ragged:
+        """The rows where the mask (one flag per row) is true; not those between, so `lo` and `hi` are bounds alone."""
+        return _Chosen(self.lo, self.hi, kept)
+
+    def row(self, query: Ints, place: Ints) -> Ints:
+        """The row of a query that is in so many-th place, from 0; the query must have so many."""
+        return self.lo[query] + place
+
+    @property
+    def last(self) -> Ints:
+        """Each query's last row, -1 where it has none."""
+        last = np.full(len(self.lo), -1, dtype=np.int64)
+        some = np.flatnonzero(self.lengths > 0)
+        last[some] = self.row(some, self.lengths[some] - 1)
+        return last
+
     def count(self, mask: Bools | None = None) -> Ints:
         """Rows of each query, or those where the mask is true."""
         if mask is None:
@@ -60,6 +76,28 @@ class Ragged:
         if mask is not None:
             query, values = query[mask], values[mask]
         return np.bincount(query, values.astype(np.float64, copy=False), len(self.lo))  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, eq=False)
+class _Chosen(Ragged):
+    """Some of the rows `lo[q]:hi[q]`."""
+
+    kept: Bools
+
+    @cached_property
+    def lengths(self) -> Ints:
+        return np.bincount(self.query, minlength=len(self.lo))
+
+    @cached_property
+    def query(self) -> Ints:
+        return Ragged(self.lo, self.hi).query[self.kept]
+
+    @cached_property
+    def rows(self) -> Ints:
+        return Ragged(self.lo, self.hi).rows[self.kept]
+
+    def row(self, query: Ints, place: Ints) -> Ints:
+        return self.rows[self.offsets[query] + place]
 
 
 def segment_medians(values: Floats, segment: Ints, segments: int) -> Floats:

@@ -69,7 +69,8 @@ class PressureSteps:
     """How pressure changed from each pane to the next of the same rider, against others at the same time nearby.
 
     Only changes are compared: phones differ by a constant offset. `apart_pa` is one value per pane, NaN where
-    the step or three others are missing.
+    the step or three others are missing. Of panes that were known as soon as they were over, so that every decision
+    compares the same riders.
     """
 
     worker_starts: Ints

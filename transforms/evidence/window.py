@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monsoon.transforms.evidence.arrival import received_rows
 from monsoon.transforms.evidence.limits import WINDOW_MS
 from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, segment_medians
 from monsoon.transforms.geo.cells import cells_of
@@ -22,7 +23,8 @@ class Queries:
     """One element per claim and decision.
 
     `worker` code in the trail, -1 = no telemetry; `zone` uint64 H3 cells, all of `resolution`. The window is
-    (confirmed_at - 30 min, decided_at], decided_at being later than confirmed_at for a re-score. `batch` names
+    (confirmed_at - 30 min, decided_at], decided_at being later than confirmed_at for a re-score; reports received
+    after decided_at are none of it. `batch` names
     the disruption whose claims are compared with one another (claim_burst_rank, peer_divergence): a batch holds
     every claim of the disruption, -1 = leave those two unmeasured. The rest is what the policy says, NaN =
     unknown. Raises ValueError for columns of different length and for a decision before its confirmation.
@@ -98,9 +100,9 @@ class Window:
     span: Ragged
 
     @staticmethod
-    def of(trail: Trail, worker: Ints, start_ms: Ints, end_ms: Ints) -> Window:
-        """Reports with start < event_time <= end."""
-        return Window(trail, Ragged(*trail.rows_between(worker, start_ms, end_ms)))
+    def of(trail: Trail, worker: Ints, start_ms: Ints, end_ms: Ints, received_by_ms: Ints) -> Window:
+        """Reports with start < event_time <= end that were received by a moment."""
+        return Window(trail, received_rows(trail, *trail.rows_between(worker, start_ms, end_ms), received_by_ms))
 
     def __len__(self) -> int:
         return len(self.span.lo)
@@ -131,9 +133,9 @@ class Window:
     @cached_property
     def last_device(self) -> Ints:
         """Device of each window's last report, -1 for an empty window."""
+        last = self.span.last
         device = np.full(len(self), -1, dtype=np.int64)
-        known = self.span.lengths > 0
-        device[known] = self.trail.device[self.span.hi[known] - 1]
+        device[last >= 0] = self.trail.device[last[last >= 0]]
         return device
 
     def median(self, values: Floats, measured: npt.NDArray[np.bool_]) -> tuple[Floats, Ints]:
@@ -158,7 +160,8 @@ def one_rider(event_time_s: Sequence[float], resolution: int = 9, **columns: Seq
     end_ms = int(trail.event_time_ms[-1])
     zone = cells_of(trail.lat[-1:], trail.lon[-1:], resolution)
     queries = Queries.of(resolution, [0], zone, [end_ms])
-    return Window.of(trail, queries.worker, queries.window_start_ms, queries.decided_at_ms), queries
+    end = queries.decided_at_ms
+    return Window.of(trail, queries.worker, queries.window_start_ms, end, end), queries
 
 
-_TIMES = ("event_time_ms", "gnss_time_ms", "network_time_ms")
+_TIMES = ("event_time_ms", "received_time_ms", "gnss_time_ms", "network_time_ms")

@@ -5,7 +5,8 @@ a report of it from the zone states orders. A report that states none adds none:
 enough weeks, what the riders seen in the zone usually do stands in: each policy of the product whose rider sent a
 report from the zone, or its margin, in the last 90 min adds the orders_per_hour that its last event stated. That is so
 whether or not it covers the moment, since it is about how the rider works (so the worked examples). Where nothing is
-expected no drop can be shown.
+expected no drop can be shown. A report received after the moment asked about says nothing of it, and one received too
+late to be history (`evidence.arrival`) nothing of its week.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from monsoon.transforms.evidence.arrival import builds_history
 from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged
 from monsoon.transforms.product import OrderDrop
 from monsoon.transforms.trail import Trail
@@ -47,7 +49,7 @@ def order_tallies(
         for week in range(terms.weeks + 1):
             end_ms = here.at_ms - week * _WEEK_MS
             span = reports.between(here.zone, end_ms - terms.window_ms, end_ms)
-            stated, orders = _orders(trail, reports, span)
+            stated, orders = _orders(trail, reports, span, here.at_ms, history=week > 0)
             if week:
                 tallies[part, 2 * week] = stated
                 tallies[part, 2 * week + 1] = orders
@@ -74,10 +76,13 @@ def order_drop(terms: OrderDrop, tallies: Ints) -> Floats:
     return values[which.reshape(-1)]
 
 
-def _orders(trail: Trail, reports: ZoneReports, span: Ragged) -> tuple[Ints, Ints]:
-    """Of each question's reports, how many state orders, and how many orders these are."""
-    orders = trail.orders_completed[reports.row[span.rows]]
-    stated = orders >= 0
+def _orders(trail: Trail, reports: ZoneReports, span: Ragged, at_ms: Ints, history: bool) -> tuple[Ints, Ints]:
+    """Of each question's reports that had been received, how many state orders, and how many orders these are."""
+    row = reports.row[span.rows]
+    orders = trail.orders_completed[row]
+    stated = (orders >= 0) & (trail.received_time_ms[row] <= at_ms[span.query])
+    if history:
+        stated &= builds_history(trail.event_time_ms[row], trail.received_time_ms[row])
     taken = np.where(stated, np.minimum(orders, _MOST_ORDERS), 0)
     sums = np.concatenate(([0], np.cumsum(taken)))
     return span.count(stated), sums[span.offsets[1:]] - sums[span.offsets[:-1]]
@@ -101,7 +106,9 @@ def _usual_micro(
         here = questions.take(part)
         span = reports.between(here.zone, here.at_ms - terms.seen_ms, here.at_ms)
         workers = max(len(trail.workers), 1)
-        seen = np.unique(span.query * workers + trail.worker[reports.row[span.rows]])
+        row = reports.row[span.rows]
+        received = trail.received_time_ms[row] <= here.at_ms[span.query]
+        seen = np.unique(span.query[received] * workers + trail.worker[row[received]])
         for question, worker in zip((seen // workers).tolist(), (seen % workers).tolist(), strict=True):
             key = (worker, int(here.at_ms[question]))
             if key not in known:

@@ -6,7 +6,8 @@ platform: a report that does not say what the app is doing is no silence.
 
 Trust rests on the time in which they worked, since there is nothing later: all reports of (t - before, t - silent],
 also those from outside the zone. The rider's habits are those up to the start of that time. Of whom too little was
-measured, or who holds no policy that has been in force for long enough, adds nothing: accounts cost nothing.
+measured, or who holds no policy that has been in force for long enough, adds nothing: accounts cost nothing. A
+report received after the moment asked about says nothing of it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monsoon.transforms.evidence import activity, device, surroundings
+from monsoon.transforms.evidence.arrival import rows_received_later
 from monsoon.transforms.evidence.limits import WINDOW_MS
 from monsoon.transforms.evidence.ragged import Bools, Floats, Ints
 from monsoon.transforms.evidence.references import References
@@ -78,13 +80,14 @@ def workers_of(
     """
     working = trail.app_state >= ONLINE
     reports = ZoneReports.of(trail, questions, cells=cells)
-    spoke = np.concatenate(([0], np.cumsum(trail.app_state != OFFLINE)))
+    said = trail.app_state != OFFLINE
+    spoke = np.concatenate(([0], np.cumsum(said)))
     parts = []
     for part in reports.blocks(questions, questions.at_ms - terms.before_ms):
         here = questions.take(part)
         span = reports.between(here.zone, here.at_ms - terms.before_ms, here.at_ms - terms.silent_ms)
         row = reports.row[span.rows]
-        at_work = working[row]
+        at_work = working[row] & (trail.received_time_ms[row] <= here.at_ms[span.query])
         pair, row = span.query[at_work] * len(trail.workers) + trail.worker[row[at_work]], row[at_work]
         order = np.lexsort((row, pair))
         pair, row = pair[order], row[order]
@@ -93,8 +96,10 @@ def workers_of(
         question, worker = pair[first] // len(trail.workers), (pair[first] % len(trail.workers)).astype(np.int64)
         mine, of_any = _platform(trail, here, holders, row, first, question, worker)
         lo, hi = trail.rows_between(worker, here.at_ms[question] - terms.silent_ms, here.at_ms[question])
-        silent = spoke[lo] == spoke[hi]
-        found = Workers(question + part.start, worker, row[last], mine, silent, silent & (hi > lo))
+        later, unknown = rows_received_later(trail, lo, hi, here.at_ms[question])
+        reported = hi - lo - np.bincount(later, minlength=len(lo))
+        silent = spoke[hi] - spoke[lo] == np.bincount(later[said[unknown]], minlength=len(lo))
+        found = Workers(question + part.start, worker, row[last], mine, silent, silent & (reported > 0))
         parts.append(found.take(of_any))
     if not parts:
         none, never = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_)
@@ -140,10 +145,15 @@ def trust_inputs(
     looked at for theirs. Of who holds none it is not known.
     """
     at_ms = questions.at_ms[riders.question]
-    window = Window.of(trail, riders.worker, at_ms - terms.before_ms, at_ms - terms.silent_ms)
+    window = Window.of(trail, riders.worker, at_ms - terms.before_ms, at_ms - terms.silent_ms, received_by_ms=at_ms)
     # Habits end where a query's window starts: WINDOW_MS before the moment that it is about.
+    about_ms = at_ms - terms.before_ms + WINDOW_MS
     queries = Queries.of(
-        questions.resolution, riders.worker, questions.zone[riders.question], at_ms - terms.before_ms + WINDOW_MS
+        questions.resolution,
+        riders.worker,
+        questions.zone[riders.question],
+        about_ms,
+        decided_at_ms=np.maximum(at_ms, about_ms),
     )
     holding = _of_policies(trail, questions, riders, lambda worker, at: bool(holders.in_force(worker, at)))
     inputs = {
