@@ -1,4 +1,8 @@
-"""The exported forest on public tables, against the published AUROC of Isolation Forest."""
+"""The exported forest on public tables, against the published AUROC of Isolation Forest.
+
+Published is the mean of what the sources say of a table, and what is compared is the mean over seeds: neither the source
+that is nearest, nor the best seed.
+"""
 
 import csv
 
@@ -12,19 +16,27 @@ from monsoon.transforms.scoring.forest import Forest
 
 SEEDS = range(10)
 TOLERANCE = 0.01
+EXPORT_TOLERANCE = 1e-4
+
+BETTER = {"vowels"}
+"""Further from the published value than the tolerance, upwards. The one source for this table (PyOD, 0.741) trains on 60%
+and tests on the other 40%; so trained, scikit-learn's own forest has 0.752 over 40 seeds, and on the whole table, as here,
+0.758. The export adds nothing: it is held to scikit-learn below."""
 
 
 def published(folder):
-    """Table -> published values; sources differ, and none is better than another."""
+    """Table -> the mean of the sources that have it."""
     with (folder / "published_auroc.csv").open() as lines:
-        return {row.pop("table"): [float(value) for value in row.values() if value] for row in csv.DictReader(lines)}
+        values = {row.pop("table"): [float(value) for value in row.values() if value] for row in csv.DictReader(lines)}
+    return {table: float(np.mean(found)) for table, found in values.items()}
 
 
 @pytest.mark.slow
 def test_auroc_is_the_published_one(shared):
     folder = shared / "data" / "anomaly"
-    reached, expected = {}, published(folder)
-    for table, values in expected.items():
+    expected = published(folder)
+    reached = {}
+    for table in expected:
         (path,) = folder.glob(f"*_{table}.npz")
         data = np.load(path)
         rows = data["X"].astype(np.float32)
@@ -33,10 +45,12 @@ def test_auroc_is_the_published_one(shared):
             forest = IsolationForest(n_estimators=100, max_samples=256, random_state=seed).fit(rows)
             exported = Forest(export_forest(forest).model.SerializeToString())
             aurocs.append(roc_auc_score(data["y"], -exported.path_quanta(rows)))
-        mean, error = np.mean(aurocs), np.std(aurocs, ddof=1) / np.sqrt(len(SEEDS))
-        nearest = min(values, key=lambda value: abs(value - mean))
-        # The published values are means over a few random forests themselves: two standard errors of ours on top.
-        assert abs(mean - nearest) <= TOLERANCE + 2 * error, f"{table}: {mean:.4f}, published {values}"
-        reached[table] = mean
+            own = roc_auc_score(data["y"], -forest.score_samples(rows))
+            assert abs(aurocs[-1] - own) <= EXPORT_TOLERANCE, f"{table}: {aurocs[-1]:.5f}, scikit-learn {own:.5f}"
+        reached[table] = float(np.mean(aurocs))
     assert len(reached) == 12
-    assert np.mean(list(reached.values())) >= np.mean([np.mean(values) for values in expected.values()]) - 0.001
+    apart = {table: reached[table] - value for table, value in expected.items()}
+    told = ", ".join(f"{table} {reached[table]:.4f} ({by:+.4f})" for table, by in apart.items())
+    assert {table for table, by in apart.items() if abs(by) > TOLERANCE} == BETTER, told
+    assert all(apart[table] > 0 for table in BETTER), told
+    assert np.mean(list(apart.values())) >= 0, told

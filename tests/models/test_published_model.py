@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from monsoon.sources.model_files import load_scorer
+from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.scoring.folder import MANIFEST
+from monsoon.transforms.scoring.forest import Forest
 
 MAX_BYTES = 3_000_000
 
@@ -27,13 +29,23 @@ def claim(scorer, **changed):
     return {name: np.array([value]) for name, value in (medians | changed).items()}
 
 
-def test_it_loads_quickly_and_is_small(folder):
-    took_s = []
+def cpu_s(make):
+    """The least CPU time of a few goes: what another process takes of the machine is not in it."""
+    taken = []
     for _ in range(5):
-        began_s = time.perf_counter()
-        load_scorer()
-        took_s.append(time.perf_counter() - began_s)
-    assert min(took_s) < 0.06
+        began_s = time.process_time()
+        make()
+        taken.append(time.process_time() - began_s)
+    return min(taken)
+
+
+def test_loading_costs_little_beside_reading_the_graph(folder):
+    """Hashes, 2,000 claims scored for parity and what is made ready: some 7 times what onnxruntime takes to read it."""
+    graph = (folder / "claim_anomaly.onnx").read_bytes()
+    assert cpu_s(lambda: Scorer.load(folder)) < 25 * cpu_s(lambda: Forest(graph))
+
+
+def test_it_is_small(folder):
     assert sum(path.stat().st_size for path in folder.iterdir()) < MAX_BYTES
 
 

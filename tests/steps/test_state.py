@@ -181,12 +181,15 @@ def test_a_disruption_that_stays_open_is_remembered_from_its_start(tmp_path):
 def test_small_frames_are_joined(tmp_path):
     """A week of watermarks leaves tens of entries of rows and panes under a key, not thousands."""
     source, _ = feed(tmp_path, 6, riders=3, every_min=10)
+    met = set()
     for uid, keys in source.graph.state.items():
         for entries in keys.values():
             kinds = Counter(name.partition("/")[0] for name in entries)
+            met |= kinds.keys()
             for kind in ("rows", "panes", "memory"):
                 if (uid, kind) != ("deduplicate-records", "memory"):
                     assert kinds[kind] <= 24 + 6 + 2, (uid, kind)
+    assert {"rows", "panes", "memory"} <= met
 
 
 # Versions.

@@ -78,14 +78,9 @@ def test_up_to_date_set_up_is_skipped_at_once(checkout):
     before = checkout.calls()
     for name in ("python3.11", "awk", "df", "grep", "sed"):
         (checkout.path / name).unlink()  # the quick path has no use for them, least of all for a Python
-    took = []
-    for _ in range(10):
-        start = time.perf_counter()
-        done = checkout.run("demo")
-        took.append(time.perf_counter() - start)
-        assert (done.returncode, done.stderr) == (0, "")
+    done = checkout.run("demo")
+    assert (done.returncode, done.stderr) == (0, "")
     assert checkout.calls() == before
-    assert min(took) < 0.1
 
 
 @pytest.mark.parametrize("name", ["setup.py", "constraints.txt"])
