@@ -11,6 +11,7 @@ from monsoon.transforms.spelling import nearest
 
 if TYPE_CHECKING:
     from monsoon.transforms.product import Product
+    from monsoon.transforms.validation.looks import RefusalLimit
 
 MAX_RIDERS = 10_000_000
 """A simulation keeps a few hundred bytes of each in memory."""
@@ -53,6 +54,25 @@ def share(text: str) -> float:
     if not 0 <= number <= 1:
         raise ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
     return number
+
+
+def add_refusal_option(parser: ArgumentParser) -> None:
+    """`--max-refused-share`, which `refusal_limit` reads."""
+    parser.add_argument(
+        "--max-refused-share",
+        type=share,
+        default=0.2,
+        metavar="X",
+        help="stop where more of a stream's records are refused, of 10,000 or more (0 to 1, default: %(default)s; "
+        "1: never)",
+    )
+
+
+def refusal_limit(args: Namespace) -> RefusalLimit:
+    """How many records of a stream may be refused."""
+    from monsoon.transforms.validation.looks import RefusalLimit
+
+    return RefusalLimit(args.max_refused_share)
 
 
 def add_product_options(parser: ArgumentParser) -> None:

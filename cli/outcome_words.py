@@ -20,7 +20,25 @@ def tell(command: str, summary: Mapping[str, Any], output: Path) -> None:
     """The three lines on standard output, warnings on standard error."""
     if passed_over := overlooked(summary):
         print(f"{command}: {passed_over}", file=sys.stderr)
+    for warning in summary["warnings"]:
+        print(f"{command}: warning: {printable(warning)}", file=sys.stderr)
     print(describe(summary, output))
+
+
+def say_links(command: str, source: Path) -> None:
+    """A line on standard error for input files that a link brings in from outside the input; says nothing of folders
+    that are not there, which the work itself will."""
+    from monsoon.sources.files import InputError, find_files, streams_in
+
+    try:
+        found = {stream: find_files(source / stream).foreign for stream in streams_in(source)}
+    except InputError:
+        return
+    links = [f"{stream}/{link}" for stream, foreign in found.items() for link in foreign]
+    if links:
+        more = f" and {len(links) - _NAMED:,} more" if len(links) > _NAMED else ""
+        shown = printable(", ".join(links[:_NAMED]))
+        print(f"{command}: warning: links lead out of the input, and are followed: {shown}{more}", file=sys.stderr)
 
 
 def overlooked(summary: Mapping[str, Any]) -> str:

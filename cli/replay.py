@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monsoon.cli.arguments import add_product_options, chosen_products
-from monsoon.cli.outcome_words import tell
+from monsoon.cli.arguments import add_product_options, add_refusal_option, chosen_products, refusal_limit
+from monsoon.cli.outcome_words import say_links, tell
 from monsoon.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -41,12 +41,14 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         "--format", choices=["jsonl", "parquet"], default="jsonl", help="of the output's streams (default: jsonl)"
     )
     parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")
+    add_refusal_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Replays, then says in three lines what came out."""
     products, selected = chosen_products(args)
+    say_links("monsoon replay", args.input)
     progress = ProgressLine()
     try:
         summary = _replay(args, products, selected, progress)
@@ -62,8 +64,12 @@ def _replay(
     if args.engine == "flink":
         from monsoon.pipelines.flink.replay import replay as replay_on_flink
 
-        return replay_on_flink(args.input, args.output, products, selected, args.model, progress, args.format)
+        return replay_on_flink(
+            args.input, args.output, products, selected, args.model, progress, args.format, limit=refusal_limit(args)
+        )
     from monsoon.pipelines.local.replay import replay
     from monsoon.sources.model_files import load_scorer
 
-    return replay(args.input, args.output, products, selected, load_scorer(args.model), progress, args.format)
+    scorer = load_scorer(args.model)
+    limit = refusal_limit(args)
+    return replay(args.input, args.output, products, selected, scorer, progress, args.format, limit)

@@ -8,8 +8,15 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from monsoon.cli.arguments import add_product_options, chosen_products, count_to, product_words
-from monsoon.cli.outcome_words import tell
+from monsoon.cli.arguments import (
+    add_product_options,
+    add_refusal_option,
+    chosen_products,
+    count_to,
+    product_words,
+    refusal_limit,
+)
+from monsoon.cli.outcome_words import say_links, tell
 from monsoon.cli.progress import ProgressLine
 
 _EXAMPLE = """\
@@ -57,6 +64,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         help="how often results are committed, at least 200 (default: 1000)",
     )
     parser.add_argument("--web-port", type=count_to(65_535), metavar="PORT", help="Flink's web UI and REST API, here")
+    add_refusal_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -75,7 +83,9 @@ def run(args: argparse.Namespace) -> int:
         resume=args.resume,
         web_port=args.web_port,
         savepoint=args.from_savepoint,
+        limit=refusal_limit(args),
     )
+    say_links("monsoon run", args.input)
     progress = ProgressLine()
     try:
         summary = run_on_flink(

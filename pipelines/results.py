@@ -16,6 +16,7 @@ from monsoon.transforms.adjudication.decision import UNSCORED
 from monsoon.transforms.adjudication.machine import REVIEW_REASONS
 from monsoon.transforms.product import Product, SilentQuorum
 from monsoon.transforms.provider_register import ProviderRegister
+from monsoon.transforms.validation.looks import Look, warnings
 
 Progress = Callable[[str, float | None], None]
 """Told the stage, and the share of it that is done where that is known."""
@@ -35,12 +36,14 @@ def providers_are(register: ProviderRegister | None) -> Providers:
 
 
 class Account(Protocol):
-    """What became of every line read: counts and dead letters by stream, and reference rows that were skipped."""
+    """What became of every line read: counts, dead letters and what shows of the whole by stream, and reference rows
+    that were skipped."""
 
     counts: dict[str, dict[str, Any]]
     dead_letters: list[dict[str, Any]]
     reference_rows_skipped: dict[str, int]
     providers: Providers
+    looks: dict[str, Look]
 
 
 @dataclass
@@ -136,6 +139,7 @@ def _summary(
     return {
         "monsoon": version("monsoon"),
         "streams": streams,
+        "warnings": warnings(account.looks),
         "products": by_product,
         "models": {**models, **_witness_models(products)},
         "providers": account.providers,

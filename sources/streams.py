@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from monsoon.sources.accounting import StreamCounts, dead_letters
-from monsoon.sources.files import Block, LongLine, StreamFiles, find_files, is_parquet, read_blocks
+from monsoon.sources.files import Block, InputError, LongLine, StreamFiles, find_files, is_parquet, read_blocks
 from monsoon.sources.line_blocks import LineValidator, Validated, collect
 from monsoon.sources.native_messages import native_messages_dropped
 from monsoon.sources.parquet_rows import json_lines, read_batches, validate_batch
 from monsoon.sources.record_store import RecordStore
 from monsoon.sources.telemetry_columns import parse_schema
 from monsoon.sources.telemetry_store import TelemetryStore
+from monsoon.transforms.geo.areas import area_of
+from monsoon.transforms.geo.squares import squares_of
 from monsoon.transforms.validation.catalogue import Catalogue
 from monsoon.transforms.validation.judge import Dead, Judge, Used
+from monsoon.transforms.validation.looks import REFUSAL_MEND, Look, RefusalLimit
 
 Progress = Callable[[str, int, float], None]
 """Told the stream, the rows read so far, and the share (0 to 1) of its bytes that is read."""
@@ -37,7 +40,7 @@ class StreamRead:
     event_time, event_id) and has event_id no longer; readings by (reading_id, revision); other streams by
     their id. `dead`: records of the contract dead_letter, sorted. `counts`: read, used, duplicate, dead,
     nulled, reasons. `ignored`, `foreign`: what lies in the folder and is no input, or comes from elsewhere
-    (`StreamFiles`).
+    (`StreamFiles`). `look`: what shows before repeats are told apart.
     """
 
     stream: str
@@ -46,24 +49,37 @@ class StreamRead:
     counts: dict[str, Any]
     ignored: tuple[str, ...]
     foreign: tuple[str, ...] = ()
+    look: Look = field(default_factory=Look)
 
 
 def read_stream(
-    stream: str, folder: Path, catalogue: Catalogue | None = None, progress: Progress | None = None
+    stream: str,
+    folder: Path,
+    catalogue: Catalogue | None = None,
+    progress: Progress | None = None,
+    limit: RefusalLimit | None = None,
 ) -> StreamRead:
     """Read and validate `folder/<stream>/`; the result does not depend on order, split or duplication of the
     files.
 
-    Subscriptions and reserves need the catalogue of products. Raises InputError for a missing folder or an unreadable
-    file, KeyError for a stream that is not an input.
+    Subscriptions and reserves need the catalogue of products. Raises InputError for a missing folder, an unreadable
+    file or more refused records than the limit allows, KeyError for a stream that is not an input.
     """
     judge = Judge(stream, catalogue)
     found = find_files(Path(folder) / stream)
-    counts = StreamCounts()
+    counts, look = StreamCounts(), Look()
     read = _read_telemetry if stream == "telemetry" else _read_records
-    frame, dead = read(judge, found, counts, _Reporter(stream, found, progress))
+    frame, dead = read(judge, found, counts, look, _Reporter(stream, found, progress))
+    require_within(limit, look, found.folder)
     letters = dead_letters(stream, dead, counts)
-    return StreamRead(stream, frame, letters, counts.as_dict(), found.ignored, found.foreign)
+    return StreamRead(stream, frame, letters, counts.as_dict(), found.ignored, found.foreign, look)
+
+
+def require_within(limit: RefusalLimit | None, look: Look, folder: Path) -> None:
+    """Raises InputError where more of a stream's records are refused than the limit allows (None: any number)."""
+    fault = None if limit is None else limit.fault(look)
+    if fault is not None:
+        raise InputError(fault, str(folder), REFUSAL_MEND)
 
 
 class _Reporter:
@@ -104,6 +120,29 @@ def validated(judge: Judge, validator: LineValidator, piece: Block | LongLine | 
     return validate_batch(piece, validator, judge.fields)
 
 
+def look_at(found: Validated) -> Look:
+    """What shows of a piece of telemetry."""
+    squares = [square for frame in found.frames for square in squares_of(frame["lat"], frame["lon"])]
+    return Look.at(found.read, found.dead, squares)
+
+
+def look_at_records(stream: str, verdicts: Sequence[Used | Dead]) -> Look:
+    """What shows of a piece of another stream."""
+    records = [each.record for each in verdicts if isinstance(each, Used)]
+    places = [place for record in records if (place := _place(stream, record)) is not None]
+    squares = squares_of(*zip(*places, strict=True)) if places else []
+    return Look.at(len(verdicts), [each for each in verdicts if isinstance(each, Dead)], squares)
+
+
+def _place(stream: str, record: Mapping[str, Any]) -> tuple[float, float] | None:
+    if stream == "subscriptions":
+        return record["home_lat"], record["home_lon"]
+    if stream == "oracle_readings":
+        area = area_of(record)
+        return area.place_lat, area.place_lon
+    return None
+
+
 def parquet_batches(path: Path, start: int = 0, stop: int | None = None) -> Iterator[pl.DataFrame]:
     """The rows [start, stop) of a Parquet file, in batches; what a damaged one makes its reader print is not shown."""
     batches = read_batches(path, start, stop)
@@ -116,39 +155,49 @@ def parquet_batches(path: Path, start: int = 0, stop: int | None = None) -> Iter
 
 
 def _read_telemetry(
-    judge: Judge, found: StreamFiles, counts: StreamCounts, reporter: _Reporter
+    judge: Judge, found: StreamFiles, counts: StreamCounts, look: Look, reporter: _Reporter
 ) -> tuple[pl.DataFrame, list[Dead]]:
     """Blocks are validated by a few threads (Polars frees the interpreter's lock), at most two ahead of
     each."""
     validator = LineValidator(judge)
     store = TelemetryStore(counts)
-    waiting: deque[Future[Validated]] = deque()
+    waiting: deque[Future[tuple[Validated, Look]]] = deque()
+
+    def read(piece: Block | LongLine | pl.DataFrame) -> tuple[Validated, Look]:
+        validated_piece = validated(judge, validator, piece)
+        return validated_piece, look_at(validated_piece)
+
+    def add(piece: tuple[Validated, Look]) -> None:
+        store.add(piece[0])
+        look.add(piece[1])
 
     def take(at_most: int) -> None:
         while len(waiting) > at_most:
-            store.add(waiting.popleft().result())
+            add(waiting.popleft().result())
             reporter.rows(counts.read)
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="validate") as pool:
         for piece in _pieces(found, reporter):
             if isinstance(piece, LongLine):
                 # Its pieces must be drawn before the next block.
-                store.add(validated(judge, validator, piece))
+                add(read(piece))
             else:
-                waiting.append(pool.submit(validated, judge, validator, piece))
+                waiting.append(pool.submit(read, piece))
             take(_THREADS)
         take(0)
     return store.finish(), store.dead
 
 
 def _read_records(
-    judge: Judge, found: StreamFiles, counts: StreamCounts, reporter: _Reporter
+    judge: Judge, found: StreamFiles, counts: StreamCounts, look: Look, reporter: _Reporter
 ) -> tuple[pl.DataFrame, list[Dead]]:
     """Streams of few records: every line is judged by itself."""
     store = RecordStore(counts)
     for piece in _pieces(found, reporter):
-        for verdict in judged(judge, piece):
+        verdicts = list(judged(judge, piece))
+        for verdict in verdicts:
             store.add(verdict)
+        look.add(look_at_records(judge.stream, verdicts))
         reporter.rows(counts.read)
     return pl.DataFrame(store.finish(), schema=parse_schema(judge.fields), orient="row"), store.dead
 

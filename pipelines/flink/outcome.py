@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from monsoon.pipelines.flink.faults import ClusterError
 from monsoon.pipelines.results import Outcome, Providers
 from monsoon.pipelines.steps.accounts import total
-from monsoon.pipelines.steps.envelopes import END, PART, WRITTEN, unpack_result
+from monsoon.pipelines.steps.envelopes import END, LOOK, PART, WRITTEN, unpack_result
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import INPUT_STREAMS, OPTIONAL_STREAMS, InputError
+from monsoon.sources.streams import require_within
+from monsoon.transforms.validation.looks import Look, RefusalLimit
 
 _DEAD_ORDER = ("subscriptions", "oracle_readings", "telemetry", *OPTIONAL_STREAMS)
 
@@ -28,6 +31,7 @@ class Collected:
     """By stream: records that came after the watermark had passed their time."""
     reference_rows_skipped: dict[str, int] = field(default_factory=dict)
     providers: Providers = "unregistered"
+    looks: dict[str, Look] = field(default_factory=dict)
     parts: int = 0
     """How many parts of files were read."""
     ended: bool = False
@@ -51,6 +55,9 @@ class Collected:
                 collected.late[stream] = collected.late.get(stream, 0) + late
             elif kind == "fault":
                 raise InputError(*unpack_result(payload, tuple[str, str, str]))
+            elif kind == LOOK:
+                stream, look = unpack_result(payload, tuple[str, Look])
+                collected.looks.setdefault(stream, Look()).add(look)
             elif kind == PART:
                 collected.parts += unpack_result(payload, int)
             elif kind == END:
@@ -84,6 +91,11 @@ class Collected:
             )
         )
         return collected
+
+    def require_within(self, limit: RefusalLimit | None, input_dir: Path) -> None:
+        """Raises InputError where more records of a stream are refused than the limit allows (None: any number)."""
+        for stream, look in sorted(self.looks.items()):
+            require_within(limit, look, input_dir / stream)
 
     def require_parts(self, planned: int) -> None:
         """Raises ClusterError unless every part of the plan was read, once."""

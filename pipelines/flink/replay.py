@@ -19,6 +19,7 @@ from monsoon.sources.files import INPUT_FOLDERS, streams_in
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.reference import read_references
 from monsoon.transforms.product import Product
+from monsoon.transforms.validation.looks import RefusalLimit
 
 PART_BYTES = 32 * 1024 * 1024
 _BUCKETS_PER_SLOT = 4
@@ -35,12 +36,14 @@ def replay(
     progress: Progress = no_progress,
     file_format: Format = "jsonl",
     *,
+    limit: RefusalLimit | None = None,
     parallelism: int | None = None,
     buckets: int | None = None,
 ) -> dict[str, Any]:
     """Replays a folder of streams into a folder of results; returns the summary that it also wrote.
 
-    `products` are all that a subscription may name, `selected` those to run. `parallelism` is by default the number
+    `products` are all that a subscription may name, `selected` those to run; `limit` says how many records of a stream
+    may be refused (None: all). `parallelism` is by default the number
     of cores, `buckets` follows from it, and the result depends on neither. Raises InputError, OutputError,
     ModelFolderError and ClusterError; a result that was there before stays whole until the new one is.
     """
@@ -62,6 +65,7 @@ def replay(
         with logged_for_now():
             collected = Collected.of(_run(parts, settings, slots) if parts else ())
             collected.require_parts(len(parts))
+            collected.require_within(limit, input_dir)
         collected.overlooked(overlooked)
         collected.providers = providers_are(references.providers)
         collected.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}

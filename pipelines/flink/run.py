@@ -17,6 +17,7 @@ from monsoon.pipelines.flink.faults import ClusterError, log_to, told_in_words
 from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
 from monsoon.pipelines.flink.outcome import Collected
 from monsoon.pipelines.flink.plan import Planned, plan
+from monsoon.pipelines.flink.refusal_watch import RefusalWatch
 from monsoon.pipelines.flink.run_folders import RunFolders
 from monsoon.pipelines.flink.running_job import EventTimeShare, RestApi, wait_for
 from monsoon.pipelines.results import Progress, no_progress, providers_are, summarized
@@ -27,6 +28,7 @@ from monsoon.sources.model_files import load_scorer
 from monsoon.sources.reference import read_references
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
+from monsoon.transforms.validation.looks import RefusalLimit
 
 if TYPE_CHECKING:
     from pyflink.datastream import DataStream
@@ -51,6 +53,8 @@ class Running:
     part_bytes: int = PART_BYTES
     savepoint: str | None = None
     """A savepoint to go on from, in the place of the last checkpoint."""
+    limit: RefusalLimit | None = None
+    """How many records of a stream may be refused (None: all), of those between two looks at them."""
 
 
 class StoppedError(ClusterError):
@@ -163,7 +167,8 @@ def _execute(
         sink(build(env, Config(parts, settings, streaming=True)), folders.output)
         job = env.execute_async("monsoon run")
         lows_ms = [planned.low_ms for planned in parts]
-        wait_for(job, EventTimeShare(api, str(job.get_job_id()), lows_ms), progress)
+        watch = RefusalWatch(folders.output / ACCOUNTS, running.limit, folders.input)
+        wait_for(job, EventTimeShare(api, str(job.get_job_id()), lows_ms), progress, watch)
 
 
 def sink(results: DataStream, output_dir: Path) -> None:

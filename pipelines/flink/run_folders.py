@@ -33,6 +33,7 @@ class RunFolders:
 
     def __init__(self, output: Path, checkpoints: Path, input_dir: Path) -> None:
         self.output, self.checkpoints = output.absolute(), checkpoints.absolute()
+        self.input = input_dir
         _refuse_overlap({"--input": input_dir, "--output": output, "--checkpoints": checkpoints})
 
     @property

@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from monsoon.pipelines.flink.faults import ClusterError
 from monsoon.pipelines.results import Progress
 from monsoon.pipelines.steps.claims import AdjudicateClaims
+from monsoon.sources.files import InputError
 
 _POLL_S = 0.2
 _ASK_S = 5.0
@@ -87,18 +88,22 @@ class EventTimeShare:
         return bisect.bisect_left(self._lows_ms, min(int(each["value"]) for each in told)) / len(self._lows_ms)
 
 
-def wait_for(job: Any, share: EventTimeShare, progress: Progress) -> None:
-    """Returns when the job has ended; raises what Java threw if it failed. Ctrl-C cancels it."""
+def wait_for(job: Any, share: EventTimeShare, progress: Progress, watch: Callable[[], None]) -> None:
+    """Returns when the job has ended; raises what Java threw if it failed. Ctrl-C cancels it, as does what `watch`
+    raises, which is called now and then and at the end."""
     ended = job.get_job_execution_result()
     try:
         while not ended.done():
             progress("running on Flink", share())
+            watch()
             time.sleep(_POLL_S)
         ended.result()
-    except KeyboardInterrupt:
+        watch()
+    except (KeyboardInterrupt, InputError):
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            job.cancel().result()
+            if not ended.done():
+                job.cancel().result()
         finally:
             signal.signal(signal.SIGINT, before)
         raise

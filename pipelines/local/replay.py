@@ -36,6 +36,7 @@ from monsoon.transforms.trail import Trail
 from monsoon.transforms.triggers.readings import Reading, reading_from_record
 from monsoon.transforms.validation.catalogue import Catalogue
 from monsoon.transforms.validation.judge import Dead
+from monsoon.transforms.validation.looks import Look, RefusalLimit
 
 
 @dataclass
@@ -51,6 +52,8 @@ class Inputs:
     confirmations: list[dict[str, Any]] = field(default_factory=list)
     reference_rows_skipped: dict[str, int] = field(default_factory=dict)
     providers: Providers = "unregistered"
+    looks: dict[str, Look] = field(default_factory=dict)
+    """What shows of each stream as a whole."""
     references: References | None = None
     """Where the cell towers and access points of the trail stand, once that was read."""
 
@@ -82,32 +85,41 @@ def replay(
     scorer: Scorer,
     progress: Progress = no_progress,
     file_format: Format = "jsonl",
+    limit: RefusalLimit | None = None,
 ) -> dict[str, Any]:
     """Replays a folder of streams into a folder of results; returns the summary that it also wrote.
 
-    `products` are all that a subscription may name, `selected` those to run. Raises InputError and OutputError; a
-    result that was there before stays whole until the new one is.
+    `products` are all that a subscription may name, `selected` those to run; `limit` says how many records of a stream
+    may be refused (None: all). Raises InputError and OutputError; a result that was there before stays whole until the
+    new one is.
     """
     with OutputFolder(output_dir, (input_dir / name for name in INPUT_FOLDERS), file_format) as output:
         running = {name: products[name] for name in sorted(selected)}
-        inputs = read_inputs(input_dir, products, progress)
+        inputs = read_inputs(input_dir, products, progress, limit)
         book = open_book(inputs, input_dir, scorer)
         with collector_paused():
             outcome = run_products(running, inputs, book, progress)
         return write_results(output, inputs, outcome, running, book.models, progress)
 
 
-def read_inputs(input_dir: Path, products: Mapping[str, Product], progress: Progress = no_progress) -> Inputs:
+def read_inputs(
+    input_dir: Path,
+    products: Mapping[str, Product],
+    progress: Progress = no_progress,
+    limit: RefusalLimit | None = None,
+) -> Inputs:
     """Reads and validates the streams below `input_dir`."""
     catalogue = Catalogue({name: product.accepts_plan for name, product in products.items()})
     counts: dict[str, dict[str, Any]] = {}
     dead: list[dict[str, Any]] = []
+    looks: dict[str, Look] = {}
 
     def show(stream: str, rows: int, share: float) -> None:
         progress(f"reading {stream}, {rows:,} rows", share)
 
     def read(stream: str) -> pl.DataFrame:
-        found = read_stream(stream, input_dir, catalogue, show)
+        found = read_stream(stream, input_dir, catalogue, show, limit)
+        looks[stream] = found.look
         counts[stream] = found.counts | {"ignored": list(found.ignored)}
         dead.extend(found.dead)
         return found.frame
@@ -120,7 +132,15 @@ def read_inputs(input_dir: Path, products: Mapping[str, Product], progress: Prog
     present = streams_in(input_dir)
     reserves, confirmations = (read(each).to_dicts() if each in present else [] for each in OPTIONAL_STREAMS)
     return Inputs(
-        trail, readings, subscriptions, counts, dead, reserves, confirmations, providers=providers_are(register)
+        trail,
+        readings,
+        subscriptions,
+        counts,
+        dead,
+        reserves,
+        confirmations,
+        providers=providers_are(register),
+        looks=looks,
     )
 
 

@@ -20,9 +20,9 @@ import polars as pl
 RESULTS = "results"
 """Where what is to be written goes; no step of the graph."""
 
-PART, END, WRITTEN = "part", "end", "written"
-"""Results that are no records: a part of a file was read; event time has ended; so many records of a stream went to its
-files."""
+PART, LOOK, END, WRITTEN = "part", "look", "end", "written"
+"""Results that are no records: a part of a file was read; what showed at it; event time has ended; so many records of a
+stream went to its files."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 

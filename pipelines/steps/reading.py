@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from monsoon.pipelines.steps.accounts import account, to_dead_letters
 from monsoon.pipelines.steps.envelopes import (
+    LOOK,
     PART,
     RESULTS,
     Envelope,
@@ -25,8 +26,9 @@ from monsoon.sources.line_blocks import LineValidator
 from monsoon.sources.parts import OpenFiles, read_part
 from monsoon.sources.record_store import moments, short_id
 from monsoon.sources.record_times import Piece
-from monsoon.sources.streams import judged, validated
+from monsoon.sources.streams import judged, look_at, look_at_records, validated
 from monsoon.transforms.validation.judge import Dead, Judge, Used
+from monsoon.transforms.validation.looks import Look
 
 
 class Validate:
@@ -61,14 +63,14 @@ class Validate:
                 first_ms: Any = rows["event_time"].min()
                 yield Envelope("deduplicate-telemetry", key, "rows", first_ms, pack_frame(rows))
         yield from account("telemetry", StreamCounts(read=found.read))
+        yield from _looked("telemetry", look_at(found))
         yield from to_dead_letters("telemetry", found.dead, self._buckets)
 
     def _records(self, stream: str, piece: Piece) -> Iterator[Envelope]:
         by_key: dict[int, list[Used]] = defaultdict(list)
         dead: list[Dead] = []
-        read = 0
-        for verdict in judged(self._judges[stream], piece):
-            read += 1
+        verdicts = list(judged(self._judges[stream], piece))
+        for verdict in verdicts:
             if isinstance(verdict, Dead):
                 dead.append(verdict)
             else:
@@ -76,8 +78,14 @@ class Validate:
         for key, members in by_key.items():
             due_ms = min(takes_effect_ms(stream, used.record) for used in members)
             yield Envelope("deduplicate-records", key, stream, due_ms, pack(members))
-        yield from account(stream, StreamCounts(read=read))
+        yield from account(stream, StreamCounts(read=len(verdicts)))
+        yield from _looked(stream, look_at_records(stream, verdicts))
         yield from to_dead_letters(stream, dead, self._buckets)
+
+
+def _looked(stream: str, look: Look) -> Iterator[Envelope]:
+    if look.read:
+        yield result(LOOK, (stream, look))
 
 
 def takes_effect_ms(stream: str, record: dict[str, Any]) -> int:

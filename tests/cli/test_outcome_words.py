@@ -18,6 +18,7 @@ def summary(streams, products, skipped=()):
         "streams": {name: NOTHING | counts for name, counts in streams.items()},
         "products": {name: NO_CLAIMS | result for name, result in products.items()},
         "reference_rows_skipped": dict(skipped),
+        "warnings": [],
     }
 
 
@@ -87,7 +88,8 @@ def test_replay_tells_them_and_they_agree_with_the_output(tmp_path, capsys):
     assert all(json.loads(letter)["reason"] in refused for letter in letters)
     assert str(tmp_path / "out") in look
     assert told.err.splitlines() == [
-        "monsoon replay: warning: passed over, being no *.jsonl, *.jsonl.gz or *.parquet file: telemetry/notes.txt"
+        "monsoon replay: warning: passed over, being no *.jsonl, *.ndjson or *.json, each also with .gz, or "
+        "*.parquet: telemetry/notes.txt"
     ]
 
 
@@ -96,7 +98,7 @@ def test_both_engines_and_a_run_say_it_in_the_same_words(tmp_path, capsys, monke
         {"telemetry": {"read": 2, "dead": 1, "reasons": {"not_json": 1}, "ignored": ["x.txt"]}}, {"gic": {}}
     )
     for name in ("local.replay.replay", "flink.replay.replay", "flink.run.run"):
-        monkeypatch.setattr(f"monsoon.pipelines.{name}", lambda *unused: found)
+        monkeypatch.setattr(f"monsoon.pipelines.{name}", lambda *unused, **named: found)
     places = ["--input", str(tmp_path), "--output", str(tmp_path / "out")]
     said = []
     for words in (["replay"], ["replay", "--engine", "flink"], ["run"]):

@@ -10,8 +10,9 @@ LOCAL_TIMESTAMP = "TIMESTAMP without a time zone"
 """How a row's JSON line names a Parquet column of timestamps that are of no zone, beside their number."""
 
 ONE_ARRAY = "an array where a record belongs: if the file is one array, write it one record a line (jq -c '.[]' FILE)"
-"""Also how one dead letter among others is known for one."""
-UTF_16 = "it seems UTF-16: write the file in UTF-8"
+UTF_16 = "text that seems to be UTF-16: write the file in UTF-8"
+FILE_HINTS = (ONE_ARRAY, UTF_16)
+"""What a detail says of the whole file."""
 
 _FORMS = {"day": "a day from 1970 to 2100 as YYYY-MM-DD", "reserve_cell": "an H3 cell of resolution 5 in hexadecimal"}
 _CELL = "an H3 cell of resolution 4 to 9 as 15 hexadecimal digits, without 0x"

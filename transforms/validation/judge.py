@@ -76,6 +76,7 @@ class Judge:
     """
 
     def __init__(self, stream: str, catalogue: Catalogue | None = None) -> None:
+        self.stream = stream
         self.fields = stream_fields(stream)
         self._checks = [(field, _CHECKS[field.kind], RANGE_RULES.get((stream, field.name))) for field in self.fields]
         self._decoder = msgspec.json.Decoder()
