@@ -105,6 +105,14 @@ def _days(payload: bytes) -> bytes:
     return pack_frame(_known_from(unpack_frame(payload)))
 
 
+def _with_paid_reasons(payload: bytes) -> bytes:
+    """Claims of before reasons outlived a withdrawal: those that stand are those of what was paid."""
+    claim: Any = unpack_small(payload)
+    if claim["paid_paise"] and "cap_partial" in claim["reasons"]:
+        claim["paid_reasons"] = claim["reasons"]
+    return pack_small(claim)
+
+
 OF_STEPS: dict[str, dict[int, Migration]] = {
     "deduplicate-records": {1: _each(memory=_hashed)},
     "deduplicate-telemetry": {2: _reports_by_rider},
@@ -116,6 +124,9 @@ OF_STEPS: dict[str, dict[int, Migration]] = {
     "witness-telemetry": {2: _each(rows=_with_received_time, orders=_with_received_time, panes=_panes)},
     "witness-devices": {2: _each(riders=_with_insured, days=_days)},
     "compare-neighbors": {2: _each(phones=_phones)},
-    "adjudicate-claims": {1: _each(claim=_smaller, compared=lambda payload: pack_rows(unpack_frame(payload)))},
+    "adjudicate-claims": {
+        1: _each(claim=_smaller, compared=lambda payload: pack_rows(unpack_frame(payload))),
+        2: _each(claim=_with_paid_reasons),
+    },
 }
 """By step and the version that is read."""

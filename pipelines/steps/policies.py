@@ -157,7 +157,7 @@ class RoutePolicies(Step):
         return bool(self._book)
 
     def forget(self, upto_ms: int) -> None:
-        self._book.forget(upto_ms - self._settings.remembered_ms)
+        self._book.forget(upto_ms - self._settings.policies_kept_ms)
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "arrived"):

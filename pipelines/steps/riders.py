@@ -338,7 +338,7 @@ class RidersEvidence(Step):
                 self.kept.drop(name)
                 places.clear()
         self._series = [entry for entry in self._series if entry[1]]
-        for name in {product for product, _ in self._book.forget(before_ms)}:
+        for name in {product for product, _ in self._book.forget(upto_ms - self._settings.policies_kept_ms)}:
             desk = self._desks[name]
             desk.coverage = Coverage(desk.product, self._book.of_product(name))
             desk.workers &= set(desk.coverage.workers)

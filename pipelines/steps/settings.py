@@ -46,6 +46,12 @@ class Settings:
     of what may be corrected, and a week so that the edge of memory is never corrected."""
 
     @cached_property
+    def policies_kept_ms(self) -> int:
+        """How long a policy is remembered after its cover and last event: as all else, and until nothing waits."""
+        versions = (version for product in self.known.values() for version in product.versions)
+        return max([self.remembered_ms, *(version.waiting_ms for version in versions)])
+
+    @cached_property
     def rows_kept_ms(self) -> int:
         """How long reports are kept as rows, for the running products: a week's work must be all there at its end."""
         versions = (version for product in self.running.values() for version in product.versions)

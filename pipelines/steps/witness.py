@@ -303,7 +303,7 @@ class WitnessTelemetry(Step):
         self._orders.join(upto_ms)
         self._panes.forget(before_ms - self._settings.history_kept_ms)
         self._panes.join(upto_ms)
-        self._book.forget(upto_ms - self._settings.remembered_ms)
+        self._book.forget(upto_ms - self._settings.policies_kept_ms)
 
     @property
     def work_due_ms(self) -> int | None:

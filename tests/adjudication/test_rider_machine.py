@@ -254,6 +254,22 @@ def test_a_level_that_falls_after_payment_is_listed_for_review():
     assert rider.paid_inr == 500
 
 
+@pytest.mark.parametrize("fate", ["withdrawn", "fallen"])
+def test_what_a_cap_left_keeps_its_reason_through_corrections(fate):
+    """A curfew takes 75% of the day's wage, rain of 100% the rest; the rain is corrected away, or down, and back."""
+    curfew = happening("a", 0, end_ms=at(60))
+    rain = happening("b", 200, "rain", level="full")
+    gone = {"withdrawn": True} if fate == "withdrawn" else {"level": "partial"}
+    rider = Rider().at(curfew).at(rain)
+    assert (rider.end("b"), rider.last("b")["payout_inr"]) == (("approved", ["cap_partial"]), 125)
+    rider.at(replace(rain, at_ms=at(230), **gone))
+    assert rider.last("b")["payout_inr"] == 125
+    rider.at(replace(rain, at_ms=at(240)))
+    assert (rider.end("b"), rider.last("b")["payout_inr"]) == (("approved", ["cap_partial"]), 125)
+    ended = replace(rain, at_ms=at(400), end_ms=at(400))
+    assert rider.at(ended).end("b") == ("approved", ["cap_partial"])
+
+
 def test_a_rider_no_longer_present_under_a_correction_is_withdrawn_if_unpaid():
     confirmed = happening("d", 0)
     elsewhere = replace(confirmed, at_ms=at(30), confirmed_at_ms=at(-30), terms=None)

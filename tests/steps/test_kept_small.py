@@ -2,8 +2,11 @@
 
 import statistics
 from collections import Counter
+from dataclasses import replace
 
+import polars as pl
 import pytest
+from kit import happening, terms
 from kit.golden import FOLDER, SETTINGS, read_state
 from kit.graph import PRODUCTS, Graph, Scripted, settings_of
 from kit.streams import STREAMS, small_storm
@@ -11,7 +14,8 @@ from kit.streams import STREAMS, small_storm
 from monsoon.bench.state import TARGET_BYTES, attributed, kept_of_policies, repeat_weekly
 from monsoon.cli.main import main
 from monsoon.pipelines.steps.compact import pack_small, unpack_small
-from monsoon.pipelines.steps.envelopes import pack
+from monsoon.pipelines.steps.envelopes import pack, pack_frame, unpack_frame
+from monsoon.pipelines.steps.migrations import OF_STEPS
 from monsoon.pipelines.steps.step import STATE_VERSION, StateError
 from monsoon.transforms.adjudication.claims import Claim
 
@@ -87,3 +91,22 @@ def test_a_policy_takes_at_most_4_kb_after_four_weeks_with_a_storm_in_each(tmp_p
     claiming = {product for (product, _), sizes in kept.items() if sizes["claims"]}
     assert claiming == PRODUCTS.keys() - {"kawaach"}, "kawaach has no trigger in this storm"
     assert statistics.median(sizes.total() for sizes in kept.values()) <= TARGET_BYTES
+
+
+@pytest.mark.parametrize(
+    ("paid", "reasons", "kept"),
+    [([100], ("cap_partial",), ("cap_partial",)), ([100], ("paid_before_withdrawal",), ()), ([], ("cap_reached",), ())],
+)
+def test_claims_of_version_2_keep_the_reason_of_what_was_paid(paid, reasons, kept):
+    claim = Claim("c", happening("d", 0), terms(), status="approved", reasons=reasons, paid_paise=list(paid))
+    entry = unpack_small(pack_small(claim))
+    del entry["paid_reasons"]
+    migrated = OF_STEPS["adjudicate-claims"][2]({"claim/c": pack_small(entry), "compared/1": b"as it was"})
+    assert unpack_small(migrated["claim/c"], Claim) == replace(claim, paid_reasons=kept)
+    assert migrated["compared/1"] == b"as it was"
+
+
+def test_silent_riders_of_version_2_count_where_they_held_a_policy():
+    frame = pl.DataFrame({"worker_id": ["a", "b"], "bought_in_alert_window": [0.0, float("nan")]})
+    migrated = OF_STEPS["witness-devices"][2]({"riders/7/0/1/000000000001": pack_frame(frame)})
+    assert unpack_frame(migrated["riders/7/0/1/000000000001"])["insured"].to_list() == [True, False]

@@ -166,6 +166,8 @@ class Claim:
     """What further instalments come to in paise, by name; None: not known."""
     supplemented: tuple[str, ...] = ()
     """Those that the gross amount holds."""
+    paid_reasons: tuple[str, ...] = ()
+    """Of what was paid: its reasons where no correction has others."""
 
     @property
     def total_paid_paise(self) -> int:

@@ -151,8 +151,6 @@ class RiderMachine:
             claim = Claim(name, happening, happening.terms)
             self._add(claim)
         else:
-            if REVIEW_REASONS.intersection(claim.reasons):
-                claim.reasons = ()
             self._revise(claim, happening)
         return [claim] if self._weigh(claim) else []
 
@@ -185,6 +183,9 @@ class RiderMachine:
 
     def _weigh(self, claim: Claim) -> bool:
         """What the claim is worth as things stand; true if it now asks for money, or for more."""
+        if claim.paid_paise:
+            # What a correction had to say of it was of the disruption as it stood before.
+            claim.reasons = claim.paid_reasons
         version = self._rules.of(claim)
         weighed = weigh(version, claim)
         if weighed is None:
@@ -305,11 +306,11 @@ class RiderMachine:
             claim.paid_paise.append(award.instalment_paise)
             self._ledger.enter(claim)
             claim.status = "approved"
-            claim.reasons = () if award.reason is None else (award.reason,)
+            claim.reasons = claim.paid_reasons = () if award.reason is None else (award.reason,)
         elif not claim.paid_paise:
             claim.status, claim.reasons = "ineligible", (str(award.reason),)
         elif award.reason == "cap_reached":
-            claim.reasons = ("cap_partial",)
+            claim.reasons = claim.paid_reasons = ("cap_partial",)
 
     # What is published, and the state as data.
 
