@@ -2,7 +2,7 @@
 
 Both change only at some moments: when an event happens or has waited, a period begins or ends. A timeline holds what is
 so from each of them on. Everything is asked as of a moment, from the events up to that moment, so late events and any
-arrival order agree.
+arrival order agree. Readings of the text: docs/interpretations.md#coverage-and-waiting.
 """
 
 from __future__ import annotations

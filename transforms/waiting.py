@@ -6,7 +6,8 @@ the last event that has waited long enough, and what came since can only lower t
 one that comes after cover had ended for the waiting period, counts at once.
 
 Which home counts is settled when an event states it: at once if it lies within `HOME_MOVES_M` of every home that
-counted in the waiting period before, else after the wait; a later one that counts takes its place for good.
+counted in the waiting period before, else after the wait; a later one that counts takes its place for good. Readings of
+the text: docs/interpretations.md#coverage-and-waiting.
 """
 
 from __future__ import annotations
