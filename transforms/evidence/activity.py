@@ -21,8 +21,11 @@ _DAY_HOURS = 24
 
 
 def recent_activity_in_zone(trail: Trail, queries: Queries, zones: ZoneShapes) -> Measured:
-    """Orders plus on_trip reports in the zone in the last 90 min; it rests on the reports, wherever, that state
-    an app state or orders."""
+    """Orders plus on_trip reports in the zone in the last ACTIVITY_MS (90 min), a count.
+
+    Range: 0 and up. Direction: low points to fraud: telemetry without work. Missing input: null where no report, from
+    wherever, states an app state or orders. Rests on: the reports that state one. Source: `fraud.md`, features.
+    """
     start_ms = queries.confirmed_at_ms - ACTIVITY_MS
     end_ms = queries.decided_at_ms
     window = Window.of(trail, queries.worker, start_ms, end_ms, received_by_ms=end_ms)
@@ -39,7 +42,17 @@ def recent_activity_in_zone(trail: Trail, queries: Queries, zones: ZoneShapes) -
 
 
 def app_activity(window: Window) -> Measured:
-    """Share of reports that are online or on_trip, of those that state an app state."""
+    """Share of the window's reports that are online or on_trip, of those that state an app state.
+
+    Range: 0..1. Direction: low points to fraud: a rider who does not ride. Missing input: null where no report states
+    one. Rests on: the reports that do. Source: `products.md`, offshift, a part of its trust.
+
+    >>> from monsoon.transforms.evidence.window import one_rider
+    >>> window, _ = one_rider([0, 15, 30, 45], app_state=["online", "on_trip", "offline", None])
+    >>> share, reports = app_activity(window)
+    >>> round(float(share[0]), 3), int(reports[0])
+    (0.667, 3)
+    """
     stated = window["app_state"] >= 0
     reports = window.span.count(stated)
     return over(window.span.count(window["app_state"] >= ONLINE), reports), reports
@@ -76,11 +89,15 @@ class Habits:
         return Habits(starts, hour[first], where[first], known_ms[first], reports, resolution)
 
     def shift_pattern(self, queries: Queries) -> Measured:
-        """How usual this zone, hour and weekday are for the rider over the four weeks before the window, 0..1.
+        """How usual this zone, hour and weekday are for the rider over the four weeks (HISTORY_MS) before the window.
 
-        The mean of three shares: of the days worked, those with a report from the zone's neighborhood; of the
-        days worked, those with a report within an hour of this hour of the day; of the past days of this weekday
-        since the first day worked, those worked. Today does not count. Null below a week of history.
+        The mean of three shares: of the days worked, those with a report from the zone's neighborhood; of the days
+        worked, those with a report within an hour of this hour of the day; of the past days of this weekday since the
+        first day worked, those worked. Today does not count, nor what was received more than 6 h late.
+
+        Range: 0..1. Direction: low points to fraud: an unusual place or time. Missing input: null below
+        MIN_HISTORY_DAYS of history. Rests on: the reports of these weeks. Source: `fraud.md`, features; the three
+        shares are this project's reading (docs/interpretations.md#evidence).
         """
         first, stop = slices_of(self.worker_starts, queries.worker)
         end = (queries.window_start_ms + KOLKATA_OFFSET_MS) // _HOUR_MS

@@ -93,11 +93,16 @@ class Arrivals:
 
 
 def claim_burst_rank(queries: Queries, arrivals: Arrivals, stays: Stays) -> Measured:
-    """How much steeper the disruption's arrival curve is at this claim than the zone's own curve, -1..1.
+    """How much steeper the disruption's arrival curve is at this claim than the zone's own curve, a difference of
+    shares.
 
-    A rider arrived with the first report of the unbroken stay in the zone up to confirmation, at most 90 min
-    back. The share of the batch's other riders who arrived in the same 5-min pane or a neighboring one, less the
-    share that the stays seen in the zone's neighborhood over the four weeks before would put there.
+    A rider arrived with the first report of the unbroken stay in the zone up to confirmation, at most 90 min back. The
+    share of the batch's other riders who arrived in the same 5-min pane or a neighboring one, less the share that the
+    stays seen in the zone's neighborhood over the four weeks before would put there.
+
+    Range: -1..1. Direction: high points to fraud: a crowd that turned up together. Missing input: null for a rider who
+    was not there, with fewer than MIN_BURST_RIDERS riders in the batch, or fewer than MIN_STAYS observations of the
+    neighborhood. Rests on: the reports of the stay. Source: `fraud.md`, features.
     """
     n = len(queries)
     reports = arrivals.reports
@@ -151,10 +156,20 @@ class HourlyWork:
 
 
 def peer_divergence(queries: Queries, work: HourlyWork) -> Measured:
-    """The rider's activity drop less the median drop of same-platform peers in the batch, -1..1.
+    """The rider's activity drop less the median drop of same-platform peers in the batch, a difference of shares.
 
-    A drop is clamp((mean - orders) / mean, 0, 1), the mean being the policy's orders per hour. Riders without a
-    platform are nobody's peers; fewer than 5 peers: null.
+    A drop is clamp((mean - orders) / mean, 0, 1), the mean being the policy's orders per hour, the orders those of
+    ORDERS_HOUR_MS up to the confirmation.
+
+    Range: -1..1. Direction: high points to fraud: who stopped working while his peers went on. Missing input: null
+    where orders, platform or mean are not stated (a rider without a platform is nobody's peer), or with fewer than
+    MIN_PEERS peers. Rests on: the reports that state orders. Source: `fraud.md`, features; peers and drop as
+    `products.md`, gic.
+
+    >>> queries = Queries.of(7, [0] * 6, [0] * 6, [0] * 6, batch=[1] * 6, orders_per_hour=[4.0] * 6)
+    >>> work = HourlyWork(np.array([0.0, 3, 3, 3, 4, 4]), np.full(6, 9), np.zeros(6, dtype=np.int64))
+    >>> float(peer_divergence(queries, work)[0][0])  # all of the own orders gone, a quarter of a peer's
+    0.75
     """
     mean = queries.orders_per_hour
     used = np.flatnonzero((work.reports > 0) & (work.platform >= 0) & (queries.batch >= 0) & (mean > 0))

@@ -16,21 +16,48 @@ _MS_PER_HOUR = 3_600_000
 
 
 def mock_location_share(window: Window) -> Measured:
-    """Share of reports with mock_location or mock_setting true, of those that report either."""
+    """Share of the window's reports that say mock locations are in use, of those that say either way.
+
+    A report says so with mock_location (this fix is made up) or mock_setting (an app that makes up fixes is chosen).
+
+    Range: 0..1. Direction: high points to fraud. Missing input: null where no report states either flag. Rests on: the
+    reports that state one. Source: `fraud.md`, features (above 0 is strong for mock_location, weak for mock_setting).
+
+    >>> from monsoon.transforms.evidence.window import one_rider
+    >>> window, _ = one_rider([0, 15, 30], mock=[1, 0, None])
+    >>> mock_location_share(window)
+    (array([0.5]), array([2]))
+    """
     stated = window["mock"] >= 0
     reports = window.span.count(stated)
     return over(window.span.count(window["mock"] == 1), reports), reports
 
 
 def accelerometer_variance(window: Window) -> Measured:
-    """Median accel_var, (m/s^2)^2."""
+    """Median accel_var over the window, (m/s^2)^2: how much the phone shook.
+
+    Range: 0 and up. Direction: low points to fraud; near 0 is a phone at rest indoors (`products.md`, offshift, counts
+    from 2e-4). Missing input: null without a report that states it. Rests on: the reports that do. Source: `fraud.md`,
+    features.
+
+    >>> from monsoon.transforms.evidence.window import one_rider
+    >>> window, _ = one_rider([0, 15, 30, 45], accel_var=[0.5, 1.5, None, 9.0])
+    >>> accelerometer_variance(window)
+    (array([1.5]), array([3]))
+    """
     return window.median(window["accel_var"], ~np.isnan(window["accel_var"]))
 
 
 def battery_drain_z(window: Window, queries: Queries, baseline: BatteryBaseline) -> Measured:
-    """Drain rate in the window against the half hours before it with the same phone, in standard deviations.
+    """Drain rate of the window against the same phone's half hours before it, in standard deviations.
 
-    Only reports that say the phone is not charging count; a window in which it charged has no rate.
+    The rate is (highest - lowest charge) / time, in percent per hour, over reports that say the phone is not charging.
+
+    Range: any number. Direction: low points weakly to fraud: a phone that navigates in the rain drains faster than one
+    on a table. Missing input: null where a report says that it charges, none says that it does not, these span less
+    than MIN_DRAIN_MS, or fewer than MIN_BATTERY_BLOCKS half hours came before. Rests on: the window's reports that
+    state a charge. Source: `fraud.md`, features; the least deviation, MIN_DRAIN_SD_PCT_H, is what a gauge of whole
+    percents tells.
     """
     span = window.span
     percent, charging = window["battery_pct"], window["charging"]

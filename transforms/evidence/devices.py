@@ -54,9 +54,18 @@ class DeviceDays:
         return DeviceDays(devices[first], workers[first], day[first], known_ms[first])
 
     def riders(self, device: Ints, decided_at_ms: Ints) -> Measured:
-        """How many riders were seen on each query's device (code, -1 = none) in the 28 local days up to the decision.
+        """riders_on_device_28d: riders seen on each query's phone (code, -1 = none) in the 28 local days up to the
+        decision.
 
         The rider who asks is one of them, also where no pane of his is over yet.
+
+        Range: 1 and up, a count. Direction: high points to fraud; two are a household (`fraud.md`: above 2 is a
+        signal). Missing input: null without a report in the window. Rests on: one for each rider and day seen. Source:
+        `products.md`, offshift; `fraud.md`, features.
+
+        >>> days = DeviceDays.of_panes([0, 0, 1], [7, 8, 9], [0, 300_000, 0], [300_000, 600_000, 300_000])
+        >>> days.riders(np.array([0, 0, -1]), np.array([300_000, 600_000, 600_000]))
+        (array([ 1.,  2., nan]), array([1, 2, 0]))
         """
         starts = np.searchsorted(
             self.device, np.arange(max(int(self.device.max(initial=-1)), int(device.max(initial=-1))) + 2)

@@ -24,11 +24,16 @@ _MS_PER_S = 1000.0
 
 
 def gnss_cn0_agc_anomaly(window: Window, queries: Queries, baseline: SignalBaseline) -> Measured:
-    """Share of reports whose signal is stronger than the sky, against the same phone before the window.
+    """Share of the window's reports whose signal is stronger than the sky, against the same phone before the window.
 
-    Received power is up by as much as the gain control has gone down: delta = mean agc_db - agc_db. A report is
-    flagged if delta >= 3 and C/N0 > mean + 3 - (delta - 3) and > 26 dB-Hz, or if abs(delta) <= 2 and C/N0 >
-    mean + 6. A weak signal at normal power is a blocked sky and flags nothing.
+    Received power is up by as much as the gain control has gone down: delta = mean agc_db - agc_db. A report is flagged
+    if delta >= AGC_UP_DB and C/N0 > mean + CN0_UP_DB - (delta - AGC_UP_DB) and > CN0_FLOOR_DBHZ, or if abs(delta) <=
+    AGC_NORMAL_DB and C/N0 > mean + CN0_HIGH_DB; dB and dB-Hz. A weak signal at normal power is a blocked sky and flags
+    nothing.
+
+    Range: 0..1. Direction: high points strongly to fraud (radio spoofing). Missing input: null where no report has both
+    C/N0 and AGC, or the phone's baseline rests on fewer than MIN_BASELINE_REPORTS reports. Rests on: the reports with
+    both, of the phone seen last. Source: `fraud.md`, features.
     """
     span = window.span
     reports, agc_mean, cn0_mean = baseline.before(queries, window.last_device)

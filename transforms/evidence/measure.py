@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from monsoon.transforms.evidence import activity, batch, device, gnss, motion, surroundings
+from monsoon.transforms.evidence import activity, batch, device, gnss, motion, policy, surroundings
 from monsoon.transforms.evidence.baselines import BatteryBaseline, SignalBaseline
 from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.features import FEATURE_NAMES
@@ -30,9 +30,6 @@ _BLOCK_ROWS = 250_000
 NEIGHBOR_FEATURES = ("barometric_delta_match", "claim_burst_rank", "peer_divergence", "riders_on_device_28d")
 """What compares a rider with others: with those nearby, with the claims of the same disruption, with who else used the
 phone."""
-
-_MS_PER_S = 1000.0
-_MS_PER_DAY = 24 * 3_600_000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,12 +131,9 @@ def measure_own(trail: Trail, panes: Panes, cells: PaneCells, references: Refere
             devices.append(window.last_device)
             work.append(batch.HourlyWork.of(trail, these))
         arrivals = batch.Arrivals.of(trail, queries, zones)
-        none = np.zeros(len(queries), dtype=np.int64)
-        gap_s = (queries.activated_at_ms - queries.first_alert_ms) / _MS_PER_S
-        put("subscription_alert_gap_s", (gap_s, none))
-        put("claims_7d", (queries.claims_7d, none))
-        age_d = (queries.confirmed_at_ms - queries.account_created_at_ms) / _MS_PER_DAY
-        put("account_age_d", (np.maximum(age_d, 0.0), none))
+        put("subscription_alert_gap_s", policy.subscription_alert_gap_s(queries))
+        put("claims_7d", policy.claims_7d(queries))
+        put("account_age_d", policy.account_age_d(queries))
     evidence = Evidence(known, {name: counts.astype(np.int32) for name, counts in reports.items()})
     return OwnEvidence(evidence, arrivals, batch.HourlyWork.join(work), np.concatenate(devices))
 

@@ -29,6 +29,10 @@ def bssid_zone_match(window: Window, zones: ZoneShapes, references: References) 
 
     Only reports whose fix claims to be in the zone count, since a rider sees other access points elsewhere. "In
     the zone" is within ACCESS_POINT_REACH_M of the circle around it, for fix and access point alike.
+
+    Range: 0..1. Direction: low points weakly to fraud: zones are small and riders move. Missing input: null where no
+    report that claims to be there sees an access point whose place is known. Rests on: the reports that see one.
+    Source: `fraud.md`, features; the reach is Wi-Fi's.
     """
     span, trail = window.span, window.trail
     lo, hi = trail.bssid_offsets[span.rows], trail.bssid_offsets[span.rows + 1]
@@ -47,8 +51,23 @@ def bssid_zone_match(window: Window, zones: ZoneShapes, references: References) 
 
 
 def cell_tower_zone_match(window: Window, references: References) -> Measured:
-    """Median over reports of 1 where the fix lies within tower range + accuracy of the serving cell's tower,
-    falling to 0 at 3 x that."""
+    """Median over the window of how well each fix fits the place of its serving cell's tower.
+
+    1 where the fix lies within tower range + accuracy of the tower, falling to 0 at 3 x that.
+
+    Range: 0..1. Direction: low points to fraud; 0 is a phone elsewhere. Missing input: null where no report names a
+    cell whose tower's place is known; an accuracy that is not stated is UNKNOWN_ACCURACY_M, in the rider's favor. Rests
+    on: the reports that name one. Source: `fraud.md`, features; which of several rows of a tower speaks is decided
+    where the file is read.
+
+    >>> from monsoon.transforms.evidence.window import one_rider
+    >>> window, _ = one_rider([0, 15], cell=["LTE-404-45-1-1", None], accuracy_m=[500.0, 5.0])
+    >>> here = np.array([28.6]), np.array([77.2])
+    >>> tower = References(here[0], here[1] + 0.02048, np.array([500.0]), *here)  # 2 km east, heard 500 m around
+    >>> match, reports = cell_tower_zone_match(window, tower)  # up to 1 km fits, from 3 km on nothing does
+    >>> round(float(match[0]), 2), int(reports[0])
+    (0.5, 1)
+    """
     cell = window["cell"]
     known = np.flatnonzero(cell >= 0)
     codes = cell[known]
@@ -84,11 +103,16 @@ class PressureSteps:
         return PressureSteps(panes.worker_starts, panes.pane_start_ms, panes["pressure_reports"], apart_pa)
 
     def barometric_delta_match(self, queries: Queries) -> Measured:
-        """Agreement of the rider's pressure change over the window with that of the others, 0..1.
+        """Agreement of the rider's pressure change over the window with that of the others.
 
-        1 - abs(own change - others' change) / 2 hPa, at least 0; both are summed over the 5-min steps into panes
-        that began in the window and were over by the decision; the others' change of a step is the median over
-        the other riders in the H3 resolution 7 neighborhood of the rider's own position.
+        1 - abs(own change - others' change) / PRESSURE_TOLERANCE_PA, at least 0; both are summed over the 5-min steps
+        into panes that began in the window and were over by the decision; the others' change of a step is the median
+        over the other riders in the H3 resolution 7 neighborhood of the rider's own position.
+
+        Range: 0..1. Direction: low points weakly to fraud: pressure equalises indoors, so agreement proves little.
+        Missing input: null without a barometer, with fewer than MIN_PRESSURE_STEPS steps, or fewer than
+        MIN_OTHERS_PRESSURE others in each. Rests on: the reports of the panes compared. Source: `fraud.md`, features;
+        the tolerance is 17 m of height.
         """
         span = pressure_span(self.worker_starts, self.pane_start_ms, queries)
         apart_pa = self.apart_pa[span.rows]

@@ -24,8 +24,12 @@ _REACH = 1 << 26  # beyond any path length in quanta, which float32 holds exactl
 def on_scale(cut_offs: Sequence[CutOff], risk: np.ndarray) -> np.ndarray:
     """Risks, float64 (n,), on the scale that a product's cut-offs set; as they are where there are none.
 
-    Range: [0, 1] to six decimals, rising with the risk; piecewise linear in log10(p) like the risk itself, from 0 at
-    p = 1 through each cut-off's score at its share of honest claims to 1 at LEAST_P. NaN stays NaN.
+    Range: 0..1 to six decimals, rising with the risk; piecewise linear in log10(p) like the risk itself, from 0 at
+    p = 1 through each cut-off's score at its share of honest claims to 1 at LEAST_P. Direction: high points to fraud.
+    Missing input: NaN stays NaN. Source: the cut-offs of the product's file.
+
+    >>> on_scale([CutOff(at=0.5, honest_beyond=0.001)], np.array([0.0, 0.72, 1.0, np.nan]))
+    array([0. , 0.5, 1. , nan])
     """
     if not cut_offs:
         return risk
@@ -80,9 +84,17 @@ class RiskTable:
         self._slopes = np.append(np.diff(self._risks) / steps, 0.0)
 
     def risk(self, path_quanta: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        """Risk in [0, 1] to six decimals, float64 (n,); NaN for an empty mask.
+        """Risk of each row by its path length in quanta, int64 (n,), under its availability mask, uint16 (n,); float64
+        (n,).
 
-        path_quanta int64 (n,), masks uint16 (n,).
+        Range: 0..1, to six decimals. Direction: high points to fraud; a shorter path is easier to isolate, so riskier.
+        Missing input: NaN for an empty mask, where nothing was measured. Source: held-out honest rows under each mask
+        (`calibration.json`), at the knots of the product files' cut-offs.
+
+        >>> knots = MaskKnots(mask=1, paths=(100, 200), risks=(720_000, 400_000))
+        >>> table = RiskTable(Calibration(honest_rows=9999, risk_knots=RISK_KNOTS, masks=(knots,)))
+        >>> table.risk(np.array([50, 150, 900, 150]), np.array([1, 1, 1, 0], dtype=np.uint16))
+        array([0.72, 0.56, 0.4 ,  nan])
         """
         keys = masks * self._per_mask + path_quanta
         at = self._keys.searchsorted(keys, side="right") - 1

@@ -40,7 +40,12 @@ class FeatureList(msgspec.Struct, frozen=True):
 
 
 def measured_masks(rows: np.ndarray, group_starts: np.ndarray) -> np.ndarray:
-    """Per row the sensor groups with at least one measured (not NaN) feature, uint16 (n,), bit g = group g."""
+    """Per row the sensor groups with at least one measured (not NaN) feature, uint16 (n,), bit g = group g.
+
+    >>> rows = np.array([[0.1, np.nan, 3.0], [np.nan, np.nan, np.nan]], dtype=np.float32)
+    >>> measured_masks(rows, np.array([0, 1, 2]))  # three groups of one feature each
+    array([5, 0], dtype=uint16)
+    """
     measured = np.logical_or.reduceat(~np.isnan(rows), group_starts, axis=1)
     bits = np.zeros((len(rows), 16), dtype=bool)
     bits[:, : len(group_starts)] = measured

@@ -15,10 +15,22 @@ _DECIMALS = 6
 
 
 def score_value(terms: FormulaScore | WeightedScore, inputs: Mapping[str, Any]) -> float | None:
-    """A claim's score to a millionth, within [0, 1]; None where nothing that it rests on was measured, unless the score
-    says what that counts.
+    """A product's named score of one claim: a formula, or a weighted mean of parts such as OffShift's trust.
 
     `inputs` are the features and facts that its formulas name, None = not measured.
+
+    Range: 0..1, to a millionth; what lies beyond is clamped, each part too. Direction: as its product says: `anomaly`
+    high and `trust` low speak against the claim. Missing input: a part that was not measured leaves the mean and the
+    other weights are renormalised; where the measured weights come to less than the score's `mean_from`, each missing
+    part counts `unmeasured` instead. None where nothing that it rests on was measured. Source: the product's file.
+
+    >>> from types import SimpleNamespace as Terms
+    >>> part = lambda name, weight: Terms(weight=weight, value=Terms(number=lambda inputs: inputs[name]))
+    >>> score = WeightedScore((part("cell", 0.6), part("app", 0.4)))
+    >>> score_value(score, {"cell": 1.0, "app": 0.5}), score_value(score, {"cell": None, "app": 0.5})
+    (0.8, 0.5)
+    >>> score_value(score, {"cell": None, "app": None}) is None
+    True
     """
     if isinstance(terms, FormulaScore):
         value = terms.formula.number(inputs)
@@ -36,7 +48,7 @@ def score_value(terms: FormulaScore | WeightedScore, inputs: Mapping[str, Any]) 
 
 
 def score_columns(terms: FormulaScore | WeightedScore, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The same for float64 columns (n,), NaN = not measured; a row's result depends on that row alone."""
+    """The same as `score_value` for float64 columns (n,), NaN = not measured; a row's result depends on that row alone."""
     if isinstance(terms, FormulaScore):
         value = np.asarray(terms.formula.columns(columns), dtype=np.float64)
     else:

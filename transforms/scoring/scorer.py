@@ -88,7 +88,14 @@ class Scorer:
         return rows
 
     def score(self, columns: Mapping[str, np.ndarray]) -> Scores:
-        """Scores one claim a row; columns as in `rows`."""
+        """Scores one claim a row; columns as in `rows`.
+
+        Range: `risk` 0..1 to a millionth, linear in log10 of the share of honest claims that look at least as odd: 0.40
+        is 1 in 100, 0.72 is 1 in 1,000. Direction: high points to fraud. Missing input: a feature that was not measured
+        (NaN) goes where the forest sends most honest claims, and the risk is calibrated for the sensor groups that were
+        measured, so a cut-off means the same with and without a barometer; NaN where nothing was. Source: the model
+        folder, whose `version` says which; the scale is `products.md`, kawaach, by `fraud.md`, "By product".
+        """
         return self.score_rows(self.rows(columns))
 
     def score_rows(self, rows: np.ndarray) -> Scores:
