@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monsoon.cli.arguments import MAX_RIDERS, add_product_files, count_to, seed
 from monsoon.cli.progress import ProgressLine
 
-STORM = "delhi-2024-06-28"
+if TYPE_CHECKING:
+    from monsoon.cli.story import Played
+    from monsoon.pipelines.local.scores import ScoreBook
+    from monsoon.sources.simulator import Storm
+    from monsoon.transforms.product import Product
+    from monsoon.transforms.scoring import Scorer
+
+STORM, PRODUCT = "delhi-2024-06-28", "kawaach"
 RIDERS, SEED = 600, 20240628
 
 _EXAMPLE = """\
@@ -58,67 +66,81 @@ def run(args: argparse.Namespace) -> int:
 
 def _play_product(args: argparse.Namespace) -> int:
     """Each storm by itself, the earliest first."""
-    from monsoon.cli.product_story import tell_storm
-    from monsoon.pipelines.local.replay import replay
+    from monsoon.cli.story import tell
     from monsoon.sinks.folder import refuse_what_is_not_ours
     from monsoon.sinks.places import require_writable
     from monsoon.sources.files import InputError
     from monsoon.sources.model_files import load_scorer
     from monsoon.sources.product_files import load_products
-    from monsoon.sources.simulator import load_storm, refuse_what_was_not_simulated, simulate, storms_that_show
+    from monsoon.sources.simulator import load_storm, refuse_what_was_not_simulated, storms_that_show
 
     products, product = load_products(extra=args.product_file), args.product
     load_products([product], args.product_file)  # tells which there are
     storms = [load_storm(args.storm)] if args.storm else storms_that_show(product)
     if not storms:
         raise InputError(f"no storm of storms/ shows {product}", "--product", "Name one with --storm.")
-    scorer, progress = load_scorer(), ProgressLine()
     for storm in storms:
         folder = args.folder / product / storm.name
         require_writable(folder, "--folder")
         refuse_what_was_not_simulated(folder / "input")
         refuse_what_is_not_ours(folder / "output")
+    scorer = load_scorer()
     for storm in storms:
-        folder = args.folder / product / storm.name
-        try:
-            progress(f"simulating {storm.name}", None)
-            simulate(storm, args.riders or storm.modeled.riders.count, args.seed, folder / "input")
-            summary = replay(folder / "input", folder / "output", products, [product], scorer, progress)
-        finally:
-            progress.done()
-        print(tell_storm(storm, product, folder, summary) + "\n")
+        riders = args.riders or storm.modeled.riders.count
+        played, _ = _play(storm, riders, args.seed, args.folder / product / storm.name, products, product, scorer)
+        print(tell(played) + "\n")
     print(f"Inputs and outputs: {args.folder / product}/STORM/  Next: monsoon replay --help")
     return 0
 
 
 def _play_delhi(args: argparse.Namespace) -> int:
     """The storm, then once more with the gridded product alone."""
-    from monsoon.cli.story import tell, tell_without_stations
+    from monsoon.cli.story import tell, tell_alone
+    from monsoon.pipelines.local.replay import run_products
+    from monsoon.sources.model_files import load_scorer
+    from monsoon.sources.product_files import load_products
+    from monsoon.sources.simulator import load_storm
+
+    storm, products = load_storm(STORM), load_products([PRODUCT])
+    played, book = _play(storm, args.riders or RIDERS, args.seed, args.folder, products, PRODUCT, load_scorer())
+    print(tell(played))
+    grid = {feed.provider for feed in storm.modeled.feeds if feed.gridded}
+    heard = [reading for reading in played.inputs.readings if reading.provider in grid]
+    print(tell_alone(storm, run_products(products, replace(played.inputs, readings=heard), book)))
+    folder = args.folder
+    print(f"\nInput: {folder / 'input'}/  Output: {folder / 'output'}/  Next: monsoon replay --help")
+    return 0
+
+
+def _play(
+    storm: Storm,
+    riders: int,
+    seed: int,
+    folder: Path,
+    products: Mapping[str, Product],
+    product: str,
+    scorer: Scorer,
+) -> tuple[Played, ScoreBook]:
+    """Simulates the storm into input/, replays it under one product into output/; what there is to tell, and the book
+    that scores these inputs. `products` are all that policies may name."""
+    from monsoon.cli.story import Played
+    from monsoon.pipelines.local.collector import collector_paused
     from monsoon.pipelines.local.replay import open_book, read_inputs, run_products
     from monsoon.pipelines.results import write_results
     from monsoon.sinks.folder import OutputFolder
-    from monsoon.sources.model_files import load_scorer
-    from monsoon.sources.product_files import load_products
-    from monsoon.sources.simulator import load_storm, simulate
+    from monsoon.sources.files import INPUT_FOLDERS
+    from monsoon.sources.simulator import simulate
 
-    riders = args.riders or RIDERS
-    storm, products, progress = load_storm(STORM), load_products(["kawaach"]), ProgressLine()
-    source = args.folder / "input"
+    source, running, progress = folder / "input", {product: products[product]}, ProgressLine()
     try:
-        with OutputFolder(args.folder / "output") as output:
-            progress(f"simulating {riders} riders", None)
-            simulate(storm, riders=riders, seed=args.seed, output=source)
+        with OutputFolder(folder / "output", [source / name for name in INPUT_FOLDERS]) as output:
+            progress(f"simulating {storm.name}, {riders:,} riders", None)
+            simulate(storm, riders, seed, source)
             inputs = read_inputs(source, products, progress)
-            scorer = load_scorer()
             book = open_book(inputs, source, scorer)
-            outcome = run_products(products, inputs, book, progress)
-            summary = write_results(output, inputs, outcome, products, book.models, progress)
-        grid = {feed.provider for feed in storm.modeled.feeds if feed.gridded}
-        alone = replace(inputs, readings=[reading for reading in inputs.readings if reading.provider in grid])
-        gridded = run_products(products, alone, book, progress)
+            with collector_paused():
+                outcome = run_products(running, inputs, book, progress)
+            summary = write_results(output, inputs, outcome, running, book.models, progress)
     finally:
         progress.done()
-    print(tell(storm, inputs, outcome, summary, source / "labels.csv"))
-    print(tell_without_stations(storm, gridded))
-    print(f"\nInput: {source}/  Output: {args.folder / 'output'}/  Next: monsoon replay --help")
-    return 0
+    return Played(storm, products[product], inputs, outcome, summary, source / "labels.csv"), book

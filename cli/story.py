@@ -1,177 +1,308 @@
-"""The words of the demo: what the sky did, what that confirmed, who was paid and who was not."""
+"""The words of the demo: what was reported of a storm, what a product made of it, who was paid and who was not.
+
+Told from what the replay decided and what the storm and product files say, so a new product or storm needs no words of
+its own.
+"""
 
 from __future__ import annotations
 
-import csv
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import h3.api.basic_int as h3
 import numpy as np
+import polars as pl
 
 from monsoon.pipelines.local.replay import Inputs
 from monsoon.pipelines.results import Outcome
 from monsoon.sources.simulator import Storm
+from monsoon.sources.simulator.weather import readings
 from monsoon.transforms.adjudication.money import rupees
 from monsoon.transforms.geo.sphere import distance_m
+from monsoon.transforms.product import Product
 
-_METRIC = "rain_mm_24h"
+_RAIN = "rain_mm_24h"
 _HOUR_MS = 3_600_000
-_KINDS = {
-    "honest": "honest riders",
-    "mock_app": "mock-location app",
-    "replayed_trace": "replayed trace, rooted phone",
-    "radio_spoof": "radio spoofing",
-}
+_GROUPS = (
+    ("honest", "honest riders"),
+    ("mock_app", "mock-location app"),
+    ("replayed_trace", "replayed trace, rooted phone"),
+    ("radio_spoof", "radio spoofing"),
+    ("syndicate", "a syndicate that joined for the storm"),
+)
+_SILENT = "phone silent, so taken to be at home"
+_LOWER_IS_WORSE = ("visibility_m",)
+_REASONS = 5
+
+Record = Mapping[str, Any]
 
 
-def tell(storm: Storm, inputs: Inputs, outcome: Outcome, summary: Mapping[str, Any], labels: Path) -> str:
-    """The whole story of a rain storm under kawaach, as a few tables."""
-    claims = list({claim["claim_id"]: claim for claim in sorted(outcome.claims, key=_order)}.values())
-    first = {claim["claim_id"]: claim["status"] for claim in outcome.claims if claim["revision"] == 0}
-    telemetry = summary["streams"]["telemetry"]
-    result = summary["products"]["kawaach"]
+@dataclass(frozen=True)
+class Played:
+    """One storm under one product: what went in, what came out, and the truth about the riders."""
+
+    storm: Storm
+    product: Product
+    inputs: Inputs
+    outcome: Outcome
+    summary: Mapping[str, Any]
+    labels: Path
+
+    @property
+    def claims(self) -> list[Record]:
+        """The last revision of each."""
+        revisions = sorted(self.outcome.claims, key=lambda claim: (claim["claim_id"], claim["revision"]))
+        return list({claim["claim_id"]: claim for claim in revisions}.values())
+
+    @property
+    def disruptions(self) -> list[Record]:
+        """The last revision of each."""
+        revisions = sorted(self.outcome.disruptions, key=lambda record: (record["disruption_id"], record["revision"]))
+        return list({record["disruption_id"]: record for record in revisions}.values())
+
+    def paid_paise(self, claims: Iterable[Record]) -> int:
+        """What the payouts of these claims come to."""
+        paid: Counter[str] = Counter()
+        for payout in self.outcome.payouts:
+            paid[payout["claim_id"]] += payout["amount_paise"]
+        return sum(paid[claim["claim_id"]] for claim in claims)
+
+
+def tell(played: Played) -> str:
+    """The whole story, as a few tables."""
+    storm, product, streams = played.storm, played.product.name, played.summary["streams"]
+    telemetry, result = streams["telemetry"], played.summary["products"][product]
+    events = sum(event["product"] == product for event in played.inputs.subscriptions)
     lines = [
         storm.title,
-        "",
-        f"{telemetry['used']:,} reports of {len(inputs.trail.workers):,} riders "
+        f"  {telemetry['used']:,} reports of {len(played.inputs.trail.workers):,} riders "
         f"({telemetry['duplicate']:,} repeats, {telemetry['dead']:,} unusable), "
-        f"{len(inputs.readings):,} readings, {summary['streams']['subscriptions']['used']:,} subscription events",
+        f"{streams['oracle_readings']['used']:,} readings, {events:,} subscription events of {product}",
         "",
-        "What the official stations reported: mm of rain in 24 h (* >= 75: half a day's wage, ** >= 100: a whole one)",
+        "  Reported, and each provider's most extreme figure",
+        *_table(_reported(storm)),
         "",
-        *_rain_table(storm, inputs),
+        *_station_tables(played),
+        f"  What {product} made of it",
+        *_table(_confirmed(played)),
         "",
-        "What was made of it, by the nearest station (a payout needs two providers, one of them not modeled)",
-        "",
-        *_station_table(storm, outcome, claims),
-        "",
-        "Who claimed, how the claim was first decided, and what became of it",
-        "",
-        *_kind_table(claims, first, labels),
-        "",
-        f"{result['payouts']:,} payouts, Rs {rupees(result['payout_paise']):,.2f}",
+        "  Claims, how each was first decided, and what became of it",
+        *_table(_claimed(played)),
     ]
+    if why := _why_not(played.claims):
+        lines.append(f"  Not paid, or not yet: {why}")
+    if played.outcome.syndicate_alerts:
+        lines.append(f"  Syndicate alerts: {len(played.outcome.syndicate_alerts):,}")
+    lines.append(f"  {result['payouts']:,} payouts, Rs {rupees(result['payout_paise']):,.2f}")
     return "\n".join(lines)
 
 
-def tell_without_stations(storm: Storm, outcome: Outcome) -> str:
+def tell_alone(storm: Storm, outcome: Outcome) -> str:
     """What the gridded product alone would have led to."""
     (total,) = {series.mm for name, series in storm.published.series.items() if name == "grid"}  # type: ignore[union-attr]
     return (
-        f"With the gridded product alone ({total} mm for the day): {len(outcome.disruptions)} disruptions, "
+        f"  With the gridded product alone ({total} mm for the day): {len(outcome.disruptions)} disruptions, "
         f"{len(outcome.payouts)} payouts."
     )
 
 
-def _order(claim: Mapping[str, Any]) -> tuple[str, int]:
-    return (claim["claim_id"], claim["revision"])
+# --- what was reported
 
 
-def _stations(storm: Storm) -> dict[str, tuple[str, float, float]]:
-    """Key -> (title, latitude, longitude) of the places whose rain total is published."""
-    return {
-        name: (storm.places[name].title, storm.places[name].lat, storm.places[name].lon)
-        for name in storm.published.series
-        if name in storm.places
-    }
-
-
-def _rain_table(storm: Storm, inputs: Inputs) -> list[str]:
-    """Hourly official figures, a column a station, as finally corrected."""
-    stations = _stations(storm)
-    said: dict[tuple[int, str], tuple[int, float]] = {}
-    for reading in inputs.readings:
-        if reading.metric != _METRIC or reading.quality != "official":
-            continue
-        station = _nearest(stations, reading.area.place_lat, reading.area.place_lon)
-        before = said.get((reading.event_time_ms, station), (-1, 0.0))
-        said[reading.event_time_ms, station] = max(before, (reading.revision, reading.value))
-    last_ms = storm.time_ms(next(iter(storm.published.series.values())).until)  # type: ignore[union-attr]
-    wet = {at_ms for (at_ms, _), (_, value) in said.items() if value > 0}
-    shown = sorted(at_ms for at_ms in wet if at_ms <= last_ms and (at_ms - last_ms) % _HOUR_MS == 0)
-    rows = [["", *(title for title, _, _ in stations.values())]]
-    rows.extend(
-        [_clock(storm, at_ms), *(_starred(said.get((at_ms, name), (0, None))[1]) for name in stations)]
-        for at_ms in shown
-    )
-    return _table(rows)
-
-
-def _starred(value: float | None) -> str:
-    if value is None:
-        return "-  "
-    return f"{value:.1f} " + ("**" if value >= 100 else "* " if value >= 75 else "  ")
-
-
-def _station_table(storm: Storm, outcome: Outcome, claims: Sequence[Mapping[str, Any]]) -> list[str]:
-    stations = _stations(storm)
-    zones: Counter[str] = Counter()
-    tally: dict[str, Counter[str]] = defaultdict(Counter)
-    for record in {record["disruption_id"]: record for record in outcome.disruptions}.values():
-        zones[_nearest_to_zone(stations, record["zone"])] += 1
-    for claim in claims:
-        station = _nearest_to_zone(stations, claim["zone"])
-        tally[station][claim["status"]] += 1
-        tally[station]["paise"] += round((claim["payout_inr"] or 0) * 100)
-    rows = [["", "24 h total", "zones disrupted", "claims", "paid", "in review", "not eligible", "Rs"]]
-    for name, (title, _, _) in stations.items():
-        counts = tally[name]
+def _reported(storm: Storm) -> list[list[str]]:
+    """A row for each metric and provider: how many readings, and the most extreme, as finally corrected."""
+    table = readings(storm)
+    if "platform" not in table.columns:
+        table = table.with_columns(pl.lit(None, pl.String).alias("platform"))
+    last = table.group_by("reading_id", maintain_order=True).last()
+    rows = [["metric", "provider", "quality", "readings", "most extreme", "at", "corrected"]]
+    for (metric, platform, provider, quality), mine in sorted(
+        last.group_by("metric", "platform", "provider", "quality"), key=lambda group: [str(word) for word in group[0]]
+    ):
+        by_value = mine.sort("value", "event_time", descending=[metric not in _LOWER_IS_WORSE, False])
         rows.append(
             [
-                title,
-                f"{storm.published.series[name].mm} mm",  # type: ignore[union-attr]
-                str(zones[name]),
-                str(sum(counts.values()) - counts["paise"]),
-                str(counts["approved"]),
-                str(counts["manual_review"]),
-                str(counts["ineligible"] + counts["withdrawn"]),
-                f"{rupees(counts['paise']):,.0f}",
+                f"{metric} ({platform})" if platform else str(metric),
+                str(provider),
+                str(quality),
+                str(mine.height),
+                f"{by_value['value'][0]:g}",
+                _clock(storm, by_value["event_time"][0]),
+                str(mine.filter(pl.col("revision") > 0).height or ""),
             ]
         )
-    return _table(rows)
+    return rows
 
 
-def _kind_table(claims: Sequence[Mapping[str, Any]], first: Mapping[str, str], labels: Path) -> list[str]:
-    with open(labels, newline="") as file:
-        kind_of = {row["worker_id"]: row["kind"] for row in csv.DictReader(file)}
-    rows = [["", "claims", "approved at once", "held 2 h", "asked to confirm", "paid in the end", "in review"]]
-    groups = [
-        (title, [c for c in claims if kind_of.get(c["worker_id"]) == kind and c["anomaly_score"] is not None])
-        for kind, title in _KINDS.items()
+# --- stations, where a storm has totals of several and the product a trigger on them
+
+
+def _station_tables(played: Played) -> list[str]:
+    """What stations said hour by hour, and what came of it around each; nothing where that says no more."""
+    stations = _Stations(played.storm)
+    triggers = [trigger for trigger in played.product.triggers if trigger.metric == _RAIN]
+    if len(stations.places) < 2 or not triggers:
+        return []
+    levels = sorted(level.breach.threshold for level in triggers[0].levels)
+    marks = ", ".join(f"{'*' * number} {level:g}" for number, level in enumerate(levels, 1))
+    return [
+        f"  What the official stations reported: mm of rain in 24 h (from {marks} a level of {triggers[0].name})",
+        *_table(_rain(played, stations, levels)),
+        "",
+        "  What was made of it, by the nearest station",
+        *_table(_around(played, stations)),
+        "",
     ]
-    groups.append(("phone silent, so taken to be at home", [c for c in claims if c["anomaly_score"] is None]))
-    for title, mine in groups:
-        opened = Counter(first[claim["claim_id"]] for claim in mine)
-        final = Counter(claim["status"] for claim in mine)
+
+
+class _Stations:
+    """The places whose rain total is published, and which of them is nearest."""
+
+    def __init__(self, storm: Storm) -> None:
+        self.storm = storm
+        self.places = {
+            name: storm.places[name]
+            for name, series in storm.published.series.items()
+            if name in storm.places and hasattr(series, "mm")
+        }
+        self._at = np.array([(place.lat, place.lon) for place in self.places.values()])
+
+    def nearest(self, lat: float, lon: float) -> str:
+        return list(self.places)[int(np.argmin(distance_m(lat, lon, self._at[:, 0], self._at[:, 1])))]
+
+    def nearest_to_zone(self, zone: str) -> str:
+        return self.nearest(*h3.cell_to_latlng(h3.str_to_int(zone)))
+
+
+def _rain(played: Played, stations: _Stations, levels: Sequence[float]) -> list[list[str]]:
+    """Hourly official figures, a column a station, as finally corrected."""
+    storm = played.storm
+    told: dict[tuple[int, str], tuple[int, float]] = {}
+    for reading in played.inputs.readings:
+        if reading.metric == _RAIN and reading.quality == "official":
+            key = (reading.event_time_ms, stations.nearest(reading.area.place_lat, reading.area.place_lon))
+            told[key] = max(told.get(key, (-1, 0.0)), (reading.revision, reading.value))
+    last_ms = max(storm.time_ms(storm.published.series[name].until) for name in stations.places)  # type: ignore[union-attr]
+    wet = {at_ms for (at_ms, _), (_, value) in told.items() if value > 0}
+    shown = sorted(at_ms for at_ms in wet if at_ms <= last_ms and (at_ms - last_ms) % _HOUR_MS == 0)
+
+    def figure(at_ms: int, name: str) -> str:
+        if (at_ms, name) not in told:
+            return "-" + " " * (len(levels) + 1)
+        _, value = told[at_ms, name]
+        return f"{value:.1f} {'*' * sum(value >= level for level in levels):<{len(levels)}}"
+
+    head = ["", *(place.title for place in stations.places.values())]
+    return [head, *([_clock(storm, at_ms), *(figure(at_ms, name) for name in stations.places)] for at_ms in shown)]
+
+
+def _around(played: Played, stations: _Stations) -> list[list[str]]:
+    """What became of the zones and claims nearest to each station."""
+    zones = Counter(
+        stations.nearest_to_zone(record["zone"]) for record in played.disruptions if record["state"] != "withdrawn"
+    )
+    near = _grouped(played.claims, lambda claim: stations.nearest_to_zone(claim["zone"]))
+    rows = [["", "24 h total", "zones disrupted", "claims", "paid", "in review", "not eligible", "Rs"]]
+    for name, place in stations.places.items():
+        status = Counter(claim["status"] for claim in near[name])
+        rows.append(
+            [
+                place.title,
+                f"{played.storm.published.series[name].mm} mm",  # type: ignore[union-attr]
+                str(zones[name]),
+                str(len(near[name])),
+                str(status["approved"]),
+                str(status["manual_review"]),
+                str(status["ineligible"] + status["withdrawn"]),
+                f"{rupees(played.paid_paise(near[name])):,.0f}",
+            ]
+        )
+    return rows
+
+
+# --- what the product made of it
+
+
+def _confirmed(played: Played) -> list[list[str]]:
+    """A row for each trigger that was confirmed, or that the storm was written to show."""
+    storm = played.storm
+    found = _grouped(played.disruptions, lambda record: (record["trigger"], record.get("platform") or ""))
+    for trigger in storm.shows.get(played.product.name, ()):
+        if not any(name == trigger for name, _ in found):
+            found[trigger, ""] = []
+    rows = [["trigger", "zones", "earliest start", "first confirmed", "providers", "withdrawn"]]
+    for (trigger, platform), mine in sorted(found.items()):
+        providers = Counter(name for record in mine for name in record["providers"])
+        rows.append(
+            [
+                f"{trigger} ({platform})" if platform else trigger,
+                str(len({record["zone"] for record in mine if record["state"] != "withdrawn"})),
+                _clock(storm, min(record["start"] for record in mine)) if mine else "-",
+                _clock(storm, min(record["confirmed_at"] for record in mine)) if mine else "-",
+                ", ".join(sorted(providers)) or "-",
+                str(sum(record["state"] == "withdrawn" for record in mine) or ""),
+            ]
+        )
+    return rows
+
+
+def _claimed(played: Played) -> list[list[str]]:
+    """A row for honest riders, each kind of attacker, and those whose phone said nothing when it counted."""
+    told = pl.read_csv(played.labels, columns=["worker_id", "kind", "notes"], schema_overrides={"notes": pl.String})
+    group_of = {
+        worker: "syndicate" if "syndicate" in (notes or "").split() else kind for worker, kind, notes in told.rows()
+    }
+    first = {claim["claim_id"]: claim["status"] for claim in played.outcome.claims if claim["revision"] == 0}
+    silent = {claim["claim_id"] for claim in played.claims if not claim["feature_reports"]}
+    mine = _grouped(
+        played.claims,
+        lambda claim: _SILENT if claim["claim_id"] in silent else group_of.get(claim["worker_id"], "honest"),
+    )
+    rows = [["", "claims", "approved at once", "held", "asked", "paid", "in review", "not eligible", "Rs"]]
+    for group, title in (*_GROUPS, (_SILENT, _SILENT)):
+        if not mine[group]:
+            continue
+        opened = Counter(first[claim["claim_id"]] for claim in mine[group])
+        final = Counter(claim["status"] for claim in mine[group])
         rows.append(
             [
                 title,
-                str(len(mine)),
-                _share(opened["approved"], len(mine)),
+                str(len(mine[group])),
+                _share(opened["approved"], len(mine[group])),
                 str(opened["soft_hold"]),
                 str(opened["step_up"]),
                 str(final["approved"]),
-                str(final["manual_review"]),
+                str(final["soft_hold"] + final["step_up"] + final["manual_review"]),
+                str(final["ineligible"] + final["withdrawn"]),
+                f"{rupees(played.paid_paise(mine[group])):,.0f}",
             ]
         )
-    return _table(rows)
+    return rows
+
+
+def _why_not(claims: Iterable[Record]) -> str:
+    """The commonest first reasons of claims that did not end approved."""
+    reasons = Counter(claim["reasons"][0] for claim in claims if claim["status"] != "approved" and claim["reasons"])
+    return ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.most_common(_REASONS)))
+
+
+# --- how it is written
+
+
+def _grouped(records: Iterable[Record], group: Callable[[Record], Any]) -> dict[Any, list[Record]]:
+    groups: dict[Any, list[Record]] = defaultdict(list)
+    for record in records:
+        groups[group(record)].append(record)
+    return groups
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{part} ({part / whole:.1%})" if whole else "0"
-
-
-def _nearest(stations: Mapping[str, tuple[str, float, float]], lat: float, lon: float) -> str:
-    places = np.array([(at_lat, at_lon) for _, at_lat, at_lon in stations.values()])
-    return list(stations)[int(np.argmin(distance_m(lat, lon, places[:, 0], places[:, 1])))]
-
-
-def _nearest_to_zone(stations: Mapping[str, tuple[str, float, float]], zone: str) -> str:
-    return _nearest(stations, *h3.cell_to_latlng(h3.str_to_int(zone)))
+    return f"{part} ({part / whole:.1%})"
 
 
 def _clock(storm: Storm, at_ms: int) -> str:
@@ -179,12 +310,22 @@ def _clock(storm: Storm, at_ms: int) -> str:
     return f"{local:%d %b %H:%M}"
 
 
-def _table(rows: Iterable[Sequence[str]]) -> list[str]:
-    """The first column to the left, the rest to the right, two spaces in between."""
-    table = list(rows)
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Numbers to the right, words to the left, two spaces in between, under an indent; a head alone is "nothing"."""
+    if len(rows) == 1:
+        return ["    nothing"]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    right = [all(_is_number(row[column]) for row in rows[1:]) for column in range(len(rows[0]))]
     return [
-        "  "
-        + "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
-        for row in table
+        "    "
+        + "  ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in rows
     ]
+
+
+def _is_number(text: str) -> bool:
+    """A figure, with its unit, share or marks; a cell with nothing in it is one too."""
+    return re.fullmatch(r"(-|-?[\d.,]+)?( mm| \([\d.]+%\)| +\**)? *", text) is not None

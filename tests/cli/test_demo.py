@@ -20,7 +20,7 @@ def demo(tmp_path_factory):
 
 
 def row(text, station):
-    return next(line for line in text.splitlines() if re.match(rf"  {station} .* mm ", line)).split()
+    return next(line for line in text.splitlines() if re.match(rf" +{station} .* mm ", line)).split()
 
 
 def test_riders_at_safdarjung_are_paid(demo):
@@ -54,6 +54,14 @@ def test_a_product_plays_its_own_storms(tmp_path, capsys):
     payouts = [json.loads(line) for line in (folder / "output/payouts/part-00000.jsonl").read_text().splitlines()]
     rupees = sum(payout["amount_paise"] for payout in payouts) / 100
     assert f"  {len(payouts):,} payouts, Rs {rupees:,.2f}" in text
+
+
+def test_with_and_without_product_the_same_story_is_told(demo, tmp_path, capsys):
+    words = ["demo", "--product", "kawaach", "--storm", "delhi-2024-06-28", "--riders", "200"]
+    assert main([*words, "--folder", str(tmp_path)]) == 0
+    told = capsys.readouterr().out.partition("\n\nInputs and outputs:")[0]
+    assert "What the official stations reported: mm of rain in 24 h (from * 75, ** 100 a level of rain)" in told
+    assert demo[0].startswith(told)
 
 
 def test_a_storm_in_which_nobody_holds_the_product_is_told_in_peace(tmp_path, capsys):
