@@ -8,13 +8,15 @@ arrival order agree. Readings of the text: docs/interpretations.md#coverage-and-
 from __future__ import annotations
 
 import heapq
+import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.product import Product, Trigger
 from monsoon.transforms.waiting import TermsInForce, WaitingRules, brings_a_period, cover_ends
 
@@ -145,21 +147,64 @@ class Coverage:
     """The policies of one product, from its validated subscription events in any order."""
 
     def __init__(self, product: Product, events: Iterable[Mapping[str, Any]] = ()) -> None:
+        self._rules = WaitingRules(product)
+        self.policies: dict[str, Policy] = {}
+        self._policies_of: dict[str, dict[str, Policy]] = {}
+        self._stating: dict[str, list[tuple[int, PolicyState | None]]] = {}
+        self._speaking: dict[str, dict[tuple[str | None, frozenset[str]], Timeline]] = {}
+        """By worker_id."""
+        self._homes: dict[int, _Homes] = {}
+        """By resolution, as far as they were asked for."""
         events_of: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        policies_of: dict[str, set[str]] = defaultdict(set)
         for event in events:
             events_of[event["policy_id"]].append(event)
-            policies_of[event["worker_id"]].add(event["policy_id"])
-        rules = WaitingRules(product)
-        self.policies = {policy_id: Policy(policy_id, mine, rules) for policy_id, mine in events_of.items()}
-        self._policies_of = {worker: [self.policies[name] for name in names] for worker, names in policies_of.items()}
-        self._stating: dict[str, list[tuple[int, PolicyState | None]]] = {}
-        self._speaking: dict[tuple[str, str | None, frozenset[str]], Timeline] = {}
+        for policy_id, mine in events_of.items():
+            self.restate(policy_id, mine)
+
+    def restate(self, policy_id: str, events: Sequence[Mapping[str, Any]]) -> None:
+        """Puts all events of a policy, none to forget it, in the place of those known; nothing else is looked at."""
+        before = self.policies.pop(policy_id, None)
+        for worker in () if before is None else before.workers:
+            self._of_worker(worker).pop(policy_id, None)
+            if not self._policies_of[worker]:
+                del self._policies_of[worker]
+        if before is not None:
+            for homes in self._homes.values():
+                homes.take_out(before)
+        if events:
+            policy = self.policies[policy_id] = Policy(policy_id, events, self._rules)
+            for worker in policy.workers:
+                self._of_worker(worker)[policy_id] = policy
+            for homes in self._homes.values():
+                homes.put(policy)
+
+    def is_home(self, cell: int, resolution: int, at_ms: int) -> bool:
+        """Whether the home that counts of a policy at a moment lies in a cell of this resolution, in force or not."""
+        homes = self._homes.get(resolution)
+        if homes is None:
+            homes = self._homes[resolution] = _Homes(resolution)
+            for policy in self.policies.values():
+                homes.put(policy)
+        return homes.any_in(cell, at_ms)
+
+    def _of_worker(self, worker: str) -> dict[str, Policy]:
+        """The policies of a rider, of which something is about to change."""
+        self._stating.pop(worker, None)
+        self._speaking.pop(worker, None)
+        return self._policies_of.setdefault(worker, {})
 
     @property
     def workers(self) -> list[str]:
         """Every rider that ever held a policy of the product, sorted."""
         return sorted(self._policies_of)
+
+    @property
+    def holding(self) -> Set[str]:
+        """The same, as a set."""
+        return self._policies_of.keys()
+
+    def _held_by(self, worker_id: str) -> Collection[Policy]:
+        return self._policies_of.get(worker_id, {}).values()
 
     def speaking(
         self,
@@ -178,8 +223,9 @@ class Coverage:
         """
         if trigger.platform_only and platform is None:
             return None
-        key = (worker_id, platform if trigger.platform_only else None, bridges if trigger.platform_only else _NONE)
-        if key not in self._speaking:
+        of_worker = self._speaking.setdefault(worker_id, {})
+        key = (platform if trigger.platform_only else None, bridges if trigger.platform_only else _NONE)
+        if key not in of_worker:
 
             def concerned(state: PolicyState) -> bool:
                 return state.worker_id == worker_id and (
@@ -188,8 +234,8 @@ class Coverage:
                     or plan_name(state.record["plan"]) in bridges
                 )
 
-            self._speaking[key] = _first_begun(self._policies_of.get(worker_id, ()), concerned)
-        return self._speaking[key].at(start_ms)
+            of_worker[key] = _first_begun(self._held_by(worker_id), concerned)
+        return of_worker[key].at(start_ms)
 
     def with_a_mean(self, worker_id: str) -> list[tuple[int, PolicyState | None]]:
         """From when on (ms) which of the rider's policies in force that state a platform and their orders per hour
@@ -200,9 +246,34 @@ class Coverage:
             return told and state.worker_id == worker_id
 
         if worker_id not in self._stating:
-            timeline = _first_begun(self._policies_of.get(worker_id, ()), stated)
+            timeline = _first_begun(self._held_by(worker_id), stated)
             self._stating[worker_id] = list(zip(timeline.moments_ms, timeline.states, strict=True))
         return self._stating[worker_id]
+
+
+class _Homes:
+    """Where the homes of some policies lie that count, by cell of one resolution."""
+
+    def __init__(self, resolution: int) -> None:
+        self._resolution = resolution
+        self._spans: dict[int, dict[str, list[tuple[int, float]]]] = {}
+        """By cell and policy_id: from when on, and until when, in ms."""
+
+    def put(self, policy: Policy) -> None:
+        homes = list(policy.homes)
+        until_ms = [*(from_ms for from_ms, _, _ in homes[1:]), math.inf]
+        for (from_ms, lat, lon), end_ms in zip(homes, until_ms, strict=True):
+            of_cell = self._spans.setdefault(cell_of(lat, lon, self._resolution), {})
+            of_cell.setdefault(policy.policy_id, []).append((from_ms, end_ms))
+
+    def take_out(self, policy: Policy) -> None:
+        for _, lat, lon in policy.homes:
+            self._spans[cell_of(lat, lon, self._resolution)].pop(policy.policy_id, None)
+
+    def any_in(self, cell: int, at_ms: int) -> bool:
+        return any(
+            from_ms <= at_ms < until_ms for spans in self._spans.get(cell, {}).values() for from_ms, until_ms in spans
+        )
 
 
 _NONE: frozenset[str] = frozenset()
@@ -213,7 +284,7 @@ def plan_name(text: str) -> str:
     return text.partition(":")[0]
 
 
-def _first_begun(policies: Sequence[Policy], concerned: Callable[[PolicyState], bool]) -> Timeline:
+def _first_begun(policies: Collection[Policy], concerned: Callable[[PolicyState], bool]) -> Timeline:
     """Of the policies in force that are concerned, the one whose period began earliest, then policy_id."""
     changes = [
         (from_ms, policy.policy_id, state if state is not None and concerned(state) else None)

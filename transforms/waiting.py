@@ -70,13 +70,12 @@ class WaitingRules:
         stated = [tuple(map(event.get, _STATED)) for event in events]
         homes = [(event["home_lat"], event["home_lon"]) for event in events]
         differs = [n for n in range(1, len(events)) if stated[n] != stated[n - 1] or homes[n] != homes[n - 1]]
-        moments_ms = set(times_ms)
-        if differs:
-            moments_ms.update(times_ms[n] + wait_ms for n in differs for wait_ms in self._waits_ms)
-            moments_ms.update(version.from_ms for version in self._versions if version.from_ms > times_ms[0])
-        ordered_ms = sorted(moments_ms)
         if not differs:
-            return TermsInForce(ordered_ms, [events[bisect_right(times_ms, now_ms) - 1] for now_ms in ordered_ms])
+            return TermsInForce(times_ms, events)
+        moments_ms = {*times_ms, *(times_ms[n] + wait_ms for n in differs for wait_ms in self._waits_ms)}
+        moments_ms.update(version.from_ms for version in self._versions if version.from_ms > times_ms[0])
+        ordered_ms = sorted(moments_ms)
+        measured = [tuple(measure(event) for measure in _RAISED_BY.values()) for event in events]
         ended_ms = list(cover_ends(events))
         home_of = {wait_ms: _homes_that_count(events, ended_ms, wait_ms) for wait_ms in self._waits_ms}
         records = []
@@ -86,7 +85,7 @@ class WaitingRules:
             first = known - 1
             while times_ms[first] + wait_ms > now_ms and not _counts_at_once(times_ms[first], ended_ms[first], wait_ms):
                 first -= 1
-            record = self._chained(version, events[first:known])
+            record = events[first] if first == known - 1 else self._chained(version, events, measured, first, known)
             moves_ms, moves = home_of[wait_ms]
             home = events[moves[bisect_right(moves_ms, now_ms) - 1]]
             if homes[known - 1] != (home["home_lat"], home["home_lon"]):
@@ -94,19 +93,23 @@ class WaitingRules:
             records.append(record)
         return TermsInForce(ordered_ms, records)
 
-    def _chained(self, version: Product, events: Sequence[Event]) -> Event:
-        """The last event's record, with what counts where the first counts whole and the others wait."""
-        last, plan = events[-1], events[0]["plan"]
+    def _chained(
+        self, version: Product, events: Sequence[Event], measured: Sequence[tuple[float, ...]], first: int, known: int
+    ) -> Event:
+        """The record of the last of the events [first, known), with what counts where the first counts whole and the
+        others wait; `measured` of each event, in the order of _RAISED_BY."""
+        last, plan = events[known - 1], events[first]["plan"]
         changed: dict[str, Any] = {}
-        for event in events[1:]:
-            if not self._is_raise(version, event["plan"], plan):
+        for event in events[first + 1 : known]:
+            if event["plan"] != plan and not self._is_raise(version, event["plan"], plan):
                 plan = event["plan"]
         if plan != last["plan"]:
             changed["plan"] = plan
-        for name, measure in _RAISED_BY.items():
-            # Of one measure every later event can only lower what counts: the smallest does, of equal ones the last.
-            counting = min(reversed(events), key=measure)
-            if measure(counting) != measure(last):
+        for place, name in enumerate(_RAISED_BY):
+            # Of one measure every later event can only lower what counts: the smallest does.
+            smallest = min(each[place] for each in measured[first:known])
+            if smallest != measured[known - 1][place]:
+                counting = events[next(n for n in range(first, known) if measured[n][place] == smallest)]
                 changed[name] = shift_earnings(counting) if name == "shift_baseline_inr" else counting.get(name)
         if "daily_wage_inr" in changed and last.get("shift_baseline_inr") is None:
             # The wage that counts is no longer the one that the event stated for the shift.
@@ -121,7 +124,7 @@ class WaitingRules:
         key = version.version, plan, before
         known = self._raises.get(key)
         if known is None:
-            known = self._raises[key] = plan != before and _pays_more(version, plan, before)
+            known = self._raises[key] = _pays_more(version, plan, before)
         return known
 
 

@@ -34,7 +34,6 @@ from monsoon.transforms.activity.week import WEEK_MS, week_of
 from monsoon.transforms.adjudication.asking import rescore_waits_ms
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, Since
 from monsoon.transforms.adjudication.claims import Finding
-from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.panes import PANE_MS
@@ -192,14 +191,18 @@ class RidersEvidence(Step):
         name = desk.product.name
         # What an event changes may be which home counts of those that its policy stated before.
         changed = {event["policy_id"] for event in desk.changed_policies}
-        told = (event for policy in changed for event in self._book.of((name, policy)))
-        homes = {(event["home_lat"], event["home_lon"]) for event in told}
-        desk.changed_policies.clear()
-        desk.coverage = Coverage(desk.product, self._book.of_product(name))
-        workers = {worker for worker in desk.coverage.workers if bucket_of(worker, self._settings.buckets) == self.key}
-        newcomers, desk.workers = sorted(workers - desk.workers), workers
         resolution = desk.product.zone_resolution
-        cells = {cell_of(lat, lon, resolution) for lat, lon in homes}
+        cells: set[int] = set()
+        workers: set[str] = set()
+        for policy in sorted(changed):
+            events = self._book.of((name, policy))
+            desk.coverage.restate(policy, events)
+            cells.update(cell_of(event["home_lat"], event["home_lon"], resolution) for event in events)
+            workers.update(event["worker_id"] for event in events)
+        desk.changed_policies.clear()
+        mine_too = {worker for worker in workers if bucket_of(worker, self._settings.buckets) == self.key}
+        newcomers = sorted(mine_too - desk.workers)
+        desk.workers |= mine_too
         if newcomers:
             # Where they were before they held a policy makes a zone worth a record.
             places = Places(self._reports.trail(None, newcomers))
@@ -338,10 +341,10 @@ class RidersEvidence(Step):
                 self.kept.drop(name)
                 places.clear()
         self._series = [entry for entry in self._series if entry[1]]
-        for name in {product for product, _ in self._book.forget(upto_ms - self._settings.policies_kept_ms)}:
+        for name, policy in sorted(self._book.forget(upto_ms - self._settings.policies_kept_ms)):
             desk = self._desks[name]
-            desk.coverage = Coverage(desk.product, self._book.of_product(name))
-            desk.workers &= set(desk.coverage.workers)
+            desk.coverage.restate(policy, ())
+            desk.workers &= desk.coverage.holding
         for desk in self._desks.values():
             for identity in desk.forget(before_ms):
                 self.kept.drop(f"disruption/{desk.product.name}/{identity}")

@@ -3,9 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import at, kawaach, subscription_record
+from kit import LAT, LON, at, kawaach, subscription_record
 
 from monsoon.transforms.coverage import Coverage
+from monsoon.transforms.geo.cells import cell_of
 
 KAWAACH = kawaach()
 RAIN = kawaach().trigger("rain")
@@ -176,3 +177,40 @@ def test_arrival_order_is_nothing(drawn, random):
     random.shuffle(shuffled)
     for minutes in range(0, 60, 7):
         assert speaking(events, minutes) == speaking(shuffled, minutes)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), kinds, st.integers(0, 50), st.integers(1, 60), st.integers(0, 2)), max_size=10
+    ),
+    st.lists(st.integers(0, 10), max_size=3),
+)
+def test_what_is_restated_policy_by_policy_is_what_is_made_at_once(drawn, cuts):
+    """Policies that change riders and homes, told in any pieces, asked in between, and forgotten again."""
+    events = [
+        subscription_record(
+            kind, minutes, minutes, minutes + length, policy_id=f"p{number}", worker_id=f"w{place}",
+            home_lat=LAT + place / 10, orders_per_hour=2.0,
+        )
+        for number, kind, minutes, length, place in drawn
+    ]  # fmt: skip
+    grown, resolution = Coverage(KAWAACH), 9
+    for stop in [*sorted(cuts), len(events)]:
+        known = events[:stop]
+        for policy in sorted({each["policy_id"] for each in known}):
+            grown.restate(policy, [each for each in known if each["policy_id"] == policy])
+        assert said(grown, resolution) == said(Coverage(KAWAACH, known), resolution)
+    for policy in sorted({each["policy_id"] for each in events}):
+        grown.restate(policy, ())
+    assert said(grown, resolution) == said(Coverage(KAWAACH), resolution)
+
+
+def said(coverage, resolution):
+    moments = range(-1, 120, 10)
+    cells = [cell_of(LAT + place / 10, LON, resolution) for place in range(3)]
+    return (
+        coverage.workers,
+        [[coverage.speaking(f"w{n}", RAIN, None, at(minutes)) for minutes in moments] for n in range(3)],
+        [coverage.with_a_mean(f"w{n}") for n in range(3)],
+        [[coverage.is_home(cell, resolution, at(minutes)) for minutes in moments] for cell in cells],
+    )

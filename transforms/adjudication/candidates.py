@@ -16,7 +16,7 @@ from monsoon.transforms.geo.cells import cell_name, cell_of
 from monsoon.transforms.identifiers import disruption_id
 from monsoon.transforms.presence import Presence, Snapshot
 from monsoon.transforms.product import Product
-from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS
+from monsoon.transforms.triggers.history import BEFORE_TIME_MS
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.series import Series
 
@@ -104,13 +104,6 @@ class CandidateFinder:
         self._snapshots: dict[int, Snapshot] = {}
         self._naming: dict[tuple[str, int], set[str]] = {}
         self._silent_at_home: dict[tuple[str, str | None, int, int], dict[int, list[PolicyState]]] = {}
-        self._homes: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        """By cell, the times at which a home there counts: [from, until) in ms."""
-        for policy in coverage.policies.values():
-            homes = list(policy.homes)
-            until_ms = [from_ms for from_ms, _, _ in homes[1:]]
-            for (from_ms, lat, lon), end_ms in zip(homes, [*until_ms, END_OF_TIME_MS], strict=True):
-                self._homes[cell_of(lat, lon, product.zone_resolution)].append((from_ms, end_ms))
 
     def disruptions(
         self, series: Series, known: Mapping[str, Disruption] | None = None, since: Since = Since()
@@ -137,7 +130,7 @@ class CandidateFinder:
                 before = known.get(identity)
                 if (
                     before is not None
-                    or self._is_home(zone, start_ms)
+                    or self._coverage.is_home(zone, self._product.zone_resolution, start_ms)
                     or any(self._presence.reported_in(zone, at_ms) for at_ms in confirmed)
                 ):
                     present = since.nobody(revisions) if before is None else before.present()
@@ -175,10 +168,6 @@ class CandidateFinder:
         ]
         at_home = self._at_home(series, start_ms, confirmed_ms).get(zone, [])
         return [state for state in reporting if state is not None] + at_home
-
-    def _is_home(self, zone: int, at_ms: int) -> bool:
-        """Whether a home lies in the zone that counts at a moment."""
-        return any(from_ms <= at_ms < until_ms for from_ms, until_ms in self._homes.get(zone, ()))
 
     def _speaking(self, worker: str, series: Series, start_ms: int, confirmed_ms: int) -> PolicyState | None:
         bridges: frozenset[str] = frozenset()
