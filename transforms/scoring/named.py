@@ -48,7 +48,7 @@ def score_value(terms: FormulaScore | WeightedScore, inputs: Mapping[str, Any]) 
 
 
 def score_columns(terms: FormulaScore | WeightedScore, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The same as `score_value` for float64 columns (n,), NaN = not measured; a row's result depends on that row alone."""
+    """`score_value` for float64 columns (n,), NaN = not measured; a row's result depends on that row alone."""
     if isinstance(terms, FormulaScore):
         value = np.asarray(terms.formula.columns(columns), dtype=np.float64)
     else:
