@@ -12,9 +12,9 @@ from monsoon.pipelines.claim_scores import scores_of
 from monsoon.pipelines.local.collector import collector_paused
 from monsoon.pipelines.local.replay import publish
 from monsoon.pipelines.results import Outcome
-from monsoon.transforms.adjudication.claims import Claim, Finding, Happening, Score, Terms
+from monsoon.transforms.adjudication.claims import ActivityResult, Claim, DisruptionUpdate, Score, Terms
+from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
-from monsoon.transforms.adjudication.running import run_rider
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence
 from monsoon.transforms.identifiers import disruption_id
@@ -73,7 +73,7 @@ def _evidence(scorer: Scorer, count: int) -> Evidence:
     )
 
 
-def _riders(product: Product, count: int) -> Iterable[list[Happening | Finding]]:
+def _riders(product: Product, count: int) -> Iterable[list[DisruptionUpdate | ActivityResult]]:
     """What happens to each rider: a disruption is confirmed and ends, an activity test is met where there is one."""
     trigger = product.triggers[0]
     plan = next(plan for plan in product.plans.values() if trigger.name in plan.triggers)
@@ -108,11 +108,13 @@ def _riders(product: Product, count: int) -> Iterable[list[Happening | Finding]]
             orders_per_hour_sd=1.0,
         )
         end_ms = _START_MS + 4 * _HOUR_MS
-        items: list[Happening | Finding] = [
-            Happening(at_ms=_START_MS + _HOUR_MS, end_ms=None, terms=terms, **about),
-            Happening(at_ms=end_ms, end_ms=end_ms, absent_since_ms=end_ms - _HOUR_MS, terms=terms, **about),
+        items: list[DisruptionUpdate | ActivityResult] = [
+            DisruptionUpdate(at_ms=_START_MS + _HOUR_MS, end_ms=None, terms=terms, **about),
+            DisruptionUpdate(at_ms=end_ms, end_ms=end_ms, absent_since_ms=end_ms - _HOUR_MS, terms=terms, **about),
         ]
         if trigger.activity is not None:
-            met_ms = _START_MS + _HOUR_MS + trigger.activity.every_ms
-            items.append(Finding(met_ms, about["disruption_id"], about["confirmed_at_ms"], "activity", True, activity))
+            passed_ms = _START_MS + _HOUR_MS + trigger.activity.every_ms
+            items.append(
+                ActivityResult(passed_ms, about["disruption_id"], about["confirmed_at_ms"], "activity", True, activity)
+            )
         yield items

@@ -51,7 +51,7 @@ def link_folders() -> None:
     """Makes ``build/typing/monsoon/<folder>`` for each package folder of the checkout.
 
     The folders have no parent named ``monsoon``, which is what tells mypy that ``transforms/trail.py`` is
-    ``monsoon.transforms.trail`` (docs/adr/0002-package-layout.md).
+    ``monsoon.transforms.telemetry_table`` (docs/adr/0002-package-layout.md).
     """
     links = ROOT / LINKS
     links.mkdir(parents=True, exist_ok=True)

@@ -80,7 +80,7 @@ def tell(played: Played) -> str:
     events = sum(event["product"] == product for event in played.inputs.subscriptions)
     lines = [
         storm.title,
-        f"  {telemetry['used']:,} reports of {len(played.inputs.trail.workers):,} riders "
+        f"  {telemetry['used']:,} reports of {len(played.inputs.telemetry.workers):,} riders "
         f"({telemetry['duplicate']:,} repeats, {telemetry['dead']:,} unusable), "
         f"{streams['oracle_readings']['used']:,} readings, {events:,} subscription events of {product}",
         "",

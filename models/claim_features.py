@@ -14,7 +14,7 @@ DESIGNS = (
     FeatureDesign("battery_drain_z", "1", "battery", "low", "linear", -4.0, strong=False),
     FeatureDesign("speed_variance_30min", "(m/s)2", "trail", "low", "log10", 1e-2, strong=False),
     FeatureDesign("route_linearity", "1", "trail", "high", "linear", 1.0),
-    FeatureDesign("teleport_mps", "m/s", "trail", "high", "log10", 70.0, ordinary=20.0),
+    FeatureDesign("max_implied_speed_mps", "m/s", "trail", "high", "log10", 70.0, ordinary=20.0),
     FeatureDesign("gps_jitter_m", "m", "trail", "low", "log10", 0.1),
     FeatureDesign("recent_activity_in_zone", "reports", "trail", "low", "linear", 0.0),
     FeatureDesign("claim_burst_rank", "1", "arrival", "high", "linear", 1.0, ordinary=0.0, strong=False),

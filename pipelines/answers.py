@@ -11,8 +11,8 @@ from typing import Any
 from monsoon.transforms.adjudication.answers import RefusedAnswer, answer_of
 from monsoon.transforms.adjudication.claims import Answer
 from monsoon.transforms.validation.canonical import canonical_json
-from monsoon.transforms.validation.judge import Dead, fingerprint
 from monsoon.transforms.validation.raw_identifiers import masked
+from monsoon.transforms.validation.record_validator import Dead, fingerprint
 
 STREAM = "confirmations"
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monsoon.transforms.adjudication.candidates import Disruption
-from monsoon.transforms.adjudication.claims import Happening, Score
+from monsoon.transforms.adjudication.claims import DisruptionUpdate, Score
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence
 from monsoon.transforms.evidence.window import Queries
@@ -47,7 +47,7 @@ def scores_of(evidence: Evidence, scorer: Scorer, product: Product) -> list[Scor
 class Asked(NamedTuple):
     """A claim, by what happened to its rider, judged at a moment; `batch` numbers the claims compared with it."""
 
-    happening: Happening
+    update: DisruptionUpdate
     decided_at_ms: int
     batch: int
 
@@ -66,22 +66,22 @@ def queries_of(
 
     `code_of` gives riders' codes in the trail, `claims` all claims of each rider asked about (`claim_moment`).
     """
-    happenings = [each.happening for each in asked]
-    terms = [happening.terms for happening in happenings if happening.terms is not None]
-    zones = [h3.str_to_int(happening.zone) for happening in happenings]
+    updates = [each.update for each in asked]
+    terms = [update.terms for update in updates if update.terms is not None]
+    zones = [h3.str_to_int(update.zone) for update in updates]
     return Queries.of(
         resolution=h3.get_resolution(zones[0]),
         worker=[code_of.get(each.worker_id, -1) for each in terms],
         zone=np.array(zones, dtype=np.uint64),
-        confirmed_at_ms=[happening.confirmed_at_ms for happening in happenings],
+        confirmed_at_ms=[update.confirmed_at_ms for update in updates],
         decided_at_ms=[each.decided_at_ms for each in asked],
         batch=[each.batch for each in asked],
         account_created_at_ms=[each.account_created_at_ms for each in terms],
         activated_at_ms=[each.activated_at_ms for each in terms],
-        first_alert_ms=[happening.first_alert_ms for happening in happenings],
+        first_alert_ms=[update.first_alert_ms for update in updates],
         claims_7d=[
-            _claims_before(claims[each.worker_id], happening.confirmed_at_ms, question.decided_at_ms)
-            for happening, each, question in zip(happenings, terms, asked, strict=True)
+            _claims_before(claims[each.worker_id], update.confirmed_at_ms, question.decided_at_ms)
+            for update, each, question in zip(updates, terms, asked, strict=True)
         ],
         orders_per_hour=[each.orders_per_hour for each in terms],
     )
@@ -94,9 +94,9 @@ def _claims_before(claims: Collection[ClaimMoment], at_ms: int, decided_at_ms: i
     )
 
 
-def claim_moment(happenings: Sequence[Happening]) -> ClaimMoment | None:
+def claim_moment(updates: Sequence[DisruptionUpdate]) -> ClaimMoment | None:
     """When one rider's claim on one disruption was opened; None where the rider never was a candidate."""
-    first = next((happening for happening in happenings if happening.terms is not None), None)
+    first = next((update for update in updates if update.terms is not None), None)
     return None if first is None else ClaimMoment(first.at_ms, first.confirmed_at_ms)
 
 
@@ -104,8 +104,8 @@ def claim_moments(disruptions: Collection[Disruption]) -> dict[str, list[ClaimMo
     """Each rider's claims, by worker_id."""
     moments: dict[str, list[ClaimMoment]] = {}
     for disruption in disruptions:
-        for worker, happenings in disruption.happenings.items():
-            moment = claim_moment(happenings)
+        for worker, updates in disruption.updates.items():
+            moment = claim_moment(updates)
             if moment is not None:
                 moments.setdefault(worker, []).append(moment)
     return moments

@@ -159,7 +159,9 @@ def _summary(
 
 def _witness_models(products: Iterable[Product]) -> dict[str, str]:
     """The versions of the models that triggers of the products ask, by name."""
-    witnesses = (trigger.witness for product in products for each in product.versions for trigger in each.triggers)
+    witnesses = (
+        trigger.telemetry_condition for product in products for each in product.versions for trigger in each.triggers
+    )
     names = {each.model for each in witnesses if isinstance(each, SilentQuorum) and each.model is not None}
     return {name: load_model(name).version for name in sorted(names)}
 

@@ -14,7 +14,7 @@ from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.identifiers import claim_id, syndicate_alert_id
 from monsoon.transforms.product import Product, SyndicateRule
 from monsoon.transforms.syndicates import Links, Syndicate, codes_of, syndicates
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 
 
 @dataclass(frozen=True)
@@ -41,34 +41,34 @@ class Linked:
         return self.disruption_id, self.confirmed_at_ms
 
 
-def linked(trail: Trail, asked: Sequence[Asked], queries: Queries) -> list[Linked]:
+def linked(telemetry: TelemetryTable, asked: Sequence[Asked], queries: Queries) -> list[Linked]:
     """The claims asked about, by the reports of the 30 min up to their confirmation."""
     end_ms = queries.confirmed_at_ms
-    window = Window.of(trail, queries.worker, queries.window_start_ms, end_ms, received_by_ms=end_ms)
+    window = Window.of(telemetry, queries.worker, queries.window_start_ms, end_ms, received_by_ms=end_ms)
     variance, reports = device.accelerometer_variance(window)
     served = np.flatnonzero(window["cell"] >= 0)
     pairs = np.unique(np.stack([window.span.query[served], window["cell"][served]]), axis=1)
     first = np.searchsorted(pairs[0], np.arange(len(asked) + 1))
     found = []
     for place, each in enumerate(asked):
-        happening, terms = each.happening, each.happening.terms
+        update, terms = each.update, each.update.terms
         assert terms is not None
         phone = int(window.last_device[place])
-        alert = happening.alert
+        alert = update.alert
         found.append(
             Linked(
-                disruption_id=happening.disruption_id,
-                confirmed_at_ms=happening.confirmed_at_ms,
+                disruption_id=update.disruption_id,
+                confirmed_at_ms=update.confirmed_at_ms,
                 worker_id=terms.worker_id,
                 policy_id=terms.policy_id,
-                zone=happening.zone,
-                start_ms=happening.start_ms,
-                device=None if phone < 0 else trail.devices[phone],
+                zone=update.zone,
+                start_ms=update.start_ms,
+                device=None if phone < 0 else telemetry.devices[phone],
                 payout_account=terms.payout_account,
                 activated_at_ms=terms.activated_at_ms,
-                alert_ms=happening.first_alert_ms if alert is None else alert.first_issued_ms,
+                alert_ms=update.first_alert_ms if alert is None else alert.first_issued_ms,
                 accelerometer_variance=float(variance[place]) if reports[place] else None,
-                towers=tuple(trail.cells[code] for code in pairs[1][first[place] : first[place + 1]].tolist()),
+                towers=tuple(telemetry.cells[code] for code in pairs[1][first[place] : first[place + 1]].tolist()),
             )
         )
     return found

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from monsoon.transforms.validation.judge import Dead, fingerprint
 from monsoon.transforms.validation.raw_identifiers import masked
+from monsoon.transforms.validation.record_validator import Dead, fingerprint
 
 
 @dataclass(slots=True)

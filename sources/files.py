@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from monsoon.transforms.validation.judge import MAX_RAW_BYTES
+from monsoon.transforms.validation.record_validator import MAX_RAW_BYTES
 
 STREAMS = ("telemetry", "oracle_readings", "subscriptions")
 """Streams of which an input must have a folder, be it empty."""

@@ -18,7 +18,7 @@ import polars as pl
 from monsoon.sources.block_structure import Structure
 from monsoon.sources.telemetry_columns import clean_rows, compact, names_nobody, parse_schema, records_frame
 from monsoon.transforms.validation.clean_line import clean_line_pattern, key_order
-from monsoon.transforms.validation.judge import MAX_LINE_BYTES, Dead, Judge, Used
+from monsoon.transforms.validation.record_validator import MAX_LINE_BYTES, Dead, RecordValidator, Used
 
 _MAX_PATTERNS = 8
 """Orders of keys that are given a pattern; lines of yet others are judged one by one."""
@@ -36,10 +36,10 @@ class Validated:
     dead: list[Dead] = field(default_factory=list)
 
 
-class LineValidator:
+class BlockValidator:
     """Validates blocks of telemetry lines; may be shared by threads."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: RecordValidator) -> None:
         self._judge = judge
         self._schema = parse_schema(judge.fields)
         self._patterns: dict[tuple[str, ...], str] = {}
@@ -54,20 +54,20 @@ class LineValidator:
             return Validated(whole.height, [whole])
         lines = _lines(content)
         if lines is None:
-            return self.judge_all(line.removesuffix(b"\r") for line in content.split(b"\n"))
+            return self.validate_all(line.removesuffix(b"\r") for line in content.split(b"\n"))
         clean = self._clean(lines)
         if clean.all():
             parsed = self._parse(content, len(lines))
         else:
             parsed = self._parse("\n".join(lines.filter(clean).to_list()).encode(), int(clean.sum()))
         if parsed is None:
-            return self.judge_all(line.encode() for line in lines)
+            return self.validate_all(line.encode() for line in lines)
         in_range = clean_rows(parsed, self._judge.fields)
         doubtful = [lines.filter(~clean)]
         if not in_range.all():
             doubtful.append(lines.filter(clean).filter(~in_range))
             parsed = parsed.filter(in_range)
-        validated = self.judge_all(line.encode() for part in doubtful for line in part)
+        validated = self.validate_all(line.encode() for part in doubtful for line in part)
         if parsed.height:
             validated.read += parsed.height
             validated.frames.insert(0, compact(parsed, self._judge.fields))
@@ -86,7 +86,7 @@ class LineValidator:
         columns = compact(parsed, self._judge.fields)
         return columns if names_nobody(columns, self._judge.fields) else None
 
-    def judge_all(self, lines: Iterable[bytes]) -> Validated:
+    def validate_all(self, lines: Iterable[bytes]) -> Validated:
         """The same, each line judged by itself."""
         return collect(verdict for verdict in map(self._judge, lines) if verdict is not None)
 

@@ -23,7 +23,7 @@ from typing import Any
 import polars as pl
 
 from monsoon.sources.files import InputError
-from monsoon.sources.line_blocks import LineValidator, Validated
+from monsoon.sources.line_blocks import BlockValidator, Validated
 from monsoon.sources.native_messages import native_messages_dropped
 from monsoon.sources.telemetry_columns import TYPES, clean_rows, compact
 from monsoon.transforms.validation.details import LOCAL_TIMESTAMP
@@ -89,19 +89,19 @@ def json_lines(batch: pl.DataFrame, fields: Sequence[Field]) -> Iterator[bytes]:
         yield json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape")
 
 
-def validate_batch(batch: pl.DataFrame, validator: LineValidator, fields: Sequence[Field]) -> Validated:
+def validate_batch(batch: pl.DataFrame, validator: BlockValidator, fields: Sequence[Field]) -> Validated:
     """Telemetry rows to columns; whatever is not certainly clean is judged as its JSON line."""
     known = {field.name: field for field in fields if field.name in batch.schema}
     if not known:
-        return validator.judge_all(json_lines(batch, fields))
+        return validator.validate_all(json_lines(batch, fields))
     batch = _with_moments(_with_text(batch.select(list(known))), fields)
     casts = {field.name: _cast(pl.col(field.name), field, batch.schema.get(field.name)) for field in fields}
     if any(cast is None for cast in casts.values()):
-        return validator.judge_all(json_lines(batch, fields))
+        return validator.validate_all(json_lines(batch, fields))
     typed = batch.select(cast.alias(name) for name, cast in casts.items() if cast is not None)
     lossless = [_lossless(name, known[name], dtype) for name, dtype in batch.schema.items()]
     clean = clean_rows(typed, fields, measured=False) & batch.select(pl.all_horizontal(*lossless)).to_series()
-    validated = validator.judge_all(json_lines(batch.filter(~clean), fields))
+    validated = validator.validate_all(json_lines(batch.filter(~clean), fields))
     if clean.any():
         validated.frames.append(compact(typed.filter(clean), fields))
         validated.read += int(clean.sum())

@@ -92,7 +92,7 @@ class Answer(Section, frozen=True):
     units: str | None = None
 
 
-class Spoken(Section, frozen=True):
+class FeedFormat(Section, frozen=True):
     """One quantity that the feed speaks: its field (in the long format, its name), its unit where the feed states none;
     of a concentration or a US index the hours it averages, of an index its scale and, on a US scale, its pollutant."""
 
@@ -113,7 +113,7 @@ class Provider(Section, frozen=True):
     quality: Quality
     clock: Clock
     area: Area
-    quantities: Annotated[tuple[Spoken, ...], Meta(min_length=1)]
+    quantities: Annotated[tuple[FeedFormat, ...], Meta(min_length=1)]
     long: LongFormat | None = None
     answer: Answer | None = None
     missing: tuple[str | float, ...] = ()
@@ -170,7 +170,7 @@ def _inconsistencies(provider: Provider) -> Iterator[Fault]:
         yield Fault(("quantities",), "an index on CPCB's scale and concentrations; name what to go by")
 
 
-def _wrong_quantity(spoken: Spoken, path: Path) -> Iterator[Fault]:
+def _wrong_quantity(spoken: FeedFormat, path: Path) -> Iterator[Fault]:
     """The first of what is wrong with one quantity: the rest follows from it."""
     found = _wrong_unit(spoken) or (_wrong_index(spoken) if spoken.quantity == "aqi" else _wrong_mean(spoken))
     if found is not None:
@@ -178,7 +178,7 @@ def _wrong_quantity(spoken: Spoken, path: Path) -> Iterator[Fault]:
         yield Fault((*path, field) if field else path, problem)
 
 
-def _wrong_unit(spoken: Spoken) -> tuple[str, str] | None:
+def _wrong_unit(spoken: FeedFormat) -> tuple[str, str] | None:
     if spoken.quantity not in QUANTITIES:
         near = did_you_mean(spoken.quantity, QUANTITIES)
         return "quantity", f"unknown {quoted(spoken.quantity)}{near}; there are: {', '.join(QUANTITIES)}"
@@ -188,7 +188,7 @@ def _wrong_unit(spoken: Spoken) -> tuple[str, str] | None:
     return None
 
 
-def _wrong_mean(spoken: Spoken) -> tuple[str, str] | None:
+def _wrong_mean(spoken: FeedFormat) -> tuple[str, str] | None:
     if spoken.scale is not None or spoken.of is not None:
         return "", "scale and of belong to an aqi"
     if spoken.quantity not in POLLUTANTS:
@@ -199,7 +199,7 @@ def _wrong_mean(spoken: Spoken) -> tuple[str, str] | None:
     return None
 
 
-def _wrong_index(spoken: Spoken) -> tuple[str, str] | None:
+def _wrong_index(spoken: FeedFormat) -> tuple[str, str] | None:
     if spoken.scale is None:
         return "scale", f"an aqi without a scale is no measurement; {', '.join(get_args(Scale))}"
     if spoken.scale == "cpcb":

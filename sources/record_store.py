@@ -8,7 +8,7 @@ from typing import Any
 
 from monsoon.sources.accounting import StreamCounts, conflict
 from monsoon.transforms.validation.canonical import canonical_json, standing
-from monsoon.transforms.validation.judge import Dead, Used
+from monsoon.transforms.validation.record_validator import Dead, Used
 
 RecordId = tuple[Any, ...]
 

@@ -16,7 +16,7 @@ from monsoon.transforms.evidence.limits import ACCESS_POINT_REACH_M, UNKNOWN_TOW
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.geo.sphere import distance_m
 from monsoon.transforms.provider_register import ProviderRegister
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 
 TOWERS_FILE = "cell_towers.csv"
 ACCESS_POINTS_FILE = "access_points.csv"
@@ -66,7 +66,7 @@ class ReferenceTables:
     faults: dict[str, Faults]
     providers: ProviderRegister | None = None
 
-    def locate(self, trail: Trail) -> References:
+    def locate(self, trail: TelemetryTable) -> References:
         """Places of the trail's cells and access points.
 
         A cell `radio-mcc-net-area-cell` is looked up as it is, then without its radio among towers whose file

@@ -14,7 +14,7 @@ import polars as pl
 
 from monsoon.sources.accounting import StreamCounts, dead_letters
 from monsoon.sources.files import Block, InputError, LongLine, StreamFiles, find_files, is_parquet, read_blocks
-from monsoon.sources.line_blocks import LineValidator, Validated, collect
+from monsoon.sources.line_blocks import BlockValidator, Validated, collect
 from monsoon.sources.native_messages import native_messages_dropped
 from monsoon.sources.parquet_rows import json_lines, read_batches, validate_batch
 from monsoon.sources.record_store import RecordStore
@@ -23,8 +23,8 @@ from monsoon.sources.telemetry_store import TelemetryStore
 from monsoon.transforms.geo.areas import area_of
 from monsoon.transforms.geo.squares import squares_of
 from monsoon.transforms.validation.catalogue import Catalogue
-from monsoon.transforms.validation.judge import Dead, Judge, Used
 from monsoon.transforms.validation.looks import REFUSAL_MEND, Look, RefusalLimit
+from monsoon.transforms.validation.record_validator import Dead, RecordValidator, Used
 
 Progress = Callable[[str, int, float], None]
 """Told the stream, the rows read so far, and the share (0 to 1) of its bytes that is read."""
@@ -65,7 +65,7 @@ def read_stream(
     Subscriptions and reserves need the catalogue of products. Raises InputError for a missing folder, an unreadable
     file or more refused records than the limit allows, KeyError for a stream that is not an input.
     """
-    judge = Judge(stream, catalogue)
+    judge = RecordValidator(stream, catalogue)
     found = find_files(Path(folder) / stream)
     counts, look = StreamCounts(), Look()
     read = _read_telemetry if stream == "telemetry" else _read_records
@@ -111,10 +111,10 @@ def _pieces(found: StreamFiles, reporter: _Reporter) -> Iterator[Block | LongLin
         reporter.next_file(file.stat().st_size)
 
 
-def validated(judge: Judge, validator: LineValidator, piece: Block | LongLine | pl.DataFrame) -> Validated:
+def validated(judge: RecordValidator, validator: BlockValidator, piece: Block | LongLine | pl.DataFrame) -> Validated:
     """What becomes of a piece of telemetry."""
     if isinstance(piece, LongLine):
-        return collect(_not_blank([judge.judge_oversize(piece.pieces)]))
+        return collect(_not_blank([judge.validate_oversize(piece.pieces)]))
     if isinstance(piece, Block):
         return validator.validate(piece.content)
     return validate_batch(piece, validator, judge.fields)
@@ -155,11 +155,11 @@ def parquet_batches(path: Path, start: int = 0, stop: int | None = None) -> Iter
 
 
 def _read_telemetry(
-    judge: Judge, found: StreamFiles, counts: StreamCounts, look: Look, reporter: _Reporter
+    judge: RecordValidator, found: StreamFiles, counts: StreamCounts, look: Look, reporter: _Reporter
 ) -> tuple[pl.DataFrame, list[Dead]]:
     """Blocks are validated by a few threads (Polars frees the interpreter's lock), at most two ahead of
     each."""
-    validator = LineValidator(judge)
+    validator = BlockValidator(judge)
     store = TelemetryStore(counts)
     waiting: deque[Future[tuple[Validated, Look]]] = deque()
 
@@ -189,7 +189,7 @@ def _read_telemetry(
 
 
 def _read_records(
-    judge: Judge, found: StreamFiles, counts: StreamCounts, look: Look, reporter: _Reporter
+    judge: RecordValidator, found: StreamFiles, counts: StreamCounts, look: Look, reporter: _Reporter
 ) -> tuple[pl.DataFrame, list[Dead]]:
     """Streams of few records: every line is judged by itself."""
     store = RecordStore(counts)
@@ -202,10 +202,10 @@ def _read_records(
     return pl.DataFrame(store.finish(), schema=parse_schema(judge.fields), orient="row"), store.dead
 
 
-def judged(judge: Judge, piece: Block | LongLine | pl.DataFrame) -> Iterator[Used | Dead]:
+def judged(judge: RecordValidator, piece: Block | LongLine | pl.DataFrame) -> Iterator[Used | Dead]:
     """The verdict on every line of a piece that is not blank."""
     if isinstance(piece, LongLine):
-        return _not_blank([judge.judge_oversize(piece.pieces)])
+        return _not_blank([judge.validate_oversize(piece.pieces)])
     if isinstance(piece, Block):
         return _not_blank(judge(line.removesuffix(b"\r")) for line in piece.content.split(b"\n"))
     return _not_blank(map(judge, json_lines(piece, judge.fields)))

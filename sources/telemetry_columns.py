@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from monsoon.transforms.validation.fields import INT64_MAX, INT64_MIN, LONGEST_LEAD_MS, Field, stream_fields
-from monsoon.transforms.validation.judge import Used
 from monsoon.transforms.validation.raw_identifiers import BARE_MAC, CLEAN_HASH, is_raw_identifier
+from monsoon.transforms.validation.record_validator import Used
 
 TYPES: Mapping[str, Any] = {
     "string": pl.String,

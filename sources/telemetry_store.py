@@ -22,7 +22,7 @@ from monsoon.sources.line_blocks import Validated
 from monsoon.sources.telemetry_columns import NULLED, compact, nulled_names, parse_schema
 from monsoon.transforms.validation.canonical import canonical_json, standing
 from monsoon.transforms.validation.fields import NO_CONTENT, stream_fields
-from monsoon.transforms.validation.judge import Dead
+from monsoon.transforms.validation.record_validator import Dead
 
 _ARRIVAL = tuple(field.name for field in stream_fields("telemetry") if field.name in NO_CONTENT)
 """What tells how a report came, and not what it says."""

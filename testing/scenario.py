@@ -156,7 +156,7 @@ class _Scripted:
 
     def __call__(self, claim: Claim, at_ms: int) -> Score | None:
         found = self._book(claim, at_ms)
-        terms = claim.happening.terms
+        terms = claim.update.terms
         script = None if terms is None else self._risks.get(terms.worker_id)
         if found is None or script is None or terms is None:
             return found

@@ -28,7 +28,7 @@ WITHDRAWN_PAID = "paid_before_withdrawal"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Pool:
+class ReserveBucket:
     """What one reserve limits: a product's disruptions that start on a local day in a cell of RESERVE_RESOLUTION."""
 
     product: str
@@ -41,18 +41,18 @@ class Pool:
 
 
 @lru_cache(maxsize=65_536)
-def pool_of(product: str, zone: str, start_ms: int) -> Pool:
+def reserve_bucket_of(product: str, zone: str, start_ms: int) -> ReserveBucket:
     """The pool of a disruption in a zone (H3, hexadecimal); of a zone larger than a pool's cell that of its center."""
     finer = h3.get_resolution(zone) >= RESERVE_RESOLUTION
     relative = h3.cell_to_parent if finer else h3.cell_to_center_child
-    return Pool(product, local_day(start_ms), relative(zone, RESERVE_RESOLUTION))
+    return ReserveBucket(product, local_day(start_ms), relative(zone, RESERVE_RESOLUTION))
 
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
     """A reserve that was stated (contracts/reserve.schema.json)."""
 
-    pool: Pool
+    pool: ReserveBucket
     event_time_ms: int
     reserve_id: str
     amount_paise: int
@@ -60,7 +60,7 @@ class Reserve:
     @staticmethod
     def of(record: Mapping[str, Any]) -> Reserve:
         """From a record of the contract; a cell in capitals is the same cell."""
-        pool = Pool(record["product"], record["day"], record["cell"].lower())
+        pool = ReserveBucket(record["product"], record["day"], record["cell"].lower())
         return Reserve(pool, record["event_time"], record["reserve_id"], record["amount_paise"])
 
 
@@ -68,7 +68,7 @@ class Reserve:
 class Instruction:
     """A payout as a rider's machine made it, in the contract's form; `reasons` are those of the claim's revision."""
 
-    pool: Pool
+    pool: ReserveBucket
     payout: dict[str, Any]
     reasons: tuple[str, ...] = ()
 
@@ -88,14 +88,14 @@ class Instruction:
 class Standing:
     """Whether what a claim was awarded still stands from a moment on (ms)."""
 
-    pool: Pool
+    pool: ReserveBucket
     at_ms: int
     claim_id: str
     stands: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class PayoutTransition:
     """What became of a payout at a moment (ms): `paid` passes it on, `queued` lets it wait, `withdrawn` takes it out
     of the queue. `waited`: it was in the queue, or had been taken out of it, before."""
 
@@ -115,7 +115,7 @@ class Move:
 class Decided:
     """What pools decided: moves and alerts (contracts/reserve_alert.schema.json), each pool's in event-time order."""
 
-    moves: list[Move] = field(default_factory=list)
+    moves: list[PayoutTransition] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -128,7 +128,7 @@ class Decided:
 class Account:
     """A pool's state but for its queue. `stated` is the reserve that stands: event_time (ms), id, paise."""
 
-    pool: Pool
+    pool: ReserveBucket
     stated: tuple[int, str, int] | None = None
     paid_paise: int = 0
     last_ms: int = 0
@@ -178,7 +178,7 @@ class ReserveBook:
     def _decide(self, at_ms: int, events: list[Event], decided: Decided) -> None:
         """One moment: the reserve first, then what is withdrawn, then the queue, then what is new."""
         self.account.last_ms = max(self.account.last_ms, at_ms, day_end_ms(self.account.pool.day))
-        moves: list[Move] = []
+        moves: list[PayoutTransition] = []
         for event in events:
             if isinstance(event, Reserve):
                 stated = (event.event_time_ms, event.reserve_id, event.amount_paise)
@@ -199,7 +199,7 @@ class ReserveBook:
                     self._pay(instruction)
                 else:
                     self._enqueue(instruction)
-                moves.append(Move("paid" if fits else "queued", at_ms, instruction))
+                moves.append(PayoutTransition("paid" if fits else "queued", at_ms, instruction))
         moves.extend(self._release(at_ms))
         # What left the queue and came back, or the other way round, only did the last.
         moves = list({move.instruction.place: move for move in moves}.values())
@@ -227,18 +227,18 @@ class ReserveBook:
         if not self._queued_claims[claim]:
             del self._queued_claims[claim]
 
-    def _release(self, at_ms: int) -> list[Move]:
+    def _release(self, at_ms: int) -> list[PayoutTransition]:
         released = []
         for instruction in self._queue:
             if not self._fits(instruction):
                 break
             self._pay(instruction)
             self._left(instruction)
-            released.append(Move("paid", at_ms, instruction, waited=True))
+            released.append(PayoutTransition("paid", at_ms, instruction, waited=True))
         del self._queue[: len(released)]
         return released
 
-    def _set_aside(self, at_ms: int, claims: set[str]) -> list[Move]:
+    def _set_aside(self, at_ms: int, claims: set[str]) -> list[PayoutTransition]:
         gone = [each for each in self._queue if each.payout["claim_id"] in claims] if claims else []
         if not gone:
             return []
@@ -247,18 +247,18 @@ class ReserveBook:
         for instruction in gone:
             self._left(instruction)
         because = ("disruption_withdrawn",)
-        return [Move("withdrawn", at_ms, replace(each, reasons=because), waited=True) for each in gone]
+        return [PayoutTransition("withdrawn", at_ms, replace(each, reasons=because), waited=True) for each in gone]
 
-    def _take_back(self, at_ms: int, claims: set[str]) -> list[Move]:
+    def _take_back(self, at_ms: int, claims: set[str]) -> list[PayoutTransition]:
         back = sorted((e for e in self._aside if e.payout["claim_id"] in claims), key=lambda each: each.place)
         if not back:
             return []
         self._aside = [each for each in self._aside if each.payout["claim_id"] not in claims]
         for instruction in back:
             self._enqueue(instruction)
-        return [Move("queued", at_ms, each, waited=True) for each in back]
+        return [PayoutTransition("queued", at_ms, each, waited=True) for each in back]
 
-    def _alert(self, at_ms: int, moves: list[Move]) -> dict[str, Any] | None:
+    def _alert(self, at_ms: int, moves: list[PayoutTransition]) -> dict[str, Any] | None:
         """The alert of a moment at which the queue changed."""
         joined = [move for move in moves if move.kind == "queued"]
         left = [move for move in moves if move.kind != "queued" and move.waited]
@@ -297,12 +297,12 @@ def awarded(
     `claims` and `payouts` are records of the contracts, each payout's beside the revision that awarded it;
     `starts_ms` when disruptions began, by disruption_id.
     """
-    pools: dict[str, Pool] = {}
+    pools: dict[str, ReserveBucket] = {}
     reasons: dict[tuple[str, int], tuple[str, ...]] = {}
     standings = []
     for claim in claims:
         name = claim["claim_id"]
-        pool = pools[name] = pool_of(claim["product"], claim["zone"], starts_ms[claim["disruption_id"]])
+        pool = pools[name] = reserve_bucket_of(claim["product"], claim["zone"], starts_ms[claim["disruption_id"]])
         reasons[name, claim["decided_at"]] = tuple(claim["reasons"])
         if claim["revision"] and claim["status"] in ("approved", "withdrawn"):
             stands = claim["status"] == "approved" and WITHDRAWN_PAID not in claim["reasons"]
@@ -315,17 +315,17 @@ def awarded(
 
 def passed(instructions: Iterable[Instruction]) -> Decided:
     """What becomes of payouts where no reserve was ever stated: all are paid as they are."""
-    return Decided([Move("paid", each.payout["created_at"], each) for each in instructions])
+    return Decided([PayoutTransition("paid", each.payout["created_at"], each) for each in instructions])
 
 
 def within_reserves(events: Iterable[Event]) -> Decided:
     """Every pool's whole story, pool by pool."""
-    by_pool: dict[Pool, list[Event]] = defaultdict(list)
+    by_reserve_bucket: dict[ReserveBucket, list[Event]] = defaultdict(list)
     for event in events:
-        by_pool[event.pool].append(event)
+        by_reserve_bucket[event.pool].append(event)
     decided = Decided()
-    for pool in sorted(by_pool):
-        story = ReserveBook(Account(pool)).run(by_pool[pool], -1)
+    for pool in sorted(by_reserve_bucket):
+        story = ReserveBook(Account(pool)).run(by_reserve_bucket[pool], -1)
         decided.moves.extend(story.moves)
         decided.alerts.extend(story.alerts)
     return decided

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from monsoon.transforms.calendar import local_minute
-from monsoon.transforms.exposure import Move
+from monsoon.transforms.exposure import PayoutTransition
 from monsoon.transforms.identifiers import notification_id
 from monsoon.transforms.plain_words import because, peril_in_words
 
@@ -50,7 +50,7 @@ def of_claims(claims: Iterable[Mapping[str, Any]], told: dict[str, str]) -> list
     return heard
 
 
-def of_payments(moves: Iterable[Move]) -> list[dict[str, Any]]:
+def of_payments(moves: Iterable[PayoutTransition]) -> list[dict[str, Any]]:
     """Notifications of what became of payouts; a move's order decides nothing."""
     heard = []
     for move in moves:

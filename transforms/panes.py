@@ -22,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from monsoon.transforms.trail import DTYPES, ON_TRIP, ONLINE
+from monsoon.transforms.telemetry_table import DTYPES, ON_TRIP, ONLINE
 
 PANE_MS = 5 * 60_000
 """Panes tumble from the epoch: a report at t belongs to the pane that starts at t - t mod PANE_MS."""

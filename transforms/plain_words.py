@@ -33,8 +33,8 @@ FEATURES: Mapping[str, str] = {
     "battery_drain_z": "your phone's battery drained differently than it usually does",
     "speed_variance_30min": "your speed hardly changed",
     "route_linearity": "your route was an unusually straight line",
-    "teleport_mps": "two locations of your phone are far apart for the time between them",
-    "teleport_second_mps": "several locations of your phone are far apart for the time between them",
+    "max_implied_speed_mps": "two locations of your phone are far apart for the time between them",
+    "second_implied_speed_mps": "several locations of your phone are far apart for the time between them",
     "gps_jitter_m": "the location of your phone was unusually still",
     "recent_activity_in_zone": "we saw few orders or trips of yours in this zone beforehand",
     "shift_pattern": "you do not usually work in this zone at this hour",
@@ -77,7 +77,7 @@ REASONS: Mapping[str, str] = {
 }
 """By the reason codes of claims."""
 
-_MOST = 3
+_MAX_REASONS = 3
 """Reasons told in one message: the weightiest."""
 
 
@@ -93,7 +93,7 @@ def reason_in_words(code: str) -> str:
 
 def because(codes: Iterable[str]) -> str:
     """The weightiest reasons as the end of a sentence, or nothing: ` because ...`."""
-    clauses = list(dict.fromkeys(map(reason_in_words, codes)))[:_MOST]
+    clauses = list(dict.fromkeys(map(reason_in_words, codes)))[:_MAX_REASONS]
     *first, last = clauses or [""]
     if not last:
         return ""

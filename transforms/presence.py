@@ -19,7 +19,7 @@ from monsoon.transforms.evidence.arrival import PRESENCE_GRACE_MS, received_rows
 from monsoon.transforms.evidence.ragged import Ragged
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.geo.near import any_within, cells_around, cells_within
-from monsoon.transforms.trail import Trail, bisect_right, slices_of
+from monsoon.transforms.telemetry_table import TelemetryTable, bisect_right, slices_of
 
 REPORT_HOLDS_MS = 90 * 60_000
 """How long a report says where its rider is (`products.md`, Presence)."""
@@ -28,14 +28,14 @@ REPORT_HOLDS_MS = 90 * 60_000
 class Places:
     """The cells of a trail's reports: products whose zones have one resolution share them."""
 
-    def __init__(self, trail: Trail) -> None:
-        self.trail = trail
+    def __init__(self, telemetry: TelemetryTable) -> None:
+        self.telemetry = telemetry
         self._cells: dict[int, npt.NDArray[np.uint64]] = {}
 
     def cells(self, resolution: int) -> npt.NDArray[np.uint64]:
         """The cell of every report, uint64, in the trail's order."""
         if resolution not in self._cells:
-            self._cells[resolution] = cells_of(self.trail.lat, self.trail.lon, resolution)
+            self._cells[resolution] = cells_of(self.telemetry.lat, self.telemetry.lon, resolution)
         return self._cells[resolution]
 
 
@@ -53,20 +53,20 @@ class Presence:
     `margin_m` of its place (`transforms.geo.near`)."""
 
     def __init__(self, places: Places, workers: Sequence[str], resolution: int, margin_m: float = 0.0) -> None:
-        self._trail = places.trail
+        self._telemetry = places.telemetry
         self._cells = places.cells(resolution)
         self.resolution, self._margin_m = resolution, margin_m
         self._workers = sorted(workers)
-        code_of = {worker: code for code, worker in enumerate(self._trail.workers)}
+        code_of = {worker: code for code, worker in enumerate(self._telemetry.workers)}
         self._codes = np.array([code_of.get(worker, -1) for worker in self._workers], dtype=np.int64)
-        self._stays = Stays.of(places, self._codes[self._codes >= 0], resolution, REPORT_HOLDS_MS)
+        self._dwells = DwellIntervals.of(places, self._codes[self._codes >= 0], resolution, REPORT_HOLDS_MS)
         self._named: dict[str, npt.NDArray[np.int64]] = {}
 
     @property
     def visited(self) -> npt.NDArray[np.uint64]:
         """Every cell from which one of the riders ever reported and, with a margin, those that may be within it of
         one of these; sorted."""
-        visited = np.unique(self._stays.cell)
+        visited = np.unique(self._dwells.cell)
         return cells_around(visited.tolist(), self._margin_m) if self._margin_m > 0 else visited
 
     def reported_in(self, cell: int, at_ms: int) -> bool:
@@ -78,36 +78,36 @@ class Presence:
         return any(self._stayed_in(other, at_ms) and self._near(cell, other, at_ms) for other in others)
 
     def _stayed_in(self, cell: int, at_ms: int) -> bool:
-        rows = self._stays.among(np.array([cell], dtype=np.uint64)).rows
-        first, last = self._stays.first_ms[rows], self._stays.last_ms[rows]
+        rows = self._dwells.among(np.array([cell], dtype=np.uint64)).rows
+        first, last = self._dwells.first_ms[rows], self._dwells.last_ms[rows]
         meets = bool(np.any((first <= at_ms) & (last >= at_ms - REPORT_HOLDS_MS)))
-        return meets and (not self._trail.states_received or len(self._reports_from(cell, at_ms)) > 0)
+        return meets and (not self._telemetry.states_received or len(self._reports_from(cell, at_ms)) > 0)
 
     def _near(self, cell: int, other: int, at_ms: int) -> bool:
         """Whether a report of these 90 minutes from another cell lies within the margin."""
         rows = self._reports_from(other, at_ms)
-        return any_within(self._trail.lat[rows], self._trail.lon[rows], cell, self._margin_m)
+        return any_within(self._telemetry.lat[rows], self._telemetry.lon[rows], cell, self._margin_m)
 
     def _reports_from(self, cell: int, at_ms: int) -> npt.NDArray[np.int64]:
         """Rows of the reports from a cell in these 90 minutes."""
-        stays = self._stays.among(np.array([cell], dtype=np.uint64)).rows
-        rows = Ragged(self._stays.first_row[stays], self._stays.last_row[stays] + 1).rows
-        time_ms = self._trail.event_time_ms[rows]
+        dwells = self._dwells.among(np.array([cell], dtype=np.uint64)).rows
+        rows = Ragged(self._dwells.first_row[dwells], self._dwells.last_row[dwells] + 1).rows
+        time_ms = self._telemetry.event_time_ms[rows]
         near = (time_ms <= at_ms) & (time_ms >= at_ms - REPORT_HOLDS_MS)
-        return rows[near & (self._trail.received_time_ms[rows] <= at_ms + PRESENCE_GRACE_MS)]
+        return rows[near & (self._telemetry.received_time_ms[rows] <= at_ms + PRESENCE_GRACE_MS)]
 
     def _last_rows(self, at_ms: int) -> npt.NDArray[np.int64]:
         """The row of each rider's last report of the 90 minutes up to `at_ms`, both ends included; -1 for none."""
         rows = np.full(len(self._codes), -1, dtype=np.int64)
         known = np.flatnonzero(self._codes >= 0)
-        last = self._trail.last_at_or_before(self._codes[known], np.full(len(known), at_ms, dtype=np.int64))
+        last = self._telemetry.last_at_or_before(self._codes[known], np.full(len(known), at_ms, dtype=np.int64))
         known, last = known[last >= 0], last[last >= 0]
-        recent = self._trail.event_time_ms[last] >= at_ms - REPORT_HOLDS_MS
+        recent = self._telemetry.event_time_ms[last] >= at_ms - REPORT_HOLDS_MS
         rows[known[recent]] = last[recent]
-        if self._trail.states_received:
-            late = np.flatnonzero((rows >= 0) & (self._trail.received_time_ms[rows] > at_ms + PRESENCE_GRACE_MS))
-            lo, hi = self._trail.rows_between(self._codes[late], at_ms - REPORT_HOLDS_MS - 1, at_ms)
-            rows[late] = received_rows(self._trail, lo, hi, at_ms + PRESENCE_GRACE_MS).last
+        if self._telemetry.states_received:
+            late = np.flatnonzero((rows >= 0) & (self._telemetry.received_time_ms[rows] > at_ms + PRESENCE_GRACE_MS))
+            lo, hi = self._telemetry.rows_between(self._codes[late], at_ms - REPORT_HOLDS_MS - 1, at_ms)
+            rows[late] = received_rows(self._telemetry, lo, hi, at_ms + PRESENCE_GRACE_MS).last
         return rows
 
     def at(self, at_ms: int) -> Snapshot:
@@ -117,7 +117,7 @@ class Presence:
         last = rows[seen]
         riders, cells = seen, self._cells[last]
         if self._margin_m > 0:
-            point, cells = cells_within(self._trail.lat[last], self._trail.lon[last], cells, self._margin_m)
+            point, cells = cells_within(self._telemetry.lat[last], self._telemetry.lon[last], cells, self._margin_m)
             riders = seen[point]
         by_cell: dict[int, list[str]] = {}
         for rider, cell in zip(riders.tolist(), cells.tolist(), strict=True):
@@ -129,18 +129,18 @@ class Presence:
     def naming(self, platform: str, at_ms: int) -> set[str]:
         """Riders whose reports named a platform in the 90 minutes up to `at_ms`, both ends included."""
         if platform not in self._named:
-            code = self._trail.platforms.index(platform) if platform in self._trail.platforms else -2
-            self._named[platform] = np.concatenate(([0], np.cumsum(self._trail.platform == code)))
-        lo, hi = self._trail.rows_between(self._codes, at_ms - REPORT_HOLDS_MS - 1, at_ms)
+            code = self._telemetry.platforms.index(platform) if platform in self._telemetry.platforms else -2
+            self._named[platform] = np.concatenate(([0], np.cumsum(self._telemetry.platform == code)))
+        lo, hi = self._telemetry.rows_between(self._codes, at_ms - REPORT_HOLDS_MS - 1, at_ms)
         before = self._named[platform]
         named = before[hi] - before[lo]
-        rider, row = rows_received_later(self._trail, lo, hi, at_ms + PRESENCE_GRACE_MS)
+        rider, row = rows_received_later(self._telemetry, lo, hi, at_ms + PRESENCE_GRACE_MS)
         np.subtract.at(named, rider, before[row + 1] - before[row])
         return {self._workers[rider] for rider in np.flatnonzero(named > 0).tolist()}
 
 
 @dataclass(frozen=True, eq=False)
-class Stays:
+class DwellIntervals:
     """Stretches of reports of one rider from one cell, with no gap longer than some time; sorted by cell.
 
     A window of that time that meets a stretch therefore holds one of its reports. `rider` is a code in the trail, rows
@@ -153,18 +153,18 @@ class Stays:
     last_ms: npt.NDArray[np.int64]
     first_row: npt.NDArray[np.int64]
     last_row: npt.NDArray[np.int64]
-    trail: Trail
+    telemetry: TelemetryTable
 
     @staticmethod
-    def of(places: Places, riders: npt.NDArray[np.int64], resolution: int, gap_ms: int) -> Stays:
+    def of(places: Places, riders: npt.NDArray[np.int64], resolution: int, gap_ms: int) -> DwellIntervals:
         """The stretches of these riders (codes in the trail)."""
-        trail = places.trail
-        starts, stops = slices_of(trail.worker_starts, riders)
-        mine = np.zeros(len(trail) + 1, dtype=np.int32)
+        telemetry = places.telemetry
+        starts, stops = slices_of(telemetry.worker_starts, riders)
+        mine = np.zeros(len(telemetry) + 1, dtype=np.int32)
         np.add.at(mine, starts, 1)
         np.add.at(mine, stops, -1)
         rows = np.flatnonzero(np.cumsum(mine[:-1]))
-        cell, time_ms, rider = places.cells(resolution)[rows], trail.event_time_ms[rows], trail.worker[rows]
+        cell, time_ms, rider = places.cells(resolution)[rows], telemetry.event_time_ms[rows], telemetry.worker[rows]
         breaks = np.ones(len(rows), dtype=bool)
         breaks[1:] = (cell[1:] != cell[:-1]) | (rider[1:] != rider[:-1]) | (time_ms[1:] - time_ms[:-1] > gap_ms)
         first = np.flatnonzero(breaks)
@@ -172,7 +172,7 @@ class Stays:
         order = np.argsort(cell[first], kind="stable")
         first, last = first[order], last[order]
         who = rider[first].astype(np.int64)
-        return Stays(cell[first], who, time_ms[first], time_ms[last], rows[first], rows[last], trail)
+        return DwellIntervals(cell[first], who, time_ms[first], time_ms[last], rows[first], rows[last], telemetry)
 
     def among(self, cells: npt.NDArray[np.uint64]) -> Ragged:
         """The stretches in each of some cells."""
@@ -191,7 +191,7 @@ class Stays:
         question, rows = span.query, span.rows
         meets = (self.first_ms[rows] <= t_ms[question]) & (self.last_ms[rows] > t_ms[question] - window_ms)
         question, rows = question[meets], rows[meets]
-        if self.trail.states_received:
+        if self.telemetry.states_received:
             known = self._any_received(rows, t_ms[question] - window_ms, t_ms[question], received_by_ms[question])
             question, rows = question[known], rows[known]
         pairs = np.unique(np.stack([question, self.rider[rows]]), axis=1)
@@ -199,13 +199,13 @@ class Stays:
 
     def _any_received(
         self,
-        stays: npt.NDArray[np.int64],
+        dwells: npt.NDArray[np.int64],
         start_ms: npt.NDArray[np.int64],
         end_ms: npt.NDArray[np.int64],
         by_ms: npt.NDArray[np.int64],
     ) -> npt.NDArray[np.bool_]:
         """Whether a report of each stretch with start < event_time <= end had been received by a moment."""
-        time_ms, first, stop = self.trail.event_time_ms, self.first_row[stays], self.last_row[stays] + 1
+        time_ms, first, stop = self.telemetry.event_time_ms, self.first_row[dwells], self.last_row[dwells] + 1
         lo, hi = bisect_right(time_ms, first, stop, start_ms), bisect_right(time_ms, first, stop, end_ms)
-        later, _ = rows_received_later(self.trail, lo, hi, by_ms)
+        later, _ = rows_received_later(self.telemetry, lo, hi, by_ms)
         return hi - lo > np.bincount(later, minlength=len(lo))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from monsoon.transforms.evidence.ragged import Floats, Ints
 from monsoon.transforms.product.terms import SyndicateRule
 
-FEWEST_RIDERS = 3
+MIN_GROUP_RIDERS = 3
 """Fewer share a household."""
 
 _MEASURED_SHARE = 0.5
@@ -69,7 +69,7 @@ def syndicates(links: Links, rule: SyndicateRule) -> list[Syndicate]:
 
 
 def linked_groups(links: Links) -> list[Ints]:
-    """Claims of a batch connected by phones and payout accounts, groups of at least FEWEST_RIDERS, each ascending."""
+    """Claims of a batch connected by phones and payout accounts, MIN_GROUP_RIDERS or more a group, each ascending."""
     parent: dict[int, int] = {}
 
     def root(claim: int) -> int:
@@ -94,7 +94,7 @@ def linked_groups(links: Links) -> list[Ints]:
     for claim in sorted(parent):
         groups[root(claim)].append(claim)
     return sorted(
-        (np.array(group, dtype=np.int64) for group in groups.values() if len(group) >= FEWEST_RIDERS),
+        (np.array(group, dtype=np.int64) for group in groups.values() if len(group) >= MIN_GROUP_RIDERS),
         key=lambda group: int(group[0]),
     )
 

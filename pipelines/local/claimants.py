@@ -12,46 +12,46 @@ import numpy as np
 import numpy.typing as npt
 
 from monsoon.pipelines.local.witness import TelemetryWitness
-from monsoon.transforms.activity.findings import activity_findings
+from monsoon.transforms.activity.activity_test import activity_test_results
 from monsoon.transforms.activity.orders import Orders
 from monsoon.transforms.activity.peers import Peers
-from monsoon.transforms.activity.week import WorkedMinutes, looks_at_the_week, work_findings
+from monsoon.transforms.activity.week import WorkedMinutes, looks_at_the_week, week_work_results
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption
-from monsoon.transforms.adjudication.claims import Finding, Happening
+from monsoon.transforms.adjudication.claims import ActivityResult, DisruptionUpdate
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.presence import Places, Presence
 from monsoon.transforms.product import Product
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.conditions import alert_condition
 from monsoon.transforms.triggers.readings import Reading
-from monsoon.transforms.triggers.series import judge_trigger
+from monsoon.transforms.triggers.series import evaluate_trigger
 
 
 class Shared:
     """What of a trail serves every product; each made when it is first needed."""
 
-    def __init__(self, trail: Trail, references: References | None = None) -> None:
+    def __init__(self, telemetry: TelemetryTable, references: References | None = None) -> None:
         """`references` locate the trail's cell towers; None: nothing is located."""
-        self.trail, self.references = trail, references
-        self.places = Places(trail)
+        self.telemetry, self.references = telemetry, references
+        self.places = Places(telemetry)
 
     @cached_property
     def codes(self) -> dict[str, int]:
         """The riders' codes in the trail."""
-        return {worker: code for code, worker in enumerate(self.trail.workers)}
+        return {worker: code for code, worker in enumerate(self.telemetry.workers)}
 
     @cached_property
     def orders(self) -> Orders:
         """The riders' orders."""
-        return Orders(self.trail)
+        return Orders(self.telemetry)
 
     @cached_property
     def minutes(self) -> WorkedMinutes:
         """The minutes in which riders worked."""
-        return WorkedMinutes(self.trail)
+        return WorkedMinutes(self.telemetry)
 
 
 class Claimants:
@@ -71,15 +71,15 @@ class Claimants:
         """Every disruption worth a record."""
         return [disruption for _, disruption in self._found]
 
-    def items(self) -> dict[str, list[Happening | Finding]]:
+    def items(self) -> dict[str, list[DisruptionUpdate | ActivityResult]]:
         """All that a rider's machine is told, by worker_id."""
-        items: dict[str, list[Happening | Finding]] = defaultdict(list)
+        items: dict[str, list[DisruptionUpdate | ActivityResult]] = defaultdict(list)
         for disruption in self.disruptions:
-            for worker, happenings in disruption.happenings.items():
-                items[worker].extend(happenings)
+            for worker, updates in disruption.updates.items():
+                items[worker].extend(updates)
         for found in self._findings():
-            for worker, findings in found.items():
-                items[worker].extend(findings)
+            for worker, activity_results in found.items():
+                items[worker].extend(activity_results)
         return items
 
     def _of(self, version: Product) -> Iterator[Disruption]:
@@ -87,11 +87,13 @@ class Claimants:
         presence = Presence(self._shared.places, self._coverage.workers, resolution, version.presence_margin_m)
         zones = Zones.of(self._zone_cells(presence), resolution)
         finder = CandidateFinder(version, self._coverage, presence)
-        witness = TelemetryWitness(version, self._coverage, self._shared.places, self._shared.references)
+        telemetry_condition = TelemetryWitness(version, self._coverage, self._shared.places, self._shared.references)
         for trigger in version.triggers:
-            witnessed = witness.of(trigger, self._readings, zones)
+            telemetry_values = telemetry_condition.of(trigger, self._readings, zones)
             alert = alert_condition(version)
-            for series in judge_trigger(trigger, self._readings, zones, alert=alert, witnessed=witnessed):
+            for series in evaluate_trigger(
+                trigger, self._readings, zones, alert=alert, telemetry_values=telemetry_values
+            ):
                 yield from finder.disruptions(series)
 
     def _zone_cells(self, presence: Presence) -> npt.NDArray[np.uint64]:
@@ -100,13 +102,13 @@ class Claimants:
         cells = cells_of(places[:, 0].copy(), places[:, 1].copy(), presence.resolution)
         return np.union1d(cells, presence.visited)
 
-    def _findings(self) -> Iterator[dict[str, list[Finding]]]:
+    def _findings(self) -> Iterator[dict[str, list[ActivityResult]]]:
         shared = self._shared
         for version in self._product.versions:
             for trigger in version.triggers:
                 mine = [each for of, each in self._found if of is version and each.series.trigger.name == trigger.name]
                 if trigger.activity is not None and mine:
                     peers = Peers(self._coverage, shared.places, version.zone_resolution, trigger.activity)
-                    yield activity_findings(mine, trigger, peers, shared.orders, shared.codes)
+                    yield activity_test_results(mine, trigger, peers, shared.orders, shared.codes)
                 if looks_at_the_week(trigger) and mine:
-                    yield work_findings(mine, shared.orders, shared.minutes, shared.codes)
+                    yield week_work_results(mine, shared.orders, shared.minutes, shared.codes)

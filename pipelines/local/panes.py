@@ -6,29 +6,29 @@ import numpy as np
 import polars as pl
 
 from monsoon.transforms.panes import AGGREGATES, BASELINE_GRACE_MS, LIMIT, PANE_MS, Aggregate, Panes
-from monsoon.transforms.trail import DTYPES, Trail
+from monsoon.transforms.telemetry_table import DTYPES, TelemetryTable
 
 _CODED_NULL = {name for name, dtype in DTYPES.items() if name != "event_time_ms" and dtype is not np.float64}
 
 
-def panes_of(trail: Trail) -> Panes:
+def panes_of(telemetry: TelemetryTable) -> Panes:
     """The panes of every report of the trail."""
     used = {column for aggregate in AGGREGATES for column in _columns(aggregate)} | {"worker", "event_time_ms"}
-    if trail.states_received:
+    if telemetry.states_received:
         used.add("received_time_ms")
-    rows = pl.DataFrame({name: getattr(trail, name) for name in sorted(used)}).lazy()
+    rows = pl.DataFrame({name: getattr(telemetry, name) for name in sorted(used)}).lazy()
     rows = rows.with_columns(pane_start_ms=pl.col("event_time_ms") // PANE_MS * PANE_MS)
     by = ["worker", "pane_start_ms"]
-    if trail.states_received:
+    if telemetry.states_received:
         rows, by = rows.with_columns(**_RECEIVED), [*by, *_RECEIVED]
     panes = rows.group_by(by).agg(aggregation(aggregate) for aggregate in AGGREGATES).collect()
-    if not trail.states_received:
+    if not telemetry.states_received:
         panes = panes.with_columns(known_from_ms=_OVER_MS, history=pl.lit(True))
     columns = {aggregate.name: panes[aggregate.name].to_numpy() for aggregate in AGGREGATES}
     worker, start_ms, known_from_ms, history = (
         panes[name].to_numpy() for name in ("worker", "pane_start_ms", *_RECEIVED)
     )
-    return Panes.of(worker, start_ms, known_from_ms, history, columns, len(trail.workers))
+    return Panes.of(worker, start_ms, known_from_ms, history, columns, len(telemetry.workers))
 
 
 _OVER_MS = pl.col("pane_start_ms") + PANE_MS

@@ -23,27 +23,27 @@ from monsoon.sources.files import INPUT_FOLDERS, OPTIONAL_STREAMS, streams_in
 from monsoon.sources.provider_register import read_provider_register
 from monsoon.sources.reference import read_references
 from monsoon.sources.streams import read_stream
-from monsoon.sources.trail import to_trail
+from monsoon.sources.telemetry_table import to_telemetry_table
+from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
-from monsoon.transforms.adjudication.running import run_rider
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.exposure import Reserve, awarded, passed, within_reserves
 from monsoon.transforms.notifications import of_claims, of_payments
 from monsoon.transforms.product import Product
 from monsoon.transforms.provider_register import as_registered
 from monsoon.transforms.scoring import Scorer
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.readings import Reading, reading_from_record
 from monsoon.transforms.validation.catalogue import Catalogue
-from monsoon.transforms.validation.judge import Dead
 from monsoon.transforms.validation.looks import Look, RefusalLimit
+from monsoon.transforms.validation.record_validator import Dead
 
 
 @dataclass
 class Inputs:
     """The validated streams, and the account of every line: counts and dead letters by stream."""
 
-    trail: Trail
+    telemetry: TelemetryTable
     readings: list[Reading]
     subscriptions: list[dict[str, Any]]
     counts: dict[str, dict[str, Any]]
@@ -60,7 +60,7 @@ class Inputs:
     @cached_property
     def shared(self) -> Shared:
         """What of the telemetry serves every product."""
-        return Shared(self.trail, self.references)
+        return Shared(self.telemetry, self.references)
 
     def refuse(self, stream: str, dead: Sequence[Dead]) -> None:
         """Accounts for records of a stream that could be read, and of which nothing could be made."""
@@ -128,11 +128,11 @@ def read_inputs(
     register, _ = read_provider_register(input_dir / "reference")
     stated = read("oracle_readings").to_dicts()
     readings = [reading_from_record(as_registered(record, register)) for record in stated]
-    trail = to_trail(read("telemetry"))
+    telemetry = to_telemetry_table(read("telemetry"))
     present = streams_in(input_dir)
     reserves, confirmations = (read(each).to_dicts() if each in present else [] for each in OPTIONAL_STREAMS)
     return Inputs(
-        trail,
+        telemetry,
         readings,
         subscriptions,
         counts,
@@ -148,8 +148,8 @@ def open_book(inputs: Inputs, input_dir: Path, scorer: Scorer) -> ScoreBook:
     """What scores the claims of these inputs; takes note of reference rows that could not be used."""
     references = read_references(input_dir / "reference")
     inputs.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
-    inputs.references = references.locate(inputs.trail)
-    return ScoreBook(inputs.trail, inputs.references, scorer)
+    inputs.references = references.locate(inputs.telemetry)
+    return ScoreBook(inputs.telemetry, inputs.references, scorer)
 
 
 def run_products(

@@ -15,14 +15,14 @@ from monsoon.pipelines.claim_scores import Asked, ClaimMoment, claim_moments, qu
 from monsoon.pipelines.local.panes import panes_of
 from monsoon.pipelines.syndicate_alerts import alerts_of, linked, members_of, watches
 from monsoon.transforms.adjudication.candidates import Disruption
-from monsoon.transforms.adjudication.claims import Claim, Happening, Score
+from monsoon.transforms.adjudication.claims import Claim, DisruptionUpdate, Score
 from monsoon.transforms.evidence.measure import measure
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 
 
 class Question(NamedTuple):
@@ -65,16 +65,16 @@ class _Batch:
     """The claims of one disruption under one confirmation, in the order of their worker_ids."""
 
     question: Question
-    happenings: list[Happening]
+    updates: list[DisruptionUpdate]
 
 
 class ScoreBook:
     """Scores from a trail with one model."""
 
-    def __init__(self, trail: Trail, references: References, scorer: Scorer) -> None:
-        self._trail, self._references, self._scorer = trail, references, scorer
-        self._panes = panes_of(trail)
-        self._code_of = {worker: code for code, worker in enumerate(trail.workers)}
+    def __init__(self, telemetry: TelemetryTable, references: References, scorer: Scorer) -> None:
+        self._telemetry, self._references, self._scorer = telemetry, references, scorer
+        self._panes = panes_of(telemetry)
+        self._code_of = {worker: code for code, worker in enumerate(telemetry.workers)}
         self.model_version = scorer.version
         self.models = {scorer.name: scorer.version}
         self._disruptions: dict[str, Disruption] = {}
@@ -99,15 +99,15 @@ class ScoreBook:
         self._claims = claim_moments(disruptions)
         first = set()
         for disruption in disruptions:
-            for happenings in disruption.happenings.values():
-                opened = next((h for h in happenings if h.terms is not None and not h.withdrawn), None)
+            for updates in disruption.updates.values():
+                opened = next((h for h in updates if h.terms is not None and not h.withdrawn), None)
                 if opened is not None:
                     first.add(Question(opened.disruption_id, opened.confirmed_at_ms, opened.at_ms))
         self.answer(first)
 
     def __call__(self, claim: Claim, at_ms: int) -> Score | None:
         """The claim's score at `at_ms`, None where there is none; raises Unanswered where that was not asked yet."""
-        about = claim.happening
+        about = claim.update
         score = self._scores.get((claim.claim_id, about.confirmed_at_ms, at_ms))
         question = Question(about.disruption_id, about.confirmed_at_ms, at_ms)
         if score is None and question not in self._answered:
@@ -120,40 +120,38 @@ class ScoreBook:
         self._answered.update(questions)
         batches = [self._batch(question) for question in sorted(questions)]
         claims = [
-            Asked(happening, batch.question.at_ms, number)
+            Asked(update, batch.question.at_ms, number)
             for number, batch in enumerate(batches)
-            for happening in batch.happenings
+            for update in batch.updates
         ]
         if not claims:
             return
         queries = queries_of(claims, self._code_of, self._claims)
-        evidence = measure(self._trail, self._panes, self._references, queries)
+        evidence = measure(self._telemetry, self._panes, self._references, queries)
         facts = self._facts(claims, queries)
-        for (happening, at_ms, _), score in zip(claims, scores_of(evidence, self._scorer, self._product), strict=True):
-            assert happening.terms is not None
-            name = claim_id(happening.terms.policy_id, happening.disruption_id)
-            known = replace(score, facts=facts(name, happening.confirmed_at_ms)) if facts else score
-            self._scores[name, happening.confirmed_at_ms, at_ms] = known
+        for (update, at_ms, _), score in zip(claims, scores_of(evidence, self._scorer, self._product), strict=True):
+            assert update.terms is not None
+            name = claim_id(update.terms.policy_id, update.disruption_id)
+            known = replace(score, facts=facts(name, update.confirmed_at_ms)) if facts else score
+            self._scores[name, update.confirmed_at_ms, at_ms] = known
 
     def _facts(self, claims: list[Asked], queries: Queries) -> Callable[[str, int], Mapping[str, float]] | None:
         """What rules ask of a claim (by id and confirmation) that is no feature; None where they ask nothing."""
         if not watches(self._product):
             return None
-        alerts = alerts_of(self._product, linked(self._trail, claims, queries))
+        alerts = alerts_of(self._product, linked(self._telemetry, claims, queries))
         self._alerts.update((alert["alert_id"], alert) for alert in alerts)
         members = members_of(alerts)
         return lambda claim, confirmed_at_ms: {"syndicate": float((claim, confirmed_at_ms) in members)}
 
     def _batch(self, question: Question) -> _Batch:
         present = []
-        happenings_of = self._disruptions[question.disruption_id].happenings
-        for worker in sorted(happenings_of):
+        updates_of = self._disruptions[question.disruption_id].updates
+        for worker in sorted(updates_of):
             about = (
-                h
-                for h in happenings_of[worker]
-                if h.confirmed_at_ms == question.confirmed_at_ms and h.terms is not None
+                h for h in updates_of[worker] if h.confirmed_at_ms == question.confirmed_at_ms and h.terms is not None
             )
-            happening = next(about, None)
-            if happening is not None:
-                present.append(happening)
+            update = next(about, None)
+            if update is not None:
+                present.append(update)
         return _Batch(question, present)

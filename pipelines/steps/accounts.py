@@ -11,7 +11,7 @@ from monsoon.pipelines.steps.envelopes import RESULTS, Envelope, Item, pack, res
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import BEFORE_TIME_MS, Kept, Step, entries_of
 from monsoon.sources.accounting import StreamCounts, dead_letters
-from monsoon.transforms.validation.judge import Dead
+from monsoon.transforms.validation.record_validator import Dead
 
 Fingerprint = tuple[str, bytes, str]
 """Of a dead line: its stream, the hash of its bytes, the reason."""

@@ -31,10 +31,10 @@ from monsoon.pipelines.steps.shelf import DAY_MS, Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
 from monsoon.pipelines.syndicate_alerts import watches
 from monsoon.sources.accounting import StreamCounts
-from monsoon.transforms.adjudication.claims import Claim, Finding, Happening, Score
+from monsoon.transforms.adjudication.claims import ActivityResult, Claim, DisruptionUpdate, Score
 from monsoon.transforms.adjudication.claims import Item as Told
+from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
-from monsoon.transforms.adjudication.running import run_rider
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence, with_neighbors
@@ -45,7 +45,7 @@ from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
 
 _PANES: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "reports": pl.Int64}
-_APART: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "apart_pa": pl.Float64}
+_APART: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "deviation_pa": pl.Float64}
 _RIDERS: dict[str, Any] = {
     "disruption_id": pl.String,
     "confirmed_at_ms": pl.Int64,
@@ -119,7 +119,7 @@ class AdjudicateClaims(Step):
                 self.kept.put_packed(file.member_entry(claim, confirmed_at_ms), True)
         file.scores = self._scores(file, arrived)
         told: dict[str, list[Told]] = defaultdict(list)
-        for kind, type_ in (("happenings", Happening), ("findings", Finding)):
+        for kind, type_ in (("happenings", DisruptionUpdate), ("findings", ActivityResult)):
             for payload in arrived.get(kind, ()):
                 for worker, mine in unpack(payload, list[tuple[str, list[type_]]]):  # type: ignore[valid-type]
                     told[worker].extend(mine)
@@ -256,7 +256,7 @@ class _File:
 
     def _score(self, claim: Claim, at_ms: int) -> Score | None:
         """None where no evidence came: not for one claim's sake may a job end."""
-        return self.scores.get((claim.claim_id, claim.happening.confirmed_at_ms, at_ms))
+        return self.scores.get((claim.claim_id, claim.update.confirmed_at_ms, at_ms))
 
 
 def _each_pane_once(payloads: Sequence[bytes], schema: dict[str, Any]) -> pl.DataFrame:
@@ -289,7 +289,7 @@ def _barometric(product: Product, rows: pl.DataFrame, panes: pl.DataFrame, apart
         np.array(starts, dtype=np.int64),
         panes["pane_start_ms"].to_numpy(),
         panes["reports"].to_numpy(),
-        panes["apart_pa"].fill_null(float("nan")).to_numpy(),
+        panes["deviation_pa"].fill_null(float("nan")).to_numpy(),
     )
     queries = Queries.of(
         product.zone_resolution,

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from monsoon.pipelines.claim_scores import Asked, ClaimMoment, claim_moment
-from monsoon.transforms.adjudication.asking import Moment, asking_moments
 from monsoon.transforms.adjudication.candidates import Disruption
-from monsoon.transforms.adjudication.claims import Finding, Happening
+from monsoon.transforms.adjudication.claims import ActivityResult, DisruptionUpdate
+from monsoon.transforms.adjudication.scoring_schedule import Moment, scoring_moments
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.presence import Presence
 from monsoon.transforms.product import Product
@@ -30,7 +30,7 @@ class Desk:
         self.known: dict[str, Disruption] = {}
         self.claims: dict[str, dict[str, ClaimMoment]] = defaultdict(dict)
         """By worker_id and disruption_id."""
-        self.found: dict[str, dict[str, list[Finding]]] = {}
+        self.found: dict[str, dict[str, list[ActivityResult]]] = {}
         """What its riders' work says of claims, by disruption_id and worker_id: the week so far, and each activity test
         that may be the first to be met, depending on others."""
         self.asks: list[tuple[int, str]] = []
@@ -41,8 +41,8 @@ class Desk:
     def note(self, disruption: Disruption) -> None:
         """A disruption as it stands."""
         self.known[disruption.disruption_id] = disruption
-        for worker, happenings in disruption.happenings.items():
-            moment = claim_moment(happenings)
+        for worker, updates in disruption.updates.items():
+            moment = claim_moment(updates)
             if moment is not None:
                 self.claims[worker][disruption.disruption_id] = moment
 
@@ -51,7 +51,7 @@ class Desk:
         for disruption in disruptions:
             later = {
                 moment.at_ms
-                for worker in disruption.happenings
+                for worker in disruption.updates
                 for moment in self._asking(disruption, worker)
                 if moment.at_ms > after_ms
             }
@@ -63,13 +63,13 @@ class Desk:
 
     def _asking(self, disruption: Disruption, worker: str) -> set[Moment]:
         """Every moment at which a rider's claim may be judged, whichever of the tests that may be met is the first."""
-        happenings = disruption.happenings[worker]
+        updates = disruption.updates[worker]
         found = self.found.get(disruption.disruption_id, {}).get(worker, ())
-        work = [finding for finding in found if finding.kind == "work"]
-        moments = asking_moments(self.product, happenings, work)
-        for finding in found:
-            if finding.kind == "activity":
-                moments |= asking_moments(self.product, happenings, [*work, finding])
+        work = [activity_result for activity_result in found if activity_result.kind == "work"]
+        moments = scoring_moments(self.product, updates, work)
+        for activity_result in found:
+            if activity_result.kind == "activity":
+                moments |= scoring_moments(self.product, updates, [*work, activity_result])
         return moments
 
     def take_due(self, upto_ms: int) -> set[str]:
@@ -91,12 +91,12 @@ class Desk:
             disruption = self.known[identity]
             first_ms: dict[int, int] = {}
             for revision in disruption.revisions:
-                first_ms.setdefault(revision.episode.confirmed_at_ms, revision.at_ms)
-            for worker, happenings in disruption.happenings.items():
-                under: dict[int, Happening] = {}
-                for happening in happenings:
-                    if happening.terms is not None:
-                        under.setdefault(happening.confirmed_at_ms, happening)
+                first_ms.setdefault(revision.event.confirmed_at_ms, revision.at_ms)
+            for worker, updates in disruption.updates.items():
+                under: dict[int, DisruptionUpdate] = {}
+                for update in updates:
+                    if update.terms is not None:
+                        under.setdefault(update.confirmed_at_ms, update)
                 moments = sorted(
                     moment
                     for moment in self._asking(disruption, worker)
@@ -119,7 +119,7 @@ class Desk:
         ]
         for identity in gone:
             self.found.pop(identity, None)
-            for worker in self.known.pop(identity).happenings:
+            for worker in self.known.pop(identity).updates:
                 self.claims[worker].pop(identity, None)
                 if not self.claims[worker]:
                     del self.claims[worker]

@@ -38,7 +38,7 @@ from monsoon.sources.telemetry_store import TelemetryStore, joined
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.validation.canonical import canonical_json
-from monsoon.transforms.validation.judge import Dead
+from monsoon.transforms.validation.record_validator import Dead
 
 
 class DeduplicateTelemetry(Step):
@@ -112,7 +112,7 @@ class DeduplicateTelemetry(Step):
             closes_ms = first_ms // PANE_MS * PANE_MS + PANE_MS
             payload = pack_frame(part)
             yield Envelope("riders-evidence", bucket, "rows", closes_ms, payload)
-            if self._settings.witnessed:
+            if self._settings.telemetry_values:
                 yield Envelope("witness-telemetry", bucket, "rows", closes_ms, payload)
 
     def _new(self, rows: pl.DataFrame, counts: StreamCounts, dead: list[Dead]) -> pl.DataFrame:

@@ -9,13 +9,23 @@ from typing import Any, ClassVar
 from monsoon.pipelines.steps.envelopes import RESULTS, Envelope, Item, bucket_of, pack, result, unpack
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
-from monsoon.transforms.exposure import Account, Decided, Event, Instruction, Move, Pool, Reserve, ReserveBook, Standing
+from monsoon.transforms.exposure import (
+    Account,
+    Decided,
+    Event,
+    Instruction,
+    PayoutTransition,
+    Reserve,
+    ReserveBook,
+    ReserveBucket,
+    Standing,
+)
 from monsoon.transforms.notifications import of_payments
 
 _Awards = tuple[list[Instruction], list[Standing]]
 
 
-def to_pools(
+def to_reserve_buckets(
     instructions: Iterable[Instruction], standings: Iterable[Standing], buckets: int, due_ms: int
 ) -> Iterator[Envelope]:
     """What riders' machines decided, to the reserves that limit it."""
@@ -50,7 +60,7 @@ class ControlExposure(Step):
         self._settings = settings
         self._arrived: dict[str, bytes] = {}
         """What waits for its time, by entry."""
-        self._books: dict[Pool, ReserveBook] = {}
+        self._books: dict[ReserveBucket, ReserveBook] = {}
 
     def take(self, item: Item) -> None:
         # What is only expected (EXPECT) has no content: it is awaited, and that is all.
@@ -59,27 +69,27 @@ class ControlExposure(Step):
         self.kept.put(name, item.payload)
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
-        by_pool: dict[Pool, list[Event]] = defaultdict(list)
+        by_reserve_bucket: dict[ReserveBucket, list[Event]] = defaultdict(list)
         for name in self._ripe(upto_ms):
             self.kept.drop(name)
             payload = self._arrived.pop(name)
             for event in _events(name.split("/")[1], payload) if payload else ():
-                by_pool[event.pool].append(event)
+                by_reserve_bucket[event.pool].append(event)
         decided = Decided()
-        for pool in sorted(by_pool):
+        for pool in sorted(by_reserve_bucket):
             book = self._book(pool)
-            story = book.run(by_pool[pool], self.done_ms)
+            story = book.run(by_reserve_bucket[pool], self.done_ms)
             self._keep(book, story.moves)
             decided.moves.extend(story.moves)
             decided.alerts.extend(story.alerts)
         yield from published(decided)
 
-    def _book(self, pool: Pool) -> ReserveBook:
+    def _book(self, pool: ReserveBucket) -> ReserveBook:
         if pool not in self._books:
             self._books[pool] = ReserveBook(Account(pool))
         return self._books[pool]
 
-    def _keep(self, book: ReserveBook, moves: Iterable[Move]) -> None:
+    def _keep(self, book: ReserveBook, moves: Iterable[PayoutTransition]) -> None:
         for move in moves:
             queued, aside = _entry("queued", move.instruction), _entry("aside", move.instruction)
             if move.kind == "queued":
@@ -116,7 +126,7 @@ class ControlExposure(Step):
         for _, payload in entries_of(entries, "account"):
             account = unpack(payload, Account)
             self._books[account.pool] = ReserveBook(account)
-        held: dict[Pool, _Held] = defaultdict(lambda: {"queued": [], "aside": []})
+        held: dict[ReserveBucket, _Held] = defaultdict(lambda: {"queued": [], "aside": []})
         for kind in ("queued", "aside"):
             for _, payload in entries_of(entries, kind):
                 instruction = unpack(payload, Instruction)

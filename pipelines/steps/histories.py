@@ -27,7 +27,7 @@ class Histories:
         """What a series newly says; gives the episodes and zones of which it does."""
         touched = set()
         for revision in record.revisions:
-            place = (record.trigger, record.platform, revision.episode.start_ms)
+            place = (record.trigger, record.platform, revision.event.start_ms)
             by_zone = self._revisions[place]
             for zone in record.zones:
                 by_zone.setdefault(zone, []).append(revision)
@@ -73,7 +73,7 @@ class Histories:
 
 def places_of(record: SeriesRecord) -> set[Place]:
     """The episodes of which a series speaks."""
-    return {(record.trigger, record.platform, revision.episode.start_ms) for revision in record.revisions}
+    return {(record.trigger, record.platform, revision.event.start_ms) for revision in record.revisions}
 
 
 def confirmed_after(series: Iterable[Series], after_ms: int) -> set[int]:
@@ -82,6 +82,6 @@ def confirmed_after(series: Iterable[Series], after_ms: int) -> set[int]:
     for each in series:
         told_ms: dict[int, int] = {}
         for revision in each.revisions:
-            told_ms.setdefault(revision.episode.confirmed_at_ms, revision.at_ms)
+            told_ms.setdefault(revision.event.confirmed_at_ms, revision.at_ms)
         found |= {confirmed_at_ms for confirmed_at_ms, at_ms in told_ms.items() if at_ms > after_ms}
     return found

@@ -16,7 +16,7 @@ from monsoon.pipelines.steps.neighbors import PANES, PHONES
 from monsoon.pipelines.steps.reports import to_panes, words_of
 from monsoon.pipelines.syndicate_alerts import Linked, linked, watches
 from monsoon.sources.reference import ReferenceTables
-from monsoon.transforms.evidence.batch import stay_ages
+from monsoon.transforms.evidence.batch import dwell_ages
 from monsoon.transforms.evidence.devices import local_day_number
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
@@ -26,7 +26,7 @@ from monsoon.transforms.evidence.surroundings import pressure_changes_pa, pressu
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.panes import PANE_MS, Panes
 from monsoon.transforms.product import Product
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 
 PANES_LOOK_BACK_MS = PANE_MS + ACTIVITY_MS
 """A pane's pressure changes from the one before; how long its rider has stayed is looked back on for ACTIVITY_MS."""
@@ -47,7 +47,7 @@ class Measuring:
         PANES_LOOK_BACK_MS before, too."""
         # Not the trail's own codes: panes alone say all that the neighbors need.
         workers, devices = sorted(set(frame["worker_id"])), sorted({*frame["device_id"].drop_nulls()})
-        names = Trail.from_columns(worker=[], event_time_ms=[], lat=[], lon=[]).knowing(workers, devices)
+        names = TelemetryTable.from_columns(worker=[], event_time_ms=[], lat=[], lon=[]).knowing(workers, devices)
         panes = to_panes(frame, names).in_time
         cells = PaneCells.of(panes, product.zone_resolution)
         rows = pl.DataFrame(
@@ -55,7 +55,7 @@ class Measuring:
                 "worker_id": words_of(names.workers, panes.worker),
                 "pane_start_ms": panes.pane_start_ms,
                 "neighborhood": cells.neighborhood,
-                "age": stay_ages(panes, cells),
+                "age": dwell_ages(panes, cells),
                 "change_pa": pressure_changes_pa(panes),
             },
             schema=PANES,
@@ -66,46 +66,52 @@ class Measuring:
             yield Envelope("compare-neighbors", key, f"panes/{product.name}", due_ms, pack_frame(part))
 
     def evidence(
-        self, desk: Desk, asked: Sequence[Asked], trail: Trail, frame: pl.DataFrame, due_ms: int
+        self, desk: Desk, asked: Sequence[Asked], telemetry: TelemetryTable, frame: pl.DataFrame, due_ms: int
     ) -> Iterator[Envelope]:
         """What is asked, measured on a trail and all panes of the riders concerned."""
         product = desk.product
         workers = workers_of(asked)
-        trail = trail.knowing(sorted({*frame["worker_id"]}), sorted({*frame["device_id"].drop_nulls()}))
-        panes = to_panes(frame, trail)
+        telemetry = telemetry.knowing(sorted({*frame["worker_id"]}), sorted({*frame["device_id"].drop_nulls()}))
+        panes = to_panes(frame, telemetry)
         cells = PaneCells.of(panes, product.zone_resolution)
-        codes = {worker: code for code, worker in enumerate(trail.workers)}
+        codes = {worker: code for code, worker in enumerate(telemetry.workers)}
         queries = queries_of(asked, codes, {worker: desk.claims[worker].values() for worker in workers})
-        own = measure_own(trail, panes, cells, self._references.locate(trail), queries)
+        own = measure_own(telemetry, panes, cells, self._references.locate(telemetry), queries)
         known = panes.in_time
         sought = np.unique(pressure_span(known.worker_starts, known.pane_start_ms, queries).rows)
-        yield from self._to_claims(product, trail, known, asked, queries, own, sought, due_ms)
-        yield from self._to_comparison(product, trail, asked, queries, own, due_ms)
-        yield from self._seek(product, trail, known, sought, due_ms)
-        yield from self._to_phones(product, trail, asked, queries, own, due_ms)
+        yield from self._to_claims(product, telemetry, known, asked, queries, own, sought, due_ms)
+        yield from self._to_comparison(product, telemetry, asked, queries, own, due_ms)
+        yield from self._seek(product, telemetry, known, sought, due_ms)
+        yield from self._to_phones(product, telemetry, asked, queries, own, due_ms)
         if watches(product):
-            yield from self._to_syndicates(product, trail, asked, queries, due_ms)
+            yield from self._to_syndicates(product, telemetry, asked, queries, due_ms)
 
     def _to_phones(
-        self, product: Product, trail: Trail, asked: Sequence[Asked], queries: Queries, own: OwnEvidence, due_ms: int
+        self,
+        product: Product,
+        telemetry: TelemetryTable,
+        asked: Sequence[Asked],
+        queries: Queries,
+        own: OwnEvidence,
+        due_ms: int,
     ) -> Iterator[Envelope]:
         """Each claim to where it is known who else used the rider's phone."""
         claims = pl.DataFrame(
             {
                 **_identity(asked),
                 "decided_at_ms": queries.decided_at_ms,
-                "device_id": [None if code < 0 else trail.devices[code] for code in own.device.tolist()],
+                "device_id": [None if code < 0 else telemetry.devices[code] for code in own.device.tolist()],
             }
         ).drop_nulls("device_id")
         for key, part in split(claims, buckets_of(claims["device_id"].to_list(), self._buckets)):
             yield Envelope("compare-neighbors", key, f"riders/{product.name}", due_ms, pack_frame(part))
 
     def _to_syndicates(
-        self, product: Product, trail: Trail, asked: Sequence[Asked], queries: Queries, due_ms: int
+        self, product: Product, telemetry: TelemetryTable, asked: Sequence[Asked], queries: Queries, due_ms: int
     ) -> Iterator[Envelope]:
         """Each claim once under each confirmation, with what may link it to others, to the neighborhood of its zone."""
         first = np.flatnonzero([each.batch >= 0 for each in asked])
-        claims = linked(trail, [asked[place] for place in first], queries.take(first))
+        claims = linked(telemetry, [asked[place] for place in first], queries.take(first))
         where = neighborhoods_of(queries.zone[first], product.zone_resolution)
         by_key: dict[int, list[Linked]] = defaultdict(list)
         for key, claim in zip(buckets_of_cells(where, self._buckets), claims, strict=True):
@@ -130,7 +136,7 @@ class Measuring:
     def _to_claims(
         self,
         product: Product,
-        trail: Trail,
+        telemetry: TelemetryTable,
         panes: Panes,
         asked: Sequence[Asked],
         queries: Queries,
@@ -142,7 +148,7 @@ class Measuring:
         evidence = pl.DataFrame(
             {
                 **_identity(asked),
-                "policy_id": [each.happening.terms.policy_id for each in asked if each.happening.terms],
+                "policy_id": [each.update.terms.policy_id for each in asked if each.update.terms],
                 "decided_at_ms": queries.decided_at_ms,
                 **{name: own.evidence.values[name] for name in FEATURE_NAMES},
                 **{f"{name}/reports": own.evidence.reports[name] for name in FEATURE_NAMES},
@@ -150,7 +156,7 @@ class Measuring:
         )
         sought_panes = pl.DataFrame(
             {
-                "worker_id": words_of(trail.workers, panes.worker[sought]),
+                "worker_id": words_of(telemetry.workers, panes.worker[sought]),
                 "pane_start_ms": panes.pane_start_ms[sought],
                 "reports": panes["pressure_reports"][sought],
             }
@@ -161,14 +167,14 @@ class Measuring:
     def _to_comparison(
         self,
         product: Product,
-        trail: Trail,
+        telemetry: TelemetryTable,
         asked: Sequence[Asked],
         queries: Queries,
         own: OwnEvidence,
         due_ms: int,
     ) -> Iterator[Envelope]:
         """Each claim once under each confirmation, to the neighborhood of its zone."""
-        platforms = [None if code < 0 else trail.platforms[code] for code in own.work.platform.tolist()]
+        platforms = [None if code < 0 else telemetry.platforms[code] for code in own.work.platform.tolist()]
         claims = pl.DataFrame(
             {
                 **_identity(asked),
@@ -187,12 +193,14 @@ class Measuring:
         for key, part in split(claims, buckets):
             yield Envelope("compare-neighbors", key, f"claims/{product.name}", due_ms, pack_frame(part))
 
-    def _seek(self, product: Product, trail: Trail, panes: Panes, sought: Any, due_ms: int) -> Iterator[Envelope]:
+    def _seek(
+        self, product: Product, telemetry: TelemetryTable, panes: Panes, sought: Any, due_ms: int
+    ) -> Iterator[Envelope]:
         """Panes whose pressure is to be compared, to their neighborhoods."""
         where = PaneCells.of(panes, product.zone_resolution).neighborhood[sought]
         rows = pl.DataFrame(
             {
-                "worker_id": words_of(trail.workers, panes.worker[sought]),
+                "worker_id": words_of(telemetry.workers, panes.worker[sought]),
                 "pane_start_ms": panes.pane_start_ms[sought],
                 "neighborhood": where,
             }
@@ -203,13 +211,13 @@ class Measuring:
 
 def workers_of(asked: Sequence[Asked]) -> set[str]:
     """The riders asked about."""
-    return {each.happening.terms.worker_id for each in asked if each.happening.terms}
+    return {each.update.terms.worker_id for each in asked if each.update.terms}
 
 
 def _identity(asked: Sequence[Asked]) -> dict[str, Any]:
     return {
-        "disruption_id": [each.happening.disruption_id for each in asked],
-        "confirmed_at_ms": [each.happening.confirmed_at_ms for each in asked],
-        "worker_id": [each.happening.terms.worker_id for each in asked if each.happening.terms],
-        "zone": [each.happening.zone for each in asked],
+        "disruption_id": [each.update.disruption_id for each in asked],
+        "confirmed_at_ms": [each.update.confirmed_at_ms for each in asked],
+        "worker_id": [each.update.terms.worker_id for each in asked if each.update.terms],
+        "zone": [each.update.zone for each in asked],
     }

@@ -19,7 +19,7 @@ from monsoon.sources.telemetry_columns import NULLED, compact
 from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.validation.canonical import canonical_json
 from monsoon.transforms.validation.fields import stream_fields
-from monsoon.transforms.validation.judge import Used
+from monsoon.transforms.validation.record_validator import Used
 
 
 def _each(**rewrite: Callable[[bytes], bytes]) -> Migration:
@@ -105,9 +105,33 @@ def _days(payload: bytes) -> bytes:
     return pack_frame(_known_from(unpack_frame(payload)))
 
 
+_RENAMED = {"happening": "update", "findings": "activity_results", "episode": "event", "met": "passed"}
+"""Fields of claims, revisions and activity results by their names up to version 2, and since."""
+
+RENAMED_FEATURES = {"teleport_mps": "max_implied_speed_mps", "teleport_second_mps": "second_implied_speed_mps"}
+"""Features by their names up to version 2, and since."""
+
+
+def _renamed(value: Any) -> Any:
+    """Unpacked data with its fields and features under their present names, at any depth."""
+    if isinstance(value, dict):
+        return {_RENAMED.get(name, RENAMED_FEATURES.get(name, name)): _renamed(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_renamed(each) for each in value]
+    return RENAMED_FEATURES.get(value, value) if isinstance(value, str) else value
+
+
+def _with_present_names(payload: bytes) -> bytes:
+    return pack(_renamed(unpack(payload)))
+
+
+def _small_with_present_names(payload: bytes) -> bytes:
+    return pack_small(_renamed(unpack_small(payload)))
+
+
 def _with_paid_reasons(payload: bytes) -> bytes:
     """Claims of before reasons outlived a withdrawal: those that stand are those of what was paid."""
-    claim: Any = unpack_small(payload)
+    claim: Any = _renamed(unpack_small(payload))
     if claim["paid_paise"] and "cap_partial" in claim["reasons"]:
         claim["paid_reasons"] = claim["reasons"]
     return pack_small(claim)
@@ -118,15 +142,25 @@ OF_STEPS: dict[str, dict[int, Migration]] = {
     "deduplicate-telemetry": {2: _reports_by_rider},
     "route-policies": {1: _each(policy=_smaller)},
     "riders-evidence": {
-        1: _each(policy=_smaller, disruption=noted.from_first, found=_smaller),
-        2: _each(rows=_with_received_time, panes=_panes),
+        1: _each(
+            policy=_smaller,
+            disruption=lambda payload: noted.from_first(_with_present_names(payload)),
+            found=_smaller,
+        ),
+        2: _each(
+            rows=_with_received_time,
+            panes=_panes,
+            series=_with_present_names,
+            disruption=_small_with_present_names,
+            found=_small_with_present_names,
+        ),
     },
     "witness-telemetry": {2: _each(rows=_with_received_time, orders=_with_received_time, panes=_panes)},
     "witness-devices": {2: _each(riders=_with_insured, days=_days)},
     "compare-neighbors": {2: _each(phones=_phones)},
     "adjudicate-claims": {
         1: _each(claim=_smaller, compared=lambda payload: pack_rows(unpack_frame(payload))),
-        2: _each(claim=_with_paid_reasons),
+        2: _each(claim=_with_paid_reasons, findings=_with_present_names),
     },
 }
 """By step and the version that is read."""

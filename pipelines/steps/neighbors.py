@@ -28,10 +28,10 @@ from monsoon.pipelines.steps.shelf import DAY_MS, Shelf
 from monsoon.pipelines.steps.step import Kept, Step, entries_of
 from monsoon.pipelines.steps.testing import Testing
 from monsoon.pipelines.syndicate_alerts import Linked, alerts_of, members_of
-from monsoon.transforms.adjudication.claims import Finding
-from monsoon.transforms.evidence.batch import Arrivals, HourlyWork, Stays, claim_burst_rank, peer_divergence
+from monsoon.transforms.adjudication.claims import ActivityResult
+from monsoon.transforms.evidence.batch import Arrivals, DwellIntervals, HourlyWork, claim_burst_rank, peer_divergence
 from monsoon.transforms.evidence.devices import DeviceDays
-from monsoon.transforms.evidence.surroundings import apart_from_others_pa
+from monsoon.transforms.evidence.surroundings import deviation_from_neighbors_pa
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
@@ -155,7 +155,7 @@ class CompareNeighbors(Step):
         self._phones.join(upto_ms)
 
     def _answer(self, product: str, tests: pl.DataFrame, due_ms: int) -> Iterator[Envelope]:
-        by_bucket: dict[int, list[tuple[str, list[Finding]]]] = defaultdict(list)
+        by_bucket: dict[int, list[tuple[str, list[ActivityResult]]]] = defaultdict(list)
         for worker, found in sorted(self._testing[product].answered(tests).items()):
             by_bucket[bucket_of(worker, self._settings.buckets)].append((worker, found))
         for key, told in sorted(by_bucket.items()):
@@ -198,16 +198,16 @@ def _apart(sought: pl.DataFrame, panes: pl.DataFrame) -> pl.DataFrame:
     """How far the pressure of the panes sought moved apart from the others'."""
     groups = ["neighborhood", "pane_start_ms"]
     near = panes.join(sought.select(groups).unique(), on=groups, how="semi")
-    apart_pa = apart_from_others_pa(
+    deviation_pa = deviation_from_neighbors_pa(
         near["change_pa"].to_numpy(), near["neighborhood"].to_numpy(), near["pane_start_ms"].to_numpy()
     )
     mine = ["worker_id", "pane_start_ms"]
-    return near.with_columns(apart_pa=apart_pa).join(sought, on=mine, how="semi").select(*mine, "apart_pa")
+    return near.with_columns(deviation_pa=deviation_pa).join(sought, on=mine, how="semi").select(*mine, "deviation_pa")
 
 
 def _compared(product: Product, claims: pl.DataFrame, panes: pl.DataFrame) -> pl.DataFrame:
     """The features of closed batches: a batch is all claims on one disruption under one confirmation."""
-    stays = Stays(
+    dwells = DwellIntervals(
         panes["neighborhood"].to_numpy(),
         panes["pane_start_ms"].to_numpy(),
         panes["age"].to_numpy(),
@@ -225,7 +225,7 @@ def _compared(product: Product, claims: pl.DataFrame, panes: pl.DataFrame) -> pl
     arrivals = Arrivals(claims["age"].to_numpy(), claims["arrival_reports"].to_numpy())
     platform = claims["platform"].rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
     work = HourlyWork(claims["orders"].to_numpy(), claims["work_reports"].to_numpy(), platform)
-    burst, burst_reports = claim_burst_rank(queries, arrivals, stays)
+    burst, burst_reports = claim_burst_rank(queries, arrivals, dwells)
     divergence, divergence_reports = peer_divergence(queries, work)
     return claims.select(
         *CLAIM,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monsoon.pipelines.steps.envelopes import Envelope, result
-from monsoon.pipelines.steps.exposure import published, to_pools
+from monsoon.pipelines.steps.exposure import published, to_reserve_buckets
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.transforms.adjudication.machine import Published, RiderMachine
 from monsoon.transforms.exposure import awarded, passed
@@ -45,6 +45,6 @@ class News:
             yield result("notifications", self.notifications)
         instructions, standings = awarded(self.claims, self.payouts, self.starts_ms)
         if settings.reserves:
-            yield from to_pools(instructions, standings, settings.buckets, upto_ms)
+            yield from to_reserve_buckets(instructions, standings, settings.buckets, upto_ms)
         else:
             yield from published(passed(instructions))

@@ -11,7 +11,7 @@ import numpy as np
 from monsoon.pipelines.steps.compact import pack_small, unpack_small
 from monsoon.pipelines.steps.envelopes import unpack
 from monsoon.transforms.adjudication.candidates import Disruption, disruption_of
-from monsoon.transforms.adjudication.claims import Happening, Terms
+from monsoon.transforms.adjudication.claims import DisruptionUpdate, Terms
 from monsoon.transforms.product import Product, Trigger
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.series import Series
@@ -20,7 +20,7 @@ _Noted = tuple[str, str | None, str, tuple[Revision, ...], list[tuple[Terms, lis
 """The trigger by its name in `Settings.triggers`, platform, zone, revisions; and terms, each with the confirmations
 (ms) under which its rider is a candidate. What a revision says to a rider follows from these."""
 
-_First = tuple[str, str | None, str, tuple[Revision, ...], dict[str, list[Happening]]]
+_First = tuple[str, str | None, str, tuple[Revision, ...], dict[str, list[DisruptionUpdate]]]
 """The form in version 1 of the state."""
 
 
@@ -38,7 +38,7 @@ def read_noted(identity: str, payload: bytes, triggers: Mapping[str, tuple[Produ
     """The disruption of an entry. Raises ValueError, and LookupError for a trigger that is not running."""
     trigger, platform, zone, revisions, confirmed = unpack_small(payload, _Noted)
     cells = np.array([h3.str_to_int(zone)], dtype=np.uint64)
-    present: dict[int, dict[str, Terms]] = {revision.episode.confirmed_at_ms: {} for revision in revisions}
+    present: dict[int, dict[str, Terms]] = {revision.event.confirmed_at_ms: {} for revision in revisions}
     for terms, moments_ms in confirmed:
         for confirmed_ms in moments_ms:
             present[confirmed_ms][terms.worker_id] = terms
@@ -48,11 +48,11 @@ def read_noted(identity: str, payload: bytes, triggers: Mapping[str, tuple[Produ
 
 def from_first(payload: bytes) -> bytes:
     """An entry of version 1 in the present form."""
-    trigger, platform, zone, revisions, happenings = unpack(payload, _First)
+    trigger, platform, zone, revisions, updates = unpack(payload, _First)
     confirmed: dict[Terms, list[int]] = defaultdict(list)
-    for told in happenings.values():
-        for happening in told:
-            if happening.terms is not None and happening.confirmed_at_ms not in confirmed[happening.terms]:
-                confirmed[happening.terms].append(happening.confirmed_at_ms)
+    for told in updates.values():
+        for update in told:
+            if update.terms is not None and update.confirmed_at_ms not in confirmed[update.terms]:
+                confirmed[update.terms].append(update.confirmed_at_ms)
     entry: _Noted = (trigger, platform, zone, revisions, [*confirmed.items()])
     return pack_small(entry)

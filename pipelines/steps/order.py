@@ -48,7 +48,7 @@ MIGRATIONS.update(OF_STEPS)
 def order_of(settings: Settings) -> tuple[type[Step], ...]:
     """The steps that a job with these settings has."""
     asking = (AskWitness, WitnessTelemetry, WitnessDevices, WeighWitness)
-    left_out = {*(() if settings.reserves else (ControlExposure,)), *(() if settings.witnessed else asking)}
+    left_out = {*(() if settings.reserves else (ControlExposure,)), *(() if settings.telemetry_values else asking)}
     return tuple(step for step in ORDER if step not in left_out)
 
 

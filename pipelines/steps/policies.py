@@ -107,16 +107,16 @@ class RoutePolicies(Step):
             self.kept.drop(name)
             arrived.extend(events)
         self._arrived.clear()
-        holders = {policy: self._holders(policy) for policy in {_policy_of(event) for event in arrived}}
+        holders = {policy: self._policy_holders(policy) for policy in {_policy_of(event) for event in arrived}}
         new = self._book.add(arrived)
         by_bucket: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for policy, events in new.items():
             for bucket, told in self._tell(policy, events, holders[policy]):
                 by_bucket[bucket].extend(told)
-        witnessed = {version.name for version, _ in self._settings.witnessed.values()}
+        telemetry_values = {version.name for version, _ in self._settings.telemetry_values.values()}
         for bucket, events in sorted(by_bucket.items()):
             yield Envelope("riders-evidence", bucket, "policies", upto_ms, pack(events))
-            asking = [event for event in events if event["product"] in witnessed]
+            asking = [event for event in events if event["product"] in telemetry_values]
             if asking:
                 yield Envelope("witness-telemetry", bucket, "policies", upto_ms, pack(asking))
         for resolution, cells in self._homes(event for events in new.values() for event in events).items():
@@ -135,7 +135,7 @@ class RoutePolicies(Step):
             cells[resolution] = np.unique(cells_of(places[:, 0].copy(), places[:, 1].copy(), resolution)).tolist()
         return cells
 
-    def _holders(self, policy: PolicyKey) -> set[int]:
+    def _policy_holders(self, policy: PolicyKey) -> set[int]:
         """Buckets of riders who have the policy's events."""
         return {bucket_of(event["worker_id"], self._settings.buckets) for event in self._book.of(policy)}
 
@@ -145,7 +145,7 @@ class RoutePolicies(Step):
         """New events to those who know the policy, all of them to those who do not."""
         for bucket in sorted(known):
             yield bucket, events
-        for bucket in sorted(self._holders(policy) - known):
+        for bucket in sorted(self._policy_holders(policy) - known):
             yield bucket, self._book.of(policy)
 
     @property

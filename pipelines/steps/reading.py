@@ -22,13 +22,13 @@ from monsoon.pipelines.steps.envelopes import (
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import INPUT_STREAMS, FilePart, InputError
-from monsoon.sources.line_blocks import LineValidator
+from monsoon.sources.line_blocks import BlockValidator
 from monsoon.sources.parts import OpenFiles, read_part
 from monsoon.sources.record_store import moments, short_id
 from monsoon.sources.record_times import Piece
 from monsoon.sources.streams import judged, look_at, look_at_records, validated
-from monsoon.transforms.validation.judge import Dead, Judge, Used
 from monsoon.transforms.validation.looks import Look
+from monsoon.transforms.validation.record_validator import Dead, RecordValidator, Used
 
 
 class Validate:
@@ -40,8 +40,8 @@ class Validate:
 
     def __init__(self, settings: Settings) -> None:
         self._buckets = settings.buckets
-        self._judges = {stream: Judge(stream, settings.catalogue) for stream in INPUT_STREAMS}
-        self._validator = LineValidator(self._judges["telemetry"])
+        self._judges = {stream: RecordValidator(stream, settings.catalogue) for stream in INPUT_STREAMS}
+        self._validator = BlockValidator(self._judges["telemetry"])
         self._files = OpenFiles()
 
     def __call__(self, stream: str, part: FilePart) -> Iterator[Envelope]:

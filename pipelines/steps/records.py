@@ -24,8 +24,8 @@ from monsoon.sources.record_store import RecordStore, record_id, short_id
 from monsoon.transforms.exposure import Reserve
 from monsoon.transforms.provider_register import ProviderRegister, as_registered
 from monsoon.transforms.validation.canonical import canonical_json
-from monsoon.transforms.validation.judge import Dead, Used, fingerprint
 from monsoon.transforms.validation.raw_identifiers import masked
+from monsoon.transforms.validation.record_validator import Dead, Used, fingerprint
 
 
 class DeduplicateRecords(Step):

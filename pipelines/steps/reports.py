@@ -12,9 +12,9 @@ from monsoon.pipelines.local.panes import panes_of
 from monsoon.pipelines.steps.envelopes import stacked
 from monsoon.pipelines.steps.shelf import Shelf
 from monsoon.sources.telemetry_store import in_order, joined
-from monsoon.sources.trail import to_trail
+from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.panes import AGGREGATES, NULL, PANE_MS, Panes
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 
 _NAMES = [aggregate.name for aggregate in AGGREGATES if aggregate.name != "device"]
 SCHEMA: dict[str, Any] = {
@@ -75,18 +75,18 @@ class Reports(Shelf):
             return frame
         numbered = frame.select(*_IDENTITY).with_row_index("row").filter(late)
         repeated = numbered.join(pl.concat(near), on=_IDENTITY, how="semi")["row"].to_numpy()
-        stays = np.ones(frame.height, dtype=np.bool_)
-        stays[repeated] = False
-        return frame.filter(pl.Series(stays))
+        dwells = np.ones(frame.height, dtype=np.bool_)
+        dwells[repeated] = False
+        return frame.filter(pl.Series(dwells))
 
-    def trail(self, after_ms: int | None = None, workers: Collection[str] | None = None) -> Trail:
+    def telemetry(self, after_ms: int | None = None, workers: Collection[str] | None = None) -> TelemetryTable:
         """The trail of the reports after a moment (None: all), of some riders (None: of all)."""
         found = list(self.rows_after(after_ms))
         if workers is not None:
             wanted = pl.col("worker_id").cast(pl.String).is_in(sorted(workers))
             found = [frame.filter(wanted) for frame in found]
         rows = joined(found)
-        return to_trail(in_order(rows, np.ones(rows.height, dtype=np.bool_)))
+        return to_telemetry_table(in_order(rows, np.ones(rows.height, dtype=np.bool_)))
 
 
 class PaneStore(Shelf):
@@ -100,14 +100,14 @@ class PaneStore(Shelf):
         return stacked(found, SCHEMA)
 
 
-def closed_panes(trail: Trail, from_ms: int, to_ms: int) -> pl.DataFrame:
+def closed_panes(telemetry: TelemetryTable, from_ms: int, to_ms: int) -> pl.DataFrame:
     """The panes (SCHEMA) of a trail that start in [from, to), both whole panes; all their reports are in the trail."""
-    panes = panes_of(trail)
+    panes = panes_of(telemetry)
     mine = (panes.pane_start_ms >= from_ms) & (panes.pane_start_ms < to_ms)
     return pl.DataFrame(
         {
-            "worker_id": words_of(trail.workers, panes.worker[mine]),
-            "device_id": words_of(trail.devices, panes["device"][mine]),
+            "worker_id": words_of(telemetry.workers, panes.worker[mine]),
+            "device_id": words_of(telemetry.devices, panes["device"][mine]),
             "pane_start_ms": panes.pane_start_ms[mine],
             "known_from_ms": panes.known_from_ms[mine],
             "history": panes.history[mine],
@@ -117,16 +117,16 @@ def closed_panes(trail: Trail, from_ms: int, to_ms: int) -> pl.DataFrame:
     )
 
 
-def to_panes(frame: pl.DataFrame, trail: Trail) -> Panes:
+def to_panes(frame: pl.DataFrame, telemetry: TelemetryTable) -> Panes:
     """Panes in the codes of a trail that knows their riders and devices (`Trail.knowing`)."""
     columns = {name: frame[name].to_numpy() for name in _NAMES}
-    device = _codes(trail.devices, frame["device_id"])
+    device = _codes(telemetry.devices, frame["device_id"])
     columns["device"] = np.where(device < 0, NULL, device)
-    worker = _codes(trail.workers, frame["worker_id"])
+    worker = _codes(telemetry.workers, frame["worker_id"])
     start_ms, known_from_ms, history = (
         frame[name].to_numpy() for name in ("pane_start_ms", "known_from_ms", "history")
     )
-    return Panes.of(worker, start_ms, known_from_ms, history, columns, len(trail.workers))
+    return Panes.of(worker, start_ms, known_from_ms, history, columns, len(telemetry.workers))
 
 
 def pane_floor(at_ms: int) -> int:

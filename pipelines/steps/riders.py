@@ -31,9 +31,9 @@ from monsoon.pipelines.steps.triggers import SeriesRecord
 from monsoon.pipelines.steps.working import Due, Span, Working, found_in_the_week
 from monsoon.sources.reference import ReferenceTables
 from monsoon.transforms.activity.week import WEEK_MS, week_of
-from monsoon.transforms.adjudication.asking import rescore_waits_ms
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, Since
-from monsoon.transforms.adjudication.claims import Finding
+from monsoon.transforms.adjudication.claims import ActivityResult
+from monsoon.transforms.adjudication.scoring_schedule import rescore_waits_ms
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.panes import PANE_MS
@@ -113,7 +113,7 @@ class RidersEvidence(Step):
             self._schedule_comparisons(record)
         tests = self._working.due(self._histories, Span(self.done_ms, upto_ms))
         for due in tests:
-            self._schedule(due.trigger, (tick.at_ms for tick in due.ticks))
+            self._schedule(due.trigger, (time.at_ms for time in due.times))
         new_panes_ms = self._close_panes(upto_ms) if self._comparing(upto_ms) else None
         if new_panes_ms is not None:
             yield from self._measuring.phones_to_neighbors(self._panes.frame(new_panes_ms - 1), upto_ms)
@@ -139,7 +139,7 @@ class RidersEvidence(Step):
             (
                 revision.at_ms
                 for revision in record.revisions
-                if revision.state != "withdrawn" and (at_the_end or revision.at_ms != revision.episode.end_ms)
+                if revision.state != "withdrawn" and (at_the_end or revision.at_ms != revision.event.end_ms)
             ),
         )
 
@@ -176,7 +176,7 @@ class RidersEvidence(Step):
         to_ms = min(pane_floor(min(upto_ms, last_ms + PANE_MS)), pane_floor(last_ms) + PANE_MS)
         if to_ms <= from_ms:
             return None
-        panes = closed_panes(self._reports.trail(from_ms - 1), from_ms, to_ms)
+        panes = closed_panes(self._reports.telemetry(from_ms - 1), from_ms, to_ms)
         self._panes.put(panes)
         self._paned_ms = to_ms
         self.kept.put_packed("paned", to_ms)
@@ -205,7 +205,7 @@ class RidersEvidence(Step):
         desk.workers |= mine_too
         if newcomers:
             # Where they were before they held a policy makes a zone worth a record.
-            places = Places(self._reports.trail(None, newcomers))
+            places = Places(self._reports.telemetry(None, newcomers))
             margins_m = {version.presence_margin_m for version in desk.product.versions}
             desk.newcomers = {margin_m: Presence(places, newcomers, resolution, margin_m) for margin_m in margins_m}
             cells.update(*(presence.visited.tolist() for presence in desk.newcomers.values()))
@@ -233,19 +233,19 @@ class RidersEvidence(Step):
         named = {disruption.disruption_id for disruption in changed} | due | found
         asked = desk.asked(named, self.done_ms, upto_ms)
         desk.schedule([*changed, *(desk.known[identity] for identity in sorted(found))], upto_ms)
-        happenings = [
+        updates = [
             (worker, new)
             for disruption in changed
-            for worker, mine in disruption.happenings.items()
-            if (new := [happening for happening in mine if happening.at_ms > self.done_ms])
+            for worker, mine in disruption.updates.items()
+            if (new := [update for update in mine if update.at_ms > self.done_ms])
         ]
-        if happenings:
-            yield Envelope("adjudicate-claims", self.key, f"happenings/{name}", upto_ms, pack(happenings))
+        if updates:
+            yield Envelope("adjudicate-claims", self.key, f"happenings/{name}", upto_ms, pack(updates))
         if asked:
-            earliest_ms = min(each.happening.confirmed_at_ms for each in asked) - _LOOK_BACK_MS
-            trail = self._places_after(earliest_ms, upto_ms).trail
+            earliest_ms = min(each.update.confirmed_at_ms for each in asked) - _LOOK_BACK_MS
+            telemetry = self._places_after(earliest_ms, upto_ms).telemetry
             panes = self._panes.frame(None, workers_of(asked))
-            yield from self._measuring.evidence(desk, asked, trail, panes, upto_ms)
+            yield from self._measuring.evidence(desk, asked, telemetry, panes, upto_ms)
 
     def _test(self, desk: Desk, tests: Sequence[Due], upto_ms: int) -> Iterator[Envelope]:
         """What the bucket's riders say of activity tests, to where peers are counted."""
@@ -261,9 +261,9 @@ class RidersEvidence(Step):
         asked = week_of(changed, self.done_ms)
         if not asked:
             return
-        after_ms = min(happening.start_ms for happening, _ in asked) - WEEK_MS - 1
-        trail = self._reports.trail(after_ms, {terms.worker_id for _, terms in asked})
-        found = pack(sorted(found_in_the_week(desk, changed, trail, self.done_ms).items()))
+        after_ms = min(update.start_ms for update, _ in asked) - WEEK_MS - 1
+        telemetry = self._reports.telemetry(after_ms, {terms.worker_id for _, terms in asked})
+        found = pack(sorted(found_in_the_week(desk, changed, telemetry, self.done_ms).items()))
         yield Envelope("adjudicate-claims", self.key, f"findings/{desk.product.name}", upto_ms, found)
 
     def _places_after(self, after_ms: int, upto_ms: int) -> Places:
@@ -271,8 +271,8 @@ class RidersEvidence(Step):
         if self._window is None or self._window[0] > after_ms:
             # At the end everything is judged at once: one trail for all.
             whole = upto_ms == END_OF_TIME_MS
-            trail = self._reports.trail(None if whole else after_ms)
-            self._window = (BEFORE_TIME_MS if whole else after_ms, Places(trail))
+            telemetry = self._reports.telemetry(None if whole else after_ms)
+            self._window = (BEFORE_TIME_MS if whole else after_ms, Places(telemetry))
         return self._window[1]
 
     def _disruptions(self, desk: Desk, touched: set[Any], upto_ms: int) -> list[Disruption]:
@@ -310,7 +310,7 @@ class RidersEvidence(Step):
     def _note(self, desk: Desk, disruption: Disruption) -> None:
         desk.note(disruption)
         if self.kept.keeps:
-            version = desk.product.at(disruption.revisions[0].episode.start_ms)
+            version = desk.product.at(disruption.revisions[0].event.start_ms)
             trigger = self._settings.trigger_name(version, disruption.series.trigger.name)
             self.kept.put(f"disruption/{desk.product.name}/{disruption.disruption_id}", noted(trigger, disruption))
 
@@ -378,10 +378,10 @@ class RidersEvidence(Step):
             self._desks[product].note(read_noted(identity, payload, self._settings.triggers))
         for name, payload in entries_of(entries, "found"):
             _, product, identity = name.split("/", 2)
-            self._desks[product].found[identity] = unpack_small(payload, dict[str, list[Finding]])
+            self._desks[product].found[identity] = unpack_small(payload, dict[str, list[ActivityResult]])
         for desk in self._desks.values():
             desk.schedule(desk.known.values(), self.done_ms)
 
 
-def _size(found: Mapping[str, Sequence[Finding]]) -> int:
+def _size(found: Mapping[str, Sequence[ActivityResult]]) -> int:
     return sum(map(len, found.values()))

@@ -97,14 +97,14 @@ class Settings:
         return {zlib.crc32(name.encode()) % _FIRST_TRIGGER + _FIRST_TRIGGER: name for name in self.triggers}
 
     @cached_property
-    def witnessed(self) -> dict[int, tuple[Product, Trigger]]:
+    def telemetry_values(self) -> dict[int, tuple[Product, Trigger]]:
         """Triggers that ask telemetry, each with its version, by key; others need none of the steps that answer."""
         found = {key: self.triggers[name] for key, name in self.trigger_of_key.items()}
-        return {key: each for key, each in found.items() if each[1].witness is not None}
+        return {key: each for key, each in found.items() if each[1].telemetry_condition is not None}
 
     def listening(self, key: int) -> str:
         """The step to which a trigger's readings and cells go first."""
-        return "ask-witness" if key in self.witnessed else "judge-triggers"
+        return "ask-witness" if key in self.telemetry_values else "judge-triggers"
 
     @property
     def resolutions(self) -> list[int]:

@@ -13,8 +13,8 @@ from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.shelf import DAY_MS, Shelf
 from monsoon.pipelines.steps.step import Kept, entries_of
 from monsoon.pipelines.steps.working import PEERS
-from monsoon.transforms.activity.findings import Counts, met
-from monsoon.transforms.adjudication.claims import Finding
+from monsoon.transforms.activity.activity_test import Counts, passed
+from monsoon.transforms.adjudication.claims import ActivityResult
 
 _ASKED = ["disruption_id", "confirmed_at_ms", "t_ms", "platform"]
 _Met = tuple[int, str]
@@ -30,13 +30,13 @@ class Testing:
         self._met: dict[str, dict[_Met, int]] = defaultdict(dict)
         """By disruption_id the claims that have met their test, and when (ms)."""
 
-    def answered(self, tests: pl.DataFrame) -> dict[str, list[Finding]]:
+    def answered(self, tests: pl.DataFrame) -> dict[str, list[ActivityResult]]:
         """What each test (TESTS) comes to, by worker_id: only the first of a claim that is met, and where none was,
         that its disruption ended."""
         counted = stacked(self.peers.frames, PEERS).group_by(_ASKED).agg(pl.col("peers", "severe").sum())
         # At one moment a test that is met comes before the end of its disruption.
         asked = tests.join(counted, on=_ASKED, how="left").sort("at_ms", pl.col("measured").is_not_null(), "t_ms")
-        found: dict[str, list[Finding]] = defaultdict(list)
+        found: dict[str, list[ActivityResult]] = defaultdict(list)
         touched = set()
         for row in self._judged(asked).iter_rows(named=True):
             claim = (row["confirmed_at_ms"], row["worker_id"])
@@ -57,13 +57,15 @@ class Testing:
             peers=(pl.col("peers").fill_null(0) - pl.col("own_peers")).fill_null(0),
             severe=(pl.col("severe").fill_null(0) - pl.col("own_severe")).fill_null(0),
         )
-        parts = [asked.head(0).with_columns(met=pl.lit(False), share=pl.lit(0.0), threshold=pl.lit(0.0))]
+        parts = [asked.head(0).with_columns(passed=pl.lit(False), share=pl.lit(0.0), threshold=pl.lit(0.0))]
         for (name,), part in asked.partition_by("trigger", as_dict=True, maintain_order=True).items():
             test = self._settings.triggers[str(name)][1].activity
             assert test is not None
             counts = Counts(part["peers"].to_numpy(), part["severe"].to_numpy())
-            good, share, threshold = met(test, part["sigma"].fill_null(float("nan")).to_numpy(), counts)
-            parts.append(part.with_columns(met=pl.Series(good), share=pl.Series(share), threshold=pl.Series(threshold)))
+            good, share, threshold = passed(test, part["sigma"].fill_null(float("nan")).to_numpy(), counts)
+            parts.append(
+                part.with_columns(passed=pl.Series(good), share=pl.Series(share), threshold=pl.Series(threshold))
+            )
         return pl.concat(parts)
 
     def forget(self, upto_ms: int) -> None:
@@ -94,18 +96,18 @@ class Testing:
         return f"met/{self._product}/{identity}"
 
 
-def _finding(row: Mapping[str, Any]) -> Finding:
+def _finding(row: Mapping[str, Any]) -> ActivityResult:
     values: dict[str, float | None] = {}
     if row["measured"] is None:
         measured = {name: float(row[name]) for name in ("sigma", "drop", "threshold", "share", "peers")}
         values = {"at": float(row["t_ms"]), "rain": float(row["value"]), **measured}
     elif row["measured"]:
         values = {"measured": 1.0}
-    return Finding(
+    return ActivityResult(
         at_ms=row["at_ms"],
         disruption_id=row["disruption_id"],
         confirmed_at_ms=row["confirmed_at_ms"],
         kind="activity",
-        met=row["measured"] is None,
+        passed=row["measured"] is None,
         values=values,
     )

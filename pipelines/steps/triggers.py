@@ -11,9 +11,9 @@ from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.shelf import DAY_MS
 from monsoon.pipelines.steps.step import BEFORE_TIME_MS, Kept, StateError, Step, entries_of
 from monsoon.transforms.triggers.conditions import alert_condition
+from monsoon.transforms.triggers.incremental import IncrementalTrigger
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.readings import reading_from_record
-from monsoon.transforms.triggers.running import RunningTrigger
 
 _Written = tuple[int, int, str]
 """The next revision to write of a disruption; when the last one took effect (ms), and its state."""
@@ -72,7 +72,7 @@ class JudgeTriggers(Step):
             )
         self._trigger = settings.trigger_of_key[key]
         product, trigger = settings.triggers[self._trigger]
-        self._running = RunningTrigger(trigger, product.zone_resolution, alert_condition(product))
+        self._running = IncrementalTrigger(trigger, product.zone_resolution, alert_condition(product))
         self._readings: list[tuple[str, int]] = []
         """Entries of readings, with the latest moment at which one of them took effect."""
         self._new_cells: list[str] = []
@@ -110,7 +110,7 @@ class JudgeTriggers(Step):
 
     def _note(self, heard: list[tuple[int, dict[str, Any]]]) -> None:
         name = self._name("readings")
-        self._readings.append((name, self._hear(heard)))
+        self._readings.append((name, self._observe(heard)))
         self.kept.put_packed(name, heard)
 
     def _take_forwarded(self, upto_ms: int) -> None:
@@ -126,14 +126,14 @@ class JudgeTriggers(Step):
             if heard:
                 self._note(heard)
 
-    def _hear(self, heard: list[tuple[int, dict[str, Any]]]) -> int:
+    def _observe(self, heard: list[tuple[int, dict[str, Any]]]) -> int:
         for effective_ms, record in heard:
-            self._running.hear(reading_from_record(record), effective_ms)
+            self._running.observe(reading_from_record(record), effective_ms)
         return max((effective_ms for effective_ms, _ in heard), default=BEFORE_TIME_MS)
 
     def _witness(self, told: list[Told]) -> int:
         for platform, zone, at_ms, value in told:
-            self._running.witness(platform, zone, at_ms, value)
+            self._running.telemetry_condition(platform, zone, at_ms, value)
         return max((at_ms for _, _, at_ms, _ in told), default=BEFORE_TIME_MS)
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
@@ -188,7 +188,7 @@ class JudgeTriggers(Step):
         if "cells" in entries:
             self._running.add_cells(unpack(entries["cells"], list[int]))
         for name, payload in entries_of(entries, "readings"):
-            self._readings.append((name, self._hear(unpack(payload, list[tuple[int, dict[str, Any]]]))))
+            self._readings.append((name, self._observe(unpack(payload, list[tuple[int, dict[str, Any]]]))))
         for name, payload in entries_of(entries, "witnessed"):
             self._witnessed.append((name, self._witness(unpack(payload, list[Told]))))
         self._running.resume(self.done_ms)

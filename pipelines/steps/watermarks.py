@@ -54,6 +54,6 @@ class Watermarks:
         """
         active = [each for each in self._sources.values() if now_ms - each.heard_ms < self._patience.idle_after_ms]
         if active and all(each.newest_ms is not None for each in active):
-            least_ms = min(each.newest_ms for each in active if each.newest_ms is not None)
-            self._reached_ms = max(self._reached_ms, least_ms - self._patience.lateness_ms - 1)
+            min_ms = min(each.newest_ms for each in active if each.newest_ms is not None)
+            self._reached_ms = max(self._reached_ms, min_ms - self._patience.lateness_ms - 1)
         return self._reached_ms

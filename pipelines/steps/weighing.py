@@ -17,10 +17,10 @@ from monsoon.pipelines.steps.triggers import Told
 from monsoon.sources.model_files import load_model
 from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.product import OrderDrop, SilentQuorum
-from monsoon.transforms.witness.orders import order_drop
-from monsoon.transforms.witness.outage import quorum_values
-from monsoon.transforms.witness.questions import Questions
-from monsoon.transforms.witness.silence import rider_trust, trust_score, trust_tallies
+from monsoon.transforms.telemetry_conditions.order_drop import order_drop
+from monsoon.transforms.telemetry_conditions.outage import quorum_values
+from monsoon.transforms.telemetry_conditions.queries import Questions
+from monsoon.transforms.telemetry_conditions.silent_quorum import rider_trust, trust_score, trust_tallies
 
 DAYS: dict[str, Any] = {
     "device_id": pl.String,
@@ -86,9 +86,9 @@ class WitnessDevices(Step):
                 yield Envelope("weigh-witness", trigger, "answers", upto_ms, pack_frame(answers))
 
     def _trusted(self, trigger: int, riders: pl.DataFrame) -> pl.DataFrame:
-        product, terms = self._settings.witnessed[trigger]
-        witness = terms.witness
-        assert isinstance(witness, SilentQuorum)
+        product, terms = self._settings.telemetry_values[trigger]
+        telemetry_condition = terms.telemetry_condition
+        assert isinstance(telemetry_condition, SilentQuorum)
         days = stacked(self._days.frames, DAYS).filter(pl.col("device_id").is_in(riders["device_id"].implode()))
         # Codes of the phones asked about and of whoever was on them.
         phones = pl.concat([riders["device_id"], days["device_id"]]).rank("dense").cast(pl.Int64).to_numpy() - 1
@@ -97,12 +97,14 @@ class WitnessDevices(Step):
         seen = DeviceDays.of_panes(phones[riders.height :], workers, *panes)
         inputs = {name: riders[name].to_numpy() for name in riders.columns if name not in _IDENTITY}
         inputs["riders_on_device_28d"] = seen.riders(phones[: riders.height], riders["at_ms"].to_numpy())[0]
-        trust = rider_trust(witness, trust_score(product, witness), inputs, riders["insured"].to_numpy())
+        trust = rider_trust(
+            telemetry_condition, trust_score(product, telemetry_condition), inputs, riders["insured"].to_numpy()
+        )
         asked = riders.select(_QUESTION).unique(maintain_order=True).rows()
         place = {question: number for number, question in enumerate(asked)}
         question = np.array([place[row] for row in riders.select(_QUESTION).iter_rows()], dtype=np.int64)
         questions = Questions.of(product.zone_resolution, asked)
-        return answer_frame(questions, trust_tallies(witness, len(asked), question, trust))
+        return answer_frame(questions, trust_tallies(telemetry_condition, len(asked), question, trust))
 
     @property
     def ages(self) -> bool:
@@ -132,7 +134,7 @@ class WeighWitness(Step):
 
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
-        self._witness = settings.witnessed[key][1].witness
+        self._witness = settings.telemetry_values[key][1].telemetry_condition
         self._answers: dict[str, pl.DataFrame] = {}
         """By entry."""
 

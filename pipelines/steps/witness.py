@@ -31,7 +31,7 @@ from monsoon.pipelines.steps.triggers import Forwarded, JudgeTriggers
 from monsoon.pipelines.steps.weighing import DAYS, answer_frame
 from monsoon.sources.reference import ReferenceTables
 from monsoon.sources.telemetry_store import in_order, joined
-from monsoon.sources.trail import to_trail
+from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.activity import Habits
 from monsoon.transforms.evidence.devices import local_day_number
@@ -39,11 +39,17 @@ from monsoon.transforms.evidence.neighborhoods import PaneCells
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.product import OrderDrop, Product, SilentQuorum
-from monsoon.transforms.trail import Trail
-from monsoon.transforms.triggers.running import AskingTrigger
-from monsoon.transforms.witness.orders import order_tallies
-from monsoon.transforms.witness.questions import Holders, Questions
-from monsoon.transforms.witness.silence import Trust, insured_long_enough, quorum_tallies, trust_inputs, workers_of
+from monsoon.transforms.telemetry_conditions.order_drop import order_tallies
+from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, Questions
+from monsoon.transforms.telemetry_conditions.silent_quorum import (
+    Trust,
+    insured_long_enough,
+    quorum_tallies,
+    trust_inputs,
+    workers_of,
+)
+from monsoon.transforms.telemetry_table import TelemetryTable
+from monsoon.transforms.triggers.incremental import TelemetryQueryTrigger
 
 Asked = list[tuple[str | None, int, int]]
 """Questions on their way: platform, zone (cell), moment (ms)."""
@@ -71,7 +77,7 @@ class AskWitness(JudgeTriggers):
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept, settings)
         product, trigger = settings.triggers[self._trigger]
-        self._asking = self._running = AskingTrigger(trigger, product.zone_resolution)
+        self._asking = self._running = TelemetryQueryTrigger(trigger, product.zone_resolution)
         self._pending: dict[str, Forwarded] = {}
         """By entry, what is to go on."""
 
@@ -92,7 +98,7 @@ class AskWitness(JudgeTriggers):
     def work(self, upto_ms: int) -> Iterator[Envelope]:
         asked: Asked = [
             (each.platform, zone, at_ms)
-            for each in self._asking.asks(upto_ms)
+            for each in self._asking.pending_queries(upto_ms)
             for zone in each.zones.tolist()
             for at_ms in each.moments_ms.tolist()
         ]
@@ -144,9 +150,13 @@ class WitnessTelemetry(Step):
         """Panes that start before it were told to the devices."""
         self._asked: dict[str, tuple[int, Asked]] = {}
         """By entry: the trigger's key, its questions."""
-        witnesses = [(product, trigger.witness) for product, trigger in settings.witnessed.values()]
-        self._quorums = any(isinstance(witness, SilentQuorum) for _, witness in witnesses)
-        self._drops = [(product, witness) for product, witness in witnesses if isinstance(witness, OrderDrop)]
+        witnesses = [(product, trigger.telemetry_condition) for product, trigger in settings.telemetry_values.values()]
+        self._quorums = any(isinstance(telemetry_condition, SilentQuorum) for _, telemetry_condition in witnesses)
+        self._drops = [
+            (product, telemetry_condition)
+            for product, telemetry_condition in witnesses
+            if isinstance(telemetry_condition, OrderDrop)
+        ]
 
     def take(self, item: Item) -> None:
         kind, _, trigger = item.kind.partition("/")
@@ -172,15 +182,15 @@ class WitnessTelemetry(Step):
         if self._quorums and (by_trigger or (wait_ms is not None and wait_ms <= upto_ms)):
             self._close_panes(upto_ms)
         for trigger, asked in sorted(by_trigger.items()):
-            product, terms = self._settings.witnessed[trigger]
+            product, terms = self._settings.telemetry_values[trigger]
             questions = Questions.of(product.zone_resolution, asked)
             line = self._settings.running[product.name]
-            holders = Holders(Coverage(line, self._book.of_product(product.name)).policies.values())
-            if isinstance(terms.witness, OrderDrop):
-                yield from self._count_orders(trigger, product, terms.witness, questions, holders, upto_ms)
-            elif isinstance(terms.witness, SilentQuorum):
+            holders = PolicyHolders(Coverage(line, self._book.of_product(product.name)).policies.values())
+            if isinstance(terms.telemetry_condition, OrderDrop):
+                yield from self._count_orders(trigger, product, terms.telemetry_condition, questions, holders, upto_ms)
+            elif isinstance(terms.telemetry_condition, SilentQuorum):
                 yield from self._tell_days(upto_ms)
-                yield from self._find_silent(trigger, terms.witness, questions, holders, upto_ms)
+                yield from self._find_silent(trigger, terms.telemetry_condition, questions, holders, upto_ms)
 
     def _count_orders(
         self,
@@ -188,7 +198,7 @@ class WitnessTelemetry(Step):
         product: Product,
         terms: OrderDrop,
         questions: Questions,
-        holders: Holders,
+        holders: PolicyHolders,
         due_ms: int,
     ) -> Iterator[Envelope]:
         longest_ms = max(terms.window_ms, terms.seen_ms)
@@ -196,36 +206,38 @@ class WitnessTelemetry(Step):
             (int(questions.at_ms.min()) - week * _WEEK_MS - longest_ms, int(questions.at_ms.max()) - week * _WEEK_MS)
             for week in range(terms.weeks + 1)
         ]
-        trail = _trail([*self._orders.frames, *self._reports.frames], spans)
-        tallies = order_tallies(terms, trail, questions, holders, product.presence_margin_m)
+        telemetry = _telemetry([*self._orders.frames, *self._reports.frames], spans)
+        tallies = order_tallies(terms, telemetry, questions, holders, product.presence_margin_m)
         yield from self._answer(trigger, questions, tallies, due_ms)
 
     def _find_silent(
-        self, trigger: int, terms: SilentQuorum, questions: Questions, holders: Holders, due_ms: int
+        self, trigger: int, terms: SilentQuorum, questions: Questions, holders: PolicyHolders, due_ms: int
     ) -> Iterator[Envelope]:
         span = (int(questions.at_ms.min()) - terms.before_ms, int(questions.at_ms.max()))
-        trail = _trail(self._reports.frames, [span])
-        riders = workers_of(terms, trail, questions, holders)
+        telemetry = _telemetry(self._reports.frames, [span])
+        riders = workers_of(terms, telemetry, questions, holders)
         gone = riders.take(riders.mine & riders.silent)
         unknown = Trust.unknown(len(gone.worker))  # what trust adds, the devices say
-        yield from self._answer(trigger, questions, quorum_tallies(terms, trail, questions, riders, unknown), due_ms)
+        yield from self._answer(
+            trigger, questions, quorum_tallies(terms, telemetry, questions, riders, unknown), due_ms
+        )
         if not len(gone.worker):
             return
-        silent = sorted({trail.workers[code] for code in gone.worker.tolist()})
+        silent = sorted({telemetry.workers[code] for code in gone.worker.tolist()})
         frame = self._panes.frame(None, silent)
-        known = trail.knowing((), sorted({*frame["device_id"].drop_nulls()}))
+        known = telemetry.knowing((), sorted({*frame["device_id"].drop_nulls()}))
         panes = to_panes(frame, known)
         habits = Habits.of(panes, PaneCells.of(panes, questions.resolution), questions.resolution)
-        located = self._references.locate(trail)
-        inputs, phone = trust_inputs(terms, trail, questions, gone, located, habits, holders)
+        located = self._references.locate(telemetry)
+        inputs, phone = trust_inputs(terms, telemetry, questions, gone, located, habits, holders)
         rows = pl.DataFrame(
             {
                 "platform": pl.Series([questions.platform[q] for q in gone.question.tolist()], dtype=pl.String),
                 "zone": questions.zone[gone.question],
                 "at_ms": questions.at_ms[gone.question],
-                "device_id": words_of(trail.devices, phone),
-                "worker_id": words_of(trail.workers, gone.worker),
-                "insured": insured_long_enough(terms, trail, questions, gone, holders),
+                "device_id": words_of(telemetry.devices, phone),
+                "worker_id": words_of(telemetry.workers, gone.worker),
+                "insured": insured_long_enough(terms, telemetry, questions, gone, holders),
                 **inputs,
             }
         )
@@ -261,7 +273,7 @@ class WitnessTelemetry(Step):
         from_ms = pane_floor(first_ms)
         to_ms = min(pane_floor(min(upto_ms, last_ms + PANE_MS)), pane_floor(last_ms) + PANE_MS)
         if to_ms > from_ms:
-            self._panes.put(closed_panes(self._reports.trail(from_ms - 1), from_ms, to_ms))
+            self._panes.put(closed_panes(self._reports.telemetry(from_ms - 1), from_ms, to_ms))
             self._paned_ms = to_ms
             self.kept.put_packed("paned", to_ms)
 
@@ -323,12 +335,12 @@ class WitnessTelemetry(Step):
             self._asked[name] = (int(name.split("/")[1]), unpack(payload, Asked))
 
 
-def _trail(frames: Sequence[pl.DataFrame], spans: Sequence[tuple[int, int]]) -> Trail:
+def _telemetry(frames: Sequence[pl.DataFrame], spans: Sequence[tuple[int, int]]) -> TelemetryTable:
     """The reports of some stretches of time, each with its end and without its start (ms)."""
     time = pl.col("event_time")
     wanted = pl.any_horizontal([(time > start_ms) & (time <= end_ms) for start_ms, end_ms in spans])
     rows = joined([frame.filter(wanted) for frame in frames])
-    return to_trail(in_order(rows, np.ones(rows.height, dtype=np.bool_)))
+    return to_telemetry_table(in_order(rows, np.ones(rows.height, dtype=np.bool_)))
 
 
 def _without(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:

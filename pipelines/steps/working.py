@@ -16,28 +16,28 @@ import polars as pl
 from monsoon.pipelines.steps.desk import Desk
 from monsoon.pipelines.steps.histories import Histories, Place
 from monsoon.pipelines.steps.settings import Settings
-from monsoon.transforms.activity.findings import (
-    Courses,
+from monsoon.transforms.activity.activity_test import (
+    EvaluationSchedules,
     Own,
     Questions,
     TestedClaim,
-    everybody,
-    finding_of,
+    activity_result_of,
+    counts_by_platform,
     first_measured_ms,
-    oneself,
-    questions_of,
+    own_presence,
+    planned_tests,
 )
+from monsoon.transforms.activity.evaluation_schedule import EvaluationTime, schedule_of
 from monsoon.transforms.activity.orders import Orders
-from monsoon.transforms.activity.peers import Peers, surest_threshold
-from monsoon.transforms.activity.ticks import Tick, course_of
-from monsoon.transforms.activity.week import WorkedMinutes, looks_at_the_week, work_findings
+from monsoon.transforms.activity.peers import Peers, max_threshold
+from monsoon.transforms.activity.week import WorkedMinutes, looks_at_the_week, week_work_results
 from monsoon.transforms.adjudication.candidates import Disruption
-from monsoon.transforms.adjudication.claims import Finding
+from monsoon.transforms.adjudication.claims import ActivityResult
 from monsoon.transforms.geo.cells import cell_name
 from monsoon.transforms.identifiers import disruption_id
 from monsoon.transforms.presence import Places
 from monsoon.transforms.product import ActivityTest, Comparison, Product, Trigger
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS
 from monsoon.transforms.triggers.series import Series
 
@@ -90,7 +90,7 @@ class Due(NamedTuple):
     platform: str | None
     zones: list[int]
     confirmed_ms: int
-    ticks: list[Tick]
+    times: list[EvaluationTime]
     ended: bool
 
 
@@ -128,7 +128,7 @@ class Working:
     def looks_back_ms(self, due: Sequence[Due]) -> int:
         """The moment after which reports matter to these tests; at least one."""
         return min(
-            (each.confirmed_ms if each.ended else min(tick.t_ms for tick in each.ticks))
+            (each.confirmed_ms if each.ended else min(time.t_ms for time in each.times))
             - self._test(each.trigger).window_ms
             for each in due
         )
@@ -161,13 +161,13 @@ def _due(name: str, trigger: Trigger, series: Series, span: Span) -> Iterator[Du
         by_breach[trigger.zone_breaches.get(cell_name(zone), trigger.levels[0].breach)].append(zone)
     assert trigger.activity is not None
     for breach, zones in by_breach.items():
-        courses = course_of(trigger.activity.every_ms, breach, series.revisions, span.upto_ms)
-        for confirmed_ms, course in courses.items():
-            ticks = [tick for tick in course.ticks if span.holds(tick.at_ms)]
-            ended = any(span.holds(at_ms) for at_ms in course.ends_ms)
-            if ticks or ended:
-                start_ms = series.revisions[0].episode.start_ms
-                yield Due(name, start_ms, series.platform, zones, confirmed_ms, ticks, ended)
+        schedules = schedule_of(trigger.activity.every_ms, breach, series.revisions, span.upto_ms)
+        for confirmed_ms, schedule in schedules.items():
+            times = [time for time in schedule.times if span.holds(time.at_ms)]
+            ended = any(span.holds(at_ms) for at_ms in schedule.ends_ms)
+            if times or ended:
+                start_ms = series.revisions[0].event.start_ms
+                yield Due(name, start_ms, series.platform, zones, confirmed_ms, times, ended)
 
 
 def _identity(product: Product, trigger: Trigger, due: Due, zone: int) -> str:
@@ -176,21 +176,21 @@ def _identity(product: Product, trigger: Trigger, due: Due, zone: int) -> str:
 
 def _seen(product: Product, trigger: Trigger, due: Sequence[Due], peers: Peers) -> pl.DataFrame:
     """The bucket's riders as others' peers: PEERS."""
-    asked = [(each, zone, tick) for each in due for zone in each.zones for tick in each.ticks]
+    asked = [(each, zone, time) for each in due for zone in each.zones for time in each.times]
     rows = peers.seen(
         np.array([zone for _, zone, _ in asked], dtype=np.uint64),
-        np.array([tick.t_ms for *_, tick in asked], dtype=np.int64),
-        np.array([tick.at_ms for *_, tick in asked], dtype=np.int64),
+        np.array([time.t_ms for *_, time in asked], dtype=np.int64),
+        np.array([time.at_ms for *_, time in asked], dtype=np.int64),
     )
-    whole = everybody(rows, len(asked), len(peers.platforms))
+    whole = counts_by_platform(rows, len(asked), len(peers.platforms))
     there = np.flatnonzero(whole.peers).tolist()
     told = [asked[group // len(peers.platforms)] for group in there]
     return pl.DataFrame(
         {
             "disruption_id": [_identity(product, trigger, each, zone) for each, zone, _ in told],
             "confirmed_at_ms": [each.confirmed_ms for each, *_ in told],
-            "at_ms": [tick.at_ms for *_, tick in told],
-            "t_ms": [tick.t_ms for *_, tick in told],
+            "at_ms": [time.at_ms for *_, time in told],
+            "t_ms": [time.t_ms for *_, time in told],
             "platform": [peers.platforms[group % len(peers.platforms)] for group in there],
             "peers": whole.peers[there],
             "severe": whole.severe[there],
@@ -207,18 +207,18 @@ def _asked(
     assert test is not None
     names = {_identity(desk.product, trigger, each, zone) for each in due for zone in each.zones}
     known = [desk.known[identity] for identity in sorted(names & desk.known.keys())]
-    codes = {worker: code for code, worker in enumerate(places.trail.workers)}
+    codes = {worker: code for code, worker in enumerate(places.telemetry.workers)}
     # Whether a test was ever measured is asked at the end; before it only what is new.
     after_ms = BEFORE_TIME_MS if any(each.ended for each in due) else span.after_ms
-    questions = questions_of(known, Courses(trigger, span.upto_ms), after_ms)
-    own = Own.of(questions, Orders(places.trail), codes, peers, test)
+    questions = planned_tests(known, EvaluationSchedules(trigger, span.upto_ms), after_ms)
+    own = Own.of(questions, Orders(places.telemetry), codes, peers, test)
     rows = own.promising(test)
     rows = rows[questions.at_ms[rows] > span.after_ms]
     rows = rows[np.lexsort((questions.t_ms[rows], questions.at_ms[rows], questions.claim[rows]))]
-    kept = [row for row in rows.tolist() if _note(desk, questions, own, row, surest_threshold(test))]
+    kept = [row for row in rows.tolist() if _note(desk, questions, own, row, max_threshold(test))]
     there = np.array(kept, dtype=np.int64)
     seen, question = peers.seen_each(questions.zone[there], questions.t_ms[there], questions.at_ms[there])
-    mine = oneself(seen, question, own.rider[there], own.platform[there], len(peers.platforms))
+    mine = own_presence(seen, question, own.rider[there], own.platform[there], len(peers.platforms))
     claims = [questions.claims[claim] for claim in questions.claim[there].tolist()]
     tests = pl.DataFrame(
         {
@@ -264,7 +264,7 @@ def _note(desk: Desk, questions: Questions, own: Own, row: int, surest: float) -
         "sigma": float(own.sigma[row]),
         "drop": float(own.drop[row]),
     }
-    found.append(finding_of(claim, int(questions.at_ms[row]), values))
+    found.append(activity_result_of(claim, int(questions.at_ms[row]), values))
     return True
 
 
@@ -289,13 +289,13 @@ def _ends(desk: Desk, name: str, questions: Questions, own: Own, span: Span) -> 
 
 
 def found_in_the_week(
-    desk: Desk, changed: Sequence[Disruption], trail: Trail, after_ms: int
-) -> dict[str, list[Finding]]:
+    desk: Desk, changed: Sequence[Disruption], telemetry: TelemetryTable, after_ms: int
+) -> dict[str, list[ActivityResult]]:
     """What riders of claims with a supplement had worked of the week, by worker_id; noted on the desk."""
-    codes = {worker: code for code, worker in enumerate(trail.workers)}
+    codes = {worker: code for code, worker in enumerate(telemetry.workers)}
     asked = [each for each in changed if looks_at_the_week(each.series.trigger)]
-    found = work_findings(asked, Orders(trail), WorkedMinutes(trail), codes, after_ms)
-    for worker, findings in found.items():
-        for finding in findings:
-            desk.found.setdefault(finding.disruption_id, {}).setdefault(worker, []).append(finding)
+    found = week_work_results(asked, Orders(telemetry), WorkedMinutes(telemetry), codes, after_ms)
+    for worker, activity_results in found.items():
+        for activity_result in activity_results:
+            desk.found.setdefault(activity_result.disruption_id, {}).setdefault(worker, []).append(activity_result)
     return found

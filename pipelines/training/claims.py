@@ -19,11 +19,11 @@ from monsoon.sources.simulator import Storm
 from monsoon.sources.simulator.frames import Scenario, build_scenario
 from monsoon.sources.telemetry_columns import compact
 from monsoon.sources.telemetry_store import TelemetryStore
-from monsoon.sources.trail import to_trail
+from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.evidence.measure import measure
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.geo.cells import cells_of
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.validation.fields import stream_fields
 
 _MINUTE_MS = 60_000
@@ -79,8 +79,8 @@ def simulated_claims(
     moments_ms = np.sort(rng.integers(begin_ms, end_ms, moments))
     parts, step = [], RIDERS_AT_ONCE // 128
     for first in range(0, scenario.blocks, step):
-        trail = _trail(scenario, first, first + step)
-        parts.append(_claims(trail, tables, scenario.labels, moments_ms, resolution, rng))
+        telemetry = _telemetry(scenario, first, first + step)
+        parts.append(_claims(telemetry, tables, scenario.labels, moments_ms, resolution, rng))
     return Claims.joined(parts)
 
 
@@ -92,30 +92,30 @@ def _reference_tables(scenario: Scenario) -> ReferenceTables:
         return read_references(Path(folder))
 
 
-def _trail(scenario: Scenario, first: int, last: int) -> Trail:
+def _telemetry(scenario: Scenario, first: int, last: int) -> TelemetryTable:
     fields = stream_fields("telemetry")
     store = TelemetryStore(StreamCounts())
     for frame in scenario.telemetry(first, last):
         store.add(Validated(read=frame.height, frames=[compact(frame, fields)]))
-    return to_trail(store.finish())
+    return to_telemetry_table(store.finish())
 
 
 def _claims(
-    trail: Trail,
+    telemetry: TelemetryTable,
     tables: ReferenceTables,
     labels: pl.DataFrame,
     moments_ms: np.ndarray,
     resolution: int,
     rng: np.random.Generator,
 ) -> Claims:
-    worker, at_ms = (axis.ravel() for axis in np.meshgrid(np.arange(len(trail.workers)), moments_ms, indexing="ij"))
-    last = trail.last_at_or_before(worker, at_ms)
-    truth = _truth(trail, labels)
-    present = (last >= 0) & (at_ms - trail.event_time_ms[last] <= PRESENT_MS)
+    worker, at_ms = (axis.ravel() for axis in np.meshgrid(np.arange(len(telemetry.workers)), moments_ms, indexing="ij"))
+    last = telemetry.last_at_or_before(worker, at_ms)
+    truth = _truth(telemetry, labels)
+    present = (last >= 0) & (at_ms - telemetry.event_time_ms[last] <= PRESENT_MS)
     # Until it pretends, an attacker's phone is neither an honest claimant nor an attack.
     present &= ~truth["attacker"][worker] | (at_ms >= truth["attack_ms"][worker] + PRETENDING_MS)
     worker, at_ms, last = worker[present], at_ms[present], last[present]
-    zone = cells_of(trail.lat[last], trail.lon[last], resolution)
+    zone = cells_of(telemetry.lat[last], telemetry.lon[last], resolution)
     _, batch = np.unique(np.stack([zone.astype(np.int64), at_ms]), axis=1, return_inverse=True)
     rescored = rng.random(len(worker)) < RESCORED_SHARE
     queries = Queries.of(
@@ -126,13 +126,15 @@ def _claims(
         decided_at_ms=at_ms + np.where(rescored, HOLD_MS, 0),
         batch=batch.reshape(-1),
     )
-    evidence = measure(trail, panes_of(trail), tables.locate(trail), queries)
-    return Claims(dict(evidence.values), truth["kind"][worker], truth["tier"][worker], np.array(trail.workers)[worker])
+    evidence = measure(telemetry, panes_of(telemetry), tables.locate(telemetry), queries)
+    return Claims(
+        dict(evidence.values), truth["kind"][worker], truth["tier"][worker], np.array(telemetry.workers)[worker]
+    )
 
 
-def _truth(trail: Trail, labels: pl.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
+def _truth(telemetry: TelemetryTable, labels: pl.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
     """The labels of the trail's workers, in the order of their codes."""
-    workers = pl.DataFrame({"worker_id": list(trail.workers)}, schema={"worker_id": pl.String})
+    workers = pl.DataFrame({"worker_id": list(telemetry.workers)}, schema={"worker_id": pl.String})
     table = workers.join(labels, on="worker_id", how="left", maintain_order="left")
     kind = table["kind"].to_numpy().astype(np.str_)
     return {

@@ -17,10 +17,10 @@ import numpy as np
 
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.product import SilentQuorum
-from monsoon.transforms.trail import OFFLINE, ON_TRIP, ONLINE, Trail
-from monsoon.transforms.witness.outage import outage_features
-from monsoon.transforms.witness.questions import Holders, Questions
-from monsoon.transforms.witness.silence import MICRO, Trust, quorum_tallies, workers_of
+from monsoon.transforms.telemetry_conditions.outage import outage_features
+from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, Questions
+from monsoon.transforms.telemetry_conditions.silent_quorum import MICRO, Trust, quorum_tallies, workers_of
+from monsoon.transforms.telemetry_table import OFFLINE, ON_TRIP, ONLINE, TelemetryTable
 
 _MINUTE_MS = 60_000
 _APART_MS = 7 * 24 * 3_600_000
@@ -67,9 +67,9 @@ EVALUATION_CITIES = (
 
 def silence_terms() -> SilentQuorum:
     """The terms under which silences are asked about: OffShift's."""
-    witness = load_products(["offshift"])["offshift"].trigger("outage").witness
-    assert isinstance(witness, SilentQuorum)
-    return witness
+    telemetry_condition = load_products(["offshift"])["offshift"].trigger("outage").telemetry_condition
+    assert isinstance(telemetry_condition, SilentQuorum)
+    return telemetry_condition
 
 
 def silences(city: City, kind: str, count: int, seed: int) -> Mapping[str, np.ndarray]:
@@ -89,13 +89,13 @@ def _features(city: City, kind: str, count: int, rng: np.random.Generator) -> di
     terms = silence_terms()
     at_ms = 1_700_000_000_000 + np.arange(count) * _APART_MS
     riders = _riders(city, kind, count, rng)
-    trail, trust = _reported(city, riders, at_ms, terms, rng)
+    telemetry, trust = _reported(city, riders, at_ms, terms, rng)
     zone = h3.latlng_to_cell(*city.place, 6)
     questions = Questions(6, ("own",) * count, np.full(count, zone, dtype=np.uint64), at_ms.astype(np.int64))
-    worked = workers_of(terms, trail, questions, Holders(()))
+    worked = workers_of(terms, telemetry, questions, PolicyHolders(()))
     gone = worked.worker[worked.mine & worked.silent]
-    names = np.array([int(name) for name in trail.workers])
-    return outage_features(quorum_tallies(terms, trail, questions, worked, trust.take(names[gone])))
+    names = np.array([int(name) for name in telemetry.workers])
+    return outage_features(quorum_tallies(terms, telemetry, questions, worked, trust.take(names[gone])))
 
 
 def _riders(city: City, kind: str, count: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def _riders(city: City, kind: str, count: int, rng: np.random.Generator) -> dict
 
 def _reported(
     city: City, riders: Mapping[str, Any], at_ms: np.ndarray, terms: SilentQuorum, rng: np.random.Generator
-) -> tuple[Trail, Trust]:
+) -> tuple[TelemetryTable, Trust]:
     """The reports that matter, as a trail, and each rider's trust."""
     n = len(riders["silence"])
     now_ms = at_ms[riders["silence"]]
@@ -183,11 +183,11 @@ def _reported(
     time_ms = np.concatenate([times[mask] for mask, times, _ in blocks])
     state = np.concatenate([states[mask] for mask, _, states in blocks])
     battery = np.where(riders["battery_known"], riders["battery"], np.nan)[which]
-    trail = _trail(city, which, time_ms, state, np.where(riders["own"], 1, 0)[which], battery, n)
-    return trail, Trust(np.rint(riders["trust"] * MICRO).astype(np.int64), np.ones(n, dtype=np.bool_))
+    telemetry = _telemetry(city, which, time_ms, state, np.where(riders["own"], 1, 0)[which], battery, n)
+    return telemetry, Trust(np.rint(riders["trust"] * MICRO).astype(np.int64), np.ones(n, dtype=np.bool_))
 
 
-def _trail(
+def _telemetry(
     city: City,
     which: np.ndarray,
     time_ms: np.ndarray,
@@ -195,13 +195,13 @@ def _trail(
     platform: np.ndarray,
     battery: np.ndarray,
     riders: int,
-) -> Trail:
+) -> TelemetryTable:
     order = np.lexsort((time_ms, which))
     count = len(which)
     nan, none32, none8 = np.full(count, np.nan), np.full(count, -1, dtype=np.int32), np.full(count, -1, dtype=np.int8)
     worker = which[order].astype(np.int32)
     width = len(str(riders))
-    return Trail(
+    return TelemetryTable(
         workers=tuple(str(rider).zfill(width) for rider in range(riders)),
         devices=("phone",),
         cells=(),

@@ -15,7 +15,7 @@ from monsoon.sources.feeds.columns import ColumnReader, Columns, folded
 from monsoon.sources.files import InputError, LongLine, read_blocks
 from monsoon.sources.provider_files import Provider, names_of
 from monsoon.transforms.atmosphere.quantities import unit_name
-from monsoon.transforms.validation.judge import MAX_LINE_BYTES, MAX_RAW_BYTES
+from monsoon.transforms.validation.record_validator import MAX_LINE_BYTES, MAX_RAW_BYTES
 
 CSV_SUFFIXES = (".csv", ".csv.gz")
 LINES_SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")

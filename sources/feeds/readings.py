@@ -21,7 +21,7 @@ from monsoon.sources.feeds.columns import ColumnReader
 from monsoon.sources.feeds.lines import FeedFile, open_feed
 from monsoon.sources.feeds.rows import Place, Refusal, Row, RowReader
 from monsoon.sources.feeds.stations import Stations, StationValues
-from monsoon.sources.provider_files import Provider, ProviderError, Spoken
+from monsoon.sources.provider_files import FeedFormat, Provider, ProviderError
 from monsoon.transforms.atmosphere.corrections import HourlySeries, Version, aqi_history, revised
 from monsoon.transforms.atmosphere.cpcb import POLLUTANTS, as_published
 from monsoon.transforms.atmosphere.heat_index import heat_index_c
@@ -117,7 +117,7 @@ def _hours_without_index(stations: Iterable[StationValues], readings: Iterable[M
 class _Readings:
     """The readings of one station."""
 
-    def __init__(self, provider: Provider, spoken: Mapping[str, Spoken], station: StationValues) -> None:
+    def __init__(self, provider: Provider, spoken: Mapping[str, FeedFormat], station: StationValues) -> None:
         self._provider, self._spoken = provider, spoken
         self._place, self._values = station.place, station.values
 

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import structs
 
 from monsoon.sources.feeds.lines import EMPTY, Line
-from monsoon.sources.provider_files import OFFSETS_MIN, Names, Provider, Spoken, names_of
+from monsoon.sources.provider_files import OFFSETS_MIN, FeedFormat, Names, Provider, names_of
 from monsoon.transforms.atmosphere.hours import HOUR_MS
 from monsoon.transforms.atmosphere.quantities import QUANTITIES, RATE_UNIT, unit_name
 from monsoon.transforms.atmosphere.us_epa import pm25_ug_m3_of_us_epa_aqi, us_epa_table_at
@@ -122,7 +122,7 @@ class RowReader:
         except RecursionError:
             return Refusal("too_deep", "nested too deeply", line, seen_at_ms)
 
-    def _cells(self, line: Line) -> list[tuple[str, Spoken, Any]] | Silence:
+    def _cells(self, line: Line) -> list[tuple[str, FeedFormat, Any]] | Silence:
         """Field name, quantity and content, of the quantities that the row could speak."""
         fields = line.fields or {}
         long = self._provider.long
@@ -155,7 +155,7 @@ class RowReader:
         number = _number(content, name)
         return None if number in self._missing_numbers else number
 
-    def _length_ms(self, line: Line, time_ms: int, present: Mapping[Spoken, float]) -> int | None:
+    def _length_ms(self, line: Line, time_ms: int, present: Mapping[FeedFormat, float]) -> int | None:
         """The length of the row's interval, which must be one that its quantities are read of."""
         clock = self._provider.clock
         name, content = _first(line.fields or {}, clock.begins)
@@ -166,9 +166,9 @@ class RowReader:
         if length_ms <= 0:
             raise _Fault(f"bad_interval:{name}", f"it is not before {ends}")
         for spoken in present:
-            least_ms, most_ms = _lengths_ms(spoken)
-            if not least_ms <= length_ms <= most_ms:
-                wanted = f"{most_ms // HOUR_MS} h" if least_ms == most_ms else "at most an hour"
+            min_ms, most_ms = _lengths_ms(spoken)
+            if not min_ms <= length_ms <= most_ms:
+                wanted = f"{most_ms // HOUR_MS} h" if min_ms == most_ms else "at most an hour"
                 raise _Fault(
                     f"wrong_interval:{name}",
                     f"{_spelled(length_ms)} from {name} to {ends}; {spoken.quantity} is read of {wanted}",
@@ -307,11 +307,11 @@ def _within(content: Any, name: str, limit: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def _in_unit(spoken: Spoken, unit: str) -> Spoken:
+def _in_unit(spoken: FeedFormat, unit: str) -> FeedFormat:
     return structs.replace(spoken, unit=unit)
 
 
-def _lengths_ms(spoken: Spoken) -> tuple[int, int]:
+def _lengths_ms(spoken: FeedFormat) -> tuple[int, int]:
     """The shortest and the longest interval that a quantity is read of."""
     if spoken.averaged_over not in (None, "1 h"):
         length_ms = int(str(spoken.averaged_over).split()[0]) * HOUR_MS
@@ -326,7 +326,9 @@ def _spelled(length_ms: int) -> str:
     return f"{hours} h" if not rest_ms else f"{length_ms / 60_000:g} min"
 
 
-def _in_own_unit(spoken: Spoken, unit: str, number: float, time_ms: int, length_ms: int | None) -> tuple[str, float]:
+def _in_own_unit(
+    spoken: FeedFormat, unit: str, number: float, time_ms: int, length_ms: int | None
+) -> tuple[str, float]:
     """Quantity and value; a US index becomes the concentration that it stands for, an amount of rain that fell in less
     than an hour its intensity."""
     quantity = QUANTITIES[spoken.quantity]

@@ -17,7 +17,7 @@ from monsoon.sources.simulator.telemetry import BLOCK_RIDERS, block_telemetry, t
 from monsoon.sources.simulator.weather import readings
 
 DEFAULT_ATTACKERS = 0.04
-MOST_TRIES = 8
+MAX_TRIES = 8
 CLOSE_ENOUGH = 0.005
 
 
@@ -124,7 +124,7 @@ def riders_for_rows(storm: Storm, rows: int, seed: int) -> int:
     riders = max(1, round(rows * len(sample.population) / reported))
     # Other counts draw other riders: the shifts that they would have say how many rows.
     off_of: dict[int, float] = {}
-    while riders not in off_of and len(off_of) < MOST_TRIES:
+    while riders not in off_of and len(off_of) < MAX_TRIES:
         drawn = build_population(storm, sample.city, riders, seed, DEFAULT_ATTACKERS)
         expected = max(1.0, rows_per_ms * _reporting_ms(drawn))
         off_of[riders] = abs(expected / rows - 1)

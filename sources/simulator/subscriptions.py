@@ -26,7 +26,7 @@ STATED = 0.9
 SAMPLE = 256
 """Riders whose usual orders are counted, for what policies state."""
 PREMIUMS_INR = (29.0, 49.0, 79.0)
-MOST_WEEKS = 10
+MAX_WEEKS = 10
 CHANGE = 63
 """The number of a policy's event that is a change in mid-storm; purchase and renewals count up from 0."""
 
@@ -206,7 +206,7 @@ def _contracts(
         bought_ms[members] = alert_ms + after_ms.astype(np.int64)
 
     # Renewed until the storm is over, but for those who let it lapse (5%) or cancel (3%) before it.
-    periods = np.clip(-(-(end_ms - bought_ms) // period_ms), 1, MOST_WEEKS)
+    periods = np.clip(-(-(end_ms - bought_ms) // period_ms), 1, MAX_WEEKS)
     fate = rng.random(n)
     lapsed = ~bad & (fate < 0.05) & (periods > 1)
     periods[lapsed] -= 1

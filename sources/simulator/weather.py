@@ -19,7 +19,7 @@ from monsoon.sources.simulator.terms import (
     RainTotal,
     Steps,
 )
-from monsoon.transforms.atmosphere.cpcb import LEAST_HOURS_OF_24, cpcb_sub_index
+from monsoon.transforms.atmosphere.cpcb import MIN_HOURS_OF_24, cpcb_sub_index
 from monsoon.transforms.oracle_metrics import METRICS, MetricName
 from monsoon.transforms.validation.fields import value_ranges
 
@@ -126,7 +126,7 @@ def _aqi(storm: Storm, figures: Pm25, gain: float, times_ms: Times) -> Floats:
     inside = (hours_ms > times_ms[:, None] - 24 * HOUR_MS) & (hours_ms <= times_ms[:, None]) & known
     count = inside.sum(axis=1)
     mean = np.where(inside, values, 0.0).sum(axis=1) / np.maximum(count, 1)
-    enough = count * figures.step_min >= LEAST_HOURS_OF_24 * 60
+    enough = count * figures.step_min >= MIN_HOURS_OF_24 * 60
     return np.where(enough, cpcb_sub_index("pm25", gain * mean), np.nan)
 
 

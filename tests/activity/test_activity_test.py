@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from kit import LAT, LON, at, subscription_record
 
 from monsoon.sources.product_files import load_products
-from monsoon.transforms.activity.findings import activity_findings
+from monsoon.transforms.activity.activity_test import activity_test_results
+from monsoon.transforms.activity.evaluation_schedule import schedule_of
 from monsoon.transforms.activity.orders import Orders
 from monsoon.transforms.activity.peers import Peers, threshold_of
-from monsoon.transforms.activity.ticks import course_of
 from monsoon.transforms.adjudication.candidates import CandidateFinder
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.presence import Places, Presence
-from monsoon.transforms.trail import Trail
-from monsoon.transforms.triggers.episodes import Episode
+from monsoon.transforms.telemetry_table import TelemetryTable
+from monsoon.transforms.triggers.event_detector import EventState
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.series import Series
 
@@ -28,28 +28,28 @@ TEST = RAIN.activity
 ZONE = h3.latlng_to_cell(LAT, LON, 7)
 
 
-def episode(confirmed, values, absent=None, end=None):
+def event(confirmed, values, absent=None, end=None):
     """An episode from minute `confirmed`; `values` lists (minute, rain)."""
     trace = tuple((at(minute), value) for minute, value in values)
     absent_ms, end_ms = (None if minute is None else at(minute) for minute in (absent, end))
-    return Episode(
+    return EventState(
         at(confirmed), at(confirmed), 20.0, None, ("imd",), ("r",), at(confirmed), absent_ms, end_ms, values=trace
     )
 
 
 def revision(minute, number, state, *args, **fields):
-    return Revision(at(minute), number, state, episode(*args, **fields))
+    return Revision(at(minute), number, state, event(*args, **fields))
 
 
-def ticks(*revisions, upto=10_000):
+def times(*revisions, upto=10_000):
     """{confirmation: [(made, of)]} in minutes, and when each was found to have ended."""
     minute = at(1) - at(0)
-    found = course_of(TEST.every_ms, RAIN.levels[0].breach, revisions, at(upto))
+    found = schedule_of(TEST.every_ms, RAIN.levels[0].breach, revisions, at(upto))
     made = {
-        (confirmed - at(0)) / minute: [((t.at_ms - at(0)) / minute, (t.t_ms - at(0)) / minute) for t in course.ticks]
-        for confirmed, course in found.items()
+        (confirmed - at(0)) / minute: [((t.at_ms - at(0)) / minute, (t.t_ms - at(0)) / minute) for t in schedule.times]
+        for confirmed, schedule in found.items()
     }
-    ends = {(c - at(0)) / minute: [(end - at(0)) / minute for end in course.ends_ms] for c, course in found.items()}
+    ends = {(c - at(0)) / minute: [(end - at(0)) / minute for end in schedule.ends_ms] for c, schedule in found.items()}
     return made, ends
 
 
@@ -57,12 +57,12 @@ def test_whole_multiples_from_the_confirmation_to_the_absence_which_is_excluded(
     absent = revision(20, 0, "confirmed", 3, [(3, 20.0)], absent=20)
     ended = revision(80, 1, "ended", 3, [(3, 20.0)], absent=20, end=80)
     first = revision(3, 0, "confirmed", 3, [(3, 20.0)])
-    assert ticks(first, absent, ended) == ({3: [(5, 5), (10, 10), (15, 15)]}, {3: [80]})
+    assert times(first, absent, ended) == ({3: [(5, 5), (10, 10), (15, 15)]}, {3: [80]})
 
 
 def test_a_confirmation_at_a_multiple_is_tested_at_once():
     absent = revision(10.001, 0, "confirmed", 5, [(5, 20.0)], absent=10.001)
-    assert ticks(revision(5, 0, "confirmed", 5, [(5, 20.0)]), absent)[0] == {5: [(5, 5), (10, 10)]}
+    assert times(revision(5, 0, "confirmed", 5, [(5, 20.0)]), absent)[0] == {5: [(5, 5), (10, 10)]}
 
 
 def test_while_providers_pause_nothing_is_tested():
@@ -70,7 +70,7 @@ def test_while_providers_pause_nothing_is_tested():
     pause = revision(4, 0, "confirmed", 0, [(0, 20.0), (4, 0.0)], absent=4)
     again = revision(12, 0, "confirmed", 0, [(0, 20.0), (4, 0.0), (12, 15.0)])
     absent = revision(20, 0, "confirmed", 0, [(0, 20.0), (4, 0.0), (12, 15.0)], absent=20)
-    assert ticks(first, pause, again, absent)[0] == {0: [(0, 0), (15, 15)]}
+    assert times(first, pause, again, absent)[0] == {0: [(0, 0), (15, 15)]}
 
 
 def test_what_a_correction_adds_is_tested_when_it_is_issued():
@@ -79,14 +79,14 @@ def test_what_a_correction_adds_is_tested_when_it_is_issued():
     ended = revision(70, 1, "ended", 0, [(0, 20.0)], absent=10, end=70)
     longer = revision(100, 2, "ended", 0, [(0, 20.0)], absent=20, end=80)
     made = [(0, 0), (5, 5), (100, 10), (100, 15)]
-    assert ticks(first, absent, ended, longer) == ({0: made}, {0: [70, 100]})
+    assert times(first, absent, ended, longer) == ({0: made}, {0: [70, 100]})
 
 
 def test_nothing_is_tested_while_a_disruption_is_withdrawn():
     first = revision(0, 0, "confirmed", 0, [(0, 20.0)])
     gone = revision(7, 1, "withdrawn", 0, [(0, 20.0)])
     back = revision(18, 2, "confirmed", 0, [(0, 20.0)])
-    assert ticks(first, gone, back, upto=20)[0] == {0: [(0, 0), (5, 5), (18, 10), (18, 15), (20, 20)]}
+    assert times(first, gone, back, upto=20)[0] == {0: [(0, 0), (5, 5), (18, 10), (18, 15), (20, 20)]}
 
 
 @given(st.lists(st.integers(1, 60), max_size=4, unique=True), st.integers(0, 90))
@@ -98,10 +98,10 @@ def test_stopping_on_the_way_tests_the_same(stops, last):
         revision(33, 0, "confirmed", 0, [(0, 20.0), (22, 0.0), (33, 30.0)]),
         revision(100, 1, "ended", 0, [(0, 20.0), (22, 0.0), (33, 30.0)], absent=40, end=100),
     )
-    whole = ticks(*revisions, upto=last)[0].get(0, [])
+    whole = times(*revisions, upto=last)[0].get(0, [])
     for stop in sorted(stops):
         known = tuple(each for each in revisions if each.at_ms <= at(stop))
-        assert ticks(*known, upto=min(stop, last))[0].get(0, []) == [tick for tick in whole if tick[0] <= stop]
+        assert times(*known, upto=min(stop, last))[0].get(0, []) == [time for time in whole if time[0] <= stop]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def rider(number, orders=0, mean=2.5, deviation=1.0, platform="swiggy", place=(L
 def found(*riders, revisions=None):
     """The findings of everybody by worker, with a disruption from minute 0, tested at 0 and 5."""
     policies, reports = zip(*riders, strict=True)
-    trail = Trail.from_columns(
+    telemetry = TelemetryTable.from_columns(
         worker=[r[0] for r in reports],
         event_time_ms=[r[1] for r in reports],
         lat=[r[2][0] for r in reports],
@@ -138,24 +138,24 @@ def found(*riders, revisions=None):
         revision(10, 0, "confirmed", 0, [(0, 20.0)], absent=10),
         revision(70, 1, "ended", 0, [(0, 20.0)], absent=10, end=70),
     )
-    coverage, places = Coverage(GIC, policies), Places(trail)
+    coverage, places = Coverage(GIC, policies), Places(telemetry)
     series = Series(RAIN, None, np.array([ZONE], dtype=np.uint64), revisions)
     disruptions = list(CandidateFinder(GIC, coverage, Presence(places, coverage.workers, 7)).disruptions(series))
-    codes = {worker: code for code, worker in enumerate(trail.workers)}
-    return activity_findings(disruptions, RAIN, Peers(coverage, places, 7, TEST), Orders(trail), codes)
+    codes = {worker: code for code, worker in enumerate(telemetry.workers)}
+    return activity_test_results(disruptions, RAIN, Peers(coverage, places, 7, TEST), Orders(telemetry), codes)
 
 
-def values(findings, worker="w0"):
-    (finding,) = findings[worker]
-    assert finding.met
-    return finding.values
+def values(activity_results, worker="w0"):
+    (activity_result,) = activity_results[worker]
+    assert activity_result.passed
+    return activity_result.values
 
 
 def test_a_drop_among_five_peers_with_the_same_drop_is_met_at_the_first_moment():
-    findings = found(*(rider(number) for number in range(6)))
-    assert {finding.at_ms for mine in findings.values() for finding in mine} == {at(0)}
+    activity_results = found(*(rider(number) for number in range(6)))
+    assert {activity_result.at_ms for mine in activity_results.values() for activity_result in mine} == {at(0)}
     expected = {"at": at(0), "rain": 20, "sigma": 2.5, "drop": 1, "threshold": 1.3, "share": 1, "peers": 5}
-    assert values(findings) == expected
+    assert values(activity_results) == expected
 
 
 def test_peers_are_others_of_the_platform_whose_orders_were_measured_in_the_zone():
@@ -174,8 +174,8 @@ def test_peers_are_others_of_the_platform_whose_orders_were_measured_in_the_zone
 
 
 def test_a_rider_without_a_platform_has_no_peers():
-    findings = found(rider(0, platform=None), *(rider(number, platform=None) for number in range(1, 7)))
-    assert (values(findings)["peers"], values(findings)["threshold"]) == (0, 1.8)
+    activity_results = found(rider(0, platform=None), *(rider(number, platform=None) for number in range(1, 7)))
+    assert (values(activity_results)["peers"], values(activity_results)["threshold"]) == (0, 1.8)
 
 
 def test_a_peer_whose_mean_is_0_is_a_peer_without_a_drop():
@@ -183,9 +183,9 @@ def test_a_peer_whose_mean_is_0_is_a_peer_without_a_drop():
 
 
 def test_a_drop_too_small_for_what_the_peers_ask_is_never_met_and_said_so_at_the_end():
-    findings = found(rider(0, orders=1), *(rider(number, orders=3) for number in range(1, 7)))
-    (finding,) = findings["w0"]
-    assert (finding.met, finding.at_ms, finding.values) == (False, at(70), {"measured": 1.0})
+    activity_results = found(rider(0, orders=1), *(rider(number, orders=3) for number in range(1, 7)))
+    (activity_result,) = activity_results["w0"]
+    assert (activity_result.passed, activity_result.at_ms, activity_result.values) == (False, at(70), {"measured": 1.0})
 
 
 @pytest.mark.parametrize(("mean", "deviation", "sigma"), [(2.8, 1.0, 1.8), (2.26, 0.7, 1.8), (2.98, 1.1, 1.8)])
@@ -198,8 +198,8 @@ def test_a_drop_that_just_reaches_the_threshold_is_met_whatever_doubles_leave(me
     "unknown", [{"orders": None}, {"mean": None}, {"deviation": None}, {"mean": 0.0, "deviation": 0.0}]
 )
 def test_what_was_never_measured_is_told_apart(unknown):
-    (finding,) = found(rider(0, **unknown), *(rider(number) for number in range(1, 7)))["w0"]
-    assert (finding.met, finding.at_ms, finding.values) == (False, at(70), {})
+    (activity_result,) = found(rider(0, **unknown), *(rider(number) for number in range(1, 7)))["w0"]
+    assert (activity_result.passed, activity_result.at_ms, activity_result.values) == (False, at(70), {})
 
 
 @pytest.mark.parametrize(
@@ -212,14 +212,14 @@ def test_a_deviation_counts_as_at_least_three_tenths_of_the_mean(mean, stated, u
 
 def test_accounts_with_a_tiny_deviation_are_not_paid_for_an_order_less():
     """Seven who are each other's peers: with the deviation that they state every hour would be a disaster."""
-    assert not any(each.met for mine in found(*(rider(n, orders=2, deviation=0.01) for n in range(7))).values()
+    assert not any(each.passed for mine in found(*(rider(n, orders=2, deviation=0.01) for n in range(7))).values()
                    for each in mine)  # fmt: skip
 
 
 def test_orders_are_those_of_the_hour_up_to_the_moment_its_beginning_excluded():
     policy, _ = rider(0)
     nothing = found((policy, ("w0", at(-60), (LAT, LON), 9)), *(rider(n, minute=-60) for n in range(1, 6)))
-    assert [each.met for each in nothing["w0"]] == [False]
+    assert [each.passed for each in nothing["w0"]] == [False]
     at_the_moment = found((policy, ("w0", at(0), (LAT, LON), 0)), *(rider(n, minute=0) for n in range(1, 6)))
     assert values(at_the_moment)["peers"] == 5
 
@@ -232,7 +232,7 @@ def test_orders_are_those_of_the_hour_up_to_the_moment_its_beginning_excluded():
 )
 def test_peers_agree_with_counting_them_one_by_one(drawn):
     riders = [rider(n, orders=orders, platform=name, minute=minute) for n, (orders, name, minute) in enumerate(drawn)]
-    findings = found(*riders)
+    activity_results = found(*riders)
     for number, (orders, name, minute) in enumerate(drawn):
         expected = None
         for t in (0, 5):
@@ -242,14 +242,18 @@ def test_peers_agree_with_counting_them_one_by_one(drawn):
             asked = 1.8 if len(others) < 5 else 1.3 if share > 0.4 else 1.5 if share >= 0.2 else 1.8
             if expected is None and t - 60 < minute <= t and sigma >= asked:
                 expected = {"at": at(t), "peers": len(others), "share": share, "threshold": asked, "sigma": sigma}
-        met = [finding.values for finding in findings.get(f"w{number}", ()) if finding.met]
-        assert [{name: each[name] for name in expected} for each in met] == ([] if expected is None else [expected])
+        passed = [
+            activity_result.values
+            for activity_result in activity_results.get(f"w{number}", ())
+            if activity_result.passed
+        ]
+        assert [{name: each[name] for name in expected} for each in passed] == ([] if expected is None else [expected])
 
 
 def test_a_zone_with_a_threshold_of_its_own_is_tested_by_that():
     low = replace(RAIN, zone_breaches={h3.int_to_str(ZONE): replace(RAIN.levels[0].breach, threshold=12.0)})
     assert low.zone_breaches[h3.int_to_str(ZONE)].holds(13.0)
-    course = course_of(
+    schedule = schedule_of(
         TEST.every_ms, low.zone_breaches[h3.int_to_str(ZONE)], (revision(0, 0, "confirmed", 0, [(0, 13.0)]),), at(5)
     )
-    assert [tick.t_ms for tick in course[at(0)].ticks] == [at(0), at(5)]
+    assert [time.t_ms for time in schedule[at(0)].times] == [at(0), at(5)]

@@ -9,13 +9,13 @@ from kit import LAT, LON, MINUTE_MS, at, subscription_record
 
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.activity.orders import Orders
-from monsoon.transforms.activity.week import WorkedMinutes, work_findings
+from monsoon.transforms.activity.week import WorkedMinutes, week_work_results
 from monsoon.transforms.adjudication.candidates import CandidateFinder
 from monsoon.transforms.calendar import iso_week, iso_week_start_ms
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.presence import Places, Presence
-from monsoon.transforms.trail import Trail
-from monsoon.transforms.triggers.episodes import Episode
+from monsoon.transforms.telemetry_table import TelemetryTable
+from monsoon.transforms.triggers.event_detector import EventState
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.series import Series
 
@@ -24,9 +24,9 @@ MONDAY = (iso_week_start_ms(at(0)) - at(0)) / MINUTE_MS
 """When the week of minute 0 begins, in minutes."""
 
 
-def trail(*reports):
+def telemetry(*reports):
     """(minute, app state, orders)"""
-    return Trail.from_columns(
+    return TelemetryTable.from_columns(
         worker=["w1"] * len(reports),
         event_time_ms=[at(minute) for minute, *_ in reports],
         lat=[LAT] * len(reports),
@@ -43,19 +43,19 @@ def found(*reports, plan="standard", stated=-600.0, confirmed=0.0, trigger="rain
     policy = subscription_record(
         "activated", stated, -100_000, 100_000, product="jugaad", plan=plan, **(carried | fields)
     )  # fmt: skip
-    rows = trail(*reports)
+    rows = telemetry(*reports)
     coverage, places = Coverage(JUGAAD, [policy]), Places(rows)
     zones = np.array([h3.latlng_to_cell(LAT, LON, 8)], dtype=np.uint64)
-    episode = Episode(at(confirmed - 60), at(confirmed), 30.0, None, ("a", "b"), ("r",), at(confirmed))
-    series = Series(JUGAAD.trigger(trigger), None, zones, (Revision(at(confirmed), 0, "confirmed", episode),))
+    event = EventState(at(confirmed - 60), at(confirmed), 30.0, None, ("a", "b"), ("r",), at(confirmed))
+    series = Series(JUGAAD.trigger(trigger), None, zones, (Revision(at(confirmed), 0, "confirmed", event),))
     disruptions = CandidateFinder(JUGAAD, coverage, Presence(places, ["w1"], 8)).disruptions(series)
     codes = {worker: code for code, worker in enumerate(rows.workers)}
-    findings = work_findings(disruptions, Orders(rows), WorkedMinutes(rows), codes)
-    if not findings:
+    activity_results = week_work_results(disruptions, Orders(rows), WorkedMinutes(rows), codes)
+    if not activity_results:
         return None
-    (finding,) = findings["w1"]
-    assert (finding.kind, finding.at_ms) == ("work", at(confirmed))
-    return finding.values["orders_so_far"], finding.values["hours_so_far"]
+    (activity_result,) = activity_results["w1"]
+    assert (activity_result.kind, activity_result.at_ms) == ("work", at(confirmed))
+    return activity_result.values["orders_so_far"], activity_result.values["hours_so_far"]
 
 
 def test_telemetry_since_the_last_event_is_added_to_what_it_carried():
@@ -100,7 +100,7 @@ def test_only_claims_with_a_supplement_are_asked():
        st.integers(0, 400), st.integers(0, 400))  # fmt: skip
 def test_minutes_agree_with_counting_them(reports, first, last):
     """Reports and bounds in quarters of a minute."""
-    rows = trail(*((quarter / 4, state, None) for quarter, state in reports))
+    rows = telemetry(*((quarter / 4, state, None) for quarter, state in reports))
     expected = {
         (at(quarter / 4)) // MINUTE_MS
         for quarter, state in reports

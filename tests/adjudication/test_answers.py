@@ -4,18 +4,18 @@ import random
 from dataclasses import replace
 
 import pytest
-from kit import ScriptedScores, at, happening
+from kit import ScriptedScores, at, update
 from kit.rider import Always, Rider
 
 from monsoon.transforms.adjudication.claims import Answer
-from monsoon.transforms.adjudication.running import run_rider
+from monsoon.transforms.adjudication.driver import run_rider
 
 HOUR = 60
 
 
 def asked(at_minute=0, **fields):
     """A kawaach claim in step-up until minute 240."""
-    return Rider(ScriptedScores(default=0.9)).at(happening("d", at_minute, **fields))
+    return Rider(ScriptedScores(default=0.9)).at(update("d", at_minute, **fields))
 
 
 def refused(rider):
@@ -44,7 +44,7 @@ def test_until_when_the_rider_may_answer_stands_in_the_record():
 
 
 def test_offshifts_message_releases_the_claim():
-    claim = happening("d", 0, "rain", level=None)
+    claim = update("d", 0, "rain", level=None)
     claim = replace(claim, terms=replace(claim.terms, plan="weekly_pass"))
     rider = Rider(Always(trust=0.5), "offshift").at(claim).answer(23 * HOUR)
     assert rider.paid_inr == 1500
@@ -82,13 +82,13 @@ def test_one_that_comes_too_late():
 
 @pytest.mark.parametrize("risk", [0.1, 0.5])
 def test_one_that_nobody_asked_for(risk):
-    rider = Rider(ScriptedScores(d=[risk, 0.1])).at(happening("d", 0)).answer(10)
+    rider = Rider(ScriptedScores(d=[risk, 0.1])).at(update("d", 0)).answer(10)
     assert refused(rider) == ["nothing_asked"]
     assert rider.finish().paid_inr == 375
 
 
 def test_one_to_a_claim_that_is_not_decided_yet():
-    claim = happening("d", 0, "outage", level=None)
+    claim = update("d", 0, "outage", level=None)
     rider = Rider(Always(), "jugaad").at(replace(claim, terms=replace(claim.terms, plan="standard")))
     name = next(iter(rider.machine.take_changed())).claim_id
     rider.at(Answer(at(5), "a", "p1", name, True))
@@ -104,14 +104,14 @@ def test_one_about_nothing(fields):
 
 def test_one_from_before_the_claim():
     name = asked().last()["claim_id"]
-    rider = Rider(ScriptedScores(default=0.9)).at(Answer(at(-5), "a", "p1", name, True)).at(happening("d", 0))
+    rider = Rider(ScriptedScores(default=0.9)).at(Answer(at(-5), "a", "p1", name, True)).at(update("d", 0))
     assert rider.end()[0] == "step_up"
     assert refused(rider) == ["unknown_claim"]
 
 
 def test_a_withdrawal_at_the_moment_of_the_answer_comes_first():
     rider = asked()
-    gone = replace(happening("d", 0), at_ms=at(30), withdrawn=True)
+    gone = replace(update("d", 0), at_ms=at(30), withdrawn=True)
     rider.at(Answer(at(30), "a", "p1", rider.last()["claim_id"], True), gone)
     assert rider.end()[0] == "withdrawn"
     assert refused(rider) == ["nothing_asked"]
@@ -120,27 +120,27 @@ def test_a_withdrawal_at_the_moment_of_the_answer_comes_first():
 @pytest.mark.parametrize(("confirms", "end"), [(True, "approved"), (False, "manual_review")])
 def test_what_was_answered_stands_when_a_withdrawn_disruption_returns(confirms, end):
     rider = asked().answer(10, confirms)
-    opened = happening("d", 0)
+    opened = update("d", 0)
     rider.at(replace(opened, at_ms=at(30), withdrawn=True)).at(replace(opened, at_ms=at(40))).finish()
     assert rider.end()[0] == end
     assert rider.paid_inr == (375 if confirms else 0)
 
 
 def test_asked_again_after_a_withdrawal_the_rider_may_answer_again():
-    rider, opened = asked(), happening("d", 0)
+    rider, opened = asked(), update("d", 0)
     rider.at(replace(opened, at_ms=at(30), withdrawn=True)).at(replace(opened, at_ms=at(40))).answer(50)
     assert rider.end()[0] == "approved"
 
 
 def test_a_rise_after_the_answer_is_topped_up_unasked():
-    rain = happening("d", 0, "rain")
+    rain = update("d", 0, "rain")
     rider = Rider(ScriptedScores(default=0.9)).at(rain).answer(10).at(replace(rain, at_ms=at(20), level="full"))
     assert rider.paid_inr == 500
     assert rider.story() == ["step_up", "approved", "approved"]
 
 
 def test_answers_in_any_order():
-    claims = [happening(f"d{n}", 10 * n, end_ms=at(10 * n + 1)) for n in range(4)]
+    claims = [update(f"d{n}", 10 * n, end_ms=at(10 * n + 1)) for n in range(4)]
     names = {}
     for claim in claims:
         names[claim.disruption_id] = Rider(ScriptedScores(default=0.9)).at(claim).claims[0]["claim_id"]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from kit import at, happening, terms
+from kit import at, terms, update
 from kit.rider import Always, Rider, activity
 
 HOUR = 60
@@ -15,10 +15,10 @@ def gic(**score):
 
 def rain(name="d", minutes=0, **fields):
     fields.setdefault("terms", terms(shift_baseline_inr=310))
-    return happening(name, minutes, "rain", level=None, severity=20.0, **fields)
+    return update(name, minutes, "rain", level=None, severity=20.0, **fields)
 
 
-def met(minutes=5, **values):
+def passed(minutes=5, **values):
     return activity("d", minutes, **values)
 
 
@@ -34,7 +34,7 @@ def met(minutes=5, **values):
     ],
 )
 def test_the_payout_formula(mm, sigma, baseline, inr):
-    rider = gic().at(rain(terms=terms(shift_baseline_inr=baseline))).at(met(rain=float(mm), sigma=float(sigma)))
+    rider = gic().at(rain(terms=terms(shift_baseline_inr=baseline))).at(passed(rain=float(mm), sigma=float(sigma)))
     assert rider.paid_inr == inr
     assert rider.last()["payout_terms"]["inputs"] == {
         "rain_mm_h": mm, "shift_earnings": 500 if baseline is None else baseline, "sigma": sigma,
@@ -43,14 +43,14 @@ def test_the_payout_formula(mm, sigma, baseline, inr):
 
 def test_a_payout_between_two_rupees_is_rounded_as_the_exact_number_of_deviations_says():
     # 8 orders below the mean at a deviation of 3: 450 * (0.55 + 0.20 * 8 / 9) = 327.50, half to even 328.
-    rider = gic().at(rain(terms=terms(shift_baseline_inr=450))).at(met(rain=15.0, sigma=8 / 3))
+    rider = gic().at(rain(terms=terms(shift_baseline_inr=450))).at(passed(rain=15.0, sigma=8 / 3))
     assert rider.paid_inr == 328
 
 
 def test_nothing_is_said_before_the_activity_test_and_the_payout_is_of_its_moment():
     rider = gic().at(rain())
     assert rider.claims == []
-    rider.at(met(35))
+    rider.at(passed(35))
     assert [claim["decided_at"] for claim in rider.claims] == [at(35)]
     assert rider.payouts[0]["created_at"] == at(35)
     assert rider.last()["payout_terms"]["activity"]["peers"] == 10
@@ -58,20 +58,20 @@ def test_nothing_is_said_before_the_activity_test_and_the_payout_is_of_its_momen
 
 def test_a_drop_that_never_came():
     ended = rain(end_ms=at(120), absent_since_ms=at(60), at_ms=at(120))
-    rider = gic().at(rain()).at(ended, activity("d", 120, met=False, measured=1.0))
+    rider = gic().at(rain()).at(ended, activity("d", 120, passed=False, measured=1.0))
     assert rider.end() == ("ineligible", ["no_activity_drop"])
     assert rider.last()["payout_terms"]["gross_inr"] == 0
     assert rider.scores.asked == []
 
 
 def test_activity_that_nobody_measured_is_looked_at_by_people():
-    rider = gic().at(rain()).at(activity("d", 120, met=False))
+    rider = gic().at(rain()).at(activity("d", 120, passed=False))
     assert rider.end() == ("manual_review", ["activity_not_measured"])
     assert rider.scores.asked == []
 
 
 def test_what_was_not_measured_under_one_confirmation_may_be_under_a_corrected_one():
-    rider = gic().at(rain()).at(activity("d", 120, met=False))
+    rider = gic().at(rain()).at(activity("d", 120, passed=False))
     rider.at(rain(at_ms=at(200), confirmed_at_ms=at(-10)), activity("d", 200, -10))
     assert rider.story() == ["manual_review", "approved"]
 
@@ -86,19 +86,19 @@ def test_what_was_not_measured_under_one_confirmation_may_be_under_a_corrected_o
     ],
 )
 def test_bands(risk, story):
-    rider = gic(risk=risk).at(rain()).at(met()).finish()
+    rider = gic(risk=risk).at(rain()).at(passed()).finish()
     assert rider.story() == story
     moments = [at(5), at(5) + 2 * HOUR * 60_000]
     assert [claim["decided_at"] for claim in rider.claims] == moments[: len(story)]
 
 
 def test_few_signals_hold_for_review_and_then_pay():
-    assert gic(risk=0.9, signals=2).at(rain()).at(met()).finish().story() == ["soft_hold", "approved"]
+    assert gic(risk=0.9, signals=2).at(rain()).at(passed()).finish().story() == ["soft_hold", "approved"]
 
 
 @pytest.mark.parametrize(("peers", "story"), [(5, ["approved"]), (4, ["soft_hold", "manual_review"])])
 def test_fewer_than_five_peers_never_pay_by_themselves(peers, story):
-    rider = gic(signals=0).at(rain()).at(met(peers=float(peers))).finish()
+    rider = gic(signals=0).at(rain()).at(passed(peers=float(peers))).finish()
     assert rider.story() == story
     assert "too_few_peers" in rider.last()["reasons"] or peers == 5
 
@@ -106,14 +106,14 @@ def test_fewer_than_five_peers_never_pay_by_themselves(peers, story):
 @pytest.mark.parametrize(("minutes", "status"), [(59, "ineligible"), (60, "approved")])
 def test_once_a_clock_hour_of_confirmation(minutes, status):
     first = rain(end_ms=at(1))
-    rider = gic().at(first).at(met(5))
+    rider = gic().at(first).at(passed(5))
     rider.at(rain("e", minutes)).at(activity("e", minutes + 5, minutes))
     assert rider.last("e")["status"] == status
     assert rider.last("e")["reasons"] == (["duplicate"] if status == "ineligible" else [])
 
 
 def test_a_held_claim_does_not_take_the_hour():
-    rider = Rider(Always(risk=0.5), "gic").at(rain(end_ms=at(1))).at(met(5))
+    rider = Rider(Always(risk=0.5), "gic").at(rain(end_ms=at(1))).at(passed(5))
     rider.scores.score = replace(rider.scores.score, risk=0.0)
     rider.at(rain("e", 50)).at(activity("e", 55, 50)).finish()
     assert rider.end("e") == ("approved", [])
@@ -121,14 +121,14 @@ def test_a_held_claim_does_not_take_the_hour():
 
 
 def test_a_finding_that_shrinks_after_payment_is_listed_for_review():
-    rider = gic().at(rain()).at(met(5, rain=35.0, sigma=3.0)).at(met(400, rain=15.0, sigma=0.0))
+    rider = gic().at(rain()).at(passed(5, rain=35.0, sigma=3.0)).at(passed(400, rain=15.0, sigma=0.0))
     assert rider.paid_inr == 310
     assert rider.end() == ("approved", ["paid_above_corrected_level"])
 
 
 def test_findings_on_a_withdrawn_disruption_are_nothing_until_it_returns():
     gone = replace(rain(), at_ms=at(3), withdrawn=True)
-    rider = gic().at(rain()).at(gone).at(met(5))
+    rider = gic().at(rain()).at(gone).at(passed(5))
     assert rider.claims == []
     rider.at(rain(at_ms=at(30)))
     assert rider.paid_inr > 0

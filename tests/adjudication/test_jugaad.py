@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from kit import at, happening, terms
+from kit import at, terms, update
 from kit.rider import PRODUCTS, Always, Rider, work
 
 from monsoon.transforms.triggers.alerts import Alert
@@ -25,7 +25,7 @@ def policy(plan="standard", **fields):
 def lost(name="d", minutes=0, trigger="rain", plan="standard", **fields):
     fields.setdefault("terms", policy(plan))
     fields.setdefault("peril", JUGAAD.trigger(trigger).peril)
-    return happening(name, minutes, trigger, level=None, **fields)
+    return update(name, minutes, trigger, level=None, **fields)
 
 
 def over(opened, hours):
@@ -264,8 +264,8 @@ def test_a_hold_is_decided_by_what_came_since(then, end):
     ("fields", "reason"),
     [
         ({"features": {"mock_location_share": 0.1}}, "device_untrusted"),
-        ({"features": {"teleport_mps": 70.1}}, "impossible_route"),
-        ({"features": {"teleport_second_mps": 33.1}}, "impossible_route"),
+        ({"features": {"max_implied_speed_mps": 70.1}}, "impossible_route"),
+        ({"features": {"second_implied_speed_mps": 33.1}}, "impossible_route"),
     ],
 )
 def test_only_contradicting_evidence_escalates(fields, reason):
@@ -278,5 +278,5 @@ def test_only_contradicting_evidence_escalates(fields, reason):
 
 def test_a_held_claim_is_looked_at_again():
     rider = jugaad(risk=0.5).at(lost())
-    rider.scores.score = replace(rider.scores.score, features={"teleport_mps": 80.0})
+    rider.scores.score = replace(rider.scores.score, features={"max_implied_speed_mps": 80.0})
     assert rider.finish().end() == ("manual_review", ["impossible_route", "accelerometer_variance"])

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import ScriptedScores, at, happening, kawaach, terms
+from kit import ScriptedScores, at, kawaach, terms, update
 
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.calendar import iso_week, local_day
@@ -29,18 +29,18 @@ def scripted(drawn):
     moments, scores = defaultdict(list), {}
     for n, (slot, minutes, trigger, late, fate, first, second) in enumerate(drawn):
         name, start = f"d{n}", 20 * slot
-        opened = happening(name, start, trigger, at_ms=at(start + late % 30))
+        opened = update(name, start, trigger, at_ms=at(start + late % 30))
         ended = at(start + minutes)
         scores[name] = [first, second]
-        happenings = [opened, replace(opened, at_ms=ended, end_ms=ended)]
+        updates = [opened, replace(opened, at_ms=ended, end_ms=ended)]
         middle = at(start + 31 + late // 10)
         if fate == "rises" and trigger == "rain":
-            happenings[1:] = [replace(h, level="full") for h in (replace(opened, at_ms=middle), happenings[1])]
+            updates[1:] = [replace(h, level="full") for h in (replace(opened, at_ms=middle), updates[1])]
         if fate.startswith("withdrawn"):
-            happenings.insert(1, replace(opened, at_ms=middle, withdrawn=True))
+            updates.insert(1, replace(opened, at_ms=middle, withdrawn=True))
             if fate == "withdrawn":
-                happenings.pop()
-        for item in happenings:
+                updates.pop()
+        for item in updates:
             moments[item.at_ms].append(item)
     return moments, scores
 
@@ -52,8 +52,8 @@ def play(moments, scores, order=sorted):
     while ahead or machine.next_due_ms is not None:
         due = machine.next_due_ms
         moment = ahead.pop() if ahead and (due is None or ahead[-1] <= due) else due
-        happenings = list(moments.get(moment, ()))
-        got = machine.decide(moment, order(happenings, key=lambda h: h.disruption_id))
+        updates = list(moments.get(moment, ()))
+        got = machine.decide(moment, order(updates, key=lambda h: h.disruption_id))
         claims += got[0]
         payouts += got[1]
     return claims, payouts
@@ -80,8 +80,8 @@ def test_nobody_is_paid_twice_for_one_moment_of_lost_work(drawn):
     moments, scores = scripted(drawn)
     claims, payouts = play(moments, scores)
     interval, paid, gross = {}, defaultdict(int), {}
-    for happenings in moments.values():
-        for h in happenings:
+    for updates in moments.values():
+        for h in updates:
             if h.end_ms is not None:
                 interval[h.disruption_id] = (h.start_ms, h.end_ms)
     disruption_of = {claim["claim_id"]: claim["disruption_id"] for claim in claims}
@@ -129,7 +129,7 @@ def test_revisions_count_up_and_moments_never_go_back(drawn):
 
 @given(st.sampled_from(TRIGGERS), st.integers(30, 59), st.integers(1, 5), st.sampled_from([0.1, 0.5]))
 def test_withdrawing_and_confirming_again_ends_where_never_withdrawing_would(trigger, minutes, times, risk):
-    opened = happening("d", 0, trigger, terms=terms())
+    opened = update("d", 0, trigger, terms=terms())
     ended = replace(opened, at_ms=at(600), end_ms=at(600))
     never = {opened.at_ms: [opened], ended.at_ms: [ended]}
     often = dict(never)

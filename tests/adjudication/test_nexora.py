@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from kit import at, happening
+from kit import at, update
 from kit.rider import PRODUCTS, Always, Rider
 
 HOUR = 60
@@ -15,7 +15,7 @@ def nexora(**score):
 
 def lost(name, minutes, trigger="rain", **fields):
     peril = PRODUCTS["nexora"].trigger(trigger).peril
-    return happening(name, minutes, trigger, level=None, **({"peril": peril, "end_ms": at(minutes + 1)} | fields))
+    return update(name, minutes, trigger, level=None, **({"peril": peril, "end_ms": at(minutes + 1)} | fields))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 coverage period."""
 
 import pytest
-from kit import MINUTE_MS, at, happening, terms
+from kit import MINUTE_MS, at, terms, update
 from kit.rider import Always, Rider
 
 from monsoon.transforms.triggers.alerts import Alert
@@ -18,7 +18,7 @@ def offshift(**score):
 
 def lost(name="d", minutes=0, trigger="rain", plan="weekly_pass", policy=None, **fields):
     fields.setdefault("terms", terms(plan=plan, **(policy or {})))
-    return happening(name, minutes, trigger, level=None, **({"providers": 2} | fields))
+    return update(name, minutes, trigger, level=None, **({"providers": 2} | fields))
 
 
 @pytest.mark.parametrize("plan", MAXIMUM_INR)

@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import find, given
 from hypothesis import strategies as st
-from kit import at, happening, terms
+from kit import at, terms, update
 from kit.rider import PRODUCTS, activity, work
 
 from monsoon.pipelines.steps.envelopes import pack, unpack
-from monsoon.transforms.adjudication.asking import Moment, asking_moments
-from monsoon.transforms.adjudication.claims import Answer, Claim, Finding, Happening, Score
+from monsoon.transforms.adjudication.claims import ActivityResult, Answer, Claim, DisruptionUpdate, Score
+from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
-from monsoon.transforms.adjudication.running import run_rider
+from monsoon.transforms.adjudication.scoring_schedule import Moment, scoring_moments
 from monsoon.transforms.calendar import clock_hour, iso_week, local_day
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.plain_words import REASONS
@@ -83,7 +83,7 @@ class Told:
         )  # fmt: skip
         confirmed = start + each["late"]
         alert = None if each["alert"] is None else Alert(at(each["alert"]), None)
-        opened = happening(
+        opened = update(
             name, confirmed, trigger.name, peril=trigger.peril, start_ms=at(start), level=level, terms=policy,
             severity=20.0, alert=alert,
         )  # fmt: skip
@@ -113,10 +113,10 @@ class Told:
             values = FOUND[found]
             return activity(name, confirmed + 10, confirmed, **values)
         values = {"measured": 1.0} if found == "no drop" else {}
-        return activity(name, since + 60, confirmed, met=False, **values)
+        return activity(name, since + 60, confirmed, passed=False, **values)
 
     def score(self, claim, at_ms):
-        each = self.drawn[claim.happening.disruption_id]
+        each = self.drawn[claim.update.disruption_id]
         return Score(each["risks"][at_ms // 1_800_000 % 2], each["signals"], trust=each["trust"])
 
     def machine(self):
@@ -127,7 +127,7 @@ class Told:
 
     @property
     def starts_ms(self):
-        return {item.disruption_id: item.start_ms for item in self.items if isinstance(item, Happening)}
+        return {item.disruption_id: item.start_ms for item in self.items if isinstance(item, DisruptionUpdate)}
 
 
 products = st.sampled_from(sorted(PRODUCTS))
@@ -231,7 +231,7 @@ def test_nobody_is_paid_twice_for_one_moment_of_lost_work(product, drawn):
     for payout in payouts:
         paid[payout["claim_id"]] += payout["amount_paise"]
     for item in told.items:
-        if isinstance(item, Happening) and item.end_ms is not None and item.disruption_id in last:
+        if isinstance(item, DisruptionUpdate) and item.end_ms is not None and item.disruption_id in last:
             spans[item.disruption_id] = (item.start_ms, item.end_ms)
     for moment_ms, _ in spans.values():
         running = defaultdict(list)
@@ -303,17 +303,17 @@ def test_no_machine_asks_for_a_score_that_was_not_foretold(product, drawn):
     asked = set()
 
     def score(claim, at_ms):
-        asked.add((claim.happening.disruption_id, Moment(claim.happening.confirmed_at_ms, at_ms)))
+        asked.add((claim.update.disruption_id, Moment(claim.update.confirmed_at_ms, at_ms)))
         return Told.score(told, claim, at_ms)
 
     told.score = score
     told.play()
-    foretold = set()
+    scheduled = set()
     for name in told.drawn:
-        mine = [item for item in told.items if isinstance(item, Happening) and item.disruption_id == name]
-        found = [item for item in told.items if isinstance(item, Finding) and item.disruption_id == name]
-        foretold |= {(name, moment) for moment in asking_moments(told.product, mine, found)}
-    assert asked <= foretold
+        mine = [item for item in told.items if isinstance(item, DisruptionUpdate) and item.disruption_id == name]
+        found = [item for item in told.items if isinstance(item, ActivityResult) and item.disruption_id == name]
+        scheduled |= {(name, moment) for moment in scoring_moments(told.product, mine, found)}
+    assert asked <= scheduled
 
 
 @pytest.mark.parametrize("product", sorted(PRODUCTS))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from kit import LOST, ScriptedScores, at, happening, kawaach, terms
+from kit import LOST, ScriptedScores, at, kawaach, terms, update
 from kit.rider import Rider
 
 from monsoon.pipelines.steps.envelopes import pack, unpack
@@ -23,7 +23,7 @@ DAYS = 24 * HOURS
     ],
 )  # fmt: skip
 def test_what_each_trigger_pays(trigger, level, inr):
-    rider = Rider().at(happening("d", 0, trigger, level=level))
+    rider = Rider().at(update("d", 0, trigger, level=level))
     assert rider.paid_inr == inr
     assert rider.last("d")["payout_inr"] == inr
 
@@ -45,20 +45,20 @@ def test_what_each_trigger_pays(trigger, level, inr):
     ],
 )
 def test_tiers(risk, tier, story):
-    rider = Rider(ScriptedScores(default=risk)).at(happening("d", 0, terms=terms(trust_tier=tier))).finish()
+    rider = Rider(ScriptedScores(default=risk)).at(update("d", 0, terms=terms(trust_tier=tier))).finish()
     assert rider.story("d") == story
     assert bool(rider.payouts) == (story == ["approved"])
 
 
 def test_a_soft_hold_lasts_two_hours_and_pays_when_the_score_came_down():
-    rider = Rider(ScriptedScores(d=[0.5, 0.39])).at(happening("d", 0)).finish()
+    rider = Rider(ScriptedScores(d=[0.5, 0.39])).at(update("d", 0)).finish()
     assert rider.story("d") == ["soft_hold", "approved"]
     assert rider.scores.asked == [("d", at(0)), ("d", at(2 * HOURS))]
     assert rider.payouts[0]["created_at"] == at(2 * HOURS)
 
 
 def test_a_step_up_without_an_answer_goes_to_manual_review_after_four_hours():
-    rider = Rider(ScriptedScores(d=[0.5, 0.5])).at(happening("d", 0)).finish()
+    rider = Rider(ScriptedScores(d=[0.5, 0.5])).at(update("d", 0)).finish()
     assert [claim["decided_at"] for claim in rider.claims] == [at(0), at(2 * HOURS), at(6 * HOURS)]
     assert rider.last("d")["reasons"][0] == "step_up_unanswered"
     assert rider.payouts == []
@@ -66,12 +66,12 @@ def test_a_step_up_without_an_answer_goes_to_manual_review_after_four_hours():
 
 @pytest.mark.parametrize(("signals", "story"), [(2, ["soft_hold", "approved"]), (3, ["step_up", "manual_review"])])
 def test_nobody_is_escalated_on_fewer_than_three_signals(signals, story):
-    rider = Rider(ScriptedScores(default=1.0, signals=signals)).at(happening("d", 0)).finish()
+    rider = Rider(ScriptedScores(default=1.0, signals=signals)).at(update("d", 0)).finish()
     assert rider.story("d") == story
 
 
 def test_a_claim_that_no_score_comes_for_goes_to_people_and_harms_no_other():
-    rider = Rider(ScriptedScores(lost=[LOST])).at(happening("lost", 0)).at(happening("fine", 600)).finish()
+    rider = Rider(ScriptedScores(lost=[LOST])).at(update("lost", 0)).at(update("fine", 600)).finish()
     assert rider.story("lost") == ["manual_review"]
     assert rider.last("lost")["reasons"] == ["score_missing"]
     assert rider.last("lost")["features"] == {}
@@ -79,7 +79,7 @@ def test_a_claim_that_no_score_comes_for_goes_to_people_and_harms_no_other():
 
 
 def test_a_held_claim_that_no_new_score_comes_for_goes_to_people_with_what_is_known():
-    rider = Rider(ScriptedScores(d=[0.5, LOST])).at(happening("d", 0)).finish()
+    rider = Rider(ScriptedScores(d=[0.5, LOST])).at(update("d", 0)).finish()
     assert rider.story("d") == ["soft_hold", "manual_review"]
     assert rider.last("d")["reasons"] == ["score_missing", "accelerometer_variance"]
     assert rider.last("d")["anomaly_score"] == 0.5
@@ -87,17 +87,17 @@ def test_a_held_claim_that_no_new_score_comes_for_goes_to_people_with_what_is_kn
 
 def test_nobody_is_looked_at_by_people_for_a_claim_worth_nothing():
     scores = ScriptedScores(lost=[LOST])
-    rider = Rider(scores).at(happening("first", 0, "rain")).at(happening("lost", 10, "platform_downtime"))
+    rider = Rider(scores).at(update("first", 0, "rain")).at(update("lost", 10, "platform_downtime"))
     assert rider.last("lost")["reasons"] == ["overlap"]
 
 
 def test_a_held_claim_says_what_weighed():
-    rider = Rider(ScriptedScores(default=0.9)).at(happening("d", 0))
+    rider = Rider(ScriptedScores(default=0.9)).at(update("d", 0))
     assert rider.last("d")["reasons"] == ["accelerometer_variance"]
 
 
 def test_a_rise_tops_up_the_difference_and_never_pays_twice():
-    partial = happening("d", 0, "rain")
+    partial = update("d", 0, "rain")
     rider = Rider().at(partial).at(replace(partial, at_ms=at(30), level="full"))
     assert [payout["amount_paise"] for payout in rider.payouts] == [25_000, 25_000]
     assert [payout["instalment"] for payout in rider.payouts] == [0, 1]
@@ -106,41 +106,39 @@ def test_a_rise_tops_up_the_difference_and_never_pays_twice():
 
 
 def test_a_rise_while_held_pays_the_whole_when_released():
-    partial = happening("d", 0, "rain")
+    partial = update("d", 0, "rain")
     rider = Rider(ScriptedScores(d=[0.5, 0.1])).at(partial).at(replace(partial, at_ms=at(30), level="full")).finish()
     assert [payout["amount_paise"] for payout in rider.payouts] == [50_000]
 
 
 def test_the_end_of_a_disruption_is_no_new_decision():
-    confirmed = happening("d", 0)
+    confirmed = update("d", 0)
     rider = Rider().at(confirmed).at(replace(confirmed, at_ms=at(90), end_ms=at(90)))
     assert len(rider.claims) == 1
 
 
 def test_overlapping_disruptions_pay_only_the_excess():
-    rider = Rider().at(happening("wind", 0, "platform_downtime")).at(happening("rain", 10, "rain", level="full"))
+    rider = Rider().at(update("wind", 0, "platform_downtime")).at(update("rain", 10, "rain", level="full"))
     assert [payout["amount_paise"] for payout in rider.payouts] == [20_000, 30_000]
-    rider.at(happening("more", 20, "curfew"))
+    rider.at(update("more", 20, "curfew"))
     assert rider.last("more")["status"] == "ineligible"
     assert rider.last("more")["reasons"] == ["overlap"]
 
 
 def test_at_one_moment_the_larger_gross_is_taken_first():
-    rider = Rider().at(happening("small", 0, "platform_downtime"), happening("large", 0, "aqi"))
+    rider = Rider().at(update("small", 0, "platform_downtime"), update("large", 0, "aqi"))
     assert rider.last("large")["payout_inr"] == 500
     assert rider.last("small")["reasons"] == ["overlap"]
 
 
 def test_a_disruption_that_has_ended_overlaps_nothing_after_it():
-    first = happening("a", 0, "platform_downtime")
-    rider = (
-        Rider().at(first).at(replace(first, at_ms=at(60), end_ms=at(60))).at(happening("b", 60, "platform_downtime"))
-    )
+    first = update("a", 0, "platform_downtime")
+    rider = Rider().at(first).at(replace(first, at_ms=at(60), end_ms=at(60))).at(update("b", 60, "platform_downtime"))
     assert rider.paid_inr == 400
 
 
 def test_a_held_claim_counts_as_nothing_until_it_pays():
-    rider = Rider(ScriptedScores(a=[0.5, 0.1])).at(happening("a", 0, "curfew")).at(happening("b", 10, "aqi")).finish()
+    rider = Rider(ScriptedScores(a=[0.5, 0.1])).at(update("a", 0, "curfew")).at(update("b", 10, "aqi")).finish()
     assert rider.last("b")["payout_inr"] == 500
     assert rider.story("a") == ["soft_hold", "ineligible"]
     assert rider.last("a")["reasons"] == ["overlap"]
@@ -148,7 +146,7 @@ def test_a_held_claim_counts_as_nothing_until_it_pays():
 
 def separate(name, minutes, trigger="curfew", **fields):
     """A disruption over within the minute, so that caps and not overlap decide."""
-    return happening(name, minutes, trigger, end_ms=at(minutes + 1), **fields)
+    return update(name, minutes, trigger, end_ms=at(minutes + 1), **fields)
 
 
 def test_one_daily_wage_a_local_day():
@@ -182,33 +180,33 @@ def test_caps_take_the_larger_first_at_one_moment():
 
 def test_overlap_deducts_what_is_paid_within_the_caps_not_what_was_asked_for():
     rider = Rider().at(separate("earlier", 0))
-    wind = happening("wind", 12 * HOURS, "wind", start_ms=at(12 * HOURS - 30))
-    rider.at(wind, happening("rain", 12 * HOURS, "rain"))
+    wind = update("wind", 12 * HOURS, "wind", start_ms=at(12 * HOURS - 30))
+    rider.at(wind, update("rain", 12 * HOURS, "rain"))
     assert rider.last("wind")["reasons"] == ["cap_partial"]
     assert [rider.last(name)["payout_inr"] for name in ("wind", "rain")] == [125, 125]
 
 
 def test_a_rise_and_a_confirmation_of_one_moment():
     rider = Rider().at(separate("earlier", 0))
-    partial = happening("rain", 12 * HOURS - 10, "rain")
+    partial = update("rain", 12 * HOURS - 10, "rain")
     rider.at(partial)
-    rider.at(replace(partial, at_ms=at(12 * HOURS), level="full"), happening("curfew", 12 * HOURS))
+    rider.at(replace(partial, at_ms=at(12 * HOURS), level="full"), update("curfew", 12 * HOURS))
     assert [rider.last(name)["payout_inr"] for name in ("rain", "curfew")] == [125, 250]
 
 
 def test_two_corrections_of_one_moment():
     rider = Rider().at(separate("earlier", 0))
     confirmed = at(12 * HOURS - 10)
-    rain = happening("rain", 15 * HOURS, "rain", level="full", start_ms=confirmed, confirmed_at_ms=confirmed)
+    rain = update("rain", 15 * HOURS, "rain", level="full", start_ms=confirmed, confirmed_at_ms=confirmed)
     midnight = at(12 * HOURS)
-    curfew = happening("curfew", 15 * HOURS, start_ms=midnight, confirmed_at_ms=midnight)
+    curfew = update("curfew", 15 * HOURS, start_ms=midnight, confirmed_at_ms=midnight)
     rider.at(rain, curfew)
     assert [rider.last(name)["payout_inr"] for name in ("rain", "curfew")] == [125, 250]
 
 
 def test_what_overlap_leaves_may_still_meet_the_cap():
     rider = Rider().at(separate("earlier", 0, "curfew")).at(separate("second", 60, "platform_downtime"))
-    rider.at(happening("a", 120, "curfew"), happening("b", 120, "platform_downtime"))
+    rider.at(update("a", 120, "curfew"), update("b", 120, "platform_downtime"))
     assert [rider.last(name)["reasons"] for name in ("a", "b")] == [["cap_reached"], ["cap_reached"]]
 
 
@@ -219,7 +217,7 @@ def test_held_claims_use_no_cap():
 
 
 def test_an_unpaid_claim_on_a_withdrawn_disruption_is_withdrawn():
-    confirmed = happening("d", 0)
+    confirmed = update("d", 0)
     rider = (
         Rider(ScriptedScores(default=0.5)).at(confirmed).at(replace(confirmed, at_ms=at(30), withdrawn=True)).finish()
     )
@@ -228,7 +226,7 @@ def test_an_unpaid_claim_on_a_withdrawn_disruption_is_withdrawn():
 
 
 def test_a_paid_claim_on_a_withdrawn_disruption_stays_paid_and_counts():
-    confirmed = happening("d", 0, "aqi")
+    confirmed = update("d", 0, "aqi")
     rider = Rider().at(confirmed).at(replace(confirmed, at_ms=at(30), withdrawn=True))
     assert rider.story("d") == ["approved", "approved"]
     assert rider.last("d")["reasons"] == ["paid_before_withdrawal"]
@@ -237,7 +235,7 @@ def test_a_paid_claim_on_a_withdrawn_disruption_stays_paid_and_counts():
 
 
 def test_withdrawn_and_confirmed_again_pays_once():
-    confirmed = happening("d", 0)
+    confirmed = update("d", 0)
     gone = replace(confirmed, at_ms=at(30), withdrawn=True)
     back = replace(confirmed, at_ms=at(60))
     rider = Rider().at(confirmed).at(gone).at(back)
@@ -248,7 +246,7 @@ def test_withdrawn_and_confirmed_again_pays_once():
 
 
 def test_a_level_that_falls_after_payment_is_listed_for_review():
-    full = happening("d", 0, "rain", level="full")
+    full = update("d", 0, "rain", level="full")
     rider = Rider().at(full).at(replace(full, at_ms=at(30), level="partial"))
     assert rider.last("d")["reasons"] == ["paid_above_corrected_level"]
     assert rider.paid_inr == 500
@@ -257,8 +255,8 @@ def test_a_level_that_falls_after_payment_is_listed_for_review():
 @pytest.mark.parametrize("fate", ["withdrawn", "fallen"])
 def test_what_a_cap_left_keeps_its_reason_through_corrections(fate):
     """A curfew takes 75% of the day's wage, rain of 100% the rest; the rain is corrected away, or down, and back."""
-    curfew = happening("a", 0, end_ms=at(60))
-    rain = happening("b", 200, "rain", level="full")
+    curfew = update("a", 0, end_ms=at(60))
+    rain = update("b", 200, "rain", level="full")
     gone = {"withdrawn": True} if fate == "withdrawn" else {"level": "partial"}
     rider = Rider().at(curfew).at(rain)
     assert (rider.end("b"), rider.last("b")["payout_inr"]) == (("approved", ["cap_partial"]), 125)
@@ -271,7 +269,7 @@ def test_what_a_cap_left_keeps_its_reason_through_corrections(fate):
 
 
 def test_a_rider_no_longer_present_under_a_correction_is_withdrawn_if_unpaid():
-    confirmed = happening("d", 0)
+    confirmed = update("d", 0)
     elsewhere = replace(confirmed, at_ms=at(30), confirmed_at_ms=at(-30), terms=None)
     rider = Rider(ScriptedScores(default=0.5)).at(confirmed).at(elsewhere).finish()
     assert rider.last("d")["status"] == "withdrawn"
@@ -279,24 +277,24 @@ def test_a_rider_no_longer_present_under_a_correction_is_withdrawn_if_unpaid():
 
 
 def test_a_payout_under_one_rupee_is_not_paid():
-    rider = Rider().at(happening("d", 0, terms=terms(daily_wage_inr=1.32)))
+    rider = Rider().at(update("d", 0, terms=terms(daily_wage_inr=1.32)))
     assert rider.last("d")["reasons"] == ["below_minimum"]
-    assert Rider().at(happening("d", 0, terms=terms(daily_wage_inr=1.33))).paid_inr == 1.0
+    assert Rider().at(update("d", 0, terms=terms(daily_wage_inr=1.33))).paid_inr == 1.0
 
 
 def test_half_a_paisa_goes_to_the_even_one():
-    assert Rider().at(happening("d", 0, "rain", terms=terms(daily_wage_inr=500.01))).paid_inr == 250.0
-    assert Rider().at(happening("d", 0, "rain", terms=terms(daily_wage_inr=500.03))).paid_inr == 250.02
+    assert Rider().at(update("d", 0, "rain", terms=terms(daily_wage_inr=500.01))).paid_inr == 250.0
+    assert Rider().at(update("d", 0, "rain", terms=terms(daily_wage_inr=500.03))).paid_inr == 250.02
 
 
 def test_ids_are_functions_of_what_they_name():
-    first, second = Rider().at(happening("d", 0)), Rider(ScriptedScores(default=0.1)).at(happening("d", 0))
+    first, second = Rider().at(update("d", 0)), Rider(ScriptedScores(default=0.1)).at(update("d", 0))
     assert first.claims[0]["claim_id"] == second.claims[0]["claim_id"]
     assert len(first.claims[0]["claim_id"]) <= 36
 
 
 def test_a_machine_restored_in_the_middle_of_a_hold_goes_on_alike():
-    partial = happening("d", 0, "rain")
+    partial = update("d", 0, "rain")
     script = {"d": [0.5, 0.1]}
     whole = Rider(ScriptedScores(**script)).at(partial).at(replace(partial, at_ms=at(30), level="full")).finish()
     cut = Rider(ScriptedScores(d=[0.5, 0.1])).at(partial)
@@ -309,5 +307,5 @@ def test_a_machine_restored_in_the_middle_of_a_hold_goes_on_alike():
 
 @pytest.mark.parametrize("wage_inr", [1e27, 1.79e308])
 def test_an_absurd_wage_stops_at_64_bits(wage_inr):
-    rider = Rider().at(happening("d", 0, terms=terms(daily_wage_inr=wage_inr)))
+    rider = Rider().at(update("d", 0, terms=terms(daily_wage_inr=wage_inr)))
     assert [payout["amount_paise"] for payout in rider.payouts] == [2**63 - 1]

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from kit import at, happening
+from kit import at, update
 from kit.rider import Always, Rider
 
 from monsoon.sources.product_files import load_products
-from monsoon.transforms.adjudication.asking import rescore_waits_ms
+from monsoon.transforms.adjudication.scoring_schedule import rescore_waits_ms
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ caps:
 
 
 def rain(name, minutes, **fields):
-    return happening(name, minutes, "rain", level=None, **({"end_ms": at(minutes + 1)} | fields))
+    return update(name, minutes, "rain", level=None, **({"end_ms": at(minutes + 1)} | fields))
 
 
 def test_each_pays_by_its_own_formula_and_says_which(nexora):

@@ -6,7 +6,7 @@ import gzip
 import numpy as np
 import pytest
 
-from monsoon.transforms.atmosphere.cpcb import POLLUTANTS, as_published, cpcb_aqi, cpcb_sub_index, least_hours
+from monsoon.transforms.atmosphere.cpcb import POLLUTANTS, as_published, cpcb_aqi, cpcb_sub_index, min_hours
 from monsoon.transforms.atmosphere.heat_index import heat_index_c
 from monsoon.transforms.atmosphere.running_means import running_means
 from monsoon.transforms.atmosphere.us_epa import (
@@ -81,7 +81,7 @@ def test_the_worst_sub_index_is_the_index_and_three_pollutants_make_it_the_aqi()
 
 
 def test_a_mean_needs_two_thirds_of_its_hours():
-    assert (least_hours("pm25"), least_hours("o3")) == (16, 6)
+    assert (min_hours("pm25"), min_hours("o3")) == (16, 6)
     hourly = np.arange(1.0, 31.0)
     assert np.isnan(running_means(hourly[:15], hours=24, least=16)).all()
     assert running_means(hourly, hours=24, least=16)[[15, 23, 29]].tolist() == [8.5, 12.5, 18.5]

@@ -1,13 +1,13 @@
 """Presence and candidates: where riders are at confirmation, whose policies speak, which zones are recorded."""
 
 import h3.api.basic_int as h3
-from kit import LAT, LON, at, judge, kawaach, reading, subscription_record, zones_at
+from kit import LAT, LON, at, evaluate, kawaach, reading, subscription_record, zones_at
 
 from monsoon.transforms.adjudication.candidates import CandidateFinder
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.presence import Places, Presence
-from monsoon.transforms.trail import Trail
-from monsoon.transforms.triggers.series import judge_trigger
+from monsoon.transforms.telemetry_table import TelemetryTable
+from monsoon.transforms.triggers.series import evaluate_trigger
 
 KAWAACH = kawaach()
 CURFEW = KAWAACH.trigger("curfew")
@@ -15,9 +15,9 @@ AWAY = (LAT + 0.02, LON)
 FAR = (LAT + 1, LON)
 
 
-def trail(*reports):
+def telemetry(*reports):
     """(worker, minutes, (lat, lon), event_id) in any order."""
-    return Trail.from_columns(
+    return TelemetryTable.from_columns(
         worker=[r[0] for r in reports],
         event_time_ms=[at(r[1]) for r in reports],
         lat=[r[2][0] for r in reports],
@@ -29,15 +29,15 @@ def trail(*reports):
 def claims(reports, *subscriptions, minutes=0.0, radius_km=0.5, zones=((LAT, LON), AWAY)):
     """{(zone index, policy_id)} of the candidates of a curfew at `minutes` around Safdarjung."""
     coverage = Coverage(KAWAACH, subscriptions)
-    presence = Presence(Places(trail(*reports)), coverage.workers, 9)
+    presence = Presence(Places(telemetry(*reports)), coverage.workers, 9)
     finder = CandidateFinder(KAWAACH, coverage, presence)
     found, recorded = set(), set()
     names = [h3.int_to_str(h3.latlng_to_cell(*zone, 9)) for zone in zones]
-    for series in judge_trigger(CURFEW, [reading("curfew", 1, minutes, radius_km=radius_km)], zones_at(*zones)):
+    for series in evaluate_trigger(CURFEW, [reading("curfew", 1, minutes, radius_km=radius_km)], zones_at(*zones)):
         for disruption in finder.disruptions(series):
             recorded.add(names.index(disruption.zone))
-            for happenings in disruption.happenings.values():
-                found.add((names.index(disruption.zone), happenings[0].terms.policy_id))
+            for updates in disruption.updates.values():
+                found.add((names.index(disruption.zone), updates[0].terms.policy_id))
     return found, recorded
 
 
@@ -96,15 +96,15 @@ def test_zones_without_home_or_holder_are_not_recorded():
 
 def test_a_correction_that_moves_the_confirmation_moves_the_candidates():
     coverage = Coverage(KAWAACH, [POLICY])
-    presence = Presence(Places(trail(("w1", -20, (LAT, LON)), ("w1", 15, FAR))), coverage.workers, 9)
+    presence = Presence(Places(telemetry(("w1", -20, (LAT, LON)), ("w1", 15, FAR))), coverage.workers, 9)
     first = [reading("curfew", 1, 0, reading_id="r", issued_time=at(1))]
     moved = reading("curfew", 1, 20, reading_id="r", revision=1, issued_time=at(30))
-    (series,) = judge_trigger(CURFEW, [*first, moved], zones_at())
+    (series,) = evaluate_trigger(CURFEW, [*first, moved], zones_at())
     disruptions = list(CandidateFinder(KAWAACH, coverage, presence).disruptions(series))
     by_state = {d.revisions[-1].state: d for d in disruptions}
-    assert set(by_state["withdrawn"].happenings) == {"w1"}
+    assert set(by_state["withdrawn"].updates) == {"w1"}
     assert set(by_state) == {"withdrawn", "ended"}
-    assert by_state["ended"].happenings == {}
+    assert by_state["ended"].updates == {}
 
 
 def test_records_follow_the_contract(root):
@@ -113,9 +113,9 @@ def test_records_follow_the_contract(root):
     import jsonschema
 
     schema = json.loads((root / "contracts" / "disruption.schema.json").read_text())
-    assert judge(KAWAACH, "curfew", [reading("curfew", 1, 0)])
+    assert evaluate(KAWAACH, "curfew", [reading("curfew", 1, 0)])
     coverage = Coverage(KAWAACH, [AT_HOME])
-    (series,) = judge_trigger(CURFEW, [reading("curfew", 1, 0)], zones_at())
-    (disruption,) = CandidateFinder(KAWAACH, coverage, Presence(Places(trail()), ["w1"], 9)).disruptions(series)
+    (series,) = evaluate_trigger(CURFEW, [reading("curfew", 1, 0)], zones_at())
+    (disruption,) = CandidateFinder(KAWAACH, coverage, Presence(Places(telemetry()), ["w1"], 9)).disruptions(series)
     for record in disruption.records("kawaach"):
         jsonschema.validate(json.loads(json.dumps(record)), schema)

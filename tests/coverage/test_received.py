@@ -13,7 +13,7 @@ from monsoon.transforms.activity.peers import Peers
 from monsoon.transforms.activity.week import WorkedMinutes
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.presence import Places, Presence
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 
 RESOLUTION = 8
 ZONE = h3.latlng_to_cell(LAT, LON, RESOLUTION)
@@ -22,13 +22,13 @@ GIC = load_products(["gic"])["gic"]
 TEST = GIC.trigger("rain").activity
 
 
-def trail_of(*reports, workers=()):
+def telemetry_table_of(*reports, workers=()):
     """(worker, minute, received minute or None, lat) and further columns."""
     names = ("worker", "minute", "received", "lat", "app_state", "orders", "platform")
     columns = {
         name: [each[place] if place < len(each) else None for each in reports] for place, name in enumerate(names)
     }
-    trail = Trail.from_columns(
+    telemetry = TelemetryTable.from_columns(
         worker=columns["worker"],
         event_time_ms=[at(minute) for minute in columns["minute"]],
         received_time_ms=[None if minute is None else at(minute) for minute in columns["received"]],
@@ -38,11 +38,11 @@ def trail_of(*reports, workers=()):
         orders_completed=columns["orders"],
         platform=columns["platform"],
     )
-    return trail.knowing(workers, ())
+    return telemetry.knowing(workers, ())
 
 
 def presence_of(*reports, workers=("w",), margin_m=0.0):
-    return Presence(Places(trail_of(*reports)), workers, RESOLUTION, margin_m)
+    return Presence(Places(telemetry_table_of(*reports)), workers, RESOLUTION, margin_m)
 
 
 @pytest.mark.parametrize(
@@ -120,19 +120,19 @@ def test_orders_minutes_and_peers_are_as_if_what_came_later_had_never_come(seed)
     ]  # fmt: skip
     coverage = Coverage(GIC, policies)
 
-    def told(trail, minute, asked):
-        codes = np.array([trail.workers.index(worker) for worker in workers])
+    def told(telemetry, minute, asked):
+        codes = np.array([telemetry.workers.index(worker) for worker in workers])
         ends_ms = np.full(len(codes), at(minute))
         by_ms = np.full(len(codes), at(asked))
-        orders = Orders(trail).completed(codes, ends_ms - 3_600_000, ends_ms, by_ms)
-        minutes = WorkedMinutes(trail).between(codes, ends_ms - 7_200_000, ends_ms, by_ms)
-        peers = Peers(coverage, Places(trail), RESOLUTION, TEST)
+        orders = Orders(telemetry).completed(codes, ends_ms - 3_600_000, ends_ms, by_ms)
+        minutes = WorkedMinutes(telemetry).between(codes, ends_ms - 7_200_000, ends_ms, by_ms)
+        peers = Peers(coverage, Places(telemetry), RESOLUTION, TEST)
         seen = peers.seen(np.array([ZONE, ZONE], dtype=np.uint64), ends_ms[:2], by_ms[:2])
         rows = zip(seen.question.tolist(), seen.rider.tolist(), seen.severe.tolist(), strict=True)
         return orders.tobytes(), minutes.tolist(), sorted(rows)
 
     for minute, asked in ((-100, -100), (-30, -30), (0, 0), (0, 30), (45, 45)):
-        whole = trail_of(*reports, workers=workers)
-        known = trail_of(*received_by(reports, asked), workers=workers)
+        whole = telemetry_table_of(*reports, workers=workers)
+        known = telemetry_table_of(*received_by(reports, asked), workers=workers)
         assert told(whole, minute, asked) == told(known, minute, asked)
     assert any(told(whole, 0, 0)[1])

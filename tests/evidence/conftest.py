@@ -14,7 +14,7 @@ from monsoon.transforms.evidence.measure import Evidence, measure
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.geo.sphere import EARTH_RADIUS_M
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 
 NOW_MS = 1_719_570_000_000  # 2024-06-28 15:50 in Kolkata, a whole pane
 ZONE = h3.latlng_to_cell(28.6, 77.2, 9)
@@ -47,9 +47,9 @@ def _one(name: str, value: Any, index: int, count: int) -> Any:
     return value
 
 
-def trail_of(rows: Sequence[dict[str, Any]]) -> Trail:
+def telemetry_table_of(rows: Sequence[dict[str, Any]]) -> TelemetryTable:
     names = sorted({name for row in rows for name in row} | {"worker", "event_time_ms", "lat", "lon"})
-    return Trail.from_columns(**{name: [row.get(name) for row in rows] for name in names})
+    return TelemetryTable.from_columns(**{name: [row.get(name) for row in rows] for name in names})
 
 
 def evidence_of(
@@ -61,11 +61,11 @@ def evidence_of(
     **columns: Any,
 ) -> Evidence:
     """Evidence of one query per worker; a worker without reports has no code."""
-    trail = trail_of(rows)
-    codes = [trail.workers.index(worker) if worker in trail.workers else -1 for worker in workers]
+    telemetry = telemetry_table_of(rows)
+    codes = [telemetry.workers.index(worker) if worker in telemetry.workers else -1 for worker in workers]
     confirmed = np.broadcast_to(confirmed_at_ms, len(codes))
     queries = Queries.of(h3.get_resolution(zone), codes, [zone] * len(codes), confirmed, **columns)
-    return measure(trail, panes_of(trail), references or References.none(trail), queries)
+    return measure(telemetry, panes_of(telemetry), references or References.none(telemetry), queries)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from monsoon.transforms.evidence.features import FEATURES
 from monsoon.transforms.evidence.measure import measure
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries
-from tests.evidence.conftest import CENTER, NOW_MS, ZONE, reports, trail_of
+from tests.evidence.conftest import CENTER, NOW_MS, ZONE, reports, telemetry_table_of
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -62,19 +62,19 @@ def _history(seed: int) -> list[dict]:
 
 
 def _measured(rows: list[dict], confirmed_ms: int, decided_ms: int):
-    trail = trail_of(rows)
+    telemetry = telemetry_table_of(rows)
     workers = [f"w{rider}" for rider in range(10)]
-    codes = [trail.workers.index(worker) if worker in trail.workers else -1 for worker in workers]
+    codes = [telemetry.workers.index(worker) if worker in telemetry.workers else -1 for worker in workers]
     count = len(codes)
     queries = Queries.of(
         9, codes, [ZONE] * count, [confirmed_ms] * count,
         decided_at_ms=[decided_ms] * count, batch=[0] * count, orders_per_hour=[2.0] * count,
     )  # fmt: skip
-    points, cells = np.full(len(trail.bssids), CENTER[0]), np.full(len(trail.cells), CENTER[0] + 0.02)
+    points, cells = np.full(len(telemetry.bssids), CENTER[0]), np.full(len(telemetry.cells), CENTER[0] + 0.02)
     references = References(
         cells, np.full(len(cells), CENTER[1]), np.full(len(cells), 800.0), points, np.full(len(points), CENTER[1])
     )
-    return measure(trail, panes_of(trail), references, queries)
+    return measure(telemetry, panes_of(telemetry), references, queries)
 
 
 def _same(left, right, names):
@@ -118,8 +118,8 @@ def test_the_features_of_a_window_leave_out_what_lay_between(one):
     """A report that was not received is no neighbor of the others: no jump to it and back."""
     away = [CENTER[0], CENTER[0] + 1.0, CENTER[0]]
     rows = reports("w", 3, lat=away, accuracy_m=5.0, received_time_ms=[None, NOW_MS + 1, None])
-    assert one(rows, "teleport_mps") == (0.0, 1)
-    assert one(rows, "teleport_mps", decided_at_ms=[NOW_MS + 1])[0] > 1000
+    assert one(rows, "max_implied_speed_mps") == (0.0, 1)
+    assert one(rows, "max_implied_speed_mps", decided_at_ms=[NOW_MS + 1])[0] > 1000
     first = reports("w", 1, end_ms=NOW_MS, device="a") + reports("w", 1, end_ms=NOW_MS, device="b")
     first[1] |= {"received_time_ms": NOW_MS + 1, "event_id": "z"}
     first[0] |= {"event_id": "a"}
@@ -188,14 +188,14 @@ def test_a_phones_fix_before_the_window_must_have_been_received_too(one):
     st.lists(st.tuples(st.integers(0, 2), st.integers(-5, 60), st.integers(0, 60), st.integers(0, 110)), max_size=6),
 )
 def test_rows_by_arrival_are_those_that_a_plain_search_finds(rows, questions):
-    trail = trail_of(rows)
-    questions = [each for each in questions if each[0] < len(trail.workers)]
+    telemetry = telemetry_table_of(rows)
+    questions = [each for each in questions if each[0] < len(telemetry.workers)]
     code, start, length, by = np.array(questions, dtype=np.int64).reshape(-1, 4).T
-    lo, hi = trail.rows_between(code, start, start + length)
-    known, (query, later) = received_rows(trail, lo, hi, by), rows_received_later(trail, lo, hi, by)
+    lo, hi = telemetry.rows_between(code, start, start + length)
+    known, (query, later) = received_rows(telemetry, lo, hi, by), rows_received_later(telemetry, lo, hi, by)
     for number in range(len(questions)):
         inside = range(lo[number], hi[number])
-        plain = [row for row in inside if trail.received_time_ms[row] <= by[number]]
+        plain = [row for row in inside if telemetry.received_time_ms[row] <= by[number]]
         assert known.rows[known.query == number].tolist() == plain
         assert sorted(later[query == number].tolist()) == sorted(set(inside) - set(plain))
         assert known.lengths[number] == len(plain)

@@ -12,7 +12,7 @@ from monsoon.transforms.evidence import measure as measuring
 from monsoon.transforms.evidence.features import FEATURES
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries
-from tests.evidence.conftest import CENTER, NOW_MS, ZONE, evidence_of, reports, trail_of
+from tests.evidence.conftest import CENTER, NOW_MS, ZONE, evidence_of, reports, telemetry_table_of
 
 BATCH_FEATURES = {"claim_burst_rank", "peer_divergence"}
 
@@ -48,9 +48,9 @@ def _storm(riders: int, seed: int) -> list[dict]:
     return rows
 
 
-def _queries(trail, seed: int) -> Queries:
+def _queries(telemetry, seed: int) -> Queries:
     generator = np.random.default_rng(seed)
-    worker = np.concatenate((np.arange(len(trail.workers)), [-1], np.arange(len(trail.workers))))
+    worker = np.concatenate((np.arange(len(telemetry.workers)), [-1], np.arange(len(telemetry.workers))))
     confirmed = NOW_MS - generator.integers(0, 600_000, len(worker))
     return Queries.of(
         9,
@@ -72,8 +72,8 @@ def _references() -> References:
 
 @pytest.fixture(scope="module")
 def storm():
-    trail = trail_of(_storm(24, seed=3))
-    return trail, panes_of(trail), _references(), _queries(trail, 4)
+    telemetry = telemetry_table_of(_storm(24, seed=3))
+    return telemetry, panes_of(telemetry), _references(), _queries(telemetry, 4)
 
 
 def _same(left, right, where, names):
@@ -91,19 +91,19 @@ def test_every_feature_but_the_graph_is_measured_somewhere(storm):
 
 
 def test_alone_as_in_company_to_the_bit(storm):
-    trail, panes, references, queries = storm
-    together = measuring.measure(trail, panes, references, queries)
+    telemetry, panes, references, queries = storm
+    together = measuring.measure(telemetry, panes, references, queries)
     names = [feature.name for feature in FEATURES if feature.name not in BATCH_FEATURES]
     for which in ([5], [30, 2, 2], list(range(len(queries)))[::-1], []):
-        part = measuring.measure(trail, panes, references, queries.take(np.array(which, dtype=np.int64)))
+        part = measuring.measure(telemetry, panes, references, queries.take(np.array(which, dtype=np.int64)))
         _same(together, part, which, names)
 
 
 def test_batch_features_do_not_depend_on_the_order_of_claims(storm):
-    trail, panes, references, queries = storm
-    together = measuring.measure(trail, panes, references, queries)
+    telemetry, panes, references, queries = storm
+    together = measuring.measure(telemetry, panes, references, queries)
     which = np.random.default_rng(1).permutation(len(queries))
-    _same(together, measuring.measure(trail, panes, references, queries.take(which)), which, BATCH_FEATURES)
+    _same(together, measuring.measure(telemetry, panes, references, queries.take(which)), which, BATCH_FEATURES)
 
 
 def test_blocks_do_not_show(storm, monkeypatch):
@@ -115,8 +115,8 @@ def test_blocks_do_not_show(storm, monkeypatch):
 def test_order_of_rows_does_not_show(storm):
     rows = _storm(24, seed=3)
     random.Random(9).shuffle(rows)
-    trail = trail_of(rows)
-    shuffled = measuring.measure(trail, panes_of(trail), storm[2], storm[3])
+    telemetry = telemetry_table_of(rows)
+    shuffled = measuring.measure(telemetry, panes_of(telemetry), storm[2], storm[3])
     _same(measuring.measure(*storm), shuffled, slice(None), [feature.name for feature in FEATURES])
 
 

@@ -9,7 +9,7 @@ import pytest
 from monsoon.sources.files import InputError
 from monsoon.sources.reference import read_references
 from monsoon.transforms.evidence.limits import UNKNOWN_TOWER_RANGE_M
-from tests.evidence.conftest import reports, trail_of
+from tests.evidence.conftest import reports, telemetry_table_of
 
 OPENCELLID = "radio,mcc,net,area,cell,unit,lon,lat,range,samples,changeable,created,updated,averageSignal\n"
 CELL = "LTE-404-45-5123-20481"
@@ -18,7 +18,7 @@ CELL = "LTE-404-45-5123-20481"
 def _located(folder):
     tables = read_references(folder)
     rows = reports("w", 2, cell=[CELL, "GSM-404-45-1-1"], bssids=[["ap1"], ["ap2"]])
-    return tables, tables.locate(trail_of(rows))
+    return tables, tables.locate(telemetry_table_of(rows))
 
 
 def test_absent_files_locate_nothing(tmp_path):

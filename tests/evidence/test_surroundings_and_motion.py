@@ -104,20 +104,20 @@ def test_route_linearity(one):
     assert math.isnan(one(reports("w", 13, lat=straight[:13]), "route_linearity")[0])
 
 
-def test_teleports_beyond_the_accuracies(one):
+def test_implied_speeds_beyond_the_accuracies(one):
     lat = [CENTER[0], CENTER[0], FAR_LAT, FAR_LAT, CENTER[0]]
     rows = reports("w", 5, lat=lat, accuracy_m=[10.0, 10.0, 30.0, 30.0, None])
-    value, count = one(rows, "teleport_mps")
+    value, count = one(rows, "max_implied_speed_mps")
     assert value == pytest.approx((5000 - 40) / 15, rel=1e-6)
     assert count == 4
-    assert one(rows, "teleport_second_mps")[0] == pytest.approx((5000 - 130) / 15, rel=1e-6)
-    assert one(reports("w", 2, lat=[CENTER[0], north(20)]), "teleport_mps")[0] == 0.0
-    assert math.isnan(one(reports("w", 1), "teleport_mps")[0])
+    assert one(rows, "second_implied_speed_mps")[0] == pytest.approx((5000 - 130) / 15, rel=1e-6)
+    assert one(reports("w", 2, lat=[CENTER[0], north(20)]), "max_implied_speed_mps")[0] == 0.0
+    assert math.isnan(one(reports("w", 1), "max_implied_speed_mps")[0])
 
 
-def test_two_places_at_one_moment_is_a_finite_teleport(one):
+def test_two_places_at_one_moment_is_a_finite_speed(one):
     rows = reports("w", 2, step_ms=0, lat=[CENTER[0], FAR_LAT], accuracy_m=0.0, event_id=["a", "b"])
-    assert one(rows, "teleport_mps")[0] == pytest.approx(5000.0, rel=1e-6)
+    assert one(rows, "max_implied_speed_mps")[0] == pytest.approx(5000.0, rel=1e-6)
 
 
 def test_jitter_while_stopped(one):

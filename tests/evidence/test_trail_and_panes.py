@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from monsoon.pipelines.local.panes import panes_of
 from monsoon.transforms.geo.sphere import EARTH_RADIUS_M, distance_m
 from monsoon.transforms.panes import AGGREGATES, LIMIT, PANE_MS, Aggregate, Panes
-from monsoon.transforms.trail import DTYPES, Trail
+from monsoon.transforms.telemetry_table import DTYPES, TelemetryTable
 
 ROWS = st.lists(
     st.fixed_dictionaries(
@@ -36,31 +36,31 @@ ROWS = st.lists(
 )
 
 
-def _trail(rows):
+def _telemetry(rows):
     names = sorted({name for row in rows for name in row} | {"worker", "event_time_ms", "lat", "lon"})
-    return Trail.from_columns(**{name: [row.get(name) for row in rows] for name in names})
+    return TelemetryTable.from_columns(**{name: [row.get(name) for row in rows] for name in names})
 
 
 @given(ROWS, st.lists(st.tuples(st.integers(-1, 2), st.integers(-1, 3 * PANE_MS), st.integers(-1, PANE_MS))))
 def test_lookups_find_what_a_plain_search_finds(rows, questions):
-    trail = _trail(rows)
-    questions = [(worker, start, length) for worker, start, length in questions if worker < len(trail.workers)]
+    telemetry = _telemetry(rows)
+    questions = [(worker, start, length) for worker, start, length in questions if worker < len(telemetry.workers)]
     code, start, length = np.array(questions, dtype=np.int64).reshape(-1, 3).T
-    lo, hi = trail.rows_between(code, start, start + length)
-    last = trail.last_at_or_before(code, start)
+    lo, hi = telemetry.rows_between(code, start, start + length)
+    last = telemetry.last_at_or_before(code, start)
     for question, (worker, after, span) in enumerate(questions):
-        times = trail.event_time_ms
-        mine = [row for row in range(len(trail)) if trail.worker[row] == worker]
+        times = telemetry.event_time_ms
+        mine = [row for row in range(len(telemetry)) if telemetry.worker[row] == worker]
         wanted = [row for row in mine if after < times[row] <= after + span]
         assert list(range(lo[question], hi[question])) == wanted
         assert last[question] == max((row for row in mine if times[row] <= after), default=-1)
 
 
 def test_of_one_moment_the_greater_event_id_is_last():
-    trail = Trail.from_columns(
+    telemetry = TelemetryTable.from_columns(
         worker=["w"] * 3, event_time_ms=[5] * 3, lat=[1.0, 2.0, 3.0], lon=[0.0] * 3, event_id=["b", "c", "a"]
     )
-    assert trail.lat[trail.last_at_or_before(0, 5)] == 2.0
+    assert telemetry.lat[telemetry.last_at_or_before(0, 5)] == 2.0
 
 
 @pytest.mark.parametrize(
@@ -74,19 +74,19 @@ def test_of_one_moment_the_greater_event_id_is_last():
     ],
 )
 def test_validate_names_the_column(change, message):
-    trail = Trail.from_columns(worker=["w", "w"], event_time_ms=[1, 2], lat=[1.0, 2.0], lon=[0.0, 0.0])
+    telemetry = TelemetryTable.from_columns(worker=["w", "w"], event_time_ms=[1, 2], lat=[1.0, 2.0], lon=[0.0, 0.0])
     with pytest.raises(ValueError, match=message):
-        Trail(**{**vars(trail), **change}).validate()
+        TelemetryTable(**{**vars(telemetry), **change}).validate()
 
 
 def test_from_columns_refuses_what_it_does_not_know():
     good = {"worker": ["w"], "event_time_ms": [1], "lat": [0.0], "lon": [0.0]}
     with pytest.raises(ValueError, match="unknown columns: speed"):
-        Trail.from_columns(**good, speed=[1])
+        TelemetryTable.from_columns(**good, speed=[1])
     with pytest.raises(ValueError, match="missing columns: lon"):
-        Trail.from_columns(**{name: values for name, values in good.items() if name != "lon"})
+        TelemetryTable.from_columns(**{name: values for name, values in good.items() if name != "lon"})
     with pytest.raises(ValueError, match="not of length 1: lat"):
-        Trail.from_columns(**good | {"lat": []})
+        TelemetryTable.from_columns(**good | {"lat": []})
 
 
 def test_distances():
@@ -98,13 +98,13 @@ def test_distances():
     assert distance_m([0, 0], [0, 0], 0, [1, 180]).shape == (2,)
 
 
-def _plainly(aggregate: Aggregate, trail: Trail, rows: list[int]) -> int:
+def _plainly(aggregate: Aggregate, telemetry: TelemetryTable, rows: list[int]) -> int:
     """The definition read literally, row by row, with Python's integers."""
     taken = []
     for row in rows:
-        value = getattr(trail, aggregate.column)[row]
+        value = getattr(telemetry, aggregate.column)[row]
         absent = math.isnan(value) if DTYPES[aggregate.column] is np.float64 else value < 0
-        if absent or any(getattr(trail, column)[row] != wanted for column, wanted in aggregate.where):
+        if absent or any(getattr(telemetry, column)[row] != wanted for column, wanted in aggregate.where):
             continue
         if DTYPES[aggregate.column] is np.float64:
             term = math.floor(min(max(float(value) * aggregate.scale + 0.5, -LIMIT), LIMIT))
@@ -131,21 +131,27 @@ def _received(event_ms: int, received_ms: int) -> tuple[int, bool]:
 
 @given(ROWS)
 def test_polars_panes_are_the_definition(rows):
-    trail = _trail(rows)
-    panes = panes_of(trail)
+    telemetry = _telemetry(rows)
+    panes = panes_of(telemetry)
     rows_of = {}
-    for row, times in enumerate(zip(trail.event_time_ms.tolist(), trail.received_time_ms.tolist(), strict=True)):
-        rows_of.setdefault((int(trail.worker[row]), times[0] // PANE_MS * PANE_MS, *_received(*times)), []).append(row)
+    for row, times in enumerate(
+        zip(telemetry.event_time_ms.tolist(), telemetry.received_time_ms.tolist(), strict=True)
+    ):
+        rows_of.setdefault((int(telemetry.worker[row]), times[0] // PANE_MS * PANE_MS, *_received(*times)), []).append(
+            row
+        )
     keys = (panes.worker, panes.pane_start_ms, panes.known_from_ms, panes.history)
     assert list(zip(*(key.tolist() for key in keys), strict=True)) == sorted(rows_of)
     for place, (_, inside) in enumerate(sorted(rows_of.items())):
         for aggregate in AGGREGATES:
-            assert panes[aggregate.name][place] == _plainly(aggregate, trail, inside), aggregate.name
+            assert panes[aggregate.name][place] == _plainly(aggregate, telemetry, inside), aggregate.name
 
 
 def test_panes_come_in_any_order_but_once():
-    trail = _trail([{"worker": "ab"[i % 2], "event_time_ms": i * PANE_MS, "lat": 1.0, "lon": 1.0} for i in range(9)])
-    panes = panes_of(trail)
+    telemetry = _telemetry(
+        [{"worker": "ab"[i % 2], "event_time_ms": i * PANE_MS, "lat": 1.0, "lon": 1.0} for i in range(9)]
+    )
+    panes = panes_of(telemetry)
     order = list(range(len(panes)))
     random.Random(1).shuffle(order)
     columns = {name: values[order] for name, values in panes.values.items()}

@@ -14,7 +14,7 @@ from monsoon.pipelines.local.claimants import Claimants, Shared
 from monsoon.pipelines.local.replay import read_inputs, run_product
 from monsoon.pipelines.results import Outcome
 from monsoon.sources.product_files import load_products
-from monsoon.transforms.activity.findings import activity_findings
+from monsoon.transforms.activity.activity_test import activity_test_results
 from monsoon.transforms.activity.orders import Orders
 from monsoon.transforms.activity.peers import Peers
 from monsoon.transforms.coverage import Coverage
@@ -183,7 +183,7 @@ def as_expected(want):
 def in_the_end(disruption):
     """The same as if its last revision had been known all along."""
     known = replace(disruption.revisions[-1], silent=False)
-    first = replace(known, at_ms=known.episode.confirmed_at_ms, state="confirmed")
+    first = replace(known, at_ms=known.event.confirmed_at_ms, state="confirmed")
     return replace(disruption, revisions=(first, known))
 
 
@@ -193,20 +193,24 @@ def test_every_activity_test(shared, period):
     trigger = product.trigger("rain")
     folder = shared / "examples" / f"gic-{period}"
     inputs = read_inputs(folder, PRODUCTS)
-    shared_columns = Shared(inputs.trail)
+    shared_columns = Shared(inputs.telemetry)
     claimants = Claimants(product, shared_columns, inputs.readings, inputs.subscriptions)
     disruptions = [in_the_end(disruption) for disruption in claimants.disruptions]
     coverage = Coverage(product, (event for event in inputs.subscriptions if event["product"] == "gic"))
     peers = Peers(coverage, shared_columns.places, product.zone_resolution, trigger.activity)
-    found = activity_findings(disruptions, trigger, peers, Orders(inputs.trail), shared_columns.codes)
-    said = {(worker, finding.disruption_id): finding for worker, mine in found.items() for finding in mine}
+    found = activity_test_results(disruptions, trigger, peers, Orders(inputs.telemetry), shared_columns.codes)
+    said = {
+        (worker, activity_result.disruption_id): activity_result
+        for worker, mine in found.items()
+        for activity_result in mine
+    }
     expected = lines(folder / "expected" / "claims.jsonl")
     for claim in expected:
         place = (claim["trigger"], claim["zone"], claim["platform"], claim["start"])
-        finding = said[claim["worker_id"], disruption_id("gic", *place)]
-        if finding.met:
-            values = {name: value for name, value in finding.values.items() if name != "drop"}
+        activity_result = said[claim["worker_id"], disruption_id("gic", *place)]
+        if activity_result.passed:
+            values = {name: value for name, value in activity_result.values.items() if name != "drop"}
             assert values | {"measured": True} == claim["terms"]
         else:
-            assert {"at": None, "measured": "measured" in finding.values} == claim["terms"]
+            assert {"at": None, "measured": "measured" in activity_result.values} == claim["terms"]
     assert any(claim["terms"]["at"] for claim in expected)

@@ -14,15 +14,15 @@ from monsoon.transforms.calendar import day_end_ms, is_day, local_day
 from monsoon.transforms.exposure import (
     Account,
     Instruction,
-    Pool,
     Reserve,
     ReserveBook,
+    ReserveBucket,
     Standing,
-    pool_of,
+    reserve_bucket_of,
     within_reserves,
 )
 
-POOL = Pool("kawaach", "2024-06-28", "853da117fffffff")
+POOL = ReserveBucket("kawaach", "2024-06-28", "853da117fffffff")
 BEFORE = -1
 
 
@@ -167,7 +167,7 @@ def test_the_pool_of_a_zone(resolution):
     import h3.api.basic_str as h3
 
     zone = h3.latlng_to_cell(28.5845, 77.2056, resolution)
-    cell = pool_of("kawaach", zone, at(0)).cell
+    cell = reserve_bucket_of("kawaach", zone, at(0)).cell
     assert h3.get_resolution(cell) == 5
     if resolution >= 5:
         assert h3.cell_to_parent(zone, 5) == cell
@@ -177,8 +177,8 @@ def test_the_pool_of_a_zone(resolution):
 
 def test_the_pool_of_a_moment_is_its_local_day():
     midnight = at(12 * 60)
-    assert pool_of("kawaach", "893da1162c7ffff", midnight - 1).day == "2024-06-28"
-    assert pool_of("kawaach", "893da1162c7ffff", midnight).day == "2024-06-29"
+    assert reserve_bucket_of("kawaach", "893da1162c7ffff", midnight - 1).day == "2024-06-28"
+    assert reserve_bucket_of("kawaach", "893da1162c7ffff", midnight).day == "2024-06-29"
     assert day_end_ms("2024-06-28") == midnight
 
 

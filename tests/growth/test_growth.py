@@ -8,16 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from kit import LAT, LON, ScriptedScores, at, happening, kawaach, product_of, subscription_record, zones_at
+from kit import LAT, LON, ScriptedScores, at, kawaach, product_of, subscription_record, update, zones_at
 
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.geo.areas import Area
 from monsoon.transforms.triggers.conditions import alert_condition
-from monsoon.transforms.triggers.history import Heard
+from monsoon.transforms.triggers.history import Observation
 from monsoon.transforms.triggers.machine import TriggerMachine
 from monsoon.transforms.triggers.readings import Reading
-from monsoon.transforms.triggers.series import judge_trigger
+from monsoon.transforms.triggers.series import evaluate_trigger
 
 KAWAACH = kawaach()
 JUGAAD = product_of("jugaad")
@@ -59,7 +59,7 @@ def said(value, minutes, name="imd", metric="rain_mm_24h", revision=0, issued=No
 def play(trigger, readings, machine=None):
     moments = {}
     for reading in readings:
-        moments.setdefault(reading.effective_ms, []).append(Heard(reading, 0))
+        moments.setdefault(reading.effective_ms, []).append(Observation(reading, 0))
     machine = machine or TriggerMachine(KAWAACH.trigger(trigger))
     for at_ms in sorted(moments):
         machine.take_effect(at_ms, moments[at_ms])
@@ -124,15 +124,15 @@ def test_many_places_of_one_provider():
         readings = [
             said(80, 20 * n / count, name, area=area, place=n) for n, area in enumerate(areas) for name in ("imd", "x")
         ]
-        return lambda: judge_trigger(KAWAACH.trigger("rain"), readings, zones)
+        return lambda: evaluate_trigger(KAWAACH.trigger("rain"), readings, zones)
 
     assert growth(prepare, 100) < LINEAR
 
 
-def adjudicate(happenings, scores):
+def adjudicate(updates, scores):
     machine = RiderMachine(KAWAACH, "m1", scores)
     moments = {}
-    for item in happenings:
+    for item in updates:
         moments.setdefault(item.at_ms, []).append(item)
     ahead = sorted(moments, reverse=True)
     while ahead or machine.next_due_ms is not None:
@@ -145,7 +145,7 @@ def adjudicate(happenings, scores):
 @pytest.mark.parametrize("apart", [0, 7, 360], ids=["at once", "close together", "apart"])
 def test_many_claims_of_one_rider(risk, apart):
     def prepare(count):
-        opened = [happening(f"d{n}", apart * n) for n in range(count)]
+        opened = [update(f"d{n}", apart * n) for n in range(count)]
         ended = [replace(item, at_ms=item.at_ms + 3_600_000, end_ms=item.at_ms + 3_600_000) for item in opened]
         return lambda: adjudicate(opened + ended, ScriptedScores(default=risk))
 

@@ -16,9 +16,9 @@ from monsoon.pipelines.steps.envelopes import Item, pack_frame
 from monsoon.pipelines.steps.remembered import RememberedReports
 from monsoon.pipelines.steps.step import Kept
 from monsoon.sources.line_blocks import collect
-from monsoon.transforms.validation.judge import Judge
+from monsoon.transforms.validation.record_validator import RecordValidator
 
-JUDGE = Judge("telemetry")
+VALIDATOR = RecordValidator("telemetry")
 HOUR_MS = 3_600_000
 DAY_MIN = 24 * 60
 
@@ -78,7 +78,7 @@ def test_a_repeat_costs_the_same_however_many_reports_are_remembered(repeated):
 
 
 def rows_of(records):
-    (frame,) = collect(JUDGE(json.dumps(each).encode()) for each in records).frames
+    (frame,) = collect(VALIDATOR(json.dumps(each).encode()) for each in records).frames
     return frame
 
 

@@ -13,13 +13,13 @@ import numpy as np
 
 from monsoon.sources.product_files import load_products
 from monsoon.testing.records import oracle_reading, policy_event
-from monsoon.transforms.adjudication.claims import Claim, Happening, Score, Terms
+from monsoon.transforms.adjudication.claims import Claim, DisruptionUpdate, Score, Terms
 from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.product import Product
 from monsoon.transforms.triggers.conditions import alert_condition
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.readings import Reading, reading_from_record
-from monsoon.transforms.triggers.series import judge_trigger
+from monsoon.transforms.triggers.series import evaluate_trigger
 
 MINUTE_MS = 60_000
 NOON_MS = 1_719_556_200_000
@@ -63,8 +63,8 @@ def product_of(name: str) -> Product:
     return load_products([name])[name]
 
 
-def judge(
-    product: Product, trigger: str, readings: list[Reading], *places: tuple[float, float], witnessed: Any = None
+def evaluate(
+    product: Product, trigger: str, readings: list[Reading], *places: tuple[float, float], telemetry_values: Any = None
 ) -> list[Revision]:
     """All that the product's trigger publishes in one zone (Safdarjung's), in order.
 
@@ -76,9 +76,9 @@ def judge(
     told = {
         (platform, zone, at(minute)): value
         for zone in zones.cells.tolist()
-        for minute, value in (witnessed or {}).items()
+        for minute, value in (telemetry_values or {}).items()
     }
-    series = judge_trigger(terms, readings, zones, alert=alert_condition(product), witnessed=told)
+    series = evaluate_trigger(terms, readings, zones, alert=alert_condition(product), telemetry_values=told)
     assert len(series) <= 1
     return list(series[0].revisions) if series else []
 
@@ -113,7 +113,7 @@ def terms(**fields: Any) -> Terms:
     return Terms(**(base | fields))
 
 
-def happening(disruption: str, minutes: float, trigger: str = "curfew", **fields: Any) -> Happening:
+def update(disruption: str, minutes: float, trigger: str = "curfew", **fields: Any) -> DisruptionUpdate:
     """A disruption confirmed at `minutes`, still open, on which the rider of `terms` is a candidate."""
     base: dict[str, Any] = {
         "at_ms": at(minutes),
@@ -129,7 +129,7 @@ def happening(disruption: str, minutes: float, trigger: str = "curfew", **fields
         "first_alert_ms": at(minutes),
         "terms": terms(),
     }
-    return Happening(**(base | fields))
+    return DisruptionUpdate(**(base | fields))
 
 
 LOST = -1.0
@@ -145,7 +145,7 @@ class ScriptedScores:
         self.asked: list[tuple[str, int]] = []
 
     def __call__(self, claim: Claim, at_ms: int) -> Score | None:
-        name = claim.happening.disruption_id
+        name = claim.update.disruption_id
         self.asked.append((name, at_ms))
         script = self._risks.get(name, [self._default])
         risk = script.pop(0) if len(script) > 1 else script[0]

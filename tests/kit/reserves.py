@@ -1,10 +1,10 @@
 """Reserves and answers of the contracts for the small storm of `kit.streams`."""
 
 from kit import LAT, LON, at
-from monsoon.transforms.exposure import pool_of
+from monsoon.transforms.exposure import reserve_bucket_of
 from monsoon.transforms.geo.cells import cell_name, cell_of
 
-POOL = pool_of("kawaach", cell_name(cell_of(LAT, LON, 9)), at(0))
+POOL = reserve_bucket_of("kawaach", cell_name(cell_of(LAT, LON, 9)), at(0))
 
 
 def reserve(name, minutes, amount_inr, **fields):

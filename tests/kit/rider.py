@@ -6,7 +6,7 @@ from typing import Any
 
 from kit import ScriptedScores, at
 from monsoon.sources.product_files import load_products
-from monsoon.transforms.adjudication.claims import Answer, Claim, Finding, Score
+from monsoon.transforms.adjudication.claims import ActivityResult, Answer, Claim, Score
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.product import Product
 
@@ -82,18 +82,20 @@ class Always:
         self.asked: list[tuple[str, int]] = []
 
     def __call__(self, claim: Claim, at_ms: int) -> Score:
-        self.asked.append((claim.happening.disruption_id, at_ms))
+        self.asked.append((claim.update.disruption_id, at_ms))
         return self.score
 
 
-def activity(disruption: str, minutes: float, confirmed: float = 0, met: bool = True, **values: Any) -> Finding:
+def activity(
+    disruption: str, minutes: float, confirmed: float = 0, passed: bool = True, **values: Any
+) -> ActivityResult:
     """The result of an activity test at `minutes`, of a disruption confirmed at `confirmed`."""
     base = {"rain": 20.0, "sigma": 2.5, "drop": 0.8, "threshold": 1.3, "share": 0.5, "peers": 10.0}
-    found = base | values if met else values
-    return Finding(at(minutes), disruption, at(confirmed), "activity", met, found)
+    found = base | values if passed else values
+    return ActivityResult(at(minutes), disruption, at(confirmed), "activity", passed, found)
 
 
-def work(disruption: str, orders: float | None, hours: float | None, minutes: float = 0) -> Finding:
+def work(disruption: str, orders: float | None, hours: float | None, minutes: float = 0) -> ActivityResult:
     """What a rider had worked of the week when a disruption was confirmed, at `minutes`."""
     values = {"orders_so_far": orders, "hours_so_far": hours}
-    return Finding(at(minutes), disruption, at(minutes), "work", True, values)
+    return ActivityResult(at(minutes), disruption, at(minutes), "work", True, values)

@@ -27,7 +27,7 @@ def honest_claims(count: int, seed: int) -> np.ndarray:
         "battery_drain_z": rng.standard_t(6, count),
         "speed_variance_30min": np.where(resting, rng.gamma(1, 0.3, count), rng.gamma(3, 3, count)),
         "route_linearity": rng.beta(5, 4, count),
-        "teleport_mps": rng.gamma(3, 4, count),
+        "max_implied_speed_mps": rng.gamma(3, 4, count),
         "gps_jitter_m": rng.gamma(4, 1.2, count),
         "recent_activity_in_zone": rng.poisson(np.where(resting, 2, 9), count).astype(float),
         "claim_burst_rank": rng.random(count),

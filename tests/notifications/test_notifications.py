@@ -7,11 +7,11 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from kit import ScriptedScores, at, happening, kawaach
+from kit import ScriptedScores, at, kawaach, update
 
 from monsoon.sources.product_files import load_products
+from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
-from monsoon.transforms.adjudication.running import run_rider
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.exposure import Reserve, awarded, passed, within_reserves
 from monsoon.transforms.notifications import KINDS, of_claims, of_payments, order, rupees_in_words
@@ -33,10 +33,10 @@ STARTS = {"d": at(0), "a": at(0)}
 ACCUSING = re.compile(r"fraud|fake|cheat|spoof|suspicious|suspect|liar|\blied?\b|abuse|guilty|anomal|risk", re.I)
 
 
-def heard(happenings, *risks, reserves=()):
+def heard(updates, *risks, reserves=()):
     """Every notification of a rider's story under kawaach."""
     machine = RiderMachine(kawaach(), "m", ScriptedScores(d=list(risks)))
-    claims, payouts = run_rider(machine, happenings)
+    claims, payouts = run_rider(machine, updates)
     instructions, standings = awarded(claims, payouts, STARTS)
     decided = within_reserves([*reserves, *instructions, *standings]) if reserves else passed(instructions)
     return sorted(of_claims(claims, {}) + of_payments(decided.moves), key=order)
@@ -47,7 +47,7 @@ def kinds(*story, **how):
 
 
 def test_a_claim_paid_at_once():
-    opened, paid = heard([happening("d", 0)], 0.1)
+    opened, paid = heard([update("d", 0)], 0.1)
     assert (opened["kind"], opened["amount_paise"], opened["reasons"]) == ("claim_opened", None, [])
     assert opened["text"] == "We opened a claim for you: a curfew in your zone. You need to do nothing."
     assert (paid["kind"], paid["amount_paise"], paid["answer_by"]) == ("paid", 37_500, None)
@@ -55,7 +55,7 @@ def test_a_claim_paid_at_once():
 
 
 def test_a_claim_held_then_asked_about_then_reviewed():
-    _, held, asked, review = heard([happening("d", 0)], 0.5, 0.9)
+    _, held, asked, review = heard([update("d", 0)], 0.5, 0.9)
     assert (held["kind"], held["event_time"]) == ("held", at(0))
     assert held["reasons"] == ["accelerometer_variance"]
     assert held["text"].startswith("We are taking a little longer over your claim because your phone's motion sensor")
@@ -68,13 +68,13 @@ def test_a_claim_held_then_asked_about_then_reviewed():
 
 
 def test_a_held_claim_whose_disruption_is_withdrawn():
-    story = [happening("d", 0), happening("d", 0, at_ms=at(30), withdrawn=True)]
+    story = [update("d", 0), update("d", 0, at_ms=at(30), withdrawn=True)]
     assert kinds(story, 0.5) == [("claim_opened", 0), ("held", 0), ("withdrawn", 30)]
     assert heard(story, 0.5)[-1]["reasons"] == ["disruption_withdrawn"]
 
 
 def test_a_claim_that_nothing_is_left_for():
-    first, second = happening("a", 0), happening("d", 1)
+    first, second = update("a", 0), update("d", 1)
     told = heard([first, second], 0.1)
     mine = [each for each in told if each["kind"] == "refused"]
     assert [each["reasons"] for each in mine] == [["overlap"]]
@@ -82,19 +82,19 @@ def test_a_claim_that_nothing_is_left_for():
 
 
 def test_a_rise_while_held_says_nothing_new():
-    story = [happening("d", 0, "rain"), happening("d", 0, "rain", at_ms=at(30), level="full")]
+    story = [update("d", 0, "rain"), update("d", 0, "rain", at_ms=at(30), level="full")]
     assert kinds(story, 0.5, 0.1)[1:] == [("held", 0), ("paid", 120)]
 
 
 def test_a_payment_that_waits_and_is_made_or_withdrawn():
-    instructions, _ = awarded(*run_rider(RiderMachine(kawaach(), "m", ScriptedScores()), [happening("d", 0)]), STARTS)
+    instructions, _ = awarded(*run_rider(RiderMachine(kawaach(), "m", ScriptedScores()), [update("d", 0)]), STARTS)
     pool = instructions[0].pool
     none, enough = Reserve(pool, at(-9), "r1", 0), Reserve(pool, at(60), "r2", 10**6)
-    told = heard([happening("d", 0)], 0.1, reserves=[none, enough])
+    told = heard([update("d", 0)], 0.1, reserves=[none, enough])
     assert [each["kind"] for each in told] == ["claim_opened", "queued", "paid"]
     assert told[1]["text"].startswith("Your claim is approved. Rs 375 waits until more money is set aside")
     assert (told[2]["event_time"], told[2]["amount_paise"]) == (at(60), 37_500)
-    story = [happening("d", 0), happening("d", 0, at_ms=at(30), withdrawn=True)]
+    story = [update("d", 0), update("d", 0, at_ms=at(30), withdrawn=True)]
     told = heard(story, 0.1, reserves=[none, enough])
     assert [each["kind"] for each in told] == ["claim_opened", "queued", "withdrawn"]
     assert told[2]["text"] == (
@@ -132,8 +132,8 @@ def test_a_status_is_told_once():
 
 
 def test_ids_are_those_of_the_content():
-    one = heard([happening("d", 0)], 0.5, 0.1)
-    assert heard([happening("d", 0)], 0.5, 0.1) == one
+    one = heard([update("d", 0)], 0.5, 0.1)
+    assert heard([update("d", 0)], 0.5, 0.1) == one
     assert len({each["notification_id"] for each in one}) == len(one)
 
 

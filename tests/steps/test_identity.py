@@ -19,7 +19,7 @@ from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.line_blocks import Validated, collect
 from monsoon.sources.telemetry_columns import records_frame
 from monsoon.sources.telemetry_store import TelemetryStore
-from monsoon.transforms.validation.judge import Judge, Used
+from monsoon.transforms.validation.record_validator import RecordValidator, Used
 
 ACCOUNT = ("read", "used", "duplicate", "dead", "nulled", "reasons")
 
@@ -138,7 +138,7 @@ def test_a_repeat_that_came_later_says_the_same_and_the_first_arrival_stands():
     records = [report("w0", 0, received_time=received) for received in (at(9), at(2), at(5))]
     for order in (records, records[::-1], [*records, report("w0", 0)]):
         store = TelemetryStore(StreamCounts())
-        store.add(collect(Judge("telemetry")(json.dumps(each).encode()) for each in order))
+        store.add(collect(RecordValidator("telemetry")(json.dumps(each).encode()) for each in order))
         assert store.finish()["received_time"].to_list() == [at(2)]
         assert (store.counts.duplicate, store.dead) == (len(order) - 1, [])
 
@@ -198,7 +198,7 @@ def test_a_lost_field_is_counted_in_the_record_that_stands_whatever_the_order(ar
     for each in (lines, lines[::-1]):
         store = TelemetryStore(StreamCounts())
         for line in each:
-            store.add(collect([Judge("telemetry")(line.encode())]))
+            store.add(collect([RecordValidator("telemetry")(line.encode())]))
         store.finish()
         for name in ("accel_var", "cell"):
             assert store.counts.nulled[name] == sum(name in lost for _, lost in expected.values())
@@ -210,7 +210,7 @@ REPEATS = """
 import json, pickle, sys
 from kit.graph import Graph, Scripted
 from monsoon.sources.line_blocks import collect
-from monsoon.transforms.validation.judge import Judge
+from monsoon.transforms.validation.record_validator import Judge
 
 folder, state, lines, strangers = pickle.loads(open(sys.argv[1], "rb").read())
 collect(map(Judge("telemetry"), strangers))  # so that every text has another code here
@@ -299,7 +299,7 @@ def test_what_waited_with_fields_lost_is_counted_once_after_the_upgrade():
     from monsoon.pipelines.steps.migrations import OF_STEPS
     from monsoon.sources.telemetry_columns import NULLED
 
-    judge = Judge("telemetry")
+    judge = RecordValidator("telemetry")
     used = [judge(json.dumps(report("w0", n, accel_var="x" if n % 2 else 1.0)).encode()) for n in range(6)]
     rows = records_frame([Used(each.record) for each in used]).drop(NULLED, "received_time")
     entries = {
@@ -332,6 +332,6 @@ def test_shuffled_identities_agree_with_a_sort(tmp_path):
     counts = source.finish().counts["telemetry"]
     dead = sum(len(each) - 1 for each in contents.values())
     assert (counts["used"], counts["dead"], counts["duplicate"]) == (len(contents), dead, 400 - len(contents) - dead)
-    assert source.locally()[0].trail.event_time_ms.tolist() == [
+    assert source.locally()[0].telemetry.event_time_ms.tolist() == [
         at_ms for _, at_ms, _ in sorted((worker, min(each)[0], event) for (worker, event), each in contents.items())
     ]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from kit import happening, terms
+from kit import terms, update
 from kit.golden import FOLDER, SETTINGS, read_state
 from kit.graph import PRODUCTS, Graph, Scripted, settings_of
 from kit.streams import STREAMS, small_storm
@@ -40,10 +40,10 @@ def test_what_a_bucket_knows_of_disruptions_is_what_it_knew(played):
             theirs = again._desks[name].known
             assert theirs.keys() == desk.known.keys()
             for identity, disruption in desk.known.items():
-                assert theirs[identity].happenings == disruption.happenings
+                assert theirs[identity].updates == disruption.updates
                 assert theirs[identity].revisions == disruption.revisions
                 assert list(theirs[identity].records(name)) == list(disruption.records(name))
-                known += bool(disruption.happenings)
+                known += bool(disruption.updates)
     assert known > 1
 
 
@@ -98,7 +98,7 @@ def test_a_policy_takes_at_most_4_kb_after_four_weeks_with_a_storm_in_each(tmp_p
     [([100], ("cap_partial",), ("cap_partial",)), ([100], ("paid_before_withdrawal",), ()), ([], ("cap_reached",), ())],
 )
 def test_claims_of_version_2_keep_the_reason_of_what_was_paid(paid, reasons, kept):
-    claim = Claim("c", happening("d", 0), terms(), status="approved", reasons=reasons, paid_paise=list(paid))
+    claim = Claim("c", update("d", 0), terms(), status="approved", reasons=reasons, paid_paise=list(paid))
     entry = unpack_small(pack_small(claim))
     del entry["paid_reasons"]
     migrated = OF_STEPS["adjudicate-claims"][2]({"claim/c": pack_small(entry), "compared/1": b"as it was"})

@@ -512,9 +512,9 @@ class Broker:
         for record in records:
             self.watermarks.saw(partition, record["event_time"], at(minutes), at(minutes))
         self.source.say(stream, records)
-        self.tick(minutes)
+        self.time(minutes)
 
-    def tick(self, minutes):
+    def time(self, minutes):
         self.source.graph.advance(self.watermarks.at(at(minutes)))
 
     def paid(self):
@@ -529,7 +529,7 @@ def played(broker, *, telemetry, until=30):
             broker.arrive(partition, minutes, records)
         if minutes % 5 == 0:
             broker.arrive("oracle_readings-0", minutes, [curfew(int(minutes >= 0), minutes)])
-        broker.tick(minutes)
+        broker.time(minutes)
 
 
 @pytest.mark.parametrize("silent_from", [-60, -20])

@@ -30,10 +30,10 @@ class Forgetful(ScoreBook):
         assert self.rounds < 50, "asked again and again"
         super().answer(questions)
         mine = {
-            happening.terms.policy_id
+            update.terms.policy_id
             for disruption in self._disruptions.values()
-            for happening in disruption.happenings.get(LOST, ())
-            if happening.terms is not None
+            for update in disruption.updates.get(LOST, ())
+            if update.terms is not None
         }
         lost = {claim_id(policy, disruption) for policy in mine for disruption in self._disruptions}
         for key in [key for key in self._scores if key[0] in lost]:
@@ -62,8 +62,8 @@ def source(tmp_path_factory):
 @pytest.fixture(scope="module")
 def locally(source):
     inputs = read_inputs(source, PRODUCTS)
-    references = read_references(source / "reference").locate(inputs.trail)
-    return inputs, run_products(dict(PRODUCTS), inputs, Forgetful(inputs.trail, references, load_scorer()))
+    references = read_references(source / "reference").locate(inputs.telemetry)
+    return inputs, run_products(dict(PRODUCTS), inputs, Forgetful(inputs.telemetry, references, load_scorer()))
 
 
 def claims_of(outcome, worker):

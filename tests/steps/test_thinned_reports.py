@@ -8,19 +8,19 @@ from kit.streams import report
 from monsoon.pipelines.steps.witness import _thinned
 from monsoon.sources.telemetry_columns import records_frame
 from monsoon.sources.telemetry_store import in_order, joined
-from monsoon.sources.trail import to_trail
+from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.product import OrderDrop
-from monsoon.transforms.validation.judge import Used
-from monsoon.transforms.witness.orders import order_tallies
-from monsoon.transforms.witness.questions import Holders, Questions
+from monsoon.transforms.telemetry_conditions.order_drop import order_tallies
+from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, Questions
+from monsoon.transforms.validation.record_validator import Used
 
 WEEK_MS = 7 * 24 * 3_600_000
 
 
-def trail_of(frame):
+def telemetry_table_of(frame):
     rows = joined([frame])
-    return to_trail(in_order(rows, np.ones(rows.height, dtype=np.bool_)))
+    return to_telemetry_table(in_order(rows, np.ones(rows.height, dtype=np.bool_)))
 
 
 def test_orders_and_weeks_with_orders_stay(tmp_path):
@@ -44,7 +44,9 @@ def test_orders_and_weeks_with_orders_stay(tmp_path):
     zone = cell_of(LAT, LON, 8)
     moments = [at(float(minutes)) + WEEK_MS for minutes in rng.random(60) * 300]
     questions = Questions.of(8, [(None, zone, at_ms) for at_ms in moments])
-    whole, kept = (order_tallies(terms, trail_of(each), questions, Holders(()), 0.0) for each in (frame, thin))
+    whole, kept = (
+        order_tallies(terms, telemetry_table_of(each), questions, PolicyHolders(()), 0.0) for each in (frame, thin)
+    )
     assert (whole[:, 3] == kept[:, 3]).all()
     assert ((whole[:, 2] > 0) == (kept[:, 2] > 0)).all()
     assert whole[:, 3].max() > 0

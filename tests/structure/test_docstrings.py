@@ -19,7 +19,7 @@ MEASURED_BY = {
     "barometric_delta_match": surroundings.PressureSteps.barometric_delta_match,
     "shift_pattern": activity.Habits.shift_pattern,
     "riders_on_device_28d": devices.DeviceDays.riders,
-    "teleport_second_mps": motion.teleport_mps,
+    "second_implied_speed_mps": motion.max_implied_speed_mps,
 }
 """Features whose function has another name, or is a method."""
 OF_THE_GRAPH = {"proximity_degree", "shared_network_degree", "ring_score"}

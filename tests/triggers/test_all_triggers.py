@@ -11,9 +11,9 @@ from kit import at, reading
 
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.triggers import history as history_module
-from monsoon.transforms.triggers.conditions import Rules, alert_condition
-from monsoon.transforms.triggers.episodes import EpisodeFold, as_published
-from monsoon.transforms.triggers.history import Heard
+from monsoon.transforms.triggers.conditions import SeriesRules, alert_condition
+from monsoon.transforms.triggers.event_detector import EventDetector, as_published
+from monsoon.transforms.triggers.history import Observation
 from monsoon.transforms.triggers.machine import TriggerMachine
 
 PRODUCTS = load_products()
@@ -32,7 +32,7 @@ def built(chosen, seed):
     product, trigger = chosen
     random = Random(seed)
     found = []
-    conditions = {each.metric: each for each in Rules.of(trigger, alert_condition(product)).conditions}
+    conditions = {each.metric: each for each in SeriesRules.of(trigger, alert_condition(product)).conditions}
     for condition in conditions.values():
         breach = condition.breaches[0]
         harsh = condition.breaches[-1].threshold
@@ -48,7 +48,7 @@ def built(chosen, seed):
                     worse = (harsh - breach.threshold) * random.randrange(2) + random.randrange(3)
                     worse = worse + 1 if side else -1 - worse
                     value = breach.threshold + (worse if breach.larger_is_worse else -worse)
-                    said = reading(
+                    emitted = reading(
                         condition.metric,
                         float(side) if breach.operator == "=" else value,
                         SLOT * slot,
@@ -58,7 +58,9 @@ def built(chosen, seed):
                         quality="fallback" if provider == "grid" else "official",
                         issued_time=at(SLOT * (slot + random.randrange(120 if revision else 2))),
                     )
-                    found.append(Heard(said, random.choice((0, 0, 1, 1, None)) if revision else random.randrange(2)))
+                    found.append(
+                        Observation(emitted, random.choice((0, 0, 1, 1, None)) if revision else random.randrange(2))
+                    )
     random.shuffle(found)
     return sorted(found, key=lambda item: item.reading.effective_ms)
 
@@ -67,50 +69,48 @@ def machine_of(chosen):
     product, trigger = chosen
     # Telemetry agrees at two moments of three.
     agreed = {at(SLOT * slot) for slot in range(300) if slot % 3}
-    return TriggerMachine(trigger, alert_condition(product), agreed if trigger.witness else frozenset())
+    return TriggerMachine(trigger, alert_condition(product), agreed if trigger.telemetry_condition else frozenset())
 
 
-def play(machine, heard):
+def play(machine, observed):
     moments = {}
-    for item in heard:
+    for item in observed:
         moments.setdefault(item.reading.effective_ms, []).append(item)
     return [revision for at_ms in sorted(moments) for revision in machine.take_effect(at_ms, moments[at_ms])]
 
 
-def standing(published):
+def open_status(published):
     """What stands in the end, without what belongs to a revision alone."""
-    last = {revision.episode.start_ms: revision for revision in published}
-    return {start: replace(r.episode, modes=()) for start, r in last.items() if r.state != "withdrawn"}
+    last = {revision.event.start_ms: revision for revision in published}
+    return {start: replace(r.event, modes=()) for start, r in last.items() if r.state != "withdrawn"}
 
 
 @cases
 @seeds
 def test_corrections_end_where_judging_the_last_revisions_afresh_does(chosen, seed):
-    heard = built(chosen, seed)
+    observed = built(chosen, seed)
     with patch.object(history_module, "_SNAPSHOT_READINGS", 3):
         machine = machine_of(chosen)
-        published = play(machine, heard) + machine.finish()
+        published = play(machine, observed) + machine.finish()
     last = {}
-    for item in sorted(heard, key=lambda item: item.reading.revision):
+    for item in sorted(observed, key=lambda item: item.reading.revision):
         last[item.reading.reading_id] = item
-    fresh = EpisodeFold(machine._rules)
-    for item in (item for item in last.values() if item.nearness is not None):
-        fresh.hear(item.nearness, item.reading)
+    fresh = EventDetector(machine._rules)
+    for item in (item for item in last.values() if item.distance_rank is not None):
+        fresh.observe(item.distance_rank, item.reading)
     list(fresh.run(2**62))
-    assert standing(published) == {
-        episode.start_ms: replace(as_published(episode), modes=()) for episode in fresh.episodes
-    }
+    assert open_status(published) == {event.start_ms: replace(as_published(event), modes=()) for event in fresh.events}
 
 
 @cases
 @seeds
 def test_where_a_fold_starts_again_makes_no_difference(chosen, seed):
-    heard = built(chosen, seed)
+    observed = built(chosen, seed)
     found = []
     for readings in (1, 4, 1000):
         with patch.object(history_module, "_SNAPSHOT_READINGS", readings):
             machine = machine_of(chosen)
-            found.append((play(machine, heard) + machine.finish(), machine.asked_ms))
+            found.append((play(machine, observed) + machine.finish(), machine.queried_ms))
     assert found[0] == found[1] == found[2]
 
 
@@ -122,7 +122,7 @@ def test_revisions_count_up_and_silent_ones_do_not_count(chosen, seed):
     published = play(machine, built(chosen, seed)) + machine.finish()
     assert [revision.at_ms for revision in published] == sorted(revision.at_ms for revision in published)
     for revision in published:
-        before = counts.get(revision.episode.start_ms, -1)
+        before = counts.get(revision.event.start_ms, -1)
         assert revision.revision == (before if revision.silent else before + 1)
         assert not revision.silent or chosen[1].activity is not None
-        counts[revision.episode.start_ms] = revision.revision
+        counts[revision.event.start_ms] = revision.revision

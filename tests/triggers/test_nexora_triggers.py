@@ -1,7 +1,7 @@
 """Nexora's five triggers, through the product file."""
 
 import pytest
-from kit import at, judge, product_of, reading
+from kit import at, evaluate, product_of, reading
 
 NEXORA = product_of("nexora")
 
@@ -17,18 +17,21 @@ NEXORA = product_of("nexora")
     ],
 )
 def test_one_provider_that_breaches_suffices_unless_it_is_fallback(trigger, metric, below, above):
-    assert judge(NEXORA, trigger, [reading(metric, below, 0, provider="admin")]) == []
-    assert judge(NEXORA, trigger, [reading(metric, above, 0, provider="admin", quality="fallback")]) == []
-    (confirmed, _) = judge(NEXORA, trigger, [reading(metric, above, 0, provider="admin")])
-    assert (confirmed.episode.start_ms, confirmed.episode.confirmed_at_ms) == (at(0), at(0))
-    assert (confirmed.episode.severity, confirmed.episode.providers) == (above, ("admin",))
+    assert evaluate(NEXORA, trigger, [reading(metric, below, 0, provider="admin")]) == []
+    assert evaluate(NEXORA, trigger, [reading(metric, above, 0, provider="admin", quality="fallback")]) == []
+    (confirmed, _) = evaluate(NEXORA, trigger, [reading(metric, above, 0, provider="admin")])
+    assert (confirmed.event.start_ms, confirmed.event.confirmed_at_ms) == (at(0), at(0))
+    assert (confirmed.event.severity, confirmed.event.providers) == (above, ("admin",))
 
 
 def test_a_flood_needs_an_official_voice_and_a_bandh_the_admin():
-    assert judge(NEXORA, "flood", [reading("flood_alert", 1, 0, quality="secondary")]) == []
-    assert judge(NEXORA, "bandh", [reading("curfew", 1, 0, provider="news")]) == []
+    assert evaluate(NEXORA, "flood", [reading("flood_alert", 1, 0, quality="secondary")]) == []
+    assert evaluate(NEXORA, "bandh", [reading("curfew", 1, 0, provider="news")]) == []
 
 
 def test_a_named_provider_of_quality_fallback_is_not_helped_by_others():
-    said = [reading("curfew", 1, 0, provider="admin", quality="fallback"), reading("curfew", 1, 0, provider="police")]
-    assert judge(NEXORA, "bandh", said) == []
+    emitted = [
+        reading("curfew", 1, 0, provider="admin", quality="fallback"),
+        reading("curfew", 1, 0, provider="police"),
+    ]
+    assert evaluate(NEXORA, "bandh", emitted) == []

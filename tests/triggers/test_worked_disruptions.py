@@ -13,14 +13,14 @@ from monsoon.sources.streams import read_stream
 from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.triggers.conditions import alert_condition
 from monsoon.transforms.triggers.readings import reading_from_record
-from monsoon.transforms.triggers.series import judge_trigger, witness_moments
+from monsoon.transforms.triggers.series import evaluate_trigger, telemetry_queries
 from monsoon.transforms.validation.catalogue import Catalogue
 
 PRODUCTS = load_products()
 
 
 def rows(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(group) for group in path.read_text().splitlines()]
 
 
 @pytest.fixture(scope="module", params=[(name, period) for name in PRODUCTS for period in ("901", "902")], ids="-".join)
@@ -41,11 +41,13 @@ def telling(trigger, readings, zones, expected):
             span = (record["start"], record["absent_since"])
             spans.setdefault((record["platform"], h3.str_to_int(record["zone"])), []).append(span)
     return {
-        (asked.platform, zone, at_ms): float(any(start <= at_ms < gone for start, gone in spans[asked.platform, zone]))
-        for asked in witness_moments(trigger, readings, zones)
-        for zone in asked.zones.tolist()
-        if (asked.platform, zone) in spans
-        for at_ms in asked.moments_ms.tolist()
+        (queried.platform, zone, at_ms): float(
+            any(start <= at_ms < gone for start, gone in spans[queried.platform, zone])
+        )
+        for queried in telemetry_queries(trigger, readings, zones)
+        for zone in queried.zones.tolist()
+        if (queried.platform, zone) in spans
+        for at_ms in queried.moments_ms.tolist()
     }
 
 
@@ -55,20 +57,22 @@ def test_disruptions(example):
     zones = Zones.of(np.array(cells, dtype=np.uint64), product.zone_resolution)
     got = {}
     for trigger in product.triggers:
-        witnessed = telling(trigger, readings, zones, expected) if trigger.witness else None
-        for series in judge_trigger(trigger, readings, zones, alert=alert_condition(product), witnessed=witnessed):
+        telemetry_values = telling(trigger, readings, zones, expected) if trigger.telemetry_condition else None
+        for series in evaluate_trigger(
+            trigger, readings, zones, alert=alert_condition(product), telemetry_values=telemetry_values
+        ):
             for revision in series.revisions:
                 for zone in series.zones.tolist():
-                    key = (trigger.name, h3.int_to_str(zone), series.platform, revision.episode.start_ms)
+                    key = (trigger.name, h3.int_to_str(zone), series.platform, revision.event.start_ms)
                     got[key] = (trigger, revision)
     wanted = {(r["trigger"], r["zone"], r["platform"], r["start"]): r for r in expected}
     assert got.keys() == wanted.keys()
     for key, (trigger, revision) in got.items():
-        want, episode = wanted[key], revision.episode
+        want, event = wanted[key], revision.event
         assert (trigger.peril, revision.state) == (want["peril"], want["state"]), key
-        assert (episode.confirmed_at_ms, episode.severity) == (want["confirmed_at"], want["severity"]), key
-        assert (episode.level, list(episode.providers)) == (want["level"], want["providers"]), key
+        assert (event.confirmed_at_ms, event.severity) == (want["confirmed_at"], want["severity"]), key
+        assert (event.level, list(event.providers)) == (want["level"], want["providers"]), key
         if revision.state == "withdrawn":
             assert revision.at_ms == want["withdrawn_at"], key
         else:
-            assert (episode.absent_since_ms, episode.end_ms) == (want["absent_since"], want["end"]), key
+            assert (event.absent_since_ms, event.end_ms) == (want["absent_since"], want["end"]), key

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from validation.lines import ABSENT, CATALOGUE, GOOD, line_of, with_changes
 
 from monsoon.transforms.validation.fields import CONTRACTS, stream_fields
-from monsoon.transforms.validation.judge import Judge, Used
+from monsoon.transforms.validation.record_validator import RecordValidator, Used
 
 VALUES = [ABSENT, None, "", "x", "x" * 65, 0, 1, -1, 0.5, 91, -91, 181, 301, 1200, True, [], ["b1"], {}]
 
@@ -22,7 +22,7 @@ def schema_of(stream):
 @pytest.mark.parametrize("stream", GOOD)
 def test_a_record_is_used_whole_where_the_schema_passes_it(stream):
     validator = jsonschema.Draft202012Validator(schema_of(stream))
-    judge = Judge(stream, CATALOGUE)
+    judge = RecordValidator(stream, CATALOGUE)
     # What Validation says beyond the schema: catalogues, flags, areas, intervals, lengths and cells in words.
     beyond = {"h3", "wkt", "lat", "lon", "plan", "product", "coverage_start", "coverage_end"}
     names = [f.name for f in stream_fields(stream) if stream == "telemetry" or f.name not in beyond]
@@ -42,6 +42,6 @@ def test_a_record_is_used_whole_where_the_schema_passes_it(stream):
 @pytest.mark.parametrize("stream", GOOD)
 def test_dead_letters_keep_to_their_contract(stream):
     schema = json.loads((resources.files("monsoon.contracts") / "dead_letter.schema.json").read_text())
-    dead = Judge(stream, CATALOGUE)(b"{}")
+    dead = RecordValidator(stream, CATALOGUE)(b"{}")
     letter = {"stream": stream, "reason": dead.reason, "detail": dead.detail, "raw": dead.raw, "seen_at": dead.seen_at}
     jsonschema.validate(letter, schema)

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from validation.lines import ABSENT, TELEMETRY, hostile_lines, line_of, with_changes
 
 from monsoon.sources import line_blocks
-from monsoon.sources.line_blocks import LineValidator, collect
+from monsoon.sources.line_blocks import BlockValidator, collect
 from monsoon.transforms.validation.clean_line import clean_line_pattern, key_order
 from monsoon.transforms.validation.fields import stream_fields
-from monsoon.transforms.validation.judge import Judge, Used
+from monsoon.transforms.validation.record_validator import RecordValidator, Used
 
 FIELDS = stream_fields("telemetry")
-JUDGE = Judge("telemetry")
+VALIDATOR = RecordValidator("telemetry")
 GOOD_LINE = line_of(TELEMETRY)
 
 
@@ -27,7 +27,7 @@ def outcome(validated):
 
 
 def judged(lines):
-    verdicts = (JUDGE(line.removesuffix(b"\r")) for line in lines)
+    verdicts = (VALIDATOR(line.removesuffix(b"\r")) for line in lines)
     return outcome(collect(verdict for verdict in verdicts if verdict is not None))
 
 
@@ -37,7 +37,7 @@ def test_hostile_blocks(lines, ended):
     """The good lines in the middle teach the validator the pattern that the hostile ones then meet."""
     lines = [*lines, GOOD_LINE, *lines, GOOD_LINE + b"\r", b""]
     content = b"\n".join(lines) + (b"\n" if ended else b"")
-    validator = LineValidator(JUDGE)
+    validator = BlockValidator(VALIDATOR)
     validator.validate(GOOD_LINE)
     assert outcome(validator.validate(content)) == judged(lines)
 
@@ -60,7 +60,7 @@ LENIENT = [
 def test_where_a_lenient_reader_errs(good, bad):
     assert good in GOOD_LINE
     lines = [GOOD_LINE, GOOD_LINE.replace(good, bad)]
-    validator = LineValidator(JUDGE)
+    validator = BlockValidator(VALIDATOR)
     validator.validate(GOOD_LINE)
     assert outcome(validator.validate(b"\n".join(lines))) == judged(lines)
 
@@ -88,18 +88,18 @@ CANCELING = [
 @pytest.mark.parametrize("lines", CANCELING)
 def test_sums_that_might_cancel_between_keys_or_lines(lines):
     for some in (lines, [*lines, WITH_NULLS], [GOOD_LINE, *lines, *lines]):
-        assert outcome(LineValidator(JUDGE).validate(b"\n".join(some))) == judged(some)
+        assert outcome(BlockValidator(VALIDATOR).validate(b"\n".join(some))) == judged(some)
 
 
 def test_blocks_with_nulls_and_spaces_are_clean_as_a_whole():
     spaced = WITH_NULLS.replace(b":null", b": null")
-    validator = LineValidator(JUDGE)
+    validator = BlockValidator(VALIDATOR)
     assert validator._whole(b"\n".join([GOOD_LINE, WITH_NULLS, SHORT, spaced])).height == 4
 
 
 @given(hostile_lines())
 def test_a_hostile_line_under_its_own_pattern(line):
-    assert outcome(LineValidator(JUDGE).validate(line)) == judged([line])
+    assert outcome(BlockValidator(VALIDATOR).validate(line)) == judged([line])
 
 
 def test_what_a_pattern_passes_the_judge_takes_but_for_ranges():
@@ -113,7 +113,7 @@ def test_what_a_pattern_passes_the_judge_takes_but_for_ranges():
         text = line.decode("utf-8", "replace")
         if pl.Series([text]).str.contains(pattern)[0]:
             passed += 1
-            verdict = JUDGE(text.encode())
+            verdict = VALIDATOR(text.encode())
             assert isinstance(verdict, Used) or verdict.reason.startswith(("missing_field", "out_of_range"))
 
     taken()
@@ -129,10 +129,10 @@ def test_a_clean_block_never_meets_the_judge(monkeypatch):
     ]
     extra = {"note": "x y", **TELEMETRY, "schema_version": 3}
     backwards = dict(reversed(TELEMETRY.items()))
-    monkeypatch.setattr(Judge, "__call__", lambda judge, line: pytest.fail(f"judged: {line!r}"))
+    monkeypatch.setattr(RecordValidator, "__call__", lambda judge, line: pytest.fail(f"judged: {line!r}"))
     lines = [line_of(record) for record in variants * 100 + [extra] * 100 + [backwards] * 100]
     random.Random(1).shuffle(lines)
-    assert LineValidator(JUDGE).validate(b"\n".join(lines)).read == len(lines)
+    assert BlockValidator(VALIDATOR).validate(b"\n".join(lines)).read == len(lines)
 
 
 @pytest.mark.parametrize("spaced", ['{ "lat" : 1 , "lon" : 2 }', '{"lat": 1, "lon": 2}', ' {"lat":1,"lon":2} \r'])
@@ -147,7 +147,7 @@ def test_many_orders_of_keys_agree_too():
         items = list(with_changes("telemetry", {"event_id": f"e{row}", "cell": ABSENT}).items())
         chance.shuffle(items)
         lines.append(line_of(dict(items[: 24 - row % 3])))
-    assert outcome(LineValidator(JUDGE).validate(b"\n".join(lines))) == judged(lines)
+    assert outcome(BlockValidator(VALIDATOR).validate(b"\n".join(lines))) == judged(lines)
 
 
 def test_polars_reads_numbers_to_the_last_bit():
@@ -164,7 +164,7 @@ def test_polars_reads_numbers_to_the_last_bit():
 @pytest.mark.parametrize("content", [b"", b"\n", b"\r\n", b" \n\n", b"\xef\xbb\xbf\n", b"\x01", b"\xff\n" + GOOD_LINE])
 def test_odd_blocks(content):
     lines = content.split(b"\n")
-    assert outcome(LineValidator(JUDGE).validate(content)) == judged(lines)
+    assert outcome(BlockValidator(VALIDATOR).validate(content)) == judged(lines)
 
 
 def test_an_unexpected_refusal_by_polars_falls_back_to_the_judge(monkeypatch):
@@ -172,4 +172,4 @@ def test_an_unexpected_refusal_by_polars_falls_back_to_the_judge(monkeypatch):
         raise pl.exceptions.ComputeError("refused")
 
     monkeypatch.setattr(line_blocks.pl, "read_ndjson", refuse)
-    assert outcome(LineValidator(JUDGE).validate(GOOD_LINE)) == judged([GOOD_LINE])
+    assert outcome(BlockValidator(VALIDATOR).validate(GOOD_LINE)) == judged([GOOD_LINE])

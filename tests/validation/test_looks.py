@@ -17,8 +17,8 @@ from monsoon.sources.files import FilePart, InputError
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.geo.squares import any_within, squares_of
 from monsoon.transforms.validation.details import ONE_ARRAY
-from monsoon.transforms.validation.judge import Dead
 from monsoon.transforms.validation.looks import Look, RefusalLimit, RefusalWindows, warnings
+from monsoon.transforms.validation.record_validator import Dead
 
 LIMIT = RefusalLimit()
 DELHI, MUMBAI = (28.58, 77.2), (19.07, 72.88)  # 1,150 km apart

@@ -14,15 +14,15 @@ from validation.lines import CATALOGUE, GOOD, TELEMETRY, with_changes
 from validation.test_line_blocks import outcome
 from validation.test_read_stream import balanced
 
-from monsoon.sources.line_blocks import LineValidator
+from monsoon.sources.line_blocks import BlockValidator
 from monsoon.sources.parquet_rows import json_lines, validate_batch
 from monsoon.sources.streams import read_stream
 from monsoon.sources.telemetry_columns import NULLED
 from monsoon.transforms.validation.fields import stream_fields
-from monsoon.transforms.validation.judge import Dead, Judge
+from monsoon.transforms.validation.record_validator import Dead, RecordValidator
 
 FIELDS = stream_fields("telemetry")
-JUDGE = Judge("telemetry")
+VALIDATOR = RecordValidator("telemetry")
 DAY = datetime.datetime(2024, 6, 28, 2, 30)
 
 
@@ -40,9 +40,9 @@ def read(folder, stream, rows):
 
 def both_ways(batch):
     """The batch judged in columns and as lines, which must agree; what it came to."""
-    validator = LineValidator(JUDGE)
+    validator = BlockValidator(VALIDATOR)
     in_columns = validate_batch(batch, validator, FIELDS)
-    assert outcome(in_columns) == outcome(validator.judge_all(json_lines(batch, FIELDS)))
+    assert outcome(in_columns) == outcome(validator.validate_all(json_lines(batch, FIELDS)))
     assert in_columns.read == batch.height
     return in_columns
 

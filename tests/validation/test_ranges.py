@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from validation.lines import ABSENT, CATALOGUE, GOOD, TELEMETRY, line_of, with_changes
 from validation.test_line_blocks import judged, outcome
 
-from monsoon.sources.line_blocks import LineValidator
+from monsoon.sources.line_blocks import BlockValidator
 from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.validation.fields import EARLIEST_TIME_MS, LATEST_TIME_MS, LONGEST_LEAD_MS, value_ranges
-from monsoon.transforms.validation.judge import Dead, Judge, Used
+from monsoon.transforms.validation.record_validator import Dead, RecordValidator, Used
 
-JUDGES = {stream: Judge(stream, CATALOGUE) for stream in GOOD}
+JUDGES = {stream: RecordValidator(stream, CATALOGUE) for stream in GOOD}
 RANGES = {
     "rain_mm_h": (0, 500),
     "rain_mm_24h": (0, 2_000),
@@ -231,9 +231,9 @@ NAMES = st.sampled_from(
 @example([{"worker_id": "Asha K"}])
 def test_columns_keep_to_the_same_ranges(changed):
     lines = [line_of({**TELEMETRY, **changes}) for changes in changed]
-    assert outcome(LineValidator(JUDGES["telemetry"]).validate(b"\n".join(lines))) == judged(lines)
+    assert outcome(BlockValidator(JUDGES["telemetry"]).validate(b"\n".join(lines))) == judged(lines)
     spoiled = [*lines, b"broken", line_of(TELEMETRY)]
-    assert outcome(LineValidator(JUDGES["telemetry"]).validate(b"\n".join(spoiled))) == judged(spoiled)
+    assert outcome(BlockValidator(JUDGES["telemetry"]).validate(b"\n".join(spoiled))) == judged(spoiled)
 
 
 def test_ids_of_any_form_are_clean_as_a_whole():
@@ -241,7 +241,7 @@ def test_ids_of_any_form_are_clean_as_a_whole():
     lines = [
         line_of({**TELEMETRY, "worker_id": name, "device_id": "X7/+kq="}) for name in ("104233", "rider:42", "a/b")
     ]
-    assert LineValidator(JUDGES["telemetry"])._whole(b"\n".join(lines)).height == 3
+    assert BlockValidator(JUDGES["telemetry"])._whole(b"\n".join(lines)).height == 3
 
 
 HALVES = [b"\\ud83d", b"\\uDE00", b"\\ud83d\\ud83d\\ude00", b"\\\\\\udc00", b"x\\ud83dx"]

@@ -15,10 +15,10 @@ from monsoon.sources import files, line_blocks, streams
 from monsoon.sources.files import InputError
 from monsoon.sources.parts import OpenFiles, parts_of, read_part
 from monsoon.sources.streams import read_stream
-from monsoon.sources.trail import to_trail
+from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.validation.details import ONE_ARRAY
 from monsoon.transforms.validation.fields import stream_fields
-from monsoon.transforms.validation.judge import MAX_RAW_BYTES
+from monsoon.transforms.validation.record_validator import MAX_RAW_BYTES
 
 
 def write(folder, stream, *contents, suffix=".jsonl"):
@@ -282,8 +282,8 @@ def test_empty_streams(tmp_path, stream):
     assert empty.frame.height == 0
     assert empty.counts["read"] == 0
     if stream == "telemetry":
-        trail = to_trail(empty.frame)
-        trail.validate()
+        telemetry = to_telemetry_table(empty.frame)
+        telemetry.validate()
 
 
 def test_errors_say_what_where_and_what_to_do(tmp_path):
@@ -454,18 +454,23 @@ def test_progress_reaches_the_end(tmp_path):
 
 def test_the_trail_says_what_the_frame_says(plain):
     rows = plain.frame.rows(named=True)
-    trail = to_trail(plain.frame.clone())
-    trail.validate()
-    assert [trail.workers[code] for code in trail.worker] == [row["worker_id"] for row in rows]
-    assert [None if code < 0 else trail.platforms[code] for code in trail.platform] == [row["platform"] for row in rows]
-    offsets = trail.bssid_offsets
-    seen = [[trail.bssids[code] for code in trail.bssid_codes[offsets[i] : offsets[i + 1]]] for i in range(len(rows))]
+    telemetry = to_telemetry_table(plain.frame.clone())
+    telemetry.validate()
+    assert [telemetry.workers[code] for code in telemetry.worker] == [row["worker_id"] for row in rows]
+    assert [None if code < 0 else telemetry.platforms[code] for code in telemetry.platform] == [
+        row["platform"] for row in rows
+    ]
+    offsets = telemetry.bssid_offsets
+    seen = [
+        [telemetry.bssids[code] for code in telemetry.bssid_codes[offsets[i] : offsets[i + 1]]]
+        for i in range(len(rows))
+    ]
     assert seen == [row["bssids"] or [] for row in rows]
-    assert set(trail.mock.tolist()) == {0}
-    assert set(trail.charging.tolist()) == {1}
-    assert trail.gnss_time_ms.tolist() == [row["gnss_time"] for row in rows]
-    assert set((trail.gnss_time_ms - trail.network_time_ms).tolist()) == {-20.0}
-    assert np.array_equal(np.isnan(trail.battery_pct), [row["battery_pct"] is None for row in rows])
+    assert set(telemetry.mock.tolist()) == {0}
+    assert set(telemetry.charging.tolist()) == {1}
+    assert telemetry.gnss_time_ms.tolist() == [row["gnss_time"] for row in rows]
+    assert set((telemetry.gnss_time_ms - telemetry.network_time_ms).tolist()) == {-20.0}
+    assert np.array_equal(np.isnan(telemetry.battery_pct), [row["battery_pct"] is None for row in rows])
 
 
 def test_worked_examples_have_no_line_that_is_refused_for_its_form(shared):

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monsoon.transforms.evidence.arrival import rows_received_later
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -19,11 +19,11 @@ _WHOLE_UP_TO = 2.0**53
 class Orders:
     """Orders of a trail's riders, by sums over its rows."""
 
-    def __init__(self, trail: Trail) -> None:
-        self._trail = trail
-        stated = trail.orders_completed >= 0
+    def __init__(self, telemetry: TelemetryTable) -> None:
+        self._telemetry = telemetry
+        stated = telemetry.orders_completed >= 0
         # Sums may wrap around at a hostile count; the difference of two wraps back.
-        self._orders = np.concatenate(([0], np.cumsum(np.where(stated, trail.orders_completed, 0))))
+        self._orders = np.concatenate(([0], np.cumsum(np.where(stated, telemetry.orders_completed, 0))))
         self._stated = np.concatenate(([0], np.cumsum(stated)))
 
     def completed(
@@ -31,9 +31,9 @@ class Orders:
     ) -> Floats:
         """Orders of each rider (code in the trail, -1 unknown) with start < event_time <= end; NaN where no report
         there states them. Reports received later than a moment do not count."""
-        lo, hi = self._trail.rows_between(rider, start_ms, end_ms)
+        lo, hi = self._telemetry.rows_between(rider, start_ms, end_ms)
         orders, stated = self._orders[hi] - self._orders[lo], self._stated[hi] - self._stated[lo]
-        query, row = rows_received_later(self._trail, lo, hi, received_by_ms)
+        query, row = rows_received_later(self._telemetry, lo, hi, received_by_ms)
         np.subtract.at(orders, query, self._orders[row + 1] - self._orders[row])
         np.subtract.at(stated, query, self._stated[row + 1] - self._stated[row])
         return np.where(stated > 0, orders.astype(np.float64), np.nan)

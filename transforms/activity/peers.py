@@ -16,9 +16,9 @@ import numpy.typing as npt
 from monsoon.transforms.activity.orders import Floats, Ints, Orders, drop_of
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.ragged import Bools, over
-from monsoon.transforms.presence import Places, Stays
+from monsoon.transforms.presence import DwellIntervals, Places
 from monsoon.transforms.product import ActivityTest
-from monsoon.transforms.trail import bisect_right
+from monsoon.transforms.telemetry_table import bisect_right
 
 Cells = npt.NDArray[np.uint64]
 
@@ -38,11 +38,11 @@ class Peers:
 
     def __init__(self, coverage: Coverage, places: Places, resolution: int, test: ActivityTest) -> None:
         self._test = test
-        self._orders = Orders(places.trail)
-        code_of = {worker: code for code, worker in enumerate(places.trail.workers)}
+        self._orders = Orders(places.telemetry)
+        code_of = {worker: code for code, worker in enumerate(places.telemetry.workers)}
         known = [worker for worker in coverage.workers if worker in code_of]
         codes = np.array([code_of[worker] for worker in known], dtype=np.int64)
-        self._stays = Stays.of(places, codes, resolution, test.window_ms)
+        self._dwells = DwellIntervals.of(places, codes, resolution, test.window_ms)
         states = [
             (code, from_ms, state)
             for code, worker in zip(codes.tolist(), known, strict=True)
@@ -54,7 +54,7 @@ class Peers:
         self._platform = np.array([-1 if s is None else place[s.record["platform"]] for _, _, s in states], np.int64)
         self._mean = np.array([0.0 if s is None else s.record["orders_per_hour"] for _, _, s in states], np.float64)
         riders = np.array([code for code, _, _ in states], dtype=np.int64)
-        self._starts = np.searchsorted(riders, np.arange(len(places.trail.workers) + 1)).astype(np.int64)
+        self._starts = np.searchsorted(riders, np.arange(len(places.telemetry.workers) + 1)).astype(np.int64)
 
     def seen_each(self, zone: Cells, t_ms: Ints, asked_at_ms: Ints) -> tuple[PeerRows, Ints]:
         """The same for questions that may repeat, each asked once; and which of them each question is."""
@@ -65,7 +65,7 @@ class Peers:
     def seen(self, zone: Cells, t_ms: Ints, asked_at_ms: Ints) -> PeerRows:
         """All who may be peers in zones at moments (arrays of one length: the questions), by the reports that had been
         received when it was asked."""
-        question, rider = self._stays.seen(zone, t_ms, self._test.window_ms, asked_at_ms)
+        question, rider = self._dwells.seen(zone, t_ms, self._test.window_ms, asked_at_ms)
         t_ms, asked_at_ms = t_ms[question], asked_at_ms[question]
         state = bisect_right(self._from_ms, self._starts[rider], self._starts[rider + 1], t_ms) - 1
         of_rider = state >= self._starts[rider]
@@ -89,12 +89,12 @@ def threshold_of(test: ActivityTest, peers: Ints, severe: Ints) -> tuple[Floats,
     return share, threshold
 
 
-def surest_threshold(test: ActivityTest) -> float:
+def max_threshold(test: ActivityTest) -> float:
     """From it on a drop suffices, whoever the peers are."""
     return max([band.sigma for band in test.thresholds] + [test.few_peers_sigma])
 
 
-def least_threshold(test: ActivityTest) -> float:
+def min_threshold(test: ActivityTest) -> float:
     """Below it no drop suffices, whoever the peers are."""
     return min([band.sigma for band in test.thresholds] + [test.few_peers_sigma])
 

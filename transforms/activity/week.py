@@ -12,13 +12,13 @@ import numpy as np
 
 from monsoon.transforms.activity.orders import Ints, Orders
 from monsoon.transforms.adjudication.candidates import Disruption
-from monsoon.transforms.adjudication.claims import Finding, Happening, Terms
+from monsoon.transforms.adjudication.claims import ActivityResult, DisruptionUpdate, Terms
 from monsoon.transforms.calendar import iso_week_start_ms
 from monsoon.transforms.coverage import plan_name
 from monsoon.transforms.evidence.arrival import received_rows, rows_received_later
 from monsoon.transforms.product import Trigger
 from monsoon.transforms.product.inputs import WEEK
-from monsoon.transforms.trail import ON_TRIP, ONLINE, Trail
+from monsoon.transforms.telemetry_table import ON_TRIP, ONLINE, TelemetryTable
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS
 
 WEEK_MS = 7 * 24 * 3_600_000
@@ -29,11 +29,11 @@ _MINUTES_PER_HOUR = 60
 class WorkedMinutes:
     """Distinct minutes of the clock in which each rider of a trail reported online or on_trip."""
 
-    def __init__(self, trail: Trail) -> None:
-        self._trail = trail
-        self._at_work = (trail.app_state == ONLINE) | (trail.app_state == ON_TRIP)
+    def __init__(self, telemetry: TelemetryTable) -> None:
+        self._telemetry = telemetry
+        self._at_work = (telemetry.app_state == ONLINE) | (telemetry.app_state == ON_TRIP)
         working = np.flatnonzero(self._at_work)
-        minute, rider = trail.event_time_ms[working] // _MINUTE_MS, trail.worker[working]
+        minute, rider = telemetry.event_time_ms[working] // _MINUTE_MS, telemetry.worker[working]
         new = np.ones(len(working), dtype=bool)
         new[1:] = (minute[1:] != minute[:-1]) | (rider[1:] != rider[:-1])
         self._rows = working
@@ -43,13 +43,13 @@ class WorkedMinutes:
     def between(self, rider: Ints, from_ms: Ints, to_ms: Ints, received_by_ms: Ints) -> Ints:
         """Minutes of each rider (code, -1 unknown) with such a report in [from, to] that had been received by a
         moment."""
-        lo, hi = self._trail.rows_between(rider, from_ms - 1, to_ms)
+        lo, hi = self._telemetry.rows_between(rider, from_ms - 1, to_ms)
         minutes = self._of_rows(lo, hi)
-        query, _ = rows_received_later(self._trail, lo, hi, received_by_ms)
+        query, _ = rows_received_later(self._telemetry, lo, hi, received_by_ms)
         some = np.unique(query)
-        known = received_rows(self._trail, lo[some], hi[some], np.asarray(received_by_ms)[some])
+        known = received_rows(self._telemetry, lo[some], hi[some], np.asarray(received_by_ms)[some])
         working = self._at_work[known.rows]
-        minute = self._trail.event_time_ms[known.rows[working]] // _MINUTE_MS
+        minute = self._telemetry.event_time_ms[known.rows[working]] // _MINUTE_MS
         distinct = np.unique(np.stack([known.query[working], minute]), axis=1)
         minutes[some] = np.bincount(distinct[0], minlength=len(some))
         return minutes
@@ -72,13 +72,13 @@ def looks_at_the_week(trigger: Trigger) -> bool:
     )  # fmt: skip
 
 
-def work_findings(
+def week_work_results(
     disruptions: Iterable[Disruption],
     orders: Orders,
     minutes: WorkedMinutes,
     codes: Mapping[str, int],
     after_ms: int = BEFORE_TIME_MS,
-) -> dict[str, list[Finding]]:
+) -> dict[str, list[ActivityResult]]:
     """What each claim's rider had worked of the week when the disruption was confirmed, by worker_id; for claims of
     triggers and plans with a supplement that asks, from confirmations told of after a moment (ms).
 
@@ -88,27 +88,27 @@ def work_findings(
     been received by then.
     """
     asked = week_of(disruptions, after_ms)
-    week_ms = np.array([iso_week_start_ms(happening.start_ms) for happening, _ in asked], dtype=np.int64)
+    week_ms = np.array([iso_week_start_ms(update.start_ms) for update, _ in asked], dtype=np.int64)
     stated_ms = np.array([terms.stated_at_ms for _, terms in asked], dtype=np.int64)
     from_ms = np.maximum(week_ms, stated_ms)
-    to_ms = np.array([happening.confirmed_at_ms for happening, _ in asked], dtype=np.int64)
+    to_ms = np.array([update.confirmed_at_ms for update, _ in asked], dtype=np.int64)
     rider = np.array([codes.get(terms.worker_id, -1) for _, terms in asked], dtype=np.int64)
-    told_ms = np.array([happening.at_ms for happening, _ in asked], dtype=np.int64)
+    told_ms = np.array([update.at_ms for update, _ in asked], dtype=np.int64)
     completed = np.nan_to_num(orders.completed(rider, from_ms - 1, to_ms, told_ms))
     worked = minutes.between(rider, from_ms, to_ms, told_ms) / _MINUTES_PER_HOUR
-    found: dict[str, list[Finding]] = defaultdict(list)
+    found: dict[str, list[ActivityResult]] = defaultdict(list)
     this_week = (stated_ms >= week_ms).tolist()
-    for (happening, terms), counts, more_orders, more_hours in zip(
+    for (update, terms), counts, more_orders, more_hours in zip(
         asked, this_week, completed.tolist(), worked.tolist(), strict=True
     ):
         values: dict[str, float | None] = {
             "orders_so_far": _plus(terms.week_orders_carried, more_orders, counts),
             "hours_so_far": _plus(terms.week_hours_carried, more_hours, counts),
         }
-        finding = Finding(
-            happening.at_ms, happening.disruption_id, happening.confirmed_at_ms, "work", True, values
+        activity_result = ActivityResult(
+            update.at_ms, update.disruption_id, update.confirmed_at_ms, "work", True, values
         )  # fmt: skip
-        found[terms.worker_id].append(finding)
+        found[terms.worker_id].append(activity_result)
     return found
 
 
@@ -118,24 +118,24 @@ def _plus(carried: float | None, since: float, counts: bool) -> float | None:
     return carried + since if counts else since
 
 
-def week_of(disruptions: Iterable[Disruption], after_ms: int = BEFORE_TIME_MS) -> list[tuple[Happening, Terms]]:
+def week_of(disruptions: Iterable[Disruption], after_ms: int = BEFORE_TIME_MS) -> list[tuple[DisruptionUpdate, Terms]]:
     """The claims on disruptions that may get a supplement that looks at the week, each as it was first told under each
     confirmation, if that was after a moment (ms)."""
     return [asked for disruption in disruptions for asked in _asking(disruption, after_ms)]
 
 
-def _asking(disruption: Disruption, after_ms: int) -> Iterable[tuple[Happening, Terms]]:
+def _asking(disruption: Disruption, after_ms: int) -> Iterable[tuple[DisruptionUpdate, Terms]]:
     """The claims on a disruption that may get a supplement, each as it was first told under each confirmation."""
     trigger = disruption.series.trigger
     if not looks_at_the_week(trigger):
         return
     plans = {plan for supplement in trigger.supplements for plan in supplement.plans}
-    for happenings in disruption.happenings.values():
+    for updates in disruption.updates.values():
         known: set[int] = set()
-        for happening in happenings:
-            terms, confirmed_ms = happening.terms, happening.confirmed_at_ms
+        for update in updates:
+            terms, confirmed_ms = update.terms, update.confirmed_at_ms
             if terms is None or confirmed_ms in known:
                 continue
             known.add(confirmed_ms)
-            if happening.at_ms > after_ms and terms.covered and plan_name(terms.plan) in plans:
-                yield happening, terms
+            if update.at_ms > after_ms and terms.covered and plan_name(terms.plan) in plans:
+                yield update, terms

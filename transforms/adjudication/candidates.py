@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monsoon.transforms.adjudication.claims import Happening, Terms
+from monsoon.transforms.adjudication.claims import DisruptionUpdate, Terms
 from monsoon.transforms.coverage import Coverage, PolicyState
 from monsoon.transforms.geo.cells import cell_name, cell_of
 from monsoon.transforms.identifiers import disruption_id
@@ -29,16 +29,16 @@ class Disruption:
     zone: str
     series: Series
     revisions: tuple[Revision, ...]
-    happenings: dict[str, list[Happening]]
+    updates: dict[str, list[DisruptionUpdate]]
     """By worker_id, for every rider that is a candidate under at least one revision."""
 
     def present(self) -> dict[int, dict[str, Terms]]:
         """The candidates under each confirmation (ms), by worker_id."""
-        found: dict[int, dict[str, Terms]] = {revision.episode.confirmed_at_ms: {} for revision in self.revisions}
-        for worker, happenings in self.happenings.items():
-            for happening in happenings:
-                if happening.terms is not None:
-                    found[happening.confirmed_at_ms][worker] = happening.terms
+        found: dict[int, dict[str, Terms]] = {revision.event.confirmed_at_ms: {} for revision in self.revisions}
+        for worker, updates in self.updates.items():
+            for update in updates:
+                if update.terms is not None:
+                    found[update.confirmed_at_ms][worker] = update.terms
         return found
 
     def records(self, product: str) -> Iterator[dict[str, Any]]:
@@ -50,7 +50,7 @@ class Disruption:
         for revision in self.revisions:
             if revision.silent:
                 continue
-            episode = revision.episode
+            event = revision.event
             yield {
                 "disruption_id": self.disruption_id,
                 "product": product,
@@ -58,18 +58,18 @@ class Disruption:
                 "peril": self.series.trigger.peril,
                 "platform": self.series.platform,
                 "zone": self.zone,
-                "start": episode.start_ms,
-                "end": episode.end_ms,
-                "absent_since": episode.absent_since_ms if episode.end_ms is not None else None,
-                "confirmed_at": episode.confirmed_at_ms,
-                "severity": episode.severity,
-                "level": episode.level,
-                "providers": episode.providers,
-                "reading_ids": episode.reading_ids,
+                "start": event.start_ms,
+                "end": event.end_ms,
+                "absent_since": event.absent_since_ms if event.end_ms is not None else None,
+                "confirmed_at": event.confirmed_at_ms,
+                "severity": event.severity,
+                "level": event.level,
+                "providers": event.providers,
+                "reading_ids": event.reading_ids,
                 "revision": revision.revision,
                 "revised_at": revision.at_ms,
                 "state": revision.state,
-                "oracle_modes": dict(episode.modes),
+                "oracle_modes": dict(event.modes),
             }
 
 
@@ -85,7 +85,7 @@ class Since:
         """No candidate under each confirmation from before; nor under any of a disruption known only in part."""
         first: dict[int, Revision] = {}
         for revision in revisions:
-            first.setdefault(revision.episode.confirmed_at_ms, revision)
+            first.setdefault(revision.event.confirmed_at_ms, revision)
         return {
             confirmed_ms: {}
             for confirmed_ms, revision in first.items()
@@ -118,12 +118,12 @@ class CandidateFinder:
         known = known or {}
         by_start: dict[int, list[Revision]] = defaultdict(list)
         for revision in series.revisions:
-            by_start[revision.episode.start_ms].append(revision)
+            by_start[revision.event.start_ms].append(revision)
         for start_ms, told in by_start.items():
             revisions = tuple(told)  # one for all zones, which have its course in common
             if not self._product.from_ms <= start_ms < self._product.until_ms:
                 continue
-            confirmed = sorted({revision.episode.confirmed_at_ms for revision in revisions})
+            confirmed = sorted({revision.event.confirmed_at_ms for revision in revisions})
             for zone in series.zones.tolist():
                 name = cell_name(zone)
                 identity = disruption_id(self._product.name, series.trigger.name, name, series.platform, start_ms)
@@ -151,10 +151,10 @@ class CandidateFinder:
         identity: str,
         present: dict[int, dict[str, Terms]],
     ) -> Disruption:
-        trigger, start_ms = series.trigger, revisions[0].episode.start_ms
+        trigger, start_ms = series.trigger, revisions[0].event.start_ms
         name = cell_name(zone)
         for revision in revisions:
-            confirmed_ms = revision.episode.confirmed_at_ms
+            confirmed_ms = revision.event.confirmed_at_ms
             if confirmed_ms not in present:
                 states = self._present(series, zone, start_ms, confirmed_ms)
                 present[confirmed_ms] = {state.worker_id: self._terms(state, trigger.name) for state in states}
@@ -234,31 +234,31 @@ def disruption_of(
 ) -> Disruption:
     """A disruption by who is `present` under each confirmation (ms), by worker_id: what each revision says to each."""
     trigger = series.trigger
-    happenings: dict[str, list[Happening]] = defaultdict(list)
+    updates: dict[str, list[DisruptionUpdate]] = defaultdict(list)
     for worker in sorted(set().union(*present.values())):
         for revision in revisions:
             if revision.silent:
                 continue
-            episode = revision.episode
-            happenings[worker].append(
-                Happening(
+            event = revision.event
+            updates[worker].append(
+                DisruptionUpdate(
                     at_ms=revision.at_ms,
                     disruption_id=identity,
                     trigger=trigger.name,
                     peril=trigger.peril,
                     zone=zone,
                     withdrawn=revision.state == "withdrawn",
-                    start_ms=episode.start_ms,
-                    confirmed_at_ms=episode.confirmed_at_ms,
-                    end_ms=episode.end_ms,
-                    level=episode.level,
-                    first_alert_ms=episode.first_alert_ms,
-                    terms=present[episode.confirmed_at_ms].get(worker),
-                    severity=episode.severity,
-                    absent_since_ms=episode.absent_since_ms if episode.end_ms is not None else None,
-                    providers=len(episode.providers),
+                    start_ms=event.start_ms,
+                    confirmed_at_ms=event.confirmed_at_ms,
+                    end_ms=event.end_ms,
+                    level=event.level,
+                    first_alert_ms=event.first_alert_ms,
+                    terms=present[event.confirmed_at_ms].get(worker),
+                    severity=event.severity,
+                    absent_since_ms=event.absent_since_ms if event.end_ms is not None else None,
+                    providers=len(event.providers),
                     platform=series.platform,
-                    alert=episode.alert,
+                    alert=event.alert,
                 )
             )
-    return Disruption(identity, zone, series, revisions, dict(happenings))
+    return Disruption(identity, zone, series, revisions, dict(updates))

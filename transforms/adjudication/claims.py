@@ -60,7 +60,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class DisruptionUpdate:
     """A revision of a disruption, as it concerns one rider. Times in milliseconds.
 
     `terms` is None when the rider is no candidate (any more) under this revision.
@@ -87,7 +87,7 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ActivityResult:
     """What the rider's own telemetry says of a claim at its own time: judged in the order of time like happenings.
 
     kind `activity`: an activity test is met (`met` true: at the first such t; its `values` are rain, sigma, drop,
@@ -100,7 +100,7 @@ class Finding:
     disruption_id: str
     confirmed_at_ms: int
     kind: Literal["activity", "work"]
-    met: bool
+    passed: bool
     values: Mapping[str, float | None]
 
 
@@ -115,19 +115,19 @@ class Answer:
     confirms: bool
 
 
-Item = Happening | Finding | Answer
+Item = DisruptionUpdate | ActivityResult | Answer
 """What a rider's machine is told."""
 
 
 def order_at_one_moment(item: Item) -> tuple[Any, ...]:
     """The order in which what is told of one moment is taken in, however it arrives: withdrawals, the other revisions,
     findings, answers."""
-    if isinstance(item, Happening):
+    if isinstance(item, DisruptionUpdate):
         end_ms = -1 if item.end_ms is None else item.end_ms
         return (not item.withdrawn, item.disruption_id, item.confirmed_at_ms, end_ms, item.level or "")
-    if isinstance(item, Finding):
+    if isinstance(item, ActivityResult):
         values = sorted((name, -1.0 if value is None else value) for name, value in item.values.items())
-        return (2, item.disruption_id, item.confirmed_at_ms, item.kind, item.met, values)
+        return (2, item.disruption_id, item.confirmed_at_ms, item.kind, item.passed, values)
     return (3, item.answer_id, item.claim_id, item.confirms)
 
 
@@ -140,7 +140,7 @@ class Claim:
     """
 
     claim_id: str
-    happening: Happening
+    update: DisruptionUpdate
     terms: Terms
     gross_paise: int = 0
     status: Status | None = None
@@ -158,8 +158,8 @@ class Claim:
     answer_id: str | None = None
     confirmed: bool | None = None
     """What the rider answered."""
-    findings: dict[str, Finding] = field(default_factory=dict)
-    """By kind and confirmation (`worth.finding_of`)."""
+    activity_results: dict[str, ActivityResult] = field(default_factory=dict)
+    """By kind and confirmation (`worth.activity_result_of`)."""
     base_paise: int = 0
     """The gross amount without supplements, where the trigger has any."""
     supplements: dict[str, int | None] = field(default_factory=dict)
@@ -175,14 +175,14 @@ class Claim:
 
     def overlaps(self, other: Claim) -> bool:
         """Whether the two disruptions overlap in [start, end); one still open has no end yet."""
-        mine, theirs = self.happening, other.happening
+        mine, theirs = self.update, other.update
         return (theirs.end_ms is None or mine.start_ms < theirs.end_ms) and (
             mine.end_ms is None or theirs.start_ms < mine.end_ms
         )
 
     def is_over(self, before_ms: int) -> bool:
         """Whether nothing more is awaited, and the disruption was over and nothing said of it since a moment."""
-        happening = self.happening
-        last_ms = max(happening.at_ms, happening.start_ms if happening.end_ms is None else happening.end_ms)
-        over = happening.end_ms is not None or self.status == "withdrawn"
+        update = self.update
+        last_ms = max(update.at_ms, update.start_ms if update.end_ms is None else update.end_ms)
+        over = update.end_ms is not None or self.status == "withdrawn"
         return over and self.due_ms is None and last_ms < before_ms

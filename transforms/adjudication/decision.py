@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from monsoon.transforms.adjudication.claims import Claim, Score
 from monsoon.transforms.adjudication.facts import FACTS
-from monsoon.transforms.adjudication.worth import activity_of
+from monsoon.transforms.adjudication.payout import activity_of
 from monsoon.transforms.product import Hold, Product, Rule
 from monsoon.transforms.product.old_names import HOLDS
 
@@ -106,7 +106,7 @@ class RuleInputs(dict[str, Any]):
         fact = FACTS.get(name)
         if fact is not None:
             claim = self._claim
-            value = fact(self._product, claim.happening, claim.terms, activity_of(claim))
+            value = fact(self._product, claim.update, claim.terms, activity_of(claim))
         elif name in self._score.facts:
             value = self._score.facts[name]
         else:

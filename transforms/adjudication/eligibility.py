@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from monsoon.transforms.adjudication.claims import Claim, Happening, Terms
+from monsoon.transforms.adjudication.claims import Claim, DisruptionUpdate, Terms
+from monsoon.transforms.adjudication.payout import activity_of
 from monsoon.transforms.adjudication.rules import VersionRules
-from monsoon.transforms.adjudication.worth import activity_of
 from monsoon.transforms.product import Product
 
 NOT_MEASURED = "activity_not_measured"
 
 
-class Weighed(NamedTuple):
+class Assessment(NamedTuple):
     """What a claim asks for as things stand: `gross_paise` without supplements; or why it is refused, or goes to
     review, whatever its score."""
 
@@ -21,40 +21,40 @@ class Weighed(NamedTuple):
     review: str | None = None
 
 
-def weigh(version: VersionRules, claim: Claim) -> Weighed | None:
+def assess(version: VersionRules, claim: Claim) -> Assessment | None:
     """What the claim asks for; None while that is not known."""
-    refused = refusal(version.product, claim.happening, claim.terms)
+    refused = refusal(version.product, claim.update, claim.terms)
     if refused is not None:
-        return Weighed(0, refused=refused)
-    worth = version.worth[claim.happening.trigger]
-    activity = activity_of(claim) if worth.trigger.activity is not None else None
-    if activity is not None and not activity.met:
+        return Assessment(0, refused=refused)
+    payout_calculators = version.payout_calculators[claim.update.trigger]
+    activity = activity_of(claim) if payout_calculators.trigger.activity is not None else None
+    if activity is not None and not activity.passed:
         if activity.values.get("measured"):
-            return Weighed(0, refused="no_activity_drop")
-        return Weighed(0, review=NOT_MEASURED)
-    gross_paise = worth.gross_paise(claim)
-    return None if gross_paise is None else Weighed(gross_paise)
+            return Assessment(0, refused="no_activity_drop")
+        return Assessment(0, review=NOT_MEASURED)
+    gross_paise = payout_calculators.gross_paise(claim)
+    return None if gross_paise is None else Assessment(gross_paise)
 
 
-def refusal(product: Product, happening: Happening, terms: Terms) -> str | None:
+def refusal(product: Product, update: DisruptionUpdate, terms: Terms) -> str | None:
     """Why the policy pays nothing for the disruption, as a reason code; None where it may pay.
 
     What is judged is the policy at the disruption's start: one that was cancelled since pays all the same.
     """
     if not terms.covered:
         return "plan_lacks_trigger"
-    return "lockout" if product.lockout is not None and locked_out(product, happening, terms) else None
+    return "lockout" if product.lockout is not None and locked_out(product, update, terms) else None
 
 
-def locked_out(product: Product, happening: Happening, terms: Terms) -> bool:
+def locked_out(product: Product, update: DisruptionUpdate, terms: Terms) -> bool:
     """Whether the policy was activated too late before an alert, or after one, that holds at confirmation or ended
     shortly before, one of several as well as the last. Exactly `before_ms` before its first reading is early enough;
     exactly `ended_within_ms` after its end it is forgotten."""
-    lockout, alert = product.lockout, happening.alert
+    lockout, alert = product.lockout, update.alert
     if lockout is None or alert is None or terms.activated_at_ms is None:
         return False
     return any(
         terms.activated_at_ms > each.first_issued_ms - lockout.before_ms
         for each in alert.all()
-        if each.ended_ms is None or happening.confirmed_at_ms - each.ended_ms < lockout.ended_within_ms
+        if each.ended_ms is None or update.confirmed_at_ms - each.ended_ms < lockout.ended_within_ms
     )

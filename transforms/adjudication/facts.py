@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from monsoon.transforms.adjudication.claims import Finding, Happening, Terms
+from monsoon.transforms.adjudication.claims import ActivityResult, DisruptionUpdate, Terms
 from monsoon.transforms.product import Product
 
 
-def bought_in_alert_window(product: Product, happening: Happening, terms: Terms) -> bool:
+def bought_in_alert_window(product: Product, update: DisruptionUpdate, terms: Terms) -> bool:
     """Whether the policy was activated within the product's window after a public alert for the zone: the first
     reading of the unbroken alert, or the first of the run that confirmed. At both ends of the window counts as within.
 
@@ -18,39 +18,41 @@ def bought_in_alert_window(product: Product, happening: Happening, terms: Terms)
     window = product.alert_window
     if window is None or terms.activated_at_ms is None:
         return False
-    alerts = [happening.first_alert_ms]
-    if happening.alert is not None:
-        alerts.append(happening.alert.first_issued_ms)
+    alerts = [update.first_alert_ms]
+    if update.alert is not None:
+        alerts.append(update.alert.first_issued_ms)
     return any(0 <= terms.activated_at_ms - alert_ms <= window.within_ms for alert_ms in alerts)
 
 
-Fact = Callable[[Product, Happening, Terms, Finding | None], float | None]
+Fact = Callable[[Product, DisruptionUpdate, Terms, ActivityResult | None], float | None]
 
 
 def _found(name: str) -> Fact:
-    def value(product: Product, happening: Happening, terms: Terms, activity: Finding | None) -> float | None:
+    def value(
+        product: Product, update: DisruptionUpdate, terms: Terms, activity: ActivityResult | None
+    ) -> float | None:
         return None if activity is None else activity.values.get(name)
 
     return value
 
 
 def _severity_over_threshold(
-    product: Product, happening: Happening, terms: Terms, activity: Finding | None
+    product: Product, update: DisruptionUpdate, terms: Terms, activity: ActivityResult | None
 ) -> float | None:
     """Of an activity test, what was measured at its moment; else the disruption's severity."""
-    trigger = product.trigger(happening.trigger)
-    breach = trigger.zone_breaches.get(happening.zone) or next(
-        level.breach for level in trigger.levels if level.name == happening.level
+    trigger = product.trigger(update.trigger)
+    breach = trigger.zone_breaches.get(update.zone) or next(
+        level.breach for level in trigger.levels if level.name == update.level
     )
-    severity = happening.severity if activity is None else activity.values.get("rain")
+    severity = update.severity if activity is None else activity.values.get("rain")
     return severity / breach.threshold if severity is not None and breach.threshold else None
 
 
 FACTS: Mapping[str, Fact] = {
-    "providers": lambda product, happening, terms, activity: happening.providers,
-    "trust_tier": lambda product, happening, terms, activity: terms.trust_tier,
-    "bought_in_alert_window": lambda product, happening, terms, activity: float(
-        bought_in_alert_window(product, happening, terms)
+    "providers": lambda product, update, terms, activity: update.providers,
+    "trust_tier": lambda product, update, terms, activity: terms.trust_tier,
+    "bought_in_alert_window": lambda product, update, terms, activity: float(
+        bought_in_alert_window(product, update, terms)
     ),
     "peers": _found("peers"),
     "sigma": _found("sigma"),

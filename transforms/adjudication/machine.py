@@ -16,10 +16,18 @@ from dataclasses import replace
 from typing import Any
 
 from monsoon.transforms.adjudication.answers import DENIED, RefusedAnswer, why_not
-from monsoon.transforms.adjudication.claims import Answer, Claim, Finding, Happening, Item, Score, order_at_one_moment
+from monsoon.transforms.adjudication.claims import (
+    ActivityResult,
+    Answer,
+    Claim,
+    DisruptionUpdate,
+    Item,
+    Score,
+    order_at_one_moment,
+)
 from monsoon.transforms.adjudication.decision import APPROVE, MANUAL_REVIEW, UNSCORED, Outcome
-from monsoon.transforms.adjudication.eligibility import NOT_MEASURED, weigh
-from monsoon.transforms.adjudication.ledger import Ledger
+from monsoon.transforms.adjudication.eligibility import NOT_MEASURED, assess
+from monsoon.transforms.adjudication.payment_history import PaymentHistory
 from monsoon.transforms.adjudication.records import claim_record, payout_record, published_view, reasons_of
 from monsoon.transforms.adjudication.rules import ProductRules, rules_of
 from monsoon.transforms.adjudication.scored import with_named_scores
@@ -65,13 +73,13 @@ class RiderMachine:
         self._claims: dict[str, Claim] = {}
         self._claims_on: dict[str, list[Claim]] = {}
         """By disruption_id."""
-        self._ledger = Ledger(self._rules)
+        self._history = PaymentHistory(self._rules)
         self._timers: list[tuple[int, str]] = []
         """(moment, claim_id), a heap; one that the claim is no longer due at is moot."""
         self._changed: set[str] = set()
         for claim in claims:
             self._add(claim)
-            self._ledger.enter(claim)
+            self._history.enter(claim)
             self._wait_until(claim, claim.due_ms)
 
     @property
@@ -96,7 +104,7 @@ class RiderMachine:
             if isinstance(item, Answer):
                 claims = self._take_answer(item, released)
             else:
-                claims = self._take_in(item) if isinstance(item, Happening) else self._take_finding(item)
+                claims = self._take_in(item) if isinstance(item, DisruptionUpdate) else self._take_activity_result(item)
             for claim in claims:
                 asking[claim.claim_id] = claim
         for claim in due:
@@ -135,31 +143,31 @@ class RiderMachine:
 
     def _add(self, claim: Claim) -> None:
         self._claims[claim.claim_id] = claim
-        self._claims_on.setdefault(claim.happening.disruption_id, []).append(claim)
+        self._claims_on.setdefault(claim.update.disruption_id, []).append(claim)
 
     # What happened to a disruption, taken into the rider's claims: which of them now ask for money.
 
-    def _take_in(self, happening: Happening) -> list[Claim]:
+    def _take_in(self, update: DisruptionUpdate) -> list[Claim]:
         """A revision of a disruption."""
-        if happening.withdrawn or happening.terms is None:
-            for withdrawn in self._claims_on.get(happening.disruption_id, ()):
-                self._withdraw(withdrawn, happening)
+        if update.withdrawn or update.terms is None:
+            for withdrawn in self._claims_on.get(update.disruption_id, ()):
+                self._withdraw(withdrawn, update)
             return []
-        name = claim_id(happening.terms.policy_id, happening.disruption_id)
+        name = claim_id(update.terms.policy_id, update.disruption_id)
         claim = self._claims.get(name)
         if claim is None:
-            claim = Claim(name, happening, happening.terms)
+            claim = Claim(name, update, update.terms)
             self._add(claim)
         else:
-            self._revise(claim, happening)
-        return [claim] if self._weigh(claim) else []
+            self._revise(claim, update)
+        return [claim] if self._reassess(claim) else []
 
-    def _take_finding(self, finding: Finding) -> list[Claim]:
+    def _take_activity_result(self, activity_result: ActivityResult) -> list[Claim]:
         """What the rider's own telemetry says; of a claim that stands."""
         asking = []
-        for claim in self._claims_on.get(finding.disruption_id, ()):
-            claim.findings[f"{finding.kind}/{finding.confirmed_at_ms}"] = finding
-            if not claim.happening.withdrawn and self._weigh(claim):
+        for claim in self._claims_on.get(activity_result.disruption_id, ()):
+            claim.activity_results[f"{activity_result.kind}/{activity_result.confirmed_at_ms}"] = activity_result
+            if not claim.update.withdrawn and self._reassess(claim):
                 asking.append(claim)
         return asking
 
@@ -181,35 +189,35 @@ class RiderMachine:
         released.add(claim.claim_id)
         return [claim]
 
-    def _weigh(self, claim: Claim) -> bool:
+    def _reassess(self, claim: Claim) -> bool:
         """What the claim is worth as things stand; true if it now asks for money, or for more."""
         if claim.paid_paise:
             # What a correction had to say of it was of the disruption as it stood before.
             claim.reasons = claim.paid_reasons
         version = self._rules.of(claim)
-        weighed = weigh(version, claim)
-        if weighed is None:
+        assessment = assess(version, claim)
+        if assessment is None:
             return False
         if claim.status == "withdrawn" or claim.reasons == (NOT_MEASURED,):
             claim.status, claim.reasons = None, ()
         before_paise = claim.gross_paise
-        refused = weighed.refused is not None or weighed.review is not None
-        supplements = {} if refused else version.worth[claim.happening.trigger].supplements(claim)
+        refused = assessment.refused is not None or assessment.review is not None
+        supplements = {} if refused else version.payout_calculators[claim.update.trigger].supplements(claim)
         if supplements or claim.supplements:
-            self._ledger.take_out(claim)
-            claim.base_paise, claim.supplements = weighed.gross_paise, supplements
+            self._history.take_out(claim)
+            claim.base_paise, claim.supplements = assessment.gross_paise, supplements
             claim.supplemented = tuple(name for name in claim.supplemented if supplements.get(name))
-            self._ledger.enter(claim)
-        claim.gross_paise = weighed.gross_paise + sum(supplements[name] or 0 for name in claim.supplemented)
+            self._history.enter(claim)
+        claim.gross_paise = assessment.gross_paise + sum(supplements[name] or 0 for name in claim.supplemented)
         if claim.paid_paise and claim.gross_paise < claim.total_paid_paise:
             claim.reasons = _LEVEL_FELL
         if refused:
             if not claim.paid_paise:
-                self._refuse(claim, weighed.refused, weighed.review)
+                self._refuse(claim, assessment.refused, assessment.review)
             return False
         if claim.status is None:
             return True
-        asked_paise = weighed.gross_paise + sum(paise or 0 for paise in supplements.values())
+        asked_paise = assessment.gross_paise + sum(paise or 0 for paise in supplements.values())
         return asked_paise > before_paise and claim.status in ("approved", "ineligible")
 
     def _refuse(self, claim: Claim, refused: str | None, review: str | None) -> None:
@@ -217,21 +225,21 @@ class RiderMachine:
         claim.status = "manual_review" if refused is None else "ineligible"
         claim.reasons = (str(refused or review),)
 
-    def _revise(self, claim: Claim, happening: Happening) -> None:
-        self._ledger.take_out(claim)
-        claim.happening = happening
-        self._ledger.enter(claim)
+    def _revise(self, claim: Claim, update: DisruptionUpdate) -> None:
+        self._history.take_out(claim)
+        claim.update = update
+        self._history.enter(claim)
 
-    def _withdraw(self, claim: Claim, happening: Happening) -> None:
+    def _withdraw(self, claim: Claim, update: DisruptionUpdate) -> None:
         # A withdrawn disruption whose end was never seen ceased to be when it was withdrawn.
-        end_ms = claim.happening.end_ms if claim.happening.end_ms is not None else happening.at_ms
-        self._revise(claim, replace(claim.happening, at_ms=happening.at_ms, end_ms=end_ms, withdrawn=True))
+        end_ms = claim.update.end_ms if claim.update.end_ms is not None else update.at_ms
+        self._revise(claim, replace(claim.update, at_ms=update.at_ms, end_ms=end_ms, withdrawn=True))
         claim.due_ms, claim.hold = None, None
         if claim.paid_paise:
             claim.reasons = _WITHDRAWN_PAID
         elif claim.status is not None:  # of what was never decided nobody has heard
             claim.status = "withdrawn"
-            claim.reasons = ("disruption_withdrawn",) if happening.withdrawn else ("not_present",)
+            claim.reasons = ("disruption_withdrawn",) if update.withdrawn else ("not_present",)
 
     # Decisions: rules, holds, answers.
 
@@ -283,16 +291,16 @@ class RiderMachine:
     def _settle(self, asking: list[Claim], released: set[str], at_ms: int) -> None:
         outcomes = {claim.claim_id: self._outcome(claim, released, at_ms) for claim in asking}
         paying = [claim for claim in asking if outcomes[claim.claim_id].then == APPROVE]
-        add_supplements(paying, self._ledger)
-        awards = settle(paying, self._ledger)
+        add_supplements(paying, self._history)
+        awards = settle(paying, self._history)
         for claim in paying:
             self._pay(claim, awards[claim.claim_id])
         for claim in asking:
             outcome = outcomes[claim.claim_id]
             if outcome.then == APPROVE:
                 continue
-            add_supplements([claim], self._ledger)
-            would_be = settle([claim], self._ledger)[claim.claim_id]
+            add_supplements([claim], self._history)
+            would_be = settle([claim], self._history)[claim.claim_id]
             if not would_be.instalment_paise:
                 self._pay(claim, would_be)  # holding a rider for nothing helps nobody
                 continue
@@ -302,9 +310,9 @@ class RiderMachine:
     def _pay(self, claim: Claim, award: Award) -> None:
         claim.applied, claim.due_ms, claim.hold = dict(award.applied), None, None
         if award.instalment_paise:
-            self._ledger.take_out(claim)
+            self._history.take_out(claim)
             claim.paid_paise.append(award.instalment_paise)
-            self._ledger.enter(claim)
+            self._history.enter(claim)
             claim.status = "approved"
             claim.reasons = claim.paid_reasons = () if award.reason is None else (award.reason,)
         elif not claim.paid_paise:
@@ -330,7 +338,7 @@ class RiderMachine:
                     product=self._product.name,
                     product_version=version.product.version,
                     model_version=self._model_version,
-                    arithmetic=version.worth[claim.happening.trigger].arithmetic(claim),
+                    arithmetic=version.payout_calculators[claim.update.trigger].arithmetic(claim),
                 )
             )
             already = before[name][-1] if name in before else 0
@@ -355,7 +363,7 @@ class RiderMachine:
     @property
     def starts_ms(self) -> dict[str, int]:
         """When the disruptions of its claims began, by disruption_id."""
-        return {claim.happening.disruption_id: claim.happening.start_ms for claim in self._claims.values()}
+        return {claim.update.disruption_id: claim.update.start_ms for claim in self._claims.values()}
 
     def take_changed(self) -> list[Claim]:
         """The claims that may have changed since the last call; they make a machine anew by `resume`."""
@@ -375,7 +383,7 @@ class RiderMachine:
         """
         old = {name for name, claim in self._claims.items() if claim.is_over(before_ms)}
         young = [claim for name, claim in self._claims.items() if name not in old]
-        gone = {name for name in old if not any(self._ledger.may_touch(self._claims[name], claim) for claim in young)}
+        gone = {name for name in old if not any(self._history.may_touch(self._claims[name], claim) for claim in young)}
         if gone:
             self._start_with([claim for name, claim in self._claims.items() if name not in gone])
         return gone

@@ -7,7 +7,7 @@ from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim
 from monsoon.transforms.adjudication.money import rupees
-from monsoon.transforms.adjudication.worth import activity_of
+from monsoon.transforms.adjudication.payout import activity_of
 
 _SETTLED = frozenset(("approved", "ineligible", "withdrawn"))
 
@@ -24,7 +24,7 @@ def published_view(claim: Claim) -> tuple[Any, ...]:
         claim.status,
         claim.reasons,
         claim.gross_paise,
-        claim.happening.level,
+        claim.update.level,
         tuple(claim.supplements.items()),
         len(claim.paid_paise),
     )
@@ -41,12 +41,12 @@ def claim_record(
 ) -> dict[str, Any]:
     """One revision of a claim in the contract's form (contracts/claim.schema.json).
 
-    `arithmetic` is the payout's formula and its inputs (`worth.TriggerWorth.arithmetic`).
+    `arithmetic` is the payout's formula and its inputs (`worth.PayoutCalculator.arithmetic`).
     """
-    happening, terms, score = claim.happening, claim.terms, claim.score
+    update, terms, score = claim.update, claim.terms, claim.score
     payout_terms = {
         "daily_wage_inr": terms.daily_wage_inr,
-        "level": happening.level,
+        "level": update.level,
         "gross_inr": rupees(claim.gross_paise),
         "trust_tier": terms.trust_tier,
         **arithmetic,
@@ -55,7 +55,7 @@ def claim_record(
     activity = activity_of(claim)
     if activity is not None:
         found_at = activity.values.get("at") or activity.at_ms
-        payout_terms["activity"] = {"met": activity.met, **activity.values, "at": round(found_at)}
+        payout_terms["activity"] = {"met": activity.passed, **activity.values, "at": round(found_at)}
     for name, paise in claim.supplements.items():
         waits = bool(paise) and name not in claim.supplemented and claim.status not in _SETTLED
         payout_terms[name] = None if paise is None or waits else name in claim.supplemented
@@ -68,9 +68,9 @@ def claim_record(
         "policy_id": terms.policy_id,
         "product": product,
         "plan": terms.plan,
-        "disruption_id": happening.disruption_id,
-        "peril": happening.peril,
-        "zone": happening.zone,
+        "disruption_id": update.disruption_id,
+        "peril": update.peril,
+        "zone": update.zone,
         "anomaly_score": None if score is None else score.risk,
         "trust_score": None if score is None else score.trust,
         "ring_id": None,

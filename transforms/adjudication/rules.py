@@ -11,7 +11,7 @@ from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim
 from monsoon.transforms.adjudication.decision import DecisionRules
-from monsoon.transforms.adjudication.worth import REMEMBERED, Amount, TriggerWorth, policy_input
+from monsoon.transforms.adjudication.payout import REMEMBERED, Amount, PayoutCalculator, policy_input
 from monsoon.transforms.calendar import clock_hour, iso_week, local_day
 from monsoon.transforms.product import Product
 from monsoon.transforms.product.terms import OnceBy, Per
@@ -28,7 +28,7 @@ class VersionRules:
     def __init__(self, product: Product) -> None:
         self.product = product
         self.decision = DecisionRules(product)
-        self.worth = {trigger.name: TriggerWorth(product, trigger) for trigger in product.triggers}
+        self.payout_calculators = {trigger.name: PayoutCalculator(product, trigger) for trigger in product.triggers}
         self.supplements = {each.name: each for trigger in product.triggers for each in trigger.supplements}
         self._limits: tuple[tuple[Per, Amount], ...] = tuple((cap.per, Amount(cap.limit)) for cap in product.caps)
 
@@ -66,7 +66,7 @@ class ProductRules:
 
     def of(self, claim: Claim) -> VersionRules:
         """The version by which a claim is judged: the one in force when its disruption began."""
-        return self._only or self._versions[id(self.product.at(claim.happening.start_ms))]
+        return self._only or self._versions[id(self.product.at(claim.update.start_ms))]
 
     @cached_property
     def pers(self) -> Sequence[Per]:
@@ -81,16 +81,16 @@ def period_of(per: Per, claim: Claim) -> Period:
     """The period of a kind to which a claim belongs."""
     if per == "coverage_period":
         return per, (claim.terms.policy_id, claim.terms.period_start_ms)
-    start_ms = claim.happening.start_ms
+    start_ms = claim.update.start_ms
     return per, local_day(start_ms) if per == "local_day" else iso_week(start_ms)
 
 
 def _once_value(by: OnceBy, claim: Claim) -> Any:
     if by == "peril":
-        return claim.happening.peril
+        return claim.update.peril
     if by == "local_day_of_start":
-        return local_day(claim.happening.start_ms)
-    return clock_hour(claim.happening.confirmed_at_ms)
+        return local_day(claim.update.start_ms)
+    return clock_hour(claim.update.confirmed_at_ms)
 
 
 _remembered: dict[int, ProductRules] = {}

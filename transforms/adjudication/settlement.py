@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim
-from monsoon.transforms.adjudication.ledger import Ledger, tie
 from monsoon.transforms.adjudication.money import MINIMUM_PAYOUT_PAISE, rupees
+from monsoon.transforms.adjudication.payment_history import PaymentHistory, tie
 from monsoon.transforms.adjudication.rules import Period, period_of
 
 
@@ -31,7 +31,7 @@ class Award:
     applied: Mapping[str, Any] = field(default_factory=dict)
 
 
-def settle(paying: Sequence[Claim], ledger: Ledger) -> dict[str, Award]:
+def settle(paying: Sequence[Claim], payment_history: PaymentHistory) -> dict[str, Award]:
     """Awards by claim_id for the claims to be paid at one moment; the ledger holds what the rider was paid before.
 
     Overlap: a claim pays only the excess of its gross over what the others pay for disruptions that overlap its own,
@@ -40,23 +40,23 @@ def settle(paying: Sequence[Claim], ledger: Ledger) -> dict[str, Award]:
     """
     if len(paying) == 1:  # there is nothing to cross
         claim = paying[0]
-        others_paise = sum(other.total_paid_paise for other in ledger.overlapping(claim))
+        others_paise = sum(other.total_paid_paise for other in payment_history.overlapping(claim))
         payable_paise = max(0, claim.gross_paise - others_paise)
-        return {claim.claim_id: _award(claim, payable_paise, ledger, _Taken())}
-    order = sorted(paying, key=lambda claim: (claim.happening.confirmed_at_ms, -claim.gross_paise, *tie(claim)))
+        return {claim.claim_id: _award(claim, payable_paise, payment_history, _Taken())}
+    order = sorted(paying, key=lambda claim: (claim.update.confirmed_at_ms, -claim.gross_paise, *tie(claim)))
     paid: dict[str, int] | None = None
     awards: dict[str, Award] = {}
     for _ in range(len(order) + 1):
-        payable = _payable(order, ledger, paid)
-        awards = _within_caps(order, ledger, payable)
+        payable = _payable(order, payment_history, paid)
+        awards = _within_caps(order, payment_history, payable)
         after = {claim.claim_id: claim.total_paid_paise + awards[claim.claim_id].instalment_paise for claim in order}
         if after == paid:
             return awards
         paid = after
-    return _one_by_one(order, ledger)
+    return _one_by_one(order, payment_history)
 
 
-def _one_by_one(order: Sequence[Claim], ledger: Ledger) -> dict[str, Award]:
+def _one_by_one(order: Sequence[Claim], payment_history: PaymentHistory) -> dict[str, Award]:
     """Where the orders cross without end, that of the overlap rule stands, and the caps follow it."""
     awards: dict[str, Award] = {}
     for claim in order:
@@ -65,25 +65,25 @@ def _one_by_one(order: Sequence[Claim], ledger: Ledger) -> dict[str, Award]:
             + (awards[each.claim_id].instalment_paise if each.claim_id in awards else 0)
             for each in order
         }
-        payable = _payable(order, ledger, paid)
+        payable = _payable(order, payment_history, paid)
         taken = _Taken()
         for each in order:
             if each.claim_id in awards:
-                taken.add(each, awards[each.claim_id].instalment_paise, ledger)
-        awards[claim.claim_id] = _award(claim, payable[claim.claim_id], ledger, taken)
+                taken.add(each, awards[each.claim_id].instalment_paise, payment_history)
+        awards[claim.claim_id] = _award(claim, payable[claim.claim_id], payment_history, taken)
     return awards
 
 
-def _payable(order: Sequence[Claim], ledger: Ledger, paid: Mapping[str, int] | None) -> dict[str, int]:
+def _payable(order: Sequence[Claim], payment_history: PaymentHistory, paid: Mapping[str, int] | None) -> dict[str, int]:
     """What the overlap rule leaves of each gross, given what the last turn paid (None: as if there were no caps)."""
     payable: dict[str, int] = {}
     taken: list[tuple[Claim, int]] = []
     """Claims taken before, and what each of them pays in all, if it pays anything."""
     for claim in order:
         name = claim.claim_id
-        others_paise = sum(paise for other, paise in taken if ledger.overlap(claim, other))
+        others_paise = sum(paise for other, paise in taken if payment_history.overlap(claim, other))
         others_paise += sum(
-            other.total_paid_paise for other in ledger.overlapping(claim) if other.claim_id not in payable
+            other.total_paid_paise for other in payment_history.overlapping(claim) if other.claim_id not in payable
         )
         payable[name] = max(0, claim.gross_paise - others_paise)
         pays_paise = max(claim.total_paid_paise, payable[name]) if paid is None else paid[name]
@@ -99,29 +99,31 @@ class _Taken:
         self.paise: dict[Period, int] = {}
         self.once: set[tuple[Any, ...]] = set()
 
-    def add(self, claim: Claim, instalment_paise: int, ledger: Ledger) -> None:
+    def add(self, claim: Claim, instalment_paise: int, payment_history: PaymentHistory) -> None:
         if instalment_paise:
-            for per in ledger.rules.pers:
+            for per in payment_history.rules.pers:
                 period = period_of(per, claim)
                 self.paise[period] = self.paise.get(period, 0) + instalment_paise
-            self.once.update(ledger.once_keys(claim))
+            self.once.update(payment_history.once_keys(claim))
 
 
-def _within_caps(order: Sequence[Claim], ledger: Ledger, payable: Mapping[str, int]) -> dict[str, Award]:
+def _within_caps(
+    order: Sequence[Claim], payment_history: PaymentHistory, payable: Mapping[str, int]
+) -> dict[str, Award]:
     taken, awards = _Taken(), {}
     for claim in sorted(order, key=lambda claim: (-payable[claim.claim_id], *tie(claim))):
-        award = awards[claim.claim_id] = _award(claim, payable[claim.claim_id], ledger, taken)
-        taken.add(claim, award.instalment_paise, ledger)
+        award = awards[claim.claim_id] = _award(claim, payable[claim.claim_id], payment_history, taken)
+        taken.add(claim, award.instalment_paise, payment_history)
     return awards
 
 
-def _award(claim: Claim, payable_paise: int, ledger: Ledger, taken: _Taken) -> Award:
+def _award(claim: Claim, payable_paise: int, payment_history: PaymentHistory, taken: _Taken) -> Award:
     """What the claim is paid now, given what the overlap rule leaves of it and what others take."""
     room_paise = claim.gross_paise
     applied: dict[str, Any] = {"overlap_inr": rupees(claim.gross_paise - payable_paise)}
-    for per, limit_paise in ledger.rules.of(claim).limits_paise(claim):
+    for per, limit_paise in payment_history.rules.of(claim).limits_paise(claim):
         period = period_of(per, claim)
-        used_paise = ledger.used_paise(period) + taken.paise.get(period, 0)
+        used_paise = payment_history.used_paise(period) + taken.paise.get(period, 0)
         applied[per] = {
             "period": claim.terms.period_start_ms if per == "coverage_period" else period[1],
             "limit_inr": rupees(limit_paise),
@@ -132,15 +134,18 @@ def _award(claim: Claim, payable_paise: int, ledger: Ledger, taken: _Taken) -> A
     instalment_paise = min(due_paise, max(0, room_paise))
     if due_paise < MINIMUM_PAYOUT_PAISE:
         return Award(0, "overlap" if payable_paise < claim.gross_paise else "below_minimum", applied)
-    if _is_duplicate(claim, ledger, taken):
+    if _is_duplicate(claim, payment_history, taken):
         return Award(0, "duplicate", applied)
     if instalment_paise < MINIMUM_PAYOUT_PAISE:
         return Award(0, "cap_reached", applied)
     return Award(instalment_paise, "cap_partial" if instalment_paise < due_paise else None, applied)
 
 
-def _is_duplicate(claim: Claim, ledger: Ledger, taken: _Taken) -> bool:
+def _is_duplicate(claim: Claim, payment_history: PaymentHistory, taken: _Taken) -> bool:
     """Whether a rule "once per ..." leaves nothing, because another claim was paid first. Held claims were not."""
     if claim.paid_paise:
         return False
-    return any(key in taken.once or ledger.is_taken(key, claim) for key in ledger.rules.of(claim).once_keys(claim))
+    return any(
+        key in taken.once or payment_history.is_taken(key, claim)
+        for key in payment_history.rules.of(claim).once_keys(claim)
+    )

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim
-from monsoon.transforms.adjudication.ledger import Ledger, tie
+from monsoon.transforms.adjudication.payment_history import PaymentHistory, tie
 from monsoon.transforms.adjudication.rules import period_of
 
 
-def add_supplements(asking: Sequence[Claim], ledger: Ledger) -> None:
+def add_supplements(asking: Sequence[Claim], payment_history: PaymentHistory) -> None:
     """Adds to each claim's gross amount the supplements that are due to it.
 
     Where one is allowed once a period, the claims that were paid already come first, then those confirmed first, larger
@@ -24,23 +24,23 @@ def add_supplements(asking: Sequence[Claim], ledger: Ledger) -> None:
     for claim in sorted(asking, key=_turn):
         if not claim.supplements:
             continue
-        terms = ledger.rules.of(claim).supplements
+        terms = payment_history.rules.of(claim).supplements
         added: dict[str, int] = {}
         for name, paise in claim.supplements.items():
             per = terms[name].once_per
             key = None if per is None else (name, period_of(per, claim))
-            if not paise or (key is not None and ledger.is_taken(key, claim, *taken[key])):
+            if not paise or (key is not None and payment_history.is_taken(key, claim, *taken[key])):
                 continue
             if key is not None:
-                if not all(ledger.overlap(claim, other) for other in taken[key]):
+                if not all(payment_history.overlap(claim, other) for other in taken[key]):
                     continue
                 taken[key].append(claim)
             added[name] = paise
-        ledger.take_out(claim)
+        payment_history.take_out(claim)
         claim.supplemented = tuple(added)
         claim.gross_paise = claim.base_paise + sum(added.values())
-        ledger.enter(claim)
+        payment_history.enter(claim)
 
 
 def _turn(claim: Claim) -> tuple[Any, ...]:
-    return not claim.paid_paise, claim.happening.confirmed_at_ms, -claim.base_paise, *tie(claim)
+    return not claim.paid_paise, claim.update.confirmed_at_ms, -claim.base_paise, *tie(claim)

@@ -13,7 +13,7 @@ from itertools import groupby, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from monsoon.transforms.atmosphere.cpcb import POLLUTANTS, cpcb_aqi, least_hours
+from monsoon.transforms.atmosphere.cpcb import POLLUTANTS, cpcb_aqi, min_hours
 from monsoon.transforms.atmosphere.running_means import running_means
 
 Floats = NDArray[np.float64]
@@ -168,7 +168,7 @@ def _indices(
         before = min(start, _reach_h(name, series) - 1)
         part = column[start - before : stop]
         if not series[name].is_mean:
-            part = running_means(part, hours=POLLUTANTS[name].mean_h, least=least_hours(name))
+            part = running_means(part, hours=POLLUTANTS[name].mean_h, least=min_hours(name))
         means[name] = part[before:]
     found = cpcb_aqi(means)
     basis = [

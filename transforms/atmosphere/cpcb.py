@@ -54,16 +54,16 @@ POLLUTANTS: Mapping[str, Pollutant] = {
     "pb": Pollutant("ug/m3", 24, (0.5, 1.0, 2.0, 3.0, 3.5), 0.1),
 }
 
-LEAST_HOURS_OF_24 = 16
+MIN_HOURS_OF_24 = 16
 """Hours of data that a 24 h mean needs, by the report; of 8 h it needs the same two thirds, rounded up."""
-LEAST_POLLUTANTS = 3
+MIN_POLLUTANTS = 3
 PARTICLES = ("pm25", "pm10")
 """One of them must be among the pollutants of an index."""
 
 
-def least_hours(pollutant: str) -> int:
+def min_hours(pollutant: str) -> int:
     """Hours of data that the pollutant's mean needs: 16 of 24, 6 of 8."""
-    return -(-POLLUTANTS[pollutant].mean_h * LEAST_HOURS_OF_24 // 24)
+    return -(-POLLUTANTS[pollutant].mean_h * MIN_HOURS_OF_24 // 24)
 
 
 def cpcb_sub_index(pollutant: str, mean: ArrayLike) -> Floats:
@@ -115,5 +115,5 @@ def cpcb_aqi(means: Mapping[str, ArrayLike]) -> CpcbAqi:
     worst = np.where(some, np.argmax(np.where(known, table, -1.0), axis=0), -1)
     index = np.where(some, np.take_along_axis(table, np.maximum(worst, 0)[None], axis=0)[0], np.nan)
     particles = np.array([name in PARTICLES for name in names])
-    complete = (known.sum(axis=0) >= LEAST_POLLUTANTS) & known[particles].any(axis=0)
+    complete = (known.sum(axis=0) >= MIN_POLLUTANTS) & known[particles].any(axis=0)
     return CpcbAqi(names, index, worst, complete)

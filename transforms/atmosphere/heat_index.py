@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-LEAST_TEMPERATURE_C = -60.0
-MOST_TEMPERATURE_C = 65.0
+MIN_TEMPERATURE_C = -60.0
+MAX_TEMPERATURE_C = 65.0
 """The range of a reading of temperature_c: outside, it is a fault, not weather: no air was ever above 56.7 C."""
 LOWEST_HEAT_INDEX_C = -60.0
 HIGHEST_HEAT_INDEX_C = 100.0
@@ -29,8 +29,8 @@ def heat_index_c(temperature_c: ArrayLike, relative_humidity_pct: ArrayLike) -> 
     celsius, humidity = np.broadcast_arrays(
         np.asarray(temperature_c, np.float64), np.asarray(relative_humidity_pct, np.float64)
     )
-    if ((celsius < LEAST_TEMPERATURE_C) | (celsius > MOST_TEMPERATURE_C)).any():
-        raise ValueError(f"a temperature outside {LEAST_TEMPERATURE_C:g} to {MOST_TEMPERATURE_C:g} C")
+    if ((celsius < MIN_TEMPERATURE_C) | (celsius > MAX_TEMPERATURE_C)).any():
+        raise ValueError(f"a temperature outside {MIN_TEMPERATURE_C:g} to {MAX_TEMPERATURE_C:g} C")
     if ((humidity < 0) | (humidity > 100)).any():
         raise ValueError("a relative humidity outside 0 to 100 %")
     t = celsius * 1.8 + 32

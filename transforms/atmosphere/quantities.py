@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from monsoon.transforms.atmosphere.cpcb import POLLUTANTS
-from monsoon.transforms.atmosphere.heat_index import LEAST_TEMPERATURE_C, MOST_TEMPERATURE_C
+from monsoon.transforms.atmosphere.heat_index import MAX_TEMPERATURE_C, MIN_TEMPERATURE_C
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "aqi": Quantity({"index": (1.0, 0.0)}, 0.0, 2_000.0, "aqi"),
     "temperature": Quantity(
         {"C": (1.0, 0.0), "K": (1.0, -273.15), "F": (5 / 9, -160 / 9)},
-        LEAST_TEMPERATURE_C, MOST_TEMPERATURE_C, "temperature_c",
+        MIN_TEMPERATURE_C, MAX_TEMPERATURE_C, "temperature_c",
     ),
     "relative_humidity": Quantity({"%": (1.0, 0.0)}, 0.0, 100.0),
     "rain_1h": Quantity({**_RAIN, RATE_UNIT: (1.0, 0.0)}, 0.0, 500.0, "rain_mm_h"),

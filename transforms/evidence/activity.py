@@ -14,13 +14,13 @@ from monsoon.transforms.evidence.ragged import Bools, Floats, Ints, Ragged, over
 from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.evidence.zones import ZoneShapes
 from monsoon.transforms.panes import PANE_MS, Panes
-from monsoon.transforms.trail import ON_TRIP, ONLINE, Trail, bisect_right, slices_of
+from monsoon.transforms.telemetry_table import ON_TRIP, ONLINE, TelemetryTable, bisect_right, slices_of
 
 _HOUR_MS = 60 * 60_000
 _DAY_HOURS = 24
 
 
-def recent_activity_in_zone(trail: Trail, queries: Queries, zones: ZoneShapes) -> Measured:
+def recent_activity_in_zone(telemetry: TelemetryTable, queries: Queries, zones: ZoneShapes) -> Measured:
     """Orders plus on_trip reports in the zone in the last ACTIVITY_MS (90 min), a count.
 
     Range: 0 and up. Direction: low points to fraud: telemetry without work. Missing input: null where no report, from
@@ -28,7 +28,7 @@ def recent_activity_in_zone(trail: Trail, queries: Queries, zones: ZoneShapes) -
     """
     start_ms = queries.confirmed_at_ms - ACTIVITY_MS
     end_ms = queries.decided_at_ms
-    window = Window.of(trail, queries.worker, start_ms, end_ms, received_by_ms=end_ms)
+    window = Window.of(telemetry, queries.worker, start_ms, end_ms, received_by_ms=end_ms)
     span = window.span
     # Doubles, exact up to 2^53 orders: a hostile count must not wrap around.
     orders = np.maximum(window["orders_completed"], 0).astype(np.float64)

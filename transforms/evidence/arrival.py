@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from monsoon.transforms.evidence.ragged import Bools, Ints, Ragged
 from monsoon.transforms.panes import BASELINE_GRACE_MS
-from monsoon.transforms.trail import Trail, bisect_right
+from monsoon.transforms.telemetry_table import TelemetryTable, bisect_right
 
 PRESENCE_GRACE_MS = 15 * 60_000
 """`products.md`, Presence: what was received later establishes none."""
@@ -27,30 +27,30 @@ def builds_history(event_time_ms: npt.NDArray[Any], received_time_ms: npt.NDArra
     return received_time_ms - event_time_ms <= BASELINE_GRACE_MS
 
 
-def received_rows(trail: Trail, lo: Ints, hi: Ints, by_ms: npt.ArrayLike) -> Ragged:
+def received_rows(telemetry: TelemetryTable, lo: Ints, hi: Ints, by_ms: npt.ArrayLike) -> Ragged:
     """The rows `lo:hi` of each query, each within one worker, that were received by a moment of the query's (ms)."""
     by = np.broadcast_to(np.asarray(by_ms, dtype=np.int64), lo.shape)
     whole = Ragged(lo, hi)
-    if not _any_later(trail, lo, hi, by):
+    if not _any_later(telemetry, lo, hi, by):
         return whole
-    return whole.only(trail.received_time_ms[whole.rows] <= by[whole.query])
+    return whole.only(telemetry.received_time_ms[whole.rows] <= by[whole.query])
 
 
-def rows_received_later(trail: Trail, lo: Ints, hi: Ints, by_ms: npt.ArrayLike) -> tuple[Ints, Ints]:
+def rows_received_later(telemetry: TelemetryTable, lo: Ints, hi: Ints, by_ms: npt.ArrayLike) -> tuple[Ints, Ints]:
     """Of the rows `lo:hi` of each query, each within one worker, those that were received later than a moment of the
     query's (ms): the query and the row of each. What sums say of all rows is set right by these, which are few."""
     by = np.broadcast_to(np.asarray(by_ms, dtype=np.int64), lo.shape)
-    if not trail.states_received:
+    if not telemetry.states_received:
         none = np.empty(0, dtype=np.int64)
         return none, none
     # Rows before the first at which anything had been received later need not be looked at.
-    tail = Ragged(bisect_right(trail.latest_received_ms, lo, hi, by), hi)
-    later = trail.received_time_ms[tail.rows] > by[tail.query]
+    tail = Ragged(bisect_right(telemetry.latest_received_ms, lo, hi, by), hi)
+    later = telemetry.received_time_ms[tail.rows] > by[tail.query]
     return tail.query[later], tail.rows[later]
 
 
-def _any_later(trail: Trail, lo: Ints, hi: Ints, by: Ints) -> bool:
-    if not trail.states_received:
+def _any_later(telemetry: TelemetryTable, lo: Ints, hi: Ints, by: Ints) -> bool:
+    if not telemetry.states_received:
         return False
     some = hi > lo
-    return bool(np.any(trail.latest_received_ms[hi[some] - 1] > by[some]))
+    return bool(np.any(telemetry.latest_received_ms[hi[some] - 1] > by[some]))

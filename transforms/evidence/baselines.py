@@ -16,7 +16,7 @@ from monsoon.transforms.evidence.limits import BATTERY_BLOCK_MS, HISTORY_MS, MIN
 from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, over
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.panes import BASELINE_GRACE_MS, CENTI, PANE_MS, Panes
-from monsoon.transforms.trail import Trail, bisect_right
+from monsoon.transforms.telemetry_table import TelemetryTable, bisect_right
 
 _MS_PER_HOUR = 3_600_000
 
@@ -35,12 +35,14 @@ class _Owners:
     known_from_ms: Ints
     known_until_ms: Ints
     length_ms: int
-    trail: Trail
+    telemetry: TelemetryTable
 
     @staticmethod
-    def of(trail: Trail, pair: Ints, time_ms: Ints, known_ms: tuple[Ints, Ints], length_ms: int) -> _Owners:
+    def of(
+        telemetry: TelemetryTable, pair: Ints, time_ms: Ints, known_ms: tuple[Ints, Ints], length_ms: int
+    ) -> _Owners:
         first = np.flatnonzero(np.diff(pair, prepend=-1))
-        return _Owners(pair[first], np.append(first, len(pair)), time_ms, *known_ms, length_ms, trail)
+        return _Owners(pair[first], np.append(first, len(pair)), time_ms, *known_ms, length_ms, telemetry)
 
     def prefix(self, values: Ints) -> tuple[Ints, Ints]:
         """A column, and its prefix sums over the rows that are not superseded."""
@@ -63,7 +65,7 @@ class _Owners:
         """Rows `lo:hi` of each query's worker and device that end before its window."""
         if not len(self.pair):
             return np.zeros_like(device), np.zeros_like(device)
-        wanted = _pair(self.trail, queries.worker, device)
+        wanted = _pair(self.telemetry, queries.worker, device)
         place = np.minimum(np.searchsorted(self.pair, wanted), len(self.pair) - 1)
         known = (device >= 0) & (self.pair[place] == wanted)
         first = self.starts[place]
@@ -89,14 +91,14 @@ class _Owners:
         return rows.query[wrong], rows.rows[wrong], times[wrong]
 
 
-def _pair(trail: Trail, worker: npt.NDArray[np.integer], device: npt.NDArray[np.integer]) -> Ints:
-    return worker.astype(np.int64) * max(len(trail.devices), 1) + device
+def _pair(telemetry: TelemetryTable, worker: npt.NDArray[np.integer], device: npt.NDArray[np.integer]) -> Ints:
+    return worker.astype(np.int64) * max(len(telemetry.devices), 1) + device
 
 
-def _by_owner(trail: Trail, panes: Panes) -> tuple[Ints, Ints]:
+def _by_owner(telemetry: TelemetryTable, panes: Panes) -> tuple[Ints, Ints]:
     """Panes of one device in the order (worker, device, time), and their pairs."""
     single = np.flatnonzero(panes["devices"] == 1)
-    pair = _pair(trail, panes.worker[single], panes["device"][single])
+    pair = _pair(telemetry, panes.worker[single], panes["device"][single])
     order = np.argsort(pair, kind="stable")
     return single[order], pair[order]
 
@@ -112,11 +114,11 @@ class SignalBaseline:
     sums: tuple[tuple[Ints, Ints], ...]
 
     @staticmethod
-    def of(trail: Trail, panes: Panes) -> SignalBaseline:
+    def of(telemetry: TelemetryTable, panes: Panes) -> SignalBaseline:
         panes = panes.of_history
-        rows, pair = _by_owner(trail, panes)
+        rows, pair = _by_owner(telemetry, panes)
         known_ms = panes.known_from_ms[rows], np.full(len(rows), _FOR_EVER_MS)
-        owners = _Owners.of(trail, pair, panes.pane_start_ms[rows], known_ms, PANE_MS)
+        owners = _Owners.of(telemetry, pair, panes.pane_start_ms[rows], known_ms, PANE_MS)
         names = ("agc_reports", "agc_sum_cdb", "cn0_reports", "cn0_sum_cdbhz")
         return SignalBaseline(owners, tuple(owners.prefix(panes[name][rows]) for name in names))
 
@@ -135,9 +137,9 @@ class BatteryBaseline:
     sums: tuple[tuple[Ints, Ints], ...]
 
     @staticmethod
-    def of(trail: Trail, panes: Panes) -> BatteryBaseline:
+    def of(telemetry: TelemetryTable, panes: Panes) -> BatteryBaseline:
         panes = panes.of_history
-        rows, pair = _by_owner(trail, panes)
+        rows, pair = _by_owner(telemetry, panes)
         block = panes.pane_start_ms[rows] // BATTERY_BLOCK_MS
         known_ms = np.maximum(panes.known_from_ms[rows], (block + 1) * BATTERY_BLOCK_MS)
         order = np.lexsort((known_ms, block, pair))
@@ -151,7 +153,7 @@ class BatteryBaseline:
         superseded = np.append(~other[first[1:]], False)[: len(first)]
         until_ms = np.where(superseded, np.append(known_ms[first[1:]], 0)[: len(first)], _FOR_EVER_MS)
         owners = _Owners.of(
-            trail, pair[first], block[first] * BATTERY_BLOCK_MS, (known_ms[first], until_ms), BATTERY_BLOCK_MS
+            telemetry, pair[first], block[first] * BATTERY_BLOCK_MS, (known_ms[first], until_ms), BATTERY_BLOCK_MS
         )
         good, rate = _drain_rates(panes, rows[made.rows], made.offsets[:-1])
         return BatteryBaseline(owners, tuple(owners.prefix(each) for each in (good, rate, rate * rate)))

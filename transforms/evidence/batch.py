@@ -16,8 +16,8 @@ from monsoon.transforms.evidence.limits import (
     ACTIVITY_MS,
     HISTORY_MS,
     MIN_BURST_RIDERS,
+    MIN_DWELLS,
     MIN_PEERS,
-    MIN_STAYS,
     ORDERS_HOUR_MS,
 )
 from monsoon.transforms.evidence.neighborhoods import Cells, PaneCells, neighborhoods_of
@@ -25,14 +25,14 @@ from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, medians_of_
 from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.evidence.zones import ZoneShapes
 from monsoon.transforms.panes import PANE_MS, Panes
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 
 _AGES = ACTIVITY_MS // PANE_MS + 1
 """A stay's age in panes at confirmation: 0 to 18."""
 
 
 @dataclass(frozen=True, eq=False)
-class Stays:
+class DwellIntervals:
     """How long riders had been in their zone, pane by pane, sorted by (neighborhood, time); of panes that were known as
     soon as they were over."""
 
@@ -42,13 +42,13 @@ class Stays:
     resolution: int
 
     @staticmethod
-    def of(panes: Panes, cells: PaneCells, resolution: int) -> Stays:
-        return Stays(cells.neighborhood, panes.pane_start_ms, stay_ages(panes, cells), resolution).sorted()
+    def of(panes: Panes, cells: PaneCells, resolution: int) -> DwellIntervals:
+        return DwellIntervals(cells.neighborhood, panes.pane_start_ms, dwell_ages(panes, cells), resolution).sorted()
 
-    def sorted(self) -> Stays:
+    def sorted(self) -> DwellIntervals:
         """The same stays in their order; those of several groups of riders may be put together first."""
         order = np.lexsort((self.pane_start_ms, self.neighborhood))
-        return Stays(self.neighborhood[order], self.pane_start_ms[order], self.age[order], self.resolution)
+        return DwellIntervals(self.neighborhood[order], self.pane_start_ms[order], self.age[order], self.resolution)
 
     def curve(self, neighborhood: np.uint64, end_ms: int) -> Floats:
         """Shares of the ages 0..18 in the four weeks before `end_ms`; NaN where too few were seen."""
@@ -57,12 +57,12 @@ class Stays:
         times = self.pane_start_ms[lo:hi]
         first = lo + np.searchsorted(times, end_ms - HISTORY_MS)
         stop = lo + np.searchsorted(times, end_ms - PANE_MS, side="right")
-        if stop - first < MIN_STAYS:
+        if stop - first < MIN_DWELLS:
             return np.full(_AGES, np.nan)
         return np.bincount(self.age[first:stop], minlength=_AGES) / (stop - first)
 
 
-def stay_ages(panes: Panes, cells: PaneCells) -> Ints:
+def dwell_ages(panes: Panes, cells: PaneCells) -> Ints:
     """How many panes each pane's rider had already been in its zone without a gap of 90 min, at most 18."""
     new = np.ones(len(panes), dtype=bool)
     new[1:] = np.diff(panes.worker) != 0
@@ -80,19 +80,19 @@ class Arrivals:
     reports: Ints
 
     @staticmethod
-    def of(trail: Trail, queries: Queries, zones: ZoneShapes) -> Arrivals:
+    def of(telemetry: TelemetryTable, queries: Queries, zones: ZoneShapes) -> Arrivals:
         confirmed_ms = queries.confirmed_at_ms
-        lo, hi = trail.rows_between(queries.worker, confirmed_ms - ACTIVITY_MS, confirmed_ms)
-        known = received_rows(trail, lo, hi, confirmed_ms)
-        arrival = _arrivals(trail, zones, known)
+        lo, hi = telemetry.rows_between(queries.worker, confirmed_ms - ACTIVITY_MS, confirmed_ms)
+        known = received_rows(telemetry, lo, hi, confirmed_ms)
+        arrival = _arrivals(telemetry, zones, known)
         there = np.flatnonzero(known.lengths > arrival)
         first = known.row(there, arrival[there])
         age = np.zeros(len(queries), dtype=np.int64)
-        age[there] = confirmed_ms[there] // PANE_MS - trail.event_time_ms[first] // PANE_MS
+        age[there] = confirmed_ms[there] // PANE_MS - telemetry.event_time_ms[first] // PANE_MS
         return Arrivals(age, known.lengths - arrival)
 
 
-def claim_burst_rank(queries: Queries, arrivals: Arrivals, stays: Stays) -> Measured:
+def claim_burst_rank(queries: Queries, arrivals: Arrivals, dwells: DwellIntervals) -> Measured:
     """How much steeper the disruption's arrival curve is at this claim than the zone's own curve, a difference of
     shares.
 
@@ -101,7 +101,7 @@ def claim_burst_rank(queries: Queries, arrivals: Arrivals, stays: Stays) -> Meas
     stays seen in the zone's neighborhood over the four weeks before would put there.
 
     Range: -1..1. Direction: high points to fraud: a crowd that turned up together. Missing input: null for a rider who
-    was not there, with fewer than MIN_BURST_RIDERS riders in the batch, or fewer than MIN_STAYS observations of the
+    was not there, with fewer than MIN_BURST_RIDERS riders in the batch, or fewer than MIN_DWELLS observations of the
     neighborhood. Rests on: the reports of the stay. Source: `fraud.md`, features.
     """
     n = len(queries)
@@ -112,10 +112,10 @@ def claim_burst_rank(queries: Queries, arrivals: Arrivals, stays: Stays) -> Meas
     table = np.bincount(batch * _AGES + age, minlength=len(batches) * _AGES).reshape(-1, _AGES)
     others = table.sum(axis=1)[batch] - 1
     share = (_around(table)[batch, age] - 1) / np.maximum(others, 1)
-    where = neighborhoods_of(queries.zone[present], stays.resolution)
+    where = neighborhoods_of(queries.zone[present], dwells.resolution)
     end_ms = queries.window_start_ms[present]
     moments, moment = np.unique(np.stack([where.astype(np.int64), end_ms]), axis=1, return_inverse=True)
-    curves = [stays.curve(np.uint64(cell), end) for cell, end in moments.T.tolist()]
+    curves = [dwells.curve(np.uint64(cell), end) for cell, end in moments.T.tolist()]
     own = _around(np.array(curves).reshape(-1, _AGES))[moment.reshape(-1), age]
     rank = np.full(n, np.nan)
     rank[present] = np.where(others + 1 >= MIN_BURST_RIDERS, share - own, np.nan)
@@ -132,10 +132,10 @@ class HourlyWork:
     platform: Ints
 
     @staticmethod
-    def of(trail: Trail, queries: Queries) -> HourlyWork:
+    def of(telemetry: TelemetryTable, queries: Queries) -> HourlyWork:
         start_ms = queries.confirmed_at_ms - ORDERS_HOUR_MS
         end_ms = queries.confirmed_at_ms
-        window = Window.of(trail, queries.worker, start_ms, end_ms, received_by_ms=end_ms)
+        window = Window.of(telemetry, queries.worker, start_ms, end_ms, received_by_ms=end_ms)
         stated = window["orders_completed"] >= 0
         named = window["platform"] >= 0
         platform = np.full(len(queries), -1, dtype=np.int64)
@@ -182,7 +182,7 @@ def peer_divergence(queries: Queries, work: HourlyWork) -> Measured:
     return divergence, work.reports
 
 
-def _arrivals(trail: Trail, zones: ZoneShapes, known: Ragged) -> Ints:
+def _arrivals(telemetry: TelemetryTable, zones: ZoneShapes, known: Ragged) -> Ints:
     """Where, among each query's rows, the run of rows in its zone begins that ends them; else their number."""
     arrival = known.lengths.copy()
     # Most stays are short: look back a little, and twice as far only where that was all in the zone.
@@ -192,7 +192,7 @@ def _arrivals(trail: Trail, zones: ZoneShapes, known: Ragged) -> Ints:
         start = np.maximum(0, arrival[unsettled] - look_back)
         span = Ragged(start, arrival[unsettled])
         rows = known.row(unsettled[span.query], span.rows)
-        inside = zones.contains(trail.lat[rows], trail.lon[rows], unsettled[span.query])
+        inside = zones.contains(telemetry.lat[rows], telemetry.lon[rows], unsettled[span.query])
         outside = np.flatnonzero(~inside)
         first = start.copy()
         first[span.query[outside]] = span.rows[outside] + 1

@@ -11,7 +11,7 @@ from monsoon.transforms.calendar import KOLKATA_OFFSET_MS
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.ragged import Ints, Ragged
 from monsoon.transforms.panes import NULL, Panes
-from monsoon.transforms.trail import slices_of
+from monsoon.transforms.telemetry_table import slices_of
 
 _DAY_MS = 24 * 3_600_000
 _DAYS = 28

@@ -85,12 +85,12 @@ FEATURES: tuple[Feature, ...] = (
         "a path under 2 km",
     ),
     Feature(
-        "teleport_mps", "m/s", 0, _INF, "motion", "high",
+        "max_implied_speed_mps", "m/s", 0, _INF, "motion", "high",
         "largest (distance - accuracies) / time between neighboring reports",
         "fewer than 2 reports",
     ),
     Feature(
-        "teleport_second_mps", "m/s", 0, _INF, "motion", "high",
+        "second_implied_speed_mps", "m/s", 0, _INF, "motion", "high",
         "second largest of the same; above 33 is a speed exceeded twice",
         "fewer than 3 reports",
     ),

@@ -97,18 +97,18 @@ def _fresh(window: Window, queries: Queries) -> Bools:
 
 def _fix_before(window: Window, queries: Queries, query: Ints, device: Ints) -> Floats:
     """gnss_time (ms) of the last fix of each query's phone before its window, NaN where there is none."""
-    trail = window.trail
+    telemetry = window.telemetry
     worker, start_ms = queries.worker[query], queries.window_start_ms[query]
-    first, stop = trail.rows_between(worker, queries.confirmed_at_ms[query] - ACTIVITY_MS, start_ms)
+    first, stop = telemetry.rows_between(worker, queries.confirmed_at_ms[query] - ACTIVITY_MS, start_ms)
     found_ms = np.full(len(query), np.nan)
     # Mostly the report just before has it: look back a little, and twice as far only where it has none.
     unsettled, look_back = np.flatnonzero(stop > first), 4
     while len(unsettled):
         start = np.maximum(first[unsettled], stop[unsettled] - look_back)
         span = Ragged(start, stop[unsettled])
-        gnss_ms = trail.gnss_time_ms[span.rows]
-        its = ~np.isnan(gnss_ms) & (trail.device[span.rows] == device[unsettled][span.query])
-        its &= trail.received_time_ms[span.rows] <= queries.decided_at_ms[query[unsettled]][span.query]
+        gnss_ms = telemetry.gnss_time_ms[span.rows]
+        its = ~np.isnan(gnss_ms) & (telemetry.device[span.rows] == device[unsettled][span.query])
+        its &= telemetry.received_time_ms[span.rows] <= queries.decided_at_ms[query[unsettled]][span.query]
         found_ms[unsettled[span.query[its]]] = gnss_ms[its]  # the last assignment stands
         stop[unsettled] = start
         unsettled = unsettled[np.isnan(found_ms[unsettled]) & (start > first[unsettled])]

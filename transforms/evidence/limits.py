@@ -87,7 +87,7 @@ MIN_BURST_RIDERS = 5
 MIN_PEERS = 5
 """Fewer make no curve and no median (`products.md` asks for 5 peers)."""
 
-MIN_STAYS = 100
+MIN_DWELLS = 100
 """5-min observations of stays in the neighborhood, else the zone has no curve of its own yet."""
 
 NEIGHBORHOOD_RESOLUTION = 7

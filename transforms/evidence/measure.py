@@ -22,7 +22,7 @@ from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.evidence.zones import ZoneShapes
 from monsoon.transforms.panes import Panes
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 
 _BLOCK_ROWS = 250_000
 """Rows looked at together: some tens of MB, whatever the number of queries."""
@@ -53,7 +53,7 @@ class OwnEvidence:
     """The phone of the window's last report, as the trail codes it; -1 for none."""
 
 
-def measure(trail: Trail, panes: Panes, references: References, queries: Queries) -> Evidence:
+def measure(telemetry: TelemetryTable, panes: Panes, references: References, queries: Queries) -> Evidence:
     """Every feature of FEATURE_NAMES for every query, from the reports of all riders.
 
     Apart from claim_burst_rank and peer_divergence, which compare the claims of a batch, a query's values depend
@@ -61,14 +61,14 @@ def measure(trail: Trail, panes: Panes, references: References, queries: Queries
     ValueError for a zone of another resolution than the queries'.
     """
     cells = PaneCells.of(panes, queries.resolution)
-    own = measure_own(trail, panes, cells, references, queries)
+    own = measure_own(telemetry, panes, cells, references, queries)
     known = panes.in_time
     there = cells if known is panes else PaneCells.of(known, queries.resolution)
     pressure = surroundings.PressureSteps.of(known, there)
-    stays = batch.Stays.of(known, there, queries.resolution)
+    dwells = batch.DwellIntervals.of(known, there, queries.resolution)
     with np.errstate(over="ignore", invalid="ignore"):
         match = pressure.barometric_delta_match(queries)
-        burst = batch.claim_burst_rank(queries, own.arrivals, stays)
+        burst = batch.claim_burst_rank(queries, own.arrivals, dwells)
         divergence = batch.peer_divergence(queries, own.work)
     riders = DeviceDays.of(panes).riders(own.device, queries.decided_at_ms)
     found = (match, burst, divergence, riders)
@@ -85,7 +85,9 @@ def with_neighbors(own: Evidence, measured: Mapping[str, device.Measured]) -> Ev
     return Evidence(values, reports)
 
 
-def measure_own(trail: Trail, panes: Panes, cells: PaneCells, references: References, queries: Queries) -> OwnEvidence:
+def measure_own(
+    telemetry: TelemetryTable, panes: Panes, cells: PaneCells, references: References, queries: Queries
+) -> OwnEvidence:
     """All features but those of NEIGHBOR_FEATURES; the trail and panes of the queries' riders suffice.
 
     Raises ValueError for a zone of another resolution than the queries'.
@@ -93,7 +95,7 @@ def measure_own(trail: Trail, panes: Panes, cells: PaneCells, references: Refere
     zones = ZoneShapes.of(queries.zone, queries.resolution)
     known = {name: np.full(len(queries), np.nan) for name in FEATURE_NAMES}
     reports = {name: np.zeros(len(queries), dtype=np.int64) for name in FEATURE_NAMES}
-    signal, battery = SignalBaseline.of(trail, panes), BatteryBaseline.of(trail, panes)
+    signal, battery = SignalBaseline.of(telemetry, panes), BatteryBaseline.of(telemetry, panes)
     habits = activity.Habits.of(panes, cells, queries.resolution)
 
     work: list[batch.HourlyWork] = []
@@ -107,10 +109,10 @@ def measure_own(trail: Trail, panes: Panes, cells: PaneCells, references: Refere
 
     # A hostile report may hold any double; what overflows is not measured.
     with np.errstate(over="ignore", invalid="ignore"):
-        for block in _blocks(trail, queries):
+        for block in _blocks(telemetry, queries):
             these, here = queries.take(block), zones.take(block)
             end_ms = these.decided_at_ms
-            window = Window.of(trail, these.worker, these.window_start_ms, end_ms, received_by_ms=end_ms)
+            window = Window.of(telemetry, these.worker, these.window_start_ms, end_ms, received_by_ms=end_ms)
             speed = motion.speeds_mps(window)
             put("mock_location_share", device.mock_location_share(window), block)
             put("accelerometer_variance", device.accelerometer_variance(window), block)
@@ -121,16 +123,16 @@ def measure_own(trail: Trail, panes: Panes, cells: PaneCells, references: Refere
             put("battery_drain_z", device.battery_drain_z(window, these, battery), block)
             put("speed_variance_30min", motion.speed_variance_30min(window, speed), block)
             put("route_linearity", motion.route_linearity(window), block)
-            largest, second = motion.teleport_mps(window)
-            put("teleport_mps", largest, block)
-            put("teleport_second_mps", second, block)
+            largest, second = motion.max_implied_speed_mps(window)
+            put("max_implied_speed_mps", largest, block)
+            put("second_implied_speed_mps", second, block)
             put("gps_jitter_m", motion.gps_jitter_m(window, speed), block)
-            put("recent_activity_in_zone", activity.recent_activity_in_zone(trail, these, here), block)
+            put("recent_activity_in_zone", activity.recent_activity_in_zone(telemetry, these, here), block)
             put("app_activity", activity.app_activity(window), block)
             put("shift_pattern", habits.shift_pattern(these), block)
             devices.append(window.last_device)
-            work.append(batch.HourlyWork.of(trail, these))
-        arrivals = batch.Arrivals.of(trail, queries, zones)
+            work.append(batch.HourlyWork.of(telemetry, these))
+        arrivals = batch.Arrivals.of(telemetry, queries, zones)
         put("subscription_alert_gap_s", policy.subscription_alert_gap_s(queries))
         put("claims_7d", policy.claims_7d(queries))
         put("account_age_d", policy.account_age_d(queries))
@@ -138,10 +140,10 @@ def measure_own(trail: Trail, panes: Panes, cells: PaneCells, references: Refere
     return OwnEvidence(evidence, arrivals, batch.HourlyWork.join(work), np.concatenate(devices))
 
 
-def _blocks(trail: Trail, queries: Queries) -> Iterator[slice]:
+def _blocks(telemetry: TelemetryTable, queries: Queries) -> Iterator[slice]:
     """Runs of queries whose windows hold some _BLOCK_ROWS rows together, at least one query each."""
     start_ms: Ints = queries.confirmed_at_ms - ACTIVITY_MS
-    lo, hi = trail.rows_between(queries.worker, start_ms, queries.decided_at_ms)
+    lo, hi = telemetry.rows_between(queries.worker, start_ms, queries.decided_at_ms)
     # An empty window costs something too.
     total = np.cumsum(hi - lo + 1)
     first = 0

@@ -62,17 +62,17 @@ def route_linearity(window: Window) -> Measured:
     >>> round(float(share[0]), 6), int(reports[0])
     (1.0, 10)
     """
-    span, trail = window.span, window.trail
+    span, telemetry = window.span, window.telemetry
     path_m = np.bincount(span.query[span.follows], window.step_m, len(window))
     long_enough = np.flatnonzero((path_m >= MIN_PATH_M) & (span.lengths > MIN_PATH_STEPS))
     first, last = span.row(long_enough, np.zeros_like(long_enough)), span.last[long_enough]
-    net_m = distance_m(trail.lat[first], trail.lon[first], trail.lat[last], trail.lon[last])
+    net_m = distance_m(telemetry.lat[first], telemetry.lon[first], telemetry.lat[last], telemetry.lon[last])
     linearity = np.full(len(window), np.nan)
     linearity[long_enough] = np.minimum(net_m / path_m[long_enough], 1.0)
     return linearity, span.lengths
 
 
-def teleport_mps(window: Window) -> tuple[Measured, Measured]:
+def max_implied_speed_mps(window: Window) -> tuple[Measured, Measured]:
     """The largest and the second largest implied speed between neighboring reports of the window, m/s.
 
     (distance - both accuracies) / time; 0 where the fixes agree within their accuracies. Reports of one moment count as
@@ -84,7 +84,7 @@ def teleport_mps(window: Window) -> tuple[Measured, Measured]:
 
     >>> from monsoon.transforms.evidence.window import one_rider
     >>> window, _ = one_rider([0, 10, 20], lat=[28.6, 28.61, 28.61], accuracy_m=[6.0, 6.0, 6.0])
-    >>> (largest, _), (second, _) = teleport_mps(window)
+    >>> (largest, _), (second, _) = max_implied_speed_mps(window)
     >>> round(float(largest[0]), 1), float(second[0])  # 1,112 m less 12 m in 10 s
     (110.0, 0.0)
     """

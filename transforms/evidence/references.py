@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class References:
     bssid_lon: npt.NDArray[np.float64]
 
     @staticmethod
-    def none(trail: Trail) -> References:
+    def none(telemetry: TelemetryTable) -> References:
         """Nothing is located."""
-        cells, bssids = np.full(len(trail.cells), np.nan), np.full(len(trail.bssids), np.nan)
+        cells, bssids = np.full(len(telemetry.cells), np.nan), np.full(len(telemetry.bssids), np.nan)
         return References(cells, cells, cells, bssids, bssids)

@@ -21,7 +21,7 @@ from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.evidence.zones import ZoneShapes
 from monsoon.transforms.geo.sphere import distance_m
 from monsoon.transforms.panes import PANE_MS, Panes
-from monsoon.transforms.trail import bisect_right, slices_of
+from monsoon.transforms.telemetry_table import bisect_right, slices_of
 
 
 def bssid_zone_match(window: Window, zones: ZoneShapes, references: References) -> Measured:
@@ -34,13 +34,13 @@ def bssid_zone_match(window: Window, zones: ZoneShapes, references: References) 
     report that claims to be there sees an access point whose place is known. Rests on: the reports that see one.
     Source: `fraud.md`, features; the reach is Wi-Fi's.
     """
-    span, trail = window.span, window.trail
-    lo, hi = trail.bssid_offsets[span.rows], trail.bssid_offsets[span.rows + 1]
+    span, telemetry = window.span, window.telemetry
+    lo, hi = telemetry.bssid_offsets[span.rows], telemetry.bssid_offsets[span.rows + 1]
     seeing = np.flatnonzero(hi > lo)
     inside = zones.within(window["lat"][seeing], window["lon"][seeing], span.query[seeing], ACCESS_POINT_REACH_M)
     seeing = seeing[inside]
     sightings = Ragged(lo[seeing], hi[seeing])
-    codes = trail.bssid_codes[sightings.rows]
+    codes = telemetry.bssid_codes[sightings.rows]
     query = span.query[seeing][sightings.query]
     located = ~np.isnan(references.bssid_lat[codes]) & ~np.isnan(references.bssid_lon[codes])
     codes, query = codes[located], query[located]
@@ -87,7 +87,7 @@ def cell_tower_zone_match(window: Window, references: References) -> Measured:
 class PressureSteps:
     """How pressure changed from each pane to the next of the same rider, against others at the same time nearby.
 
-    Only changes are compared: phones differ by a constant offset. `apart_pa` is one value per pane, NaN where
+    Only changes are compared: phones differ by a constant offset. `deviation_pa` is one value per pane, NaN where
     the step or three others are missing. Of panes that were known as soon as they were over, so that every decision
     compares the same riders.
     """
@@ -95,12 +95,12 @@ class PressureSteps:
     worker_starts: Ints
     pane_start_ms: Ints
     reports: Ints
-    apart_pa: Floats
+    deviation_pa: Floats
 
     @staticmethod
     def of(panes: Panes, cells: PaneCells) -> PressureSteps:
-        apart_pa = apart_from_others_pa(pressure_changes_pa(panes), cells.neighborhood, panes.pane_start_ms)
-        return PressureSteps(panes.worker_starts, panes.pane_start_ms, panes["pressure_reports"], apart_pa)
+        deviation_pa = deviation_from_neighbors_pa(pressure_changes_pa(panes), cells.neighborhood, panes.pane_start_ms)
+        return PressureSteps(panes.worker_starts, panes.pane_start_ms, panes["pressure_reports"], deviation_pa)
 
     def barometric_delta_match(self, queries: Queries) -> Measured:
         """Agreement of the rider's pressure change over the window with that of the others.
@@ -115,9 +115,9 @@ class PressureSteps:
         the tolerance is 17 m of height.
         """
         span = pressure_span(self.worker_starts, self.pane_start_ms, queries)
-        apart_pa = self.apart_pa[span.rows]
-        measured = ~np.isnan(apart_pa)
-        match = np.clip(1 - np.abs(span.total(apart_pa, measured)) / PRESSURE_TOLERANCE_PA, 0.0, 1.0)
+        deviation_pa = self.deviation_pa[span.rows]
+        measured = ~np.isnan(deviation_pa)
+        match = np.clip(1 - np.abs(span.total(deviation_pa, measured)) / PRESSURE_TOLERANCE_PA, 0.0, 1.0)
         reports: Ints = span.total(self.reports[span.rows], measured).astype(np.int64)
         return np.where(span.count(measured) >= MIN_PRESSURE_STEPS, match, np.nan), reports
 
@@ -131,7 +131,7 @@ def pressure_changes_pa(panes: Panes) -> Floats:
     return change_pa
 
 
-def apart_from_others_pa(change_pa: Floats, neighborhood: Cells, pane_start_ms: Ints) -> Floats:
+def deviation_from_neighbors_pa(change_pa: Floats, neighborhood: Cells, pane_start_ms: Ints) -> Floats:
     """Each change less the median change of the others in its neighborhood and pane, NaN below three others.
 
     Panes of any riders in any order; a whole neighborhood must be there, other neighborhoods need not.
@@ -141,10 +141,10 @@ def apart_from_others_pa(change_pa: Floats, neighborhood: Cells, pane_start_ms: 
     pane = pane_start_ms[known] // PANE_MS
     _, group = np.unique(group.astype(np.int64) * (pane.max(initial=0) + 1) + pane, return_inverse=True)
     others_pa, others = medians_of_others(change_pa[known], group.astype(np.int64))
-    apart_pa = np.full(len(change_pa), np.nan)
+    deviation_pa = np.full(len(change_pa), np.nan)
     enough = others >= MIN_OTHERS_PRESSURE
-    apart_pa[known[enough]] = (change_pa[known] - others_pa)[enough]
-    return apart_pa
+    deviation_pa[known[enough]] = (change_pa[known] - others_pa)[enough]
+    return deviation_pa
 
 
 def pressure_span(worker_starts: Ints, pane_start_ms: Ints, queries: Queries) -> Ragged:

@@ -15,7 +15,7 @@ from monsoon.transforms.evidence.limits import WINDOW_MS
 from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, segment_medians
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.geo.sphere import distance_m
-from monsoon.transforms.trail import Trail
+from monsoon.transforms.telemetry_table import TelemetryTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,13 +96,15 @@ class Queries:
 class Window:
     """The reports of some queries' windows, columns gathered when first asked for."""
 
-    trail: Trail
+    telemetry: TelemetryTable
     span: Ragged
 
     @staticmethod
-    def of(trail: Trail, worker: Ints, start_ms: Ints, end_ms: Ints, received_by_ms: Ints) -> Window:
+    def of(telemetry: TelemetryTable, worker: Ints, start_ms: Ints, end_ms: Ints, received_by_ms: Ints) -> Window:
         """Reports with start < event_time <= end that were received by a moment."""
-        return Window(trail, received_rows(trail, *trail.rows_between(worker, start_ms, end_ms), received_by_ms))
+        return Window(
+            telemetry, received_rows(telemetry, *telemetry.rows_between(worker, start_ms, end_ms), received_by_ms)
+        )
 
     def __len__(self) -> int:
         return len(self.span.lo)
@@ -110,7 +112,7 @@ class Window:
     def __getitem__(self, column: str) -> npt.NDArray[Any]:
         known = self._columns.get(column)
         if known is None:
-            known = self._columns[column] = getattr(self.trail, column)[self.span.rows]
+            known = self._columns[column] = getattr(self.telemetry, column)[self.span.rows]
         return known
 
     @cached_property
@@ -135,7 +137,7 @@ class Window:
         """Device of each window's last report, -1 for an empty window."""
         last = self.span.last
         device = np.full(len(self), -1, dtype=np.int64)
-        device[last >= 0] = self.trail.device[last[last >= 0]]
+        device[last >= 0] = self.telemetry.device[last[last >= 0]]
         return device
 
     def median(self, values: Floats, measured: npt.NDArray[np.bool_]) -> tuple[Floats, Ints]:
@@ -156,12 +158,12 @@ def one_rider(event_time_s: Sequence[float], resolution: int = 9, **columns: Seq
         given[f"{name.removesuffix('_s')}_ms"] = [None if each is None else round(1000 * each) for each in seconds]
     count = len(event_time_s)
     here: dict[str, Sequence[Any]] = {"worker": ["w"] * count, "lat": [28.6] * count, "lon": [77.2] * count}
-    trail = Trail.from_columns(**(here | given))
-    end_ms = int(trail.event_time_ms[-1])
-    zone = cells_of(trail.lat[-1:], trail.lon[-1:], resolution)
+    telemetry = TelemetryTable.from_columns(**(here | given))
+    end_ms = int(telemetry.event_time_ms[-1])
+    zone = cells_of(telemetry.lat[-1:], telemetry.lon[-1:], resolution)
     queries = Queries.of(resolution, [0], zone, [end_ms])
     end = queries.decided_at_ms
-    return Window.of(trail, queries.worker, queries.window_start_ms, end, end), queries
+    return Window.of(telemetry, queries.worker, queries.window_start_ms, end, end), queries
 
 
 _TIMES = ("event_time_ms", "received_time_ms", "gnss_time_ms", "network_time_ms")

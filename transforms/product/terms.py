@@ -144,7 +144,7 @@ class OrderDrop:
     seen_ms: int
 
 
-Witness = SilentQuorum | OrderDrop
+TelemetryCondition = SilentQuorum | OrderDrop
 """What the riders' own telemetry must say of the zone at t."""
 
 
@@ -198,7 +198,7 @@ class Trigger:
     platform_only: bool
     """Whether it concerns policies of the disruption's platform only."""
     also: tuple[Also, ...] = ()
-    witness: Witness | None = None
+    telemetry_condition: TelemetryCondition | None = None
     hours: tuple[tuple[int, int], ...] = ()
     """Limited to local hours of the day [from, to), in minutes since midnight; empty: any."""
     zone_breaches: Mapping[str, Comparison] = field(default_factory=dict)

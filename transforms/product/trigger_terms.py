@@ -26,8 +26,8 @@ from monsoon.transforms.product.terms import (
     PeerThreshold,
     SilentQuorum,
     Supplement,
+    TelemetryCondition,
     Trigger,
-    Witness,
 )
 
 
@@ -61,7 +61,7 @@ class TriggerReader:
             consensus=formulas.consensus(terms.consensus, (*path, "consensus")),
             platform_only=terms.platform == "own",
             also=tuple(self._also(also, (*path, "also", index)) for index, also in enumerate(terms.also)),
-            witness=self._witness(terms, path),
+            telemetry_condition=self._telemetry_condition(terms, path),
             hours=self._hours(terms.hours, (*path, "hours")),
             zone_breaches=self._zones(terms, levels, path),
             activity=None if terms.activity is UNSET else self._activity(terms.activity, (*path, "activity")),
@@ -130,7 +130,7 @@ class TriggerReader:
             METRICS[also.metric].ttl_ms,
         )
 
-    def _witness(self, terms: sections.TriggerSection, path: Path) -> Witness | None:
+    def _telemetry_condition(self, terms: sections.TriggerSection, path: Path) -> TelemetryCondition | None:
         quorum, drop, formulas = terms.silent_quorum, terms.order_drop, self._formulas
         if quorum is not UNSET and drop is not UNSET:
             self._report.add((*path, "order_drop"), "silent_quorum is there too; a trigger has one of them")

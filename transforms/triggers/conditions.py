@@ -18,8 +18,8 @@ from monsoon.transforms.product import (
     Product,
     ProductError,
     SilentQuorum,
+    TelemetryCondition,
     Trigger,
-    Witness,
 )
 
 OWN = 0
@@ -59,12 +59,12 @@ def alert_condition(product: Product) -> Condition | None:
 
     Raises ProductError where its rules ask about two different ones: a disruption knows of one.
     """
-    asked = {(rule.alert, rule.breach) for rule in (product.lockout, product.alert_window) if rule is not None}
-    if not asked:
+    queried = {(rule.alert, rule.breach) for rule in (product.lockout, product.alert_window) if rule is not None}
+    if not queried:
         return None
-    if len(asked) > 1:
+    if len(queried) > 1:
         raise ProductError(f"{product.name}: lockout and alert_window must ask about the same alert")
-    ((metric, breach),) = asked
+    ((metric, breach),) = queried
     remembered_ms = 0 if product.lockout is None else product.lockout.ended_within_ms
     return Condition(metric, (breach,), (Consensus(1),), METRICS[metric].ttl_ms, remembered_ms=remembered_ms)
 
@@ -81,30 +81,30 @@ def with_threshold(trigger: Trigger, breach: Comparison | None) -> Trigger:
     return replace(trigger, levels=tuple(replace(level, breach=breach) for level in trigger.levels))
 
 
-def satisfied(witness: Witness, value: float) -> bool:
+def satisfied(telemetry_condition: TelemetryCondition, value: float) -> bool:
     """Whether what telemetry measured of a zone at a moment is what the trigger asks of it."""
-    match witness:
+    match telemetry_condition:
         case SilentQuorum():
-            return value >= witness.reach
+            return value >= telemetry_condition.reach
         case OrderDrop():
-            return value >= witness.least_drop
+            return value >= telemetry_condition.least_drop
 
 
 @dataclass(frozen=True)
-class Rules:
+class SeriesRules:
     """What one series is judged by. `conditions` are the trigger's own, those that must hold as well, and last the
     alert that only is to be known of (`alert` says so); a condition's role is its place among them."""
 
     trigger: Trigger
     conditions: tuple[Condition, ...]
     alert: bool = False
-    borne_out: Set[int] = frozenset()
+    corroborated: Set[int] = frozenset()
     """The moments (ms) at which the riders' telemetry bears the readings out, for a trigger with a witness."""
-    asked: set[int] = field(default_factory=set)
+    queried: set[int] = field(default_factory=set)
     """The moments at which the readings' part of the condition breached, for a trigger with a witness."""
 
     @staticmethod
-    def of(trigger: Trigger, alert: Condition | None = None, borne_out: Set[int] = frozenset()) -> Rules:
+    def of(trigger: Trigger, alert: Condition | None = None, corroborated: Set[int] = frozenset()) -> SeriesRules:
         """By the trigger's own threshold (`with_threshold` for a zone's)."""
         own = Condition(
             metric=trigger.metric,
@@ -117,7 +117,7 @@ class Rules:
         )
         also = (Condition(each.metric, (each.breach,), each.consensus, each.ttl_ms) for each in trigger.also)
         known = () if alert is None else (alert,)
-        return Rules(trigger, (own, *also, *known), alert is not None, borne_out)
+        return SeriesRules(trigger, (own, *also, *known), alert is not None, corroborated)
 
     @cached_property
     def needed(self) -> range:
@@ -131,9 +131,9 @@ class Rules:
         return {metric: tuple(role for role, each in enumerate(metrics) if each == metric) for metric in metrics}
 
     @property
-    def judged_at_readings(self) -> bool:
+    def evaluated_at_readings(self) -> bool:
         """Whether telemetry is asked at readings of the trigger's own metric only; its last answer stands between."""
-        return isinstance(self.trigger.witness, OrderDrop)
+        return isinstance(self.trigger.telemetry_condition, OrderDrop)
 
 
 def metrics_of(trigger: Trigger, alert: Condition | None) -> frozenset[str]:

@@ -15,7 +15,7 @@ Kind = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class ConfirmingProvider:
     """A provider whose speaking, fresh, breaching reading holds the condition, and its run's first reading."""
 
     reading: Reading
@@ -27,7 +27,7 @@ def kind_of(condition: Condition, reading: Reading) -> Kind:
     return (reading.quality, reading.provider if reading.provider in condition.named else "")
 
 
-def reached(ways: Sequence[Consensus], holders: Mapping[Kind, int]) -> bool:
+def reached(ways: Sequence[Consensus], confirming: Mapping[Kind, int]) -> bool:
     """Whether so many holders (distinct providers) of each kind make one of the ways to consensus.
 
     Readings of quality fallback corroborate: without one of official or secondary quality among those that a way
@@ -36,7 +36,7 @@ def reached(ways: Sequence[Consensus], holders: Mapping[Kind, int]) -> bool:
     for way in ways:
         counted = 0
         released = False
-        for (quality, name), count in holders.items():
+        for (quality, name), count in confirming.items():
             if count and quality in way.quality and (not way.named or name in way.named):
                 counted += count
                 released = released or quality != "fallback"
@@ -45,23 +45,25 @@ def reached(ways: Sequence[Consensus], holders: Mapping[Kind, int]) -> bool:
     return False
 
 
-def earliest_start(condition: Condition, holders: Sequence[Holder]) -> int:
+def earliest_start(condition: Condition, confirming: Sequence[ConfirmingProvider]) -> int:
     """The earliest s such that the holders whose runs began by s already make the consensus."""
-    begun = sorted(holders, key=lambda holder: holder.run_first.event_time_ms)
+    begun = sorted(confirming, key=lambda provider: provider.run_first.event_time_ms)
     return _smallest_sufficient(condition, begun).run_first.event_time_ms
 
 
-def supported_severity(condition: Condition, holders: Sequence[Holder], *, larger_is_worse: bool) -> float:
+def supported_severity(
+    condition: Condition, confirming: Sequence[ConfirmingProvider], *, larger_is_worse: bool
+) -> float:
     """The most extreme value that enough of the holders reach or exceed."""
-    extreme_first = sorted(holders, key=lambda holder: holder.reading.value, reverse=larger_is_worse)
+    extreme_first = sorted(confirming, key=lambda provider: provider.reading.value, reverse=larger_is_worse)
     return _smallest_sufficient(condition, extreme_first).reading.value
 
 
-def _smallest_sufficient(condition: Condition, ordered: Sequence[Holder]) -> Holder:
+def _smallest_sufficient(condition: Condition, ordered: Sequence[ConfirmingProvider]) -> ConfirmingProvider:
     """The last of the shortest leading part that makes the consensus; ValueError if not even the whole does."""
     counted: Counter[Kind] = Counter()
-    for holder in ordered:
-        counted[kind_of(condition, holder.reading)] += 1
+    for provider in ordered:
+        counted[kind_of(condition, provider.reading)] += 1
         if reached(condition.consensus, counted):
-            return holder
+            return provider
     raise ValueError("these holders make no consensus")

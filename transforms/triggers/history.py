@@ -11,17 +11,17 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from monsoon.transforms.triggers.conditions import OWN, Rules
-from monsoon.transforms.triggers.episodes import Episode, EpisodeFold, Snapshot, VoiceKey
+from monsoon.transforms.triggers.conditions import OWN, SeriesRules
+from monsoon.transforms.triggers.event_detector import EventDetector, EventState, ProviderKey, Snapshot
+from monsoon.transforms.triggers.provider_state import ProviderState
 from monsoon.transforms.triggers.readings import Identity, Reading
-from monsoon.transforms.triggers.voices import Voice
 
 BEFORE_TIME_MS = -(2**63)
 """A correction may say that it was issued before 1970."""
 END_OF_TIME_MS = 2**62
 _SNAPSHOT_READINGS = 32
 """Readings between snapshots, at least: a correction costs about so many, however long the history."""
-_VOICES_PER_READING = 4
+_STATES_PER_READING = 4
 """Snapshots hold at most so many voices for each reading of the history."""
 
 _FIRST: Identity = ("", "")
@@ -31,119 +31,119 @@ _Runs = tuple[Reading | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Observation:
     """A reading with the nearness of its place among its provider's in this series; None: it speaks elsewhere."""
 
     reading: Reading
-    nearness: int | None
+    distance_rank: int | None
 
 
 class History:
-    """The readings that speak in a series and its episodes: `add` and `remove`, then `run` or `judge_again`."""
+    """The readings that speak in a series and its episodes: `add` and `remove`, then `run` or `reevaluate`."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: SeriesRules) -> None:
         self._rules = rules
-        self._fold = EpisodeFold(rules)
-        self._heard: dict[Identity, Heard] = {}
+        self._detector = EventDetector(rules)
+        self._observed: dict[Identity, Observation] = {}
         self._times: list[tuple[int, Identity]] = []
         """(event time, identity) of every reading, sorted."""
         self._snapshots: list[Snapshot] = [Snapshot(BEFORE_TIME_MS - 1, {}, None)]
 
     @property
-    def episodes(self) -> Sequence[Episode]:
+    def events(self) -> Sequence[EventState]:
         """Every episode so far, by start; only the last can be open."""
-        return self._fold.episodes
+        return self._detector.events
 
     @property
     def next_ms(self) -> int | None:
         """The next moment at which something may change without a reading; None: nothing will."""
-        return self._fold.next_ms
+        return self._detector.next_ms
 
     def modes(self, at_ms: int) -> tuple[tuple[str, str], ...]:
         """The oracle mode of each metric at the moment up to which it has run."""
-        return self._fold.modes(at_ms)
+        return self._detector.modes(at_ms)
 
-    def episode(self, start_ms: int) -> Episode | None:
+    def event(self, start_ms: int) -> EventState | None:
         """The episode of that start, if there is one."""
-        index = bisect_left(self.episodes, start_ms, key=_start_ms)
-        if index < len(self.episodes) and self.episodes[index].start_ms == start_ms:
-            return self.episodes[index]
+        index = bisect_left(self.events, start_ms, key=_start_ms)
+        if index < len(self.events) and self.events[index].start_ms == start_ms:
+            return self.events[index]
         return None
 
-    def add(self, item: Heard) -> None:
+    def add(self, item: Observation) -> None:
         """A reading that is visible from now on and speaks here; still to be heard or judged."""
-        self._heard[item.reading.identity] = item
+        self._observed[item.reading.identity] = item
         insort(self._times, (item.reading.event_time_ms, item.reading.identity))
 
-    def remove(self, item: Heard) -> None:
+    def remove(self, item: Observation) -> None:
         """A reading that no longer stands."""
-        del self._heard[item.reading.identity]
+        del self._observed[item.reading.identity]
         self._times.pop(bisect_left(self._times, (item.reading.event_time_ms, item.reading.identity)))
 
-    def run(self, items: Iterable[Heard], until_ms: int) -> Iterator[tuple[int, Episode]]:
+    def run(self, items: Iterable[Observation], until_ms: int) -> Iterator[tuple[int, EventState]]:
         """Goes on with added readings of no moment passed; yields (moment, episode) at each change."""
         for item in items:
-            _hear(self._fold, item)
-        return self._fold.run(until_ms)
+            _observe(self._detector, item)
+        return self._detector.run(until_ms)
 
     def remember(self, now_ms: int) -> None:
         """Takes a snapshot of the moment up to which it has run, where enough readings have passed since the last."""
         passed = len(self._times)
         if self._times and self._times[-1][0] > now_ms:
             passed = bisect_left(self._times, (now_ms + 1, _FIRST))
-        spacing = self._spacing(self._fold)
+        spacing = self._spacing(self._detector)
         if passed >= spacing and self._times[passed - spacing][0] > self._snapshots[-1].at_ms:
-            self._snapshots.append(self._fold.snapshot(now_ms))
+            self._snapshots.append(self._detector.snapshot(now_ms))
 
-    def judge_again(self, changed_ms: Iterable[int], items: Iterable[Heard], until_ms: int) -> set[int]:
+    def reevaluate(self, changed_ms: Iterable[int], items: Iterable[Observation], until_ms: int) -> set[int]:
         """Judges readings changed at these event times, and goes on with added ones of no moment passed.
 
         Returns the starts of all episodes that were or are where the history was judged again.
         """
-        before = self._fold
+        before = self._detector
         touched: set[int] = set()
         pending = sorted(set(changed_ms))
         while pending:
-            pending = self._judge_stretch(pending, until_ms, touched)
-        if self._fold is before:
-            last = max(0, len(self.episodes) - 1)
+            pending = self._reevaluate_stretch(pending, until_ms, touched)
+        if self._detector is before:
+            last = max(0, len(self.events) - 1)
             for _ in self.run(items, until_ms):
                 pass
-            touched.update(map(_start_ms, self.episodes[last:]))
+            touched.update(map(_start_ms, self.events[last:]))
         return touched
 
-    def _judge_stretch(self, changed_ms: Sequence[int], until_ms: int, touched: set[int]) -> list[int]:
+    def _reevaluate_stretch(self, changed_ms: Sequence[int], until_ms: int, touched: set[int]) -> list[int]:
         """Judges from before the first change until the history goes on as it did, or to the end of it.
 
         Returns the moments that are still to be judged again.
         """
-        former = self._fold.episodes
+        former = self._detector.events
         index = bisect_left(self._snapshots, changed_ms[0], key=_at_ms) - 1
         known = bisect_right(former, self._snapshots[index].at_ms, key=_confirmed_at_ms)
-        fold = EpisodeFold(self._rules, self._snapshots[index], former[:known])
+        detector = EventDetector(self._rules, self._snapshots[index], former[:known])
         known = max(0, known - 1)  # the last one may have been open
         while index + 1 < len(self._snapshots):
-            index = self._advance(fold, index, self._snapshots[index + 1].at_ms) + 1
+            index = self._advance(detector, index, self._snapshots[index + 1].at_ms) + 1
             snapshot = self._snapshots[index]
-            self._snapshots[index] = fold.snapshot(snapshot.at_ms)
+            self._snapshots[index] = detector.snapshot(snapshot.at_ms)
             passed = bisect_right(former, snapshot.at_ms, key=_confirmed_at_ms)
-            if not self._goes_on_alike(fold, snapshot, former[passed - 1] if passed else None):
+            if not self._is_equivalent(detector, snapshot, former[passed - 1] if passed else None):
                 continue
-            episodes = list(fold.episodes)
+            events = list(detector.events)
             if snapshot.open is not None:
-                episodes[-1] = _going_on_like(episodes[-1], former[passed - 1], snapshot.at_ms)
-            touched.update(map(_start_ms, former[known:passed]), map(_start_ms, episodes[known:]))
-            self._fold.episodes = episodes + former[passed:]
-            begun_until_ms = self._begin_runs(snapshot.voices, index)
-            confirmed = (episode.confirmed_at_ms for episode in former[passed:])
+                events[-1] = _continued_as(events[-1], former[passed - 1], snapshot.at_ms)
+            touched.update(map(_start_ms, former[known:passed]), map(_start_ms, events[known:]))
+            self._detector.events = events + former[passed:]
+            begun_until_ms = self._begin_runs(snapshot.provider_states, index)
+            confirmed = (event.confirmed_at_ms for event in former[passed:])
             resting_on_them = {at_ms for at_ms in confirmed if at_ms <= begun_until_ms}
             return sorted(resting_on_them.union(changed_ms[bisect_right(changed_ms, snapshot.at_ms) :]))
-        self._advance(fold, index, until_ms, to_come=True)
-        touched.update(map(_start_ms, former[known:]), map(_start_ms, fold.episodes[known:]))
-        self._fold = fold
+        self._advance(detector, index, until_ms, to_come=True)
+        touched.update(map(_start_ms, former[known:]), map(_start_ms, detector.events[known:]))
+        self._detector = detector
         return []
 
-    def _advance(self, fold: EpisodeFold, index: int, until_ms: int, *, to_come: bool = False) -> int:
+    def _advance(self, detector: EventDetector, index: int, until_ms: int, *, to_come: bool = False) -> int:
         """Runs a fold from the snapshot at `index` up to `until_ms`; lets it hear what is `to_come` then.
 
         Takes snapshots on the way where many readings lie there; returns the index of the last.
@@ -151,81 +151,86 @@ class History:
         low = bisect_left(self._times, (self._snapshots[index].at_ms + 1, _FIRST))
         high = len(self._times) if to_come else bisect_left(self._times, (until_ms + 1, _FIRST))
         for _, identity in self._times[low:high]:
-            _hear(fold, self._heard[identity])
-        spacing = self._spacing(fold)
+            _observe(detector, self._observed[identity])
+        spacing = self._spacing(detector)
         for event_time_ms, _ in self._times[low + spacing - 1 : high - spacing : spacing]:
             if self._snapshots[index].at_ms < event_time_ms < until_ms:
-                _run_silently(fold, event_time_ms)
+                _run_discarding(detector, event_time_ms)
                 index += 1
-                self._snapshots.insert(index, fold.snapshot(event_time_ms))
-        _run_silently(fold, until_ms)
+                self._snapshots.insert(index, detector.snapshot(event_time_ms))
+        _run_discarding(detector, until_ms)
         return index
 
-    def _goes_on_alike(self, fold: EpisodeFold, former: Snapshot, last: Episode | None) -> bool:
+    def _is_equivalent(self, detector: EventDetector, former: Snapshot, last: EventState | None) -> bool:
         """Whether what comes confirms and ends the same as after a former snapshot, `last` its last episode."""
         trigger = self._rules.trigger
-        if not fold.goes_on_like(former):
+        if not detector.is_equivalent_to(former):
             return False
         if former.open is not None or not trigger.sustained_ms:
             return True
-        ends = {episode.end_ms for episode in (*fold.episodes[-1:], last) if episode is not None}
-        if len(ends) <= 1 and bool(fold.episodes) == (last is not None):
+        ends = {event.end_ms for event in (*detector.events[-1:], last) if event is not None}
+        if len(ends) <= 1 and bool(detector.events) == (last is not None):
             return True
         # An end bounds the next start, unless whatever can make it begins later anyway.
-        own = (voice for found in (fold.voices, former.voices) for (role, _), voice in found.items() if role == OWN)
-        firsts = (first for voice in own for first in voice.run_first)
+        own = (
+            state
+            for found in (detector.provider_states, former.provider_states)
+            for (role, _), state in found.items()
+            if role == OWN
+        )
+        firsts = (first for state in own for first in state.run_first)
         begun_ms = (first.event_time_ms for first in firsts if first is not None)
         return max(end_ms for end_ms in ends if end_ms is not None) <= min([former.at_ms - trigger.ttl_ms, *begun_ms])
 
-    def _begin_runs(self, former: Mapping[VoiceKey, Voice], index: int) -> int:
+    def _begin_runs(self, former: Mapping[ProviderKey, ProviderState], index: int) -> int:
         """Gives runs that began otherwise by the snapshot at `index` than in `former` their beginning in later ones.
 
         Returns a moment at which none of them goes on.
         """
-        now = self._snapshots[index].voices
+        now = self._snapshots[index].provider_states
         begun = {
-            name: (former[name].run_first, voice.run_first)
-            for name, voice in now.items()
-            if name[0] == OWN and former[name].run_first != voice.run_first
+            name: (former[name].run_first, state.run_first)
+            for name, state in now.items()
+            if name[0] == OWN and former[name].run_first != state.run_first
         }
         if not begun:
             return self._snapshots[index].at_ms
         for snapshot in self._snapshots[index + 1 :]:
-            begun = _begin(snapshot.voices, begun)
+            begun = _begin(snapshot.provider_states, begun)
             if not begun:
                 return snapshot.at_ms
-        _begin(self._fold.voices, begun)
+        _begin(self._detector.provider_states, begun)
         return END_OF_TIME_MS
 
-    def _spacing(self, fold: EpisodeFold) -> int:
-        return max(_SNAPSHOT_READINGS, len(fold.voices) // _VOICES_PER_READING)
+    def _spacing(self, detector: EventDetector) -> int:
+        return max(_SNAPSHOT_READINGS, len(detector.provider_states) // _STATES_PER_READING)
 
 
 def _begin(
-    voices: dict[VoiceKey, Voice], begun: Mapping[VoiceKey, tuple[_Runs, _Runs]]
-) -> dict[VoiceKey, tuple[_Runs, _Runs]]:
+    provider_states: dict[ProviderKey, ProviderState], begun: Mapping[ProviderKey, tuple[_Runs, _Runs]]
+) -> dict[ProviderKey, tuple[_Runs, _Runs]]:
     """Changes the first readings of runs as `begun` says, by voice; returns those of them that still went on."""
     going_on = {}
     for name, (before, now) in begun.items():
-        voice = voices.get(name)
-        if voice is None:
+        state = provider_states.get(name)
+        if state is None:
             continue
         runs = tuple(
             new if first is not None and first == old else first
-            for first, old, new in zip(voice.run_first, before, now, strict=True)
+            for first, old, new in zip(state.run_first, before, now, strict=True)
         )
-        if runs != voice.run_first:
-            voices[name] = replace(voice, run_first=runs)
+        if runs != state.run_first:
+            provider_states[name] = replace(state, run_first=runs)
             going_on[name] = (before, now)
     return going_on
 
 
-def _going_on_like(episode: Episode, other: Episode, at_ms: int) -> Episode:
+def _continued_as(event: EventState, other: EventState, at_ms: int) -> EventState:
     """An episode, open at a moment, that goes on from there as another one did."""
-    values = tuple(entry for entry in episode.values if entry[0] <= at_ms)
+    values = tuple(entry for entry in event.values if entry[0] <= at_ms)
     values += tuple(entry for entry in other.values if entry[0] > at_ms)
     return replace(
-        episode,
+        event,
         level=other.level,
         absent_since_ms=other.absent_since_ms,
         end_ms=other.end_ms,
@@ -234,13 +239,13 @@ def _going_on_like(episode: Episode, other: Episode, at_ms: int) -> Episode:
     )
 
 
-def _hear(fold: EpisodeFold, item: Heard) -> None:
-    if item.nearness is not None:
-        fold.hear(item.nearness, item.reading)
+def _observe(detector: EventDetector, item: Observation) -> None:
+    if item.distance_rank is not None:
+        detector.observe(item.distance_rank, item.reading)
 
 
-def _run_silently(fold: EpisodeFold, until_ms: int) -> None:
-    for _ in fold.run(until_ms):
+def _run_discarding(detector: EventDetector, until_ms: int) -> None:
+    for _ in detector.run(until_ms):
         pass
 
 
@@ -248,9 +253,9 @@ def _at_ms(snapshot: Snapshot) -> int:
     return snapshot.at_ms
 
 
-def _start_ms(episode: Episode) -> int:
-    return episode.start_ms
+def _start_ms(event: EventState) -> int:
+    return event.start_ms
 
 
-def _confirmed_at_ms(episode: Episode) -> int:
-    return episode.confirmed_at_ms
+def _confirmed_at_ms(event: EventState) -> int:
+    return event.confirmed_at_ms

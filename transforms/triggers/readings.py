@@ -39,7 +39,7 @@ class Reading:
         return self.event_time_ms if self.revision == 0 else self.issued_time_ms
 
     @property
-    def speaking_order(self) -> tuple[int, int, str]:
+    def precedence(self) -> tuple[int, int, str]:
         """Of one place, the greatest of these speaks."""
         return (self.event_time_ms, self.issued_time_ms, self.reading_id)
 

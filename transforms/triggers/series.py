@@ -21,7 +21,7 @@ from monsoon.transforms.geo.areas import Area, Zones
 from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.product import Comparison, Trigger
 from monsoon.transforms.triggers.conditions import Condition, metrics_of, satisfied, threshold_in, with_threshold
-from monsoon.transforms.triggers.history import Heard
+from monsoon.transforms.triggers.history import Observation
 from monsoon.transforms.triggers.machine import Revision, TriggerMachine
 from monsoon.transforms.triggers.readings import Identity, Reading, in_effect_order
 
@@ -30,7 +30,7 @@ Cells = npt.NDArray[np.uint64]
 Place = tuple[str, str, Area]
 """A metric, a provider and the area of which it speaks."""
 
-Witnessed = Mapping[tuple[str | None, int, int], float]
+TelemetryValues = Mapping[tuple[str | None, int, int], float]
 """What telemetry measured, by platform, zone (cell) and moment (ms): for a trigger with a witness."""
 
 
@@ -45,7 +45,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class WitnessMoments:
+class TelemetryQueries:
     """At each of these moments (int64, ms), in each of these zones (uint64 cells), it matters what telemetry says."""
 
     platform: str | None
@@ -53,37 +53,37 @@ class WitnessMoments:
     moments_ms: npt.NDArray[np.int64]
 
 
-def judge_trigger(
+def evaluate_trigger(
     trigger: Trigger,
     readings: Sequence[Reading],
     zones: Zones,
     *,
     alert: Condition | None = None,
-    witnessed: Witnessed | None = None,
+    telemetry_values: TelemetryValues | None = None,
 ) -> list[Series]:
     """Every series of one trigger with all that it publishes, over a bounded set of readings.
 
     `alert`: the public alert that the product asks about (`alert_condition`). `witnessed`: the values at
-    `witness_moments`, for a trigger with a witness; where one is absent, the condition does not hold then. Series
+    `telemetry_queries`, for a trigger with a witness; where one is absent, the condition does not hold then. Series
     that never confirm anything are left out.
     """
-    borne_out = _borne_out(trigger, witnessed or {})
+    corroborated = _corroborated(trigger, telemetry_values or {})
     found = []
     for stations, ranks, cells in _grouped(trigger, readings, zones, alert):
         variants: dict[tuple[Comparison | None, frozenset[int]], list[int]] = defaultdict(list)
         for cell in cells.tolist():
-            moments = frozenset(borne_out.get((stations.platform, cell), ()))
-            if trigger.witness is None or moments:
+            moments = frozenset(corroborated.get((stations.platform, cell), ()))
+            if trigger.telemetry_condition is None or moments:
                 variants[threshold_in(trigger, cell), moments].append(cell)
         for (breach, moments), members in variants.items():
             machine = TriggerMachine(with_threshold(trigger, breach), alert, moments)
-            published = _played(machine, stations.heard(ranks))
+            published = _run_to_end(machine, stations.observed(ranks))
             if published:
                 found.append(Series(trigger, stations.platform, _cells(members), tuple(published)))
     return found
 
 
-def witness_moments(trigger: Trigger, readings: Sequence[Reading], zones: Zones) -> list[WitnessMoments]:
+def telemetry_queries(trigger: Trigger, readings: Sequence[Reading], zones: Zones) -> list[TelemetryQueries]:
     """For a trigger with a witness: every moment, under any revision of the readings, at which they breach (for
     however long), so that it matters what telemetry says; by platform and zones, each pair in one entry at most."""
     found = []
@@ -93,19 +93,19 @@ def witness_moments(trigger: Trigger, readings: Sequence[Reading], zones: Zones)
             variants[threshold_in(trigger, cell)].append(cell)
         for breach, members in variants.items():
             machine = TriggerMachine(with_threshold(trigger, breach))
-            _played(machine, stations.heard(ranks))
-            if machine.asked_ms:
-                moments = np.array(sorted(machine.asked_ms), dtype=np.int64)
-                found.append(WitnessMoments(stations.platform, _cells(members), moments))
+            _run_to_end(machine, stations.observed(ranks))
+            if machine.queried_ms:
+                moments = np.array(sorted(machine.queried_ms), dtype=np.int64)
+                found.append(TelemetryQueries(stations.platform, _cells(members), moments))
     return found
 
 
-def _borne_out(trigger: Trigger, witnessed: Witnessed) -> dict[tuple[str | None, int], set[int]]:
+def _corroborated(trigger: Trigger, telemetry_values: TelemetryValues) -> dict[tuple[str | None, int], set[int]]:
     """By platform and zone, the moments at which telemetry says what the trigger asks for."""
     found: dict[tuple[str | None, int], set[int]] = defaultdict(set)
-    if trigger.witness is not None:
-        for (platform, zone, at_ms), value in witnessed.items():
-            if satisfied(trigger.witness, value):
+    if trigger.telemetry_condition is not None:
+        for (platform, zone, at_ms), value in telemetry_values.items():
+            if satisfied(trigger.telemetry_condition, value):
                 found[platform, zone].add(at_ms)
     return found
 
@@ -147,7 +147,7 @@ class _Stations:
         self._revisions = revisions
         self.places: list[Place] = []
         """By station."""
-        self._spoken: list[list[int]] = []
+        self._readings_at: list[list[int]] = []
         """By station, its readings."""
         self._others: dict[Identity, list[int]] = defaultdict(list)
         """By identity, every revision, wherever it moved the reading."""
@@ -158,22 +158,22 @@ class _Stations:
             if found is None or found[0] not in (None, platform):
                 continue
             station = known.setdefault(found[1], len(known))
-            if station == len(self._spoken):
+            if station == len(self._readings_at):
                 self.places.append(found[1])
-                self._spoken.append([])
-            self._spoken[station].append(index)
+                self._readings_at.append([])
+            self._readings_at[station].append(index)
         self._corrected = {index for same in self._others.values() if len(same) > 1 for index in same}
 
-    def heard(self, ranks: Sequence[tuple[int, int]]) -> Iterator[Heard]:
+    def observed(self, ranks: Sequence[tuple[int, int]]) -> Iterator[Observation]:
         """All that is heard from stations of these (index, rank), with every other revision, in effect order."""
-        nearness: dict[int, int | None] = {}
+        distance_rank: dict[int, int | None] = {}
         for station, rank in ranks:
-            nearness.update(dict.fromkeys(self._spoken[station], rank))
-        for index in self._corrected.intersection(nearness):
+            distance_rank.update(dict.fromkeys(self._readings_at[station], rank))
+        for index in self._corrected.intersection(distance_rank):
             for other in self._others[self._revisions[index].identity]:
-                nearness.setdefault(other)
-        for index in sorted(nearness):
-            yield Heard(self._revisions[index], nearness[index])
+                distance_rank.setdefault(other)
+        for index in sorted(distance_rank):
+            yield Observation(self._revisions[index], distance_rank[index])
 
 
 def group_zones(places: Sequence[Place], zones: Zones) -> list[tuple[list[tuple[int, int]], Indices]]:
@@ -187,7 +187,7 @@ def group_zones(places: Sequence[Place], zones: Zones) -> list[tuple[list[tuple[
     stations_of: dict[Area, list[int]] = defaultdict(list)
     for station, place in enumerate(places):
         stations_of[place[2]].append(station)
-    code_of = {voice: code for code, voice in enumerate(sorted({place[:2] for place in places}))}
+    code_of = {state: code for code, state in enumerate(sorted({place[:2] for place in places}))}
     parts = []
     for area, at_area in stations_of.items():
         covered = zones.covered_by(area)
@@ -200,12 +200,12 @@ def group_zones(places: Sequence[Place], zones: Zones) -> list[tuple[list[tuple[
         return []
     order = np.lexsort((station, distance_um, provider, zone))
     zone, distance_um, station, provider = (column[order] for column in (zone, distance_um, station, provider))
-    heard = np.column_stack((station, _ranks(zone, provider, distance_um)))
+    observed = np.column_stack((station, _ranks(zone, provider, distance_um)))
     starts = np.flatnonzero(np.diff(zone, prepend=-1))
     alike: dict[bytes, list[int]] = defaultdict(list)
-    for index, entry in enumerate(np.split(heard, starts[1:])):
+    for index, entry in enumerate(np.split(observed, starts[1:])):
         alike[entry.tobytes()].append(index)
-    entries = (np.frombuffer(content, dtype=heard.dtype).reshape(-1, 2).tolist() for content in alike)
+    entries = (np.frombuffer(content, dtype=observed.dtype).reshape(-1, 2).tolist() for content in alike)
     return [(entry, zone[starts[indices]]) for entry, indices in zip(entries, alike.values(), strict=True)]
 
 
@@ -226,9 +226,9 @@ def _cells(cells: Iterable[int]) -> Cells:
     return np.array(sorted(cells), dtype=np.uint64)
 
 
-def _played(machine: TriggerMachine, heard: Iterable[Heard]) -> list[Revision]:
+def _run_to_end(machine: TriggerMachine, observed: Iterable[Observation]) -> list[Revision]:
     published: list[Revision] = []
-    for at_ms, moment in groupby(heard, key=lambda item: item.reading.effective_ms):
+    for at_ms, moment in groupby(observed, key=lambda item: item.reading.effective_ms):
         published.extend(machine.take_effect(at_ms, moment))
     published.extend(machine.finish())
     return published

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from monsoon.transforms.geo.squares import any_within
 from monsoon.transforms.validation.details import FILE_HINTS
-from monsoon.transforms.validation.judge import Dead
+from monsoon.transforms.validation.record_validator import Dead
 
 _NEAR_KM = 500.0
 """Nobody works so far from home, and no station speaks for somebody there."""

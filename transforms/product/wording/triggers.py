@@ -35,7 +35,7 @@ def trigger_section(trigger: Trigger, product: Product) -> Section:
         *([f"How long: {_how_long(trigger)}"] if trigger.sustained_ms or trigger.hours else []),
         f"Who says so: {sources(trigger.consensus)}.",
         *_also(trigger),
-        *_witness(trigger, product),
+        *_telemetry_condition(trigger, product),
         *([_activity(trigger.activity)] if trigger.activity is not None else []),
         *_pays(trigger, product),
         *[_supplement(each, product) for each in trigger.supplements],
@@ -101,24 +101,24 @@ def _also(trigger: Trigger) -> list[str]:
     ]
 
 
-def _witness(trigger: Trigger, product: Product) -> list[str]:
-    witness = trigger.witness
-    if isinstance(witness, SilentQuorum):
+def _telemetry_condition(trigger: Trigger, product: Product) -> list[str]:
+    asked = trigger.telemetry_condition
+    if isinstance(asked, SilentQuorum):
         model = ""
-        if witness.model is not None:
-            model = f" A model ({witness.model}) must call this silence a real outage too."
+        if asked.model is not None:
+            model = f" A model ({asked.model}) must call this silence a real outage too."
         return [
             "Also: the platform's riders must have fallen silent. Counted are those who worked in the zone between "
-            f"{duration(witness.before_ms)} and {duration(witness.silent_ms)} before, and since have reported "
-            f"nothing, or only offline; their trust scores, of riders {_counted(witness)}, must add up to "
-            f"{witness.reach:g}.{model}"
+            f"{duration(asked.before_ms)} and {duration(asked.silent_ms)} before, and since have reported "
+            f"nothing, or only offline; their trust scores, of riders {_counted(asked)}, must add up to "
+            f"{asked.reach:g}.{model}"
         ]
-    if isinstance(witness, OrderDrop):
+    if isinstance(asked, OrderDrop):
         return [
-            f"Also: the zone's orders of the last {period(witness.window_ms)} must be down by at least "
-            f"{witness.least_drop * 100:g}%, compared with the same hour of the week in the last {witness.weeks} "
-            f"weeks (at least {witness.least_weeks} of them known; else with what the insured riders seen in the "
-            f"zone in the last {period(witness.seen_ms)} usually do in an hour)."
+            f"Also: the zone's orders of the last {period(asked.window_ms)} must be down by at least "
+            f"{asked.least_drop * 100:g}%, compared with the same hour of the week in the last {asked.weeks} "
+            f"weeks (at least {asked.least_weeks} of them known; else with what the insured riders seen in the "
+            f"zone in the last {period(asked.seen_ms)} usually do in an hour)."
         ]
     return []
 

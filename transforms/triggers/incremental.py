@@ -18,23 +18,23 @@ from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.product import Comparison, Trigger
 from monsoon.transforms.triggers import series
 from monsoon.transforms.triggers.conditions import Condition, metrics_of, satisfied, threshold_in, with_threshold
-from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS, Heard
+from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS, Observation
 from monsoon.transforms.triggers.machine import Revision, TriggerMachine
 from monsoon.transforms.triggers.readings import Identity, Reading
-from monsoon.transforms.triggers.series import Series, WitnessMoments
+from monsoon.transforms.triggers.series import Series, TelemetryQueries
 
 _BEFORE_START_MS = 2 * 24 * 3_600_000
 """A disruption starts where runs of readings began, the chain of each unbroken for at most 24 h (`max_gap`)."""
 
-Nearness = frozenset[tuple[series.Place, int]]
+DistanceRanks = frozenset[tuple[series.Place, int]]
 """What a zone hears, and how near: places with their ranks."""
 
 Variant = tuple[Comparison | None, int | None]
 """A threshold of its own; the zone itself, where telemetry says something of it alone."""
 
-_LineKey = tuple[Nearness, Variant]
+_GroupKey = tuple[DistanceRanks, Variant]
 
-Logged = tuple[int, int, Identity, Reading]
+EffectiveReading = tuple[int, int, Identity, Reading]
 """When a reading takes effect here (ms), its revision, its identity."""
 
 Place = tuple[str | None, series.Place]
@@ -47,30 +47,32 @@ class _Log:
     def __init__(self, trigger: Trigger, metrics: Set[str]) -> None:
         self._trigger, self._metrics = trigger, metrics
         self.places: dict[Place, set[Identity]] = defaultdict(set)
-        self.by_id: dict[Identity, list[Logged]] = defaultdict(list)
+        self.by_id: dict[Identity, list[EffectiveReading]] = defaultdict(list)
 
-    def add(self, logged: Logged) -> None:
-        place = self.place(logged[3])
+    def add(self, effective: EffectiveReading) -> None:
+        place = self.place(effective[3])
         if place is not None:
-            self.places[place].add(logged[2])
-        self.by_id[logged[2]].append(logged)
+            self.places[place].add(effective[2])
+        self.by_id[effective[2]].append(effective)
 
     def place(self, reading: Reading) -> Place | None:
         """Where a reading speaks to this trigger; None where it does not."""
         return series.place_of(self._trigger, self._metrics, reading)
 
-    def spoken(self, places: Iterable[Place]) -> set[Identity]:
+    def ids_at(self, places: Iterable[Place]) -> set[Identity]:
         """Identities of the readings that spoke in one of the places."""
         return set().union(*(self.places[place] for place in places if place in self.places))
 
-    def of(self, ids: Collection[Identity]) -> list[Logged]:
+    def of(self, ids: Collection[Identity]) -> list[EffectiveReading]:
         """Every revision of these readings, in the order in which they took effect."""
         known = ids if len(ids) < len(self.by_id) else [name for name in self.by_id if name in ids]
-        return sorted((logged for name in known for logged in self.by_id.get(name, ())), key=lambda entry: entry[:3])
+        return sorted(
+            (effective for name in known for effective in self.by_id.get(name, ())), key=lambda entry: entry[:3]
+        )
 
 
 @dataclass
-class _Line:
+class _StationGroup:
     """Zones that hear the same, and their machine."""
 
     rank_of: dict[Place, int]
@@ -85,27 +87,27 @@ class _Line:
         self.machine = self.make()
 
 
-class RunningTrigger:
+class IncrementalTrigger:
     """Give it cells and readings in any order; `advance` says what is published up to a moment.
 
     Where the trigger has a witness, also give it what telemetry says (`witness`) of the moments that an
-    `AskingTrigger` asks about, before it advances to where that one stood when it asked.
+    `TelemetryQueryTrigger` asks about, before it advances to where that one stood when it asked.
     """
 
     def __init__(self, trigger: Trigger, resolution: int, alert: Condition | None = None) -> None:
         self._trigger, self._resolution, self._alert = trigger, resolution, alert
         self._metrics = metrics_of(trigger, alert)
-        self._waiting: list[Logged] = []
+        self._waiting: list[EffectiveReading] = []
         self._log = _Log(trigger, self._metrics)
         """What took effect."""
         self._known: set[int] = set()
         self._new: set[int] = set()
         """Cells with and without a series told."""
-        self._borne_out: dict[tuple[str | None, int], set[int]] = defaultdict(set)
+        self._corroborated: dict[tuple[str | None, int], set[int]] = defaultdict(set)
         """By platform and zone, the moments at which telemetry bears the readings out."""
-        self._awakened: set[tuple[str | None, int]] = set()
+        self._activated: set[tuple[str | None, int]] = set()
         """Platforms and zones of which that was said for the first time."""
-        self._lines: dict[str | None, dict[_LineKey, _Line]] = defaultdict(dict)
+        self._groups: dict[str | None, dict[_GroupKey, _StationGroup]] = defaultdict(dict)
         self._done_ms = BEFORE_TIME_MS
         self._forgotten_ms = BEFORE_TIME_MS
 
@@ -118,8 +120,8 @@ class RunningTrigger:
     def next_due_ms(self) -> int | None:
         """The earliest moment at which a reading takes effect or a machine has something to do."""
         dues = [self._waiting[0][0]] if self._waiting else []
-        for line in self._all_lines():
-            due_ms = line.machine.next_due_ms
+        for group in self._all_groups():
+            due_ms = group.machine.next_due_ms
             if due_ms is not None:
                 dues.append(due_ms)
         return min(dues, default=None)
@@ -128,19 +130,23 @@ class RunningTrigger:
         """Zones in which disruptions matter to somebody from now on."""
         self._new |= set(cells) - self._known
 
-    def hear(self, reading: Reading, effective_ms: int) -> None:
+    def observe(self, reading: Reading, effective_ms: int) -> None:
         """A reading that takes effect at `effective_ms`, later than what `advance` was given."""
         if effective_ms < self._forgotten_ms:
             return
         heapq.heappush(self._waiting, (effective_ms, reading.revision, reading.identity, reading))
 
-    def witness(self, platform: str | None, zone: int, at_ms: int, value: float) -> None:
+    def telemetry_condition(self, platform: str | None, zone: int, at_ms: int, value: float) -> None:
         """What telemetry measured of a zone (cell) at a moment: final, and said before `advance` needs it."""
-        if self._trigger.witness is None or at_ms < self._forgotten_ms or not satisfied(self._trigger.witness, value):
+        if (
+            self._trigger.telemetry_condition is None
+            or at_ms < self._forgotten_ms
+            or not satisfied(self._trigger.telemetry_condition, value)
+        ):
             return
-        if (platform, zone) not in self._borne_out:
-            self._awakened.add((platform, zone))
-        self._borne_out[platform, zone].add(at_ms)
+        if (platform, zone) not in self._corroborated:
+            self._activated.add((platform, zone))
+        self._corroborated[platform, zone].add(at_ms)
 
     def resume(self, done_ms: int) -> None:
         """Takes what was heard as judged up to `done_ms`, and its zones as told."""
@@ -154,25 +160,25 @@ class RunningTrigger:
         while self._waiting and self._waiting[0][0] <= upto_ms:
             ready.add(heapq.heappop(self._waiting))
         self._regroup(ready)
-        told = [
-            (platform, line, self._run(line, ready, upto_ms))
-            for platform, lines in self._lines.items()
-            for line in lines.values()
+        emitted = [
+            (platform, group, self._run(group, ready, upto_ms))
+            for platform, groups in self._groups.items()
+            for group in groups.values()
         ]
         for entries in ready.by_id.values():
-            for logged in entries:
-                self._log.add(logged)
+            for effective in entries:
+                self._log.add(effective)
         found = []
-        for platform, line, revisions in told:
-            new = [zone for zone in line.zones if zone not in self._known or (platform, zone) in self._awakened]
-            known = sorted(set(line.zones).difference(new))
-            for zones, these in ((known, revisions), (new, line.published)):
+        for platform, group, revisions in emitted:
+            new = [zone for zone in group.zones if zone not in self._known or (platform, zone) in self._activated]
+            known = sorted(set(group.zones).difference(new))
+            for zones, these in ((known, revisions), (new, group.published)):
                 if zones and these:
                     cells = np.array(sorted(zones), dtype=np.uint64)
                     found.append(Series(self._trigger, platform, cells, tuple(these)))
         self._known |= self._new
         self._new = set()
-        self._awakened = set()
+        self._activated = set()
         self._done_ms = upto_ms
         return found
 
@@ -182,28 +188,30 @@ class RunningTrigger:
         What made a disruption that is still open is kept, however old; returns the moment before which all is gone.
         """
         before_ms = min([before_ms, *(start_ms - _BEFORE_START_MS for start_ms in self._open_since())])
-        rest = [logged for revisions in self._log.by_id.values() for logged in revisions if logged[0] >= before_ms]
+        rest = [
+            effective for revisions in self._log.by_id.values() for effective in revisions if effective[0] >= before_ms
+        ]
         waiting, done_ms = self._waiting, self._done_ms
-        self._log, self._lines = _Log(self._trigger, self._metrics), defaultdict(dict)
+        self._log, self._groups = _Log(self._trigger, self._metrics), defaultdict(dict)
         self._done_ms = BEFORE_TIME_MS
-        for moments in self._borne_out.values():
+        for moments in self._corroborated.values():
             moments.difference_update([at_ms for at_ms in moments if at_ms < before_ms])
         self._waiting = rest
         heapq.heapify(self._waiting)
         self._forgotten_ms = before_ms
         self.resume(done_ms)
-        for logged in waiting:
-            heapq.heappush(self._waiting, logged)
+        for effective in waiting:
+            heapq.heappush(self._waiting, effective)
         return before_ms
 
     def _open_since(self) -> Iterator[int]:
         """The starts of disruptions that are confirmed and not over."""
-        for line in self._all_lines():
-            last = {revision.episode.start_ms: revision for revision in line.published}
+        for group in self._all_groups():
+            last = {revision.event.start_ms: revision for revision in group.published}
             yield from (start_ms for start_ms, revision in last.items() if revision.state == "confirmed")
 
-    def _all_lines(self) -> Iterator[_Line]:
-        return (line for lines in self._lines.values() for line in lines.values())
+    def _all_groups(self) -> Iterator[_StationGroup]:
+        return (group for groups in self._groups.values() for group in groups.values())
 
     def _regroup(self, ready: _Log) -> None:
         """Puts zones where they belong once there are new places or new zones."""
@@ -211,7 +219,7 @@ class RunningTrigger:
         everywhere = None in grown
         for platform in self._platforms(ready):
             anew = everywhere or platform in grown
-            awakened = {zone for of, zone in self._awakened if of == platform}
+            awakened = {zone for of, zone in self._activated if of == platform}
             cells = self._known | self._new if anew else self._new | (awakened & self._known)
             if cells:
                 speaking = {place for log in (self._log, ready) for place in log.places if place[0] in (None, platform)}
@@ -224,103 +232,103 @@ class RunningTrigger:
 
     def _place(self, platform: str | None, speaking: set[Place], cells: set[int], *, anew: bool) -> None:
         zones = Zones.of(np.array(sorted(cells), dtype=np.uint64), self._resolution)
-        lines = self._lines[platform]
+        groups = self._groups[platform]
         if anew:
-            for line in lines.values():
-                line.zones.clear()
+            for group in groups.values():
+                group.zones.clear()
         places = list(speaking)
         for ranks, indices in series.group_zones([place for _, place in places], zones):
             rank_of = {places[station]: rank for station, rank in ranks}
             if all(metric != self._trigger.metric for _, (metric, _, _) in rank_of):
                 continue
-            nearness = frozenset((place, rank) for (_, place), rank in rank_of.items())
+            distance_rank = frozenset((place, rank) for (_, place), rank in rank_of.items())
             for variant, members in self._variants(platform, zones.cells[indices].tolist()).items():
-                if (nearness, variant) not in lines:
-                    lines[nearness, variant] = self._line(platform, rank_of, variant)
-                lines[nearness, variant].zones.extend(members)
-        self._lines[platform] = {key: line for key, line in lines.items() if line.zones}
+                if (distance_rank, variant) not in groups:
+                    groups[distance_rank, variant] = self._group(platform, rank_of, variant)
+                groups[distance_rank, variant].zones.extend(members)
+        self._groups[platform] = {key: group for key, group in groups.items() if group.zones}
 
     def _variants(self, platform: str | None, cells: Iterable[int]) -> dict[Variant, list[int]]:
         """Zones that are judged alike if they hear the same; without those of which telemetry says nothing."""
         found: dict[Variant, list[int]] = defaultdict(list)
         for cell in cells:
             threshold = threshold_in(self._trigger, cell)
-            if self._trigger.witness is None:
+            if self._trigger.telemetry_condition is None:
                 found[threshold, None].append(cell)
-            elif (platform, cell) in self._borne_out:
+            elif (platform, cell) in self._corroborated:
                 found[threshold, cell].append(cell)
         return found
 
-    def _line(self, platform: str | None, rank_of: dict[Place, int], variant: Variant) -> _Line:
+    def _group(self, platform: str | None, rank_of: dict[Place, int], variant: Variant) -> _StationGroup:
         """A machine for what is newly heard alike, having heard all that was heard so far."""
         threshold, zone = variant
-        borne_out = frozenset() if zone is None else self._borne_out[platform, zone]
+        corroborated = frozenset() if zone is None else self._corroborated[platform, zone]
         trigger = with_threshold(self._trigger, threshold)
-        line = _Line(rank_of, lambda: TriggerMachine(trigger, self._alert, borne_out))
-        line.concerned = self._log.spoken(line.rank_of)
-        line.published = self._catch_up(line)
-        return line
+        group = _StationGroup(rank_of, lambda: TriggerMachine(trigger, self._alert, corroborated))
+        group.concerned = self._log.ids_at(group.rank_of)
+        group.published = self._catch_up(group)
+        return group
 
-    def _catch_up(self, line: _Line) -> list[Revision]:
-        published = list(self._feed(line, self._log.of(line.concerned)))
-        return published + line.machine.run_until(self._done_ms)
+    def _catch_up(self, group: _StationGroup) -> list[Revision]:
+        published = list(self._feed(group, self._log.of(group.concerned)))
+        return published + group.machine.run_until(self._done_ms)
 
-    def _run(self, line: _Line, ready: _Log, upto_ms: int) -> list[Revision]:
+    def _run(self, group: _StationGroup, ready: _Log, upto_ms: int) -> list[Revision]:
         """The line's revisions after `done_ms` and up to `upto_ms`."""
-        joining = ready.spoken(line.rank_of) - line.concerned
-        line.concerned |= joining
+        joining = ready.ids_at(group.rank_of) - group.concerned
+        group.concerned |= joining
         if not joining.isdisjoint(self._log.by_id):
             # Another revision of it was heard elsewhere before: the machine must know of that one too.
-            line.machine = line.make()
-            self._catch_up(line)
-        revisions = list(self._feed(line, ready.of(line.concerned)))
-        revisions += line.machine.run_until(upto_ms)
-        line.published += revisions
+            group.machine = group.make()
+            self._catch_up(group)
+        revisions = list(self._feed(group, ready.of(group.concerned)))
+        revisions += group.machine.run_until(upto_ms)
+        group.published += revisions
         return revisions
 
-    def _feed(self, line: _Line, logged: Iterable[Logged]) -> Iterator[Revision]:
-        for at_ms, moment in groupby(logged, key=lambda entry: entry[0]):
-            yield from line.machine.take_effect(at_ms, [self._heard(line, reading) for _, _, _, reading in moment])
+    def _feed(self, group: _StationGroup, effective: Iterable[EffectiveReading]) -> Iterator[Revision]:
+        for at_ms, moment in groupby(effective, key=lambda entry: entry[0]):
+            yield from group.machine.take_effect(at_ms, [self._observed(group, reading) for _, _, _, reading in moment])
 
-    def _heard(self, line: _Line, reading: Reading) -> Heard:
+    def _observed(self, group: _StationGroup, reading: Reading) -> Observation:
         place = self._log.place(reading)
-        return Heard(reading, None if place is None else line.rank_of.get(place))
+        return Observation(reading, None if place is None else group.rank_of.get(place))
 
 
-class AskingTrigger(RunningTrigger):
+class TelemetryQueryTrigger(IncrementalTrigger):
     """Says of which moments a trigger with a witness must know what telemetry says.
 
-    Give it the same cells and readings as the `RunningTrigger` that judges.
+    Give it the same cells and readings as the `IncrementalTrigger` that judges.
     """
 
     def __init__(self, trigger: Trigger, resolution: int) -> None:
         super().__init__(trigger, resolution)
-        self._asked: dict[tuple[str | None, int], set[int]] = defaultdict(set)
+        self._queried: dict[tuple[str | None, int], set[int]] = defaultdict(set)
 
-    def asks(self, upto_ms: int) -> list[WitnessMoments]:
+    def pending_queries(self, upto_ms: int) -> list[TelemetryQueries]:
         """What matters up to a moment, under the revisions in effect by then; each moment of a zone is asked once."""
         self.advance(upto_ms)
         found = []
-        for platform, lines in self._lines.items():
-            for line in lines.values():
+        for platform, groups in self._groups.items():
+            for group in groups.values():
                 zones: dict[tuple[int, ...], list[int]] = defaultdict(list)
-                for zone in line.zones:
-                    new = line.machine.asked_ms - self._asked[platform, zone]
+                for zone in group.zones:
+                    new = group.machine.queried_ms - self._queried[platform, zone]
                     if new:
-                        self._asked[platform, zone] |= new
+                        self._queried[platform, zone] |= new
                         zones[tuple(sorted(new))].append(zone)
                 for moments_ms, members in zones.items():
                     cells = np.array(sorted(members), dtype=np.uint64)
-                    found.append(WitnessMoments(platform, cells, np.array(moments_ms, dtype=np.int64)))
+                    found.append(TelemetryQueries(platform, cells, np.array(moments_ms, dtype=np.int64)))
         return found
 
     def resume(self, done_ms: int) -> None:
         """Takes what was heard as judged up to `done_ms`, and what then mattered as asked."""
-        self.asks(done_ms)
+        self.pending_queries(done_ms)
 
     def forget(self, before_ms: int) -> int:
         before_ms = super().forget(before_ms)
-        for moments in self._asked.values():
+        for moments in self._queried.values():
             moments.difference_update([at_ms for at_ms in moments if at_ms < before_ms])
         return before_ms
 

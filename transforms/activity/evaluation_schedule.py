@@ -11,7 +11,7 @@ from monsoon.transforms.triggers.machine import Revision
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class EvaluationTime:
     """A test at `t_ms`, made at `at_ms`: later where a correction told only then that the disruption lasted at t."""
 
     at_ms: int
@@ -21,15 +21,17 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class EvaluationSchedule:
     """A confirmation's tests in the order in which they are made, and the moments at which its disruption was found
     to have ended."""
 
-    ticks: tuple[Tick, ...]
+    times: tuple[EvaluationTime, ...]
     ends_ms: tuple[int, ...]
 
 
-def course_of(every_ms: int, breach: Comparison, revisions: Sequence[Revision], upto_ms: int) -> dict[int, Course]:
+def schedule_of(
+    every_ms: int, breach: Comparison, revisions: Sequence[Revision], upto_ms: int
+) -> dict[int, EvaluationSchedule]:
     """The tests by confirmation (ms), as far as they are made up to a moment.
 
     `revisions` are all of one disruption. A test is made at t if by then, or by a later correction, the disruption is
@@ -37,33 +39,35 @@ def course_of(every_ms: int, breach: Comparison, revisions: Sequence[Revision], 
     the disruption stays open, but nothing breaches between. A t once tested is not tested again, with whatever value
     it was: what a correction says counts from when it was issued, and findings are published.
     """
-    ticks: dict[int, list[Tick]] = {}
+    times: dict[int, list[EvaluationTime]] = {}
     ends: dict[int, list[int]] = {}
     tested: dict[int, set[int]] = {}
     for place, revision in enumerate(revisions):
-        episode = revision.episode
+        event = revision.event
         until_ms = revisions[place + 1].at_ms if place + 1 < len(revisions) else upto_ms + 1
         if revision.state == "withdrawn" or revision.at_ms >= until_ms or revision.at_ms > upto_ms:
             continue
-        confirmed_ms = episode.confirmed_at_ms
-        stop_ms = until_ms if episode.absent_since_ms is None else min(until_ms, episode.absent_since_ms)
+        confirmed_ms = event.confirmed_at_ms
+        stop_ms = until_ms if event.absent_since_ms is None else min(until_ms, event.absent_since_ms)
         known = tested.setdefault(confirmed_ms, set())
-        moments = [moment for moment, _ in episode.values]
+        moments = [moment for moment, _ in event.values]
         for t_ms in range(-(-confirmed_ms // every_ms) * every_ms, min(stop_ms, upto_ms + 1), every_ms):
             index = bisect_right(moments, t_ms) - 1
             if t_ms in known or index < 0:
                 continue
-            value = episode.values[index][1]
+            value = event.values[index][1]
             if breach.holds(value):
                 known.add(t_ms)
-                ticks.setdefault(confirmed_ms, []).append(Tick(max(t_ms, revision.at_ms), t_ms, value))
+                times.setdefault(confirmed_ms, []).append(EvaluationTime(max(t_ms, revision.at_ms), t_ms, value))
         if revision.state == "ended":
             ends.setdefault(confirmed_ms, []).append(revision.at_ms)
     return {
-        confirmed_ms: Course(tuple(sorted(ticks.get(confirmed_ms, ()), key=_made)), tuple(ends.get(confirmed_ms, ())))
+        confirmed_ms: EvaluationSchedule(
+            tuple(sorted(times.get(confirmed_ms, ()), key=_made)), tuple(ends.get(confirmed_ms, ()))
+        )
         for confirmed_ms in tested
     }
 
 
-def _made(tick: Tick) -> tuple[int, int]:
-    return tick.at_ms, tick.t_ms
+def _made(time: EvaluationTime) -> tuple[int, int]:
+    return time.at_ms, time.t_ms

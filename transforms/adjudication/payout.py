@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from monsoon.transforms.adjudication.claims import Claim, Finding, Happening, Terms
+from monsoon.transforms.adjudication.claims import ActivityResult, Claim, DisruptionUpdate, Terms
 from monsoon.transforms.adjudication.money import paise_of
 from monsoon.transforms.expressions import Expression
 from monsoon.transforms.product import Product
@@ -47,7 +47,7 @@ class Amount:
         return known
 
 
-class TriggerWorth:
+class PayoutCalculator:
     """What claims on one trigger of one version of a product are worth."""
 
     def __init__(self, product: Product, trigger: Trigger) -> None:
@@ -58,27 +58,27 @@ class TriggerWorth:
             (each, Amount(each.amount), each.when.names | each.amount.names) for each in trigger.supplements
         ]
 
-    def level(self, happening: Happening) -> Level:
+    def level(self, update: DisruptionUpdate) -> Level:
         """The level that a disruption has reached."""
-        return next(level for level in self.trigger.levels if level.name == happening.level)
+        return next(level for level in self.trigger.levels if level.name == update.level)
 
     def gross_paise(self, claim: Claim) -> int | None:
         """What the claim is worth but for supplements; None: not known yet, because it takes the end of the disruption
         or an activity test that is still to come."""
-        if self.by_duration and self.absent_since_ms(claim.happening) is None:
+        if self.by_duration and self.absent_since_ms(claim.update) is None:
             return None
         if self.trigger.activity is not None and activity_of(claim) is None:
             return None
-        amount = self._amounts[claim.happening.level]
+        amount = self._amounts[claim.update.level]
         return amount.paise(self._inputs(claim, amount.names))
 
-    def absent_since_ms(self, happening: Happening) -> int | None:
+    def absent_since_ms(self, update: DisruptionUpdate) -> int | None:
         """When a disruption that has ended had ceased; None while it has not ended."""
-        if happening.end_ms is None:
+        if update.end_ms is None:
             return None
-        if happening.absent_since_ms is not None:
-            return happening.absent_since_ms
-        return happening.end_ms - self.trigger.clear_after_ms
+        if update.absent_since_ms is not None:
+            return update.absent_since_ms
+        return update.end_ms - self.trigger.clear_after_ms
 
     def supplements(self, claim: Claim) -> dict[str, int | None]:
         """What each further instalment of the claim's plan comes to, in paise (0: its condition does not hold), by
@@ -88,7 +88,7 @@ class TriggerWorth:
         for each, amount, names in self._supplements:
             if plan is None or plan[0].name not in each.plans:
                 continue
-            inputs = self._inputs(claim, tuple(names)) if claim.happening.end_ms is not None else {}
+            inputs = self._inputs(claim, tuple(names)) if claim.update.end_ms is not None else {}
             if not inputs or any(value is None for value in inputs.values()):
                 found[each.name] = None
             else:
@@ -97,7 +97,7 @@ class TriggerWorth:
 
     def arithmetic(self, claim: Claim) -> dict[str, Any]:
         """The formula and its inputs, for the record."""
-        amount = self._amounts[claim.happening.level]
+        amount = self._amounts[claim.update.level]
         inputs = self._inputs(claim, amount.names)
         return {
             "formula": amount.formula.text,
@@ -109,15 +109,15 @@ class TriggerWorth:
 
     def _input(self, claim: Claim, name: str) -> Any:
         """One input of a payout formula, in the unit that `monsoon.transforms.product.inputs` declares."""
-        terms, happening = claim.terms, claim.happening
+        terms, update = claim.terms, claim.update
         if name == "disrupted_hours":
-            absent_ms = self.absent_since_ms(happening)
-            return None if absent_ms is None else Fraction(absent_ms - happening.start_ms, HOUR_MS)
+            absent_ms = self.absent_since_ms(update)
+            return None if absent_ms is None else Fraction(absent_ms - update.start_ms, HOUR_MS)
         if name in _WORK:
             return _fraction(values_of(claim, "work").get(name))
         if name == self.trigger.metric:
             activity = values_of(claim, "activity")
-            return activity.get("rain") if self.trigger.activity is not None else happening.severity
+            return activity.get("rain") if self.trigger.activity is not None else update.severity
         if name == "sigma":
             return _fraction(values_of(claim, "activity").get("sigma"))
         return policy_input(self._product, terms, name)
@@ -160,17 +160,17 @@ _STATED = {
 }
 
 
-def finding_of(claim: Claim, kind: str) -> Finding | None:
+def activity_result_of(claim: Claim, kind: str) -> ActivityResult | None:
     """What was found of the claim as its disruption is confirmed now."""
-    return claim.findings.get(f"{kind}/{claim.happening.confirmed_at_ms}") if claim.findings else None
+    return claim.activity_results.get(f"{kind}/{claim.update.confirmed_at_ms}") if claim.activity_results else None
 
 
-def activity_of(claim: Claim) -> Finding | None:
+def activity_of(claim: Claim) -> ActivityResult | None:
     """The result of the claim's activity test, if it has come."""
-    return finding_of(claim, "activity")
+    return activity_result_of(claim, "activity")
 
 
 def values_of(claim: Claim, kind: str) -> Mapping[str, float | None]:
     """The values of a finding; none where there is no finding."""
-    finding = finding_of(claim, kind)
-    return {} if finding is None else finding.values
+    activity_result = activity_result_of(claim, kind)
+    return {} if activity_result is None else activity_result.values

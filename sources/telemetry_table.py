@@ -8,7 +8,7 @@ import polars as pl
 
 from monsoon.sources.telemetry_columns import CODED, coded_type
 from monsoon.sources.telemetry_store import code_ranks
-from monsoon.transforms.trail import APP_STATES, Trail
+from monsoon.transforms.telemetry_table import APP_STATES, TelemetryTable
 
 _FLOATS = (
     "lat",
@@ -23,7 +23,7 @@ _FLOATS = (
 )
 
 
-def to_trail(frame: pl.DataFrame) -> Trail:
+def to_telemetry_table(frame: pl.DataFrame) -> TelemetryTable:
     """The trail of a frame that `read_stream("telemetry", ...)` gave.
 
     Takes the frame apart, column by column, and leaves it without columns: both would not fit where one does.
@@ -43,7 +43,7 @@ def to_trail(frame: pl.DataFrame) -> Trail:
     lengths = lists.list.len().fill_null(0).to_numpy()
     bssids, bssid_codes = _coded(lists.explode().drop_nulls())
     worker = codes["worker_id"]
-    return Trail(
+    return TelemetryTable(
         workers=words["worker_id"],
         devices=words["device_id"],
         cells=words["cell"],

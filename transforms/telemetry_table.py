@@ -54,7 +54,7 @@ _CODED = {
 
 
 @dataclass(frozen=True, eq=False)
-class Trail:
+class TelemetryTable:
     """Reports sorted by (worker_id, event_time, event_id), one array element per report.
 
     Text is coded by position in a sorted tuple. Nulls: NaN in float columns, -1 in code, flag and count
@@ -150,7 +150,7 @@ class Trail:
         row = bisect_right(self.event_time_ms, first, stop, t) - 1
         return np.where(row >= first, row, -1)
 
-    def knowing(self, workers: Iterable[str], devices: Iterable[str]) -> Trail:
+    def knowing(self, workers: Iterable[str], devices: Iterable[str]) -> TelemetryTable:
         """The same reports, with codes for these workers and devices too."""
         all_workers = tuple(sorted({*self.workers, *workers}))
         all_devices = tuple(sorted({*self.devices, *devices}))
@@ -165,7 +165,7 @@ class Trail:
         )
 
     @staticmethod
-    def from_columns(**columns: Sequence[Any]) -> Trail:
+    def from_columns(**columns: Sequence[Any]) -> TelemetryTable:
         """A trail from plain lists in any order, None = null; for small inputs.
 
         Columns are those of the class, text as text: worker, event_time_ms, lat and lon are required;
@@ -201,9 +201,9 @@ class Trail:
         arrays["bssid_codes"] = np.array(codes, dtype=np.int32)
         arrays["bssid_offsets"] = np.cumsum([0, *map(len, seen)], dtype=np.int64)
         arrays["worker_starts"] = _starts(arrays["worker"], len(words["workers"]))
-        trail = Trail(**words, **arrays)  # type: ignore[arg-type]
-        trail.validate()
-        return trail
+        telemetry = TelemetryTable(**words, **arrays)  # type: ignore[arg-type]
+        telemetry.validate()
+        return telemetry
 
 
 def slices_of(

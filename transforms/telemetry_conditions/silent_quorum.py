@@ -32,8 +32,8 @@ from monsoon.transforms.product import (
     WeightedScore,
 )
 from monsoon.transforms.scoring.named import measured_share, score_columns
-from monsoon.transforms.trail import OFFLINE, ON_TRIP, ONLINE, Trail
-from monsoon.transforms.witness.questions import Holders, Questions, ZoneReports
+from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, Questions, ZoneReports
+from monsoon.transforms.telemetry_table import OFFLINE, ON_TRIP, ONLINE, TelemetryTable
 
 MICRO = 1_000_000
 """Trust is rounded to a millionth; as an integer of these its sums do not depend on order."""
@@ -69,34 +69,37 @@ class Workers:
 
 def workers_of(
     terms: SilentQuorum,
-    trail: Trail,
+    telemetry: TelemetryTable,
     questions: Questions,
-    holders: Holders,
+    holders: PolicyHolders,
     cells: npt.NDArray[np.uint64] | None = None,
 ) -> Workers:
     """Who worked in the zones in (t - before, t - silent], sorted by question and rider, and how it went on.
 
     Riders of no platform are left out. `cells` are those of the trail's rows, where they are at hand.
     """
-    working = trail.app_state >= ONLINE
-    reports = ZoneReports.of(trail, questions, cells=cells)
-    said = trail.app_state != OFFLINE
+    working = telemetry.app_state >= ONLINE
+    reports = ZoneReports.of(telemetry, questions, cells=cells)
+    said = telemetry.app_state != OFFLINE
     spoke = np.concatenate(([0], np.cumsum(said)))
     parts = []
     for part in reports.blocks(questions, questions.at_ms - terms.before_ms):
         here = questions.take(part)
         span = reports.between(here.zone, here.at_ms - terms.before_ms, here.at_ms - terms.silent_ms)
         row = reports.row[span.rows]
-        at_work = working[row] & (trail.received_time_ms[row] <= here.at_ms[span.query])
-        pair, row = span.query[at_work] * len(trail.workers) + trail.worker[row[at_work]], row[at_work]
+        at_work = working[row] & (telemetry.received_time_ms[row] <= here.at_ms[span.query])
+        pair, row = span.query[at_work] * len(telemetry.workers) + telemetry.worker[row[at_work]], row[at_work]
         order = np.lexsort((row, pair))
         pair, row = pair[order], row[order]
         first = np.flatnonzero(np.diff(pair, prepend=-1))
         last = np.append(first[1:], len(pair)) - 1 if len(first) else first
-        question, worker = pair[first] // len(trail.workers), (pair[first] % len(trail.workers)).astype(np.int64)
-        mine, of_any = _platform(trail, here, holders, row, first, question, worker)
-        lo, hi = trail.rows_between(worker, here.at_ms[question] - terms.silent_ms, here.at_ms[question])
-        later, unknown = rows_received_later(trail, lo, hi, here.at_ms[question])
+        question, worker = (
+            pair[first] // len(telemetry.workers),
+            (pair[first] % len(telemetry.workers)).astype(np.int64),
+        )
+        mine, of_any = _platform(telemetry, here, holders, row, first, question, worker)
+        lo, hi = telemetry.rows_between(worker, here.at_ms[question] - terms.silent_ms, here.at_ms[question])
+        later, unknown = rows_received_later(telemetry, lo, hi, here.at_ms[question])
         reported = hi - lo - np.bincount(later, minlength=len(lo))
         silent = spoke[hi] - spoke[lo] == np.bincount(later[said[unknown]], minlength=len(lo))
         found = Workers(question + part.start, worker, row[last], mine, silent, silent & (reported > 0))
@@ -108,21 +111,27 @@ def workers_of(
 
 
 def _platform(
-    trail: Trail, questions: Questions, holders: Holders, row: Ints, first: Ints, question: Ints, worker: Ints
+    telemetry: TelemetryTable,
+    questions: Questions,
+    holders: PolicyHolders,
+    row: Ints,
+    first: Ints,
+    question: Ints,
+    worker: Ints,
 ) -> tuple[Bools, Bools]:
     """Of riders whose working reports are `row` from each of `first` on: whether they are of the platform asked about,
     and whether of any."""
     if not len(first):
         return np.empty(0, dtype=np.bool_), np.empty(0, dtype=np.bool_)
-    code_of = {name: code for code, name in enumerate(trail.platforms)}
+    code_of = {name: code for code, name in enumerate(telemetry.platforms)}
     asked = np.array([-2 if name is None else code_of.get(name, -2) for name in questions.platform], dtype=np.int64)
-    named = trail.platform[row].astype(np.int64)
+    named = telemetry.platform[row].astype(np.int64)
     lengths = np.diff(np.append(first, len(row)))
     mine = np.logical_or.reduceat(named == np.repeat(asked[question], lengths), first)
     of_any = np.logical_or.reduceat(named >= 0, first)
     for pair in np.flatnonzero(np.logical_or.reduceat(named < 0, first) & ~mine):
         asks = int(question[pair])
-        states = holders.in_force(trail.workers[worker[pair]], int(questions.at_ms[asks]))
+        states = holders.in_force(telemetry.workers[worker[pair]], int(questions.at_ms[asks]))
         stated = {state.record.get("platform") for state in states} - {None}
         mine[pair] = questions.platform[asks] in stated
         of_any[pair] |= bool(stated)
@@ -131,12 +140,12 @@ def _platform(
 
 def trust_inputs(
     terms: SilentQuorum,
-    trail: Trail,
+    telemetry: TelemetryTable,
     questions: Questions,
     riders: Workers,
     references: References,
     habits: activity.Habits,
-    holders: Holders,
+    holders: PolicyHolders,
 ) -> tuple[dict[str, Floats], Ints]:
     """What a trust score may name, float64 (riders,), NaN = not measured, as far as the riders' own reports and
     policies say it; and the phone of each one's last report (a code of the trail).
@@ -145,7 +154,7 @@ def trust_inputs(
     looked at for theirs. Of who holds none it is not known.
     """
     at_ms = questions.at_ms[riders.question]
-    window = Window.of(trail, riders.worker, at_ms - terms.before_ms, at_ms - terms.silent_ms, received_by_ms=at_ms)
+    window = Window.of(telemetry, riders.worker, at_ms - terms.before_ms, at_ms - terms.silent_ms, received_by_ms=at_ms)
     # Habits end where a query's window starts: WINDOW_MS before the moment that it is about.
     about_ms = at_ms - terms.before_ms + WINDOW_MS
     queries = Queries.of(
@@ -155,7 +164,7 @@ def trust_inputs(
         about_ms,
         decided_at_ms=np.maximum(at_ms, about_ms),
     )
-    holding = _of_policies(trail, questions, riders, lambda worker, at: bool(holders.in_force(worker, at)))
+    holding = _of_policies(telemetry, questions, riders, lambda worker, at: bool(holders.in_force(worker, at)))
     inputs = {
         "cell_tower_zone_match": surroundings.cell_tower_zone_match(window, references)[0],
         "accelerometer_variance": device.accelerometer_variance(window)[0],
@@ -167,11 +176,13 @@ def trust_inputs(
     return inputs, window.last_device
 
 
-def _of_policies(trail: Trail, questions: Questions, riders: Workers, holds: Callable[[str, int], bool]) -> Bools:
+def _of_policies(
+    telemetry: TelemetryTable, questions: Questions, riders: Workers, holds: Callable[[str, int], bool]
+) -> Bools:
     """What holds of each rider (worker_id) at the moment asked about (ms); asked once of each pair."""
     workers, moments_ms = riders.worker.tolist(), questions.at_ms[riders.question].tolist()
     pairs = set(zip(workers, moments_ms, strict=True))
-    known = {pair: holds(trail.workers[pair[0]], pair[1]) for pair in pairs}
+    known = {pair: holds(telemetry.workers[pair[0]], pair[1]) for pair in pairs}
     return np.array([known[pair] for pair in zip(workers, moments_ms, strict=True)], dtype=np.bool_)
 
 
@@ -217,23 +228,25 @@ def rider_trust(
 
 
 def insured_long_enough(
-    terms: SilentQuorum, trail: Trail, questions: Questions, riders: Workers, holders: Holders
+    terms: SilentQuorum, telemetry: TelemetryTable, questions: Questions, riders: Workers, holders: PolicyHolders
 ) -> Bools:
     """Whether each rider holds a policy of the product that has been in force without a gap for as long as is asked."""
-    asked_ms = terms.insured_for_ms
-    if asked_ms is None:
+    queried_ms = terms.insured_for_ms
+    if queried_ms is None:
         return np.ones(len(riders.worker), dtype=np.bool_)
     return _of_policies(
-        trail,
+        telemetry,
         questions,
         riders,
         lambda worker, at_ms: any(
-            at_ms - state.in_force_since_ms >= asked_ms for state in holders.in_force(worker, at_ms)
+            at_ms - state.in_force_since_ms >= queried_ms for state in holders.in_force(worker, at_ms)
         ),
     )
 
 
-def quorum_tallies(terms: SilentQuorum, trail: Trail, questions: Questions, riders: Workers, trust: Trust) -> Ints:
+def quorum_tallies(
+    terms: SilentQuorum, telemetry: TelemetryTable, questions: Questions, riders: Workers, trust: Trust
+) -> Ints:
     """int64 (questions, TALLIES): what these riders add to each question; tallies of all riders' parts add up.
 
     `trust` is of the riders of the platform who fell silent (`riders.mine & riders.silent`), in order.
@@ -243,7 +256,7 @@ def quorum_tallies(terms: SilentQuorum, trail: Trail, questions: Questions, ride
     def add(name: str, question: Ints, values: Ints | None = None) -> None:
         np.add.at(tallies[:, TALLIES.index(name)], question, 1 if values is None else values)
 
-    on_trip = trail.app_state[riders.row] == ON_TRIP
+    on_trip = telemetry.app_state[riders.row] == ON_TRIP
     add("worked", riders.question[riders.mine])
     add("worked_on_trip", riders.question[riders.mine & on_trip])
     add("others_worked", riders.question[~riders.mine])
@@ -254,10 +267,10 @@ def quorum_tallies(terms: SilentQuorum, trail: Trail, questions: Questions, ride
     add("silent", question)
     add("silent_offline", question[gone.offline])
     add("silent_on_trip", riders.question[riders.mine & riders.silent & on_trip])
-    quiet_s = (questions.at_ms[question] - terms.silent_ms - trail.event_time_ms[gone.row]) // 1000
+    quiet_s = (questions.at_ms[question] - terms.silent_ms - telemetry.event_time_ms[gone.row]) // 1000
     add("quiet_s", question, quiet_s)
     add("quiet_s2", question, quiet_s * quiet_s)
-    battery = trail.battery_pct[gone.row]
+    battery = telemetry.battery_pct[gone.row]
     known = ~np.isnan(battery)
     add("battery_cpct", question[known], np.rint(battery[known] * 100).astype(np.int64))
     add("battery_riders", question[known])

@@ -69,7 +69,7 @@ Fault = tuple[str, str]
 """Reason and detail."""
 
 
-class Judge:
+class RecordValidator:
     """Judges the lines of one input stream (of those in `fields.CONTRACTS`).
 
     Subscriptions and reserves need the catalogue of products. Raises KeyError for any other stream.
@@ -93,7 +93,7 @@ class Judge:
         """The verdict on a line without its line feed (nor the carriage return before it); None if it is
         blank."""
         if len(line) > MAX_RAW_BYTES:
-            return self.judge_oversize([line])
+            return self.validate_oversize([line])
         if not line.strip(_BLANK):
             return None
         try:
@@ -114,7 +114,7 @@ class Judge:
             return _refused(line, "too_long", f"{len(line)} bytes, more than {MAX_LINE_BYTES}")
         if depth > MAX_DEPTH:
             return _refused(line, "too_deep", f"{depth} levels, more than {MAX_DEPTH}")
-        return self._judge_record(record, line)
+        return self._validate_record(record, line)
 
     def _decode(self, line: bytes) -> Any:
         """The JSON value of a line. Of an escape that is half a character, which RFC 8259 allows and this decoder does
@@ -128,7 +128,7 @@ class Judge:
             self._decoder.decode(whole)
             return json.loads(line.decode())
 
-    def judge_oversize(self, chunks: Iterable[bytes]) -> Dead | Used | None:
+    def validate_oversize(self, chunks: Iterable[bytes]) -> Dead | Used | None:
         """The verdict on a line of more than MAX_RAW_BYTES, handed over in pieces of any size; None if it is
         blank.
 
@@ -149,7 +149,7 @@ class Judge:
         detail = not_json(bytes(kept), detail)
         return Dead("too_long", detail, _readable(bytes(kept), is_json=False), 0, digest.digest())
 
-    def _judge_record(self, record: dict[str, Any], line: bytes) -> Used | Dead:
+    def _validate_record(self, record: dict[str, Any], line: bytes) -> Used | Dead:
         used: dict[str, Any] = {}
         nulled: list[str] = []
         missing: Fault | None = None

@@ -9,8 +9,8 @@ from kit import LAT, LON, at, reading, zones_at
 
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.triggers.conditions import alert_condition
-from monsoon.transforms.triggers.running import AskingTrigger, RunningTrigger
-from monsoon.transforms.triggers.series import judge_trigger, witness_moments
+from monsoon.transforms.triggers.incremental import IncrementalTrigger, TelemetryQueryTrigger
+from monsoon.transforms.triggers.series import evaluate_trigger, telemetry_queries
 
 PRODUCTS = load_products()
 PLACES = ((LAT, LON), (LAT + 0.05, LON), (LAT, LON + 0.15))
@@ -65,13 +65,15 @@ def spelled(series):
 
 
 def all_at_once(product, trigger, readings, zones):
-    witnessed = {
-        (asked.platform, zone, at_ms): measured(zone, at_ms)
-        for asked in (witness_moments(trigger, readings, zones) if trigger.witness else ())
-        for zone in asked.zones.tolist()
-        for at_ms in asked.moments_ms.tolist()
+    telemetry_values = {
+        (queried.platform, zone, at_ms): measured(zone, at_ms)
+        for queried in (telemetry_queries(trigger, readings, zones) if trigger.telemetry_condition else ())
+        for zone in queried.zones.tolist()
+        for at_ms in queried.moments_ms.tolist()
     }
-    return judge_trigger(trigger, readings, zones, alert=alert_condition(product), witnessed=witnessed), witnessed
+    return evaluate_trigger(
+        trigger, readings, zones, alert=alert_condition(product), telemetry_values=telemetry_values
+    ), telemetry_values
 
 
 @given(drawn, st.sampled_from(TRIGGERS), st.lists(st.integers(0, 60), max_size=5), st.integers(0, 3), st.booleans())
@@ -79,30 +81,30 @@ def test_it_says_what_judging_all_at_once_does(history, chosen, steps, split, fo
     product, trigger = chosen
     readings = readings_of(product, trigger, history)
     zones = zones_at(*PLACES, resolution=product.zone_resolution)
-    expected, witnessed = all_at_once(product, trigger, readings, zones)
-    running = RunningTrigger(trigger, product.zone_resolution, alert_condition(product))
-    asking = AskingTrigger(trigger, product.zone_resolution)
+    expected, telemetry_values = all_at_once(product, trigger, readings, zones)
+    running = IncrementalTrigger(trigger, product.zone_resolution, alert_condition(product))
+    asking = TelemetryQueryTrigger(trigger, product.zone_resolution)
     for each in (running, asking):
         for item in readings:
-            each.hear(item, item.effective_ms)
+            each.observe(item, item.effective_ms)
     cells = zones.cells.tolist()
-    got, asked = [], set()
+    got, queried = [], set()
     for upto_ms in [*sorted(at(17 * step) for step in steps), 2**62]:
         new = cells[:split] if upto_ms < 2**62 else cells
         running.add_cells(new)
         asking.add_cells(new)
-        for moments in asking.asks(upto_ms) if trigger.witness else ():
+        for moments in asking.pending_queries(upto_ms) if trigger.telemetry_condition else ():
             for zone in moments.zones.tolist():
                 for at_ms in moments.moments_ms.tolist():
-                    assert (moments.platform, zone, at_ms) not in asked
-                    asked.add((moments.platform, zone, at_ms))
-                    running.witness(moments.platform, zone, at_ms, measured(zone, at_ms))
+                    assert (moments.platform, zone, at_ms) not in queried
+                    queried.add((moments.platform, zone, at_ms))
+                    running.telemetry_condition(moments.platform, zone, at_ms, measured(zone, at_ms))
         got += running.advance(upto_ms)
         if forgets:
             running.forget(0)  # machines are made anew from what is left: everything
             asking.forget(0)
     assert spelled(got) == spelled(expected)
-    assert asked == set(witnessed)
+    assert queried == set(telemetry_values)
 
 
 @given(drawn, st.sampled_from(TRIGGERS), st.randoms())

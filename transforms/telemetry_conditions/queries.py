@@ -17,7 +17,7 @@ from monsoon.transforms.coverage import Policy, PolicyState
 from monsoon.transforms.evidence.ragged import Ints, Ragged
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.geo.near import cells_around, cells_within
-from monsoon.transforms.trail import Trail, bisect_right, slices_of
+from monsoon.transforms.telemetry_table import TelemetryTable, bisect_right, slices_of
 
 _BLOCK_ROWS = 1_000_000
 """Reports looked at together: some tens of MB, whatever the number of questions."""
@@ -65,7 +65,7 @@ class ZoneReports:
 
     @staticmethod
     def of(
-        trail: Trail,
+        telemetry: TelemetryTable,
         questions: Questions,
         margin_m: float = 0.0,
         among: npt.NDArray[np.bool_] | None = None,
@@ -75,17 +75,17 @@ class ZoneReports:
         those of the trail's rows, where they are at hand."""
         zones = np.unique(questions.zone)
         if cells is None:
-            cells = cells_of(trail.lat, trail.lon, questions.resolution)
+            cells = cells_of(telemetry.lat, telemetry.lon, questions.resolution)
         near = np.isin(cells, cells_around(zones.tolist(), margin_m) if margin_m > 0 else zones)
         if among is not None:
-            near &= among[trail.worker]
+            near &= among[telemetry.worker]
         row = np.flatnonzero(near)
         cell = cells[row]
         if margin_m > 0:
-            point, cell = cells_within(trail.lat[row], trail.lon[row], cell, margin_m)
+            point, cell = cells_within(telemetry.lat[row], telemetry.lon[row], cell, margin_m)
             asked = np.isin(cell, zones)
             row, cell = row[point[asked]], cell[asked]
-        time_ms = trail.event_time_ms[row]
+        time_ms = telemetry.event_time_ms[row]
         order = np.lexsort((row, time_ms, cell))
         starts = np.searchsorted(cell[order], zones).astype(np.int64)
         return ZoneReports(zones, np.append(starts, len(order)), row[order], time_ms[order])
@@ -108,7 +108,7 @@ class ZoneReports:
             first = last
 
 
-class Holders:
+class PolicyHolders:
     """Who holds policies of one product, and what these say at a moment."""
 
     def __init__(self, policies: Iterable[Policy]) -> None:

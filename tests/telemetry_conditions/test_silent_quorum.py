@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from witness.conftest import MINUTE, PLACE, T, ask, column, holders, holders_of, report, tallied, zone_at
+from telemetry_conditions.conftest import MINUTE, PLACE, T, ask, column, holders, holders_of, report, tallied, zone_at
 
-from monsoon.transforms.witness.outage import quorum_values
-from monsoon.transforms.witness.silence import Trust, quorum_weight, rider_trust, trust_tallies
+from monsoon.transforms.telemetry_conditions.outage import quorum_values
+from monsoon.transforms.telemetry_conditions.silent_quorum import Trust, quorum_weight, rider_trust, trust_tallies
 
 MS = 1 / MINUTE
 DAY_MS = 24 * 60 * MINUTE

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from witness.conftest import MINUTE, T, ask, center, holders, report, trail_of
+from telemetry_conditions.conftest import MINUTE, T, ask, center, holders, report, telemetry_table_of
 
 from monsoon.transforms.geo.sphere import EARTH_RADIUS_M
-from monsoon.transforms.witness.orders import order_drop, order_tallies
+from monsoon.transforms.telemetry_conditions.order_drop import order_drop, order_tallies
 
 MS = 1 / MINUTE
 WEEK = timedelta(weeks=1) / timedelta(minutes=1)
@@ -16,7 +16,7 @@ HERE = center(resolution=8)
 
 def tallies_of(bandh, reports, held=None, moments=(T,), margin_m=500.0):
     questions = ask(*moments, platform=None, resolution=8)
-    return order_tallies(bandh, trail_of(reports), questions, held or holders(), margin_m)
+    return order_tallies(bandh, telemetry_table_of(reports), questions, held or holders(), margin_m)
 
 
 def drop(bandh, reports, held=None, **others):

@@ -6,8 +6,8 @@ import pytest
 from monsoon.pipelines.training.silences import EVALUATION_CITIES, FAKES, REAL, silences
 from monsoon.sources.model_files import load_model
 from monsoon.transforms.scoring.folder import MANIFEST
-from monsoon.transforms.witness.outage import OUTAGE_FEATURES, UNLIKE_OUTAGES, real_outages, verdicts
-from monsoon.transforms.witness.silence import TALLIES
+from monsoon.transforms.telemetry_conditions.outage import OUTAGE_FEATURES, UNLIKE_OUTAGES, real_outages, verdicts
+from monsoon.transforms.telemetry_conditions.silent_quorum import TALLIES
 
 SEED, COUNT = 4242, 250
 

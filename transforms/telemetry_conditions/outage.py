@@ -14,14 +14,14 @@ import numpy.typing as npt
 
 from monsoon.transforms.evidence.ragged import Floats, Ints, over
 from monsoon.transforms.scoring import Scorer
-from monsoon.transforms.witness.silence import MICRO, TALLIES, quorum_weight
+from monsoon.transforms.telemetry_conditions.silent_quorum import MICRO, TALLIES, quorum_weight
 
 Verdict = Literal["REAL_OUTAGE", "RIDERS_OFFLINE"]
 
 UNLIKE_OUTAGES = 0.40
 """The calibrated risk from which on a silence is none of an outage: 1 in 100 of the real ones is as unlike the rest."""
 
-FEWEST_GROUPS = 3
+MIN_GROUPS = 3
 """With fewer independent groups of features measured nothing is held against the riders."""
 
 MIN_RIDERS = 10
@@ -68,7 +68,7 @@ def real_outages(model: Scorer, tallies: Ints) -> npt.NDArray[np.bool_]:
     if not len(tallies):
         return np.empty(0, dtype=np.bool_)
     scores = model.score(outage_features(tallies))
-    return (scores.measured_groups < FEWEST_GROUPS) | ~(scores.risk >= UNLIKE_OUTAGES)
+    return (scores.measured_groups < MIN_GROUPS) | ~(scores.risk >= UNLIKE_OUTAGES)
 
 
 def quorum_values(tallies: Ints, model: Scorer | None) -> Floats:

@@ -7,9 +7,9 @@ from hypothesis import given
 from validation.lines import ABSENT, CATALOGUE, GOOD, hostile_lines, line_of, with_changes
 
 from monsoon.transforms.validation.fields import stream_fields
-from monsoon.transforms.validation.judge import MAX_LINE_BYTES, MAX_RAW_BYTES, Dead, Judge, Used
+from monsoon.transforms.validation.record_validator import MAX_LINE_BYTES, MAX_RAW_BYTES, Dead, RecordValidator, Used
 
-JUDGES = {stream: Judge(stream, CATALOGUE) for stream in GOOD}
+JUDGES = {stream: RecordValidator(stream, CATALOGUE) for stream in GOOD}
 
 
 def verdict(stream, changes):
@@ -239,7 +239,7 @@ def test_blank_lines_are_not_records(line):
 def test_a_line_too_long_to_hold_is_dead_unparsed(size, tail):
     line = b'{"a":"' + b"x" * (size - 6 - len(tail)) + tail
     whole = JUDGES["telemetry"](line)
-    pieces = JUDGES["telemetry"].judge_oversize(line[at : at + 99_999] for at in range(0, size, 99_999))
+    pieces = JUDGES["telemetry"].validate_oversize(line[at : at + 99_999] for at in range(0, size, 99_999))
     assert whole == pieces
     assert (whole.reason, len(whole.raw)) == ("too_long", MAX_RAW_BYTES)
     assert str(size) in whole.detail
@@ -248,7 +248,7 @@ def test_a_line_too_long_to_hold_is_dead_unparsed(size, tail):
 @pytest.mark.parametrize("cut", [MAX_RAW_BYTES, MAX_RAW_BYTES + 500])
 def test_lines_too_long_to_hold_differ_by_their_ends(cut):
     begun = b"x" * cut
-    first, second = (JUDGES["telemetry"].judge_oversize([begun, end * 1000]) for end in (b"y", b"z"))
+    first, second = (JUDGES["telemetry"].validate_oversize([begun, end * 1000]) for end in (b"y", b"z"))
     assert first.raw == second.raw
     assert first != second
 

@@ -24,20 +24,20 @@ import numpy.typing as npt
 from monsoon.transforms.evidence.arrival import builds_history
 from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged
 from monsoon.transforms.product import OrderDrop
-from monsoon.transforms.trail import Trail
-from monsoon.transforms.witness.questions import Holders, Questions, ZoneReports
+from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, Questions, ZoneReports
+from monsoon.transforms.telemetry_table import TelemetryTable
 
 _WEEK_MS = 7 * 24 * 3_600_000
 _MICRO = 1_000_000
-_MOST_ORDERS = 10**6
+_MAX_ORDERS = 10**6
 """In one report and, per hour, in one policy: what is more is no count of orders, and must not wrap a sum around."""
 
 
 def order_tallies(
     terms: OrderDrop,
-    trail: Trail,
+    telemetry: TelemetryTable,
     questions: Questions,
-    holders: Holders,
+    holders: PolicyHolders,
     margin_m: float,
     cells: npt.NDArray[np.uint64] | None = None,
 ) -> Ints:
@@ -48,19 +48,19 @@ def order_tallies(
     reports that state orders and these orders. `cells` are those of the trail's rows, where they are at hand.
     """
     tallies = np.zeros((len(questions), 2 + 2 * terms.weeks), dtype=np.int64)
-    reports = ZoneReports.of(trail, questions, cells=cells)
+    reports = ZoneReports.of(telemetry, questions, cells=cells)
     for part in reports.blocks(questions, questions.at_ms - terms.window_ms):
         here = questions.take(part)
         for week in range(terms.weeks + 1):
             end_ms = here.at_ms - week * _WEEK_MS
             span = reports.between(here.zone, end_ms - terms.window_ms, end_ms)
-            stated, orders = _orders(trail, reports, span, here.at_ms, history=week > 0)
+            stated, orders = _orders(telemetry, reports, span, here.at_ms, history=week > 0)
             if week:
                 tallies[part, 2 * week] = stated
                 tallies[part, 2 * week + 1] = orders
             else:
                 tallies[part, 0] = orders
-    tallies[:, 1] = _usual_micro(terms, trail, questions, holders, margin_m, cells)
+    tallies[:, 1] = _usual_micro(terms, telemetry, questions, holders, margin_m, cells)
     return tallies
 
 
@@ -81,51 +81,53 @@ def order_drop(terms: OrderDrop, tallies: Ints) -> Floats:
     return values[which.reshape(-1)]
 
 
-def _orders(trail: Trail, reports: ZoneReports, span: Ragged, at_ms: Ints, history: bool) -> tuple[Ints, Ints]:
+def _orders(
+    telemetry: TelemetryTable, reports: ZoneReports, span: Ragged, at_ms: Ints, history: bool
+) -> tuple[Ints, Ints]:
     """Of each question's reports that had been received, how many state orders, and how many orders these are."""
     row = reports.row[span.rows]
-    orders = trail.orders_completed[row]
-    stated = (orders >= 0) & (trail.received_time_ms[row] <= at_ms[span.query])
+    orders = telemetry.orders_completed[row]
+    stated = (orders >= 0) & (telemetry.received_time_ms[row] <= at_ms[span.query])
     if history:
-        stated &= builds_history(trail.event_time_ms[row], trail.received_time_ms[row])
-    taken = np.where(stated, np.minimum(orders, _MOST_ORDERS), 0)
+        stated &= builds_history(telemetry.event_time_ms[row], telemetry.received_time_ms[row])
+    taken = np.where(stated, np.minimum(orders, _MAX_ORDERS), 0)
     sums = np.concatenate(([0], np.cumsum(taken)))
     return span.count(stated), sums[span.offsets[1:]] - sums[span.offsets[:-1]]
 
 
 def _usual_micro(
     terms: OrderDrop,
-    trail: Trail,
+    telemetry: TelemetryTable,
     questions: Questions,
-    holders: Holders,
+    holders: PolicyHolders,
     margin_m: float,
     cells: npt.NDArray[np.uint64] | None,
 ) -> Ints:
     """orders_per_hour of the policies whose riders were seen, in millionths."""
     held = set(holders.workers)
-    among = np.array([worker in held for worker in trail.workers], dtype=np.bool_)
-    reports = ZoneReports.of(trail, questions, margin_m, among, cells)
+    among = np.array([worker in held for worker in telemetry.workers], dtype=np.bool_)
+    reports = ZoneReports.of(telemetry, questions, margin_m, among, cells)
     usual = np.zeros(len(questions), dtype=np.int64)
     known: dict[tuple[int, int], int] = {}
     for part in reports.blocks(questions, questions.at_ms - terms.seen_ms):
         here = questions.take(part)
         span = reports.between(here.zone, here.at_ms - terms.seen_ms, here.at_ms)
-        workers = max(len(trail.workers), 1)
+        workers = max(len(telemetry.workers), 1)
         row = reports.row[span.rows]
-        received = trail.received_time_ms[row] <= here.at_ms[span.query]
-        seen = np.unique(span.query[received] * workers + trail.worker[row[received]])
+        received = telemetry.received_time_ms[row] <= here.at_ms[span.query]
+        seen = np.unique(span.query[received] * workers + telemetry.worker[row[received]])
         for question, worker in zip((seen // workers).tolist(), (seen % workers).tolist(), strict=True):
             key = (worker, int(here.at_ms[question]))
             if key not in known:
-                known[key] = _stated_micro(holders, trail.workers[worker], key[1])
+                known[key] = _stated_micro(holders, telemetry.workers[worker], key[1])
             usual[part.start + question] += known[key]
     return usual
 
 
-def _stated_micro(holders: Holders, worker_id: str, at_ms: int) -> int:
+def _stated_micro(holders: PolicyHolders, worker_id: str, at_ms: int) -> int:
     total = 0
     for event in holders.known(worker_id, at_ms):
         stated = event.get("orders_per_hour")
         if stated is not None:
-            total += round(Fraction(repr(min(max(float(stated), 0.0), float(_MOST_ORDERS)))) * _MICRO)
+            total += round(Fraction(repr(min(max(float(stated), 0.0), float(_MAX_ORDERS)))) * _MICRO)
     return total

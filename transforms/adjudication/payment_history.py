@@ -13,7 +13,7 @@ from monsoon.transforms.adjudication.rules import Period, ProductRules, period_o
 _STILL_OPEN_MS = 2**63
 
 
-class Ledger:
+class PaymentHistory:
     """The claims of one rider and product that were paid: what of each cap they use, and when they end.
 
     A disruption's start names it and never changes. Where its end or confirmation does, `take_out` the claim first,
@@ -51,7 +51,7 @@ class Ledger:
 
     def overlapping(self, claim: Claim) -> Iterator[Claim]:
         """The other claims that were paid and count as overlapping this one."""
-        first = bisect_left(self._by_end, (claim.happening.start_ms + 1, ""))
+        first = bisect_left(self._by_end, (claim.update.start_ms + 1, ""))
         for _, name in self._by_end[first:]:
             other = self._paid[name]
             if other is not claim and self.overlap(claim, other):
@@ -60,7 +60,7 @@ class Ledger:
     def overlap(self, claim: Claim, other: Claim) -> bool:
         """Whether what `other` pays counts against `claim`: their disruptions overlap, and where the product says so
         are of one peril."""
-        if self.rules.of(claim).product.overlap_same_peril_only and claim.happening.peril != other.happening.peril:
+        if self.rules.of(claim).product.overlap_same_peril_only and claim.update.peril != other.update.peril:
             return False
         return other.overlaps(claim)
 
@@ -102,9 +102,9 @@ def tie(claim: Claim) -> tuple[str, str]:
     An id is a digest, and a rider at a border is present in several zones that are confirmed together: by zone it is
     the same one that pays in every implementation, whatever its ids look like.
     """
-    return claim.happening.zone, claim.claim_id
+    return claim.update.zone, claim.claim_id
 
 
 def _end(claim: Claim) -> tuple[int, str]:
-    end_ms = claim.happening.end_ms
+    end_ms = claim.update.end_ms
     return (_STILL_OPEN_MS if end_ms is None else end_ms), claim.claim_id

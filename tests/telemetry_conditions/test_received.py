@@ -4,11 +4,11 @@ import random
 
 import numpy as np
 import pytest
-from witness.conftest import MINUTE, PLACE, T, ask, center, holders, report, tallied, trail_of
+from telemetry_conditions.conftest import MINUTE, PLACE, T, ask, center, holders, report, tallied, telemetry_table_of
 
 from monsoon.transforms.product import SilentQuorum
-from monsoon.transforms.witness.orders import order_drop, order_tallies
-from monsoon.transforms.witness.silence import TALLIES
+from monsoon.transforms.telemetry_conditions.order_drop import order_drop, order_tallies
+from monsoon.transforms.telemetry_conditions.silent_quorum import TALLIES
 
 WEEK_MIN = 7 * 24 * 60
 DELAYS_MIN = (None, 0, 0.05, 3, 20, 40, 200)
@@ -62,7 +62,7 @@ def test_orders_of_a_zone_are_as_if_what_came_later_had_never_come(bandh, seed):
         at_ms = T - minutes * MINUTE
         questions = ask(at_ms, platform=None, resolution=8)
         both = [
-            order_tallies(bandh, trail_of(some), questions, usual, 500.0)
+            order_tallies(bandh, telemetry_table_of(some), questions, usual, 500.0)
             for some in (reports, known_by(reports, at_ms))
         ]
         assert both[0].tolist() == both[1].tolist()
@@ -82,6 +82,8 @@ def test_a_week_of_orders_that_came_more_than_six_hours_late_is_no_history(bandh
     here = {"place": center(resolution=8)}
     weeks = [received("w", week * WEEK_MIN + 30, delay_min, orders=20, **here) for week in (1, 2)]
     now = received("w", 10, 0, orders=5, **here)
-    tallies = order_tallies(bandh, trail_of([now, *weeks]), ask(T, platform=None, resolution=8), holders(), 500.0)
+    tallies = order_tallies(
+        bandh, telemetry_table_of([now, *weeks]), ask(T, platform=None, resolution=8), holders(), 500.0
+    )
     drop = order_drop(bandh, tallies)
     assert drop.tolist() == [0.75] if counts else np.isnan(drop).all()

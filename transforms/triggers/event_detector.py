@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from monsoon.transforms.triggers.alerts import Alert
-from monsoon.transforms.triggers.conditions import OWN, Rules
+from monsoon.transforms.triggers.conditions import OWN, SeriesRules
 from monsoon.transforms.triggers.consensus import (
-    Holder,
+    ConfirmingProvider,
     Kind,
     earliest_start,
     kind_of,
@@ -25,12 +25,12 @@ from monsoon.transforms.triggers.consensus import (
     supported_severity,
 )
 from monsoon.transforms.triggers.modes import oracle_mode
+from monsoon.transforms.triggers.provider_state import ProviderState, RankedReading, next_state
 from monsoon.transforms.triggers.readings import Reading
-from monsoon.transforms.triggers.voices import Placed, Voice, after
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class EventState:
     """A confirmed disruption of one series; its start names it. Times in milliseconds since the epoch."""
 
     start_ms: int
@@ -55,19 +55,19 @@ class Episode:
     while the consensus pauses), from the confirmation on; once it has ended, to absent_since."""
 
 
-def as_published(episode: Episode) -> Episode:
+def as_published(event: EventState) -> EventState:
     """An episode as it is published: of one that has ended, without values from the time when it was absent."""
-    if episode.end_ms is None or episode.absent_since_ms is None or not episode.values:
-        return episode
-    return replace(episode, values=tuple(entry for entry in episode.values if entry[0] < episode.absent_since_ms))
+    if event.end_ms is None or event.absent_since_ms is None or not event.values:
+        return event
+    return replace(event, values=tuple(entry for entry in event.values if entry[0] < event.absent_since_ms))
 
 
-VoiceKey = tuple[int, str]
+ProviderKey = tuple[int, str]
 """Whose voice it is: the role of a condition, and a provider."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OpenEventStatus:
     """How an open episode stands: what of it decides what comes."""
 
     level: str | None
@@ -79,25 +79,25 @@ class Snapshot:
     """A fold that has passed every moment up to `at_ms`, but for its episodes and the readings still to come."""
 
     at_ms: int
-    voices: dict[VoiceKey, Voice]
-    open: Standing | None
+    provider_states: dict[ProviderKey, ProviderState]
+    open: OpenEventStatus | None
     alert: Alert | None = None
-    last_heard_ms: tuple[int | None, ...] = ()
-    borne_out: bool = False
+    last_observed_ms: tuple[int | None, ...] = ()
+    corroborated: bool = False
 
 
-class EpisodeFold:
+class EventDetector:
     """Feed with `hear`, in any order but never for a moment already passed; advance with `run`."""
 
-    def __init__(self, rules: Rules, snapshot: Snapshot | None = None, episodes: Sequence[Episode] = ()) -> None:
+    def __init__(self, rules: SeriesRules, snapshot: Snapshot | None = None, events: Sequence[EventState] = ()) -> None:
         """Goes on from a snapshot with the `episodes` confirmed up to it, however they went on afterwards."""
         self._rules = rules
         self._trigger = rules.trigger
-        self.voices: dict[VoiceKey, Voice] = {}
+        self.provider_states: dict[ProviderKey, ProviderState] = {}
         """Without those that are as if never heard."""
         self._moments: list[int] = []
-        self._heard: dict[int, list[Placed]] = {}
-        self._stale: dict[int, set[VoiceKey]] = {}
+        self._observed: dict[int, list[RankedReading]] = {}
+        self._stale: dict[int, set[ProviderKey]] = {}
         """By moment, what it brings: readings valid from then on, voices of which one reading goes stale."""
         self._breaching: list[Counter[Kind]] = [Counter() for _ in rules.conditions]
         """By role, speaking providers that breach."""
@@ -105,61 +105,66 @@ class EpisodeFold:
         """Those of the own metric that hold each level for as long as it must be sustained."""
         self._alert: Alert | None = None
         """The last alert that began."""
-        self._last_heard_ms: list[int | None] = [None for _ in rules.conditions]
+        self._last_observed_ms: list[int | None] = [None for _ in rules.conditions]
         """By role, the newest moment of which something was heard."""
-        self._borne_out = self._trigger.witness is None
+        self._corroborated = self._trigger.telemetry_condition is None
         """Whether telemetry bears the readings out, as far as it was asked."""
-        self.episodes: list[Episode] = list(episodes)
+        self.events: list[EventState] = list(events)
         """Every episode so far, oldest first; only the last can be open."""
         if snapshot is not None:
-            self.voices = dict(snapshot.voices)
+            self.provider_states = dict(snapshot.provider_states)
             self._resume(snapshot)
 
     def _resume(self, snapshot: Snapshot) -> None:
-        for key, voice in self.voices.items():
-            self._count(key[0], voice, 1)
-            for _, reading in voice.fresh:
+        for key, state in self.provider_states.items():
+            self._count(key[0], state, 1)
+            for _, reading in state.fresh:
                 self._goes_stale(reading.event_time_ms, key[0], {key})
         self._alert = snapshot.alert
-        self._last_heard_ms[: len(snapshot.last_heard_ms)] = snapshot.last_heard_ms
-        self._borne_out = self._borne_out or snapshot.borne_out
+        self._last_observed_ms[: len(snapshot.last_observed_ms)] = snapshot.last_observed_ms
+        self._corroborated = self._corroborated or snapshot.corroborated
         if snapshot.open is not None:
             level, absent_since_ms = snapshot.open.level, snapshot.open.absent_since_ms
-            values = tuple(entry for entry in self.episodes[-1].values if entry[0] <= snapshot.at_ms)
-            self.episodes[-1] = replace(
-                self.episodes[-1], level=level, absent_since_ms=absent_since_ms, end_ms=None, modes=(), values=values
+            values = tuple(entry for entry in self.events[-1].values if entry[0] <= snapshot.at_ms)
+            self.events[-1] = replace(
+                self.events[-1], level=level, absent_since_ms=absent_since_ms, end_ms=None, modes=(), values=values
             )
 
     def snapshot(self, at_ms: int) -> Snapshot:
         """The state to go on from with the readings valid after `at_ms`, the moment up to which it has run."""
         return Snapshot(
-            at_ms, dict(self.voices), self.standing, self._alert, tuple(self._last_heard_ms), self._borne_out
+            at_ms,
+            dict(self.provider_states),
+            self.open_status,
+            self._alert,
+            tuple(self._last_observed_ms),
+            self._corroborated,
         )
 
-    def goes_on_like(self, other: Snapshot) -> bool:
+    def is_equivalent_to(self, other: Snapshot) -> bool:
         """Whether what comes finds the same as after `other`, but for what earlier ends and runs have to say."""
-        if self.standing != other.open or self.voices.keys() != other.voices.keys():
+        if self.open_status != other.open or self.provider_states.keys() != other.provider_states.keys():
             return False
-        if (self._alert, tuple(self._last_heard_ms), self._borne_out) != (
+        if (self._alert, tuple(self._last_observed_ms), self._corroborated) != (
             other.alert,
-            other.last_heard_ms,
-            other.borne_out,
+            other.last_observed_ms,
+            other.corroborated,
         ):
             return False
         return all(
-            voice.goes_on_like(other.voices[key], self._rules.conditions[key[0]].sustained_ms)
-            for key, voice in self.voices.items()
+            state.is_equivalent_to(other.provider_states[key], self._rules.conditions[key[0]].sustained_ms)
+            for key, state in self.provider_states.items()
         )
 
-    def hear(self, nearness: int, reading: Reading) -> None:
+    def observe(self, distance_rank: int, reading: Reading) -> None:
         """A reading that concerns the series, from the `nearness`-th nearest place of its provider and metric."""
-        moment = self._heard.get(reading.event_time_ms)
+        moment = self._observed.get(reading.event_time_ms)
         if moment is None:
-            moment = self._heard[reading.event_time_ms] = []
+            moment = self._observed[reading.event_time_ms] = []
             heapq.heappush(self._moments, reading.event_time_ms)
-        moment.append((nearness, reading))
+        moment.append((distance_rank, reading))
 
-    def run(self, until_ms: int) -> Iterator[tuple[int, Episode]]:
+    def run(self, until_ms: int) -> Iterator[tuple[int, EventState]]:
         """Pass through every moment up to and including `until_ms`; yields (moment, episode) at each change.
 
         An absence is a change only where the trigger has an activity test; else it shows when it has lasted.
@@ -167,105 +172,105 @@ class EpisodeFold:
         while self._moments and self._moments[0] <= until_ms:
             now_ms = heapq.heappop(self._moments)
             yield from self._close_by(now_ms)
-            changed = self._listen(now_ms)
+            changed = self._observe_moment(now_ms)
             if self._rules.alert and changed.intersection((len(self._rules.conditions) - 1,)):
                 self._follow_alert(now_ms)
             if not changed.isdisjoint(self._rules.needed):
-                yield from self._judge(now_ms)
+                yield from self._evaluate(now_ms)
         yield from self._close_by(until_ms)
 
     @property
     def next_ms(self) -> int | None:
         """The next moment to pass; None where none is ahead."""
         dues = self._moments[:1]
-        if (episode := self._open) is not None and episode.absent_since_ms is not None:
-            dues.append(episode.absent_since_ms + self._trigger.clear_after_ms)
+        if (event := self._open) is not None and event.absent_since_ms is not None:
+            dues.append(event.absent_since_ms + self._trigger.clear_after_ms)
         return min(dues, default=None)
 
     @property
-    def standing(self) -> Standing | None:
+    def open_status(self) -> OpenEventStatus | None:
         """How the open episode stands; None without one."""
-        episode = self._open
-        return None if episode is None else Standing(episode.level, episode.absent_since_ms)
+        event = self._open
+        return None if event is None else OpenEventStatus(event.level, event.absent_since_ms)
 
     def modes(self, at_ms: int) -> tuple[tuple[str, str], ...]:
         """The oracle mode of each of the trigger's metrics at the moment up to which it has run."""
         conditions = self._rules.conditions
-        speaking: dict[int, list[Voice]] = {role: [] for role in self._rules.needed}
-        for (role, _), voice in self.voices.items():
+        speaking: dict[int, list[ProviderState]] = {role: [] for role in self._rules.needed}
+        for (role, _), state in self.provider_states.items():
             if role in speaking:
-                speaking[role].append(voice)
+                speaking[role].append(state)
         found = {
-            conditions[role].metric: oracle_mode(conditions[role], speaking[role], self._last_heard_ms[role], at_ms)
+            conditions[role].metric: oracle_mode(conditions[role], speaking[role], self._last_observed_ms[role], at_ms)
             for role in reversed(self._rules.needed)
         }
         return tuple(sorted(found.items()))
 
     @property
-    def _open(self) -> Episode | None:
-        if self.episodes and self.episodes[-1].end_ms is None:
-            return self.episodes[-1]
+    def _open(self) -> EventState | None:
+        if self.events and self.events[-1].end_ms is None:
+            return self.events[-1]
         return None
 
-    def _close_by(self, now_ms: int) -> Iterator[tuple[int, Episode]]:
-        episode = self._open
-        if episode is None or episode.absent_since_ms is None:
+    def _close_by(self, now_ms: int) -> Iterator[tuple[int, EventState]]:
+        event = self._open
+        if event is None or event.absent_since_ms is None:
             return
-        end_ms = episode.absent_since_ms + self._trigger.clear_after_ms
+        end_ms = event.absent_since_ms + self._trigger.clear_after_ms
         if end_ms <= now_ms:
-            self.episodes[-1] = replace(episode, end_ms=end_ms, modes=self.modes(end_ms))
-            yield end_ms, self.episodes[-1]
+            self.events[-1] = replace(event, end_ms=end_ms, modes=self.modes(end_ms))
+            yield end_ms, self.events[-1]
 
-    def _listen(self, now_ms: int) -> set[int]:
+    def _observe_moment(self, now_ms: int) -> set[int]:
         """Take in what this moment brings; the roles in which a voice has changed by it."""
-        nearest: dict[VoiceKey, Placed] = {}
-        for placed in self._heard.pop(now_ms, ()):
-            for role in self._rules.roles.get(placed[1].metric, ()):
-                key = (role, placed[1].provider)
+        nearest: dict[ProviderKey, RankedReading] = {}
+        for ranked in self._observed.pop(now_ms, ()):
+            for role in self._rules.roles.get(ranked[1].metric, ()):
+                key = (role, ranked[1].provider)
                 known = nearest.get(key)
-                if known is None or _speaks_before(placed, known):
-                    nearest[key] = placed
+                if known is None or _takes_precedence(ranked, known):
+                    nearest[key] = ranked
         stale = self._stale.pop(now_ms, set())
         changed = {key[0] for key in stale.union(nearest) if self._update(key, nearest.get(key), now_ms)}
         for role in {key[0] for key in nearest}:
-            self._last_heard_ms[role] = now_ms
+            self._last_observed_ms[role] = now_ms
             self._goes_stale(now_ms, role, {key for key in nearest if key[0] == role})
         return changed
 
-    def _goes_stale(self, event_time_ms: int, role: int, keys: set[VoiceKey]) -> None:
+    def _goes_stale(self, event_time_ms: int, role: int, keys: set[ProviderKey]) -> None:
         stale_ms = event_time_ms + self._rules.conditions[role].ttl_ms + 1
         known = self._stale.get(stale_ms)
         if known is None:
             self._stale[stale_ms] = keys
-            if stale_ms not in self._heard:
+            if stale_ms not in self._observed:
                 heapq.heappush(self._moments, stale_ms)
         else:
             known |= keys
 
-    def _update(self, key: VoiceKey, heard: Placed | None, now_ms: int) -> bool:
-        before = self.voices.get(key)
-        voice = after(self._rules.conditions[key[0]], before, heard, now_ms)
-        if voice is before:
+    def _update(self, key: ProviderKey, observed: RankedReading | None, now_ms: int) -> bool:
+        before = self.provider_states.get(key)
+        state = next_state(self._rules.conditions[key[0]], before, observed, now_ms)
+        if state is before:
             return False
         if before is not None:
             self._count(key[0], before, -1)
-        if voice is None:
-            del self.voices[key]
+        if state is None:
+            del self.provider_states[key]
         else:
-            self.voices[key] = voice
-            self._count(key[0], voice, 1)
+            self.provider_states[key] = state
+            self._count(key[0], state, 1)
         return True
 
-    def _count(self, role: int, voice: Voice, step: int) -> None:
+    def _count(self, role: int, state: ProviderState, step: int) -> None:
         condition = self._rules.conditions[role]
-        if not voice.breaches(condition):
+        if not state.breaches(condition):
             return
-        kind = kind_of(condition, voice.last_spoken)
+        kind = kind_of(condition, state.last_reading)
         self._breaching[role][kind] += step
         if role != OWN:
             return
         for rank in range(len(condition.breaches)):
-            if not voice.holds(rank, condition.sustained_ms):
+            if not state.holds(rank, condition.sustained_ms):
                 break  # what does not hold a level holds no harsher one
             self._holding[rank][kind] += step
 
@@ -278,9 +283,9 @@ class EpisodeFold:
         elif holds:
             condition = self._rules.conditions[role]
             issued = (
-                voice.last_spoken.issued_time_ms
-                for key, voice in self.voices.items()
-                if key[0] == role and voice.breaches(condition)
+                state.last_reading.issued_time_ms
+                for key, state in self.provider_states.items()
+                if key[0] == role and state.breaches(condition)
             )
             if self._alert is None:
                 self._alert = Alert(min(issued), None)
@@ -293,24 +298,24 @@ class EpisodeFold:
         if not all(
             reached(self._rules.conditions[role].consensus, self._breaching[role]) for role in self._rules.needed
         ):
-            if self._trigger.witness is not None:
-                self._borne_out = False
+            if self._trigger.telemetry_condition is not None:
+                self._corroborated = False
             return False
-        if self._trigger.witness is not None and (
-            not self._rules.judged_at_readings or self._last_heard_ms[OWN] == now_ms
+        if self._trigger.telemetry_condition is not None and (
+            not self._rules.evaluated_at_readings or self._last_observed_ms[OWN] == now_ms
         ):
-            self._rules.asked.add(now_ms)
-            self._borne_out = now_ms in self._rules.borne_out
-        return self._borne_out or self._open is not None
+            self._rules.queried.add(now_ms)
+            self._corroborated = now_ms in self._rules.corroborated
+        return self._corroborated or self._open is not None
 
-    def _judge(self, now_ms: int) -> Iterator[tuple[int, Episode]]:
+    def _evaluate(self, now_ms: int) -> Iterator[tuple[int, EventState]]:
         trigger = self._trigger
         breaches = self._breaches(now_ms)
         before = self._open
         if before is None:
             if breaches and reached(trigger.consensus, self._holding[0]):
-                self.episodes.append(self._confirmed(now_ms))
-                yield now_ms, replace(self.episodes[-1], modes=self.modes(now_ms))
+                self.events.append(self._confirmed(now_ms))
+                yield now_ms, replace(self.events[-1], modes=self.modes(now_ms))
             return
         now = before
         absent_since_ms = None
@@ -326,59 +331,61 @@ class EpisodeFold:
             value = self._largest_value() if breaches else 0.0
             if value != before.values[-1][1]:
                 now = replace(now, values=(*before.values, (now_ms, value)))
-        self.episodes[-1] = now
+        self.events[-1] = now
         if level != before.level or (trigger.activity is not None and now is not before):
             yield now_ms, replace(now, modes=self.modes(now_ms))
 
-    def _confirmed(self, now_ms: int) -> Episode:
+    def _confirmed(self, now_ms: int) -> EventState:
         trigger, condition = self._trigger, self._rules.conditions[OWN]
-        start_ms = earliest_start(condition, self._holders(0)) if trigger.sustained_ms else now_ms
-        if self.episodes and self.episodes[-1].end_ms is not None:
-            start_ms = max(start_ms, self.episodes[-1].end_ms)
+        start_ms = earliest_start(condition, self._confirming(0)) if trigger.sustained_ms else now_ms
+        if self.events and self.events[-1].end_ms is not None:
+            start_ms = max(start_ms, self.events[-1].end_ms)
         rank = self._highest_level()
-        holders = self._holders(rank)
+        confirming = self._confirming(rank)
         larger_is_worse = trigger.levels[rank].breach.larger_is_worse
-        said = [*(holder.reading for holder in holders), *self._said_as_well()]
-        return Episode(
+        emitted = [*(provider.reading for provider in confirming), *self._secondary_readings()]
+        return EventState(
             start_ms=start_ms,
             confirmed_at_ms=now_ms,
-            severity=supported_severity(condition, holders, larger_is_worse=larger_is_worse),
+            severity=supported_severity(condition, confirming, larger_is_worse=larger_is_worse),
             level=trigger.levels[rank].name,
-            providers=tuple(sorted({reading.provider for reading in said})),
-            reading_ids=tuple(sorted({reading.reading_id for reading in said})),
-            first_alert_ms=min(holder.run_first.issued_time_ms for holder in holders),
+            providers=tuple(sorted({reading.provider for reading in emitted})),
+            reading_ids=tuple(sorted({reading.reading_id for reading in emitted})),
+            first_alert_ms=min(provider.run_first.issued_time_ms for provider in confirming),
             alert=self._alert,
             values=() if trigger.activity is None else ((now_ms, self._largest_value()),),
         )
 
-    def _holders(self, rank: int) -> list[Holder]:
+    def _confirming(self, rank: int) -> list[ConfirmingProvider]:
         """Who holds a level for as long as it must be sustained, by name."""
         held = [
-            (name, Holder(voice.last_spoken, first))
-            for (role, name), voice in self.voices.items()
+            (name, ConfirmingProvider(state.last_reading, first))
+            for (role, name), state in self.provider_states.items()
             if role == OWN
-            and voice.holds(rank, self._trigger.sustained_ms)
-            and (first := voice.run_first[rank]) is not None
+            and state.holds(rank, self._trigger.sustained_ms)
+            and (first := state.run_first[rank]) is not None
         ]
-        return [holder for _, holder in sorted(held, key=lambda entry: entry[0])]
+        return [provider for _, provider in sorted(held, key=lambda entry: entry[0])]
 
-    def _said_as_well(self) -> Iterator[Reading]:
+    def _secondary_readings(self) -> Iterator[Reading]:
         """The readings that breach the conditions that must hold as well."""
-        for (role, _), voice in self.voices.items():
-            if role != OWN and role in self._rules.needed and voice.breaches(self._rules.conditions[role]):
-                yield voice.last_spoken
+        for (role, _), state in self.provider_states.items():
+            if role != OWN and role in self._rules.needed and state.breaches(self._rules.conditions[role]):
+                yield state.last_reading
 
     def _largest_value(self) -> float:
         """The largest that a fresh provider of any quality says, where one does."""
-        return max(voice.last_spoken.value for (role, _), voice in self.voices.items() if role == OWN and voice.fresh)
+        return max(
+            state.last_reading.value for (role, _), state in self.provider_states.items() if role == OWN and state.fresh
+        )
 
     def _highest_level(self) -> int:
         ranks = range(len(self._trigger.levels) - 1, 0, -1)
         return next((rank for rank in ranks if reached(self._trigger.consensus, self._holding[rank])), 0)
 
 
-def _speaks_before(placed: Placed, other: Placed) -> bool:
+def _takes_precedence(ranked: RankedReading, other: RankedReading) -> bool:
     """Of one moment, the nearest speaks; of one place, the greatest in the speaking order."""
-    if placed[0] != other[0]:
-        return placed[0] < other[0]
-    return placed[1].speaking_order > other[1].speaking_order
+    if ranked[0] != other[0]:
+        return ranked[0] < other[0]
+    return ranked[1].precedence > other[1].precedence

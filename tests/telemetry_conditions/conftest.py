@@ -13,10 +13,8 @@ from monsoon.transforms.evidence.activity import Habits
 from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.neighborhoods import PaneCells
 from monsoon.transforms.evidence.references import References
-from monsoon.transforms.trail import Trail
-from monsoon.transforms.waiting import WaitingRules
-from monsoon.transforms.witness.questions import Holders, Questions
-from monsoon.transforms.witness.silence import (
+from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, Questions
+from monsoon.transforms.telemetry_conditions.silent_quorum import (
     TALLIES,
     Trust,
     insured_long_enough,
@@ -26,6 +24,8 @@ from monsoon.transforms.witness.silence import (
     trust_score,
     workers_of,
 )
+from monsoon.transforms.telemetry_table import TelemetryTable
+from monsoon.transforms.waiting import WaitingRules
 
 MINUTE = 60_000
 T = 1_718_000_000_000
@@ -40,13 +40,13 @@ def products():
 @pytest.fixture(scope="session")
 def outage(products):
     """OffShift's silent quorum."""
-    return products["offshift"].trigger("outage").witness
+    return products["offshift"].trigger("outage").telemetry_condition
 
 
 @pytest.fixture(scope="session")
 def bandh(products):
     """Jugaad's order drop."""
-    return products["jugaad"].trigger("bandh").witness
+    return products["jugaad"].trigger("bandh").telemetry_condition
 
 
 def zone_at(place=PLACE, resolution=6):
@@ -76,24 +76,24 @@ def report(worker, minutes, state="online", platform="zomato", place=None, order
     }
 
 
-def trail_of(reports):
+def telemetry_table_of(reports):
     names = sorted({name for each in reports for name in each} | {"worker", "event_time_ms", "lat", "lon"})
     columns = {name: [each.get(name) for each in reports] for name in names}
     if "device" in columns:
         columns["device"] = [
             device or f"device of {worker}" for device, worker in zip(columns["device"], columns["worker"], strict=True)
         ]
-    return Trail.from_columns(**columns)
+    return TelemetryTable.from_columns(**columns)
 
 
 def holders(*policies):
     """From (policy_id, worker_id, changes of its one event)."""
-    return Holders(_policy(policy_id, worker_id, changes) for policy_id, worker_id, changes in policies)
+    return PolicyHolders(_policy(policy_id, worker_id, changes) for policy_id, worker_id, changes in policies)
 
 
 def holders_of(policy_id, worker_id, *events):
     """Of one policy with several events, each by what it changes."""
-    return Holders([_policy(policy_id, worker_id, *events)])
+    return PolicyHolders([_policy(policy_id, worker_id, *events)])
 
 
 def _policy(policy_id, worker_id, *events):
@@ -119,24 +119,24 @@ def _policy(policy_id, worker_id, *events):
 def tallied(terms, product, reports, questions, held=None, towers=None):
     """The quorum's tallies, one row a question, with the trust that the riders' reports come to; `towers` places cell
     towers: by name (lat, lon, range in m)."""
-    trail = trail_of(reports)
+    telemetry = telemetry_table_of(reports)
     held = held or holders()
-    riders = workers_of(terms, trail, questions, held)
+    riders = workers_of(terms, telemetry, questions, held)
     gone = riders.take(riders.mine & riders.silent)
     trust = Trust.unknown(0)
     if len(gone.worker):
-        panes = panes_of(trail)
+        panes = panes_of(telemetry)
         resolution = questions.resolution
         habits = Habits.of(panes, PaneCells.of(panes, resolution), resolution)
-        references = References.none(trail)
-        if towers and trail.cells:
-            lat, lon, range_m = np.array([towers.get(name, (np.nan,) * 3) for name in trail.cells]).T
+        references = References.none(telemetry)
+        if towers and telemetry.cells:
+            lat, lon, range_m = np.array([towers.get(name, (np.nan,) * 3) for name in telemetry.cells]).T
             references = replace(references, cell_lat=lat, cell_lon=lon, cell_range_m=range_m)
-        inputs, phone = trust_inputs(terms, trail, questions, gone, references, habits, held)
+        inputs, phone = trust_inputs(terms, telemetry, questions, gone, references, habits, held)
         inputs["riders_on_device_28d"] = DeviceDays.of(panes).riders(phone, questions.at_ms[gone.question])[0]
-        insured = insured_long_enough(terms, trail, questions, gone, held)
+        insured = insured_long_enough(terms, telemetry, questions, gone, held)
         trust = rider_trust(terms, trust_score(product, terms), inputs, insured)
-    return quorum_tallies(terms, trail, questions, riders, trust)
+    return quorum_tallies(terms, telemetry, questions, riders, trust)
 
 
 def column(tallies, name):
