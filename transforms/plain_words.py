@@ -69,7 +69,6 @@ REASONS: Mapping[str, str] = {
     "too_few_peers": "there were too few other riders of your platform in the zone to compare with",
     "device_untrusted": "your phone could not tell us its location in a way that we can rely on",
     "impossible_route": "the locations of your phone are too far apart for the time between them",
-    "ring": "your claim is linked with other claims that we look at together",
     "syndicate_alert": "your claim is linked with other claims that we look at together",
     "answer_denied": "you told us that this claim is not yours",
     "step_up_unanswered": "we had no answer from you in time",

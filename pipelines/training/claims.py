@@ -17,7 +17,7 @@ from monsoon.sources.line_blocks import Validated
 from monsoon.sources.reference import ACCESS_POINTS_FILE, TOWERS_FILE, ReferenceTables, read_references
 from monsoon.sources.simulator import Storm
 from monsoon.sources.simulator.frames import Scenario, build_scenario
-from monsoon.sources.telemetry_columns import compact
+from monsoon.sources.telemetry_columns import compact, parse_schema
 from monsoon.sources.telemetry_store import TelemetryStore
 from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.evidence.measure import measure
@@ -94,8 +94,12 @@ def _reference_tables(scenario: Scenario) -> ReferenceTables:
 
 def _telemetry(scenario: Scenario, first: int, last: int) -> TelemetryTable:
     fields = stream_fields("telemetry")
+    schema = parse_schema(fields)
     store = TelemetryStore(StreamCounts())
     for frame in scenario.telemetry(first, last):
+        # What a scenario does not simulate, nobody stated.
+        unstated = [name for name in schema if name not in frame.columns]
+        frame = frame.with_columns(pl.lit(None, dtype=schema[name]).alias(name) for name in unstated)
         store.add(Validated(read=frame.height, frames=[compact(frame, fields)]))
     return to_telemetry_table(store.finish())
 

@@ -162,7 +162,7 @@ def test_unknown_codes_still_make_sentences():
 
 
 def test_reasons_that_read_the_same_are_said_once_and_only_the_weightiest():
-    assert because(["ring", "syndicate_alert"]).count("because") == 1
+    assert because(["ring_score", "syndicate_alert"]).count("because") == 1
     assert because(list(FEATURE_NAMES)).count("because") == 3
 
 
