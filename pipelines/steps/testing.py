@@ -41,7 +41,7 @@ class Testing:
         for row in self._judged(asked).iter_rows(named=True):
             claim = (row["confirmed_at_ms"], row["worker_id"])
             known = self._met[row["disruption_id"]]
-            if claim in known or not (row["met"] or row["measured"] is not None):
+            if claim in known or not (row["passed"] or row["measured"] is not None):
                 continue
             if row["measured"] is None:
                 known[claim] = row["at_ms"]

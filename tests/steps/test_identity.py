@@ -210,10 +210,10 @@ REPEATS = """
 import json, pickle, sys
 from kit.graph import Graph, Scripted
 from monsoon.sources.line_blocks import collect
-from monsoon.transforms.validation.record_validator import Judge
+from monsoon.transforms.validation.record_validator import RecordValidator
 
 folder, state, lines, strangers = pickle.loads(open(sys.argv[1], "rb").read())
-collect(map(Judge("telemetry"), strangers))  # so that every text has another code here
+collect(map(RecordValidator("telemetry"), strangers))  # so that every text has another code here
 source = Scripted(folder)
 source.graph = Graph.resumed(source.graph.settings, state)
 source.say("telemetry", lines)
