@@ -17,7 +17,7 @@ from monsoon.sources.line_blocks import Validated
 from monsoon.sources.reference import ACCESS_POINTS_FILE, TOWERS_FILE, ReferenceTables, read_references
 from monsoon.sources.simulator import Storm
 from monsoon.sources.simulator.frames import Scenario, build_scenario
-from monsoon.sources.telemetry_columns import compact
+from monsoon.sources.telemetry_columns import compact, parse_schema
 from monsoon.sources.telemetry_store import TelemetryStore
 from monsoon.sources.trail import to_trail
 from monsoon.transforms.evidence.measure import measure
@@ -95,7 +95,11 @@ def _reference_tables(scenario: Scenario) -> ReferenceTables:
 def _trail(scenario: Scenario, first: int, last: int) -> Trail:
     fields = stream_fields("telemetry")
     store = TelemetryStore(StreamCounts())
+    schema = parse_schema(fields)
     for frame in scenario.telemetry(first, last):
+        # A storm without a gateway states no received_time: what a line may leave out, a frame may too.
+        left_out = {name: pl.lit(None, type_) for name, type_ in schema.items() if name not in frame.columns}
+        frame = frame.with_columns(**left_out)
         store.add(Validated(read=frame.height, frames=[compact(frame, fields)]))
     return to_trail(store.finish())
 
