@@ -96,7 +96,6 @@ def _telemetry(scenario: Scenario, first: int, last: int) -> TelemetryTable:
     fields = stream_fields("telemetry")
     schema = parse_schema(fields)
     store = TelemetryStore(StreamCounts())
-    schema = parse_schema(fields)
     for frame in scenario.telemetry(first, last):
         # What a scenario does not simulate, nobody stated.
         unstated = [name for name in schema if name not in frame.columns]
