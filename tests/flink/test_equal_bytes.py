@@ -99,7 +99,7 @@ def everything(tmp_path):
     source = tmp_path / "in"
     write_lines(source, "subscriptions", lines["subscriptions"])
     write_lines(source, "oracle_readings", lines["oracle_readings"], parts=1, gz=True)
-    write_lines(source, "telemetry", lines["telemetry"][: len(lines["telemetry"]) // 2], parts=3, gz=True)
+    write_lines(source, "telemetry", lines["telemetry"], parts=3, gz=True)
     delayed = late(records["telemetry"], HOUR_MS)
     (source / "telemetry" / "late.jsonl").write_text("".join(json.dumps(record) + "\n" for record in delayed))
     write_parquet(tmp_path / "columns", records)
