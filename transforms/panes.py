@@ -4,7 +4,7 @@ Reports of one rider and 5 min that were received later than the pane was over a
 min in which they came, so that a decision can leave out what had not been received by then; and so are those that came
 too late to be history.
 
-The vocabulary is closed. A term is a trail column times a scale, rounded half up and clamped to an integer:
+The vocabulary is closed. A term is a telemetry table column times a scale, rounded half up and clamped to an integer:
 `clamp(floor(column * scale + 0.5), -LIMIT, LIMIT)`; it is null where the column is null. An aggregate takes
 the reports of a pane at which its term is not null and all of its conditions `column = value` hold. Everything
 is an integer, so that no result depends on the order of rows.
@@ -52,7 +52,7 @@ class Aggregate:
 
     Kinds: count (of reports), sum, min, max, distinct (number of different values), and last (the value at
     the greatest (event_time, event_id)). `where` lists (column, value) pairs that must all hold. Raises
-    ValueError for a column that the trail does not have.
+    ValueError for a column that the telemetry table does not have.
     """
 
     name: str
@@ -109,8 +109,8 @@ class Panes:
 
     `known_from_ms`: when the pane is over and the 5 min in which its reports were received are, too. `history`: whether
     these were received within BASELINE_GRACE_MS of their event_time, and so may build a baseline or a pattern of
-    shifts. `values` holds one int64 column (n,) per aggregate. Worker and device codes are those of the trail.
-    """
+    shifts. `values` holds one int64 column (n,) per aggregate. Worker and device codes are those of the telemetry
+    table."""
 
     worker: npt.NDArray[np.int32]
     pane_start_ms: npt.NDArray[np.int64]
@@ -152,7 +152,7 @@ class Panes:
         values: Mapping[str, npt.NDArray[Any]],
         workers: int,
     ) -> Panes:
-        """Panes from columns in any order; `workers` is how many the trail codes.
+        """Panes from columns in any order; `workers` is how many the telemetry table codes.
 
         Raises ValueError where a column of AGGREGATES is absent or one pane occurs twice.
         """

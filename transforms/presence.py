@@ -26,14 +26,14 @@ REPORT_HOLDS_MS = 90 * 60_000
 
 
 class Places:
-    """The cells of a trail's reports: products whose zones have one resolution share them."""
+    """The cells of a telemetry table's reports: products whose zones have one resolution share them."""
 
     def __init__(self, telemetry: TelemetryTable) -> None:
         self.telemetry = telemetry
         self._cells: dict[int, npt.NDArray[np.uint64]] = {}
 
     def cells(self, resolution: int) -> npt.NDArray[np.uint64]:
-        """The cell of every report, uint64, in the trail's order."""
+        """The cell of every report, uint64, in the telemetry table's order."""
         if resolution not in self._cells:
             self._cells[resolution] = cells_of(self.telemetry.lat, self.telemetry.lon, resolution)
         return self._cells[resolution]
@@ -143,8 +143,8 @@ class Presence:
 class DwellIntervals:
     """Stretches of reports of one rider from one cell, with no gap longer than some time; sorted by cell.
 
-    A window of that time that meets a stretch therefore holds one of its reports. `rider` is a code in the trail, rows
-    are the trail's.
+    A window of that time that meets a stretch therefore holds one of its reports. `rider` is a code in the telemetry
+    table, rows are the telemetry table's.
     """
 
     cell: npt.NDArray[np.uint64]
@@ -157,7 +157,7 @@ class DwellIntervals:
 
     @staticmethod
     def of(places: Places, riders: npt.NDArray[np.int64], resolution: int, gap_ms: int) -> DwellIntervals:
-        """The stretches of these riders (codes in the trail)."""
+        """The stretches of these riders (codes in the telemetry table)."""
         telemetry = places.telemetry
         starts, stops = slices_of(telemetry.worker_starts, riders)
         mine = np.zeros(len(telemetry) + 1, dtype=np.int32)

@@ -1,4 +1,4 @@
-"""The trail: validated, deduplicated telemetry as sorted numpy columns (docs/architecture.md, Shapes)."""
+"""The telemetry table: validated, deduplicated telemetry as sorted numpy columns (docs/architecture.md, Shapes)."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class TelemetryTable:
 
     @staticmethod
     def from_columns(**columns: Sequence[Any]) -> TelemetryTable:
-        """A trail from plain lists in any order, None = null; for small inputs.
+        """A telemetry table from plain lists in any order, None = null; for small inputs.
 
         Columns are those of the class, text as text: worker, event_time_ms, lat and lon are required;
         event_id breaks ties of time; bssids is a list of lists; app_state one of APP_STATES; device is by

@@ -31,16 +31,16 @@ from monsoon.transforms.triggers.series import evaluate_trigger
 
 
 class Shared:
-    """What of a trail serves every product; each made when it is first needed."""
+    """What of a telemetry table serves every product; each made when it is first needed."""
 
     def __init__(self, telemetry: TelemetryTable, references: References | None = None) -> None:
-        """`references` locate the trail's cell towers; None: nothing is located."""
+        """`references` locate the telemetry table's cell towers; None: nothing is located."""
         self.telemetry, self.references = telemetry, references
         self.places = Places(telemetry)
 
     @cached_property
     def codes(self) -> dict[str, int]:
-        """The riders' codes in the trail."""
+        """The riders' codes in the telemetry table."""
         return {worker: code for code, worker in enumerate(self.telemetry.workers)}
 
     @cached_property

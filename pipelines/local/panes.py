@@ -12,7 +12,7 @@ _CODED_NULL = {name for name, dtype in DTYPES.items() if name != "event_time_ms"
 
 
 def panes_of(telemetry: TelemetryTable) -> Panes:
-    """The panes of every report of the trail."""
+    """The panes of every report of the telemetry table."""
     used = {column for aggregate in AGGREGATES for column in _columns(aggregate)} | {"worker", "event_time_ms"}
     if telemetry.states_received:
         used.add("received_time_ms")
@@ -40,7 +40,7 @@ _RECEIVED = {
 
 
 def aggregation(aggregate: Aggregate) -> pl.Expr:
-    """The aggregate as an expression over the rows of a trail, in the trail's order."""
+    """The aggregate as an expression over the rows of a telemetry table, in the telemetry table's order."""
     column = pl.col(aggregate.column)
     if DTYPES[aggregate.column] is np.float64:
         present = column.is_not_nan()

@@ -55,7 +55,7 @@ class Inputs:
     looks: dict[str, Look] = field(default_factory=dict)
     """What shows of each stream as a whole."""
     references: References | None = None
-    """Where the cell towers and access points of the trail stand, once that was read."""
+    """Where the cell towers and access points of the telemetry table stand, once that was read."""
 
     @cached_property
     def shared(self) -> Shared:
@@ -167,7 +167,7 @@ def run_products(
 def run_product(
     product: Product, inputs: Inputs, book: ClaimScores, outcome: Outcome, answers: Answers | None = None
 ) -> None:
-    """Everything one product makes of the inputs, added to `outcome`; `answers` hears which it took."""
+    """Everything one product makes of the inputs, added to `outcome`; `answers` observes which it took."""
     answers = answers or Answers(())
     claimants = Claimants(product, inputs.shared, inputs.readings, inputs.subscriptions)
     disruptions = claimants.disruptions

@@ -69,7 +69,7 @@ class _Batch:
 
 
 class ScoreBook:
-    """Scores from a trail with one model."""
+    """Scores from a telemetry table with one model."""
 
     def __init__(self, telemetry: TelemetryTable, references: References, scorer: Scorer) -> None:
         self._telemetry, self._references, self._scorer = telemetry, references, scorer

@@ -44,8 +44,8 @@ class TelemetryWitness:
         self._policy_holders = PolicyHolders(coverage.policies.values())
 
     def of(self, trigger: Trigger, readings: Sequence[Reading], zones: Zones) -> TelemetryValues:
-        """What the trigger's witness measures wherever and whenever it matters; what cannot be measured is left out,
-        and a trigger without a witness asks for nothing."""
+        """What the trigger's telemetry condition measures wherever and whenever it matters; what cannot be measured is
+        left out, and a trigger without a telemetry condition asks for nothing."""
         if trigger.telemetry_condition is None:
             return {}
         asked = [

@@ -114,7 +114,9 @@ def test_what_a_pattern_passes_the_judge_takes_but_for_ranges():
         if pl.Series([text]).str.contains(pattern)[0]:
             passed += 1
             verdict = VALIDATOR(text.encode())
-            assert isinstance(verdict, Used) or verdict.reason.startswith(("missing_field", "out_of_range", "raw_identifier"))
+            assert isinstance(verdict, Used) or verdict.reason.startswith(
+                ("missing_field", "out_of_range", "raw_identifier")
+            )
 
     taken()
     assert passed >= 10, "of a hundred; else nothing was looked at"

@@ -107,7 +107,7 @@ def planned_tests(
 @dataclass(frozen=True, eq=False)
 class Own:
     """What the riders' own telemetry says of tests: `sigma` and `drop` of each (NaN: not measured), `rider` their codes
-    in the trail, `platform` their policies' as the peers' code, -1 none."""
+    in the telemetry table, `platform` their policies' as the peers' code, -1 none."""
 
     rider: Ints
     platform: Ints
@@ -116,7 +116,7 @@ class Own:
 
     @staticmethod
     def of(questions: Questions, orders: Orders, codes: dict[str, int], peers: Peers, test: ActivityTest) -> Own:
-        """Measures; `codes` are those of the trail's riders."""
+        """Measures; `codes` are those of the telemetry table's riders."""
         terms = [claim.terms for claim in questions.claims]
         rider = np.array([codes.get(each.worker_id, -1) for each in terms], dtype=np.int64)[questions.claim]
         mean = _numbers([each.orders_per_hour for each in terms])[questions.claim]

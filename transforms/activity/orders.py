@@ -17,7 +17,7 @@ _WHOLE_UP_TO = 2.0**53
 
 
 class Orders:
-    """Orders of a trail's riders, by sums over its rows."""
+    """Orders of a telemetry table's riders, by sums over its rows."""
 
     def __init__(self, telemetry: TelemetryTable) -> None:
         self._telemetry = telemetry
@@ -29,8 +29,8 @@ class Orders:
     def completed(
         self, rider: npt.ArrayLike, start_ms: npt.ArrayLike, end_ms: npt.ArrayLike, received_by_ms: npt.ArrayLike
     ) -> Floats:
-        """Orders of each rider (code in the trail, -1 unknown) with start < event_time <= end; NaN where no report
-        there states them. Reports received later than a moment do not count."""
+        """Orders of each rider (code in the telemetry table, -1 unknown) with start < event_time <= end; NaN where no
+        report there states them. Reports received later than a moment do not count."""
         lo, hi = self._telemetry.rows_between(rider, start_ms, end_ms)
         orders, stated = self._orders[hi] - self._orders[lo], self._stated[hi] - self._stated[lo]
         query, row = rows_received_later(self._telemetry, lo, hi, received_by_ms)

@@ -25,7 +25,8 @@ Cells = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True, eq=False)
 class PeerRows:
-    """Everybody who may be a peer: `question` (index), `rider` (code in the trail), `platform` (code), `severe`."""
+    """Everybody who may be a peer: `question` (index), `rider` (code in the telemetry table), `platform` (code),
+    `severe`."""
 
     question: Ints
     rider: Ints

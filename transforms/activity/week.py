@@ -27,7 +27,7 @@ _MINUTES_PER_HOUR = 60
 
 
 class WorkedMinutes:
-    """Distinct minutes of the clock in which each rider of a trail reported online or on_trip."""
+    """Distinct minutes of the clock in which each rider of a telemetry table reported online or on_trip."""
 
     def __init__(self, telemetry: TelemetryTable) -> None:
         self._telemetry = telemetry

@@ -88,7 +88,7 @@ class DisruptionUpdate:
 
 @dataclass(frozen=True, slots=True)
 class ActivityResult:
-    """What the rider's own telemetry says of a claim at its own time: judged in the order of time like happenings.
+    """What the rider's own telemetry says of a claim at its own time: judged in the order of time like updates.
 
     kind `activity`: an activity test is met (`met` true: at the first such t; its `values` are rain, sigma, drop,
     threshold, share and peers) or was never met (`met` false, at the end of the disruption; `values` {"measured": 1.0}

@@ -50,7 +50,7 @@ class OwnEvidence:
     arrivals: batch.Arrivals
     work: batch.HourlyWork
     device: Ints
-    """The phone of the window's last report, as the trail codes it; -1 for none."""
+    """The phone of the window's last report, as the telemetry table codes it; -1 for none."""
 
 
 def measure(telemetry: TelemetryTable, panes: Panes, references: References, queries: Queries) -> Evidence:
@@ -88,7 +88,7 @@ def with_neighbors(own: Evidence, measured: Mapping[str, device.Measured]) -> Ev
 def measure_own(
     telemetry: TelemetryTable, panes: Panes, cells: PaneCells, references: References, queries: Queries
 ) -> OwnEvidence:
-    """All features but those of NEIGHBOR_FEATURES; the trail and panes of the queries' riders suffice.
+    """All features but those of NEIGHBOR_FEATURES; the telemetry table and panes of the queries' riders suffice.
 
     Raises ValueError for a zone of another resolution than the queries'.
     """

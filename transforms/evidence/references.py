@@ -1,4 +1,4 @@
-"""Where cell towers and access points stand, by the trail's codes."""
+"""Where cell towers and access points stand, by the telemetry table's codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of the trail that queries rest on: who, where, when."""
+"""The rows of the telemetry table that queries rest on: who, where, when."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from monsoon.transforms.telemetry_table import TelemetryTable
 class Queries:
     """One element per claim and decision.
 
-    `worker` code in the trail, -1 = no telemetry; `zone` uint64 H3 cells, all of `resolution`. The window is
+    `worker` code in the telemetry table, -1 = no telemetry; `zone` uint64 H3 cells, all of `resolution`. The window is
     (confirmed_at - 30 min, decided_at], decided_at being later than confirmed_at for a re-score; reports received
     after decided_at are none of it. `batch` names
     the disruption whose claims are compared with one another (claim_burst_rank, peer_divergence): a batch holds

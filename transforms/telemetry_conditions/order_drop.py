@@ -45,7 +45,7 @@ def order_tallies(
     up.
 
     Columns: orders in the window; what the riders seen usually do per hour, in millionths; then for each week back the
-    reports that state orders and these orders. `cells` are those of the trail's rows, where they are at hand.
+    reports that state orders and these orders. `cells` are those of the telemetry table's rows, where they are at hand.
     """
     tallies = np.zeros((len(questions), 2 + 2 * terms.weeks), dtype=np.int64)
     reports = ZoneReports.of(telemetry, questions, cells=cells)

@@ -53,7 +53,7 @@ class Questions:
 
 @dataclass(frozen=True, eq=False)
 class ZoneReports:
-    """Reports from some zones: rows of a trail and their times, sorted by zone, time and row.
+    """Reports from some zones: rows of a telemetry table and their times, sorted by zone, time and row.
 
     With a margin a report is from every zone within it (`transforms.geo.near`).
     """
@@ -72,7 +72,7 @@ class ZoneReports:
         cells: npt.NDArray[np.uint64] | None = None,
     ) -> ZoneReports:
         """Those from the zones asked about, of the riders `among` (one flag per worker code; None: all). `cells` are
-        those of the trail's rows, where they are at hand."""
+        those of the telemetry table's rows, where they are at hand."""
         zones = np.unique(questions.zone)
         if cells is None:
             cells = cells_of(telemetry.lat, telemetry.lon, questions.resolution)

@@ -76,7 +76,7 @@ def workers_of(
 ) -> Workers:
     """Who worked in the zones in (t - before, t - silent], sorted by question and rider, and how it went on.
 
-    Riders of no platform are left out. `cells` are those of the trail's rows, where they are at hand.
+    Riders of no platform are left out. `cells` are those of the telemetry table's rows, where they are at hand.
     """
     working = telemetry.app_state >= ONLINE
     reports = ZoneReports.of(telemetry, questions, cells=cells)
@@ -148,7 +148,7 @@ def trust_inputs(
     holders: PolicyHolders,
 ) -> tuple[dict[str, Floats], Ints]:
     """What a trust score may name, float64 (riders,), NaN = not measured, as far as the riders' own reports and
-    policies say it; and the phone of each one's last report (a code of the trail).
+    policies say it; and the phone of each one's last report (a code of the telemetry table).
 
     A policy counts as not bought in an alert's window: an outage has no public alert, and the claims that follow are
     looked at for theirs. Of who holds none it is not known.

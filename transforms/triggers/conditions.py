@@ -99,9 +99,10 @@ class SeriesRules:
     conditions: tuple[Condition, ...]
     alert: bool = False
     corroborated: Set[int] = frozenset()
-    """The moments (ms) at which the riders' telemetry bears the readings out, for a trigger with a witness."""
+    """The moments (ms) at which the riders' telemetry corroborates the readings, for a trigger with a telemetry
+    condition."""
     queried: set[int] = field(default_factory=set)
-    """The moments at which the readings' part of the condition breached, for a trigger with a witness."""
+    """The moments at which the readings' part of the condition breached, for a trigger with a telemetry condition."""
 
     @staticmethod
     def of(trigger: Trigger, alert: Condition | None = None, corroborated: Set[int] = frozenset()) -> SeriesRules:

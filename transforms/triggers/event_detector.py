@@ -1,6 +1,6 @@
 """The history of one trigger in one zone series, judged from a fixed set of readings.
 
-A fold over moments in event-time order: event times of the readings of every metric that has a say, the moments at
+a detector over moments in event-time order: event times of the readings of every metric that has a say, the moments at
 which they go stale, and the moments at which an absence has lasted long enough. It knows nothing of corrections;
 `machine.py` takes it back to a snapshot from before one and lets it run again.
 
@@ -56,19 +56,19 @@ class EventState:
 
 
 def as_published(event: EventState) -> EventState:
-    """An episode as it is published: of one that has ended, without values from the time when it was absent."""
+    """An event as it is published: of one that has ended, without values from the time when it was absent."""
     if event.end_ms is None or event.absent_since_ms is None or not event.values:
         return event
     return replace(event, values=tuple(entry for entry in event.values if entry[0] < event.absent_since_ms))
 
 
 ProviderKey = tuple[int, str]
-"""Whose voice it is: the role of a condition, and a provider."""
+"""Whose provider state it is: the role of a condition, and a provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenEventStatus:
-    """How an open episode stands: what of it decides what comes."""
+    """How an open event stands: what of it decides what comes."""
 
     level: str | None
     absent_since_ms: int | None
@@ -76,7 +76,7 @@ class OpenEventStatus:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A fold that has passed every moment up to `at_ms`, but for its episodes and the readings still to come."""
+    """a detector that has passed every moment up to `at_ms`, but for its events and the readings still to come."""
 
     at_ms: int
     provider_states: dict[ProviderKey, ProviderState]
@@ -90,15 +90,15 @@ class EventDetector:
     """Feed with `hear`, in any order but never for a moment already passed; advance with `run`."""
 
     def __init__(self, rules: SeriesRules, snapshot: Snapshot | None = None, events: Sequence[EventState] = ()) -> None:
-        """Goes on from a snapshot with the `episodes` confirmed up to it, however they went on afterwards."""
+        """Goes on from a snapshot with the `events` confirmed up to it, however they went on afterwards."""
         self._rules = rules
         self._trigger = rules.trigger
         self.provider_states: dict[ProviderKey, ProviderState] = {}
-        """Without those that are as if never heard."""
+        """Without those that are as if never observed."""
         self._moments: list[int] = []
         self._observed: dict[int, list[RankedReading]] = {}
         self._stale: dict[int, set[ProviderKey]] = {}
-        """By moment, what it brings: readings valid from then on, voices of which one reading goes stale."""
+        """By moment, what it brings: readings valid from then on, provider states of which one reading goes stale."""
         self._breaching: list[Counter[Kind]] = [Counter() for _ in rules.conditions]
         """By role, speaking providers that breach."""
         self._holding: list[Counter[Kind]] = [Counter() for _ in self._trigger.levels]
@@ -106,11 +106,11 @@ class EventDetector:
         self._alert: Alert | None = None
         """The last alert that began."""
         self._last_observed_ms: list[int | None] = [None for _ in rules.conditions]
-        """By role, the newest moment of which something was heard."""
+        """By role, the newest moment of which something was observed."""
         self._corroborated = self._trigger.telemetry_condition is None
-        """Whether telemetry bears the readings out, as far as it was asked."""
+        """Whether telemetry corroborates the readings, as far as it was asked."""
         self.events: list[EventState] = list(events)
-        """Every episode so far, oldest first; only the last can be open."""
+        """Every event so far, oldest first; only the last can be open."""
         if snapshot is not None:
             self.provider_states = dict(snapshot.provider_states)
             self._resume(snapshot)
@@ -165,7 +165,7 @@ class EventDetector:
         moment.append((distance_rank, reading))
 
     def run(self, until_ms: int) -> Iterator[tuple[int, EventState]]:
-        """Pass through every moment up to and including `until_ms`; yields (moment, episode) at each change.
+        """Pass through every moment up to and including `until_ms`; yields (moment, event) at each change.
 
         An absence is a change only where the trigger has an activity test; else it shows when it has lasted.
         """
@@ -189,7 +189,7 @@ class EventDetector:
 
     @property
     def open_status(self) -> OpenEventStatus | None:
-        """How the open episode stands; None without one."""
+        """How the open event stands; None without one."""
         event = self._open
         return None if event is None else OpenEventStatus(event.level, event.absent_since_ms)
 
@@ -222,7 +222,7 @@ class EventDetector:
             yield end_ms, self.events[-1]
 
     def _observe_moment(self, now_ms: int) -> set[int]:
-        """Take in what this moment brings; the roles in which a voice has changed by it."""
+        """Take in what this moment brings; the roles in which a provider state has changed by it."""
         nearest: dict[ProviderKey, RankedReading] = {}
         for ranked in self._observed.pop(now_ms, ()):
             for role in self._rules.roles.get(ranked[1].metric, ()):
@@ -294,7 +294,7 @@ class EventDetector:
 
     def _breaches(self, now_ms: int) -> bool:
         """Whether all conditions hold now but for the time for which they must; and the riders' telemetry agrees, which
-        it need not any more once an episode is open (so the worked examples)."""
+        it need not any more once an event is open (so the worked examples)."""
         if not all(
             reached(self._rules.conditions[role].consensus, self._breaching[role]) for role in self._rules.needed
         ):

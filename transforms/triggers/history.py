@@ -1,7 +1,7 @@
 """What is visible of one series and how it is judged, kept up to date when the past changes.
 
-The fold runs on with time. A change in the past is judged from a snapshot before it, and only until the history goes
-on as it did: from there the snapshots and episodes that were known stand, but for an episode or a run that goes on and
+the detector runs on with time. A change in the past is judged from a snapshot before it, and only until the history
+goes on as it did: from there the snapshots and events that were known stand, but for an event or a run that goes on and
 now began otherwise. All of it is derived from the visible readings.
 """
 
@@ -22,7 +22,7 @@ END_OF_TIME_MS = 2**62
 _SNAPSHOT_READINGS = 32
 """Readings between snapshots, at least: a correction costs about so many, however long the history."""
 _STATES_PER_READING = 4
-"""Snapshots hold at most so many voices for each reading of the history."""
+"""Snapshots hold at most so many provider states for each reading of the history."""
 
 _FIRST: Identity = ("", "")
 """Sorts before every identity."""
@@ -39,7 +39,7 @@ class Observation:
 
 
 class History:
-    """The readings that speak in a series and its episodes: `add` and `remove`, then `run` or `reevaluate`."""
+    """The readings that speak in a series and its events: `add` and `remove`, then `run` or `reevaluate`."""
 
     def __init__(self, rules: SeriesRules) -> None:
         self._rules = rules
@@ -51,7 +51,7 @@ class History:
 
     @property
     def events(self) -> Sequence[EventState]:
-        """Every episode so far, by start; only the last can be open."""
+        """Every event so far, by start; only the last can be open."""
         return self._detector.events
 
     @property
@@ -64,14 +64,14 @@ class History:
         return self._detector.modes(at_ms)
 
     def event(self, start_ms: int) -> EventState | None:
-        """The episode of that start, if there is one."""
+        """The event of that start, if there is one."""
         index = bisect_left(self.events, start_ms, key=_start_ms)
         if index < len(self.events) and self.events[index].start_ms == start_ms:
             return self.events[index]
         return None
 
     def add(self, item: Observation) -> None:
-        """A reading that is visible from now on and speaks here; still to be heard or judged."""
+        """A reading that is visible from now on and speaks here; still to be observed or judged."""
         self._observed[item.reading.identity] = item
         insort(self._times, (item.reading.event_time_ms, item.reading.identity))
 
@@ -81,7 +81,7 @@ class History:
         self._times.pop(bisect_left(self._times, (item.reading.event_time_ms, item.reading.identity)))
 
     def run(self, items: Iterable[Observation], until_ms: int) -> Iterator[tuple[int, EventState]]:
-        """Goes on with added readings of no moment passed; yields (moment, episode) at each change."""
+        """Goes on with added readings of no moment passed; yields (moment, event) at each change."""
         for item in items:
             _observe(self._detector, item)
         return self._detector.run(until_ms)
@@ -98,7 +98,7 @@ class History:
     def reevaluate(self, changed_ms: Iterable[int], items: Iterable[Observation], until_ms: int) -> set[int]:
         """Judges readings changed at these event times, and goes on with added ones of no moment passed.
 
-        Returns the starts of all episodes that were or are where the history was judged again.
+        Returns the starts of all events that were or are where the history was judged again.
         """
         before = self._detector
         touched: set[int] = set()
@@ -144,7 +144,7 @@ class History:
         return []
 
     def _advance(self, detector: EventDetector, index: int, until_ms: int, *, to_come: bool = False) -> int:
-        """Runs a fold from the snapshot at `index` up to `until_ms`; lets it hear what is `to_come` then.
+        """Runs a detector from the snapshot at `index` up to `until_ms`; lets it hear what is `to_come` then.
 
         Takes snapshots on the way where many readings lie there; returns the index of the last.
         """
@@ -162,7 +162,7 @@ class History:
         return index
 
     def _is_equivalent(self, detector: EventDetector, former: Snapshot, last: EventState | None) -> bool:
-        """Whether what comes confirms and ends the same as after a former snapshot, `last` its last episode."""
+        """Whether what comes confirms and ends the same as after a former snapshot, `last` its last event."""
         trigger = self._rules.trigger
         if not detector.is_equivalent_to(former):
             return False
@@ -209,7 +209,8 @@ class History:
 def _begin(
     provider_states: dict[ProviderKey, ProviderState], begun: Mapping[ProviderKey, tuple[_Runs, _Runs]]
 ) -> dict[ProviderKey, tuple[_Runs, _Runs]]:
-    """Changes the first readings of runs as `begun` says, by voice; returns those of them that still went on."""
+    """Changes the first readings of runs as `begun` says, by provider state; returns those of them that still went
+    on."""
     going_on = {}
     for name, (before, now) in begun.items():
         state = provider_states.get(name)
@@ -226,7 +227,7 @@ def _begin(
 
 
 def _continued_as(event: EventState, other: EventState, at_ms: int) -> EventState:
-    """An episode, open at a moment, that goes on from there as another one did."""
+    """An event, open at a moment, that goes on from there as another one did."""
     values = tuple(entry for entry in event.values if entry[0] <= at_ms)
     values += tuple(entry for entry in other.values if entry[0] > at_ms)
     return replace(

@@ -27,7 +27,7 @@ _BEFORE_START_MS = 2 * 24 * 3_600_000
 """A disruption starts where runs of readings began, the chain of each unbroken for at most 24 h (`max_gap`)."""
 
 DistanceRanks = frozenset[tuple[series.Place, int]]
-"""What a zone hears, and how near: places with their ranks."""
+"""What a zone observes, and how near: places with their ranks."""
 
 Variant = tuple[Comparison | None, int | None]
 """A threshold of its own; the zone itself, where telemetry says something of it alone."""
@@ -90,7 +90,7 @@ class _StationGroup:
 class IncrementalTrigger:
     """Give it cells and readings in any order; `advance` says what is published up to a moment.
 
-    Where the trigger has a witness, also give it what telemetry says (`witness`) of the moments that an
+    Where the trigger has a telemetry condition, also give it what telemetry says (`witness`) of the moments that an
     `TelemetryQueryTrigger` asks about, before it advances to where that one stood when it asked.
     """
 
@@ -104,7 +104,7 @@ class IncrementalTrigger:
         self._new: set[int] = set()
         """Cells with and without a series told."""
         self._corroborated: dict[tuple[str | None, int], set[int]] = defaultdict(set)
-        """By platform and zone, the moments at which telemetry bears the readings out."""
+        """By platform and zone, the moments at which telemetry corroborates the readings."""
         self._activated: set[tuple[str | None, int]] = set()
         """Platforms and zones of which that was said for the first time."""
         self._groups: dict[str | None, dict[_GroupKey, _StationGroup]] = defaultdict(dict)
@@ -149,7 +149,7 @@ class IncrementalTrigger:
         self._corroborated[platform, zone].add(at_ms)
 
     def resume(self, done_ms: int) -> None:
-        """Takes what was heard as judged up to `done_ms`, and its zones as told."""
+        """Takes what was observed as judged up to `done_ms`, and its zones as told."""
         for _ in self.advance(done_ms):
             pass
 
@@ -260,7 +260,7 @@ class IncrementalTrigger:
         return found
 
     def _group(self, platform: str | None, rank_of: dict[Place, int], variant: Variant) -> _StationGroup:
-        """A machine for what is newly heard alike, having heard all that was heard so far."""
+        """A machine for what is newly heard alike, having heard all that was observed so far."""
         threshold, zone = variant
         corroborated = frozenset() if zone is None else self._corroborated[platform, zone]
         trigger = with_threshold(self._trigger, threshold)
@@ -278,7 +278,7 @@ class IncrementalTrigger:
         joining = ready.ids_at(group.rank_of) - group.concerned
         group.concerned |= joining
         if not joining.isdisjoint(self._log.by_id):
-            # Another revision of it was heard elsewhere before: the machine must know of that one too.
+            # Another revision of it was observed elsewhere before: the machine must know of that one too.
             group.machine = group.make()
             self._catch_up(group)
         revisions = list(self._feed(group, ready.of(group.concerned)))
@@ -296,7 +296,7 @@ class IncrementalTrigger:
 
 
 class TelemetryQueryTrigger(IncrementalTrigger):
-    """Says of which moments a trigger with a witness must know what telemetry says.
+    """Says of which moments a trigger with a telemetry condition must know what telemetry says.
 
     Give it the same cells and readings as the `IncrementalTrigger` that judges.
     """
@@ -323,7 +323,7 @@ class TelemetryQueryTrigger(IncrementalTrigger):
         return found
 
     def resume(self, done_ms: int) -> None:
-        """Takes what was heard as judged up to `done_ms`, and what then mattered as asked."""
+        """Takes what was observed as judged up to `done_ms`, and what then mattered as asked."""
         self.pending_queries(done_ms)
 
     def forget(self, before_ms: int) -> int:

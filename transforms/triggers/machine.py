@@ -23,7 +23,7 @@ State = Literal["confirmed", "ended", "withdrawn"]
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A published revision of an episode, taking effect at `at_ms`; revisions of one start count up from 0."""
+    """A published revision of an event, taking effect at `at_ms`; revisions of one start count up from 0."""
 
     at_ms: int
     revision: int
@@ -38,8 +38,9 @@ class TriggerMachine:
     """Feed with `take_effect`, moment by moment in order; `finish` lets event time run on until all timers fired."""
 
     def __init__(self, trigger: Trigger, alert: Condition | None = None, corroborated: Set[int] = frozenset()) -> None:
-        """`alert`: the product's public alert (`alert_condition`). `corroborated`: for a trigger with a witness, the
-        moments (ms) at which telemetry bears the readings out; it may grow, ahead of what the machine is fed."""
+        """`alert`: the product's public alert (`alert_condition`). `corroborated`: for a trigger with a telemetry
+        condition, the moments (ms) at which telemetry corroborates the readings; it may grow, ahead of what the
+        machine is fed."""
         self._rules = SeriesRules.of(trigger, alert, corroborated)
         self._history = History(self._rules)
         self._visible: dict[Identity, Observation] = {}
@@ -97,7 +98,7 @@ class TriggerMachine:
 
     @property
     def queried_ms(self) -> Set[int]:
-        """For a trigger with a witness: the moments so far at which it mattered what telemetry says."""
+        """For a trigger with a telemetry condition: the moments so far at which it mattered what telemetry says."""
         return self._rules.queried
 
     def _run_on(self, new: Iterable[Observation], until_ms: int) -> Iterator[Revision]:
@@ -105,7 +106,7 @@ class TriggerMachine:
             yield self._publish(at_ms, as_published(event))
 
     def _publish_differences(self, starts_ms: Iterable[int], at_ms: int) -> Iterator[Revision]:
-        """What is published of the episodes of these starts, and no longer true: first what is not one any more."""
+        """What is published of the events of these starts, and no longer true: first what is not one any more."""
         found = ((start_ms, self._history.event(start_ms)) for start_ms in sorted(starts_ms))
         reevaluated = [(start_ms, None if event is None else as_published(event)) for start_ms, event in found]
         for start_ms, event in reevaluated:
@@ -130,7 +131,7 @@ class TriggerMachine:
     def _recorded(self, event: EventState) -> EventState:
         """What is a difference worth a record, the rest left out.
 
-        An absence that has not yet ended the episode was never published, so it alone is no difference; nor are modes
+        An absence that has not yet ended the event was never published, so it alone is no difference; nor are modes
         that belong to a moment.
         """
         emitted = replace(event, modes=(), values=())

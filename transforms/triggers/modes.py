@@ -16,7 +16,8 @@ _OUTAGE_MS = 24 * 3_600_000
 def oracle_mode(
     condition: Condition, provider_states: Iterable[ProviderState], last_observed_ms: int | None, at_ms: int
 ) -> OracleMode:
-    """The mode of a metric in a zone at a moment, from its voices then and the newest reading heard (ms, or None).
+    """The mode of a metric in a zone at a moment, from its provider states then and the newest reading heard (ms, or
+    None).
 
     conflict: fresh providers on both sides of the (mildest) threshold; stale: only readings past their ttl; outage:
     no reading in the last 24 h, one of exactly 24 h ago included.

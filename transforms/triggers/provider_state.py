@@ -54,7 +54,8 @@ class ProviderState:
 def next_state(
     condition: Condition, state: ProviderState | None, observed: RankedReading | None, now_ms: int
 ) -> ProviderState | None:
-    """The voice once a moment has brought its nearest reading (None: none); None where it is as if never heard."""
+    """The provider state once a moment has brought its nearest reading (None: none); None where it is as if never
+    observed."""
     fresh = () if state is None else state.fresh
     gone = 0
     while gone < len(fresh) and now_ms - fresh[gone][1].event_time_ms > condition.ttl_ms:

@@ -1,6 +1,6 @@
 """Zones that hear the same stations in the same order of nearness share one series, which is judged once.
 
-In a city of thousands of zones there are a few dozen series; a machine runs for each, and its episodes are stamped
+In a city of thousands of zones there are a few dozen series; a machine runs for each, and its events are stamped
 with each zone's name. Zones with a threshold of their own are apart, and so are those of which the riders' telemetry
 says something else where the trigger asks for that.
 
@@ -31,7 +31,7 @@ Place = tuple[str, str, Area]
 """A metric, a provider and the area of which it speaks."""
 
 TelemetryValues = Mapping[tuple[str | None, int, int], float]
-"""What telemetry measured, by platform, zone (cell) and moment (ms): for a trigger with a witness."""
+"""What telemetry measured, by platform, zone (cell) and moment (ms): for a trigger with a telemetry condition."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def evaluate_trigger(
     """Every series of one trigger with all that it publishes, over a bounded set of readings.
 
     `alert`: the public alert that the product asks about (`alert_condition`). `witnessed`: the values at
-    `telemetry_queries`, for a trigger with a witness; where one is absent, the condition does not hold then. Series
-    that never confirm anything are left out.
+    `telemetry_queries`, for a trigger with a telemetry condition; where one is absent, the condition does not hold
+    then. Series that never confirm anything are left out.
     """
     corroborated = _corroborated(trigger, telemetry_values or {})
     found = []
@@ -84,8 +84,9 @@ def evaluate_trigger(
 
 
 def telemetry_queries(trigger: Trigger, readings: Sequence[Reading], zones: Zones) -> list[TelemetryQueries]:
-    """For a trigger with a witness: every moment, under any revision of the readings, at which they breach (for
-    however long), so that it matters what telemetry says; by platform and zones, each pair in one entry at most."""
+    """For a trigger with a telemetry condition: every moment, under any revision of the readings, at which they breach
+    (for however long), so that it matters what telemetry says; by platform and zones, each pair in one entry at
+    most."""
     found = []
     for stations, ranks, cells in _grouped(trigger, readings, zones, None):
         variants: dict[Comparison | None, list[int]] = defaultdict(list)
@@ -165,7 +166,7 @@ class _Stations:
         self._corrected = {index for same in self._others.values() if len(same) > 1 for index in same}
 
     def observed(self, ranks: Sequence[tuple[int, int]]) -> Iterator[Observation]:
-        """All that is heard from stations of these (index, rank), with every other revision, in effect order."""
+        """All that is observed from stations of these (index, rank), with every other revision, in effect order."""
         distance_rank: dict[int, int | None] = {}
         for station, rank in ranks:
             distance_rank.update(dict.fromkeys(self._readings_at[station], rank))
