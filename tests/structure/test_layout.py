@@ -11,6 +11,14 @@ LONGER: dict[str, str] = {}
 SQL = re.compile(r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|CREATE\s+(TABLE|VIEW)|DELETE\s+FROM|UPDATE\s.+\sSET)\b", re.S)
 
 
+CONFLICT = re.compile(rb"^(<{7} |>{7} |\|{7} )", re.M)
+
+
+def test_no_file_holds_the_marks_of_a_merge(root, tracked_files):
+    """They are no error inside a docstring or a document."""
+    assert [str(path) for path in tracked_files if CONFLICT.search((root / path).read_bytes())] == []
+
+
 def test_no_module_is_a_drawer(tracked_files):
     wrong = [str(path) for path in tracked_files if DRAWERS & {part.split(".")[0] for part in path.parts}]
     assert wrong == []

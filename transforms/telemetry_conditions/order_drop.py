@@ -3,15 +3,10 @@
 "That hour of the week" is the same stretch of time, to the millisecond, one to four weeks before; a week counts where
 a report of it from the zone states orders. A report that states none adds none: nobody at work is no orders. Without
 enough weeks, what the riders seen in the zone usually do stands in: each policy of the product whose rider sent a
-<<<<<<< HEAD
-report from the zone, or its margin, in the last 90 min adds the orders_per_hour that its last event stated. That is so
-whether or not it covers the moment, since it is about how the rider works (so the worked examples). Where nothing is
-expected no drop can be shown. A report received after the moment asked about says nothing of it, and one received too
-late to be history (`evidence.arrival`) nothing of its week.
-=======
 report from the zone, or its margin, in the last 90 min adds the orders_per_hour that counts then, whether or not it
-covers the moment: that is about how the rider works. Where nothing is expected no drop can be shown.
->>>>>>> c65df47 (Waiting, trust and limits in the documents: readings of the text, a decision, what state keeps)
+covers the moment: that is about how the rider works. Where nothing is expected no drop can be shown. A report received
+after the moment of the query is left out, and one received too late for history (`evidence.arrival`) is left out of its
+week.
 """
 
 from __future__ import annotations
