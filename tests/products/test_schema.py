@@ -6,6 +6,7 @@ from importlib import resources
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.odd_documents import changed, paths_of
 
 from monsoon.transforms.documents import faults_of
 from monsoon.transforms.product import ProductError, parse_product
@@ -24,92 +25,20 @@ def shipped():
 DOCUMENTS = shipped()
 
 
-def places(value, path=()):
-    """Every path of a document, the document's own included."""
-    yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in items:
-        yield from places(each, (*path, key))
-
-
-PLACES = [list(places(document)) for document in DOCUMENTS]
-ODD = [
-    None,
-    True,
-    False,
-    0,
-    1,
-    -1,
-    0.5,
-    1.0,
-    1.5,
-    10**12,
-    -(10**12),
-    1e300,
-    "",
-    " ",
-    "a",
-    "A",
-    "aqi",
-    "own",
-    "all",
-    "x" * 3000,
-    "3 h",
-    "3 hours",
-    ">= 75",
-    "60 %",
-    "101 %",
-    "7 INR",
-    "approve",
-    "2026-04-01T00:00:00+05:30",
-    "11:00-15:00",
-    "٣ h",
-    [],
-    ["all"],
-    ["rain", "rain"],
-    [1, True, 1.0],
-    {},
-    {"a": 1},
-    {"name": "a"},
-    {"A": {}},
-    [[]],
-    [{}],
-]
+PATHS = [list(paths_of(document)) for document in DOCUMENTS]
 KEYS = ["zz", "name", "levels", "breach", "model", "formula", "quality", "in_force_from", "when", "share", "A b"]
 
 
 @st.composite
 def mutated(draw):
     """A shipped document with one to three values replaced, removed or added."""
-    which = draw(st.integers(0, len(DOCUMENTS) - 1))
-    found = copy.deepcopy(DOCUMENTS[which])
-    for _ in range(draw(st.integers(1, 3))):
-        path = draw(st.sampled_from(PLACES[which]))
-        value, action = copy.deepcopy(draw(st.sampled_from(ODD))), draw(st.sampled_from(["put", "remove", "add"]))
-        if not path:
-            found = value if action == "put" and draw(st.booleans()) else found
-            continue
-        holder = found
-        try:
-            for key in path[:-1]:
-                holder = holder[key]
-            if action == "put":
-                holder[path[-1]] = value
-            elif action == "remove":
-                del holder[path[-1]]
-            elif isinstance(holder[path[-1]], dict):
-                holder[path[-1]][draw(st.sampled_from(KEYS))] = value
-            elif isinstance(holder[path[-1]], list):
-                holder[path[-1]].append(value)
-        except (KeyError, IndexError, TypeError):
-            continue
-    return found
+    return changed(draw, draw(st.sampled_from(DOCUMENTS)), KEYS)
 
 
 def leaves(documents):
     """By the last name on the path: every value that a shipped product gives such a field."""
     found = {}
-    for whole, paths in zip(documents, PLACES, strict=True):
+    for whole, paths in zip(documents, PATHS, strict=True):
         for path in paths[1:]:
             value = whole
             for key in path:
@@ -128,7 +57,7 @@ def swapped(draw):
     which = draw(st.integers(0, len(DOCUMENTS) - 1))
     found = copy.deepcopy(DOCUMENTS[which])
     for _ in range(draw(st.integers(1, 4))):
-        path = draw(st.sampled_from(PLACES[which][1:]))
+        path = draw(st.sampled_from(PATHS[which][1:]))
         name = next((key for key in reversed(path) if isinstance(key, str)), "")
         try:
             holder = found
