@@ -31,11 +31,11 @@ class Parser(ArgumentParser):
             raise
 
 
-def count_to(most: int) -> Callable[[str], int]:
+def count_to(max_count: int) -> Callable[[str], int]:
     """The type of whole numbers from 1 to `most`."""
 
     def count(text: str) -> int:
-        return _whole(text, 1, most)
+        return _whole(text, 1, max_count)
 
     return count
 
@@ -112,8 +112,8 @@ def product_words(args: Namespace) -> list[str]:
     return words + [word for path in args.product_file for word in ("--product-file", str(path))]
 
 
-def _whole(text: str, least: int, most: int) -> int:
+def _whole(text: str, min_value: int, max_value: int) -> int:
     # A line of digits is not converted: Python refuses more than some thousand.
-    if not text.isdecimal() or len(text) > len(str(most)) or not least <= int(text) <= most:
-        raise ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+    if not text.isdecimal() or len(text) > len(str(max_value)) or not min_value <= int(text) <= max_value:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from {min_value} to {max_value}")
     return int(text)

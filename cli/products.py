@@ -146,5 +146,5 @@ def _wrapped(points: Iterable[str]) -> list[str]:
 
 
 def _width() -> int:
-    least, most = _WIDTHS
-    return max(least, min(most, shutil.get_terminal_size().columns))
+    min_width, max_width = _WIDTHS
+    return max(min_width, min(max_width, shutil.get_terminal_size().columns))

@@ -171,8 +171,8 @@ def _read_telemetry(
         store.add(piece[0])
         look.add(piece[1])
 
-    def take(at_most: int) -> None:
-        while len(waiting) > at_most:
+    def take(max_waiting: int) -> None:
+        while len(waiting) > max_waiting:
             add(waiting.popleft().result())
             reporter.rows(counts.read)
 

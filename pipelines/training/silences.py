@@ -101,8 +101,8 @@ def _features(city: City, kind: str, count: int, rng: np.random.Generator) -> di
 def _riders(city: City, kind: str, count: int, rng: np.random.Generator) -> dict[str, Any]:
     """One element per rider: the silence that he belongs to, how long before its moment he stops (min; negative:
     not before), and how."""
-    least, most = (float(np.log(riders)) for riders in city.riders)
-    own = np.exp(rng.uniform(least, most, count)).astype(int)
+    low, high = (float(np.log(riders)) for riders in city.riders)
+    own = np.exp(rng.uniform(low, high, count)).astype(int)
     others = np.rint(own * rng.uniform(*city.others, count)).astype(int)
     silence = np.repeat(np.arange(count), own + others)
     n = len(silence)

@@ -166,9 +166,9 @@ class RowReader:
         if length_ms <= 0:
             raise _Fault(f"bad_interval:{name}", f"it is not before {ends}")
         for spoken in present:
-            min_ms, most_ms = _lengths_ms(spoken)
-            if not min_ms <= length_ms <= most_ms:
-                wanted = f"{most_ms // HOUR_MS} h" if min_ms == most_ms else "at most an hour"
+            min_ms, max_ms = _lengths_ms(spoken)
+            if not min_ms <= length_ms <= max_ms:
+                wanted = f"{max_ms // HOUR_MS} h" if min_ms == max_ms else "at most an hour"
                 raise _Fault(
                     f"wrong_interval:{name}",
                     f"{_spelled(length_ms)} from {name} to {ends}; {spoken.quantity} is read of {wanted}",
@@ -333,9 +333,9 @@ def _in_own_unit(
     than an hour its intensity."""
     quantity = QUANTITIES[spoken.quantity]
     value = quantity.converted(number, unit)
-    most = CPCB_HIGHEST if spoken.scale == "cpcb" else quantity.most
-    if not quantity.least <= value <= most:
-        limits = f"{quantity.least:g} to {most:g} {quantity.unit}"
+    max_value = CPCB_HIGHEST if spoken.scale == "cpcb" else quantity.max_value
+    if not quantity.min_value <= value <= max_value:
+        limits = f"{quantity.min_value:g} to {max_value:g} {quantity.unit}"
         raise _Fault(f"out_of_range:{names_of(spoken.field)[0]}", f"{spoken.quantity} of {value:g} is outside {limits}")
     if spoken.quantity == "rain_1h" and unit != RATE_UNIT and length_ms is not None:
         return spoken.quantity, value * HOUR_MS / length_ms

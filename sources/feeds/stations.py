@@ -182,14 +182,14 @@ class Stations:
     ) -> dict[Row, Refusal]:
         """Rows that together are more rain in an hour than a reading may say."""
         rain = station.get(RAIN, {})
-        most = QUANTITIES[RAIN].most
+        max_mm = QUANTITIES[RAIN].max_value
         values, _ = self._averages(Place("", 0.0, 0.0), {RAIN: rain}, phase_ms)
         beyond = {
             end_ms for end_ms, versions in values.values.get(RAIN, {}).items()
-            if any(version.value > most for version in versions)
+            if any(version.value > max_mm for version in versions)
         }  # fmt: skip
         return {
-            held.row: _refusal("out_of_range:rain_mm_h", f"its hour is more than {most:g} mm", held.row)
+            held.row: _refusal("out_of_range:rain_mm_h", f"its hour is more than {max_mm:g} mm", held.row)
             for key, issues in rain.items()
             if (hour_end_ms(key, phase_ms) if key.length_ms else key.end_ms) in beyond
             for held in issues.values()

@@ -267,12 +267,12 @@ def _syndicate(columns: dict[str, Any], members: NDArray[np.int64], code: int, t
             columns[name][members] = columns[name][members[place % count]]
 
 
-def _groups(rng: np.random.Generator, size: int, least: int, most: int) -> NDArray[np.int64]:
+def _groups(rng: np.random.Generator, size: int, min_size: int, max_size: int) -> NDArray[np.int64]:
     """For each of `size` members the first member of its group of `least` to `most`."""
     first = np.zeros(size, np.int64)
     begin = 0
     while begin < size:
-        end = begin + int(rng.integers(least, most + 1))
+        end = begin + int(rng.integers(min_size, max_size + 1))
         first[begin:end] = begin
         begin = end
     return first

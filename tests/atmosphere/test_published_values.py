@@ -83,20 +83,20 @@ def test_the_worst_sub_index_is_the_index_and_three_pollutants_make_it_the_aqi()
 def test_a_mean_needs_two_thirds_of_its_hours():
     assert (min_hours("pm25"), min_hours("o3")) == (16, 6)
     hourly = np.arange(1.0, 31.0)
-    assert np.isnan(running_means(hourly[:15], hours=24, least=16)).all()
-    assert running_means(hourly, hours=24, least=16)[[15, 23, 29]].tolist() == [8.5, 12.5, 18.5]
+    assert np.isnan(running_means(hourly[:15], hours=24, min_known=16)).all()
+    assert running_means(hourly, hours=24, min_known=16)[[15, 23, 29]].tolist() == [8.5, 12.5, 18.5]
     hourly[5:14] = np.nan
-    means = running_means(hourly, hours=24, least=16)
+    means = running_means(hourly, hours=24, min_known=16)
     assert np.isnan(means[28]), "15 hours"
     assert means[29] == np.nanmean(hourly[6:30])
     with pytest.raises(ValueError, match="cannot need 25"):
-        running_means(hourly, hours=24, least=25)
+        running_means(hourly, hours=24, min_known=25)
 
 
 def test_a_mean_is_the_same_whatever_came_long_before():
     quiet = np.full(48, 0.1)
     wild = np.concatenate([np.full(1000, 1e9 / 7), np.zeros(24), quiet])
-    assert running_means(wild, hours=24, least=16)[-1] == running_means(quiet, hours=24, least=16)[-1]
+    assert running_means(wild, hours=24, min_known=16)[-1] == running_means(quiet, hours=24, min_known=16)[-1]
 
 
 US_2012 = [(0, 0), (12.0, 50), (12.1, 51), (35.4, 100), (35.5, 101), (55.4, 150), (55.5, 151), (150.4, 200),

@@ -138,7 +138,7 @@ def test_explain_of_a_product_from_elsewhere(capsys):
     for fact in (
         "the wind is at least 63 km/h",
         "1 official source or 2 independent sources",
-        "between Rs 100 and your plan's most",
+        "between Rs 100 and your plan's max payout",
         "at least 115.6 mm",
         "at least 204.5 mm",
         "coast: Rs 29; for 168 hours (7 days); covers wind",

@@ -453,7 +453,7 @@ def test_an_unknown_provider_names_the_nearest():
 def test_ranges_are_those_of_the_contract(root):
     """What a feed can make a reading of, readings may say: values, heat indices, radii, providers, times."""
     ranges = value_ranges()
-    said = {q.metric: (q.least, q.most) for q in QUANTITIES.values() if q.metric not in (None, "aqi")}
+    said = {q.metric: (q.min_value, q.max_value) for q in QUANTITIES.values() if q.metric not in (None, "aqi")}
     assert said == {metric: ranges[metric] for metric in said}
     assert ranges["aqi"] == (0, CPCB_HIGHEST)
     assert ranges["heat_index_c"] == (LOWEST_HEAT_INDEX_C, HIGHEST_HEAT_INDEX_C)

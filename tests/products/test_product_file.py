@@ -7,7 +7,7 @@ import yaml
 
 from monsoon.sources.product_files import available_products, load_products, read_product
 from monsoon.transforms.product import Comparison, ProductError, content_version, duration_ms, parse_product
-from monsoon.transforms.product.old_names import HOLDS
+from monsoon.transforms.product.old_names import FIELDS, HOLDS
 
 
 def shipped(root, name):
@@ -132,11 +132,11 @@ FAULTS = {
         None,
         'no score "trust"; there are: anomaly',
     ),
-    "more weeks than there are": ("jugaad", ["triggers", 4, "order_drop", "least_weeks"], 5, "5 is more than weeks, 4"),
+    "more weeks than there are": ("jugaad", ["triggers", 4, "order_drop", "min_weeks"], 5, "5 is more than weeks, 4"),
     "two witnesses": (
         "offshift",
         ["triggers", 3, "order_drop"],
-        {"at_least": "65 %", "window": "1 h", "weeks": 4, "least_weeks": 2, "seen": "90 min"},
+        {"min_drop": "65 %", "window": "1 h", "weeks": 4, "min_weeks": 2, "seen": "90 min"},
         "has one of them",
     ),
     "hours that overlap": (
@@ -354,3 +354,53 @@ def test_a_file_that_has_a_hold_of_either_name_keeps_both(root):
     product = parse_product(document, version="v", where="x.yaml", warn=told.append)
     assert set(product.decision.holds) == {"asked", "step_up_verification", "rescore_hold"}
     assert told == []
+
+
+def with_old_fields(document):
+    """The document with every field of a trigger under its old name, and the present names of those that it has."""
+    found = []
+    for trigger in document["triggers"]:
+        for section, names in FIELDS.items():
+            for old, name in names.items():
+                if name in trigger.get(section, {}):
+                    trigger[section][old] = trigger[section].pop(name)
+                    found.append(name)
+    return found
+
+
+def test_old_names_of_fields_are_read_with_a_warning_each(root):
+    read = set()
+    for name in ("gic", "jugaad", "offshift"):
+        warned = []
+        document = shipped(root, name)
+        found = with_old_fields(document)
+        old = parse_product(document, version="v", where="x.yaml", warn=warned.append)
+        assert old == parse_product(shipped(root, name), version="v", where="x.yaml", warn=warned.append)
+        assert [line.rpartition("call it ")[2].strip('"') for line in warned] == found
+        assert all("is the old name of this field" in line for line in warned)
+        read |= set(found)
+    assert read == {name for names in FIELDS.values() for name in names.values()}
+
+
+@pytest.mark.parametrize(
+    ("section", "old", "name"), [(section, *pair) for section, names in FIELDS.items() for pair in names.items()]
+)
+def test_a_field_under_both_names_is_refused(root, section, old, name):
+    product = {"silent_quorum": "offshift", "order_drop": "jugaad", "activity": "gic"}[section]
+    document = shipped(root, product)
+    (fields,) = [trigger[section] for trigger in document["triggers"] if section in trigger]
+    fields[old] = fields[name]
+    with pytest.raises(ProductError) as refused:
+        parse(document)
+    (fault,) = refused.value.faults
+    assert f'{section}.{old}: "{old}" is the old name of "{name}", which stands here too' in fault
+
+
+def test_a_fault_in_a_field_with_an_old_name_is_at_its_place_in_the_file(root):
+    text = (root / "products" / "jugaad.yaml").read_text(encoding="utf-8").replace("min_weeks: 2", "least_weeks: 5")
+    line = text[: text.index("least_weeks")].count("\n") + 1
+    with pytest.raises(ProductError) as refused:
+        read_product(text.encode(), "x.yaml")
+    assert refused.value.faults == (
+        f"x.yaml:{line}: triggers[4] (bandh).order_drop.least_weeks: 5 is more than weeks, 4",
+    )

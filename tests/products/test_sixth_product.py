@@ -67,7 +67,7 @@ def test_its_triggers_confirm(output):
 
 
 def test_its_plans_pay_by_its_formulas_within_its_caps(output):
-    """wind: share x 800 x 94.5/63, within 100 and the plan's most; rain overlaps it, and the cap is the plan's most."""
+    """wind: share x 800 x 94.5/63, within 100 and the plan's max_payout, which is the cap too; rain overlaps it."""
     claims = last(lines(output, "claims"), "claim_id")
     trigger = {each["disruption_id"]: each["trigger"] for each in lines(output, "disruptions")}
     gross = {(c["worker_id"], trigger[c["disruption_id"]]): c["payout_terms"]["gross_inr"] for c in claims}

@@ -27,7 +27,7 @@ OF_THE_GRAPH = {"proximity_degree", "shared_network_degree", "ring_score"}
 SCORES = (named.score_value, scorer.Scorer.score, RiskTable.risk, on_scale)
 
 PARTS = ("Range:", "Direction:", "Missing input:", "Rests on:", "Source:")
-EXAMPLES_AT_LEAST = 20
+MIN_EXAMPLES = 20
 
 
 def functions():
@@ -72,4 +72,4 @@ def test_examples_run():
             result = doctest.testmod(importlib.import_module(found.name), optionflags=doctest.ELLIPSIS)
             tried, failed = tried + result.attempted, failed + result.failed
     assert failed == 0
-    assert tried >= EXAMPLES_AT_LEAST
+    assert tried >= MIN_EXAMPLES

@@ -34,7 +34,7 @@ def weeks(*orders):
 
 def test_a_drop_of_exactly_the_threshold_holds(bandh):
     assert drop(bandh, [sent(10, 7), *weeks(20, 20)]) == 0.65
-    assert bandh.least_drop == 0.65
+    assert bandh.min_drop == 0.65
     assert drop(bandh, [sent(10, 8), *weeks(20, 20)]) == 0.60
     thirds = drop(bandh, [sent(10, 7), *weeks(19, 20, 21)])
     assert thirds == 0.65

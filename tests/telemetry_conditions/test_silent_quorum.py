@@ -266,7 +266,7 @@ def test_tallies_of_parts_of_the_riders_add_up_whatever_the_order(outage, produc
 
 
 def test_another_threshold_of_the_same_kind(silent, weight, outage):
-    terms = replace(outage, before_ms=50 * MINUTE, silent_ms=10 * MINUTE, least_trust=0.95)
+    terms = replace(outage, before_ms=50 * MINUTE, silent_ms=10 * MINUTE, min_trust=0.95)
     assert silent([report("w", 45), report("w", 20)], terms=terms)[0] == 1
     lazy = riders(1, minutes=(45, 44, 43), idle=1)
     assert weight(lazy, insured(lazy)) > 0.9

@@ -86,7 +86,7 @@ def threshold_of(test: ActivityTest, peers: Ints, severe: Ints) -> tuple[Floats,
     for band in reversed(test.thresholds[:-1]):
         applies = share >= band.above if band.inclusive else share > band.above
         threshold[applies] = band.sigma
-    threshold[peers < test.fewest_peers] = test.few_peers_sigma
+    threshold[peers < test.min_peers] = test.few_peers_sigma
     return share, threshold
 
 

@@ -168,7 +168,7 @@ def _indices(
         before = min(start, _reach_h(name, series) - 1)
         part = column[start - before : stop]
         if not series[name].is_mean:
-            part = running_means(part, hours=POLLUTANTS[name].mean_h, least=min_hours(name))
+            part = running_means(part, hours=POLLUTANTS[name].mean_h, min_known=min_hours(name))
         means[name] = part[before:]
     found = cpcb_aqi(means)
     basis = [

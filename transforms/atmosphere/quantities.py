@@ -1,4 +1,4 @@
-"""What a feed may speak of: quantities, the units each comes in, and what is no weather any more."""
+"""The quantities that feeds report: the units that each comes in, and the range beyond which a value is refused."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from monsoon.transforms.atmosphere.heat_index import MAX_TEMPERATURE_C, MIN_TEMP
 
 @dataclass(frozen=True)
 class Quantity:
-    """`units` gives factor and offset into the first of them; `least` and `most` are in that one. `metric` is that of
-    the oracle reading which says the quantity as it is, None where it only goes into others."""
+    """A quantity of feeds. `units`: by unit the factor and offset that convert into the first of them, in which
+    `min_value` and `max_value` are. `metric`: of the oracle reading that carries the quantity unchanged; None for one
+    that only enters others."""
 
     units: Mapping[str, tuple[float, float]]
-    least: float
-    most: float
+    min_value: float
+    max_value: float
     metric: str | None = None
 
     @property

@@ -160,10 +160,10 @@ def _clamp(node: Node) -> Exact:
     what, low, high = (compile_exact(operand) for operand in node.operands)
 
     def run(values: Values) -> Pair | None:
-        x, least, most = what(values), low(values), high(values)
-        if x is None or least is None or most is None:
+        x, lowest, highest = what(values), low(values), high(values)
+        if x is None or lowest is None or highest is None:
             return None
-        return _smaller(_larger(x, least), most)
+        return _smaller(_larger(x, lowest), highest)
 
     return run
 

@@ -14,7 +14,7 @@ from monsoon.transforms.product import inputs
 from monsoon.transforms.product.faults import Report
 from monsoon.transforms.product.formulas import RATIO, FormulaReader
 from monsoon.transforms.product.terms import (
-    LEAST_P,
+    MIN_P,
     CutOff,
     Decision,
     FormulaScore,
@@ -98,18 +98,18 @@ class DecisionReader:
             share = self._formulas.share(each.honest_beyond, (*at, "honest_beyond"))
             if share is None:
                 continue
-            if not LEAST_P <= share < 1:
-                least = f"{LEAST_P * 100:g} %"
+            if not MIN_P <= share < 1:
+                min_share = f"{MIN_P * 100:g} %"
                 self._report.add(
                     (*at, "honest_beyond"),
-                    f"{quoted(each.honest_beyond)} cannot be told; from {least} to less than all of the claims can",
+                    f"{quoted(each.honest_beyond)} cannot be told; from {min_share} to less than all of the claims can",
                 )
             if found and not (each.at > found[-1].at and share < found[-1].honest_beyond):
                 self._report.add(
                     at, "cut-offs rise, and fewer honest claims lie beyond each than beyond the one before"
                 )
             found.append(CutOff(each.at, share))
-        if found and found[-1].at == 1 and found[-1].honest_beyond > LEAST_P:
+        if found and found[-1].at == 1 and found[-1].honest_beyond > MIN_P:
             self._report.add((*path, len(terms) - 1, "at"), "nothing lies beyond 1, the end of the scale")
         return tuple(found)
 

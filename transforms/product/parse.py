@@ -19,7 +19,7 @@ from monsoon.transforms.product import document as sections
 from monsoon.transforms.product.decisions import DecisionReader
 from monsoon.transforms.product.faults import Report
 from monsoon.transforms.product.formulas import FormulaReader
-from monsoon.transforms.product.old_names import as_written, warnings_of, with_present_names
+from monsoon.transforms.product.old_names import with_present_names
 from monsoon.transforms.product.quantities import amount, bare_number
 from monsoon.transforms.product.terms import (
     ALWAYS_MS,
@@ -66,17 +66,17 @@ def parse_product(
             line, field, the bad value and the nearest right one.
     """
     present, old_names = with_present_names(document)
-    faults = faults_of(present, sections.ProductSection)
+    faults = [*old_names.faults, *map(old_names.as_written, faults_of(present, sections.ProductSection))]
     if not faults:
         report, terms = Report(), msgspec.convert(settled(present), sections.ProductSection)
         product = _Parser(terms, version, models, report).product()
-        faults = report.faults
+        faults = [old_names.as_written(fault) for fault in report.faults]
         if not faults:
             if warn is not None:
-                for line in told(warnings_of(old_names), document, where, line_of):
+                for line in told(old_names.warnings(), document, where, line_of):
                     warn(line)
             return product
-    raise ProductError.of(told([as_written(fault, old_names) for fault in faults], document, where, line_of))
+    raise ProductError.of(told(faults, document, where, line_of))
 
 
 class _Parser:

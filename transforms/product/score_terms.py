@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from monsoon.transforms.expressions import Expression
 
-LEAST_P = 1e-4
+MIN_P = 1e-4
 """The smallest share of honest claims that a model's scale tells from none (`scoring/calibration.py`)."""
 
 

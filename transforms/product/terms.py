@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from monsoon.transforms.expressions import Expression
-from monsoon.transforms.product.score_terms import LEAST_P as LEAST_P
+from monsoon.transforms.product.score_terms import MIN_P as MIN_P
 from monsoon.transforms.product.score_terms import MODEL_SCALE as MODEL_SCALE
 from monsoon.transforms.product.score_terms import CutOff as CutOff
 from monsoon.transforms.product.score_terms import FormulaScore as FormulaScore
@@ -116,10 +116,10 @@ class Also:
 @dataclass(frozen=True)
 class SilentQuorum:
     """Riders of the platform who worked in the zone in (t - before, t - silent] and have been silent or offline since:
-    the sum of the trust scores of those with at least `least_trust` must reach `reach`, and the `model` must call the
+    the sum of the trust scores of those with at least `min_trust` must reach `reach`, and the `model` must call the
     zone's silence a real outage."""
 
-    least_trust: float
+    min_trust: float
     reach: float
     before_ms: int
     silent_ms: int
@@ -135,12 +135,12 @@ class SilentQuorum:
 @dataclass(frozen=True)
 class OrderDrop:
     """The zone's orders in (t - window, t] are down by at least this share on its own mean at the same hour of the week
-    in the last `weeks` (at least `least_weeks` of them, else on what the riders seen there usually do)."""
+    in the last `weeks` (at least `min_weeks` of them, else on what the riders seen there usually do)."""
 
-    least_drop: float
+    min_drop: float
     window_ms: int
     weeks: int
-    least_weeks: int
+    min_weeks: int
     seen_ms: int
 
 
@@ -167,7 +167,7 @@ class ActivityTest:
     severe_drop: float
     thresholds: tuple[PeerThreshold, ...]
     """The first that applies counts; the last applies always."""
-    fewest_peers: int
+    min_peers: int
     few_peers_sigma: float
     min_deviation: float = 0.0
     """A stated deviation counts as at least this share of the stated mean."""

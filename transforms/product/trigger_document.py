@@ -54,7 +54,7 @@ class SilentQuorumSection(Section, frozen=True, kw_only=True):
     """The platform's riders in the zone who fell silent, weighed by a score."""
 
     trust: Annotated[ScoreName, about("The score of decision.scores that weighs a rider.")]
-    least_trust: Annotated[float, Meta(ge=0, le=1), about("Riders with less do not count.")]
+    min_trust: Annotated[float, Meta(ge=0, le=1), about("Riders with less do not count.")]
     reach: Annotated[float, Meta(gt=0, le=1_000_000), about("What the sum of the scores must reach.")]
     before: Annotated[Duration, about("Riders who worked between so long ago")]
     silent: Annotated[Duration, about("and so long ago, and have been silent or offline since.")]
@@ -80,10 +80,10 @@ class SilentQuorumSection(Section, frozen=True, kw_only=True):
 class OrderDropSection(Section, frozen=True, kw_only=True):
     """The zone's orders must be down too."""
 
-    at_least: Annotated[Share, about("The drop of the zone's orders that is asked.")]
+    min_drop: Annotated[Share, about("The drop of the zone's orders that is asked.")]
     window: Annotated[Duration, about("Orders of so long count.")]
     weeks: Annotated[int, Meta(ge=1, le=52), about("Compared with the same hour of the week in so many weeks before,")]
-    least_weeks: Annotated[int, Meta(ge=1, le=52), about("of which at least so many must be known,")]
+    min_weeks: Annotated[int, Meta(ge=1, le=52), about("of which at least so many must be known,")]
     seen: Annotated[Duration, about("else with what the riders seen in the zone in so long usually do.")]
 
 
@@ -107,7 +107,7 @@ class ActivitySection(Section, frozen=True, kw_only=True):
     thresholds: Annotated[
         tuple[PeerThresholdSection, ...], some("The first that applies counts; the last applies always.")
     ]
-    fewest_peers: Annotated[int, Meta(ge=0, le=1000), about("With fewer peers the threshold below holds,")]
+    min_peers: Annotated[int, Meta(ge=0, le=1000), about("With fewer peers the threshold below holds,")]
     few_peers_sigma: Annotated[float, Meta(ge=0, le=100), about("in own standard deviations.")]
     min_deviation: Annotated[
         float, Meta(ge=0, le=10), about("A stated standard deviation counts as at least this share of the stated mean.")

@@ -146,7 +146,7 @@ class TriggerReader:
                     (*at, "silent"), f"{quoted(quorum.silent)} is not shorter than before, {quorum.before}"
                 )
             return SilentQuorum(
-                quorum.least_trust,
+                quorum.min_trust,
                 quorum.reach,
                 before_ms,
                 silent_ms,
@@ -158,13 +158,13 @@ class TriggerReader:
         if drop is UNSET:
             return None
         at = (*path, "order_drop")
-        if drop.least_weeks > drop.weeks:
-            self._report.add((*at, "least_weeks"), f"{drop.least_weeks} is more than weeks, {drop.weeks}")
+        if drop.min_weeks > drop.weeks:
+            self._report.add((*at, "min_weeks"), f"{drop.min_weeks} is more than weeks, {drop.weeks}")
         return OrderDrop(
-            formulas.share(drop.at_least, (*at, "at_least")),
+            formulas.share(drop.min_drop, (*at, "min_drop")),
             formulas.wait_ms(drop.window, (*at, "window")),
             drop.weeks,
-            drop.least_weeks,
+            drop.min_weeks,
             formulas.wait_ms(drop.seen, (*at, "seen")),
         )
 
@@ -216,7 +216,7 @@ class TriggerReader:
             self._formulas.wait_ms(terms.window, (*path, "window")),
             terms.severe_drop,
             tuple(thresholds),
-            terms.fewest_peers,
+            terms.min_peers,
             terms.few_peers_sigma,
             terms.min_deviation,
         )

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from monsoon.transforms.product.terms import LEAST_P, MODEL_SCALE, CutOff
+from monsoon.transforms.product.terms import MIN_P, MODEL_SCALE, CutOff
 
 MICRO = 1_000_000
 _DECIMALS = 6
 # (p, risk), p falling: the cut-offs of product files are read in these units.
-RISK_KNOTS = ((1.0, 0.0), *((cut_off.honest_beyond, cut_off.at) for cut_off in MODEL_SCALE), (LEAST_P, 1.0))
+RISK_KNOTS = ((1.0, 0.0), *((cut_off.honest_beyond, cut_off.at) for cut_off in MODEL_SCALE), (MIN_P, 1.0))
 _REACH = 1 << 26  # beyond any path length in quanta, which float32 holds exactly
 
 
@@ -25,7 +25,7 @@ def on_scale(cut_offs: Sequence[CutOff], risk: np.ndarray) -> np.ndarray:
     """Risks, float64 (n,), on the scale that a product's cut-offs set; as they are where there are none.
 
     Range: 0..1 to six decimals, rising with the risk; piecewise linear in log10(p) like the risk itself, from 0 at
-    p = 1 through each cut-off's score at its share of honest claims to 1 at LEAST_P. Direction: high points to fraud.
+    p = 1 through each cut-off's score at its share of honest claims to 1 at MIN_P. Direction: high points to fraud.
     Missing input: NaN stays NaN. Source: the cut-offs of the product's file.
 
     >>> on_scale([CutOff(at=0.5, honest_beyond=0.001)], np.array([0.0, 0.72, 1.0, np.nan]))
@@ -35,8 +35,8 @@ def on_scale(cut_offs: Sequence[CutOff], risk: np.ndarray) -> np.ndarray:
         return risk
     ps, risks = zip(*reversed(RISK_KNOTS), strict=True)
     knots = [(1.0, 0.0), *((each.honest_beyond, each.at) for each in cut_offs)]
-    if cut_offs[-1].honest_beyond > LEAST_P:
-        knots.append((LEAST_P, 1.0))
+    if cut_offs[-1].honest_beyond > MIN_P:
+        knots.append((MIN_P, 1.0))
     at_risk = np.interp(np.log10([p for p, _ in knots]), np.log10(ps), risks)
     return np.round(np.interp(risk, at_risk, [score for _, score in knots]), _DECIMALS)
 

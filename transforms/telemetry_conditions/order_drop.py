@@ -67,7 +67,7 @@ def order_drop(terms: OrderDrop, tallies: Ints) -> Floats:
     for place, row in enumerate(distinct.tolist()):
         orders, usual_micro, weeks = row[0], row[1], row[2:]
         counted = [then for stated, then in zip(weeks[::2], weeks[1::2], strict=True) if stated]
-        if len(counted) >= terms.least_weeks:
+        if len(counted) >= terms.min_weeks:
             expected = Fraction(sum(counted), len(counted))
         else:
             expected = Fraction(usual_micro, _MICRO)

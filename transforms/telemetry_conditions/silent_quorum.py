@@ -282,7 +282,7 @@ def trust_tallies(terms: SilentQuorum, questions: int, question: Ints, trust: Tr
     silent rider of the platform."""
     tallies = np.zeros((questions, len(TALLIES)), dtype=np.int64)
     micro = trust.micro
-    known, counts = micro >= 0, trust.counts & (micro >= round(terms.least_trust * MICRO))
+    known, counts = micro >= 0, trust.counts & (micro >= round(terms.min_trust * MICRO))
     np.add.at(tallies[:, TALLIES.index("weight_micro")], question[counts], micro[counts])
     np.add.at(tallies[:, TALLIES.index("trusted")], question[counts], 1)
     np.add.at(tallies[:, TALLIES.index("trust_micro")], question[known], micro[known])

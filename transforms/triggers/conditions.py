@@ -87,7 +87,7 @@ def satisfied(telemetry_condition: TelemetryCondition, value: float) -> bool:
         case SilentQuorum():
             return value >= telemetry_condition.reach
         case OrderDrop():
-            return value >= telemetry_condition.least_drop
+            return value >= telemetry_condition.min_drop
 
 
 @dataclass(frozen=True)

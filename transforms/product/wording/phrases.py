@@ -23,14 +23,14 @@ def duration(ms: int) -> str:
     """`3 hours`, `90 minutes`, `7 days`."""
     if not ms:
         return "no time"
-    for unit_ms, word, least in (
+    for unit_ms, word, min_count in (
         (_DAY_MS, "day", 3),
         (HOUR_MS, "hour", 1),
         (MINUTE_MS, "minute", 1),
         (1_000, "second", 1),
     ):
         count, rest = divmod(ms, unit_ms)
-        if not rest and count >= least:
+        if not rest and count >= min_count:
             return f"{count} {word}" + ("" if count == 1 else "s")
     return f"{ms} milliseconds"
 

@@ -116,8 +116,8 @@ def _telemetry_condition(trigger: Trigger, product: Product) -> list[str]:
     if isinstance(asked, OrderDrop):
         return [
             f"Also: the zone's orders of the last {period(asked.window_ms)} must be down by at least "
-            f"{asked.least_drop * 100:g}%, compared with the same hour of the week in the last {asked.weeks} "
-            f"weeks (at least {asked.least_weeks} of them known; else with what the insured riders seen in the "
+            f"{asked.min_drop * 100:g}%, compared with the same hour of the week in the last {asked.weeks} "
+            f"weeks (at least {asked.min_weeks} of them known; else with what the insured riders seen in the "
             f"zone in the last {period(asked.seen_ms)} usually do in an hour)."
         ]
     return []
@@ -125,7 +125,7 @@ def _telemetry_condition(trigger: Trigger, product: Product) -> list[str]:
 
 def _counted(quorum: SilentQuorum) -> str:
     """Which silent riders count."""
-    words = [f"with at least {quorum.least_trust:g}"]
+    words = [f"with at least {quorum.min_trust:g}"]
     if quorum.min_measured:
         words.append(f"of whose score parts with a weight of at least {quorum.min_measured:g} of all were measured")
     if quorum.insured_for_ms is not None:
@@ -152,7 +152,7 @@ def _activity(test: ActivityTest) -> str:
         f"the last {period(test.window_ms)} are compared with your mean; the drop must reach, in your own standard "
         f"deviations, {'; '.join(steps)}. A rider dropped who lost at least {test.severe_drop * 100:g}% of the usual "
         "orders; compared are riders of your platform seen in the zone then, without those of your own ring. With "
-        f"fewer than {test.fewest_peers} of them the drop must reach {test.few_peers_sigma:g}.{steady} If your "
+        f"fewer than {test.min_peers} of them the drop must reach {test.few_peers_sigma:g}.{steady} If your "
         "orders never dropped so far, nothing is paid; if they are not known, a person looks at the claim."
     )
 
