@@ -11,7 +11,7 @@ from monsoon.transforms.spelling import nearest
 
 if TYPE_CHECKING:
     from monsoon.transforms.product import Product
-    from monsoon.transforms.validation.looks import RefusalLimit
+    from monsoon.transforms.validation.input_checks import RefusalLimit
 
 MAX_RIDERS = 10_000_000
 """A simulation keeps a few hundred bytes of each in memory."""
@@ -70,7 +70,7 @@ def add_refusal_option(parser: ArgumentParser) -> None:
 
 def refusal_limit(args: Namespace) -> RefusalLimit:
     """How many records of a stream may be refused."""
-    from monsoon.transforms.validation.looks import RefusalLimit
+    from monsoon.transforms.validation.input_checks import RefusalLimit
 
     return RefusalLimit(args.max_refused_share)
 

@@ -12,7 +12,7 @@ from monsoon.transforms.adjudication.answers import RefusedAnswer, answer_of
 from monsoon.transforms.adjudication.claims import Answer
 from monsoon.transforms.validation.canonical import canonical_json
 from monsoon.transforms.validation.raw_identifiers import masked
-from monsoon.transforms.validation.record_validator import Dead, fingerprint
+from monsoon.transforms.validation.record_validator import DeadLetter, fingerprint
 
 STREAM = "confirmations"
 
@@ -64,7 +64,7 @@ class Answers:
             elif reasons[answer] != "unknown_claim":
                 self._why[worker, answer] = reasons[answer]
 
-    def dead(self) -> list[Dead]:
+    def dead(self) -> list[DeadLetter]:
         """Dead letters of the answers that no machine took."""
         letters = []
         for given, record in self._records.items():
@@ -72,5 +72,5 @@ class Answers:
                 continue
             reason, content = self._why.get(given, "unknown_claim"), canonical_json(dict(record))
             raw, at_ms = masked(content), record["event_time"]
-            letters.append(Dead(reason, _DETAILS[reason], raw, at_ms, fingerprint(content.encode())))
+            letters.append(DeadLetter(reason, _DETAILS[reason], raw, at_ms, fingerprint(content.encode())))
         return letters

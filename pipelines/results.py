@@ -16,7 +16,7 @@ from monsoon.transforms.adjudication.decision import UNSCORED
 from monsoon.transforms.adjudication.machine import REVIEW_REASONS
 from monsoon.transforms.product import Product, SilentQuorum
 from monsoon.transforms.provider_register import ProviderRegister
-from monsoon.transforms.validation.looks import Look, warnings
+from monsoon.transforms.validation.input_checks import InputStatistics, warnings
 
 Progress = Callable[[str, float | None], None]
 """Told the stage, and the share of it that is done where that is known."""
@@ -43,7 +43,7 @@ class Account(Protocol):
     dead_letters: list[dict[str, Any]]
     reference_rows_skipped: dict[str, int]
     providers: Providers
-    looks: dict[str, Look]
+    statistics: dict[str, InputStatistics]
 
 
 @dataclass
@@ -139,7 +139,7 @@ def _summary(
     return {
         "monsoon": version("monsoon"),
         "streams": streams,
-        "warnings": warnings(account.looks),
+        "warnings": warnings(account.statistics),
         "products": by_product,
         "models": {**models, **_witness_models(products)},
         "providers": account.providers,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monsoon.transforms.validation.raw_identifiers import masked
-from monsoon.transforms.validation.record_validator import Dead, fingerprint
+from monsoon.transforms.validation.record_validator import DeadLetter, fingerprint
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class StreamCounts:
         }
 
 
-def dead_letters(stream: str, dead: Iterable[Dead], counts: StreamCounts) -> list[dict[str, Any]]:
+def dead_letters(stream: str, dead: Iterable[DeadLetter], counts: StreamCounts) -> list[dict[str, Any]]:
     """Records of the contract dead_letter, sorted by seen_at, reason, raw, detail.
 
     Of lines that were the same byte for byte one is kept and the others are duplicates, so that a file given twice
@@ -63,7 +63,9 @@ def dead_letters(stream: str, dead: Iterable[Dead], counts: StreamCounts) -> lis
     return letters
 
 
-def conflict(canonical: str, event_time_ms: int) -> Dead:
-    """The dead letter of a record whose identity stands with other content."""
-    detail = "another record of this identity stands: the earlier one, at one moment the one that sorts first"
-    return Dead("conflicting_duplicate", detail, masked(canonical), event_time_ms, fingerprint(canonical.encode()))
+def conflict(canonical: str, event_time_ms: int) -> DeadLetter:
+    """The dead letter of a record whose identity is used with other content."""
+    detail = "another record of this identity is used: the earlier one, of one moment the one that sorts first"
+    return DeadLetter(
+        "conflicting_duplicate", detail, masked(canonical), event_time_ms, fingerprint(canonical.encode())
+    )

@@ -1,9 +1,10 @@
-"""Whether Polars saw in a block of lines just what is written there, told by counting the marks of JSON's structure.
+"""Whether Polars parsed a block of lines as strictly as the reference validator, by counts of JSON's structural
+characters.
 
-Polars refuses almost all that the judge refuses. It is lenient in three things: of a repeated key it takes the first,
-it passes unknown keys by, and it writes a number, an array or an object down as text where text is expected. Each
-leaves more marks than the columns account for, in its own line and so in the block's sum; text that itself holds such
-marks only ever adds to the same side. Where the sums are equal, none of this has happened anywhere in the block.
+Polars refuses almost all that the reference validator refuses. It is lenient in three things: of a repeated key it
+takes the first, it skips unknown keys, and where text is expected it takes a number, an array or an object as text.
+Each leaves more structural characters than the columns account for, in its own line and so in the block's sum; such
+characters within text only ever add to the same side. Where the sums are equal, none of this has happened in the block.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ _CACHED_BYTES = 128 * 1024
 """So much of a block is looked at together: it stays in the processor's cache."""
 
 _LOOK_BACK = 3
-"""A null is told by what stands before it: a quote, a colon, perhaps a space."""
+"""A null is recognized by the characters before it: a quote, a colon, perhaps a space."""
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """The marks of a block, within text or not.
+    """The structural characters of a block, within text or not.
 
     `objects`: positions of opening braces. `keys`: quotes followed by a colon; every key ends so, unless space stands
     in between. `nulls`: positions of the closing quotes of keys whose value is null.

@@ -1,9 +1,10 @@
-"""Blocks of telemetry lines to columns: what is certainly clean goes the columnar way, the rest to the judge.
+"""Blocks of telemetry lines to columns: what is certainly valid is parsed by Polars, the rest line by line by the
+reference validator.
 
-The columnar way is taken only where it cannot differ from the judge. A whole block is clean where Polars parses it
-and the marks of its structure add up (`block_structure`). In a block that is not, a regular expression tells which
-lines have the structure of a clean record (`monsoon.transforms.validation.clean_line`), Polars parses those, and a
-row whose values are not all in range goes back to the judge with its line.
+The columnar path is taken only where its result cannot differ from the reference validator's. A whole block is clean
+where Polars parses it and its structural characters add up (`block_structure`). In any other block a regular expression
+finds the lines with the structure of a valid record (`monsoon.transforms.validation.clean_line`), Polars parses those,
+and a row whose values are not all in range goes to the reference validator with its line.
 """
 
 from __future__ import annotations
@@ -16,42 +17,42 @@ import numpy as np
 import polars as pl
 
 from monsoon.sources.block_structure import Structure
-from monsoon.sources.telemetry_columns import clean_rows, compact, names_nobody, parse_schema, records_frame
+from monsoon.sources.telemetry_columns import clean_rows, compact, holds_no_raw_identifier, parse_schema, records_frame
 from monsoon.transforms.validation.clean_line import clean_line_pattern, key_order
-from monsoon.transforms.validation.record_validator import MAX_LINE_BYTES, Dead, RecordValidator, Used
+from monsoon.transforms.validation.record_validator import MAX_LINE_BYTES, DeadLetter, RecordValidator, ValidRecord
 
 _MAX_PATTERNS = 8
-"""Orders of keys that are given a pattern; lines of yet others are judged one by one."""
+"""Orders of keys that are given a pattern; lines of yet others are validated one by one."""
 _NEW_PATTERNS_PER_BLOCK = 3
-_WORTH_A_PATTERN = 64
+_MIN_LINES_FOR_PATTERN = 64
 """Lines left unmatched that justify looking for another order of keys."""
 
 
 @dataclass(slots=True)
-class Validated:
+class ValidatedBlock:
     """What became of a number of lines: `frames` of compact columns, and the dead."""
 
     read: int = 0
     frames: list[pl.DataFrame] = field(default_factory=list)
-    dead: list[Dead] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
 
 
 class BlockValidator:
     """Validates blocks of telemetry lines; may be shared by threads."""
 
-    def __init__(self, judge: RecordValidator) -> None:
-        self._judge = judge
-        self._schema = parse_schema(judge.fields)
+    def __init__(self, record_validator: RecordValidator) -> None:
+        self._record_validator = record_validator
+        self._schema = parse_schema(record_validator.fields)
         self._patterns: dict[tuple[str, ...], str] = {}
         self._lock = threading.Lock()
 
-    def validate(self, content: bytes) -> Validated:
+    def validate(self, content: bytes) -> ValidatedBlock:
         """Every non-blank line of the block ends up in a frame or among the dead."""
         if not content:
-            return Validated()
+            return ValidatedBlock()
         whole = self._whole(content)
         if whole is not None:
-            return Validated(whole.height, [whole])
+            return ValidatedBlock(whole.height, [whole])
         lines = _lines(content)
         if lines is None:
             return self.validate_all(line.removesuffix(b"\r") for line in content.split(b"\n"))
@@ -62,7 +63,7 @@ class BlockValidator:
             parsed = self._parse("\n".join(lines.filter(clean).to_list()).encode(), int(clean.sum()))
         if parsed is None:
             return self.validate_all(line.encode() for line in lines)
-        in_range = clean_rows(parsed, self._judge.fields)
+        in_range = clean_rows(parsed, self._record_validator.fields)
         doubtful = [lines.filter(~clean)]
         if not in_range.all():
             doubtful.append(lines.filter(clean).filter(~in_range))
@@ -70,7 +71,7 @@ class BlockValidator:
         validated = self.validate_all(line.encode() for part in doubtful for line in part)
         if parsed.height:
             validated.read += parsed.height
-            validated.frames.insert(0, compact(parsed, self._judge.fields))
+            validated.frames.insert(0, compact(parsed, self._record_validator.fields))
         return validated
 
     def _whole(self, content: bytes) -> pl.DataFrame | None:
@@ -81,14 +82,14 @@ class BlockValidator:
         parsed = self._parse(content, len(structure.objects))
         if parsed is None or not parsed.height or not structure.agrees_with(parsed):
             return None
-        if not clean_rows(parsed, self._judge.fields, named=True).all():
+        if not clean_rows(parsed, self._record_validator.fields, named=True).all():
             return None
-        columns = compact(parsed, self._judge.fields)
-        return columns if names_nobody(columns, self._judge.fields) else None
+        columns = compact(parsed, self._record_validator.fields)
+        return columns if holds_no_raw_identifier(columns, self._record_validator.fields) else None
 
-    def validate_all(self, lines: Iterable[bytes]) -> Validated:
-        """The same, each line judged by itself."""
-        return collect(verdict for verdict in map(self._judge, lines) if verdict is not None)
+    def validate_all(self, lines: Iterable[bytes]) -> ValidatedBlock:
+        """The same, each line by the reference validator."""
+        return collect(verdict for verdict in map(self._record_validator, lines) if verdict is not None)
 
     def _clean(self, lines: pl.Series) -> pl.Series:
         """Which lines are certainly clean in structure (bool, one per line)."""
@@ -103,7 +104,7 @@ class BlockValidator:
                 matched = rest.str.contains(self._patterns[keys]).to_numpy()
                 clean[left[matched]] = True
                 left = left[~matched]
-            if len(left) < (_WORTH_A_PATTERN if tried else 1) or learned == _NEW_PATTERNS_PER_BLOCK:
+            if len(left) < (_MIN_LINES_FOR_PATTERN if tried else 1) or learned == _NEW_PATTERNS_PER_BLOCK:
                 break
             learned += 1
             if not any(self._learn(lines[int(left[at])], tried) for at in (len(left) // 2, 0, -1)):
@@ -118,7 +119,7 @@ class BlockValidator:
             return False
         with self._lock:
             if keys not in self._patterns:
-                pattern = clean_line_pattern(self._judge.fields, keys)
+                pattern = clean_line_pattern(self._record_validator.fields, keys)
                 if pattern is None or len(self._patterns) >= _MAX_PATTERNS:
                     return False
                 self._patterns = {**self._patterns, keys: pattern}
@@ -135,13 +136,13 @@ class BlockValidator:
         return parsed if parsed.height == rows else None
 
 
-def collect(verdicts: Iterable[Used | Dead]) -> Validated:
-    """Verdicts of the judge on telemetry, gathered."""
-    validated = Validated()
-    used: list[Used] = []
+def collect(verdicts: Iterable[ValidRecord | DeadLetter]) -> ValidatedBlock:
+    """The results of the reference validator on telemetry, collected."""
+    validated = ValidatedBlock()
+    used: list[ValidRecord] = []
     for verdict in verdicts:
         validated.read += 1
-        if isinstance(verdict, Dead):
+        if isinstance(verdict, DeadLetter):
             validated.dead.append(verdict)
             continue
         used.append(verdict)

@@ -1,7 +1,7 @@
-"""Parquet files of records, in batches: columns where their types are the contract's, rows to the judge where
+"""Parquet files of records, in batches: columns where their types are the contract's, rows as JSON lines where
 not.
 
-A row is judged as the JSON line of its known fields, in the schema's order, the rule of length included. Unknown
+A row is validated as the JSON line of its known fields, in the schema's order, the rule of length included. Unknown
 columns are ignored whatever they hold: a row is no line, and has neither length nor depth of its own. A moment in UTC,
 in whatever unit, is its whole milliseconds; a timestamp of no zone could be any of a day's, and is refused.
 
@@ -23,7 +23,7 @@ from typing import Any
 import polars as pl
 
 from monsoon.sources.files import InputError
-from monsoon.sources.line_blocks import BlockValidator, Validated
+from monsoon.sources.line_blocks import BlockValidator, ValidatedBlock
 from monsoon.sources.native_messages import native_messages_dropped
 from monsoon.sources.telemetry_columns import TYPES, clean_rows, compact
 from monsoon.transforms.validation.details import LOCAL_TIMESTAMP
@@ -70,7 +70,7 @@ def _faults_told(path: Path) -> Iterator[None]:
 
 
 def json_lines(batch: pl.DataFrame, fields: Sequence[Field]) -> Iterator[bytes]:
-    """Each row as the JSON line that says the same; what JSON cannot say is left for the judge to refuse.
+    """Each row as the JSON line that says the same; what JSON cannot express is left for the validator to refuse.
 
     Bytes are text, and no JSON where they are not UTF-8. NaN is null, and an integral double or decimal in an
     integer column the integer: writers of data frames know no other nullable integer. A time or a duration, which
@@ -89,8 +89,8 @@ def json_lines(batch: pl.DataFrame, fields: Sequence[Field]) -> Iterator[bytes]:
         yield json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape")
 
 
-def validate_batch(batch: pl.DataFrame, validator: BlockValidator, fields: Sequence[Field]) -> Validated:
-    """Telemetry rows to columns; whatever is not certainly clean is judged as its JSON line."""
+def validate_batch(batch: pl.DataFrame, validator: BlockValidator, fields: Sequence[Field]) -> ValidatedBlock:
+    """Telemetry rows to columns; whatever is not certainly valid is validated as its JSON line."""
     known = {field.name: field for field in fields if field.name in batch.schema}
     if not known:
         return validator.validate_all(json_lines(batch, fields))

@@ -1,4 +1,4 @@
-"""All records of a stream of few: duplicates out, conflicts judged."""
+"""All records of a stream of few: deduplicated, conflicting duplicates to the dead letters."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monsoon.sources.accounting import StreamCounts, conflict
-from monsoon.transforms.validation.canonical import canonical_json, standing
-from monsoon.transforms.validation.record_validator import Dead, Used
+from monsoon.transforms.validation.canonical import canonical_json, resolve_conflict
+from monsoon.transforms.validation.record_validator import DeadLetter, ValidRecord
 
 RecordId = tuple[Any, ...]
 
@@ -22,13 +22,13 @@ class RecordStore:
     """Takes in verdicts in any order; `finish` gives the same records for any order and duplication."""
 
     counts: StreamCounts
-    dead: list[Dead] = field(default_factory=list)
-    _by_id: dict[RecordId, dict[str, Used]] = field(default_factory=dict)
+    dead: list[DeadLetter] = field(default_factory=list)
+    _by_id: dict[RecordId, dict[str, ValidRecord]] = field(default_factory=dict)
 
-    def add(self, verdict: Used | Dead) -> None:
+    def add(self, verdict: ValidRecord | DeadLetter) -> None:
         """Take in what became of a line."""
         self.counts.read += 1
-        if isinstance(verdict, Dead):
+        if isinstance(verdict, DeadLetter):
             self.dead.append(verdict)
             return
         contents = self._by_id.setdefault(record_id(verdict.record), {})
@@ -36,18 +36,18 @@ class RecordStore:
         if content in contents:
             self.counts.duplicate += 1
             nulled = {*contents[content].nulled, *verdict.nulled}
-            verdict = Used(verdict.record, tuple(sorted(nulled)))
+            verdict = ValidRecord(verdict.record, tuple(sorted(nulled)))
         contents[content] = verdict
 
     def finish(self) -> list[dict[str, Any]]:
         """One record per identity, in their order; leaves `dead` and `counts` complete for the conflicts."""
         return [each.record for each in self.finish_used()]
 
-    def finish_used(self) -> list[Used]:
+    def finish_used(self) -> list[ValidRecord]:
         """The same, each with what it and its repeats lost."""
         used = []
         for _, contents in sorted(self._by_id.items()):
-            first, others = standing({content: moments(used.record) for content, used in contents.items()})
+            first, others = resolve_conflict({content: moments(used.record) for content, used in contents.items()})
             used.append(contents[first])
             self.dead.extend(conflict(other, contents[other].record["event_time"]) for other in others)
         self.counts.used += len(used)

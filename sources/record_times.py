@@ -1,4 +1,4 @@
-"""Of which moments records speak, told from their bytes before anybody judges them; and the records of some moments.
+"""The event times of records, read from their bytes before validation, and the records of a span of time.
 
 Looks for the numbers that follow the names of times, wherever they stand in a line. A number that no clock shows is
 none: its record will be a dead letter, which has no time. Too early a moment does no harm where it is used; a line that

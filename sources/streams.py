@@ -14,7 +14,7 @@ import polars as pl
 
 from monsoon.sources.accounting import StreamCounts, dead_letters
 from monsoon.sources.files import Block, InputError, LongLine, StreamFiles, find_files, is_parquet, read_blocks
-from monsoon.sources.line_blocks import BlockValidator, Validated, collect
+from monsoon.sources.line_blocks import BlockValidator, ValidatedBlock, collect
 from monsoon.sources.native_messages import native_messages_dropped
 from monsoon.sources.parquet_rows import json_lines, read_batches, validate_batch
 from monsoon.sources.record_store import RecordStore
@@ -23,11 +23,11 @@ from monsoon.sources.telemetry_store import TelemetryStore
 from monsoon.transforms.geo.areas import area_of
 from monsoon.transforms.geo.squares import squares_of
 from monsoon.transforms.validation.catalogue import Catalogue
-from monsoon.transforms.validation.looks import REFUSAL_MEND, Look, RefusalLimit
-from monsoon.transforms.validation.record_validator import Dead, RecordValidator, Used
+from monsoon.transforms.validation.input_checks import REFUSAL_MEND, InputStatistics, RefusalLimit
+from monsoon.transforms.validation.record_validator import DeadLetter, RecordValidator, ValidRecord
 
 Progress = Callable[[str, int, float], None]
-"""Told the stream, the rows read so far, and the share (0 to 1) of its bytes that is read."""
+"""Called with the stream, the rows read so far, and the share (0 to 1) of its bytes that is read."""
 
 _THREADS = min(4, os.cpu_count() or 1)
 
@@ -40,7 +40,7 @@ class StreamRead:
     event_time, event_id) and has event_id no longer; readings by (reading_id, revision); other streams by
     their id. `dead`: records of the contract dead_letter, sorted. `counts`: read, used, duplicate, dead,
     nulled, reasons. `ignored`, `foreign`: what lies in the folder and is no input, or comes from elsewhere
-    (`StreamFiles`). `look`: what shows before repeats are told apart.
+    (`StreamFiles`). `statistics`: those from before deduplication.
     """
 
     stream: str
@@ -49,7 +49,7 @@ class StreamRead:
     counts: dict[str, Any]
     ignored: tuple[str, ...]
     foreign: tuple[str, ...] = ()
-    look: Look = field(default_factory=Look)
+    statistics: InputStatistics = field(default_factory=InputStatistics)
 
 
 def read_stream(
@@ -65,19 +65,19 @@ def read_stream(
     Subscriptions and reserves need the catalogue of products. Raises InputError for a missing folder, an unreadable
     file or more refused records than the limit allows, KeyError for a stream that is not an input.
     """
-    judge = RecordValidator(stream, catalogue)
+    record_validator = RecordValidator(stream, catalogue)
     found = find_files(Path(folder) / stream)
-    counts, look = StreamCounts(), Look()
+    counts, statistics = StreamCounts(), InputStatistics()
     read = _read_telemetry if stream == "telemetry" else _read_records
-    frame, dead = read(judge, found, counts, look, _Reporter(stream, found, progress))
-    require_within(limit, look, found.folder)
+    frame, dead = read(record_validator, found, counts, statistics, _Reporter(stream, found, progress))
+    require_within(limit, statistics, found.folder)
     letters = dead_letters(stream, dead, counts)
-    return StreamRead(stream, frame, letters, counts.as_dict(), found.ignored, found.foreign, look)
+    return StreamRead(stream, frame, letters, counts.as_dict(), found.ignored, found.foreign, statistics)
 
 
-def require_within(limit: RefusalLimit | None, look: Look, folder: Path) -> None:
+def require_within(limit: RefusalLimit | None, statistics: InputStatistics, folder: Path) -> None:
     """Raises InputError where more of a stream's records are refused than the limit allows (None: any number)."""
-    fault = None if limit is None else limit.fault(look)
+    fault = None if limit is None else limit.fault(statistics)
     if fault is not None:
         raise InputError(fault, str(folder), REFUSAL_MEND)
 
@@ -111,27 +111,29 @@ def _pieces(found: StreamFiles, reporter: _Reporter) -> Iterator[Block | LongLin
         reporter.next_file(file.stat().st_size)
 
 
-def validated(judge: RecordValidator, validator: BlockValidator, piece: Block | LongLine | pl.DataFrame) -> Validated:
-    """What becomes of a piece of telemetry."""
+def validate_piece(
+    record_validator: RecordValidator, validator: BlockValidator, piece: Block | LongLine | pl.DataFrame
+) -> ValidatedBlock:
+    """The valid rows and dead letters of a block of telemetry."""
     if isinstance(piece, LongLine):
-        return collect(_not_blank([judge.validate_oversize(piece.pieces)]))
+        return collect(_not_blank([record_validator.validate_oversize(piece.pieces)]))
     if isinstance(piece, Block):
         return validator.validate(piece.content)
-    return validate_batch(piece, validator, judge.fields)
+    return validate_batch(piece, validator, record_validator.fields)
 
 
-def look_at(found: Validated) -> Look:
-    """What shows of a piece of telemetry."""
+def statistics_of(found: ValidatedBlock) -> InputStatistics:
+    """The statistics of a block of telemetry."""
     squares = [square for frame in found.frames for square in squares_of(frame["lat"], frame["lon"])]
-    return Look.at(found.read, found.dead, squares)
+    return InputStatistics.of(found.read, found.dead, squares)
 
 
-def look_at_records(stream: str, verdicts: Sequence[Used | Dead]) -> Look:
-    """What shows of a piece of another stream."""
-    records = [each.record for each in verdicts if isinstance(each, Used)]
+def statistics_of_records(stream: str, verdicts: Sequence[ValidRecord | DeadLetter]) -> InputStatistics:
+    """The statistics of a block of another stream."""
+    records = [each.record for each in verdicts if isinstance(each, ValidRecord)]
     places = [place for record in records if (place := _place(stream, record)) is not None]
     squares = squares_of(*zip(*places, strict=True)) if places else []
-    return Look.at(len(verdicts), [each for each in verdicts if isinstance(each, Dead)], squares)
+    return InputStatistics.of(len(verdicts), [each for each in verdicts if isinstance(each, DeadLetter)], squares)
 
 
 def _place(stream: str, record: Mapping[str, Any]) -> tuple[float, float] | None:
@@ -155,21 +157,25 @@ def parquet_batches(path: Path, start: int = 0, stop: int | None = None) -> Iter
 
 
 def _read_telemetry(
-    judge: RecordValidator, found: StreamFiles, counts: StreamCounts, look: Look, reporter: _Reporter
-) -> tuple[pl.DataFrame, list[Dead]]:
+    record_validator: RecordValidator,
+    found: StreamFiles,
+    counts: StreamCounts,
+    statistics: InputStatistics,
+    reporter: _Reporter,
+) -> tuple[pl.DataFrame, list[DeadLetter]]:
     """Blocks are validated by a few threads (Polars frees the interpreter's lock), at most two ahead of
     each."""
-    validator = BlockValidator(judge)
+    validator = BlockValidator(record_validator)
     store = TelemetryStore(counts)
-    waiting: deque[Future[tuple[Validated, Look]]] = deque()
+    waiting: deque[Future[tuple[ValidatedBlock, InputStatistics]]] = deque()
 
-    def read(piece: Block | LongLine | pl.DataFrame) -> tuple[Validated, Look]:
-        validated_piece = validated(judge, validator, piece)
-        return validated_piece, look_at(validated_piece)
+    def read(piece: Block | LongLine | pl.DataFrame) -> tuple[ValidatedBlock, InputStatistics]:
+        validated_piece = validate_piece(record_validator, validator, piece)
+        return validated_piece, statistics_of(validated_piece)
 
-    def add(piece: tuple[Validated, Look]) -> None:
+    def add(piece: tuple[ValidatedBlock, InputStatistics]) -> None:
         store.add(piece[0])
-        look.add(piece[1])
+        statistics.add(piece[1])
 
     def take(max_waiting: int) -> None:
         while len(waiting) > max_waiting:
@@ -189,27 +195,33 @@ def _read_telemetry(
 
 
 def _read_records(
-    judge: RecordValidator, found: StreamFiles, counts: StreamCounts, look: Look, reporter: _Reporter
-) -> tuple[pl.DataFrame, list[Dead]]:
-    """Streams of few records: every line is judged by itself."""
+    record_validator: RecordValidator,
+    found: StreamFiles,
+    counts: StreamCounts,
+    statistics: InputStatistics,
+    reporter: _Reporter,
+) -> tuple[pl.DataFrame, list[DeadLetter]]:
+    """Streams of few records: line by line, by the reference validator."""
     store = RecordStore(counts)
     for piece in _pieces(found, reporter):
-        verdicts = list(judged(judge, piece))
+        verdicts = list(validate_records(record_validator, piece))
         for verdict in verdicts:
             store.add(verdict)
-        look.add(look_at_records(judge.stream, verdicts))
+        statistics.add(statistics_of_records(record_validator.stream, verdicts))
         reporter.rows(counts.read)
-    return pl.DataFrame(store.finish(), schema=parse_schema(judge.fields), orient="row"), store.dead
+    return pl.DataFrame(store.finish(), schema=parse_schema(record_validator.fields), orient="row"), store.dead
 
 
-def judged(judge: RecordValidator, piece: Block | LongLine | pl.DataFrame) -> Iterator[Used | Dead]:
-    """The verdict on every line of a piece that is not blank."""
+def validate_records(
+    record_validator: RecordValidator, piece: Block | LongLine | pl.DataFrame
+) -> Iterator[ValidRecord | DeadLetter]:
+    """The record or dead letter of every line of a block that is not blank."""
     if isinstance(piece, LongLine):
-        return _not_blank([judge.validate_oversize(piece.pieces)])
+        return _not_blank([record_validator.validate_oversize(piece.pieces)])
     if isinstance(piece, Block):
-        return _not_blank(judge(line.removesuffix(b"\r")) for line in piece.content.split(b"\n"))
-    return _not_blank(map(judge, json_lines(piece, judge.fields)))
+        return _not_blank(record_validator(line.removesuffix(b"\r")) for line in piece.content.split(b"\n"))
+    return _not_blank(map(record_validator, json_lines(piece, record_validator.fields)))
 
 
-def _not_blank(verdicts: Iterable[Used | Dead | None]) -> Iterator[Used | Dead]:
+def _not_blank(verdicts: Iterable[ValidRecord | DeadLetter | None]) -> Iterator[ValidRecord | DeadLetter]:
     return (verdict for verdict in verdicts if verdict is not None)

@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from monsoon.transforms.validation.fields import INT64_MAX, INT64_MIN, LONGEST_LEAD_MS, Field, stream_fields
+from monsoon.transforms.validation.fields import INT64_MAX, INT64_MIN, MAX_LEAD_MS, Field, stream_fields
 from monsoon.transforms.validation.raw_identifiers import BARE_MAC, CLEAN_HASH, is_raw_identifier
-from monsoon.transforms.validation.record_validator import Used
+from monsoon.transforms.validation.record_validator import ValidRecord
 
 TYPES: Mapping[str, Any] = {
     "string": pl.String,
@@ -21,8 +21,8 @@ TYPES: Mapping[str, Any] = {
     "strings": pl.List(pl.String),
 }
 _MAX_TEXT_BYTES = 1024
-"""Longer text is legal where the schema bounds no length, but rare: the judge measures the whole record. Shorter
-texts leave a record within its 64 KiB, even with every character escaped."""
+"""Longer text is legal where the schema bounds no length, but rare: the reference validator checks the whole record.
+Shorter texts leave a record within its 64 KiB, even with every character escaped."""
 
 
 def parse_schema(fields: Sequence[Field]) -> dict[str, Any]:
@@ -38,9 +38,9 @@ def clean_rows(
     `measured`: the lines that they come of are known not to be too long. `named`: what may hold no raw identifier is
     looked at elsewhere.
     """
-    checks = [check for field in fields for check in _checks(field, measured, named or not field.names_nobody)]
+    checks = [check for field in fields for check in _checks(field, measured, named or not field.must_not_identify)]
     lead_ms = pl.col("event_time") - pl.col("received_time")
-    checks.append(pl.col("received_time").is_null() | (lead_ms <= LONGEST_LEAD_MS))
+    checks.append(pl.col("received_time").is_null() | (lead_ms <= MAX_LEAD_MS))
     checks.append((pl.col("lat") != 0.0) | (pl.col("lon") != 0.0))
     return parsed.select(clean=reduce(and_, checks))["clean"]
 
@@ -68,21 +68,21 @@ def _checks(field: Field, measured: bool, named: bool) -> list[pl.Expr]:
 
 def _text_checks(column: pl.Expr, measured: bool, named: bool) -> list[pl.Expr]:
     short = [] if measured else [column.str.len_bytes() <= _MAX_TEXT_BYTES]
-    return short if named else [*short, _names_nobody(column)]
+    return short if named else [*short, _certainly_not_raw(column)]
 
 
-def _names_nobody(column: Any) -> Any:
+def _certainly_not_raw(column: Any) -> Any:
     """Texts (bool) that are no raw identifier for certain."""
     return column.str.contains(f"^{CLEAN_HASH}$") & ~column.str.contains(f"^{BARE_MAC}$")
 
 
-def names_nobody(columns: pl.DataFrame, fields: Sequence[Field]) -> bool:
-    """Whether no text in compact columns is a raw identifier where none may be; looks at each distinct text once."""
+def holds_no_raw_identifier(columns: pl.DataFrame, fields: Sequence[Field]) -> bool:
+    """Whether no field that must not identify holds a raw identifier; each distinct text is checked once."""
     for field in fields:
-        if field.names_nobody:
+        if field.must_not_identify:
             values = columns[field.name]
             distinct = (values.explode() if field.kind == "strings" else values).unique().cast(pl.String).drop_nulls()
-            if any(map(is_raw_identifier, distinct.filter(~_names_nobody(distinct)))):
+            if any(map(is_raw_identifier, distinct.filter(~_certainly_not_raw(distinct)))):
                 return False
     return True
 
@@ -116,8 +116,8 @@ def _compacted(field: Field) -> pl.Expr:
     return column.cast(coded_type(field.name)) if field.name in CODED else column
 
 
-def records_frame(used: Sequence[Used]) -> pl.DataFrame:
-    """Reports that the judge let pass as compact telemetry columns."""
+def records_frame(used: Sequence[ValidRecord]) -> pl.DataFrame:
+    """Valid reports as compact telemetry columns."""
     fields = stream_fields("telemetry")
     parsed = pl.DataFrame([each.record for each in used], schema=parse_schema(fields), orient="row")
     nulled = [",".join(sorted(each.nulled)) or None for each in used]

@@ -1,4 +1,4 @@
-"""All of a replay's telemetry, compact: duplicates out, conflicts judged, rows in their final order.
+"""All of a replay's telemetry, compact: deduplicated, conflicting duplicates to the dead letters, in its final order.
 
 Every step works on one column, or on a bounded part of the rows, at a time: memory peaks at the columns
 themselves.
@@ -18,13 +18,13 @@ import numpy.typing as npt
 import polars as pl
 
 from monsoon.sources.accounting import StreamCounts, conflict
-from monsoon.sources.line_blocks import Validated
+from monsoon.sources.line_blocks import ValidatedBlock
 from monsoon.sources.telemetry_columns import NULLED, compact, nulled_names, parse_schema
-from monsoon.transforms.validation.canonical import canonical_json, standing
-from monsoon.transforms.validation.fields import NO_CONTENT, stream_fields
-from monsoon.transforms.validation.record_validator import Dead
+from monsoon.transforms.validation.canonical import canonical_json, resolve_conflict
+from monsoon.transforms.validation.fields import NON_CONTENT_FIELDS, stream_fields
+from monsoon.transforms.validation.record_validator import DeadLetter
 
-_ARRIVAL = tuple(field.name for field in stream_fields("telemetry") if field.name in NO_CONTENT)
+_ARRIVAL = tuple(field.name for field in stream_fields("telemetry") if field.name in NON_CONTENT_FIELDS)
 """What tells how a report came, and not what it says."""
 _PART_ROWS = 500_000
 """Rows suspected of being duplicates are compared in parts of about this size."""
@@ -39,10 +39,10 @@ class TelemetryStore:
     duplication."""
 
     counts: StreamCounts
-    dead: list[Dead] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
     _frames: list[pl.DataFrame] = field(default_factory=list)
 
-    def add(self, validated: Validated) -> None:
+    def add(self, validated: ValidatedBlock) -> None:
         """Take in what became of a block."""
         self.counts.read += validated.read
         self.dead.extend(validated.dead)
@@ -119,7 +119,7 @@ class TelemetryStore:
             members.append((row, record | {NULLED: nulled}))
         for by_content in contents.values():
             times = {each: (members[0][1]["event_time"],) for each, members in by_content.items()}
-            first, others = standing(times)
+            first, others = resolve_conflict(times)
             keep[[row for members in by_content.values() for row, _ in members]] = False
             stays = by_content[first][0][0]
             keep[stays] = True

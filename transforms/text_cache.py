@@ -1,4 +1,4 @@
-"""Answers about long texts, remembered within a budget of bytes: a few polygons of 64 KB, or many small ones."""
+"""A cache for functions of long texts, such as polygons of up to 64 KB, bounded by bytes and not by entries."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-def remembered_within(max_bytes: int) -> Callable[[Callable[[str], Answer]], Callable[[str], Answer]]:
+def cached_within_bytes(max_bytes: int) -> Callable[[Callable[[str], Result]], Callable[[str], Result]]:
     """Like functools.lru_cache for a function of one text, bounded by the bytes of the texts and not by their number.
 
-    Forgets all of them when one more would exceed the budget, and never keeps one that exceeds it by itself. What an
-    answer holds is not counted: it should be no more than a small multiple of its text.
+    The cache is cleared when one more text would exceed the limit; a text that exceeds it by itself is not cached. The
+    size of results is not counted: it should be a small multiple of the text's at most.
     """
 
-    def decorate(function: Callable[[str], Answer]) -> Callable[[str], Answer]:
-        answers: dict[str, Answer] = {}
+    def decorate(function: Callable[[str], Result]) -> Callable[[str], Result]:
+        results: dict[str, Result] = {}
         held_bytes = 0
 
         @functools.wraps(function)
-        def remembering(text: str) -> Answer:
+        def cached(text: str) -> Result:
             nonlocal held_bytes
             try:
-                return answers[text]
+                return results[text]
             except KeyError:
-                answer = function(text)
+                result = function(text)
             size = sys.getsizeof(text)
             if size > max_bytes:
-                return answer
+                return result
             if held_bytes + size > max_bytes:
-                answers.clear()
+                results.clear()
                 held_bytes = 0
-            answers[text] = answer
+            results[text] = result
             held_bytes += size
-            return answer
+            return result
 
-        return remembering
+        return cached
 
     return decorate

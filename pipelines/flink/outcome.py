@@ -15,7 +15,7 @@ from monsoon.pipelines.steps.envelopes import END, LOOK, PART, WRITTEN, unpack_r
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import INPUT_STREAMS, OPTIONAL_STREAMS, InputError
 from monsoon.sources.streams import require_within
-from monsoon.transforms.validation.looks import Look, RefusalLimit
+from monsoon.transforms.validation.input_checks import InputStatistics, RefusalLimit
 
 _DEAD_ORDER = ("subscriptions", "oracle_readings", "telemetry", *OPTIONAL_STREAMS)
 
@@ -31,7 +31,7 @@ class Collected:
     """By stream: records that came after the watermark had passed their time."""
     reference_rows_skipped: dict[str, int] = field(default_factory=dict)
     providers: Providers = "unregistered"
-    looks: dict[str, Look] = field(default_factory=dict)
+    statistics: dict[str, InputStatistics] = field(default_factory=dict)
     parts: int = 0
     """How many parts of files were read."""
     ended: bool = False
@@ -56,8 +56,8 @@ class Collected:
             elif kind == "fault":
                 raise InputError(*unpack_result(payload, tuple[str, str, str]))
             elif kind == LOOK:
-                stream, look = unpack_result(payload, tuple[str, Look])
-                collected.looks.setdefault(stream, Look()).add(look)
+                stream, statistics = unpack_result(payload, tuple[str, InputStatistics])
+                collected.statistics.setdefault(stream, InputStatistics()).add(statistics)
             elif kind == PART:
                 collected.parts += unpack_result(payload, int)
             elif kind == END:
@@ -94,8 +94,8 @@ class Collected:
 
     def require_within(self, limit: RefusalLimit | None, input_dir: Path) -> None:
         """Raises InputError where more records of a stream are refused than the limit allows (None: any number)."""
-        for stream, look in sorted(self.looks.items()):
-            require_within(limit, look, input_dir / stream)
+        for stream, statistics in sorted(self.statistics.items()):
+            require_within(limit, statistics, input_dir / stream)
 
     def require_parts(self, planned: int) -> None:
         """Raises ClusterError unless every part of the plan was read, once."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from monsoon.pipelines.steps.envelopes import LOOK, unpack_result
 from monsoon.sources.files import InputError
-from monsoon.transforms.validation.looks import Look, RefusalLimit, RefusalWindows
+from monsoon.transforms.validation.input_checks import InputStatistics, RefusalLimit, RefusalWindows
 
 _MEND = (
     "Mend what feeds it; the same command with --resume goes on behind what was read, with --max-refused-share 1 "
@@ -32,8 +32,8 @@ class RefusalWatch:
             for line in part.read_bytes().splitlines():
                 kind, _, payload = line.partition(b" ")
                 if kind.decode() == LOOK:
-                    stream, look = unpack_result(payload, tuple[str, Look])
-                    fault = self._windows.fault(stream, look)
+                    stream, statistics = unpack_result(payload, tuple[str, InputStatistics])
+                    fault = self._windows.fault(stream, statistics)
                     if fault is not None:
                         raise InputError(f"{fault}. The job was stopped", str(self._input_dir / stream), _MEND)
 

@@ -19,7 +19,7 @@ from monsoon.sources.files import INPUT_FOLDERS, streams_in
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.reference import read_references
 from monsoon.transforms.product import Product
-from monsoon.transforms.validation.looks import RefusalLimit
+from monsoon.transforms.validation.input_checks import RefusalLimit
 
 PART_BYTES = 32 * 1024 * 1024
 _BUCKETS_PER_SLOT = 4

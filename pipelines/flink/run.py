@@ -28,7 +28,7 @@ from monsoon.sources.model_files import load_scorer
 from monsoon.sources.reference import read_references
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
-from monsoon.transforms.validation.looks import RefusalLimit
+from monsoon.transforms.validation.input_checks import RefusalLimit
 
 if TYPE_CHECKING:
     from pyflink.datastream import DataStream

@@ -35,8 +35,8 @@ from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.readings import Reading, reading_from_record
 from monsoon.transforms.validation.catalogue import Catalogue
-from monsoon.transforms.validation.looks import Look, RefusalLimit
-from monsoon.transforms.validation.record_validator import Dead
+from monsoon.transforms.validation.input_checks import InputStatistics, RefusalLimit
+from monsoon.transforms.validation.record_validator import DeadLetter
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Inputs:
     confirmations: list[dict[str, Any]] = field(default_factory=list)
     reference_rows_skipped: dict[str, int] = field(default_factory=dict)
     providers: Providers = "unregistered"
-    looks: dict[str, Look] = field(default_factory=dict)
+    statistics: dict[str, InputStatistics] = field(default_factory=dict)
     """What shows of each stream as a whole."""
     references: References | None = None
     """Where the cell towers and access points of the telemetry table stand, once that was read."""
@@ -62,7 +62,7 @@ class Inputs:
         """What of the telemetry serves every product."""
         return Shared(self.telemetry, self.references)
 
-    def refuse(self, stream: str, dead: Sequence[Dead]) -> None:
+    def refuse(self, stream: str, dead: Sequence[DeadLetter]) -> None:
         """Accounts for records of a stream that could be read, and of which nothing could be made."""
         if not dead:
             return
@@ -112,14 +112,14 @@ def read_inputs(
     catalogue = Catalogue({name: product.accepts_plan for name, product in products.items()})
     counts: dict[str, dict[str, Any]] = {}
     dead: list[dict[str, Any]] = []
-    looks: dict[str, Look] = {}
+    statistics: dict[str, InputStatistics] = {}
 
     def show(stream: str, rows: int, share: float) -> None:
         progress(f"reading {stream}, {rows:,} rows", share)
 
     def read(stream: str) -> pl.DataFrame:
         found = read_stream(stream, input_dir, catalogue, show, limit)
-        looks[stream] = found.look
+        statistics[stream] = found.statistics
         counts[stream] = found.counts | {"ignored": list(found.ignored)}
         dead.extend(found.dead)
         return found.frame
@@ -140,7 +140,7 @@ def read_inputs(
         reserves,
         confirmations,
         providers=providers_are(register),
-        looks=looks,
+        statistics=statistics,
     )
 
 

@@ -11,7 +11,7 @@ from monsoon.pipelines.steps.envelopes import RESULTS, Envelope, Item, pack, res
 from monsoon.pipelines.steps.settings import Settings
 from monsoon.pipelines.steps.step import BEFORE_TIME_MS, Kept, Step, entries_of
 from monsoon.sources.accounting import StreamCounts, dead_letters
-from monsoon.transforms.validation.record_validator import Dead
+from monsoon.transforms.validation.record_validator import DeadLetter
 
 Fingerprint = tuple[str, bytes, str]
 """Of a dead line: its stream, the hash of its bytes, the reason."""
@@ -23,9 +23,9 @@ def account(stream: str, counts: StreamCounts) -> Iterator[Envelope]:
         yield result("counts", (stream, counts.as_dict()))
 
 
-def to_dead_letters(stream: str, dead: Sequence[Dead], buckets: int) -> Iterator[Envelope]:
+def to_dead_letters(stream: str, dead: Sequence[DeadLetter], buckets: int) -> Iterator[Envelope]:
     """Dead letters to where repeats of one meet."""
-    by_key: dict[int, list[Dead]] = defaultdict(list)
+    by_key: dict[int, list[DeadLetter]] = defaultdict(list)
     for letter in dead:
         by_key[zlib.crc32(letter.original) % buckets].append(letter)
     for key, members in by_key.items():
@@ -42,18 +42,18 @@ class AccountDeadLetters(Step):
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
         self._settings = settings
-        self._waiting: list[tuple[str, str, list[Dead]]] = []
+        self._waiting: list[tuple[str, str, list[DeadLetter]]] = []
         self._seen: set[Fingerprint] = set()
         self._seen_at: list[tuple[str, int, list[Fingerprint]]] = []
         """Entries of `_seen`, each with the watermark at which it was made: lines that say nothing have no time."""
 
     def take(self, item: Item) -> None:
         name = self._name(f"waiting/{item.kind}")
-        self._waiting.append((name, item.kind, unpack(item.payload, list[Dead])))
+        self._waiting.append((name, item.kind, unpack(item.payload, list[DeadLetter])))
         self.kept.put(name, item.payload)
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
-        by_stream: dict[str, list[Dead]] = defaultdict(list)
+        by_stream: dict[str, list[DeadLetter]] = defaultdict(list)
         for name, stream, letters in self._waiting:
             by_stream[stream].extend(letters)
             self.kept.drop(name)
@@ -96,7 +96,7 @@ class AccountDeadLetters(Step):
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "waiting"):
-            self._waiting.append((name, name.split("/")[1], unpack(payload, list[Dead])))
+            self._waiting.append((name, name.split("/")[1], unpack(payload, list[DeadLetter])))
         for name, payload in entries_of(entries, "seen"):
             self._remember(name, *unpack(payload, tuple[int, list[Fingerprint]]))
 

@@ -32,13 +32,13 @@ from monsoon.pipelines.steps.step import BEFORE_TIME_MS, Kept, Step, entries_of
 from monsoon.pipelines.steps.told import ToldTriggers
 from monsoon.pipelines.steps.waiting_rows import WaitingRows
 from monsoon.sources.accounting import StreamCounts, conflict
-from monsoon.sources.line_blocks import Validated
+from monsoon.sources.line_blocks import ValidatedBlock
 from monsoon.sources.telemetry_columns import NULLED, nulled_names
 from monsoon.sources.telemetry_store import TelemetryStore, joined
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.validation.canonical import canonical_json
-from monsoon.transforms.validation.record_validator import Dead
+from monsoon.transforms.validation.record_validator import DeadLetter
 
 
 class DeduplicateTelemetry(Step):
@@ -95,7 +95,7 @@ class DeduplicateTelemetry(Step):
         if self.kept.keeps:
             rows = self._new(rows, counts, store.dead)
         else:
-            store.add(Validated(frames=[rows]))
+            store.add(ValidatedBlock(frames=[rows]))
             settled, keep = store.settle()
             rows = settled.filter(pl.Series(keep))
         yield from account("telemetry", counts)
@@ -115,7 +115,7 @@ class DeduplicateTelemetry(Step):
             if self._settings.telemetry_values:
                 yield Envelope("witness-telemetry", bucket, "rows", closes_ms, payload)
 
-    def _new(self, rows: pl.DataFrame, counts: StreamCounts, dead: list[Dead]) -> pl.DataFrame:
+    def _new(self, rows: pl.DataFrame, counts: StreamCounts, dead: list[DeadLetter]) -> pl.DataFrame:
         """Of rows one for each report that was not used before, which is remembered; the others are counted as what
         they are."""
         reports, contents = report_hashes(rows)
@@ -127,7 +127,7 @@ class DeduplicateTelemetry(Step):
             dead.extend(conflict(canonical_json(record), record["event_time"]) for record in others)
             rows, reports, contents = rows.filter(pl.Series(~known)), reports[~known], contents[~known]
         store = TelemetryStore(counts, dead)
-        store.add(Validated(frames=[rows]))
+        store.add(ValidatedBlock(frames=[rows]))
         rows, keep = store.settle()
         rows, reports, contents = rows.filter(pl.Series(keep)), reports[keep], contents[keep]
         lost = {

@@ -19,7 +19,7 @@ from monsoon.sources.telemetry_columns import NULLED, compact
 from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.validation.canonical import canonical_json
 from monsoon.transforms.validation.fields import stream_fields
-from monsoon.transforms.validation.record_validator import Used
+from monsoon.transforms.validation.record_validator import ValidRecord
 
 
 def _each(**rewrite: Callable[[bytes], bytes]) -> Migration:
@@ -56,7 +56,7 @@ def _reports_by_rider(entries: Mapping[str, bytes]) -> dict[str, bytes]:
     lost = [
         (used.record, ",".join(sorted(used.nulled)))
         for name, payload in entries_of(entries, "nulled")
-        for used in unpack(payload, list[Used])
+        for used in unpack(payload, list[ValidRecord])
     ]
     kept = {}
     for name, payload in entries.items():

@@ -26,9 +26,9 @@ from monsoon.sources.line_blocks import BlockValidator
 from monsoon.sources.parts import OpenFiles, read_part
 from monsoon.sources.record_store import moments, short_id
 from monsoon.sources.record_times import Piece
-from monsoon.sources.streams import judged, look_at, look_at_records, validated
-from monsoon.transforms.validation.looks import Look
-from monsoon.transforms.validation.record_validator import Dead, RecordValidator, Used
+from monsoon.sources.streams import statistics_of, statistics_of_records, validate_piece, validate_records
+from monsoon.transforms.validation.input_checks import InputStatistics
+from monsoon.transforms.validation.record_validator import DeadLetter, RecordValidator, ValidRecord
 
 
 class Validate:
@@ -57,21 +57,21 @@ class Validate:
         yield result(PART, 1)
 
     def _telemetry(self, piece: Piece) -> Iterator[Envelope]:
-        found = validated(self._judges["telemetry"], self._validator, piece)
+        found = validate_piece(self._judges["telemetry"], self._validator, piece)
         for frame in found.frames:
             for key, rows in split(frame, buckets_of_texts(frame["worker_id"], self._buckets)):
                 first_ms: Any = rows["event_time"].min()
                 yield Envelope("deduplicate-telemetry", key, "rows", first_ms, pack_frame(rows))
         yield from account("telemetry", StreamCounts(read=found.read))
-        yield from _looked("telemetry", look_at(found))
+        yield from _looked("telemetry", statistics_of(found))
         yield from to_dead_letters("telemetry", found.dead, self._buckets)
 
     def _records(self, stream: str, piece: Piece) -> Iterator[Envelope]:
-        by_key: dict[int, list[Used]] = defaultdict(list)
-        dead: list[Dead] = []
-        verdicts = list(judged(self._judges[stream], piece))
+        by_key: dict[int, list[ValidRecord]] = defaultdict(list)
+        dead: list[DeadLetter] = []
+        verdicts = list(validate_records(self._judges[stream], piece))
         for verdict in verdicts:
-            if isinstance(verdict, Dead):
+            if isinstance(verdict, DeadLetter):
                 dead.append(verdict)
             else:
                 by_key[bucket_of(repr(short_id(verdict.record)), self._buckets)].append(verdict)
@@ -79,13 +79,13 @@ class Validate:
             due_ms = min(takes_effect_ms(stream, used.record) for used in members)
             yield Envelope("deduplicate-records", key, stream, due_ms, pack(members))
         yield from account(stream, StreamCounts(read=len(verdicts)))
-        yield from _looked(stream, look_at_records(stream, verdicts))
+        yield from _looked(stream, statistics_of_records(stream, verdicts))
         yield from to_dead_letters(stream, dead, self._buckets)
 
 
-def _looked(stream: str, look: Look) -> Iterator[Envelope]:
-    if look.read:
-        yield result(LOOK, (stream, look))
+def _looked(stream: str, statistics: InputStatistics) -> Iterator[Envelope]:
+    if statistics.read:
+        yield result(LOOK, (stream, statistics))
 
 
 def takes_effect_ms(stream: str, record: dict[str, Any]) -> int:

@@ -25,7 +25,7 @@ from monsoon.transforms.exposure import Reserve
 from monsoon.transforms.provider_register import ProviderRegister, as_registered
 from monsoon.transforms.validation.canonical import canonical_json
 from monsoon.transforms.validation.raw_identifiers import masked
-from monsoon.transforms.validation.record_validator import Dead, Used, fingerprint
+from monsoon.transforms.validation.record_validator import DeadLetter, ValidRecord, fingerprint
 
 
 class DeduplicateRecords(Step):
@@ -65,7 +65,7 @@ class DeduplicateRecords(Step):
         heapq.heappush(self._firsts, (members[0].effective_ms, name))
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:
-        ready: dict[str, list[Used]] = defaultdict(list)
+        ready: dict[str, list[ValidRecord]] = defaultdict(list)
         while self._firsts and self._firsts[0][0] <= upto_ms:
             name = heapq.heappop(self._firsts)[1]
             stream, members = self._waiting.pop(name)
@@ -79,7 +79,7 @@ class DeduplicateRecords(Step):
         for stream in sorted(ready):
             yield from self._release(stream, ready[stream], upto_ms)
 
-    def _release(self, stream: str, ready: Iterable[Used], upto_ms: int) -> Iterator[Envelope]:
+    def _release(self, stream: str, ready: Iterable[ValidRecord], upto_ms: int) -> Iterator[Envelope]:
         counts = StreamCounts()
         store = RecordStore(counts)
         late = 0
@@ -150,7 +150,7 @@ class DeduplicateRecords(Step):
         names = (repr(record_id(record)), repr(short_id(record)))
         return next((name for name in names if (stream, name) in self._memory), None)
 
-    def _remember(self, stream: str, used: Sequence[Used]) -> None:
+    def _remember(self, stream: str, used: Sequence[ValidRecord]) -> None:
         for each in used:
             content = content_hash(canonical_json(each.record))
             identity, effective_ms = repr(record_id(each.record)), takes_effect_ms(stream, each.record)
@@ -234,17 +234,17 @@ class _Timed(NamedTuple):
     """A record and when it takes effect (ms)."""
 
     effective_ms: int
-    used: Used
+    used: ValidRecord
 
 
 def _timed(stream: str, payload: bytes) -> list[_Timed]:
     """The records of a payload, earliest first."""
-    timed = [_Timed(takes_effect_ms(stream, used.record), used) for used in unpack(payload, list[Used])]
+    timed = [_Timed(takes_effect_ms(stream, used.record), used) for used in unpack(payload, list[ValidRecord])]
     return sorted(timed, key=lambda each: each.effective_ms)
 
 
-def _too_old(record: dict[str, Any]) -> Dead:
+def _too_old(record: dict[str, Any]) -> DeadLetter:
     """The dead letter of a reading that speaks of a moment before those that can still be judged again."""
     content = canonical_json(record)
     detail = "speaks of a moment too long ago to be judged again by a job that runs; replay that storm"
-    return Dead("too_late", detail, masked(content), record["event_time"], fingerprint(content.encode()))
+    return DeadLetter("too_late", detail, masked(content), record["event_time"], fingerprint(content.encode()))

@@ -14,12 +14,12 @@ import numpy.typing as npt
 import polars as pl
 
 from monsoon.sources.telemetry_columns import NULLED
-from monsoon.transforms.validation.fields import NO_CONTENT
+from monsoon.transforms.validation.fields import NON_CONTENT_FIELDS
 
 Hashes = npt.NDArray[np.uint64]
 
 _IDENTITY = ("worker_id", "event_id")
-_LEFT_OUT = frozenset({*_IDENTITY, *NO_CONTENT, NULLED})
+_LEFT_OUT = frozenset({*_IDENTITY, *NON_CONTENT_FIELDS, NULLED})
 _OCTETS = 8
 """So many octets of a text are taken at a time."""
 _MASKS: Hashes = np.array([2 ** (8 * octets) - 1 for octets in range(_OCTETS + 1)], dtype=np.uint64)

@@ -13,7 +13,7 @@ import polars as pl
 
 from monsoon.pipelines.local.panes import panes_of
 from monsoon.sources.accounting import StreamCounts
-from monsoon.sources.line_blocks import Validated
+from monsoon.sources.line_blocks import ValidatedBlock
 from monsoon.sources.reference import ACCESS_POINTS_FILE, TOWERS_FILE, ReferenceTables, read_references
 from monsoon.sources.simulator import Storm
 from monsoon.sources.simulator.frames import Scenario, build_scenario
@@ -100,7 +100,7 @@ def _telemetry(scenario: Scenario, first: int, last: int) -> TelemetryTable:
         # What a scenario does not simulate, nobody stated.
         unstated = [name for name in schema if name not in frame.columns]
         frame = frame.with_columns(pl.lit(None, dtype=schema[name]).alias(name) for name in unstated)
-        store.add(Validated(read=frame.height, frames=[compact(frame, fields)]))
+        store.add(ValidatedBlock(read=frame.height, frames=[compact(frame, fields)]))
     return to_telemetry_table(store.finish())
 
 

@@ -16,10 +16,10 @@ from kit.graph import Graph, Scripted, same
 from kit.streams import policy_record, report
 
 from monsoon.sources.accounting import StreamCounts
-from monsoon.sources.line_blocks import Validated, collect
+from monsoon.sources.line_blocks import ValidatedBlock, collect
 from monsoon.sources.telemetry_columns import records_frame
 from monsoon.sources.telemetry_store import TelemetryStore
-from monsoon.transforms.validation.record_validator import RecordValidator, Used
+from monsoon.transforms.validation.record_validator import RecordValidator, ValidRecord
 
 ACCOUNT = ("read", "used", "duplicate", "dead", "nulled", "reasons")
 
@@ -301,7 +301,7 @@ def test_what_waited_with_fields_lost_is_counted_once_after_the_upgrade():
 
     judge = RecordValidator("telemetry")
     used = [judge(json.dumps(report("w0", n, accel_var="x" if n % 2 else 1.0)).encode()) for n in range(6)]
-    rows = records_frame([Used(each.record) for each in used]).drop(NULLED, "received_time")
+    rows = records_frame([ValidRecord(each.record) for each in used]).drop(NULLED, "received_time")
     entries = {
         "waiting/000000000001": pack_frame(rows),
         "nulled/000000000002": pack([each for each in used if each.nulled]),
@@ -311,7 +311,7 @@ def test_what_waited_with_fields_lost_is_counted_once_after_the_upgrade():
     assert list(migrated) == ["waiting/000000000001"]
     frame = unpack_frame(migrated["waiting/000000000001"])
     store = TelemetryStore(StreamCounts())
-    store.add(Validated(frames=[frame]))
+    store.add(ValidatedBlock(frames=[frame]))
     store.finish()
     assert store.counts.nulled == {"accel_var": 3}
 

@@ -13,7 +13,7 @@ from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.product import OrderDrop
 from monsoon.transforms.telemetry_conditions.order_drop import order_tallies
 from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, Questions
-from monsoon.transforms.validation.record_validator import Used
+from monsoon.transforms.validation.record_validator import ValidRecord
 
 WEEK_MS = 7 * 24 * 3_600_000
 
@@ -36,7 +36,7 @@ def test_orders_and_weeks_with_orders_stay(tmp_path):
         )
         for n, minutes in enumerate(np.sort(rng.random(1500) * 240))
     ]
-    frame = records_frame([Used(record) for record in records])
+    frame = records_frame([ValidRecord(record) for record in records])
     thin = _thinned(frame, [8])
     assert thin.height < frame.height * 0.8
     assert _thinned(frame, []).height == 0

@@ -120,7 +120,7 @@ def test_a_correction_asks_about_the_past(outages):
 
 def test_the_summary_names_the_models_that_were_asked(products):
     class Account:
-        counts, dead_letters, reference_rows_skipped, providers, looks = {}, [], {}, "unregistered", {}
+        counts, dead_letters, reference_rows_skipped, providers, statistics = {}, [], {}, "unregistered", {}
 
     asked = summarized(Account(), Outcome(), {"offshift": products["offshift"]}, {"claim_anomaly": "c"})
     assert asked["models"] == {"claim_anomaly": "c", "outage": load_model("outage").version}

@@ -142,7 +142,7 @@ _ONE_IN_FIVE = st.integers(0, 4).map(lambda number: number == 4)
 def _hostile_value(field: Field | None) -> st.SearchStrategy[str]:
     if field is None:
         return st.sampled_from(_ANY)
-    if field.names_nobody:
+    if field.must_not_identify:
         return st.sampled_from(HASHES) | st.sampled_from(_ANY)
     fitting = {"string": TEXTS, "number": NUMBERS, "integer": NUMBERS}.get(field.kind, OTHERS)
     return st.sampled_from(fitting) | st.sampled_from(_ANY)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monsoon.transforms.validation.canonical import canonical_json, standing
+from monsoon.transforms.validation.canonical import canonical_json, resolve_conflict
 
 
 def test_keys_sorted_no_spaces_no_nulls():
@@ -26,6 +26,6 @@ def test_how_a_record_came_is_no_content():
 
 @given(st.dictionaries(st.text(), st.tuples(st.integers(0, 3)), min_size=1))
 def test_the_earliest_content_stands_then_the_one_that_sorts_first_whatever_the_order(contents):
-    first, others = standing(contents)
-    assert (first, others) == standing(dict(reversed(contents.items())))
+    first, others = resolve_conflict(contents)
+    assert (first, others) == resolve_conflict(dict(reversed(contents.items())))
     assert [(contents[each], each) for each in (first, *others)] == sorted((at, each) for each, at in contents.items())

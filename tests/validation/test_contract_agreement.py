@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from validation.lines import ABSENT, CATALOGUE, GOOD, line_of, with_changes
 
 from monsoon.transforms.validation.fields import CONTRACTS, stream_fields
-from monsoon.transforms.validation.record_validator import RecordValidator, Used
+from monsoon.transforms.validation.record_validator import RecordValidator, ValidRecord
 
 VALUES = [ABSENT, None, "", "x", "x" * 65, 0, 1, -1, 0.5, 91, -91, 181, 301, 1200, True, [], ["b1"], {}]
 
@@ -22,7 +22,7 @@ def schema_of(stream):
 @pytest.mark.parametrize("stream", GOOD)
 def test_a_record_is_used_whole_where_the_schema_passes_it(stream):
     validator = jsonschema.Draft202012Validator(schema_of(stream))
-    judge = RecordValidator(stream, CATALOGUE)
+    record_validator = RecordValidator(stream, CATALOGUE)
     # What Validation says beyond the schema: catalogues, flags, areas, intervals, lengths and cells in words.
     beyond = {"h3", "wkt", "lat", "lon", "plan", "product", "coverage_start", "coverage_end"}
     names = [f.name for f in stream_fields(stream) if stream == "telemetry" or f.name not in beyond]
@@ -31,8 +31,8 @@ def test_a_record_is_used_whole_where_the_schema_passes_it(stream):
     @given(st.sampled_from(names), st.sampled_from(VALUES))
     def agree(name, value):
         record = with_changes(stream, {name: value})
-        verdict = judge(line_of(record))
-        whole = isinstance(verdict, Used) and not verdict.nulled
+        verdict = record_validator(line_of(record))
+        whole = isinstance(verdict, ValidRecord) and not verdict.nulled
         explicit_null = value is None and name in optional  # the same as absent, whatever the schema says
         assert whole == (validator.is_valid(record) or explicit_null), (name, value, verdict)
 

@@ -12,7 +12,7 @@ from monsoon.sources import line_blocks
 from monsoon.sources.line_blocks import BlockValidator, collect
 from monsoon.transforms.validation.clean_line import clean_line_pattern, key_order
 from monsoon.transforms.validation.fields import stream_fields
-from monsoon.transforms.validation.record_validator import RecordValidator, Used
+from monsoon.transforms.validation.record_validator import RecordValidator, ValidRecord
 
 FIELDS = stream_fields("telemetry")
 VALIDATOR = RecordValidator("telemetry")
@@ -26,7 +26,7 @@ def outcome(validated):
     return validated.read, sorted(map(repr, records)), sorted(dead)
 
 
-def judged(lines):
+def validate_records(lines):
     verdicts = (VALIDATOR(line.removesuffix(b"\r")) for line in lines)
     return outcome(collect(verdict for verdict in verdicts if verdict is not None))
 
@@ -39,7 +39,7 @@ def test_hostile_blocks(lines, ended):
     content = b"\n".join(lines) + (b"\n" if ended else b"")
     validator = BlockValidator(VALIDATOR)
     validator.validate(GOOD_LINE)
-    assert outcome(validator.validate(content)) == judged(lines)
+    assert outcome(validator.validate(content)) == validate_records(lines)
 
 
 LENIENT = [
@@ -62,7 +62,7 @@ def test_where_a_lenient_reader_errs(good, bad):
     lines = [GOOD_LINE, GOOD_LINE.replace(good, bad)]
     validator = BlockValidator(VALIDATOR)
     validator.validate(GOOD_LINE)
-    assert outcome(validator.validate(b"\n".join(lines))) == judged(lines)
+    assert outcome(validator.validate(b"\n".join(lines))) == validate_records(lines)
 
 
 SHORT = line_of({name: TELEMETRY[name] for name in TELEMETRY if name not in ("speed_mps", "cell", "bssids")})
@@ -88,7 +88,7 @@ CANCELING = [
 @pytest.mark.parametrize("lines", CANCELING)
 def test_sums_that_might_cancel_between_keys_or_lines(lines):
     for some in (lines, [*lines, WITH_NULLS], [GOOD_LINE, *lines, *lines]):
-        assert outcome(BlockValidator(VALIDATOR).validate(b"\n".join(some))) == judged(some)
+        assert outcome(BlockValidator(VALIDATOR).validate(b"\n".join(some))) == validate_records(some)
 
 
 def test_blocks_with_nulls_and_spaces_are_clean_as_a_whole():
@@ -99,7 +99,7 @@ def test_blocks_with_nulls_and_spaces_are_clean_as_a_whole():
 
 @given(hostile_lines())
 def test_a_hostile_line_under_its_own_pattern(line):
-    assert outcome(BlockValidator(VALIDATOR).validate(line)) == judged([line])
+    assert outcome(BlockValidator(VALIDATOR).validate(line)) == validate_records([line])
 
 
 def test_what_a_pattern_passes_the_judge_takes_but_for_ranges():
@@ -114,7 +114,7 @@ def test_what_a_pattern_passes_the_judge_takes_but_for_ranges():
         if pl.Series([text]).str.contains(pattern)[0]:
             passed += 1
             verdict = VALIDATOR(text.encode())
-            assert isinstance(verdict, Used) or verdict.reason.startswith(
+            assert isinstance(verdict, ValidRecord) or verdict.reason.startswith(
                 ("missing_field", "out_of_range", "raw_identifier")
             )
 
@@ -131,7 +131,7 @@ def test_a_clean_block_never_meets_the_judge(monkeypatch):
     ]
     extra = {"note": "x y", **TELEMETRY, "schema_version": 3}
     backwards = dict(reversed(TELEMETRY.items()))
-    monkeypatch.setattr(RecordValidator, "__call__", lambda judge, line: pytest.fail(f"judged: {line!r}"))
+    monkeypatch.setattr(RecordValidator, "__call__", lambda record_validator, line: pytest.fail(f"judged: {line!r}"))
     lines = [line_of(record) for record in variants * 100 + [extra] * 100 + [backwards] * 100]
     random.Random(1).shuffle(lines)
     assert BlockValidator(VALIDATOR).validate(b"\n".join(lines)).read == len(lines)
@@ -149,7 +149,7 @@ def test_many_orders_of_keys_agree_too():
         items = list(with_changes("telemetry", {"event_id": f"e{row}", "cell": ABSENT}).items())
         chance.shuffle(items)
         lines.append(line_of(dict(items[: 24 - row % 3])))
-    assert outcome(BlockValidator(VALIDATOR).validate(b"\n".join(lines))) == judged(lines)
+    assert outcome(BlockValidator(VALIDATOR).validate(b"\n".join(lines))) == validate_records(lines)
 
 
 def test_polars_reads_numbers_to_the_last_bit():
@@ -166,7 +166,7 @@ def test_polars_reads_numbers_to_the_last_bit():
 @pytest.mark.parametrize("content", [b"", b"\n", b"\r\n", b" \n\n", b"\xef\xbb\xbf\n", b"\x01", b"\xff\n" + GOOD_LINE])
 def test_odd_blocks(content):
     lines = content.split(b"\n")
-    assert outcome(BlockValidator(VALIDATOR).validate(content)) == judged(lines)
+    assert outcome(BlockValidator(VALIDATOR).validate(content)) == validate_records(lines)
 
 
 def test_an_unexpected_refusal_by_polars_falls_back_to_the_judge(monkeypatch):
@@ -174,4 +174,4 @@ def test_an_unexpected_refusal_by_polars_falls_back_to_the_judge(monkeypatch):
         raise pl.exceptions.ComputeError("refused")
 
     monkeypatch.setattr(line_blocks.pl, "read_ndjson", refuse)
-    assert outcome(BlockValidator(VALIDATOR).validate(GOOD_LINE)) == judged([GOOD_LINE])
+    assert outcome(BlockValidator(VALIDATOR).validate(GOOD_LINE)) == validate_records([GOOD_LINE])

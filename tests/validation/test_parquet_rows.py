@@ -19,7 +19,7 @@ from monsoon.sources.parquet_rows import json_lines, validate_batch
 from monsoon.sources.streams import read_stream
 from monsoon.sources.telemetry_columns import NULLED
 from monsoon.transforms.validation.fields import stream_fields
-from monsoon.transforms.validation.record_validator import Dead, RecordValidator
+from monsoon.transforms.validation.record_validator import DeadLetter, RecordValidator
 
 FIELDS = stream_fields("telemetry")
 VALIDATOR = RecordValidator("telemetry")
@@ -179,7 +179,7 @@ def test_the_order_of_columns_does_not_show():
 def test_null_is_absent():
     changed = pl.DataFrame([with_changes("telemetry", {"lat": None})], infer_schema_length=None)
     (dead,) = both_ways(changed).dead
-    assert isinstance(dead, Dead)
+    assert isinstance(dead, DeadLetter)
     assert dead.reason == "missing_field:lat"
 
 

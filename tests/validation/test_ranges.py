@@ -8,12 +8,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from validation.lines import ABSENT, CATALOGUE, GOOD, TELEMETRY, line_of, with_changes
-from validation.test_line_blocks import judged, outcome
+from validation.test_line_blocks import outcome, validate_records
 
 from monsoon.sources.line_blocks import BlockValidator
 from monsoon.transforms.oracle_metrics import METRICS
-from monsoon.transforms.validation.fields import EARLIEST_TIME_MS, LATEST_TIME_MS, LONGEST_LEAD_MS, value_ranges
-from monsoon.transforms.validation.record_validator import Dead, RecordValidator, Used
+from monsoon.transforms.validation.fields import EARLIEST_TIME_MS, LATEST_TIME_MS, MAX_LEAD_MS, value_ranges
+from monsoon.transforms.validation.record_validator import DeadLetter, RecordValidator, ValidRecord
 
 JUDGES = {stream: RecordValidator(stream, CATALOGUE) for stream in GOOD}
 RANGES = {
@@ -35,7 +35,7 @@ def verdict(stream, **changes):
 
 def reason(stream, **changes):
     found = verdict(stream, **changes)
-    return found.reason if isinstance(found, Dead) else None
+    return found.reason if isinstance(found, DeadLetter) else None
 
 
 def test_every_metric_has_a_range_or_is_a_flag():
@@ -142,7 +142,7 @@ def test_what_a_rider_can_earn(name, most, outcome):
         assert verdict("subscriptions", **{name: within}).nulled == ()
     for beyond in (-1, math.nextafter(most, math.inf), 1e308, most * 100):
         found = verdict("subscriptions", **{name: beyond})
-        assert (found.reason if isinstance(found, Dead) else found.nulled) == outcome
+        assert (found.reason if isinstance(found, DeadLetter) else found.nulled) == outcome
 
 
 NOWHERE = [
@@ -162,7 +162,7 @@ def test_a_position_exactly_at_0_0_is_none(stream, lat, lon, expected):
 
 @pytest.mark.parametrize(
     ("ahead_ms", "expected"),
-    [(-(10**11), None), (0, None), (LONGEST_LEAD_MS, None), (LONGEST_LEAD_MS + 1, "out_of_range:event_time")],
+    [(-(10**11), None), (0, None), (MAX_LEAD_MS, None), (MAX_LEAD_MS + 1, "out_of_range:event_time")],
 )
 def test_a_report_comes_no_day_before_it_is_made(ahead_ms, expected):
     received = 1_718_000_000_000
@@ -174,7 +174,7 @@ def test_a_report_comes_no_day_before_it_is_made(ahead_ms, expected):
 @pytest.mark.parametrize("received", [0, EARLIEST_TIME_MS - 1, LATEST_TIME_MS + 1, "1718000000000", 1.5, True])
 def test_an_arrival_that_cannot_be_is_null(received):
     found = verdict("telemetry", received_time=received)
-    assert isinstance(found, Used)
+    assert isinstance(found, ValidRecord)
     assert found.nulled == ("received_time",)
 
 
@@ -204,8 +204,8 @@ def test_the_first_fault_is_the_reason(stream, changes, expected):
 
 POSITIONS = st.sampled_from([0, 0.0, -0.0, 5e-324, -1e-300, 28.6, 90, -90, 90.0000001])
 MOMENTS = st.sampled_from(
-    [EARLIEST_TIME_MS - 1, EARLIEST_TIME_MS, 1_718_000_000_000, 1_718_000_000_000 + LONGEST_LEAD_MS,
-     1_718_000_000_001 + LONGEST_LEAD_MS, LATEST_TIME_MS, LATEST_TIME_MS + 1, 1_719_531_000]
+    [EARLIEST_TIME_MS - 1, EARLIEST_TIME_MS, 1_718_000_000_000, 1_718_000_000_000 + MAX_LEAD_MS,
+     1_718_000_000_001 + MAX_LEAD_MS, LATEST_TIME_MS, LATEST_TIME_MS + 1, 1_719_531_000]
 )  # fmt: skip
 NAMES = st.sampled_from(
     [
@@ -231,9 +231,9 @@ NAMES = st.sampled_from(
 @example([{"worker_id": "Asha K"}])
 def test_columns_keep_to_the_same_ranges(changed):
     lines = [line_of({**TELEMETRY, **changes}) for changes in changed]
-    assert outcome(BlockValidator(JUDGES["telemetry"]).validate(b"\n".join(lines))) == judged(lines)
+    assert outcome(BlockValidator(JUDGES["telemetry"]).validate(b"\n".join(lines))) == validate_records(lines)
     spoiled = [*lines, b"broken", line_of(TELEMETRY)]
-    assert outcome(BlockValidator(JUDGES["telemetry"]).validate(b"\n".join(spoiled))) == judged(spoiled)
+    assert outcome(BlockValidator(JUDGES["telemetry"]).validate(b"\n".join(spoiled))) == validate_records(spoiled)
 
 
 def test_ids_of_any_form_are_clean_as_a_whole():
@@ -253,7 +253,7 @@ def test_half_a_character_matters_in_a_known_field_alone(stream, half):
     good = line_of(GOOD[stream])
     for note in (b'"note":"%s"', b'"%s":1', b'"a":{"b":["%s"]}'):
         found = JUDGES[stream](good[:-1] + b"," + note % half + b"}")
-        assert isinstance(found, Used)
+        assert isinstance(found, ValidRecord)
         assert found == JUDGES[stream](good)
     assert JUDGES[stream](good[:-1] + b',"platform":"%s"}' % half).nulled == ("platform",)
     required = {"telemetry": "worker_id", "oracle_readings": "reading_id", "subscriptions": "policy_id"}[stream]

@@ -7,7 +7,13 @@ from hypothesis import given
 from validation.lines import ABSENT, CATALOGUE, GOOD, hostile_lines, line_of, with_changes
 
 from monsoon.transforms.validation.fields import stream_fields
-from monsoon.transforms.validation.record_validator import MAX_LINE_BYTES, MAX_RAW_BYTES, Dead, RecordValidator, Used
+from monsoon.transforms.validation.record_validator import (
+    MAX_LINE_BYTES,
+    MAX_RAW_BYTES,
+    DeadLetter,
+    RecordValidator,
+    ValidRecord,
+)
 
 JUDGES = {stream: RecordValidator(stream, CATALOGUE) for stream in GOOD}
 
@@ -24,7 +30,7 @@ def nested(levels):
 @pytest.mark.parametrize("stream", GOOD)
 def test_a_good_record_is_used_whole(stream):
     used = verdict(stream, {"unknown": {"a": [1]}})
-    assert isinstance(used, Used)
+    assert isinstance(used, ValidRecord)
     assert used.nulled == ()
     assert {name: value for name, value in used.record.items() if value is not None} == {
         name: value for name, value in GOOD[stream].items() if value is not None
@@ -105,7 +111,7 @@ REASONS = [
 @pytest.mark.parametrize(("stream", "changes", "reason"), REASONS)
 def test_reason(stream, changes, reason):
     dead = verdict(stream, changes)
-    assert isinstance(dead, Dead)
+    assert isinstance(dead, DeadLetter)
     assert dead.reason == reason
     assert dead.detail
 
@@ -159,7 +165,7 @@ NULLED = [
 @pytest.mark.parametrize(("stream", "changes", "nulled"), NULLED)
 def test_a_faulty_optional_field_becomes_null_and_is_named(stream, changes, nulled):
     used = verdict(stream, changes)
-    assert isinstance(used, Used)
+    assert isinstance(used, ValidRecord)
     assert used.nulled == nulled
     assert all(used.record[name] is None for name in nulled)
 
@@ -180,7 +186,7 @@ EDGES = [
 @pytest.mark.parametrize(("stream", "changes"), EDGES)
 def test_the_edge_itself_is_within(stream, changes):
     used = verdict(stream, changes)
-    assert isinstance(used, Used), used
+    assert isinstance(used, ValidRecord), used
     assert used.nulled == ()
 
 
@@ -283,8 +289,8 @@ def test_a_raw_identifier_is_masked_wherever_it_stands(changes):
 @pytest.mark.parametrize("stream", ["oracle_readings", "subscriptions"])
 def test_no_line_of_the_smaller_streams_raises(stream):
     @given(hostile_lines(stream))
-    def judged(line):
+    def validate_records(line):
         outcome = JUDGES[stream](line)
-        assert outcome is None or isinstance(outcome, Used | Dead)
+        assert outcome is None or isinstance(outcome, ValidRecord | DeadLetter)
 
-    judged()
+    validate_records()

@@ -13,7 +13,7 @@ import shapely
 
 from monsoon.transforms.geo.sphere import EARTH_RADIUS_KM, distance_m
 from monsoon.transforms.oracle_metrics import METRICS
-from monsoon.transforms.text_cache import remembered_within
+from monsoon.transforms.text_cache import cached_within_bytes
 
 _REMEMBERED_BYTES = 4 * 1024 * 1024
 
@@ -100,7 +100,7 @@ class Zones:
         return known
 
 
-@remembered_within(_REMEMBERED_BYTES)
+@cached_within_bytes(_REMEMBERED_BYTES)
 def _polygon(wkt: str) -> Any:
     polygon = shapely.from_wkt(wkt)
     shapely.prepare(polygon)

@@ -1,9 +1,9 @@
-"""Lines that are certainly clean in structure, told by a regular expression that a columnar engine can run.
+"""A regular expression for lines that are certainly valid in structure, which a columnar engine can run.
 
 A pattern is made for one order of keys, as the lines of a file mostly share theirs: known keys each at most
-once with a value of exactly their JSON type (or null where optional), unknown keys that the model line has
-with any scalar. A line that matches needs only its values checked; one that does not says nothing, and goes
-to the judge. Syntax: what Rust's `regex`, RE2 and Java understand alike (no lookaround, no backreference).
+once with a value of exactly their JSON type (or null where optional), unknown keys of the sample line with any
+scalar. Of a line that matches only the values are left to check; any other goes to the reference validator.
+Syntax: what Rust's `regex`, RE2 and Java understand alike (no lookaround, no backreference).
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def key_order(line: bytes) -> tuple[str, ...] | None:
 def clean_line_pattern(fields: Sequence[Field], keys: Sequence[str]) -> str | None:
     """The pattern of clean lines whose keys stand in the order of `keys`; any but the first may be absent.
 
-    Known fields that `keys` lacks are allowed where the contract's order would put them. None where no line
-    with such keys is worth a pattern.
+    Known fields that `keys` lacks are allowed where the contract's order would put them. None where there are too
+    many keys, or none of the contract's.
     """
     known = {field.name: field for field in fields}
     if len(keys) > len(known) + _MAX_UNKNOWN_KEYS or not known.keys() & set(keys):

@@ -1,4 +1,4 @@
-"""What is wrong with a value or a line, in words that say what to do: the `detail` of dead letters."""
+"""The `detail` of dead letters: what is wrong with a value or a line, and what to do."""
 
 from __future__ import annotations
 

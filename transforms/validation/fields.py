@@ -15,8 +15,8 @@ EARLIEST_TIME_MS = 946_684_800_000
 """2000-01-01T00:00:00Z, from which on the contracts take times of events."""
 LATEST_TIME_MS = 4_102_444_800_000
 """2100-01-01T00:00:00Z; a later time is out of range."""
-LONGEST_LEAD_MS = 24 * 3_600_000
-"""A report whose event_time is this much later than its received_time, and more, has no clock to go by."""
+MAX_LEAD_MS = 24 * 3_600_000
+"""A report whose event_time is more than this ahead of its received_time is refused: its clock is wrong."""
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 MAX_BSSIDS = 20
 """The contract's "at most 20", which the schema states in words."""
@@ -47,20 +47,18 @@ _TIMES = {
     "coverage_end",
     "account_created_at",
 }
-NO_CONTENT = frozenset({"received_time"})
-"""Fields that say how a record came, not what it says: a repeat that came later says the same."""
+NON_CONTENT_FIELDS = frozenset({"received_time"})
+"""Fields about the transport of a record: a repeat that arrived later is still a duplicate."""
 KEYED_HASHES = frozenset({"device_id", "bssids", "ip_prefix", "payout_account"})
 """Fields, of any stream, whose values arrive as keyed hashes and stay so."""
 IDENTIFIERS = frozenset({"worker_id", "policy_id", "fund_account_id", "squad_id"})
-"""Fields, of any stream, whose values the operator makes: nothing that names a person or a device by itself."""
-_DEADLY = frozenset({"radius_km"})
-"""Optional fields that kill a record when they are out of the schema's `maximum`: a disc without its radius would be
-one of another size, not one less known."""
+"""Fields, of any stream, whose values the operator assigns: no raw identifier of a person or a device."""
+_REJECTED_ABOVE_MAXIMUM = frozenset({"radius_km"})
+"""Optional fields above whose `maximum` the record is refused: a disc without its radius would have another size."""
 _CATALOGUES = {"type", "metric", "product", "plan"}
-"""A value that names nothing known has a reason of its own (`unknown_metric`), before other faults of
-range."""
+"""An unknown value of these has a reason of its own (`unknown_metric`), before other faults of range."""
 _FORMATS: dict[str, Role] = {"date": "day", "h3-cell-5": "reserve_cell"}
-"""What a schema calls by its `format`, beside the pattern."""
+"""`format` in a schema -> role, beside the pattern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +75,11 @@ class Field:
     max_length: int | None = None
     choices: frozenset[str] | None = None
     pattern: str | None = None
-    deadly_above: float | None = None
+    reject_above: float | None = None
     """A value above kills the record although the field is optional."""
 
     @property
-    def names_nobody(self) -> bool:
+    def must_not_identify(self) -> bool:
         """Whether a raw identifier in it kills the record."""
         return self.role in ("keyed_hash", "identifier")
 
@@ -144,6 +142,6 @@ def _field(name: str, terms: dict[str, Any], required: bool) -> Field:
         min_length=terms.get("minLength", 0),
         max_length=MAX_BSSIDS if name == "bssids" else terms.get("maxLength"),
         pattern=terms.get("pattern"),
-        deadly_above=maximum if name in _DEADLY else None,
+        reject_above=maximum if name in _REJECTED_ABOVE_MAXIMUM else None,
         choices=None if choices is None else frozenset(choice for choice in choices if choice is not None),
     )

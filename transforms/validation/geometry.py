@@ -11,7 +11,7 @@ import shapely
 
 from monsoon.transforms.geo.cells import RESERVE_RESOLUTION
 from monsoon.transforms.geo.sphere import EARTH_RADIUS_KM
-from monsoon.transforms.text_cache import remembered_within
+from monsoon.transforms.text_cache import cached_within_bytes
 
 MAX_POLYGON_KM2 = 20_000.0
 _REMEMBERED_BYTES = 4 * 1024 * 1024
@@ -34,7 +34,7 @@ def _is_cell(text: str) -> bool:
     return _CELL.fullmatch(text) is not None and h3.is_valid_cell(text)
 
 
-@remembered_within(_REMEMBERED_BYTES)
+@cached_within_bytes(_REMEMBERED_BYTES)
 def polygon_fault(wkt: str) -> str | None:
     """What is wrong with a polygon, or None: its form, validity, extent on the globe, antimeridian, area."""
     if "\x00" in wkt:
@@ -43,7 +43,7 @@ def polygon_fault(wkt: str) -> str | None:
         with np.errstate(all="ignore"):
             shape = shapely.from_wkt(wkt)
     except (shapely.errors.ShapelyError, NotImplementedError) as error:
-        return _not_wkt(str(error))
+        return _parser_fault(str(error))
     if shape.geom_type not in ("Polygon", "MultiPolygon"):
         return f"a {shape.geom_type}, not a POLYGON or MULTIPOLYGON"
     if shape.is_empty:
@@ -64,11 +64,11 @@ def polygon_fault(wkt: str) -> str | None:
     return None
 
 
-def _not_wkt(said: str) -> str:
-    """What the parser found, in words of our own: its message may quote the text, which nobody has looked through."""
-    if "closed linestring" in said:
+def _parser_fault(message: str) -> str:
+    """The parser's message in words of our own: it may quote the text, which may hold a raw identifier."""
+    if "closed linestring" in message:
         return "a ring that is not closed: its last point must be its first"
-    if "number of points in LinearRing" in said:
+    if "number of points in LinearRing" in message:
         return "a ring of too few points: three corners and the first again at least"
     return "not WKT: POLYGON((lon lat, lon lat, ...)) or MULTIPOLYGON(((lon lat, ...)))"
 

@@ -1,4 +1,5 @@
-"""Ranges that hang on another field of the record: of a metric, of a clock that is ahead, of a position not known.
+"""Ranges that depend on another field of the record: of a reading's value by metric, of event_time by received_time, of
+a position that is exactly 0, 0.
 
 Readings of the text: docs/interpretations.md#lines.
 """
@@ -9,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from monsoon.transforms.oracle_metrics import METRICS
-from monsoon.transforms.validation.fields import EARLIEST_TIME_MS, LATEST_TIME_MS, LONGEST_LEAD_MS, value_ranges
+from monsoon.transforms.validation.fields import EARLIEST_TIME_MS, LATEST_TIME_MS, MAX_LEAD_MS, value_ranges
 
 NO_FIX = "latitude and longitude are both exactly 0: a position that was not known"
 
@@ -30,15 +31,15 @@ def _of_metric(value: Any, record: Mapping[str, Any]) -> str | None:
     )
 
 
-def _not_before_its_time(value: Any, record: Mapping[str, Any]) -> str | None:
+def _lead_over_received_time(value: Any, record: Mapping[str, Any]) -> str | None:
     arrived_ms = record.get("received_time")
     if type(arrived_ms) is not int or not EARLIEST_TIME_MS <= arrived_ms <= LATEST_TIME_MS:
         return None
-    ahead = value - arrived_ms > LONGEST_LEAD_MS
+    ahead = value - arrived_ms > MAX_LEAD_MS
     return "event_time is more than 24 h later than received_time: the clock is ahead" if ahead else None
 
 
-def _somewhere(longitude: str) -> RangeRule:
+def _known_position(longitude: str) -> RangeRule:
     def rule(value: Any, record: Mapping[str, Any]) -> str | None:
         other = record.get(longitude)
         return NO_FIX if value == 0 and type(other) in (int, float) and other == 0 else None
@@ -47,9 +48,9 @@ def _somewhere(longitude: str) -> RangeRule:
 
 
 RANGE_RULES: Mapping[tuple[str, str], RangeRule] = {
-    ("telemetry", "event_time"): _not_before_its_time,
-    ("telemetry", "lat"): _somewhere("lon"),
+    ("telemetry", "event_time"): _lead_over_received_time,
+    ("telemetry", "lat"): _known_position("lon"),
     ("oracle_readings", "value"): _of_metric,
-    ("subscriptions", "home_lat"): _somewhere("home_lon"),
+    ("subscriptions", "home_lat"): _known_position("home_lon"),
 }
 """By stream and field. Columns of telemetry repeat its rules (`sources/telemetry_columns.py`)."""

@@ -1,4 +1,4 @@
-"""What names a person or a device by itself, where a keyed hash or an operator's id belongs, and its masking.
+"""Raw identifiers of persons and devices, where a keyed hash or an operator's id belongs: detection and masking.
 
 MAC, IP and UPI addresses, telephone numbers, IMEIs, names.
 """
@@ -12,7 +12,7 @@ from functools import cache
 from monsoon.transforms.validation.fields import CONTRACTS, IDENTIFIERS, KEYED_HASHES, stream_fields
 
 MASK = "[masked]"
-_NAMING_NOBODY = KEYED_HASHES | IDENTIFIERS
+_MUST_NOT_IDENTIFY = KEYED_HASHES | IDENTIFIERS
 
 _HEX = "[0-9A-Fa-f]"
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
@@ -110,7 +110,7 @@ def masked(raw: str, *, is_json: bool = True) -> str:
         is_value = token[3] is None
         if not is_value:
             key = text
-        if is_value and key in _NAMING_NOBODY:
+        if is_value and key in _MUST_NOT_IDENTIFY:
             hidden = MASK if is_raw_identifier(text) else text
         else:
             hidden = text if _CLEAN_TEXT.fullmatch(text) else _masked_within(text)

@@ -1,7 +1,6 @@
-"""The reference judge: one line of bytes in, a record to use or a dead letter out.
+"""The reference validator: one line of bytes in, a valid record or a dead letter out.
 
-The judge defines validation. Faster paths may exist beside it, but only for what it would accept without a
-remark.
+It defines validation. Faster paths may exist beside it, but only for records that it would accept unchanged.
 
 Readings of the text: docs/interpretations.md#lines.
 """
@@ -31,7 +30,7 @@ MAX_LINE_BYTES = 65_536
 MAX_DEPTH = 32
 """Levels of nesting; the record itself is the first."""
 MAX_RAW_BYTES = 1_048_576
-"""Of a longer line the dead letter keeps this much, and says so."""
+"""Of a longer line the dead letter holds this much, and its detail says so."""
 
 _BLANK = b" \t\r\n"
 _MAYBE_BEYOND_DOUBLE = re.compile(rb"[0-9](?<![0-9][0-9])[0-9]{308}")
@@ -42,20 +41,20 @@ _AREAS = ("lat", "lon", "h3", "wkt")
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
-    """A record to use: every field of the contract, None where absent; `nulled` names optional fields made
-    null."""
+class ValidRecord:
+    """A record to use: every field of the contract, None where absent; `nulled` names the optional fields that were
+    made null."""
 
     record: dict[str, Any]
     nulled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
+class DeadLetter:
     """A line or record that cannot be used. `seen_at` is its own event_time where readable, else 0.
 
     `raw` is the line as it may be published: invalid bytes replaced, raw identifiers masked. `original` is its
-    `fingerprint`, which tells it from others that read the same.
+    `fingerprint`, which distinguishes lines whose published text is the same.
     """
 
     reason: str
@@ -70,7 +69,7 @@ Fault = tuple[str, str]
 
 
 class RecordValidator:
-    """Judges the lines of one input stream (of those in `fields.CONTRACTS`).
+    """Validates the lines of one input stream (of those in `fields.CONTRACTS`).
 
     Subscriptions and reserves need the catalogue of products. Raises KeyError for any other stream.
     """
@@ -89,8 +88,8 @@ class RecordValidator:
             "confirmations": _no_fault,
         }[stream]
 
-    def __call__(self, line: bytes) -> Used | Dead | None:
-        """The verdict on a line without its line feed (nor the carriage return before it); None if it is
+    def __call__(self, line: bytes) -> ValidRecord | DeadLetter | None:
+        """The record or dead letter of a line without its line feed (nor the carriage return before it); None if it is
         blank."""
         if len(line) > MAX_RAW_BYTES:
             return self.validate_oversize([line])
@@ -117,8 +116,8 @@ class RecordValidator:
         return self._validate_record(record, line)
 
     def _decode(self, line: bytes) -> Any:
-        """The JSON value of a line. Of an escape that is half a character, which RFC 8259 allows and this decoder does
-        not, the lenient one of the standard library keeps what it is."""
+        """The JSON value of a line. RFC 8259 allows an escape of half a surrogate pair, this decoder does not: such a
+        line is decoded by the standard library, which keeps the half."""
         try:
             return self._decoder.decode(line)
         except msgspec.DecodeError:
@@ -128,12 +127,11 @@ class RecordValidator:
             self._decoder.decode(whole)
             return json.loads(line.decode())
 
-    def validate_oversize(self, chunks: Iterable[bytes]) -> Dead | Used | None:
-        """The verdict on a line of more than MAX_RAW_BYTES, handed over in pieces of any size; None if it is
-        blank.
+    def validate_oversize(self, chunks: Iterable[bytes]) -> DeadLetter | ValidRecord | None:
+        """The dead letter of a line of more than MAX_RAW_BYTES, handed over in chunks of any size; None if it is blank.
 
-        Nobody asks whether such a line is JSON: to hold it, or to parse it piece by piece, would cost more than the
-        answer is worth.
+        Such a line is not parsed: to hold it in memory, or to parse it in chunks, would cost more than its reason is of
+        use.
         """
         digest, size, kept, blank = hashlib.sha256(), 0, bytearray(), True
         for chunk in chunks:
@@ -147,9 +145,9 @@ class RecordValidator:
             return None
         detail = f"{size} bytes, more than {MAX_LINE_BYTES}; raw holds the first {MAX_RAW_BYTES}"
         detail = not_json(bytes(kept), detail)
-        return Dead("too_long", detail, _readable(bytes(kept), is_json=False), 0, digest.digest())
+        return DeadLetter("too_long", detail, _readable(bytes(kept), is_json=False), 0, digest.digest())
 
-    def _validate_record(self, record: dict[str, Any], line: bytes) -> Used | Dead:
+    def _validate_record(self, record: dict[str, Any], line: bytes) -> ValidRecord | DeadLetter:
         used: dict[str, Any] = {}
         nulled: list[str] = []
         missing: Fault | None = None
@@ -168,7 +166,7 @@ class RecordValidator:
                 detail = None if rule is None else rule(value, record)
                 if detail is not None:
                     out_of_range = out_of_range or (f"out_of_range:{name}", detail)
-            elif not field.required and not _is_deadly(field, value, broken):
+            elif not field.required and not _rejects_record(field, value, broken):
                 used[name] = None
                 nulled.append(name)
             elif broken is _WRONG_TYPE:
@@ -177,14 +175,14 @@ class RecordValidator:
                 out_of_range = out_of_range or (f"out_of_range:{name}", bounds(field, value))
         fault = missing or wrong_type or out_of_range or self._relations(used) or self._raw_fault(used)
         if fault is None:
-            return Used(used, tuple(nulled))
+            return ValidRecord(used, tuple(nulled))
         reason, detail = fault
         if reason == "bad_area" and nulled:
             detail = "; ".join([detail, *self._why_nulled(record, nulled)])
-        return Dead(reason, detail, _readable(line), _readable_time(record), fingerprint(line))
+        return DeadLetter(reason, detail, _readable(line), _readable_time(record), fingerprint(line))
 
     def _why_nulled(self, record: dict[str, Any], nulled: list[str]) -> Iterator[str]:
-        """Of the fields that name an area, what is wrong with those that could not be used."""
+        """What is wrong with the fields of an area that were made null."""
         for field, check, _ in self._checks:
             if field.name in nulled and field.name in _AREAS:
                 value = record[field.name]
@@ -229,7 +227,7 @@ class RecordValidator:
 
     def _raw_fault(self, used: dict[str, Any]) -> Fault | None:
         for field in self.fields:
-            if field.names_nobody and any(map(is_raw_identifier, _texts(used[field.name]))):
+            if field.must_not_identify and any(map(is_raw_identifier, _texts(used[field.name]))):
                 return f"raw_identifier:{field.name}", raw_fault(field)
         return None
 
@@ -289,8 +287,8 @@ def _check_strings(field: Field, value: Any) -> tuple[Any, str | None]:
     return value, None
 
 
-def _is_deadly(field: Field, value: Any, broken: str) -> bool:
-    return broken is _OUT_OF_RANGE and field.deadly_above is not None and value > field.deadly_above
+def _rejects_record(field: Field, value: Any, broken: str) -> bool:
+    return broken is _OUT_OF_RANGE and field.reject_above is not None and value > field.reject_above
 
 
 _CHECKS = {
@@ -316,9 +314,9 @@ def _readable_time(record: dict[str, Any]) -> int:
     return value if type(value) is int and 0 <= value <= LATEST_TIME_MS else 0
 
 
-def _refused(line: bytes, reason: str, detail: str) -> Dead:
-    """A line whose fields are never looked at, so that its time is not readable."""
-    return Dead(reason, detail, _readable(line, is_json=reason != "not_json"), 0, fingerprint(line))
+def _refused(line: bytes, reason: str, detail: str) -> DeadLetter:
+    """The dead letter of a line whose fields are not read, so that its time is not known."""
+    return DeadLetter(reason, detail, _readable(line, is_json=reason != "not_json"), 0, fingerprint(line))
 
 
 def _readable(line: bytes, *, is_json: bool = True) -> str:
@@ -326,8 +324,8 @@ def _readable(line: bytes, *, is_json: bool = True) -> str:
 
 
 def fingerprint(original: bytes) -> bytes:
-    """What tells dead letters apart whose published text is the same: the SHA-256 of what was read.
+    """Distinguishes dead letters whose published text is the same: the SHA-256 of the line.
 
-    Not for publication: who knows all of a record but a telephone number finds the number by trying.
+    Not for publication: whoever knows all of a record but a telephone number could find the number by trying.
     """
     return hashlib.sha256(original).digest()

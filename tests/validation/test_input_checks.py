@@ -17,19 +17,19 @@ from monsoon.sources.files import FilePart, InputError
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.geo.squares import any_within, squares_of
 from monsoon.transforms.validation.details import ONE_ARRAY
-from monsoon.transforms.validation.looks import Look, RefusalLimit, RefusalWindows, warnings
-from monsoon.transforms.validation.record_validator import Dead
+from monsoon.transforms.validation.input_checks import InputStatistics, RefusalLimit, RefusalWindows, warnings
+from monsoon.transforms.validation.record_validator import DeadLetter
 
 LIMIT = RefusalLimit()
 DELHI, MUMBAI = (28.58, 77.2), (19.07, 72.88)  # 1,150 km apart
 
 
 def dead(reason, detail="x"):
-    return Dead(reason, detail, "", 0, b"")
+    return DeadLetter(reason, detail, "", 0, b"")
 
 
-def look(read, refused, reason="not_json"):
-    return Look.at(read, [dead(reason)] * refused, [])
+def statistics(read, refused, reason="not_json"):
+    return InputStatistics.of(read, [dead(reason)] * refused, [])
 
 
 @pytest.mark.parametrize(
@@ -42,17 +42,17 @@ def look(read, refused, reason="not_json"):
     ],
 )
 def test_a_fifth_of_ten_thousand_may_be_refused(read, refused, stops):
-    assert (LIMIT.fault(look(read, refused)) is not None) == stops
+    assert (LIMIT.fault(statistics(read, refused)) is not None) == stops
 
 
 def test_a_limit_of_all_stops_nothing():
-    assert RefusalLimit(1.0).fault(look(10_000, 10_000)) is None
-    assert RefusalLimit(0.0, 1).fault(look(1, 0)) is None
-    assert RefusalLimit(0.0, 1).fault(look(1, 1)) is not None
+    assert RefusalLimit(1.0).fault(statistics(10_000, 10_000)) is None
+    assert RefusalLimit(0.0, 1).fault(statistics(1, 0)) is None
+    assert RefusalLimit(0.0, 1).fault(statistics(1, 1)) is not None
 
 
 def test_the_commonest_reasons_are_told_with_a_detail():
-    seen = Look.at(20_000, [dead("b", "z"), *[dead("a", "y")] * 5_000, *[dead("b", "w")] * 3_000], [])
+    seen = InputStatistics.of(20_000, [dead("b", "z"), *[dead("a", "y")] * 5_000, *[dead("b", "w")] * 3_000], [])
     assert LIMIT.fault(seen) == (
         "8,001 of 20,000 records are refused, 40.0% where 20% may be: 5,000 a (y); 3,001 b (w)"
     )
@@ -67,9 +67,9 @@ PIECES = st.lists(
 @given(PIECES, st.randoms(use_true_random=False))
 def test_pieces_add_up_in_any_order(pieces, chance):
     def whole(some):
-        total = Look()
+        total = InputStatistics()
         for read, refused, reason, detail in some:
-            total.add(Look.at(read, [dead(reason, detail)] * min(read, refused), [read]))
+            total.add(InputStatistics.of(read, [dead(reason, detail)] * min(read, refused), [read]))
         return total
 
     shuffled = list(pieces)
@@ -81,9 +81,9 @@ def test_pieces_add_up_in_any_order(pieces, chance):
 def test_a_stream_without_end_is_judged_window_by_window():
     windows = RefusalWindows(LIMIT)
     for _ in range(100):
-        assert windows.fault("telemetry", look(8_000, 0)) is None
-    assert windows.fault("subscriptions", look(2_000, 2_000)) is None
-    found = [windows.fault("telemetry", look(4_000, 4_000)) for _ in range(3)]
+        assert windows.fault("telemetry", statistics(8_000, 0)) is None
+    assert windows.fault("subscriptions", statistics(2_000, 2_000)) is None
+    found = [windows.fault("telemetry", statistics(4_000, 4_000)) for _ in range(3)]
     assert found[:2] == [None, None]
     assert found[2].startswith("12,000 of 12,000 records are refused")
 
@@ -109,7 +109,7 @@ def test_many_squares_far_from_many_homes():
 
 
 def seen_at(place):
-    return Look(1, squares=set(squares_of([place[0]], [place[1]])))
+    return InputStatistics(1, squares=set(squares_of([place[0]], [place[1]])))
 
 
 @pytest.mark.parametrize("stream", ["telemetry", "oracle_readings"])
@@ -119,8 +119,8 @@ def test_a_stream_of_elsewhere_is_told(stream):
         f"{stream}: nothing in it lies within 500 km of any policy's home; are latitude and longitude swapped?"
     ]
     assert warnings({stream: seen_at(DELHI), "subscriptions": seen_at(DELHI)}) == []
-    assert warnings({stream: Look(5), "subscriptions": seen_at(DELHI)}) == []
-    assert warnings({stream: seen_at(MUMBAI), "subscriptions": Look()}) == []
+    assert warnings({stream: InputStatistics(5), "subscriptions": seen_at(DELHI)}) == []
+    assert warnings({stream: seen_at(MUMBAI), "subscriptions": InputStatistics()}) == []
     both = seen_at(MUMBAI)
     both.add(seen_at(DELHI))
     assert warnings({stream: both, "subscriptions": seen_at(DELHI)}) == []
@@ -153,7 +153,7 @@ def test_both_engines_say_the_same_of_the_whole(tmp_path):
         for path in sorted((source / stream).iterdir()):
             graph.read(stream, FilePart(path))
     collected = graph.finish()
-    assert collected.looks == inputs.looks
+    assert collected.statistics == inputs.statistics
     told = summarized(inputs, outcome, {}, {})["warnings"]
     assert told == summarized(collected, collected.outcome, {}, {})["warnings"]
     assert [warning.partition(":")[0] for warning in told] == ["oracle_readings", "telemetry"]
@@ -199,10 +199,10 @@ def accounts_line(stream, seen):
 def test_a_running_job_is_watched_through_what_it_commits(tmp_path):
     folder = tmp_path / "accounts"
     folder.mkdir()
-    (folder / "part-0-0.jsonl").write_text(accounts_line("telemetry", look(50_000, 50_000)))
+    (folder / "part-0-0.jsonl").write_text(accounts_line("telemetry", statistics(50_000, 50_000)))
     watch = RefusalWatch(folder, LIMIT, tmp_path / "in")
     watch()  # another run's
-    refused = accounts_line("telemetry", look(9_000, 9_000))
+    refused = accounts_line("telemetry", statistics(9_000, 9_000))
     (folder / "part-0-1.jsonl").write_text(f'part 1\ncounts ["telemetry",{{}}]\n{refused}')
     watch()
     watch()  # once each
@@ -216,7 +216,7 @@ def test_a_running_job_is_watched_through_what_it_commits(tmp_path):
 
 
 def test_a_look_is_whole_after_its_way():
-    seen = Look.at(3, [dead("a"), dead("b", ONE_ARRAY)], squares_of([1], [2]))
+    seen = InputStatistics.of(3, [dead("a"), dead("b", ONE_ARRAY)], squares_of([1], [2]))
     assert pack(seen)
     graph_said = result(LOOK, ("telemetry", seen)).payload
     assert json.loads(graph_said)[1]["refused"] == {"a": [1, "x"], "b": [1, ONE_ARRAY]}
