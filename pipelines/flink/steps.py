@@ -25,8 +25,8 @@ from monsoon.sources.files import FilePart
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 ITEM = Types.ROW_NAMED(
-    ["bucket", "kind", "due_ms", "payload", "since_ms"],
-    [Types.INT(), Types.STRING(), Types.LONG(), BYTES, Types.LONG()],
+    ["bucket", "kind", "due_ms", "payload"],
+    [Types.INT(), Types.STRING(), Types.LONG(), BYTES],
 )
 ENVELOPE = Types.ROW([Types.INT(), ITEM])
 """A key and what goes to it: the form in which PyFlink wants the elements of a keyed stream."""
@@ -51,7 +51,7 @@ def _row(envelope: Envelope, buckets: int) -> Row:
         return Row(envelope.key, envelope.kind, envelope.payload.decode())
     # Triggers are few, and have names of their own.
     key = keys_of(buckets)[envelope.key] if envelope.key < buckets else envelope.key
-    return Row(key, Row(envelope.key, envelope.kind, envelope.due_ms, envelope.payload, envelope.since_ms))
+    return Row(key, Row(envelope.key, envelope.kind, envelope.due_ms, envelope.payload))
 
 
 class ReadParts(ProcessFunction):
@@ -101,9 +101,9 @@ class WholeKey(KeyedProcessFunction):
         """The key is whole."""
         assert self._workshop is not None
         step: Step | None = None
-        for bucket, kind, due_ms, payload, since_ms in self._held.get():
+        for bucket, kind, due_ms, payload in self._held.get():
             step = step or self._workshop.make(self._step, bucket, Kept(keeps=False))
-            step.take(Item(kind, due_ms, bytes(payload), since_ms))
+            step.take(Item(kind, due_ms, bytes(payload)))
         self._held.clear()
         assert step is not None
         for envelope in step.advance(END_OF_TIME_MS):
@@ -131,7 +131,7 @@ class RunningKey(KeyedProcessFunction):
         """Hands it to the step."""
         step = self._of(ctx.get_current_key())
         step.reach(ctx.timer_service().current_watermark())
-        step.take(Item(value[1], value[2], bytes(value[3]), value[4]))
+        step.take(Item(value[1], value[2], bytes(value[3])))
         self._keep(step, ctx)
         return iter(())
 
@@ -140,7 +140,7 @@ class RunningKey(KeyedProcessFunction):
         step = self._of(ctx.get_current_key())
         upto_ms = ctx.timer_service().current_watermark()
         # Of several timers that one watermark passes the first does all the work.
-        if step.due_ms is not None and step.due_ms <= upto_ms:
+        if step.timer_ms is not None and step.timer_ms <= upto_ms:
             for envelope in step.advance(upto_ms):
                 yield self._tags[envelope.to], _row(envelope, self._settings.buckets)
         self._keep(step, ctx)
@@ -160,7 +160,7 @@ class RunningKey(KeyedProcessFunction):
                 self._kept.remove(name)
             else:
                 self._kept.put(name, payload)
-        # A timer that has passed would fire again at once, and a step may have to wait for the next watermark.
+        # A timer that has passed would fire at once, under the same watermark.
         watermark_ms = ctx.timer_service().current_watermark()
-        if step.due_ms is not None and watermark_ms < END_OF_TIME_MS:
-            ctx.timer_service().register_event_time_timer(max(0, step.due_ms, watermark_ms + 1))
+        if step.timer_ms is not None and watermark_ms < END_OF_TIME_MS:
+            ctx.timer_service().register_event_time_timer(max(0, step.timer_ms, watermark_ms + 1))

@@ -36,6 +36,7 @@ class AccountDeadLetters(Step):
     """Dead letters by the fingerprint of their line: the same line again is a duplicate."""
 
     uid: ClassVar = "account-dead-letters"
+    sends_what_is_due: ClassVar = False
     label: ClassVar = "dead letters by line"
     to: ClassVar = (RESULTS,)
 

@@ -85,7 +85,6 @@ class AdjudicateClaims(Step):
         }
 
     def take(self, item: Item) -> None:
-        # What is only expected (EXPECT) names no product: it is awaited, and that is all.
         name = self._await(f"arrived/{item.kind}", item)
         self._arrived[name] = item.payload
         self.kept.put(name, item.payload)

@@ -45,6 +45,7 @@ class DeduplicateTelemetry(Step):
     """Reports by rider: of each id one stays, and goes on; the cells it was seen in go to the triggers."""
 
     uid: ClassVar = "deduplicate-telemetry"
+    sends_what_is_due: ClassVar = False
     label: ClassVar = "telemetry by rider"
     to: ClassVar = (
         "account-dead-letters",

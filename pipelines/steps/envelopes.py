@@ -28,15 +28,13 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Envelope(NamedTuple):
-    """`payload` of a `kind` for the step `to`, in its bucket `key`; there is work with it from `due_ms` on, and what it
-    says is of moments after `since_ms`."""
+    """`payload` of a `kind` for the step `to`, in its bucket `key`; there is work with it from `due_ms` on."""
 
     to: str
     key: int
     kind: str
     due_ms: int
     payload: bytes
-    since_ms: int = -(2**62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,6 @@ class Item:
     kind: str
     due_ms: int
     payload: bytes
-    since_ms: int = -(2**62)
 
 
 def bucket_of(name: str, buckets: int) -> int:

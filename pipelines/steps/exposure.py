@@ -63,7 +63,6 @@ class ControlExposure(Step):
         self._books: dict[ReserveBucket, ReserveBook] = {}
 
     def take(self, item: Item) -> None:
-        # What is only expected (EXPECT) has no content: it is awaited, and that is all.
         name = self._await(f"arrived/{item.kind}", item)
         self._arrived[name] = item.payload
         self.kept.put(name, item.payload)

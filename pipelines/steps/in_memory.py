@@ -57,7 +57,7 @@ class InMemory:
             own_ms = self.watermarks_ms[step.uid]
             upto_ms = max(own_ms, strays(own_ms, upto_ms))
             for key, live in sorted(self.live[step.uid].items()):
-                if upto_ms == END_OF_TIME_MS or (live.due_ms is not None and live.due_ms <= upto_ms):
+                if upto_ms == END_OF_TIME_MS or (live.timer_ms is not None and live.timer_ms <= upto_ms):
                     self._send(live.advance(upto_ms))
                     self._keep(step.uid, key, live)
             self.watermarks_ms[step.uid] = upto_ms
@@ -86,7 +86,7 @@ class InMemory:
                 continue
             live = self._live(envelope.to, envelope.key)
             live.reach(self.watermarks_ms[envelope.to])
-            live.take(Item(envelope.kind, envelope.due_ms, envelope.payload, envelope.since_ms))
+            live.take(Item(envelope.kind, envelope.due_ms, envelope.payload))
             self._keep(envelope.to, envelope.key, live)
 
     def _live(self, uid: str, key: int) -> Step:

@@ -62,7 +62,7 @@ class CompareNeighbors(Step):
 
     uid: ClassVar = "compare-neighbors"
     label: ClassVar = "panes and claims by neighborhood"
-    to: ClassVar = ("adjudicate-claims", "control-exposure", RESULTS)
+    to: ClassVar = ("adjudicate-claims", RESULTS)
 
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)

@@ -70,7 +70,6 @@ class Workshop:
             made = AdjudicateClaims(key, kept, self._settings, self._scorer)
         else:
             made = step(key, kept, self._settings)  # type: ignore[call-arg]
-        made.expecting_keys = {later.uid: self._settings.buckets for later in order_of(self._settings)}
         return made
 
     @cached_property

@@ -53,7 +53,7 @@ class RidersEvidence(Step):
 
     uid: ClassVar = "riders-evidence"
     label: ClassVar = "telemetry, policies and disruptions by rider"
-    to: ClassVar = ("unite-disruptions", "compare-neighbors", "adjudicate-claims", "control-exposure")
+    to: ClassVar = ("unite-disruptions", "compare-neighbors", "adjudicate-claims")
 
     def __init__(self, key: int, kept: Kept, settings: Settings, references: ReferenceTables) -> None:
         super().__init__(key, kept)

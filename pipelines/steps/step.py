@@ -2,7 +2,7 @@
 asked again.
 
 Whoever drives it calls `reach` with the watermark so far and `take` with what arrives under its key, and `advance`
-when the watermark has reached its `due_ms`; at the end of bounded input with END_OF_TIME_MS. What a step must find
+when the watermark has reached its `timer_ms`; at the end of bounded input with END_OF_TIME_MS. What a step must find
 again after a failure it puts into `kept`, entry by entry; its live objects are made from them, so state is what was put
 and nothing else.
 """
@@ -36,15 +36,13 @@ Migration = Callable[[Mapping[str, bytes]], dict[str, bytes]]
 MIGRATIONS: dict[str, dict[int, Migration]] = {}
 """By step and version: what turns that version's entries into those of the next."""
 
-EXPECT = "expect"
-"""The kind of an item that says of which moments something is to come, and nothing else; it is awaited like any."""
+INTERVAL_MS = 10_000
+"""Event time advances in intervals of this length: a step works up to the end of one, and what it sends is due there.
 
-_EXPECTING: Mapping[tuple[str, str], tuple[str, ...]] = {
-    ("riders-evidence", "series"): ("adjudicate-claims", "control-exposure"),
-    ("adjudicate-claims", ""): ("control-exposure",),
-}
-"""By the step to which news goes and its kind (empty: any): who else must not come further than that step, which may
-have to wait, though the watermark does not."""
+Each subtask sees watermarks of its own. If one went from W1 to W3 at once and another stopped at W2 between them, a
+step after both would hold at W2 a message of which one part is due and another is not. None crosses the end of an
+interval, so what is due by W2 has arrived in messages of its own.
+"""
 
 _PROGRESS = "progress"
 
@@ -97,15 +95,15 @@ class Step(ABC):
     label: ClassVar[str]
     to: ClassVar[tuple[str, ...]]
     """Later steps, and RESULTS, to which it sends."""
+    sends_what_is_due: ClassVar[bool] = True
+    """Whether others wait with what it sends until that is due, so that it has to work interval by interval."""
 
     def __init__(self, key: int, kept: Kept) -> None:
         self.key, self.kept = key, kept
         self.done_ms = BEFORE_TIME_MS
-        self.expecting_keys: Mapping[str, int] = {}
-        """Of steps further down that must expect what this one's news may lead to, how many keys they have."""
         self._serial = 0
-        self._awaited: dict[str, tuple[int, int]] = {}
-        """Entries to work on at a moment (ms): after which moment they speak, and that one."""
+        self._awaited: dict[str, int] = {}
+        """Entries to work on, and at which moment (ms)."""
 
     @abstractmethod
     def take(self, item: Item) -> None:
@@ -138,9 +136,14 @@ class Step(ABC):
             dues.append((self.done_ms // SWEEP_MS + 1) * SWEEP_MS)
         return min(dues, default=None)
 
+    @property
+    def timer_ms(self) -> int | None:
+        """The watermark at which the step is to be advanced: the end of the interval in which it is due."""
+        return None if self.due_ms is None else interval_end(max(self.due_ms, self.done_ms + 1))
+
     def reach(self, watermark_ms: int) -> None:
         """The watermark had come this far before what will be taken next, which may therefore be late."""
-        upto_ms = min([watermark_ms, *(since_ms for since_ms, _ in self._awaited.values())])
+        upto_ms = _whole_intervals(watermark_ms)
         if self.done_ms < upto_ms < LAST_TIMER_MS and (self.due_ms is None or self.due_ms > upto_ms):
             self._done(upto_ms)
 
@@ -149,37 +152,24 @@ class Step(ABC):
         """Makes the live objects from what was put, `done_ms` being set."""
 
     def advance(self, upto_ms: int) -> Iterator[Envelope]:
-        """Works up to a moment; never back, nor beyond what the steps before have told of.
-
-        A watermark may come after what was sent later: then something of moments up to it is not here yet, or is here
-        together with what is not due.
-        """
-        upto_ms = self._complete_ms(upto_ms)
+        """Works up to the last end of an interval that the watermark has passed, in each interval in which there is
+        something to do; never back. At the end of a batch, where there is one watermark, all at once."""
+        upto_ms = _whole_intervals(upto_ms)
         if upto_ms < self.done_ms:
             return
-        expecting: set[str] = set()
-        for envelope in self.work(upto_ms):
-            expecting.update(_EXPECTING.get((envelope.to, envelope.kind), _EXPECTING.get((envelope.to, ""), ())))
-            yield envelope._replace(since_ms=self.done_ms)
-        if self.kept.keeps:
-            for uid in sorted(expecting):
-                for key in range(self.expecting_keys.get(uid, 0)):
-                    yield Envelope(uid, key, EXPECT, upto_ms, b"", self.done_ms)
+        while self.kept.keeps and self.sends_what_is_due and self.work_due_ms is not None:
+            end_ms = interval_end(max(self.work_due_ms, self.done_ms + 1))
+            if end_ms >= min(upto_ms, LAST_TIMER_MS):
+                break
+            yield from self._advance_to(end_ms)
+        yield from self._advance_to(upto_ms)
+
+    def _advance_to(self, upto_ms: int) -> Iterator[Envelope]:
+        yield from self.work(upto_ms)
         if self.kept.keeps and upto_ms < LAST_TIMER_MS and upto_ms // SWEEP_MS > self.done_ms // SWEEP_MS:
             self.forget(upto_ms)
         # The last timers of a bounded input lie before the end of time, where nothing is late.
         self._done(min(upto_ms, LAST_TIMER_MS))
-
-    def _complete_ms(self, upto_ms: int) -> int:
-        """The last moment up to `upto_ms` at which nothing that is awaited may be in part at hand.
-
-        What waits for one thing may thereby come before another is due, and has to wait for that too.
-        """
-        while True:
-            held_ms = min([upto_ms, *(since_ms for since_ms, due_ms in self._awaited.values() if due_ms > upto_ms)])
-            if held_ms == upto_ms:
-                return upto_ms
-            upto_ms = held_ms
 
     def _done(self, upto_ms: int) -> None:
         self.done_ms = upto_ms
@@ -239,20 +229,20 @@ class Step(ABC):
     def _await(self, kind: str, item: Item) -> str:
         """The name of an entry for an item that is to be worked on when it is due, with all that is due by then."""
         due_ms = max(item.due_ms, self.done_ms + 1)
-        name = self._name(f"{kind}/{item.since_ms}/{due_ms}")
-        self._awaited[name] = (item.since_ms, due_ms)
+        name = self._name(f"{kind}/{due_ms}")
+        self._awaited[name] = due_ms
         return name
 
     def _await_again(self, name: str) -> bool:
         """Whether a restored entry is still to be worked on; if so, at its moment."""
-        since_ms, due_ms = map(int, name.split("/")[-3:-1])
+        due_ms = int(name.split("/")[-2])
         if due_ms > self.done_ms:
-            self._awaited[name] = (since_ms, due_ms)
+            self._awaited[name] = due_ms
         return due_ms > self.done_ms
 
     def _ripe(self, upto_ms: int) -> set[str]:
         """Entries that are due by a moment, and are awaited no longer."""
-        ripe = {name for name, (_, due_ms) in self._awaited.items() if due_ms <= upto_ms}
+        ripe = {name for name, due_ms in self._awaited.items() if due_ms <= upto_ms}
         for name in ripe:
             del self._awaited[name]
         return ripe
@@ -260,7 +250,7 @@ class Step(ABC):
     @property
     def _ripens_ms(self) -> int | None:
         """When the next entry is due."""
-        return min((due_ms for _, due_ms in self._awaited.values()), default=None)
+        return min(self._awaited.values(), default=None)
 
     def _name(self, kind: str) -> str:
         """A new entry's name, which ends in its number."""
@@ -268,6 +258,16 @@ class Step(ABC):
         if self._serial == 1:
             self._done(self.done_ms)  # whatever is kept has a version beside it
         return f"{kind}/{self._serial:012d}"
+
+
+def interval_end(ms: int) -> int:
+    """The last moment (ms) of the interval of a moment."""
+    return ms // INTERVAL_MS * INTERVAL_MS + INTERVAL_MS - 1
+
+
+def _whole_intervals(watermark_ms: int) -> int:
+    """The last moment (ms) of the last interval that is over once the watermark has come this far."""
+    return watermark_ms if watermark_ms >= LAST_TIMER_MS else (watermark_ms + 1) // INTERVAL_MS * INTERVAL_MS - 1
 
 
 def entries_of(entries: Mapping[str, bytes], kind: str) -> Iterator[tuple[str, bytes]]:

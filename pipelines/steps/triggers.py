@@ -60,7 +60,7 @@ class JudgeTriggers(Step):
 
     uid: ClassVar = "judge-triggers"
     label: ClassVar = "readings and zones by trigger"
-    to: ClassVar[tuple[str, ...]] = ("riders-evidence", "adjudicate-claims", "control-exposure")
+    to: ClassVar[tuple[str, ...]] = ("riders-evidence",)
 
     def __init__(self, key: int, kept: Kept, settings: Settings) -> None:
         super().__init__(key, kept)
