@@ -9,7 +9,14 @@ from importlib.resources import files
 from pathlib import Path
 
 from monsoon.sources.plain_yaml import PlainYamlError, read_file, read_plain_yaml
-from monsoon.transforms.product import Product, ProductError, content_version, did_you_mean, in_line, parse_product
+from monsoon.transforms.product import (
+    Product,
+    ProductError,
+    chain_versions,
+    content_version,
+    did_you_mean,
+    parse_product,
+)
 
 _SUFFIXES = (".yaml", ".yml")
 _LABEL = "@"
@@ -40,7 +47,7 @@ def load_products(names: Sequence[str] | None = None, extra: Iterable[Path] = ()
         versions = {f"products/{file}": _load_shipped(file) for file in _shipped() if _is_file_of(file, name)} | {
             where: product for where, product in others.items() if product.name == name
         }
-        found[name] = in_line(versions)
+        found[name] = chain_versions(versions)
     return found
 
 

@@ -10,7 +10,7 @@ from msgspec import Meta, field
 from monsoon.sources.yaml_formats import FormatError, YamlFormat
 from monsoon.transforms.atmosphere.cpcb import POLLUTANTS
 from monsoon.transforms.atmosphere.quantities import QUANTITIES, unit_name
-from monsoon.transforms.documents import Fault, Path, Section, did_you_mean, quoted, text_like
+from monsoon.transforms.documents import Fault, Path, Section, did_you_mean, matching, quoted
 
 Quality = Literal["official", "secondary", "fallback"]
 Scale = Literal["cpcb", "us_epa_2012", "us_epa_2024", "us_epa_by_date"]
@@ -24,12 +24,10 @@ class ProviderError(FormatError):
     """A provider file that cannot be used: which file, which key, the nearest right word."""
 
 
-Name = Annotated[
-    str, text_like("^[a-z0-9][a-z0-9_]{0,31}$(?!\\n)", "is no name: 1 to 32 of a-z, 0-9 and _, no _ first")
-]
+Name = Annotated[str, matching("^[a-z0-9][a-z0-9_]{0,31}$(?!\\n)", "is no name: 1 to 32 of a-z, 0-9 and _, no _ first")]
 ProviderId = Annotated[
     str,
-    text_like(
+    matching(
         "^[a-z0-9][a-z0-9_.-]{0,63}$(?!\\n)", "is no provider: 1 to 64 of a-z, 0-9, _, . and -, a letter or digit first"
     ),
 ]
@@ -156,8 +154,8 @@ def _inconsistencies(provider: Provider) -> Iterator[Fault]:
         yield Fault(("area", "may_lack"), "it belongs to lat_field and lon_field")
     for form in names_of(clock.format):
         if form not in ("iso8601", "epoch_s", "epoch_ms") and "%" not in form:
-            told = f'{quoted(form)} is no iso8601, epoch_s, epoch_ms or pattern like "%Y-%m-%d %H:%M"'
-            yield Fault(("clock", "format"), told)
+            problem = f'{quoted(form)} is no iso8601, epoch_s, epoch_ms or pattern like "%Y-%m-%d %H:%M"'
+            yield Fault(("clock", "format"), problem)
     if clock.begins is not None and (clock.step is not None or clock.stamps != "hour_ending"):
         yield Fault(("clock", "begins"), "from there to clock.field; stamps is then hour_ending, and there is no step")
     for index, spoken in enumerate(provider.quantities):

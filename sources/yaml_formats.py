@@ -12,7 +12,7 @@ import msgspec
 
 from monsoon.sources.files import InputError
 from monsoon.sources.plain_yaml import PlainYamlError, read_file, read_plain_yaml
-from monsoon.transforms.documents import Fault, Section, faults_of, settled, told
+from monsoon.transforms.documents import Fault, Section, fault_lines, faults_of, with_integers
 from monsoon.transforms.spelling import nearest
 
 Model = TypeVar("Model", bound=Section)
@@ -90,8 +90,10 @@ class YamlFormat(Generic[Model]):
             raise self.error(error.problem, where + at, "Mend that line.") from error
         faults = faults_of(root.value, self.model)
         if not faults:
-            found = msgspec.convert(settled(root.value), self.model)
+            found = msgspec.convert(with_integers(root.value), self.model)
             faults = list(self.further(found))
             if not faults:
                 return found
-        raise self.error.of(told(faults, root.value, where, root.line_of), where, f"{self.page} has the grammar.")
+        raise self.error.of(
+            fault_lines(faults, root.value, where, root.line_of), where, f"{self.page} has the grammar."
+        )

@@ -1,7 +1,7 @@
-"""Reason codes, features and perils in words that a rider reads.
+"""The English texts of reason codes, features and perils in messages to riders.
 
-Reasons and features are clauses that follow "because". They say what was seen or measured, never what somebody is taken
-for: most of those who read them did nothing wrong.
+Reasons and features are clauses that follow "because". They state what was observed or measured and accuse nobody: most
+of those who read them did nothing wrong.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ REASONS: Mapping[str, str] = {
 """By the reason codes of claims."""
 
 _MAX_REASONS = 3
-"""Reasons told in one message: the weightiest."""
+"""Reasons in one message: those of the largest weight."""
 
 
 def peril_in_words(peril: str) -> str:

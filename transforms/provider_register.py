@@ -1,4 +1,4 @@
-"""The operator's register of providers: how good what a provider says of a metric is, whatever the reading states.
+"""The operator's register of providers: the quality of each provider for each metric, which caps what readings state.
 
 What the text leaves open: docs/interpretations.md#providers.
 """

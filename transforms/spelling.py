@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 _LONGEST = 80
-"""Characters of a name that is looked at: comparing takes time in proportion to its square."""
+"""The longest name that is compared: comparing takes time in proportion to the square of its length."""
 _SHORTEST_PART = 3
 
 

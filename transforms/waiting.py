@@ -5,7 +5,7 @@ waiting period after it, and until then what would count without the event does.
 the last event that has waited long enough, and what came since can only lower them. The first event of a policy, and
 one that comes after cover had ended for the waiting period, counts at once.
 
-Which home counts is settled when an event states it: at once if it lies within `HOME_MOVES_M` of every home that
+Which home counts is settled when an event states it: at once if it lies within `MIN_HOME_MOVE_M` of every home that
 counted in the waiting period before, else after the wait; a later one that counts takes its place for good. Readings of
 the text: docs/interpretations.md#coverage-and-waiting.
 """
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monsoon.transforms.geo.sphere import distance_m
-from monsoon.transforms.product import HOME_MOVES_M, Product
+from monsoon.transforms.product import MIN_HOME_MOVE_M, Product
 
 Event = Mapping[str, Any]
 """A validated record of contracts/subscription.schema.json."""
@@ -202,7 +202,7 @@ def _homes_that_count(
 
 def _is_near(event: Event, other: Event) -> bool:
     home, before = ((each["home_lat"], each["home_lon"]) for each in (event, other))
-    return home == before or bool(distance_m(*home, *before) <= HOME_MOVES_M)
+    return home == before or bool(distance_m(*home, *before) <= MIN_HOME_MOVE_M)
 
 
 def _counted_since(counted: Sequence[tuple[int, int]], since_ms: int) -> Iterator[int]:

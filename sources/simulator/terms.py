@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 import msgspec
 
 from monsoon.sources.provider_files import MAX_RADIUS_KM, ProviderId
-from monsoon.transforms.documents import Section, text_like
+from monsoon.transforms.documents import Section, matching
 from monsoon.transforms.oracle_metrics import METRICS, MetricName
 
 PLATFORM_METRICS = tuple(name for name, metric in METRICS.items() if metric.needs_platform)
 Quality = Literal["official", "secondary", "fallback"]
 LocalTime = Annotated[
-    str, text_like("^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}$", 'is not a local time like "2024-06-28 08:30"')
+    str, matching("^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}$", 'is not a local time like "2024-06-28 08:30"')
 ]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]

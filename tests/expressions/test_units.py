@@ -41,7 +41,7 @@ def test_text_and_unit_are_one(powers):
         unit = unit * Unit.parse(symbol).to_power(power)
     assert Unit.parse(str(unit)) == unit
     assert unit / unit == DIMENSIONLESS
-    assert unit.settled().dimension == unit.dimension
+    assert unit.normalized().dimension == unit.dimension
     assert pickle.loads(pickle.dumps(unit)) == unit
 
 

@@ -204,11 +204,11 @@ FAULTS = {
         0.15,
         "cut_offs[1]: cut-offs rise",
     ),
-    "a share that nobody can tell": (
+    "a share below the resolution of a calibration": (
         "jugaad",
         ["decision", "scores", "anomaly", "cut_offs", 1, "honest_beyond"],
         "0.001 %",
-        "from 0.01 % to less than all",
+        "from 0.01 % to less than 100 %",
     ),
     "nothing beyond the end of the scale": (
         "jugaad",

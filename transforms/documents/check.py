@@ -1,7 +1,7 @@
-"""A document against its model: msgspec's verdict, and every fault at its place.
+"""Checks a document against its model and reports every fault with its path.
 
-msgspec tells the first fault alone; so the model's types are walked, and what is found is told in words. Whatever the
-walk does not know is still refused by msgspec itself.
+msgspec reports the first fault only, so the model's types are walked instead. What the walk does not know is still
+refused by msgspec itself.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ _type_of = cache(inspect.type_info)
 
 
 def faults_of(document: object, model: type[Section]) -> list[Fault]:
-    """Every way in which a document is not of its model's shape; none: `msgspec.convert` takes it, once settled."""
+    """Every fault of a document's shape; with none `msgspec.convert` takes it, after `with_integers`."""
     faults = list(_faults(document, _type_of(model), (), {}))
     if not faults:
         try:
-            msgspec.convert(settled(document), model)
+            msgspec.convert(with_integers(document), model)
         except msgspec.ValidationError as error:
             faults.append(Fault((), str(error)))
     return faults
 
 
-def settled(value: Any) -> Any:
-    """The document with whole numbers as integers: to a schema 3.0 is one too."""
+def with_integers(value: Any) -> Any:
+    """The document with integral floats as integers: in JSON Schema 3.0 is an integer too."""
     if isinstance(value, dict):
-        return {name: settled(each) for name, each in value.items()}
+        return {name: with_integers(each) for name, each in value.items()}
     if isinstance(value, list):
-        return [settled(each) for each in value]
+        return [with_integers(each) for each in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -74,7 +74,7 @@ def _takes(kind: inspect.Type, value: object) -> bool:
 
 
 def _faults(value: Any, kind: inspect.Type, path: Path, extra: Mapping[str, Any]) -> Iterator[Fault]:
-    """`extra`: what the model says beside the type."""
+    """`extra`: the model's `extra_json_schema`, beside the type."""
     if isinstance(kind, inspect.Metadata):
         yield from _faults(value, kind.type, path, kind.extra_json_schema or {})
     elif isinstance(kind, inspect.UnionType):
@@ -102,8 +102,8 @@ def _faults(value: Any, kind: inspect.Type, path: Path, extra: Mapping[str, Any]
 
 
 def _wrong_kind(value: object, kinds: Sequence[inspect.Type], path: Path) -> Fault:
-    given = "empty" if value is None else f"{quoted(value)} is {_WORDS[_kind(value)]}"
-    return Fault(path, f"{given}; {' or '.join(_WORDS[_kind_taken(kind)] for kind in kinds)} is wanted here")
+    found = "empty" if value is None else f"{quoted(value)} is {_WORDS[_kind(value)]}"
+    return Fault(path, f"{found}; {' or '.join(_WORDS[_kind_taken(kind)] for kind in kinds)} is wanted here")
 
 
 def _no_choice(value: object, choices: Sequence[str], path: Path) -> Fault:
@@ -192,16 +192,16 @@ def _section_faults(value: dict[str, Any], kind: inspect.StructType, path: Path)
             shown = hint or f"; there are: {', '.join(fields)}"
             yield Fault(path, f"unknown field {quoted(name)}{shown}", (*path, name))
     for name, field in fields.items():
-        if field.required and name not in value and name not in meant:  # a misspelled one was told
+        if field.required and name not in value and name not in meant:  # a misspelled one has a fault
             yield Fault(path, f'the field "{name}" is missing')
-    groups = kind.cls.either if issubclass(kind.cls, Section) else ()
+    groups = kind.cls.exactly_one_of if issubclass(kind.cls, Section) else ()
     there = [group for group in groups if any(name in value for name in group)]
     if groups and (len(there) != 1 or not all(name in value for name in there[0])):
-        yield Fault(path, needs_either(groups))
+        yield Fault(path, exactly_one_message(groups))
 
 
-def needs_either(groups: Sequence[Sequence[str]]) -> str:
-    """What a section says that has not exactly one of the groups of fields."""
+def exactly_one_message(groups: Sequence[Sequence[str]]) -> str:
+    """The message for a section that has not exactly one of the groups of fields."""
     if all(len(group) == 1 for group in groups):
         return f"needs exactly one of {', '.join(group[0] for group in groups)}"
     return f"needs either {', or '.join(' and '.join(group) for group in groups)}"

@@ -1,4 +1,4 @@
-"""What is wrong with a document: each fault with its place, told so that it can be mended."""
+"""Faults of a document, each with its path, and the lines of text that report them to the user."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST = 80
 
 @dataclass(frozen=True)
 class Fault:
-    """`problem` concerns the value at `path`; its line is that of `line_path`, if another one tells it better."""
+    """`problem` concerns the value at `path`; its line is that of `line_path`, where another line shows it better."""
 
     path: Path
     problem: str
@@ -39,7 +39,7 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return "" if found is None else f'; did you mean "{found}"?'
 
 
-def told(faults: Sequence[Fault], document: object, where: str, line_of: LineOf | None) -> list[str]:
+def fault_lines(faults: Sequence[Fault], document: object, where: str, line_of: LineOf | None) -> list[str]:
     """`file:line: field: problem` of each fault, in the order of the file's lines; the same words once."""
     lines: dict[str, int] = {}
     for fault in faults:

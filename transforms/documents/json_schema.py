@@ -1,4 +1,4 @@
-"""The JSON Schema of a format, made of its model."""
+"""Generates the JSON Schema of a format from its model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from monsoon.transforms.documents.check import needs_either
+from monsoon.transforms.documents.check import exactly_one_message
 from monsoon.transforms.documents.section import Section
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -15,12 +15,12 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def json_schema(model: type[Section], title: str) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of documents of the model.
 
-    `errorMessage` says in words what a pattern or a choice of fields asks for, as ajv-errors and editors know it.
+    `errorMessage`, which ajv-errors and editors know, explains a pattern or a choice of fields.
     """
     _, definitions = msgspec.json.schema_components([model], ref_template="#/$defs/{name}")
     for section in _sections_below(model):
-        if section.either:
-            definitions[section.__name__] |= _either(section.either)
+        if section.exactly_one_of:
+            definitions[section.__name__] |= _exactly_one_of(section.exactly_one_of)
     root = definitions.pop(model.__name__)
     return {"$schema": DIALECT, **root, "title": title, "$defs": definitions}
 
@@ -47,9 +47,9 @@ def _sections_below(model: type[Section]) -> list[type[Section]]:
     return found
 
 
-def _either(groups: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
+def _exactly_one_of(groups: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
     alternatives = []
     for group in groups:
         others = {name: False for other in groups if other is not group for name in other}
         alternatives.append({"required": list(group), "properties": others})
-    return {"oneOf": alternatives, "errorMessage": {"oneOf": needs_either(groups)}}
+    return {"oneOf": alternatives, "errorMessage": {"oneOf": exactly_one_message(groups)}}

@@ -1,4 +1,4 @@
-"""What a format's model is made of: sections, and what they say of their fields beside a type."""
+"""The building blocks of a format's model: sections, and annotations of their fields."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import ClassVar, TypeVar, Union
 import msgspec
 
 Value = TypeVar("Value")
-OrLeftOut = Union[Value, msgspec.UnsetType]  # noqa: UP007  (an alias with a parameter)
-"""Of a field that may be left out, which means something of its own: then it is UNSET. Empty it may not be."""
+OrUnset = Union[Value, msgspec.UnsetType]  # noqa: UP007  (an alias with a parameter)
+"""The type of an optional field without a default value: UNSET where it is left out. Null is refused."""
 
 
 class Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -17,11 +17,11 @@ class Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     A field that may be left out has a default.
     """
 
-    either: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
     """Groups of fields of which the document has exactly one, whole, and nothing of the others."""
 
 
-def given(value: OrLeftOut[Value]) -> Value | None:
+def value_or_none(value: OrUnset[Value]) -> Value | None:
     """The value of a field; None where it was left out."""
     return None if isinstance(value, msgspec.UnsetType) else value
 
@@ -31,18 +31,19 @@ def about(description: str) -> msgspec.Meta:
     return msgspec.Meta(description=description)
 
 
-def text_like(pattern: str, words: str, description: str | None = None) -> msgspec.Meta:
-    """Text of a pattern (searched for, as JSON Schema has it); `words` tell what other text is not: `is no name`."""
+def matching(pattern: str, words: str, description: str | None = None) -> msgspec.Meta:
+    """Text of a pattern (searched for, as JSON Schema has it); `words` complete the message for other text: `is no
+    name`."""
     return msgspec.Meta(
         pattern=pattern, description=description, extra_json_schema={"errorMessage": {"pattern": words}}
     )
 
 
-def some(description: str | None = None) -> msgspec.Meta:
+def non_empty(description: str | None = None) -> msgspec.Meta:
     """A list or mapping of at least one entry."""
     return msgspec.Meta(min_length=1, description=description)
 
 
-def unique(description: str | None = None) -> msgspec.Meta:
+def unique_items(description: str | None = None) -> msgspec.Meta:
     """A list of at least one item, none twice."""
     return msgspec.Meta(min_length=1, description=description, extra_json_schema={"uniqueItems": True})

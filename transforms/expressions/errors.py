@@ -1,4 +1,4 @@
-"""What is said of a formula or a unit that cannot be used."""
+"""Errors of formulas and units, with the position in the text and the nearest known name."""
 
 from __future__ import annotations
 

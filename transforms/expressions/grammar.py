@@ -1,6 +1,6 @@
 """From a formula's text to its checked tree. Python's parser reads it; nothing is ever run that a table here lacks.
 
-The text is first split into the grammar's own tokens, so that whatever else Python can say (strings, attributes,
+The text is first split into the grammar's own tokens, so that whatever else Python allows (strings, attributes,
 subscripts, keywords, other scripts) never reaches the parser; of the parser's tree only listed nodes are taken.
 """
 
@@ -186,7 +186,7 @@ class _Reader:
         assert left.unit is not None
         assert right.unit is not None
         unit = left.unit * right.unit if kind == "*" else left.unit / right.unit
-        return _converted(Node(kind, unit, (left, right)), unit.settled())
+        return _converted(Node(kind, unit, (left, right)), unit.normalized())
 
     def comparison(self, parsed: ast.expr, depth: int) -> Node:
         assert isinstance(parsed, ast.Compare)

@@ -83,7 +83,7 @@ class Unit:
         """How many of `dimension` one of this unit is, exactly."""
         return prod((SYMBOLS[symbol][1] ** power for symbol, power in self.powers), start=Fraction(1))
 
-    def settled(self) -> Unit:
+    def normalized(self) -> Unit:
         """This unit without two symbols of one dimension (INR/h*min -> INR), and without % beside anything else."""
         if len(self.powers) <= 1 and all(abs(power) == 1 for symbol, power in self.powers if symbol == "%"):
             return self
@@ -195,4 +195,4 @@ UNIT_NAMES: dict[str, Unit] = {"percent" if symbol == "%" else symbol: Unit(((sy
         "orders_h": "orders/h",
     }.items()
 }
-"""The names by which a formula says a unit, as in `15 * mm_h`."""
+"""The names of units in formulas, as in `15 * mm_h`."""

@@ -1,4 +1,4 @@
-"""How a product file decides: scores, rules and holds, sections to terms."""
+"""The `decision` section of a product file to terms: scores, rules and holds."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from msgspec import UNSET
 
-from monsoon.transforms.documents import Path, did_you_mean, given, quoted
+from monsoon.transforms.documents import Path, did_you_mean, quoted, value_or_none
 from monsoon.transforms.expressions import Unit
 from monsoon.transforms.product import document as sections
 from monsoon.transforms.product import inputs
-from monsoon.transforms.product.faults import Report
+from monsoon.transforms.product.faults import FaultCollector
 from monsoon.transforms.product.formulas import RATIO, FormulaReader
 from monsoon.transforms.product.terms import (
     MIN_P,
@@ -20,9 +20,9 @@ from monsoon.transforms.product.terms import (
     FormulaScore,
     Hold,
     ModelScore,
-    Part,
     Rule,
     ScoreTerms,
+    WeightedPart,
     WeightedScore,
 )
 
@@ -35,7 +35,7 @@ _NEEDS = {
     "sigma": "a trigger with activity",
     "activity_drop": "a trigger with activity",
 }
-"""Inputs that are measured only by products that say how."""
+"""Inputs that need a section of the product file."""
 
 
 class DecisionReader:
@@ -43,7 +43,7 @@ class DecisionReader:
 
     def __init__(self, terms: sections.ProductSection, formulas: FormulaReader, models: Collection[str] | None) -> None:
         self._terms, self._formulas, self._models = terms, formulas, models
-        self._report: Report = formulas.report
+        self._report: FaultCollector = formulas.report
         self._evidence = {**inputs.feature_units(), **inputs.CLAIM}
         activity = any(trigger.activity is not UNSET for trigger in terms.triggers)
         there = {
@@ -61,8 +61,8 @@ class DecisionReader:
         known = {**self._evidence, **dict.fromkeys(scores, RATIO)}
         for hold_name in terms.holds:
             if hold_name in OUTCOMES:
-                told = f"{quoted(hold_name)} is an outcome, and no name for a hold"
-                self._report.add(("decision", "holds", hold_name), told)
+                problem = f"{quoted(hold_name)} is an outcome, and no name for a hold"
+                self._report.add(("decision", "holds", hold_name), problem)
         holds = {name: self._hold(name, hold, known) for name, hold in terms.holds.items()}
         first = self._rules(terms.rules, known, ("decision", "rules"))
         self._holds_end(first, holds)
@@ -85,13 +85,15 @@ class DecisionReader:
             at: Path = (*path, "weighted", index)
             if part.part in names[:index]:
                 self._report.add((*at, "part"), f"{quoted(part.part)} is the name of another part too")
-            parts.append(Part(part.part, part.weight, self._formula(part.value, self._evidence, RATIO, (*at, "value"))))
+            parts.append(
+                WeightedPart(part.part, part.weight, self._formula(part.value, self._evidence, RATIO, (*at, "value")))
+            )
         if terms.unmeasured is UNSET:
             return WeightedScore(tuple(parts))
         return WeightedScore(tuple(parts), terms.unmeasured.counts, terms.unmeasured.below)
 
     def _cut_offs(self, terms: tuple[sections.CutOffSection, ...], path: Path) -> tuple[CutOff, ...]:
-        """Rising scores, each with fewer honest claims beyond it; shares that a calibration can tell."""
+        """Rising scores, each with fewer honest claims beyond it; shares that a calibration can resolve."""
         found: list[CutOff] = []
         for index, each in enumerate(terms):
             at: Path = (*path, index)
@@ -102,7 +104,7 @@ class DecisionReader:
                 min_share = f"{MIN_P * 100:g} %"
                 self._report.add(
                     (*at, "honest_beyond"),
-                    f"{quoted(each.honest_beyond)} cannot be told; from {min_share} to less than all of the claims can",
+                    f"{quoted(each.honest_beyond)} cannot be resolved; shares from {min_share} to less than 100 % can",
                 )
             if found and not (each.at > found[-1].at and share < found[-1].honest_beyond):
                 self._report.add(
@@ -119,8 +121,14 @@ class DecisionReader:
             self._report.add(path, 'a step_up asks the rider; the field "answered" is missing')
         if hold.status == "soft_hold" and hold.answered is not UNSET:
             self._report.add((*path, "answered"), "a soft_hold asks the rider nothing; step_up does")
-        wait_ms = self._formulas.wait_ms(hold.wait, (*path, "wait"))
-        return Hold(name, hold.status, wait_ms, self._rules(hold.rules, known, (*path, "rules")), given(hold.answered))
+        wait_ms = self._formulas.positive_duration_ms(hold.wait, (*path, "wait"))
+        return Hold(
+            name,
+            hold.status,
+            wait_ms,
+            self._rules(hold.rules, known, (*path, "rules")),
+            value_or_none(hold.answered),
+        )
 
     def _rules(
         self, terms: tuple[sections.RuleSection, ...], known: Mapping[str, Unit], path: Path
@@ -130,12 +138,12 @@ class DecisionReader:
         for index, rule in enumerate(terms):
             at: Path = (*path, index)
             if rule.then not in possible:
-                told = f"{quoted(rule.then)} is none of {', '.join(possible)}"
-                self._report.add((*at, "then"), told + did_you_mean(rule.then, possible))
+                problem = f"{quoted(rule.then)} is none of {', '.join(possible)}"
+                self._report.add((*at, "then"), problem + did_you_mean(rule.then, possible))
             if any(before.when is UNSET for before in terms[:index]):
                 self._report.add(at, "this rule never holds: one before it holds always")
             when = None if rule.when is UNSET else self._formula(rule.when, known, None, (*at, "when"))
-            rules.append(Rule(rule.then, when, given(rule.reason), rule.certain))
+            rules.append(Rule(rule.then, when, value_or_none(rule.reason), rule.certain))
         if all(rule.when is not UNSET for rule in terms):
             self._report.add((*path, len(terms) - 1), "the last rule must hold always: without when")
         return tuple(rules)

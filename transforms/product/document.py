@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, field
 
-from monsoon.transforms.documents import OrLeftOut, Section, about, some, unique
+from monsoon.transforms.documents import OrUnset, Section, about, non_empty, unique_items
 from monsoon.transforms.oracle_metrics import MetricName
 from monsoon.transforms.product.quantities import (
     Amount,
@@ -35,10 +35,10 @@ class PlanSection(Section, frozen=True, kw_only=True):
         dict[Name, Amount],
         about("The plan's own amounts, by the name under which formulas know them; every plan has the same."),
     ] = field(default_factory=dict)
-    triggers: Annotated[Literal["all"] | Annotated[tuple[Name, ...], unique()], about("The triggers it covers.")] = (
-        "all"
-    )
-    choice: OrLeftOut[
+    triggers: Annotated[
+        Literal["all"] | Annotated[tuple[Name, ...], unique_items()], about("The triggers it covers.")
+    ] = "all"
+    choice: OrUnset[
         Annotated[
             int,
             Meta(ge=1, le=100),
@@ -48,8 +48,8 @@ class PlanSection(Section, frozen=True, kw_only=True):
     bridge: Annotated[
         bool, about("Whether an outage of any platform that the rider's telemetry named in the last 90 min counts.")
     ] = False
-    price: OrLeftOut[Annotated[Rupees, about("What a period costs; for the wording only.")]] = UNSET
-    duration: OrLeftOut[Annotated[Duration, about("How long a period is; for the wording only.")]] = UNSET
+    price: OrUnset[Annotated[Rupees, about("What a period costs; for the wording only.")]] = UNSET
+    duration: OrUnset[Annotated[Duration, about("How long a period is; for the wording only.")]] = UNSET
 
 
 class CapSection(Section, frozen=True, kw_only=True):
@@ -117,13 +117,13 @@ class CutOffSection(Section, frozen=True, kw_only=True):
 class ScoreSection(Section, frozen=True, kw_only=True):
     """A score of a claim."""
 
-    either = (("model",), ("formula",), ("weighted",))
-    model: OrLeftOut[Annotated[str, Meta(min_length=1, max_length=64), about("A model folder of models/onnx/.")]] = (
-        UNSET
-    )
-    formula: OrLeftOut[Annotated[Formula, about("Over evidence; a bare number.")]] = UNSET
-    weighted: Annotated[tuple[PartSection, ...], some("A weighted mean; a part that was not measured leaves it.")] = ()
-    unmeasured: OrLeftOut[
+    exactly_one_of = (("model",), ("formula",), ("weighted",))
+    model: OrUnset[Annotated[str, Meta(min_length=1, max_length=64), about("A model folder of models/onnx/.")]] = UNSET
+    formula: OrUnset[Annotated[Formula, about("Over evidence; a bare number.")]] = UNSET
+    weighted: Annotated[
+        tuple[PartSection, ...], non_empty("A weighted mean; a part that was not measured leaves it.")
+    ] = ()
+    unmeasured: OrUnset[
         Annotated[
             UnmeasuredSection,
             about("Of weighted parts: what those not measured count, where little was. Default: they leave the mean."),
@@ -131,7 +131,7 @@ class ScoreSection(Section, frozen=True, kw_only=True):
     ] = UNSET
     cut_offs: Annotated[
         tuple[CutOffSection, ...],
-        some(
+        non_empty(
             "Of a model: its scale, by the share of honest claims beyond each cut-off; rising. "
             "Default: 1 % beyond 0.40, 0.1 % beyond 0.72."
         ),
@@ -142,8 +142,10 @@ class RuleSection(Section, frozen=True, kw_only=True):
     """One rule."""
 
     then: Annotated[Name, about("approve, manual_review, or the name of a hold.")]
-    when: OrLeftOut[Annotated[Formula, about("The condition. Default: always.")]] = UNSET
-    reason: OrLeftOut[Annotated[Name, about("What the claim's record and the rider are told.")]] = UNSET
+    when: OrUnset[Annotated[Formula, about("The condition. Default: always.")]] = UNSET
+    reason: OrUnset[
+        Annotated[Name, about("The reason code of the claim's record and of the rider's notification.")]
+    ] = UNSET
     certain: Annotated[
         bool, about("Whether it rests on records, so that too few measured signals do not soften it.")
     ] = False
@@ -153,11 +155,11 @@ class HoldSection(Section, frozen=True, kw_only=True):
     """A claim that waits."""
 
     status: Annotated[
-        Literal["soft_hold", "step_up"], about("soft_hold: the claim waits; step_up: the rider is asked.")
+        Literal["soft_hold", "step_up"], about("soft_hold: the claim waits; step_up: the rider is asked to confirm.")
     ]
     wait: Annotated[Duration, about("After so long the rules below decide.")]
-    rules: Annotated[tuple[RuleSection, ...], some("The first that holds decides; the last holds always.")]
-    answered: OrLeftOut[Annotated[Literal["approve"], about("What the rider's confirming answer leads to.")]] = UNSET
+    rules: Annotated[tuple[RuleSection, ...], non_empty("The first that holds decides; the last holds always.")]
+    answered: OrUnset[Annotated[Literal["approve"], about("What the rider's confirming answer leads to.")]] = UNSET
 
 
 class DecisionSection(Section, frozen=True, kw_only=True):
@@ -167,7 +169,7 @@ class DecisionSection(Section, frozen=True, kw_only=True):
         dict[ScoreName, ScoreSection],
         about("The scores of a claim, as anomaly_score (0 looks honest, 1 does not) and trust_score (1 is trusted)."),
     ]
-    rules: Annotated[tuple[RuleSection, ...], some("The first that holds decides; the last holds always.")]
+    rules: Annotated[tuple[RuleSection, ...], non_empty("The first that holds decides; the last holds always.")]
     holds: Annotated[dict[Name, HoldSection], about("The holds by name.")] = field(default_factory=dict)
     signals_for_stricter: Annotated[
         int, Meta(ge=0, le=100), about("Independent measured signals before anything stricter than a soft hold.")
@@ -180,10 +182,10 @@ class ProductSection(Section, frozen=True, kw_only=True):
     name: Annotated[ProductName, about("Policies name the product so.")]
     title: Annotated[str, Meta(min_length=1, max_length=200), about("For people.")]
     zone_resolution: Annotated[int, Meta(ge=0, le=15), about("The H3 resolution of the zones.")]
-    plans: Annotated[dict[Name, PlanSection], some("The plans by name.")]
-    triggers: Annotated[tuple[TriggerSection, ...], some("The triggers.")]
+    plans: Annotated[dict[Name, PlanSection], non_empty("The plans by name.")]
+    triggers: Annotated[tuple[TriggerSection, ...], non_empty("The triggers.")]
     decision: Annotated[DecisionSection, about("From scores to approve, a hold or a review.")]
-    caps: Annotated[tuple[CapSection, ...], some("At most so much for a rider's disruptions of one period.")] = ()
+    caps: Annotated[tuple[CapSection, ...], non_empty("At most so much for a rider's disruptions of one period.")] = ()
     presence_margin: Annotated[Distance, about("A rider counts as in a zone up to so far outside it.")] = "0 m"
     waiting_period: Annotated[
         Duration, about("How long after an event of a policy what it raises waits before it counts.")
@@ -195,16 +197,17 @@ class ProductSection(Section, frozen=True, kw_only=True):
         ),
     ] = "any"
     once: Annotated[
-        tuple[Annotated[tuple[OnceBy, ...], unique()], ...], some("Each: one payout only per rider and all of these.")
+        tuple[Annotated[tuple[OnceBy, ...], unique_items()], ...],
+        non_empty("Each: one payout only per rider and all of these."),
     ] = ()
-    lockout: OrLeftOut[Annotated[LockoutSection, about("Who bought too close to an alert is not eligible.")]] = UNSET
-    alert_window: OrLeftOut[Annotated[AlertWindowSection, about("What bought_in_alert_window means to rules.")]] = UNSET
-    syndicate: OrLeftOut[Annotated[SyndicateSection, about("When a linked group of riders is an alert.")]] = UNSET
-    in_force_from: OrLeftOut[
+    lockout: OrUnset[Annotated[LockoutSection, about("Who bought too close to an alert is not eligible.")]] = UNSET
+    alert_window: OrUnset[Annotated[AlertWindowSection, about("What bought_in_alert_window means to rules.")]] = UNSET
+    syndicate: OrUnset[Annotated[SyndicateSection, about("When a linked group of riders is an alert.")]] = UNSET
+    in_force_from: OrUnset[
         Annotated[
             Moment,
             about(
-                "Disruptions that start from this moment on, until the next version's, are judged by this version. "
+                "Disruptions that start from this moment on, until the next version's, are decided by this version. "
                 "Default: since ever."
             ),
         ]

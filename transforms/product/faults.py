@@ -1,4 +1,4 @@
-"""What is wrong with a product file as a whole: collected, so that all is told at once."""
+"""Collects the faults of a product file, so that all are reported at once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from monsoon.transforms.documents import Fault, Path, did_you_mean, quoted
 
 
-class Report:
-    """Collects the faults of one file, so that all are told at once."""
+class FaultCollector:
+    """The faults of one file, in the order in which they are found."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
@@ -26,7 +26,7 @@ class Report:
             return None
 
     def known(self, path: Path, name: str, names: Iterable[str], what: str) -> bool:
-        """Whether the file may name `name` here; else a fault tells the names there are."""
+        """Whether the file may name `name` here; else a fault lists the names there are."""
         names = list(names)
         if name in names:
             return True

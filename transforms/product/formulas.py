@@ -1,4 +1,4 @@
-"""Formulas and quantities of a product file, each read at its place; what cannot be read becomes a fault."""
+"""Parses the formulas and quantities of a product file; what cannot be parsed becomes a fault with its path."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from monsoon.transforms.documents import Path, quoted
 from monsoon.transforms.expressions import Expression, ExpressionError, Unit
 from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.product import inputs, quantities
-from monsoon.transforms.product.faults import Report
+from monsoon.transforms.product.faults import FaultCollector
 from monsoon.transforms.product.terms import Comparison, Consensus
 
 RATIO, RUPEES = Unit.parse("1"), Unit.parse("INR")
 
 
 class FormulaReader:
-    """Everything readable returns None, typed as what it would be, where it has a fault: the report tells."""
+    """Parses values of one file. Each method returns None for a value with a fault, which the collector then holds."""
 
-    def __init__(self, report: Report, plan_terms: Mapping[str, Unit]) -> None:
+    def __init__(self, report: FaultCollector, plan_terms: Mapping[str, Unit]) -> None:
         self.report = report
         self.policy: dict[str, Unit] = {**inputs.POLICY, **plan_terms}
         """What payouts may name: amounts of the policy, and of its plan."""
@@ -55,7 +55,7 @@ class FormulaReader:
         """Milliseconds, 0 included."""
         return self.report.attempt(path, quantities.duration_ms, text)
 
-    def wait_ms(self, text: str, path: Path) -> Any:
+    def positive_duration_ms(self, text: str, path: Path) -> Any:
         """Milliseconds, at least 1 s."""
         found = self.duration_ms(text, path)
         if found is not None and found < 1_000:

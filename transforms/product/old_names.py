@@ -1,6 +1,6 @@
 """Names that product files had before: read for one release, each with a warning.
 
-Goes with the release after the one that brought the present names, and so does what looks at `HOLDS` elsewhere.
+Goes with the release after the one that brought the present names, and so do the uses of `HOLDS` elsewhere.
 """
 
 from __future__ import annotations

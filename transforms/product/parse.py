@@ -1,4 +1,4 @@
-"""From a product file's document to checked terms: shape first, then what only the whole file shows.
+"""Parses the document of a product file into checked terms: the shape first, then what only the whole file shows.
 
 Readings of the text: docs/interpretations.md#product-files.
 """
@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from monsoon.transforms.documents import LineOf, Path, faults_of, given, quoted, settled, told
+from monsoon.transforms.documents import LineOf, Path, fault_lines, faults_of, quoted, value_or_none, with_integers
 from monsoon.transforms.expressions import Unit
 from monsoon.transforms.product import document as sections
 from monsoon.transforms.product.decisions import DecisionReader
-from monsoon.transforms.product.faults import Report
+from monsoon.transforms.product.faults import FaultCollector
 from monsoon.transforms.product.formulas import FormulaReader
 from monsoon.transforms.product.old_names import with_present_names
 from monsoon.transforms.product.quantities import amount, bare_number
@@ -59,7 +59,7 @@ def parse_product(
         where: the file's name for messages.
         line_of: the line of each value in the file.
         models: the model folders that scores may name; None: any.
-        warn: told, in one line each with file and line, what the next release will not read.
+        warn: called with one line, with file and line number, for each name that the next release will not read.
 
     Raises:
         ProductError: all faults of the file's shape (`document.py`), or, if it has none, all others; each with file,
@@ -68,22 +68,22 @@ def parse_product(
     present, old_names = with_present_names(document)
     faults = [*old_names.faults, *map(old_names.as_written, faults_of(present, sections.ProductSection))]
     if not faults:
-        report, terms = Report(), msgspec.convert(settled(present), sections.ProductSection)
+        report, terms = FaultCollector(), msgspec.convert(with_integers(present), sections.ProductSection)
         product = _Parser(terms, version, models, report).product()
         faults = [old_names.as_written(fault) for fault in report.faults]
         if not faults:
             if warn is not None:
-                for line in told(old_names.warnings(), document, where, line_of):
+                for line in fault_lines(old_names.warnings(), document, where, line_of):
                     warn(line)
             return product
-    raise ProductError.of(told(faults, document, where, line_of))
+    raise ProductError.of(fault_lines(faults, document, where, line_of))
 
 
 class _Parser:
     """One file of the right shape. What has a fault becomes None, and the report prevents its use."""
 
     def __init__(
-        self, terms: sections.ProductSection, version: str, models: Collection[str] | None, report: Report
+        self, terms: sections.ProductSection, version: str, models: Collection[str] | None, report: FaultCollector
     ) -> None:
         self._terms, self._version, self._models, self._report = terms, version, models, report
         self._formulas = FormulaReader(report, self._units_of_plans())
@@ -125,8 +125,8 @@ class _Parser:
             for term, value in plan.terms.items():
                 found = self._report.attempt((*path, term), amount, value)
                 if found is not None and units.setdefault(term, found[1]) != found[1]:
-                    told = f"{quoted(value)} is in {found[1]}; {units[term]}, as in other plans, is wanted here"
-                    self._report.add((*path, term), told)
+                    problem = f"{quoted(value)} is in {found[1]}; {units[term]}, as in other plans, is wanted here"
+                    self._report.add((*path, term), problem)
         for term in units:
             for absent in [name for name in names if term not in self._terms.plans[name].terms]:
                 self._report.add(("plans", absent), f'the term "{term}" is missing; every plan has the same terms')
@@ -146,10 +146,12 @@ class _Parser:
             name=name,
             terms={term: bare_number(value) for term, value in plan.terms.items()},
             triggers=covered,
-            choice=given(plan.choice),
+            choice=value_or_none(plan.choice),
             bridge=plan.bridge,
             price_inr=None if plan.price is UNSET else self._amount(plan.price, _RUPEES, (*path, "price")),
-            duration_ms=None if plan.duration is UNSET else self._formulas.wait_ms(plan.duration, (*path, "duration")),
+            duration_ms=None
+            if plan.duration is UNSET
+            else self._formulas.positive_duration_ms(plan.duration, (*path, "duration")),
         )
 
     def _every_trigger_is_covered(self) -> None:
@@ -191,7 +193,7 @@ class _Parser:
         return AlertWindow(
             terms.alert,
             self._formulas.comparison(terms.breach, terms.alert, (*path, "breach")),
-            self._formulas.wait_ms(terms.within, (*path, "within")),
+            self._formulas.positive_duration_ms(terms.within, (*path, "within")),
         )
 
     def _syndicate(self) -> SyndicateRule | None:
@@ -201,7 +203,7 @@ class _Parser:
         return SyndicateRule(
             needed=terms.needed,
             subscriptions=terms.subscriptions,
-            subscriptions_within_ms=self._formulas.wait_ms(
+            subscriptions_within_ms=self._formulas.positive_duration_ms(
                 terms.subscriptions_within, ("syndicate", "subscriptions_within")
             ),
             riders_on_a_device=terms.riders_on_a_device,

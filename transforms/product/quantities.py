@@ -1,7 +1,7 @@
 """Quantities as product files write them: durations, shares, comparisons, amounts of a plan.
 
-The types are for the file's model; the functions read what has such a type. Each raises ValueError, whose message says
-what the text is not; whoever calls adds where it stands.
+The types are for the file's model; the functions parse values of such a type. Each raises ValueError with a message
+about the text; the caller adds its place.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from monsoon.transforms.documents import quoted, text_like
+from monsoon.transforms.documents import matching, quoted
 from monsoon.transforms.expressions import ExpressionError, Unit
 from monsoon.transforms.product.terms import HOUR_MS, MINUTE_MS, Comparison
 
 Name = Annotated[
     str,
-    text_like(
+    matching(
         "^[a-z][a-z0-9_]{0,47}$",
         "is no name (a small letter, then small letters, digits and _, at most 48)",
         "A name: it stands in ids, plan strings and formulas.",
@@ -25,14 +25,14 @@ Name = Annotated[
 ]
 ProductName = Annotated[
     str,
-    text_like(
+    matching(
         "^[a-z][a-z0-9_-]{0,47}$",
         "is no product's name (a small letter, then small letters, digits, - and _, at most 48)",
     ),
 ]
 Duration = Annotated[
     str,
-    text_like(
+    matching(
         r"^[0-9]{1,9}\s*(ms|s|min|h|d)$",
         'is not a whole number and a unit (ms, s, min, h, d), like "30 min"',
         "A whole number and a unit.",
@@ -40,7 +40,7 @@ Duration = Annotated[
 ]
 ComparisonText = Annotated[
     str,
-    text_like(
+    matching(
         r"^(>=|>|<=|<|=)\s*-?[0-9]{1,9}(\.[0-9]{1,9})?$",
         'is not one of >=, >, <=, <, = and a number, like ">= 75"',
         "A comparison with a number, meant literally: > is not >=.",
@@ -54,32 +54,32 @@ Formula = Annotated[
         description='A formula over named inputs with units (docs/products.md, "Formulas").',
     ),
 ]
-Rupees = Annotated[str, text_like(r"^[0-9]{1,9}(\.[0-9]{1,2})?\s*INR$", 'is not an amount like "99 INR"')]
-Distance = Annotated[str, text_like(r"^[0-9]{1,6}(\.[0-9]{1,3})?\s*m$", 'is not a distance like "500 m"')]
+Rupees = Annotated[str, matching(r"^[0-9]{1,9}(\.[0-9]{1,2})?\s*INR$", 'is not an amount like "99 INR"')]
+Distance = Annotated[str, matching(r"^[0-9]{1,6}(\.[0-9]{1,3})?\s*m$", 'is not a distance like "500 m"')]
 Share = (
     Annotated[float, Meta(ge=0, le=1, description="From 0 to 1.")]
-    | Annotated[str, text_like(r"^(100|[0-9]{1,2}(\.[0-9]{1,6})?)\s*%$", 'is not a share like "65 %"')]
+    | Annotated[str, matching(r"^(100|[0-9]{1,2}(\.[0-9]{1,6})?)\s*%$", 'is not a share like "65 %"')]
 )
 PeerShare = Annotated[
     str,
-    text_like(r"^(>=|>)\s*(100|[0-9]{1,2}(\.[0-9]{1,6})?)\s*%$", 'is not > or >= and a share, like "> 40 %"'),
+    matching(r"^(>=|>)\s*(100|[0-9]{1,2}(\.[0-9]{1,6})?)\s*%$", 'is not > or >= and a share, like "> 40 %"'),
 ]
 Amount = (
     Annotated[float, Meta(ge=0, le=1e9, description="A bare number.")]
     | Annotated[
         str,
-        text_like(
+        matching(
             r"^[0-9]{1,9}(\.[0-9]{1,6})?\s*(%|[A-Za-z/]+)?$", 'is not a number and a unit, like "720 INR" or "60 %"'
         ),
     ]
 )
 Hours = Annotated[
     str,
-    text_like("^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", 'is not like "18:00-23:00"'),
+    matching("^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", 'is not like "18:00-23:00"'),
 ]
 Moment = Annotated[
     str,
-    text_like(
+    matching(
         "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})$",
         'is not a moment with an offset, like "2026-04-01T00:00:00+05:30"',
     ),
@@ -129,7 +129,7 @@ def amount(value: str | float) -> tuple[float, Unit]:
 
 
 def bare_number(value: str | float) -> float:
-    """The number of an amount; 1 where it is none, which is told where it stands."""
+    """The number of an amount; 1 where it is none, which has a fault of its own."""
     try:
         return amount(value)[0]
     except ValueError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from monsoon.transforms.expressions import Expression
 
 MIN_P = 1e-4
-"""The smallest share of honest claims that a model's scale tells from none (`scoring/calibration.py`)."""
+"""The smallest share of honest claims that a model's scale can resolve (`scoring/calibration.py`)."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class FormulaScore:
 
 
 @dataclass(frozen=True)
-class Part:
+class WeightedPart:
     name: str
     weight: float
     value: Expression
@@ -50,7 +50,7 @@ class WeightedScore:
     """The weighted mean of parts; one that was not measured leaves the sum, and the weights are renormalized. Where the
     weights of the measured ones sum to less than `mean_from` of all, those not measured count `unmeasured` instead."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[WeightedPart, ...]
     unmeasured: float = 0.0
     mean_from: float = 0.0
 

@@ -1,6 +1,6 @@
-"""What a product says, as typed and checked terms: triggers, plans, payout terms, eligibility and decision rules.
+"""The terms of a product, typed and checked: triggers, plans, payout terms, eligibility and decision rules.
 
-`parse.py` makes these from a product file; the machines in `monsoon.transforms.triggers` and
+`parse.py` makes these from a product file; the state machines in `monsoon.transforms.triggers` and
 `monsoon.transforms.adjudication` read nothing else. Durations are in milliseconds, formulas are expressions over
 named inputs (`inputs.py`).
 """
@@ -17,8 +17,8 @@ from monsoon.transforms.product.score_terms import MODEL_SCALE as MODEL_SCALE
 from monsoon.transforms.product.score_terms import CutOff as CutOff
 from monsoon.transforms.product.score_terms import FormulaScore as FormulaScore
 from monsoon.transforms.product.score_terms import ModelScore as ModelScore
-from monsoon.transforms.product.score_terms import Part as Part
 from monsoon.transforms.product.score_terms import ScoreTerms as ScoreTerms
+from monsoon.transforms.product.score_terms import WeightedPart as WeightedPart
 from monsoon.transforms.product.score_terms import WeightedScore as WeightedScore
 from monsoon.transforms.provider_register import Quality as Quality
 
@@ -28,8 +28,8 @@ HOUR_MS = 60 * MINUTE_MS
 Per = Literal["local_day", "iso_week", "coverage_period"]
 OnceBy = Literal["peril", "local_day_of_start", "clock_hour_of_confirmation"]
 
-HOME_MOVES_M = 2_000.0
-"""A home that is restated this far off or nearer is no other home (`products.md`, Waiting)."""
+MIN_HOME_MOVE_M = 2_000.0
+"""A home that moves by this or less counts as the same home (`products.md`, Waiting)."""
 
 ALWAYS_MS = -(2**62)
 """In force since ever."""
@@ -39,9 +39,9 @@ NEVER_MS = 2**62
 
 
 class ProductError(ValueError):
-    """A product file that cannot be used; the message names the file, the line, the field and the mend.
+    """A product file that cannot be used; the message names the file, the line, the field and what to do.
 
-    The message tells the first fault and counts the others; `faults` has all.
+    The message has the first fault and counts the others; `faults` has all.
     """
 
     faults: tuple[str, ...] = ()
@@ -104,7 +104,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Also:
+class SecondaryCondition:
     """Another metric's condition: it must hold at the same t, however long it has."""
 
     metric: str
@@ -145,12 +145,12 @@ class OrderDrop:
 
 
 TelemetryCondition = SilentQuorum | OrderDrop
-"""What the riders' own telemetry must say of the zone at t."""
+"""A condition on the telemetry of the zone's riders, which must hold at t."""
 
 
 @dataclass(frozen=True)
 class PeerThreshold:
-    """The number of standard deviations asked where a share of the peers above `above` has a severe drop too."""
+    """The number of standard deviations required where a share of the peers above `above` has a severe drop too."""
 
     above: float
     sigma: float
@@ -197,7 +197,7 @@ class Trigger:
     consensus: tuple[Consensus, ...]
     platform_only: bool
     """Whether it concerns policies of the disruption's platform only."""
-    also: tuple[Also, ...] = ()
+    also: tuple[SecondaryCondition, ...] = ()
     telemetry_condition: TelemetryCondition | None = None
     hours: tuple[tuple[int, int], ...] = ()
     """Limited to local hours of the day [from, to), in minutes since midnight; empty: any."""
@@ -294,7 +294,7 @@ class Hold:
     wait_ms: int
     then: tuple[Rule, ...]
     answered: str | None = None
-    """What a rider's confirming answer leads to: approve, or None where none is asked for."""
+    """What a rider's confirming answer leads to: approve, or None where the hold asks for none."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A trigger of a product file as it is written: what `document.py` says of the rest of the file.
+"""The model of a trigger of a product file, as `document.py` is that of the rest of the file.
 
 What the fields come to is in `terms.py`, which `trigger_terms.py` makes of these.
 """
@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, field
 
-from monsoon.transforms.documents import OrLeftOut, Section, about, some, unique
+from monsoon.transforms.documents import OrUnset, Section, about, non_empty, unique_items
 from monsoon.transforms.oracle_metrics import MetricName
 from monsoon.transforms.product.quantities import ComparisonText, Duration, Formula, Hours, Name, PeerShare, Share
 from monsoon.transforms.product.terms import Per, Quality
@@ -21,14 +21,14 @@ class ConsensusSection(Section, frozen=True, kw_only=True):
     """One way to reach consensus."""
 
     providers: Annotated[int, Meta(ge=1, le=100), about("How many distinct providers must hold the condition.")]
-    quality: Annotated[tuple[Quality, ...], unique("Only providers of these qualities count.")] = (
+    quality: Annotated[tuple[Quality, ...], unique_items("Only providers of these qualities count.")] = (
         "official",
         "secondary",
         "fallback",
     )
     named: Annotated[
         tuple[Annotated[str, Meta(min_length=1, max_length=64), about("A provider's name.")], ...],
-        unique("Only these providers count. Default: any."),
+        unique_items("Only these providers count. Default: any."),
     ] = ()
 
 
@@ -45,7 +45,7 @@ class AlsoSection(Section, frozen=True, kw_only=True):
 
     metric: MetricName
     breach: ComparisonText
-    consensus: Annotated[tuple[ConsensusSection, ...], some("The ways to reach consensus; one is enough.")] = (
+    consensus: Annotated[tuple[ConsensusSection, ...], non_empty("The ways to reach consensus; one is enough.")] = (
         ConsensusSection(providers=1),
     )
 
@@ -58,10 +58,10 @@ class SilentQuorumSection(Section, frozen=True, kw_only=True):
     reach: Annotated[float, Meta(gt=0, le=1_000_000), about("What the sum of the scores must reach.")]
     before: Annotated[Duration, about("Riders who worked between so long ago")]
     silent: Annotated[Duration, about("and so long ago, and have been silent or offline since.")]
-    model: OrLeftOut[
+    model: OrUnset[
         Annotated[
             Literal["outage"],
-            about("The model that must call the zone's silence a real outage too. Default: none is asked."),
+            about("The model that must call the zone's silence a real outage too. Default: none."),
         ]
     ] = UNSET
     min_measured: Annotated[
@@ -69,7 +69,7 @@ class SilentQuorumSection(Section, frozen=True, kw_only=True):
         Meta(ge=0, le=1),
         about("Riders count only where the weights of the measured parts of their score sum to this share of all."),
     ] = 0.0
-    insured_for: OrLeftOut[
+    insured_for: OrUnset[
         Annotated[
             Duration,
             about("Riders count only where a policy of theirs has been in force for so long. Default: they need none."),
@@ -80,7 +80,7 @@ class SilentQuorumSection(Section, frozen=True, kw_only=True):
 class OrderDropSection(Section, frozen=True, kw_only=True):
     """The zone's orders must be down too."""
 
-    min_drop: Annotated[Share, about("The drop of the zone's orders that is asked.")]
+    min_drop: Annotated[Share, about("The smallest drop of the zone's orders.")]
     window: Annotated[Duration, about("Orders of so long count.")]
     weeks: Annotated[int, Meta(ge=1, le=52), about("Compared with the same hour of the week in so many weeks before,")]
     min_weeks: Annotated[int, Meta(ge=1, le=52), about("of which at least so many must be known,")]
@@ -88,10 +88,10 @@ class OrderDropSection(Section, frozen=True, kw_only=True):
 
 
 class PeerThresholdSection(Section, frozen=True, kw_only=True):
-    """The drop asked of a rider where so many peers have a severe one."""
+    """The drop required of a rider where so many peers have a severe one."""
 
-    sigma: Annotated[float, Meta(ge=0, le=100), about("The drop asked of the rider, in own standard deviations.")]
-    share: OrLeftOut[
+    sigma: Annotated[float, Meta(ge=0, le=100), about("The drop required of the rider, in own standard deviations.")]
+    share: OrUnset[
         Annotated[PeerShare, about("Applies where the share of peers with a severe drop is so. Default: always.")]
     ] = UNSET
 
@@ -105,7 +105,7 @@ class ActivitySection(Section, frozen=True, kw_only=True):
         float, Meta(ge=0, le=1), about("From which drop, as a share of the mean, a peer's counts as severe.")
     ]
     thresholds: Annotated[
-        tuple[PeerThresholdSection, ...], some("The first that applies counts; the last applies always.")
+        tuple[PeerThresholdSection, ...], non_empty("The first that applies counts; the last applies always.")
     ]
     min_peers: Annotated[int, Meta(ge=0, le=1000), about("With fewer peers the threshold below holds,")]
     few_peers_sigma: Annotated[float, Meta(ge=0, le=100), about("in own standard deviations.")]
@@ -120,37 +120,37 @@ class SupplementSection(Section, frozen=True, kw_only=True):
     name: Name
     amount: Annotated[Formula, about("In rupees.")]
     when: Annotated[Formula, about("The condition.")]
-    once_per: OrLeftOut[Annotated[Per, about("Paid once per this period. Default: each time.")]] = UNSET
-    plans: OrLeftOut[Annotated[tuple[Name, ...], unique("The plans that have it. Default: all.")]] = UNSET
+    once_per: OrUnset[Annotated[Per, about("Paid once per this period. Default: each time.")]] = UNSET
+    plans: OrUnset[Annotated[tuple[Name, ...], unique_items("The plans that have it. Default: all.")]] = UNSET
 
 
 class TriggerSection(Section, frozen=True, kw_only=True):
     """One trigger."""
 
-    either = (("breach", "pays"), ("levels",))
+    exactly_one_of = (("breach", "pays"), ("levels",))
     name: Name
     peril: Annotated[Name, about("What it insures against; a once rule and overlap may look at it.")]
     metric: MetricName
-    consensus: Annotated[tuple[ConsensusSection, ...], some("The ways to reach consensus; one is enough.")]
-    breach: OrLeftOut[Annotated[ComparisonText, about("When a reading breaches.")]] = UNSET
-    pays: OrLeftOut[Annotated[Formula, about("The gross payout, in rupees.")]] = UNSET
+    consensus: Annotated[tuple[ConsensusSection, ...], non_empty("The ways to reach consensus; one is enough.")]
+    breach: OrUnset[Annotated[ComparisonText, about("When a reading breaches.")]] = UNSET
+    pays: OrUnset[Annotated[Formula, about("The gross payout, in rupees.")]] = UNSET
     levels: Annotated[
-        tuple[LevelSection, ...], some("Instead of breach and pays: a graded trigger, mildest level first.")
+        tuple[LevelSection, ...], non_empty("Instead of breach and pays: a graded trigger, mildest level first.")
     ] = ()
     sustained: Annotated[Duration, about("How long a provider's run of breaches must be.")] = "0 s"
     clear_after: Annotated[Duration, about("How long the breach must be absent for the disruption to end.")] = "60 min"
-    platform: OrLeftOut[
+    platform: OrUnset[
         Annotated[Literal["own"], about("own: it concerns policies of the disruption's platform only.")]
     ] = UNSET
-    also: Annotated[tuple[AlsoSection, ...], some("Other conditions that must hold too.")] = ()
-    silent_quorum: OrLeftOut[SilentQuorumSection] = UNSET
-    order_drop: OrLeftOut[OrderDropSection] = UNSET
+    also: Annotated[tuple[AlsoSection, ...], non_empty("Other conditions that must hold too.")] = ()
+    silent_quorum: OrUnset[SilentQuorumSection] = UNSET
+    order_drop: OrUnset[OrderDropSection] = UNSET
     hours: Annotated[
         tuple[Hours, ...],
-        some("Readings outside these hours of the day (Asia/Kolkata) belong to no run. Default: all hours."),
+        non_empty("Readings outside these hours of the day (Asia/Kolkata) belong to no run. Default: all hours."),
     ] = ()
-    zones: Annotated[dict[str, ComparisonText], some("Zones (H3 cells) with a threshold of their own.")] = field(
+    zones: Annotated[dict[str, ComparisonText], non_empty("Zones (H3 cells) with a threshold of their own.")] = field(
         default_factory=dict
     )
-    activity: OrLeftOut[ActivitySection] = UNSET
-    supplements: Annotated[tuple[SupplementSection, ...], some()] = ()
+    activity: OrUnset[ActivitySection] = UNSET
+    supplements: Annotated[tuple[SupplementSection, ...], non_empty()] = ()

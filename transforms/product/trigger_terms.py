@@ -9,21 +9,21 @@ from itertools import pairwise
 import h3
 from msgspec import UNSET
 
-from monsoon.transforms.documents import Path, given, quoted
+from monsoon.transforms.documents import Path, quoted, value_or_none
 from monsoon.transforms.expressions import Expression, Unit
 from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.product import inputs, quantities
 from monsoon.transforms.product import trigger_document as sections
 from monsoon.transforms.product.document import ProductSection
-from monsoon.transforms.product.faults import Report
+from monsoon.transforms.product.faults import FaultCollector
 from monsoon.transforms.product.formulas import FormulaReader
 from monsoon.transforms.product.terms import (
     ActivityTest,
-    Also,
     Comparison,
     Level,
     OrderDrop,
     PeerThreshold,
+    SecondaryCondition,
     SilentQuorum,
     Supplement,
     TelemetryCondition,
@@ -36,7 +36,7 @@ class TriggerReader:
 
     def __init__(self, terms: ProductSection, formulas: FormulaReader) -> None:
         self._terms, self._formulas = terms, formulas
-        self._report: Report = formulas.report
+        self._report: FaultCollector = formulas.report
 
     def triggers(self) -> tuple[Trigger, ...]:
         names = [trigger.name for trigger in self._terms.triggers]
@@ -96,9 +96,9 @@ class TriggerReader:
                 and harsher.breach is not None
                 and not _stricter(milder.breach, harsher.breach)
             ):
-                told = f'"{harsher.breach}" is no stricter than "{milder.breach}"'
+                problem = f'"{harsher.breach}" is no stricter than "{milder.breach}"'
                 self._report.add(
-                    (*path, "levels", index, "breach"), f"{told}; levels share one operator and stand mildest first"
+                    (*path, "levels", index, "breach"), f"{problem}; levels share one operator and stand mildest first"
                 )
         return tuple(levels)
 
@@ -118,12 +118,12 @@ class TriggerReader:
         """A fault where the formula comes to nothing, or less, whatever a rider earns and however hard it strikes."""
         for plan in self._terms.plans.values():
             terms = {term: quantities.bare_number(value) for term, value in plan.terms.items()}
-            if any(_comes_to(level.pays, {**sample, **terms}) for sample in _samples(level.breach, metric)):
+            if any(_value_for(level.pays, {**sample, **terms}) for sample in _samples(level.breach, metric)):
                 return
         self._report.add(path, f"{quoted(level.pays.text)} never comes to an amount above 0")
 
-    def _also(self, also: sections.AlsoSection, path: Path) -> Also:
-        return Also(
+    def _also(self, also: sections.AlsoSection, path: Path) -> SecondaryCondition:
+        return SecondaryCondition(
             also.metric,
             self._formulas.comparison(also.breach, also.metric, (*path, "breach")),
             self._formulas.consensus(also.consensus, (*path, "consensus")),
@@ -138,9 +138,9 @@ class TriggerReader:
             at: Path = (*path, "silent_quorum")
             self._report.known((*at, "trust"), quorum.trust, self._terms.decision.scores, "score")
             if terms.platform is UNSET:
-                self._report.add(at, 'it looks at the riders of one platform; "platform: own" is missing')
-            before_ms = formulas.wait_ms(quorum.before, (*at, "before"))
-            silent_ms = formulas.wait_ms(quorum.silent, (*at, "silent"))
+                self._report.add(at, 'it counts the riders of one platform; "platform: own" is missing')
+            before_ms = formulas.positive_duration_ms(quorum.before, (*at, "before"))
+            silent_ms = formulas.positive_duration_ms(quorum.silent, (*at, "silent"))
             if before_ms is not None and silent_ms is not None and silent_ms >= before_ms:
                 self._report.add(
                     (*at, "silent"), f"{quoted(quorum.silent)} is not shorter than before, {quorum.before}"
@@ -151,9 +151,11 @@ class TriggerReader:
                 before_ms,
                 silent_ms,
                 quorum.trust,
-                given(quorum.model),
+                value_or_none(quorum.model),
                 quorum.min_measured,
-                None if quorum.insured_for is UNSET else formulas.wait_ms(quorum.insured_for, (*at, "insured_for")),
+                None
+                if quorum.insured_for is UNSET
+                else formulas.positive_duration_ms(quorum.insured_for, (*at, "insured_for")),
             )
         if drop is UNSET:
             return None
@@ -162,10 +164,10 @@ class TriggerReader:
             self._report.add((*at, "min_weeks"), f"{drop.min_weeks} is more than weeks, {drop.weeks}")
         return OrderDrop(
             formulas.share(drop.min_drop, (*at, "min_drop")),
-            formulas.wait_ms(drop.window, (*at, "window")),
+            formulas.positive_duration_ms(drop.window, (*at, "window")),
             drop.weeks,
             drop.min_weeks,
-            formulas.wait_ms(drop.seen, (*at, "seen")),
+            formulas.positive_duration_ms(drop.seen, (*at, "seen")),
         )
 
     def _hours(self, texts: tuple[str, ...], path: Path) -> tuple[tuple[int, int], ...]:
@@ -212,8 +214,8 @@ class TriggerReader:
                 (*path, "thresholds", len(thresholds) - 1), "the last one must apply always: without share"
             )
         return ActivityTest(
-            self._formulas.wait_ms(terms.every, (*path, "every")),
-            self._formulas.wait_ms(terms.window, (*path, "window")),
+            self._formulas.positive_duration_ms(terms.every, (*path, "every")),
+            self._formulas.positive_duration_ms(terms.window, (*path, "window")),
             terms.severe_drop,
             tuple(thresholds),
             terms.min_peers,
@@ -246,7 +248,7 @@ class TriggerReader:
             terms.name,
             self._formulas.payout(terms.amount, known, (*path, "amount")),
             self._formulas.formula(terms.when, known, None, (*path, "when")),
-            given(terms.once_per),
+            value_or_none(terms.once_per),
             plans,
         )
 
@@ -272,6 +274,6 @@ def _samples(breach: Comparison, metric: str) -> list[dict[str, float]]:
     return [{**rider, "sigma": 3.0, metric: value} for value in values]
 
 
-def _comes_to(pays: Expression, sample: Mapping[str, float]) -> bool:
+def _value_for(pays: Expression, sample: Mapping[str, float]) -> bool:
     value = pays.value({**dict.fromkeys(pays.names, 1.0), **sample})
     return value is not None and value > 0

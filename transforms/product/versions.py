@@ -1,4 +1,4 @@
-"""The versions of a product in one line: each in force from its moment to the next one's."""
+"""Puts the versions of a product in order: each is in force from its `in_force_from` to that of the next."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from monsoon.transforms.product.terms import ALWAYS_MS, NEVER_MS, Product, Produ
 _KOLKATA = timezone(KOLKATA_OFFSET)
 
 
-def in_line(versions: Mapping[str, Product]) -> Product:
+def chain_versions(versions: Mapping[str, Product]) -> Product:
     """The newest version of one product, with the older ones in `earlier`; keys are the files, for messages.
 
-    Raises ProductError where two begin at one moment: nothing would tell which of them is in force; and where their
+    Raises ProductError where two begin at one moment: it would be ambiguous which of them is in force; and where their
     zones are of different sizes: riders are compared with others of their zones, over weeks, whichever version is in
     force.
     """

@@ -8,8 +8,8 @@ import h3
 
 from monsoon.transforms.product.terms import (
     ALWAYS_MS,
-    HOME_MOVES_M,
     HOUR_MS,
+    MIN_HOME_MOVE_M,
     NEVER_MS,
     Cap,
     OnceBy,
@@ -182,7 +182,7 @@ def _waiting_terms(waiting_ms: int) -> list[str]:
         f"disruptions that start {wait} or more after the change, and until then what counted before: a plan that pays "
         "more or covers a trigger more, a larger daily wage, larger usual earnings of a shift, more usual orders per "
         "hour, orders that vary less from hour to hour, a number of usual orders where you had stated none.",
-        f"A new home counts {wait} after the change too, if it is more than {HOME_MOVES_M / 1000:g} km from a home "
+        f"A new home counts {wait} after the change too, if it is more than {MIN_HOME_MOVE_M / 1000:g} km from a home "
         f"that counted in the {wait} before it. Your platform and your weekly slab count at once.",
         f"What you state first counts at once, and so does what you state when your cover had ended for {wait} or "
         f"more. {gap}; after a gap of less than {wait} what counted before it goes on counting.",

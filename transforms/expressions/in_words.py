@@ -10,7 +10,7 @@ from monsoon.transforms.expressions.tree import Node
 from monsoon.transforms.expressions.units import DIMENSIONLESS, UNIT_NAMES, Unit
 
 _PHRASE, _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _SIGN, _ATOM = range(9)
-"""How tightly words hold together; what holds less tightly than its surroundings goes into parentheses."""
+"""Precedence of phrases; one of lower precedence than its context goes into parentheses."""
 
 _UNIT_WORDS = {
     "degC": "°C",
@@ -21,8 +21,8 @@ _UNIT_WORDS = {
 _WHOLE = {"INR": "rupee", "paise": "paisa", "h": "hour", "min": "minute", "s": "second", "d": "day", "%": "percent"}
 _COMPARED = {"<": "is below", "<=": "is at most", ">": "is above", ">=": "is at least", "==": "equals"}
 
-Said = tuple[str, int]
-"""Words, and how tightly they hold together."""
+Phrase = tuple[str, int]
+"""Text and its precedence."""
 
 
 def describe(
@@ -32,20 +32,20 @@ def describe(
 
     `flags` are inputs of 1 or 0: the words for `input == 1`, and those for `input == 0`.
     """
-    return _Speaker(words, flags or {}).say(expression.tree)[0]
+    return _Describer(words, flags or {}).phrase_of(expression.tree)[0]
 
 
-class _Speaker:
+class _Describer:
     def __init__(self, words: Mapping[str, str], flags: Mapping[str, tuple[str, str]]) -> None:
         self.words, self.flags = words, flags
 
-    def say(self, node: Node) -> Said:
+    def phrase_of(self, node: Node) -> Phrase:
         if node.kind == "convert":
-            return self.say(node.operands[0])
+            return self.phrase_of(node.operands[0])
         if node.kind == "number":
             return node.name, _ATOM
         if node.kind == "unit":
-            return _said_amount("1", node.name), _ATOM
+            return _amount_words("1", node.name), _ATOM
         if node.kind == "input":
             return self.words.get(node.name, node.name.replace("_", " ")), _ATOM
         if node.kind == "compare":
@@ -55,7 +55,7 @@ class _Speaker:
         if node.kind == "measured":
             return f"{self.inside(node.operands[0], _ATOM)} is measured", _COMPARISON
         if (share := _share(node)) is not None:
-            return f"{share}% of {self.say(node.operands[1])[0]}", _PRODUCT
+            return f"{share}% of {self.phrase_of(node.operands[1])[0]}", _PRODUCT
         if node.kind in _INFIX:
             return self.infix(node)
         if node.kind == "not" and node.operands[0].kind == "measured":
@@ -65,17 +65,17 @@ class _Speaker:
             return sign + self.inside(node.operands[0], _ATOM), tightness
         if node.kind in _PHRASES:
             return _PHRASES[node.kind](node, [self.inside(each, _OR) for each in node.operands])
-        return f"{node.kind}({self.say(node.operands[0])[0]})", _ATOM
+        return f"{node.kind}({self.phrase_of(node.operands[0])[0]})", _ATOM
 
     def inside(self, node: Node, tightness: int) -> str:
-        words, own = self.say(node)
+        words, own = self.phrase_of(node)
         return words if own >= tightness else f"({words})"
 
-    def infix(self, node: Node) -> Said:
+    def infix(self, node: Node) -> Phrase:
         sign, tightness, right = _INFIX[node.kind]
         first, *rest = node.operands
-        said = [self.inside(first, tightness), *[self.inside(each, right) for each in rest]]
-        return f" {sign} ".join(said), tightness
+        phrases = [self.inside(first, tightness), *[self.inside(each, right) for each in rest]]
+        return f" {sign} ".join(phrases), tightness
 
     def comparison(self, node: Node) -> str:
         if (flag := self.flag(node)) is not None:
@@ -88,7 +88,7 @@ class _Speaker:
         return " and ".join(parts)
 
     def flag(self, node: Node) -> str | None:
-        """What `input == 1` or `input == 0` says of a flag; None for anything else."""
+        """The words for `input == 1` or `input == 0` of a flag; None for anything else."""
         first, second, *more = node.operands
         if more or node.comparisons != ("==",) or first.name not in self.flags or second.kind != "number":
             return None
@@ -116,7 +116,7 @@ def _amount(node: Node) -> str | None:
         sign, number = "-", number.operands[0]
     if number.kind != "number":
         return None
-    return sign + _said_amount(number.name, unit.name)
+    return sign + _amount_words(number.name, unit.name)
 
 
 def _share(node: Node) -> str | None:
@@ -129,7 +129,7 @@ def _share(node: Node) -> str | None:
     return f"{float(number.value * 100):g}"
 
 
-def _said_amount(number: str, unit: str) -> str:
+def _amount_words(number: str, unit: str) -> str:
     if unit == "INR":
         return f"Rs {number}"
     if unit == "percent":
@@ -146,15 +146,15 @@ def _whole(unit: Unit | None) -> str:
     return f"rounded to the whole {_WHOLE[symbol]}" if symbol in _WHOLE else f"rounded to whole {symbol}"
 
 
-def _extreme(said: list[str], of_two: str, of_more: str) -> Said:
-    return f"the {of_two if len(said) == 2 else of_more} of {', '.join(said[:-1])} and {said[-1]}", _PHRASE
+def _extreme(phrases: list[str], of_two: str, of_more: str) -> Phrase:
+    return f"the {of_two if len(phrases) == 2 else of_more} of {', '.join(phrases[:-1])} and {phrases[-1]}", _PHRASE
 
 
-_PHRASES: dict[str, Callable[[Node, list[str]], Said]] = {
-    "clamp": lambda node, said: (f"{said[0]}, between {said[1]} and {said[2]}", _PHRASE),
-    "round": lambda node, said: (f"{said[0]}, {_whole(node.unit)}", _PHRASE),
-    "otherwise": lambda node, said: (f"{said[0]}, or {said[1]} where that is not measured", _PHRASE),
-    "if_": lambda node, said: (f"{said[1]} if {said[0]}, else {said[2]}", _PHRASE),
-    "min": lambda node, said: _extreme(said, "smaller", "smallest"),
-    "max": lambda node, said: _extreme(said, "larger", "largest"),
+_PHRASES: dict[str, Callable[[Node, list[str]], Phrase]] = {
+    "clamp": lambda node, phrases: (f"{phrases[0]}, between {phrases[1]} and {phrases[2]}", _PHRASE),
+    "round": lambda node, phrases: (f"{phrases[0]}, {_whole(node.unit)}", _PHRASE),
+    "otherwise": lambda node, phrases: (f"{phrases[0]}, or {phrases[1]} where that is not measured", _PHRASE),
+    "if_": lambda node, phrases: (f"{phrases[1]} if {phrases[0]}, else {phrases[2]}", _PHRASE),
+    "min": lambda node, phrases: _extreme(phrases, "smaller", "smallest"),
+    "max": lambda node, phrases: _extreme(phrases, "larger", "largest"),
 }
