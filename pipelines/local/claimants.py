@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monsoon.pipelines.local.witness import TelemetryWitness
+from monsoon.pipelines.local.telemetry_conditions import TelemetryConditionEvaluator
 from monsoon.transforms.activity.activity_test import activity_test_results
 from monsoon.transforms.activity.orders import Orders
 from monsoon.transforms.activity.peers import Peers
@@ -87,9 +87,9 @@ class Claimants:
         presence = Presence(self._shared.places, self._coverage.workers, resolution, version.presence_margin_m)
         zones = Zones.of(self._zone_cells(presence), resolution)
         finder = CandidateFinder(version, self._coverage, presence)
-        telemetry_condition = TelemetryWitness(version, self._coverage, self._shared.places, self._shared.references)
+        evaluator = TelemetryConditionEvaluator(version, self._coverage, self._shared.places, self._shared.references)
         for trigger in version.triggers:
-            telemetry_values = telemetry_condition.of(trigger, self._readings, zones)
+            telemetry_values = evaluator.values(trigger, self._readings, zones)
             alert = alert_condition(version)
             for series in evaluate_trigger(
                 trigger, self._readings, zones, alert=alert, telemetry_values=telemetry_values

@@ -133,7 +133,7 @@ class JudgeTriggers(Step):
 
     def _witness(self, told: list[Told]) -> int:
         for platform, zone, at_ms, value in told:
-            self._running.telemetry_condition(platform, zone, at_ms, value)
+            self._running.set_telemetry_value(platform, zone, at_ms, value)
         return max((at_ms for _, _, at_ms, _ in told), default=BEFORE_TIME_MS)
 
     def work(self, upto_ms: int) -> Iterator[Envelope]:

@@ -19,8 +19,8 @@ from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.product import OrderDrop, SilentQuorum
 from monsoon.transforms.telemetry_conditions.order_drop import order_drop
 from monsoon.transforms.telemetry_conditions.outage import quorum_values
-from monsoon.transforms.telemetry_conditions.queries import Questions
-from monsoon.transforms.telemetry_conditions.silent_quorum import rider_trust, trust_score, trust_tallies
+from monsoon.transforms.telemetry_conditions.queries import ZoneQueries
+from monsoon.transforms.telemetry_conditions.silent_quorum import rider_trust, trust_score_terms, trust_tallies
 
 DAYS: dict[str, Any] = {
     "device_id": pl.String,
@@ -36,14 +36,14 @@ _QUESTION = ["platform", "zone", "at_ms"]
 _IDENTITY = {*_QUESTION, "device_id", "worker_id", "insured"}
 
 
-def answer_frame(questions: Questions, tallies: npt.NDArray[np.int64]) -> pl.DataFrame:
+def answer_frame(zone_queries: ZoneQueries, tallies: npt.NDArray[np.int64]) -> pl.DataFrame:
     """Tallies on their way, with the questions that they answer; without those to which nothing is added."""
     some = np.flatnonzero(tallies.any(axis=1))
     return pl.DataFrame(
         {
-            "platform": pl.Series([questions.platform[place] for place in some.tolist()], dtype=pl.String),
-            "zone": questions.zone[some],
-            "at_ms": questions.at_ms[some],
+            "platform": pl.Series([zone_queries.platform[place] for place in some.tolist()], dtype=pl.String),
+            "zone": zone_queries.zone[some],
+            "at_ms": zone_queries.at_ms[some],
             **{f"tally{column}": tallies[some, column] for column in range(tallies.shape[1])},
         }
     )
@@ -98,13 +98,13 @@ class WitnessDevices(Step):
         inputs = {name: riders[name].to_numpy() for name in riders.columns if name not in _IDENTITY}
         inputs["riders_on_device_28d"] = seen.riders(phones[: riders.height], riders["at_ms"].to_numpy())[0]
         trust = rider_trust(
-            telemetry_condition, trust_score(product, telemetry_condition), inputs, riders["insured"].to_numpy()
+            telemetry_condition, trust_score_terms(product, telemetry_condition), inputs, riders["insured"].to_numpy()
         )
         asked = riders.select(_QUESTION).unique(maintain_order=True).rows()
-        place = {question: number for number, question in enumerate(asked)}
-        question = np.array([place[row] for row in riders.select(_QUESTION).iter_rows()], dtype=np.int64)
-        questions = Questions.of(product.zone_resolution, asked)
-        return answer_frame(questions, trust_tallies(telemetry_condition, len(asked), question, trust))
+        place = {query: number for number, query in enumerate(asked)}
+        query = np.array([place[row] for row in riders.select(_QUESTION).iter_rows()], dtype=np.int64)
+        zone_queries = ZoneQueries.of(product.zone_resolution, asked)
+        return answer_frame(zone_queries, trust_tallies(telemetry_condition, len(asked), query, trust))
 
     @property
     def ages(self) -> bool:

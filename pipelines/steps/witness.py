@@ -40,13 +40,13 @@ from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.product import OrderDrop, Product, SilentQuorum
 from monsoon.transforms.telemetry_conditions.order_drop import order_tallies
-from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, Questions
+from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, ZoneQueries
 from monsoon.transforms.telemetry_conditions.silent_quorum import (
-    Trust,
+    RiderTrust,
+    active_riders,
     insured_long_enough,
     quorum_tallies,
     trust_inputs,
-    workers_of,
 )
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.incremental import TelemetryQueryTrigger
@@ -183,43 +183,48 @@ class WitnessTelemetry(Step):
             self._close_panes(upto_ms)
         for trigger, asked in sorted(by_trigger.items()):
             product, terms = self._settings.telemetry_values[trigger]
-            questions = Questions.of(product.zone_resolution, asked)
+            zone_queries = ZoneQueries.of(product.zone_resolution, asked)
             line = self._settings.running[product.name]
             holders = PolicyHolders(Coverage(line, self._book.of_product(product.name)).policies.values())
             if isinstance(terms.telemetry_condition, OrderDrop):
-                yield from self._count_orders(trigger, product, terms.telemetry_condition, questions, holders, upto_ms)
+                yield from self._count_orders(
+                    trigger, product, terms.telemetry_condition, zone_queries, holders, upto_ms
+                )
             elif isinstance(terms.telemetry_condition, SilentQuorum):
                 yield from self._tell_days(upto_ms)
-                yield from self._find_silent(trigger, terms.telemetry_condition, questions, holders, upto_ms)
+                yield from self._find_silent(trigger, terms.telemetry_condition, zone_queries, holders, upto_ms)
 
     def _count_orders(
         self,
         trigger: int,
         product: Product,
         terms: OrderDrop,
-        questions: Questions,
+        zone_queries: ZoneQueries,
         holders: PolicyHolders,
         due_ms: int,
     ) -> Iterator[Envelope]:
         longest_ms = max(terms.window_ms, terms.seen_ms)
         spans = [
-            (int(questions.at_ms.min()) - week * _WEEK_MS - longest_ms, int(questions.at_ms.max()) - week * _WEEK_MS)
+            (
+                int(zone_queries.at_ms.min()) - week * _WEEK_MS - longest_ms,
+                int(zone_queries.at_ms.max()) - week * _WEEK_MS,
+            )
             for week in range(terms.weeks + 1)
         ]
         telemetry = _telemetry([*self._orders.frames, *self._reports.frames], spans)
-        tallies = order_tallies(terms, telemetry, questions, holders, product.presence_margin_m)
-        yield from self._answer(trigger, questions, tallies, due_ms)
+        tallies = order_tallies(terms, telemetry, zone_queries, holders, product.presence_margin_m)
+        yield from self._answer(trigger, zone_queries, tallies, due_ms)
 
     def _find_silent(
-        self, trigger: int, terms: SilentQuorum, questions: Questions, holders: PolicyHolders, due_ms: int
+        self, trigger: int, terms: SilentQuorum, zone_queries: ZoneQueries, holders: PolicyHolders, due_ms: int
     ) -> Iterator[Envelope]:
-        span = (int(questions.at_ms.min()) - terms.before_ms, int(questions.at_ms.max()))
+        span = (int(zone_queries.at_ms.min()) - terms.before_ms, int(zone_queries.at_ms.max()))
         telemetry = _telemetry(self._reports.frames, [span])
-        riders = workers_of(terms, telemetry, questions, holders)
-        gone = riders.take(riders.mine & riders.silent)
-        unknown = Trust.unknown(len(gone.worker))  # what trust adds, the devices say
+        riders = active_riders(terms, telemetry, zone_queries, holders)
+        gone = riders.take(riders.on_platform & riders.silent)
+        unknown = RiderTrust.unknown(len(gone.worker))  # what trust adds, the devices say
         yield from self._answer(
-            trigger, questions, quorum_tallies(terms, telemetry, questions, riders, unknown), due_ms
+            trigger, zone_queries, quorum_tallies(terms, telemetry, zone_queries, riders, unknown), due_ms
         )
         if not len(gone.worker):
             return
@@ -227,17 +232,17 @@ class WitnessTelemetry(Step):
         frame = self._panes.frame(None, silent)
         known = telemetry.knowing((), sorted({*frame["device_id"].drop_nulls()}))
         panes = to_panes(frame, known)
-        habits = Habits.of(panes, PaneCells.of(panes, questions.resolution), questions.resolution)
+        habits = Habits.of(panes, PaneCells.of(panes, zone_queries.resolution), zone_queries.resolution)
         located = self._references.locate(telemetry)
-        inputs, phone = trust_inputs(terms, telemetry, questions, gone, located, habits, holders)
+        inputs, phone = trust_inputs(terms, telemetry, zone_queries, gone, located, habits, holders)
         rows = pl.DataFrame(
             {
-                "platform": pl.Series([questions.platform[q] for q in gone.question.tolist()], dtype=pl.String),
-                "zone": questions.zone[gone.question],
-                "at_ms": questions.at_ms[gone.question],
+                "platform": pl.Series([zone_queries.platform[q] for q in gone.query.tolist()], dtype=pl.String),
+                "zone": zone_queries.zone[gone.query],
+                "at_ms": zone_queries.at_ms[gone.query],
                 "device_id": words_of(telemetry.devices, phone),
                 "worker_id": words_of(telemetry.workers, gone.worker),
-                "insured": insured_long_enough(terms, telemetry, questions, gone, holders),
+                "insured": insured_long_enough(terms, telemetry, zone_queries, gone, holders),
                 **inputs,
             }
         )
@@ -246,10 +251,10 @@ class WitnessTelemetry(Step):
             yield Envelope("witness-devices", key, f"riders/{trigger}", due_ms, pack_frame(part))
 
     def _answer(
-        self, trigger: int, questions: Questions, tallies: npt.NDArray[np.int64], due_ms: int
+        self, trigger: int, zone_queries: ZoneQueries, tallies: npt.NDArray[np.int64], due_ms: int
     ) -> Iterator[Envelope]:
         """What the bucket adds to the questions to which it adds anything."""
-        answers = answer_frame(questions, tallies)
+        answers = answer_frame(zone_queries, tallies)
         if answers.height:
             yield Envelope("weigh-witness", trigger, "answers", due_ms, pack_frame(answers))
 

@@ -13,7 +13,7 @@ import numpy as np
 from monsoon.pipelines.training.claim_anomaly import refuse_what_is_no_model_folder
 from monsoon.pipelines.training.silences import EVALUATION_CITIES, FAKES, REAL, TRAINING_CITY, silences
 from monsoon.transforms.scoring import Scorer
-from monsoon.transforms.telemetry_conditions.outage import MIN_GROUPS, UNLIKE_OUTAGES
+from monsoon.transforms.telemetry_conditions.outage import MAX_OUTAGE_RISK, MIN_GROUPS
 
 Progress = Callable[[str, float | None], None]
 
@@ -76,7 +76,7 @@ def evaluation_text(scorer: Scorer, count: int, seed: int, progress: Progress) -
         called = {}
         for kind in (REAL, *FAKES):
             scores = scorer.score(dict(silences(city, kind, count, seed + 1000 * number)))
-            called[kind] = float(np.mean((scores.measured_groups < MIN_GROUPS) | ~(scores.risk >= UNLIKE_OUTAGES)))
+            called[kind] = float(np.mean((scores.measured_groups < MIN_GROUPS) | ~(scores.risk >= MAX_OUTAGE_RISK)))
         precision = called[REAL] / sum(called.values())
         lines.append(f"{city.name}, {count:,} silences of each kind, seed {seed + 1000 * number}")
         lines.append(f"  recall {called[REAL]:.1%}, precision {precision:.1%}")
@@ -94,7 +94,7 @@ def _card(seed: int, forest: int, calibration: int, evaluation: str) -> str:
 
 An Isolation Forest of {TREES} trees over {SUBSAMPLE} outages each, fitted on real outages alone. It says whether the
 silence of a platform's riders in a zone is like these, whatever was measured: REAL_OUTAGE below a calibrated risk of
-{UNLIKE_OUTAGES:g} (1 real outage in 100 is above), else RIDERS_OFFLINE. With fewer than {MIN_GROUPS} groups of
+{MAX_OUTAGE_RISK:g} (1 real outage in 100 is above), else RIDERS_OFFLINE. With fewer than {MIN_GROUPS} groups of
 features measured it is REAL_OUTAGE. Made by `monsoon train --model outage`.
 
 ## Training

@@ -18,8 +18,8 @@ import numpy as np
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.product import SilentQuorum
 from monsoon.transforms.telemetry_conditions.outage import outage_features
-from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, Questions
-from monsoon.transforms.telemetry_conditions.silent_quorum import MICRO, Trust, quorum_tallies, workers_of
+from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, ZoneQueries
+from monsoon.transforms.telemetry_conditions.silent_quorum import MICRO, RiderTrust, active_riders, quorum_tallies
 from monsoon.transforms.telemetry_table import OFFLINE, ON_TRIP, ONLINE, TelemetryTable
 
 _MINUTE_MS = 60_000
@@ -91,11 +91,11 @@ def _features(city: City, kind: str, count: int, rng: np.random.Generator) -> di
     riders = _riders(city, kind, count, rng)
     telemetry, trust = _reported(city, riders, at_ms, terms, rng)
     zone = h3.latlng_to_cell(*city.place, 6)
-    questions = Questions(6, ("own",) * count, np.full(count, zone, dtype=np.uint64), at_ms.astype(np.int64))
-    worked = workers_of(terms, telemetry, questions, PolicyHolders(()))
-    gone = worked.worker[worked.mine & worked.silent]
+    zone_queries = ZoneQueries(6, ("own",) * count, np.full(count, zone, dtype=np.uint64), at_ms.astype(np.int64))
+    worked = active_riders(terms, telemetry, zone_queries, PolicyHolders(()))
+    gone = worked.worker[worked.on_platform & worked.silent]
     names = np.array([int(name) for name in telemetry.workers])
-    return outage_features(quorum_tallies(terms, telemetry, questions, worked, trust.take(names[gone])))
+    return outage_features(quorum_tallies(terms, telemetry, zone_queries, worked, trust.take(names[gone])))
 
 
 def _riders(city: City, kind: str, count: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def _riders(city: City, kind: str, count: int, rng: np.random.Generator) -> dict
 
 def _reported(
     city: City, riders: Mapping[str, Any], at_ms: np.ndarray, terms: SilentQuorum, rng: np.random.Generator
-) -> tuple[TelemetryTable, Trust]:
+) -> tuple[TelemetryTable, RiderTrust]:
     """The reports that matter, as a trail, and each rider's trust."""
     n = len(riders["silence"])
     now_ms = at_ms[riders["silence"]]
@@ -184,7 +184,7 @@ def _reported(
     state = np.concatenate([states[mask] for mask, _, states in blocks])
     battery = np.where(riders["battery_known"], riders["battery"], np.nan)[which]
     telemetry = _telemetry(city, which, time_ms, state, np.where(riders["own"], 1, 0)[which], battery, n)
-    return telemetry, Trust(np.rint(riders["trust"] * MICRO).astype(np.int64), np.ones(n, dtype=np.bool_))
+    return telemetry, RiderTrust(np.rint(riders["trust"] * MICRO).astype(np.int64), np.ones(n, dtype=np.bool_))
 
 
 def _telemetry(

@@ -68,7 +68,7 @@ def evaluate(
 ) -> list[Revision]:
     """All that the product's trigger publishes in one zone (Safdarjung's), in order.
 
-    `witnessed`: what telemetry measured, by minute.
+    `telemetry_values`: what telemetry measured, by minute.
     """
     zones = zones_at(*places, resolution=product.zone_resolution)
     terms = product.trigger(trigger)

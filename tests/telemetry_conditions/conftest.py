@@ -1,4 +1,4 @@
-"""Riders, policies and zones for the witness tests."""
+"""Riders, policies and zones for the tests of telemetry conditions."""
 
 from dataclasses import replace
 
@@ -13,16 +13,16 @@ from monsoon.transforms.evidence.activity import Habits
 from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.neighborhoods import PaneCells
 from monsoon.transforms.evidence.references import References
-from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, Questions
+from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, ZoneQueries
 from monsoon.transforms.telemetry_conditions.silent_quorum import (
     TALLIES,
-    Trust,
+    RiderTrust,
+    active_riders,
     insured_long_enough,
     quorum_tallies,
     rider_trust,
     trust_inputs,
-    trust_score,
-    workers_of,
+    trust_score_terms,
 )
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.waiting import WaitingRules
@@ -58,7 +58,7 @@ def center(place=PLACE, resolution=6):
 
 
 def ask(*moments_ms, platform="zomato", resolution=6, place=PLACE):
-    return Questions.of(resolution, [(platform, zone_at(place, resolution), at_ms) for at_ms in moments_ms])
+    return ZoneQueries.of(resolution, [(platform, zone_at(place, resolution), at_ms) for at_ms in moments_ms])
 
 
 def report(worker, minutes, state="online", platform="zomato", place=None, orders=None, **others):
@@ -116,27 +116,27 @@ def _policy(policy_id, worker_id, *events):
     return Policy(policy_id, told, WaitingRules(load_products(["jugaad"])["jugaad"]))
 
 
-def tallied(terms, product, reports, questions, held=None, towers=None):
+def tallied(terms, product, reports, zone_queries, held=None, towers=None):
     """The quorum's tallies, one row a question, with the trust that the riders' reports come to; `towers` places cell
     towers: by name (lat, lon, range in m)."""
     telemetry = telemetry_table_of(reports)
     held = held or holders()
-    riders = workers_of(terms, telemetry, questions, held)
-    gone = riders.take(riders.mine & riders.silent)
-    trust = Trust.unknown(0)
+    riders = active_riders(terms, telemetry, zone_queries, held)
+    gone = riders.take(riders.on_platform & riders.silent)
+    trust = RiderTrust.unknown(0)
     if len(gone.worker):
         panes = panes_of(telemetry)
-        resolution = questions.resolution
+        resolution = zone_queries.resolution
         habits = Habits.of(panes, PaneCells.of(panes, resolution), resolution)
         references = References.none(telemetry)
         if towers and telemetry.cells:
             lat, lon, range_m = np.array([towers.get(name, (np.nan,) * 3) for name in telemetry.cells]).T
             references = replace(references, cell_lat=lat, cell_lon=lon, cell_range_m=range_m)
-        inputs, phone = trust_inputs(terms, telemetry, questions, gone, references, habits, held)
-        inputs["riders_on_device_28d"] = DeviceDays.of(panes).riders(phone, questions.at_ms[gone.question])[0]
-        insured = insured_long_enough(terms, telemetry, questions, gone, held)
-        trust = rider_trust(terms, trust_score(product, terms), inputs, insured)
-    return quorum_tallies(terms, telemetry, questions, riders, trust)
+        inputs, phone = trust_inputs(terms, telemetry, zone_queries, gone, references, habits, held)
+        inputs["riders_on_device_28d"] = DeviceDays.of(panes).riders(phone, zone_queries.at_ms[gone.query])[0]
+        insured = insured_long_enough(terms, telemetry, zone_queries, gone, held)
+        trust = rider_trust(terms, trust_score_terms(product, terms), inputs, insured)
+    return quorum_tallies(terms, telemetry, zone_queries, riders, trust)
 
 
 def column(tallies, name):

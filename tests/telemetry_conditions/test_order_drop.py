@@ -15,8 +15,8 @@ HERE = center(resolution=8)
 
 
 def tallies_of(bandh, reports, held=None, moments=(T,), margin_m=500.0):
-    questions = ask(*moments, platform=None, resolution=8)
-    return order_tallies(bandh, telemetry_table_of(reports), questions, held or holders(), margin_m)
+    zone_queries = ask(*moments, platform=None, resolution=8)
+    return order_tallies(bandh, telemetry_table_of(reports), zone_queries, held or holders(), margin_m)
 
 
 def drop(bandh, reports, held=None, **others):

@@ -6,7 +6,7 @@ import pytest
 from monsoon.pipelines.training.silences import EVALUATION_CITIES, FAKES, REAL, silences
 from monsoon.sources.model_files import load_model
 from monsoon.transforms.scoring.folder import MANIFEST
-from monsoon.transforms.telemetry_conditions.outage import OUTAGE_FEATURES, UNLIKE_OUTAGES, real_outages, verdicts
+from monsoon.transforms.telemetry_conditions.outage import MAX_OUTAGE_RISK, OUTAGE_FEATURES, real_outages, verdicts
 from monsoon.transforms.telemetry_conditions.silent_quorum import TALLIES
 
 SEED, COUNT = 4242, 250
@@ -34,7 +34,7 @@ def risk(model, **changed):
 @pytest.mark.parametrize("city", EVALUATION_CITIES, ids=lambda city: city.name)
 def test_real_outages_are_called_so_and_the_rest_mostly_not(model, city):
     called = {
-        kind: float(np.mean(model.score(dict(silences(city, kind, COUNT, SEED))).risk < UNLIKE_OUTAGES))
+        kind: float(np.mean(model.score(dict(silences(city, kind, COUNT, SEED))).risk < MAX_OUTAGE_RISK))
         for kind in (REAL, *FAKES)
     }
     assert called[REAL] >= 0.95
@@ -44,14 +44,14 @@ def test_real_outages_are_called_so_and_the_rest_mostly_not(model, city):
 
 def test_all_at_once_is_an_outage_whatever_else_was_not_measured(model):
     assert risk(model) < 0.1
-    assert risk(model, offline_share=1.0) < UNLIKE_OUTAGES
-    assert risk(model, battery_pct=3.0) < UNLIKE_OUTAGES
+    assert risk(model, offline_share=1.0) < MAX_OUTAGE_RISK
+    assert risk(model, battery_pct=3.0) < MAX_OUTAGE_RISK
 
 
 def test_what_contradicts_an_outage(model):
-    assert risk(model, others_silent_share=1.0) >= UNLIKE_OUTAGES
-    assert risk(model, mean_trust=0.1) >= UNLIKE_OUTAGES
-    assert risk(model, offline_share=1.0, on_trip_share=0.0) >= UNLIKE_OUTAGES
+    assert risk(model, others_silent_share=1.0) >= MAX_OUTAGE_RISK
+    assert risk(model, mean_trust=0.1) >= MAX_OUTAGE_RISK
+    assert risk(model, offline_share=1.0, on_trip_share=0.0) >= MAX_OUTAGE_RISK
 
 
 def test_too_little_measured_is_in_the_riders_favor(model):

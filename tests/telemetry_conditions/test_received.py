@@ -60,9 +60,9 @@ def test_orders_of_a_zone_are_as_if_what_came_later_had_never_come(bandh, seed):
     usual = holders(*((f"p{rider}", f"w{rider:02}", {"orders_per_hour": 3.0}) for rider in range(12)))
     for minutes in (0, 30):
         at_ms = T - minutes * MINUTE
-        questions = ask(at_ms, platform=None, resolution=8)
+        zone_queries = ask(at_ms, platform=None, resolution=8)
         both = [
-            order_tallies(bandh, telemetry_table_of(some), questions, usual, 500.0)
+            order_tallies(bandh, telemetry_table_of(some), zone_queries, usual, 500.0)
             for some in (reports, known_by(reports, at_ms))
         ]
         assert both[0].tolist() == both[1].tolist()

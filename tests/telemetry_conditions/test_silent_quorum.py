@@ -7,7 +7,7 @@ import pytest
 from telemetry_conditions.conftest import MINUTE, PLACE, T, ask, column, holders, holders_of, report, tallied, zone_at
 
 from monsoon.transforms.telemetry_conditions.outage import quorum_values
-from monsoon.transforms.telemetry_conditions.silent_quorum import Trust, quorum_weight, rider_trust, trust_tallies
+from monsoon.transforms.telemetry_conditions.silent_quorum import RiderTrust, quorum_weight, rider_trust, trust_tallies
 
 MS = 1 / MINUTE
 DAY_MS = 24 * 60 * MINUTE
@@ -58,7 +58,7 @@ def insured(reports, hours=1_000.0, **changes):
 def test_sums_of_the_specification(outage):
     """500 spoofers at 0.1 are 0, 50 genuine riders at 0.9 are 45, and only the latter make the quorum."""
     for count, micro, value in ((500, 100_000, 0.0), (50, 900_000, 45.0), (100, 400_000, 40.0), (100, 399_999, 0.0)):
-        trust = Trust(np.full(count, micro), np.ones(count, dtype=np.bool_))
+        trust = RiderTrust(np.full(count, micro), np.ones(count, dtype=np.bool_))
         tallies = trust_tallies(outage, 1, np.zeros(count, dtype=np.int64), trust)
         assert quorum_values(tallies, None).tolist() == [value]
         assert column(tallies, "trusted") == [count if value else 0]
@@ -256,12 +256,12 @@ def test_tallies_of_parts_of_the_riders_add_up_whatever_the_order(outage, produc
         )
         for _ in range(400)
     ]
-    questions = ask(T, T - 7 * MINUTE, T + 31 * MINUTE)
-    whole = tallied(outage, product, reports, questions)
+    zone_queries = ask(T, T - 7 * MINUTE, T + 31 * MINUTE)
+    whole = tallied(outage, product, reports, zone_queries)
     parts = [[each for each in reports if int(each["worker"][1:]) % 3 == part] for part in range(3)]
-    assert (sum(tallied(outage, product, part, questions) for part in parts) == whole).all()
+    assert (sum(tallied(outage, product, part, zone_queries) for part in parts) == whole).all()
     shuffled = [reports[place] for place in rng.permutation(len(reports))]
-    assert (tallied(outage, product, shuffled, questions) == whole).all()
+    assert (tallied(outage, product, shuffled, zone_queries) == whole).all()
     assert whole[:, 0].sum() > 20
 
 

@@ -110,7 +110,7 @@ def test_where_a_fold_starts_again_makes_no_difference(chosen, seed):
     for readings in (1, 4, 1000):
         with patch.object(history_module, "_SNAPSHOT_READINGS", readings):
             machine = machine_of(chosen)
-            found.append((play(machine, observed) + machine.finish(), machine.queried_ms))
+            found.append((play(machine, observed) + machine.finish(), machine.query_times_ms))
     assert found[0] == found[1] == found[2]
 
 

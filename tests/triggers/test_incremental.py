@@ -98,7 +98,7 @@ def test_it_says_what_judging_all_at_once_does(history, chosen, steps, split, fo
                 for at_ms in moments.moments_ms.tolist():
                     assert (moments.platform, zone, at_ms) not in queried
                     queried.add((moments.platform, zone, at_ms))
-                    running.telemetry_condition(moments.platform, zone, at_ms, measured(zone, at_ms))
+                    running.set_telemetry_value(moments.platform, zone, at_ms, measured(zone, at_ms))
         got += running.advance(upto_ms)
         if forgets:
             running.forget(0)  # machines are made anew from what is left: everything

@@ -1,5 +1,5 @@
-"""What the riders' own telemetry says of a zone at a moment: whether they fell silent, whether orders dropped.
+"""Telemetry conditions of triggers, measured in a zone at a moment: silent quorum and order drop.
 
-Belongs here: the measures that triggers with a telemetry condition ask for, as integers that add up over any division
-of the riders. Does not: when a trigger asks (monsoon.transforms.triggers), what a rider's claim is worth.
+Belongs here: the measures of these conditions, as integers that add up over any partition of the riders. Does not: when
+a trigger queries them (monsoon.transforms.triggers), what a claim is paid (monsoon.transforms.adjudication).
 """

@@ -1,4 +1,4 @@
-"""Order drop: a zone's orders of the last hour against its own mean for that hour of the week.
+"""Order drop: a zone's orders in the window before a moment against its own mean for that hour of the week.
 
 "That hour of the week" is the same stretch of time, to the millisecond, one to four weeks before; a week counts where
 a report of it from the zone states orders. A report that states none adds none: nobody at work is no orders. Without
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from monsoon.transforms.evidence.arrival import builds_history
 from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged
 from monsoon.transforms.product import OrderDrop
-from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, Questions, ZoneReports
+from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, ZoneQueries, ZoneReports
 from monsoon.transforms.telemetry_table import TelemetryTable
 
 _WEEK_MS = 7 * 24 * 3_600_000
@@ -31,21 +31,20 @@ _MAX_ORDERS = 10**6
 def order_tallies(
     terms: OrderDrop,
     telemetry: TelemetryTable,
-    questions: Questions,
+    zone_queries: ZoneQueries,
     holders: PolicyHolders,
     margin_m: float,
     cells: npt.NDArray[np.uint64] | None = None,
 ) -> Ints:
-    """What some riders' reports and policies say, int64 (questions, 2 + 2 * weeks); tallies of all riders' parts add
-    up.
+    """Tallies of some riders' reports and policies, int64 (queries, 2 + 2 * weeks); those of all partitions add up.
 
     Columns: orders in the window; what the riders seen usually do per hour, in millionths; then for each week back the
     reports that state orders and these orders. `cells` are those of the telemetry table's rows, where they are at hand.
     """
-    tallies = np.zeros((len(questions), 2 + 2 * terms.weeks), dtype=np.int64)
-    reports = ZoneReports.of(telemetry, questions, cells=cells)
-    for part in reports.blocks(questions, questions.at_ms - terms.window_ms):
-        here = questions.take(part)
+    tallies = np.zeros((len(zone_queries), 2 + 2 * terms.weeks), dtype=np.int64)
+    reports = ZoneReports.of(telemetry, zone_queries, cells=cells)
+    for part in reports.blocks(zone_queries, zone_queries.at_ms - terms.window_ms):
+        here = zone_queries.take(part)
         for week in range(terms.weeks + 1):
             end_ms = here.at_ms - week * _WEEK_MS
             span = reports.between(here.zone, end_ms - terms.window_ms, end_ms)
@@ -55,12 +54,12 @@ def order_tallies(
                 tallies[part, 2 * week + 1] = orders
             else:
                 tallies[part, 0] = orders
-    tallies[:, 1] = _usual_micro(terms, telemetry, questions, holders, margin_m, cells)
+    tallies[:, 1] = _usual_micro(terms, telemetry, zone_queries, holders, margin_m, cells)
     return tallies
 
 
 def order_drop(terms: OrderDrop, tallies: Ints) -> Floats:
-    """1 - orders / expected, float64 (questions,), from the tallies of all riders; NaN where nothing is expected. As
+    """1 - orders / expected, float64 (queries,), from the tallies of all riders; NaN where nothing is expected. As
     near to the exact quotient as a double is, so that a drop of exactly 65% is one of 0.65."""
     distinct, which = np.unique(tallies, axis=0, return_inverse=True)
     values = np.full(len(distinct), np.nan)
@@ -79,7 +78,7 @@ def order_drop(terms: OrderDrop, tallies: Ints) -> Floats:
 def _orders(
     telemetry: TelemetryTable, reports: ZoneReports, span: Ragged, at_ms: Ints, history: bool
 ) -> tuple[Ints, Ints]:
-    """Of each question's reports that had been received, how many state orders, and how many orders these are."""
+    """Of each query's reports that had been received, how many state orders, and how many orders these are."""
     row = reports.row[span.rows]
     orders = telemetry.orders_completed[row]
     stated = (orders >= 0) & (telemetry.received_time_ms[row] <= at_ms[span.query])
@@ -93,7 +92,7 @@ def _orders(
 def _usual_micro(
     terms: OrderDrop,
     telemetry: TelemetryTable,
-    questions: Questions,
+    zone_queries: ZoneQueries,
     holders: PolicyHolders,
     margin_m: float,
     cells: npt.NDArray[np.uint64] | None,
@@ -101,21 +100,21 @@ def _usual_micro(
     """orders_per_hour of the policies whose riders were seen, in millionths."""
     held = set(holders.workers)
     among = np.array([worker in held for worker in telemetry.workers], dtype=np.bool_)
-    reports = ZoneReports.of(telemetry, questions, margin_m, among, cells)
-    usual = np.zeros(len(questions), dtype=np.int64)
+    reports = ZoneReports.of(telemetry, zone_queries, margin_m, among, cells)
+    usual = np.zeros(len(zone_queries), dtype=np.int64)
     known: dict[tuple[int, int], int] = {}
-    for part in reports.blocks(questions, questions.at_ms - terms.seen_ms):
-        here = questions.take(part)
+    for part in reports.blocks(zone_queries, zone_queries.at_ms - terms.seen_ms):
+        here = zone_queries.take(part)
         span = reports.between(here.zone, here.at_ms - terms.seen_ms, here.at_ms)
         workers = max(len(telemetry.workers), 1)
         row = reports.row[span.rows]
         received = telemetry.received_time_ms[row] <= here.at_ms[span.query]
         seen = np.unique(span.query[received] * workers + telemetry.worker[row[received]])
-        for question, worker in zip((seen // workers).tolist(), (seen % workers).tolist(), strict=True):
-            key = (worker, int(here.at_ms[question]))
+        for query, worker in zip((seen // workers).tolist(), (seen % workers).tolist(), strict=True):
+            key = (worker, int(here.at_ms[query]))
             if key not in known:
                 known[key] = _stated_micro(holders, telemetry.workers[worker], key[1])
-            usual[part.start + question] += known[key]
+            usual[part.start + query] += known[key]
     return usual
 
 

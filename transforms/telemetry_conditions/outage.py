@@ -1,8 +1,8 @@
-"""What the model `outage` looks at: the silence of a zone's riders, told apart from riders who go offline.
+"""Features and verdict of the model `outage`: whether riders of a zone fell silent by an outage or went offline.
 
 In an outage most riders of one platform fall silent at nearly the same time, in the middle of trips, without having
-gone offline, while those of other platforms work on. Riders who stop do so one by one, between trips, say that they
-are offline, or stop on every platform at once; a crowd of made-up riders has little trust.
+gone offline, while those of other platforms work on. Riders who stop do so one by one, between trips, report that they
+are offline, or stop on every platform at once; a crowd of fake riders has little trust.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from monsoon.transforms.telemetry_conditions.silent_quorum import MICRO, TALLIES
 
 Verdict = Literal["REAL_OUTAGE", "RIDERS_OFFLINE"]
 
-UNLIKE_OUTAGES = 0.40
-"""The calibrated risk from which on a silence is none of an outage: 1 in 100 of the real ones is as unlike the rest."""
+MAX_OUTAGE_RISK = 0.40
+"""The calibrated risk from which on a silence is not an outage: 1 in 100 real outages has this risk or more."""
 
 MIN_GROUPS = 3
-"""With fewer independent groups of features measured nothing is held against the riders."""
+"""With fewer independent groups of features measured the verdict is REAL_OUTAGE."""
 
 MIN_RIDERS = 10
-"""A share, a mean or a spread of fewer riders says nothing."""
+"""Shares, means and standard deviations of fewer riders are not measured."""
 
 OUTAGE_FEATURES = (
     "silent_share",
@@ -36,16 +36,16 @@ OUTAGE_FEATURES = (
     "mean_trust",
     "battery_pct",
 )
-"""In the order in which `outage_features` computes them; the model folder says the model's own."""
+"""In the order in which `outage_features` computes them; the model's own order is in its folder."""
 
 
 def outage_features(tallies: Ints) -> dict[str, Floats]:
-    """The features of each question, float64 (questions,), NaN = not measured, from the tallies of all riders.
+    """The features of each query, float64 (queries,), NaN = not measured, from the tallies of all riders.
 
     silent_share: of the platform's riders who worked in the zone, those who fell silent; others_silent_share: the same
-    of other platforms' riders; offline_share: of the silent, those who said so; on_trip_share: those whose last report
-    was on a trip, where any rider's was (not every app tells); quiet_spread_min: standard deviation of the time of the
-    last report, min; mean_trust: of the silent; battery_pct: mean at the last report.
+    of other platforms' riders; offline_share: of the silent, those who reported offline; on_trip_share: those whose
+    last report was on a trip, where any rider's was (not every app states it); quiet_spread_min: standard deviation of
+    the time of the last report, min; mean_trust: of the silent; battery_pct: mean at the last report.
     """
     column = {name: tallies[:, place].astype(np.float64) for place, name in enumerate(TALLIES)}
     silent = _enough(column["silent"])
@@ -63,23 +63,23 @@ def outage_features(tallies: Ints) -> dict[str, Floats]:
 
 
 def real_outages(model: Scorer, tallies: Ints) -> npt.NDArray[np.bool_]:
-    """Whether the model calls each question's silence REAL_OUTAGE; where too little was measured it does, in the
-    riders' favor: the quorum itself must still be reached."""
+    """Whether the verdict on each query is REAL_OUTAGE; where too little was measured it is, in the riders' favor: the
+    quorum itself must still be reached."""
     if not len(tallies):
         return np.empty(0, dtype=np.bool_)
     scores = model.score(outage_features(tallies))
-    return (scores.measured_groups < MIN_GROUPS) | ~(scores.risk >= UNLIKE_OUTAGES)
+    return (scores.measured_groups < MIN_GROUPS) | ~(scores.risk >= MAX_OUTAGE_RISK)
 
 
 def quorum_values(tallies: Ints, model: Scorer | None) -> Floats:
-    """What a silent quorum comes to, float64 (questions,): the sum of the trust that counts, 0 where the model calls
-    the silence RIDERS_OFFLINE (None: there is no model to ask)."""
+    """The value of a silent quorum, float64 (queries,): the sum of the trust that counts, 0 where the model's verdict
+    is RIDERS_OFFLINE (None: no model)."""
     weight = quorum_weight(tallies)
     return weight if model is None else np.where(real_outages(model, tallies), weight, 0.0)
 
 
 def verdicts(model: Scorer, tallies: Ints) -> list[Verdict]:
-    """The same in words."""
+    """The verdicts as text."""
     return ["REAL_OUTAGE" if real else "RIDERS_OFFLINE" for real in real_outages(model, tallies).tolist()]
 
 

@@ -1,4 +1,4 @@
-"""What is asked of telemetry, the reports that answer, and who holds which policy.
+"""Queries of telemetry conditions, the reports from their zones, and who holds which policy.
 
 Readings of the text: docs/interpretations.md#disruptions.
 """
@@ -20,13 +20,13 @@ from monsoon.transforms.geo.near import cells_around, cells_within
 from monsoon.transforms.telemetry_table import TelemetryTable, bisect_right, slices_of
 
 _BLOCK_ROWS = 1_000_000
-"""Reports looked at together: some tens of MB, whatever the number of questions."""
+"""Reports processed together: some tens of MB, whatever the number of queries."""
 
 
 @dataclass(frozen=True, eq=False)
-class Questions:
-    """One element per question: a zone (uint64 H3 cells, all of `resolution`) at a moment (ms), for a platform where
-    the trigger is for one."""
+class ZoneQueries:
+    """One element per query: a zone (uint64 H3 cells, all of `resolution`) at a moment (ms), for a platform where the
+    trigger is for one."""
 
     resolution: int
     platform: tuple[str | None, ...]
@@ -37,18 +37,18 @@ class Questions:
         return len(self.at_ms)
 
     @staticmethod
-    def of(resolution: int, asked: Sequence[tuple[str | None, int, int]]) -> Questions:
+    def of(resolution: int, keys: Sequence[tuple[str | None, int, int]]) -> ZoneQueries:
         """From (platform, zone, moment)."""
-        return Questions(
+        return ZoneQueries(
             resolution,
-            tuple(platform for platform, _, _ in asked),
-            np.array([zone for _, zone, _ in asked], dtype=np.uint64),
-            np.array([at_ms for _, _, at_ms in asked], dtype=np.int64),
+            tuple(platform for platform, _, _ in keys),
+            np.array([zone for _, zone, _ in keys], dtype=np.uint64),
+            np.array([at_ms for _, _, at_ms in keys], dtype=np.int64),
         )
 
-    def take(self, part: slice) -> Questions:
+    def take(self, part: slice) -> ZoneQueries:
         """Some of them."""
-        return Questions(self.resolution, self.platform[part], self.zone[part], self.at_ms[part])
+        return ZoneQueries(self.resolution, self.platform[part], self.zone[part], self.at_ms[part])
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,16 +66,16 @@ class ZoneReports:
     @staticmethod
     def of(
         telemetry: TelemetryTable,
-        questions: Questions,
+        zone_queries: ZoneQueries,
         margin_m: float = 0.0,
         among: npt.NDArray[np.bool_] | None = None,
         cells: npt.NDArray[np.uint64] | None = None,
     ) -> ZoneReports:
-        """Those from the zones asked about, of the riders `among` (one flag per worker code; None: all). `cells` are
-        those of the telemetry table's rows, where they are at hand."""
-        zones = np.unique(questions.zone)
+        """Those from the zones of the queries, of the riders `among` (one flag per worker code; None: all). `cells`:
+        those of the telemetry table's rows, where they were computed before."""
+        zones = np.unique(zone_queries.zone)
         if cells is None:
-            cells = cells_of(telemetry.lat, telemetry.lon, questions.resolution)
+            cells = cells_of(telemetry.lat, telemetry.lon, zone_queries.resolution)
         near = np.isin(cells, cells_around(zones.tolist(), margin_m) if margin_m > 0 else zones)
         if among is not None:
             near &= among[telemetry.worker]
@@ -83,25 +83,25 @@ class ZoneReports:
         cell = cells[row]
         if margin_m > 0:
             point, cell = cells_within(telemetry.lat[row], telemetry.lon[row], cell, margin_m)
-            asked = np.isin(cell, zones)
-            row, cell = row[point[asked]], cell[asked]
+            wanted = np.isin(cell, zones)
+            row, cell = row[point[wanted]], cell[wanted]
         time_ms = telemetry.event_time_ms[row]
         order = np.lexsort((row, time_ms, cell))
         starts = np.searchsorted(cell[order], zones).astype(np.int64)
         return ZoneReports(zones, np.append(starts, len(order)), row[order], time_ms[order])
 
     def between(self, zone: npt.NDArray[np.uint64], start_ms: Ints, end_ms: Ints) -> Ragged:
-        """For each question the places in `row` of the reports from its zone with start < event_time <= end."""
+        """For each query the indices in `row` of the reports from its zone with start < event_time <= end."""
         first, stop = slices_of(self.starts, np.searchsorted(self.zones, zone))
         lo = bisect_right(self.time_ms, first, stop, start_ms)
         return Ragged(lo, np.maximum(lo, bisect_right(self.time_ms, lo, stop, end_ms)))
 
-    def blocks(self, questions: Questions, start_ms: Ints) -> Iterator[slice]:
-        """The questions in parts with few reports from `start_ms` to the moment asked about; at least one part."""
-        lengths = self.between(questions.zone, start_ms, questions.at_ms).lengths
+    def blocks(self, zone_queries: ZoneQueries, start_ms: Ints) -> Iterator[slice]:
+        """The queries in parts with few reports from `start_ms` to the moment of the query; at least one part."""
+        lengths = self.between(zone_queries.zone, start_ms, zone_queries.at_ms).lengths
         total = np.cumsum(lengths + 1)
         first = 0
-        while first < len(questions):
+        while first < len(zone_queries):
             before = int(total[first - 1]) if first else 0
             last = max(first + 1, int(np.searchsorted(total, before + _BLOCK_ROWS, side="right")))
             yield slice(first, last)
@@ -109,7 +109,7 @@ class ZoneReports:
 
 
 class PolicyHolders:
-    """Who holds policies of one product, and what these say at a moment."""
+    """The holders of the policies of one product, and the terms of these at a moment."""
 
     def __init__(self, policies: Iterable[Policy]) -> None:
         self._policies: dict[str, list[Policy]] = defaultdict(list)

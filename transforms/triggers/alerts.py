@@ -15,19 +15,19 @@ class Alert:
     ended_ms: int | None
     """When it had ceased to hold; None where it still held."""
     earlier: tuple[Alert, ...] = ()
-    """Those before it that had ended so short a time before it began that a rule may still look at them (none of which
-    has `earlier` ones of its own), in the order of time."""
+    """Alerts that had ended so shortly before it began that a rule may still use them (without `earlier` ones of their
+    own), in the order of time."""
 
-    def followed_by(self, first_issued_ms: int, began_ms: int, remembered_ms: int) -> Alert:
-        """The next alert, which knows of those that ended less than `remembered_ms` before it began."""
+    def followed_by(self, first_issued_ms: int, began_ms: int, retention_ms: int) -> Alert:
+        """The next alert; it keeps those that ended less than `retention_ms` before it began."""
         known = tuple(
             Alert(each.first_issued_ms, each.ended_ms)
             for each in self.all()
-            if each.ended_ms is not None and began_ms - each.ended_ms < remembered_ms
+            if each.ended_ms is not None and began_ms - each.ended_ms < retention_ms
         )
         return Alert(first_issued_ms, None, known)
 
     def all(self) -> Iterator[Alert]:
-        """Those that it knows of, and itself, in the order of time."""
+        """The alerts that it keeps, and itself, in the order of time."""
         yield from self.earlier
         yield self

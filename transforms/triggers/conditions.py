@@ -1,4 +1,5 @@
-"""What a trigger's machine listens to: a condition for each metric that has a say, and whether an hour counts."""
+"""The conditions of a trigger: one for its own metric, one for each further metric, one for a public alert; thresholds
+of single zones, and hours of the day."""
 
 from __future__ import annotations
 
@@ -22,13 +23,13 @@ from monsoon.transforms.product import (
     Trigger,
 )
 
-OWN = 0
+OWN_ROLE = 0
 """The role of a trigger's own metric among its conditions."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What is asked of the providers of one metric; `breaches` by level, mildest first."""
+    """What the readings of one metric must satisfy; `breaches` by level, mildest first."""
 
     metric: str
     breaches: tuple[Comparison, ...]
@@ -38,8 +39,8 @@ class Condition:
     """Between neighbors of a run; where nothing must be sustained, no run is kept."""
     sustained_ms: int = 0
     hours: tuple[tuple[int, int], ...] = ()
-    remembered_ms: int = 0
-    """Of a public alert: for how long after its end it matters, whatever alerts follow."""
+    retention_ms: int = 0
+    """Of a public alert: for how long after its end it is kept, whatever alerts follow."""
 
     @cached_property
     def named(self) -> frozenset[str]:
@@ -55,21 +56,21 @@ class Condition:
 
 
 def alert_condition(product: Product) -> Condition | None:
-    """The public alert that a version of a product asks about; None for one that has no such rule.
+    """The condition of the public alert that a version of a product uses; None for one without such a rule.
 
-    Raises ProductError where its rules ask about two different ones: a disruption knows of one.
+    Raises ProductError where its rules use two different ones: a disruption carries one.
     """
-    queried = {(rule.alert, rule.breach) for rule in (product.lockout, product.alert_window) if rule is not None}
-    if not queried:
+    alerts = {(rule.alert, rule.breach) for rule in (product.lockout, product.alert_window) if rule is not None}
+    if not alerts:
         return None
-    if len(queried) > 1:
-        raise ProductError(f"{product.name}: lockout and alert_window must ask about the same alert")
-    ((metric, breach),) = queried
-    remembered_ms = 0 if product.lockout is None else product.lockout.ended_within_ms
-    return Condition(metric, (breach,), (Consensus(1),), METRICS[metric].ttl_ms, remembered_ms=remembered_ms)
+    if len(alerts) > 1:
+        raise ProductError(f"{product.name}: lockout and alert_window must use the same alert")
+    ((metric, breach),) = alerts
+    retention_ms = 0 if product.lockout is None else product.lockout.ended_within_ms
+    return Condition(metric, (breach,), (Consensus(1),), METRICS[metric].ttl_ms, retention_ms=retention_ms)
 
 
-def threshold_in(trigger: Trigger, cell: int) -> Comparison | None:
+def zone_threshold(trigger: Trigger, cell: int) -> Comparison | None:
     """The zone's own threshold; None where the trigger's holds."""
     return trigger.zone_breaches.get(h3.int_to_str(cell)) if trigger.zone_breaches else None
 
@@ -81,8 +82,8 @@ def with_threshold(trigger: Trigger, breach: Comparison | None) -> Trigger:
     return replace(trigger, levels=tuple(replace(level, breach=breach) for level in trigger.levels))
 
 
-def satisfied(telemetry_condition: TelemetryCondition, value: float) -> bool:
-    """Whether what telemetry measured of a zone at a moment is what the trigger asks of it."""
+def telemetry_condition_holds(telemetry_condition: TelemetryCondition, value: float) -> bool:
+    """Whether the value that telemetry measured of a zone at a moment satisfies the trigger's telemetry condition."""
     match telemetry_condition:
         case SilentQuorum():
             return value >= telemetry_condition.reach
@@ -92,8 +93,8 @@ def satisfied(telemetry_condition: TelemetryCondition, value: float) -> bool:
 
 @dataclass(frozen=True)
 class SeriesRules:
-    """What one series is judged by. `conditions` are the trigger's own, those that must hold as well, and last the
-    alert that only is to be known of (`alert` says so); a condition's role is its place among them."""
+    """The rules by which one series is evaluated. `conditions`: the trigger's own, then those that must hold too, last
+    the public alert where `alert` is true, which need not hold; a condition's role is its place among them."""
 
     trigger: Trigger
     conditions: tuple[Condition, ...]
@@ -101,8 +102,9 @@ class SeriesRules:
     corroborated: Set[int] = frozenset()
     """The moments (ms) at which the riders' telemetry corroborates the readings, for a trigger with a telemetry
     condition."""
-    queried: set[int] = field(default_factory=set)
-    """The moments at which the readings' part of the condition breached, for a trigger with a telemetry condition."""
+    query_times_ms: set[int] = field(default_factory=set)
+    """The moments (ms) at which all other conditions breached, so that telemetry must be queried; for a trigger with a
+    telemetry condition."""
 
     @staticmethod
     def of(trigger: Trigger, alert: Condition | None = None, corroborated: Set[int] = frozenset()) -> SeriesRules:
@@ -121,22 +123,23 @@ class SeriesRules:
         return SeriesRules(trigger, (own, *also, *known), alert is not None, corroborated)
 
     @cached_property
-    def needed(self) -> range:
+    def required_roles(self) -> range:
         """The roles of the conditions that must hold."""
         return range(len(self.conditions) - self.alert)
 
     @cached_property
-    def roles(self) -> dict[str, tuple[int, ...]]:
-        """By metric, whom its readings concern."""
+    def roles_by_metric(self) -> dict[str, tuple[int, ...]]:
+        """By metric, the roles of its conditions."""
         metrics = [condition.metric for condition in self.conditions]
         return {metric: tuple(role for role, each in enumerate(metrics) if each == metric) for metric in metrics}
 
     @property
     def evaluated_at_readings(self) -> bool:
-        """Whether telemetry is asked at readings of the trigger's own metric only; its last answer stands between."""
+        """Whether telemetry is queried at readings of the trigger's own metric only; the last result holds in
+        between."""
         return isinstance(self.trigger.telemetry_condition, OrderDrop)
 
 
 def metrics_of(trigger: Trigger, alert: Condition | None) -> frozenset[str]:
-    """The metrics that a trigger's machines listen to."""
+    """The metrics of a trigger's conditions."""
     return frozenset({trigger.metric, *(each.metric for each in trigger.also), *((alert.metric,) if alert else ())})

@@ -1,4 +1,4 @@
-"""Who holds a condition, whether they make the consensus, since when, and how extreme it is."""
+"""Consensus of providers: whether those that hold a condition suffice, since when, and at which severity."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from monsoon.transforms.product import Consensus
 from monsoon.transforms.triggers.conditions import Condition
 from monsoon.transforms.triggers.readings import Reading
 
-Kind = tuple[str, str]
-"""What consensus asks of a provider: its reading's quality, and its name where a way to consensus names it, else ""."""
+ProviderKind = tuple[str, str]
+"""What matters of a provider: its reading's quality, and its name where a way to consensus names it, else ""."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmingProvider:
-    """A provider whose speaking, fresh, breaching reading holds the condition, and its run's first reading."""
+    """A provider that holds the condition: its speaking reading, fresh and breaching, and its run's first reading."""
 
     reading: Reading
     run_first: Reading
 
 
-def kind_of(condition: Condition, reading: Reading) -> Kind:
-    """The kind of the provider that speaks with this reading."""
+def provider_kind(condition: Condition, reading: Reading) -> ProviderKind:
+    """The kind of the provider of this reading."""
     return (reading.quality, reading.provider if reading.provider in condition.named else "")
 
 
-def reached(ways: Sequence[Consensus], confirming: Mapping[Kind, int]) -> bool:
-    """Whether so many holders (distinct providers) of each kind make one of the ways to consensus.
+def consensus_reached(ways: Sequence[Consensus], confirming: Mapping[ProviderKind, int]) -> bool:
+    """Whether so many confirming providers of each kind satisfy one of the ways to consensus.
 
     Readings of quality fallback corroborate: without one of official or secondary quality among those that a way
     counts nothing is confirmed.
@@ -46,7 +46,7 @@ def reached(ways: Sequence[Consensus], confirming: Mapping[Kind, int]) -> bool:
 
 
 def earliest_start(condition: Condition, confirming: Sequence[ConfirmingProvider]) -> int:
-    """The earliest s such that the holders whose runs began by s already make the consensus."""
+    """The earliest s such that the confirming providers whose runs began by s already make the consensus."""
     begun = sorted(confirming, key=lambda provider: provider.run_first.event_time_ms)
     return _smallest_sufficient(condition, begun).run_first.event_time_ms
 
@@ -54,16 +54,16 @@ def earliest_start(condition: Condition, confirming: Sequence[ConfirmingProvider
 def supported_severity(
     condition: Condition, confirming: Sequence[ConfirmingProvider], *, larger_is_worse: bool
 ) -> float:
-    """The most extreme value that enough of the holders reach or exceed."""
+    """The most extreme value that enough of the confirming providers reach or exceed."""
     extreme_first = sorted(confirming, key=lambda provider: provider.reading.value, reverse=larger_is_worse)
     return _smallest_sufficient(condition, extreme_first).reading.value
 
 
 def _smallest_sufficient(condition: Condition, ordered: Sequence[ConfirmingProvider]) -> ConfirmingProvider:
     """The last of the shortest leading part that makes the consensus; ValueError if not even the whole does."""
-    counted: Counter[Kind] = Counter()
+    counted: Counter[ProviderKind] = Counter()
     for provider in ordered:
-        counted[kind_of(condition, provider.reading)] += 1
-        if reached(condition.consensus, counted):
+        counted[provider_kind(condition, provider.reading)] += 1
+        if consensus_reached(condition.consensus, counted):
             return provider
-    raise ValueError("these holders make no consensus")
+    raise ValueError("these providers make no consensus")

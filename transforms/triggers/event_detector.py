@@ -1,8 +1,8 @@
-"""The history of one trigger in one zone series, judged from a fixed set of readings.
+"""Detects the events of one trigger in one zone series from a fixed set of readings.
 
-a detector over moments in event-time order: event times of the readings of every metric that has a say, the moments at
-which they go stale, and the moments at which an absence has lasted long enough. It knows nothing of corrections;
-`machine.py` takes it back to a snapshot from before one and lets it run again.
+The detector runs over moments in event-time order: event times of the readings of the trigger's metrics, the moments at
+which they go stale, and the moments at which an absence has lasted long enough. It has no corrections: `history.py`
+goes back to a snapshot from before one and runs it again.
 
 Readings of the text: docs/interpretations.md#disruptions.
 """
@@ -15,13 +15,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from monsoon.transforms.triggers.alerts import Alert
-from monsoon.transforms.triggers.conditions import OWN, SeriesRules
+from monsoon.transforms.triggers.conditions import OWN_ROLE, SeriesRules
 from monsoon.transforms.triggers.consensus import (
     ConfirmingProvider,
-    Kind,
+    ProviderKind,
+    consensus_reached,
     earliest_start,
-    kind_of,
-    reached,
+    provider_kind,
     supported_severity,
 )
 from monsoon.transforms.triggers.modes import oracle_mode
@@ -38,18 +38,18 @@ class EventState:
     severity: float
     level: str | None
     providers: tuple[str, ...]
-    """Those that held the level confirmed at first, and those that breached what must hold as well; sorted. The
-    `reading_ids` are what they said."""
+    """Those that held the level first confirmed, and those that breached the further conditions; sorted. `reading_ids`
+    are their readings."""
     reading_ids: tuple[str, ...]
     first_alert_ms: int
     """When the public could first know: the earliest issued time of the first readings of the confirming runs."""
     absent_since_ms: int | None = None
     end_ms: int | None = None
     alert: Alert | None = None
-    """The last unbroken public alert that began by the confirmation, for a product that asks for it."""
+    """The last unbroken public alert that began by the confirmation, for a product that uses one."""
     modes: tuple[tuple[str, str], ...] = ()
-    """The oracle mode (fresh, stale, conflict, outage) of each of its metrics, by name, as of the revision that says
-    so; once it has ended, as of its end."""
+    """The oracle mode (fresh, stale, conflict, outage) of each of its metrics, by name, as of the revision; once it has
+    ended, as of its end."""
     values: tuple[tuple[int, float], ...] = ()
     """For a trigger with an activity test: (moment, largest value of a fresh provider of any quality from then on, 0
     while the consensus pauses), from the confirmation on; once it has ended, to absent_since."""
@@ -63,20 +63,20 @@ def as_published(event: EventState) -> EventState:
 
 
 ProviderKey = tuple[int, str]
-"""Whose provider state it is: the role of a condition, and a provider."""
+"""The key of a provider state: the role of a condition, and a provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenEventStatus:
-    """How an open event stands: what of it decides what comes."""
+    """The part of an open event that decides how it goes on."""
 
     level: str | None
     absent_since_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """a detector that has passed every moment up to `at_ms`, but for its events and the readings still to come."""
+class DetectorSnapshot:
+    """The state of a detector that has passed every moment up to `at_ms`, without its events and later readings."""
 
     at_ms: int
     provider_states: dict[ProviderKey, ProviderState]
@@ -87,35 +87,37 @@ class Snapshot:
 
 
 class EventDetector:
-    """Feed with `hear`, in any order but never for a moment already passed; advance with `run`."""
+    """Takes readings by `observe`, in any order but never for a moment already passed; `run` advances it."""
 
-    def __init__(self, rules: SeriesRules, snapshot: Snapshot | None = None, events: Sequence[EventState] = ()) -> None:
-        """Goes on from a snapshot with the `events` confirmed up to it, however they went on afterwards."""
+    def __init__(
+        self, rules: SeriesRules, snapshot: DetectorSnapshot | None = None, events: Sequence[EventState] = ()
+    ) -> None:
+        """Resumes from a snapshot with the `events` confirmed up to it, however they went on afterwards."""
         self._rules = rules
         self._trigger = rules.trigger
         self.provider_states: dict[ProviderKey, ProviderState] = {}
-        """Without those that are as if never observed."""
+        """Only those that still have an effect."""
         self._moments: list[int] = []
         self._observed: dict[int, list[RankedReading]] = {}
         self._stale: dict[int, set[ProviderKey]] = {}
-        """By moment, what it brings: readings valid from then on, provider states of which one reading goes stale."""
-        self._breaching: list[Counter[Kind]] = [Counter() for _ in rules.conditions]
+        """By moment: readings valid from then on, and keys of provider states of which a reading goes stale then."""
+        self._breaching: list[Counter[ProviderKind]] = [Counter() for _ in rules.conditions]
         """By role, speaking providers that breach."""
-        self._holding: list[Counter[Kind]] = [Counter() for _ in self._trigger.levels]
+        self._holding: list[Counter[ProviderKind]] = [Counter() for _ in self._trigger.levels]
         """Those of the own metric that hold each level for as long as it must be sustained."""
         self._alert: Alert | None = None
         """The last alert that began."""
         self._last_observed_ms: list[int | None] = [None for _ in rules.conditions]
-        """By role, the newest moment of which something was observed."""
+        """By role, the newest event time observed."""
         self._corroborated = self._trigger.telemetry_condition is None
-        """Whether telemetry corroborates the readings, as far as it was asked."""
+        """Whether telemetry corroborates the readings, by its last query."""
         self.events: list[EventState] = list(events)
         """Every event so far, oldest first; only the last can be open."""
         if snapshot is not None:
             self.provider_states = dict(snapshot.provider_states)
             self._resume(snapshot)
 
-    def _resume(self, snapshot: Snapshot) -> None:
+    def _resume(self, snapshot: DetectorSnapshot) -> None:
         for key, state in self.provider_states.items():
             self._count(key[0], state, 1)
             for _, reading in state.fresh:
@@ -130,9 +132,9 @@ class EventDetector:
                 self.events[-1], level=level, absent_since_ms=absent_since_ms, end_ms=None, modes=(), values=values
             )
 
-    def snapshot(self, at_ms: int) -> Snapshot:
-        """The state to go on from with the readings valid after `at_ms`, the moment up to which it has run."""
-        return Snapshot(
+    def snapshot(self, at_ms: int) -> DetectorSnapshot:
+        """The state from which to resume with the readings valid after `at_ms`, the moment up to which it has run."""
+        return DetectorSnapshot(
             at_ms,
             dict(self.provider_states),
             self.open_status,
@@ -141,8 +143,8 @@ class EventDetector:
             self._corroborated,
         )
 
-    def is_equivalent_to(self, other: Snapshot) -> bool:
-        """Whether what comes finds the same as after `other`, but for what earlier ends and runs have to say."""
+    def is_equivalent_to(self, other: DetectorSnapshot) -> bool:
+        """Whether later readings lead to the same as after `other`, apart from earlier ends and beginnings of runs."""
         if self.open_status != other.open or self.provider_states.keys() != other.provider_states.keys():
             return False
         if (self._alert, tuple(self._last_observed_ms), self._corroborated) != (
@@ -157,7 +159,8 @@ class EventDetector:
         )
 
     def observe(self, distance_rank: int, reading: Reading) -> None:
-        """A reading that concerns the series, from the `nearness`-th nearest place of its provider and metric."""
+        """A reading of the series; `distance_rank` of its place among those of its provider and metric, 0 the
+        nearest."""
         moment = self._observed.get(reading.event_time_ms)
         if moment is None:
             moment = self._observed[reading.event_time_ms] = []
@@ -174,8 +177,8 @@ class EventDetector:
             yield from self._close_by(now_ms)
             changed = self._observe_moment(now_ms)
             if self._rules.alert and changed.intersection((len(self._rules.conditions) - 1,)):
-                self._follow_alert(now_ms)
-            if not changed.isdisjoint(self._rules.needed):
+                self._update_alert(now_ms)
+            if not changed.isdisjoint(self._rules.required_roles):
                 yield from self._evaluate(now_ms)
         yield from self._close_by(until_ms)
 
@@ -189,20 +192,20 @@ class EventDetector:
 
     @property
     def open_status(self) -> OpenEventStatus | None:
-        """How the open event stands; None without one."""
+        """The status of the open event; None without one."""
         event = self._open
         return None if event is None else OpenEventStatus(event.level, event.absent_since_ms)
 
     def modes(self, at_ms: int) -> tuple[tuple[str, str], ...]:
         """The oracle mode of each of the trigger's metrics at the moment up to which it has run."""
         conditions = self._rules.conditions
-        speaking: dict[int, list[ProviderState]] = {role: [] for role in self._rules.needed}
+        speaking: dict[int, list[ProviderState]] = {role: [] for role in self._rules.required_roles}
         for (role, _), state in self.provider_states.items():
             if role in speaking:
                 speaking[role].append(state)
         found = {
             conditions[role].metric: oracle_mode(conditions[role], speaking[role], self._last_observed_ms[role], at_ms)
-            for role in reversed(self._rules.needed)
+            for role in reversed(self._rules.required_roles)
         }
         return tuple(sorted(found.items()))
 
@@ -222,10 +225,10 @@ class EventDetector:
             yield end_ms, self.events[-1]
 
     def _observe_moment(self, now_ms: int) -> set[int]:
-        """Take in what this moment brings; the roles in which a provider state has changed by it."""
+        """Applies the readings and expiries of a moment; the roles in which a provider state has changed."""
         nearest: dict[ProviderKey, RankedReading] = {}
         for ranked in self._observed.pop(now_ms, ()):
-            for role in self._rules.roles.get(ranked[1].metric, ()):
+            for role in self._rules.roles_by_metric.get(ranked[1].metric, ()):
                 key = (role, ranked[1].provider)
                 known = nearest.get(key)
                 if known is None or _takes_precedence(ranked, known):
@@ -265,16 +268,16 @@ class EventDetector:
         condition = self._rules.conditions[role]
         if not state.breaches(condition):
             return
-        kind = kind_of(condition, state.last_reading)
+        kind = provider_kind(condition, state.last_reading)
         self._breaching[role][kind] += step
-        if role != OWN:
+        if role != OWN_ROLE:
             return
         for rank in range(len(condition.breaches)):
             if not state.holds(rank, condition.sustained_ms):
                 break  # what does not hold a level holds no harsher one
             self._holding[rank][kind] += step
 
-    def _follow_alert(self, now_ms: int) -> None:
+    def _update_alert(self, now_ms: int) -> None:
         role = len(self._rules.conditions) - 1
         holds = any(self._breaching[role].values())
         if self._alert is not None and self._alert.ended_ms is None:
@@ -290,21 +293,22 @@ class EventDetector:
             if self._alert is None:
                 self._alert = Alert(min(issued), None)
             else:
-                self._alert = self._alert.followed_by(min(issued), now_ms, condition.remembered_ms)
+                self._alert = self._alert.followed_by(min(issued), now_ms, condition.retention_ms)
 
     def _breaches(self, now_ms: int) -> bool:
-        """Whether all conditions hold now but for the time for which they must; and the riders' telemetry agrees, which
-        it need not any more once an event is open (so the worked examples)."""
+        """Whether all conditions breach now, sustained or not, and telemetry corroborates them; it need not once an
+        event is open (so the worked examples)."""
         if not all(
-            reached(self._rules.conditions[role].consensus, self._breaching[role]) for role in self._rules.needed
+            consensus_reached(self._rules.conditions[role].consensus, self._breaching[role])
+            for role in self._rules.required_roles
         ):
             if self._trigger.telemetry_condition is not None:
                 self._corroborated = False
             return False
         if self._trigger.telemetry_condition is not None and (
-            not self._rules.evaluated_at_readings or self._last_observed_ms[OWN] == now_ms
+            not self._rules.evaluated_at_readings or self._last_observed_ms[OWN_ROLE] == now_ms
         ):
-            self._rules.queried.add(now_ms)
+            self._rules.query_times_ms.add(now_ms)
             self._corroborated = now_ms in self._rules.corroborated
         return self._corroborated or self._open is not None
 
@@ -313,7 +317,7 @@ class EventDetector:
         breaches = self._breaches(now_ms)
         before = self._open
         if before is None:
-            if breaches and reached(trigger.consensus, self._holding[0]):
+            if breaches and consensus_reached(trigger.consensus, self._holding[0]):
                 self.events.append(self._confirmed(now_ms))
                 yield now_ms, replace(self.events[-1], modes=self.modes(now_ms))
             return
@@ -327,7 +331,7 @@ class EventDetector:
         if (level, absent_since_ms) != (before.level, before.absent_since_ms):
             now = replace(before, absent_since_ms=absent_since_ms, level=level)
         if trigger.activity is not None:
-            # While what counts pauses, nothing does: fallback data alone confirms nothing.
+            # While the consensus pauses the value is 0: fallback data alone confirms nothing.
             value = self._largest_value() if breaches else 0.0
             if value != before.values[-1][1]:
                 now = replace(now, values=(*before.values, (now_ms, value)))
@@ -336,7 +340,7 @@ class EventDetector:
             yield now_ms, replace(now, modes=self.modes(now_ms))
 
     def _confirmed(self, now_ms: int) -> EventState:
-        trigger, condition = self._trigger, self._rules.conditions[OWN]
+        trigger, condition = self._trigger, self._rules.conditions[OWN_ROLE]
         start_ms = earliest_start(condition, self._confirming(0)) if trigger.sustained_ms else now_ms
         if self.events and self.events[-1].end_ms is not None:
             start_ms = max(start_ms, self.events[-1].end_ms)
@@ -357,35 +361,37 @@ class EventDetector:
         )
 
     def _confirming(self, rank: int) -> list[ConfirmingProvider]:
-        """Who holds a level for as long as it must be sustained, by name."""
+        """The providers that hold a level for as long as it must be sustained, by name."""
         held = [
             (name, ConfirmingProvider(state.last_reading, first))
             for (role, name), state in self.provider_states.items()
-            if role == OWN
+            if role == OWN_ROLE
             and state.holds(rank, self._trigger.sustained_ms)
             and (first := state.run_first[rank]) is not None
         ]
         return [provider for _, provider in sorted(held, key=lambda entry: entry[0])]
 
     def _secondary_readings(self) -> Iterator[Reading]:
-        """The readings that breach the conditions that must hold as well."""
+        """The readings that breach the further conditions."""
         for (role, _), state in self.provider_states.items():
-            if role != OWN and role in self._rules.needed and state.breaches(self._rules.conditions[role]):
+            if role != OWN_ROLE and role in self._rules.required_roles and state.breaches(self._rules.conditions[role]):
                 yield state.last_reading
 
     def _largest_value(self) -> float:
-        """The largest that a fresh provider of any quality says, where one does."""
+        """The largest value of a fresh provider of any quality; there must be one."""
         return max(
-            state.last_reading.value for (role, _), state in self.provider_states.items() if role == OWN and state.fresh
+            state.last_reading.value
+            for (role, _), state in self.provider_states.items()
+            if role == OWN_ROLE and state.fresh
         )
 
     def _highest_level(self) -> int:
         ranks = range(len(self._trigger.levels) - 1, 0, -1)
-        return next((rank for rank in ranks if reached(self._trigger.consensus, self._holding[rank])), 0)
+        return next((rank for rank in ranks if consensus_reached(self._trigger.consensus, self._holding[rank])), 0)
 
 
 def _takes_precedence(ranked: RankedReading, other: RankedReading) -> bool:
-    """Of one moment, the nearest speaks; of one place, the greatest in the speaking order."""
+    """Of one moment, the reading of the nearest place speaks; of one place, the greatest by `Reading.precedence`."""
     if ranked[0] != other[0]:
         return ranked[0] < other[0]
     return ranked[1].precedence > other[1].precedence

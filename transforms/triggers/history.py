@@ -1,8 +1,8 @@
-"""What is visible of one series and how it is judged, kept up to date when the past changes.
+"""The event history of one series, re-evaluated where a correction changes the past.
 
-the detector runs on with time. A change in the past is judged from a snapshot before it, and only until the history
-goes on as it did: from there the snapshots and events that were known stand, but for an event or a run that goes on and
-now began otherwise. All of it is derived from the visible readings.
+Without corrections the detector only runs on. A change in the past is evaluated from a snapshot before it, and only
+until the detector's state is equivalent to what it was: from there the known snapshots and events are kept, except for
+an event or run that goes on and now began otherwise. Everything is derived from the visible readings.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from monsoon.transforms.triggers.conditions import OWN, SeriesRules
-from monsoon.transforms.triggers.event_detector import EventDetector, EventState, ProviderKey, Snapshot
+from monsoon.transforms.triggers.conditions import OWN_ROLE, SeriesRules
+from monsoon.transforms.triggers.event_detector import DetectorSnapshot, EventDetector, EventState, ProviderKey
 from monsoon.transforms.triggers.provider_state import ProviderState
 from monsoon.transforms.triggers.readings import Identity, Reading
 
 BEFORE_TIME_MS = -(2**63)
-"""A correction may say that it was issued before 1970."""
+"""Before every time that a record may state."""
 END_OF_TIME_MS = 2**62
 _SNAPSHOT_READINGS = 32
-"""Readings between snapshots, at least: a correction costs about so many, however long the history."""
+"""The smallest number of readings between snapshots: a correction costs about so many, however long the history."""
 _STATES_PER_READING = 4
 """Snapshots hold at most so many provider states for each reading of the history."""
 
@@ -32,14 +32,15 @@ _Runs = tuple[Reading | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A reading with the nearness of its place among its provider's in this series; None: it speaks elsewhere."""
+    """A reading with the distance rank of its place among its provider's in this series; None: it covers other
+    zones."""
 
     reading: Reading
     distance_rank: int | None
 
 
-class History:
-    """The readings that speak in a series and its events: `add` and `remove`, then `run` or `reevaluate`."""
+class EventHistory:
+    """The readings of a series and its events: `add` and `remove`, then `run` or `reevaluate`."""
 
     def __init__(self, rules: SeriesRules) -> None:
         self._rules = rules
@@ -47,7 +48,7 @@ class History:
         self._observed: dict[Identity, Observation] = {}
         self._times: list[tuple[int, Identity]] = []
         """(event time, identity) of every reading, sorted."""
-        self._snapshots: list[Snapshot] = [Snapshot(BEFORE_TIME_MS - 1, {}, None)]
+        self._snapshots: list[DetectorSnapshot] = [DetectorSnapshot(BEFORE_TIME_MS - 1, {}, None)]
 
     @property
     def events(self) -> Sequence[EventState]:
@@ -71,22 +72,22 @@ class History:
         return None
 
     def add(self, item: Observation) -> None:
-        """A reading that is visible from now on and speaks here; still to be observed or judged."""
+        """A reading of this series that is visible from now on; `run` or `reevaluate` must follow."""
         self._observed[item.reading.identity] = item
         insort(self._times, (item.reading.event_time_ms, item.reading.identity))
 
     def remove(self, item: Observation) -> None:
-        """A reading that no longer stands."""
+        """A reading that a correction replaced."""
         del self._observed[item.reading.identity]
         self._times.pop(bisect_left(self._times, (item.reading.event_time_ms, item.reading.identity)))
 
     def run(self, items: Iterable[Observation], until_ms: int) -> Iterator[tuple[int, EventState]]:
-        """Goes on with added readings of no moment passed; yields (moment, event) at each change."""
+        """Advances with added readings of no moment passed; yields (moment, event) at each change."""
         for item in items:
             _observe(self._detector, item)
         return self._detector.run(until_ms)
 
-    def remember(self, now_ms: int) -> None:
+    def take_snapshot(self, now_ms: int) -> None:
         """Takes a snapshot of the moment up to which it has run, where enough readings have passed since the last."""
         passed = len(self._times)
         if self._times and self._times[-1][0] > now_ms:
@@ -96,9 +97,9 @@ class History:
             self._snapshots.append(self._detector.snapshot(now_ms))
 
     def reevaluate(self, changed_ms: Iterable[int], items: Iterable[Observation], until_ms: int) -> set[int]:
-        """Judges readings changed at these event times, and goes on with added ones of no moment passed.
+        """Re-evaluates from readings changed at these event times, and advances with added ones of no moment passed.
 
-        Returns the starts of all events that were or are where the history was judged again.
+        Returns the starts of all events, former and present, in the stretches that were re-evaluated.
         """
         before = self._detector
         touched: set[int] = set()
@@ -113,9 +114,9 @@ class History:
         return touched
 
     def _reevaluate_stretch(self, changed_ms: Sequence[int], until_ms: int, touched: set[int]) -> list[int]:
-        """Judges from before the first change until the history goes on as it did, or to the end of it.
+        """Re-evaluates from before the first change until the state is equivalent to the former one, or to the end.
 
-        Returns the moments that are still to be judged again.
+        Returns the moments from which re-evaluation must still take place.
         """
         former = self._detector.events
         index = bisect_left(self._snapshots, changed_ms[0], key=_at_ms) - 1
@@ -144,7 +145,7 @@ class History:
         return []
 
     def _advance(self, detector: EventDetector, index: int, until_ms: int, *, to_come: bool = False) -> int:
-        """Runs a detector from the snapshot at `index` up to `until_ms`; lets it hear what is `to_come` then.
+        """Runs a detector from the snapshot at `index` up to `until_ms`; `to_come`: with the readings after it too.
 
         Takes snapshots on the way where many readings lie there; returns the index of the last.
         """
@@ -161,8 +162,8 @@ class History:
         _run_discarding(detector, until_ms)
         return index
 
-    def _is_equivalent(self, detector: EventDetector, former: Snapshot, last: EventState | None) -> bool:
-        """Whether what comes confirms and ends the same as after a former snapshot, `last` its last event."""
+    def _is_equivalent(self, detector: EventDetector, former: DetectorSnapshot, last: EventState | None) -> bool:
+        """Whether later readings confirm and end the same as after a former snapshot, `last` being its last event."""
         trigger = self._rules.trigger
         if not detector.is_equivalent_to(former):
             return False
@@ -176,7 +177,7 @@ class History:
             state
             for found in (detector.provider_states, former.provider_states)
             for (role, _), state in found.items()
-            if role == OWN
+            if role == OWN_ROLE
         )
         firsts = (first for state in own for first in state.run_first)
         begun_ms = (first.event_time_ms for first in firsts if first is not None)
@@ -191,7 +192,7 @@ class History:
         begun = {
             name: (former[name].run_first, state.run_first)
             for name, state in now.items()
-            if name[0] == OWN and former[name].run_first != state.run_first
+            if name[0] == OWN_ROLE and former[name].run_first != state.run_first
         }
         if not begun:
             return self._snapshots[index].at_ms
@@ -250,7 +251,7 @@ def _run_discarding(detector: EventDetector, until_ms: int) -> None:
         pass
 
 
-def _at_ms(snapshot: Snapshot) -> int:
+def _at_ms(snapshot: DetectorSnapshot) -> int:
     return snapshot.at_ms
 
 

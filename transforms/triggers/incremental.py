@@ -1,7 +1,7 @@
-"""One trigger while the storm is on: readings and zones come, time goes on, disruptions come out.
+"""One trigger on a stream: takes readings and zones, advances with event time, emits revisions of disruptions.
 
-The log of readings, each with the moment at which it took effect here, is the state; machines are made from it. A
-reading that comes after its moment has passed takes effect at once instead: what was published stands, and is revised.
+Its state is the log of readings, each with the moment at which it took effect; machines are made from it. A reading
+that arrives after its moment has passed takes effect at once instead, and what was published is revised.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ import numpy as np
 from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.product import Comparison, Trigger
 from monsoon.transforms.triggers import series
-from monsoon.transforms.triggers.conditions import Condition, metrics_of, satisfied, threshold_in, with_threshold
+from monsoon.transforms.triggers.conditions import (
+    Condition,
+    metrics_of,
+    telemetry_condition_holds,
+    with_threshold,
+    zone_threshold,
+)
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS, Observation
 from monsoon.transforms.triggers.machine import Revision, TriggerMachine
 from monsoon.transforms.triggers.readings import Identity, Reading
@@ -27,10 +33,10 @@ _BEFORE_START_MS = 2 * 24 * 3_600_000
 """A disruption starts where runs of readings began, the chain of each unbroken for at most 24 h (`max_gap`)."""
 
 DistanceRanks = frozenset[tuple[series.Place, int]]
-"""What a zone observes, and how near: places with their ranks."""
+"""The places whose readings cover a zone, each with its distance rank."""
 
 Variant = tuple[Comparison | None, int | None]
-"""A threshold of its own; the zone itself, where telemetry says something of it alone."""
+"""The zone's own threshold; the zone itself, for a trigger with a telemetry condition."""
 
 _GroupKey = tuple[DistanceRanks, Variant]
 
@@ -38,11 +44,11 @@ EffectiveReading = tuple[int, int, Identity, Reading]
 """When a reading takes effect here (ms), its revision, its identity."""
 
 Place = tuple[str | None, series.Place]
-"""Platform (None where readings of it speak of whichever) and place: who speaks of what where."""
+"""Platform (None for readings of all platforms) and place: metric, provider and area."""
 
 
-class _Log:
-    """Readings by where they speak, and all of a metric or none by identity."""
+class _ReadingLog:
+    """Readings by place, and by identity with every revision."""
 
     def __init__(self, trigger: Trigger, metrics: Set[str]) -> None:
         self._trigger, self._metrics = trigger, metrics
@@ -56,11 +62,11 @@ class _Log:
         self.by_id[effective[2]].append(effective)
 
     def place(self, reading: Reading) -> Place | None:
-        """Where a reading speaks to this trigger; None where it does not."""
+        """The place of a reading; None for one that this trigger does not use."""
         return series.place_of(self._trigger, self._metrics, reading)
 
     def ids_at(self, places: Iterable[Place]) -> set[Identity]:
-        """Identities of the readings that spoke in one of the places."""
+        """Identities of the readings of these places."""
         return set().union(*(self.places[place] for place in places if place in self.places))
 
     def of(self, ids: Collection[Identity]) -> list[EffectiveReading]:
@@ -73,14 +79,14 @@ class _Log:
 
 @dataclass
 class _StationGroup:
-    """Zones that hear the same, and their machine."""
+    """Zones that the same stations cover in the same order of distance, and their machine."""
 
     rank_of: dict[Place, int]
     make: Callable[[], TriggerMachine]
     machine: TriggerMachine = field(init=False)
     zones: list[int] = field(default_factory=list)
     concerned: set[Identity] = field(default_factory=set)
-    """Identities of the readings that the machine has heard of."""
+    """Identities of the readings that the machine has observed."""
     published: list[Revision] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -88,32 +94,32 @@ class _StationGroup:
 
 
 class IncrementalTrigger:
-    """Give it cells and readings in any order; `advance` says what is published up to a moment.
+    """Takes cells and readings in any order; `advance` returns what is published up to a moment.
 
-    Where the trigger has a telemetry condition, also give it what telemetry says (`witness`) of the moments that an
-    `TelemetryQueryTrigger` asks about, before it advances to where that one stood when it asked.
+    A trigger with a telemetry condition also takes the values of telemetry (`set_telemetry_value`) for the queries of a
+    `TelemetryQueryTrigger`, before it advances past the moment at which they were queried.
     """
 
     def __init__(self, trigger: Trigger, resolution: int, alert: Condition | None = None) -> None:
         self._trigger, self._resolution, self._alert = trigger, resolution, alert
         self._metrics = metrics_of(trigger, alert)
         self._waiting: list[EffectiveReading] = []
-        self._log = _Log(trigger, self._metrics)
+        self._log = _ReadingLog(trigger, self._metrics)
         """What took effect."""
         self._known: set[int] = set()
         self._new: set[int] = set()
-        """Cells with and without a series told."""
+        """Cells of which series were emitted, and cells added since."""
         self._corroborated: dict[tuple[str | None, int], set[int]] = defaultdict(set)
         """By platform and zone, the moments at which telemetry corroborates the readings."""
         self._activated: set[tuple[str | None, int]] = set()
-        """Platforms and zones of which that was said for the first time."""
+        """Platforms and zones corroborated for the first time since the last `advance`."""
         self._groups: dict[str | None, dict[_GroupKey, _StationGroup]] = defaultdict(dict)
         self._done_ms = BEFORE_TIME_MS
         self._forgotten_ms = BEFORE_TIME_MS
 
     @property
     def cells(self) -> list[int]:
-        """All cells told of, sorted."""
+        """All cells added, sorted."""
         return sorted(self._known | self._new)
 
     @property
@@ -127,21 +133,21 @@ class IncrementalTrigger:
         return min(dues, default=None)
 
     def add_cells(self, cells: Iterable[int]) -> None:
-        """Zones in which disruptions matter to somebody from now on."""
+        """Adds zones in which disruptions are wanted from now on."""
         self._new |= set(cells) - self._known
 
     def observe(self, reading: Reading, effective_ms: int) -> None:
-        """A reading that takes effect at `effective_ms`, later than what `advance` was given."""
+        """A reading that takes effect at `effective_ms`, later than the last `advance`."""
         if effective_ms < self._forgotten_ms:
             return
         heapq.heappush(self._waiting, (effective_ms, reading.revision, reading.identity, reading))
 
-    def telemetry_condition(self, platform: str | None, zone: int, at_ms: int, value: float) -> None:
-        """What telemetry measured of a zone (cell) at a moment: final, and said before `advance` needs it."""
+    def set_telemetry_value(self, platform: str | None, zone: int, at_ms: int, value: float) -> None:
+        """The value that telemetry measured of a zone (cell) at a moment: final, and set before `advance` passes it."""
         if (
             self._trigger.telemetry_condition is None
             or at_ms < self._forgotten_ms
-            or not satisfied(self._trigger.telemetry_condition, value)
+            or not telemetry_condition_holds(self._trigger.telemetry_condition, value)
         ):
             return
         if (platform, zone) not in self._corroborated:
@@ -149,14 +155,14 @@ class IncrementalTrigger:
         self._corroborated[platform, zone].add(at_ms)
 
     def resume(self, done_ms: int) -> None:
-        """Takes what was observed as judged up to `done_ms`, and its zones as told."""
+        """Restores the state after `advance(done_ms)` from the readings and zones given: nothing is emitted."""
         for _ in self.advance(done_ms):
             pass
 
     def advance(self, upto_ms: int) -> list[Series]:
-        """What is published after the last call and up to `upto_ms`; for zones that are new, all there ever was."""
+        """What is published after the last call and up to `upto_ms`; for new zones, everything published so far."""
         upto_ms = min(upto_ms, END_OF_TIME_MS)
-        ready = _Log(self._trigger, self._metrics)
+        ready = _ReadingLog(self._trigger, self._metrics)
         while self._waiting and self._waiting[0][0] <= upto_ms:
             ready.add(heapq.heappop(self._waiting))
         self._regroup(ready)
@@ -183,16 +189,17 @@ class IncrementalTrigger:
         return found
 
     def forget(self, before_ms: int) -> int:
-        """Drops readings that took effect before a moment, and makes the machines anew from the rest.
+        """Drops readings that took effect before a moment, and rebuilds the machines from the rest.
 
-        What made a disruption that is still open is kept, however old; returns the moment before which all is gone.
+        The readings of a disruption that is still open are kept, however old; returns the moment before which readings
+        were dropped.
         """
         before_ms = min([before_ms, *(start_ms - _BEFORE_START_MS for start_ms in self._open_since())])
         rest = [
             effective for revisions in self._log.by_id.values() for effective in revisions if effective[0] >= before_ms
         ]
         waiting, done_ms = self._waiting, self._done_ms
-        self._log, self._groups = _Log(self._trigger, self._metrics), defaultdict(dict)
+        self._log, self._groups = _ReadingLog(self._trigger, self._metrics), defaultdict(dict)
         self._done_ms = BEFORE_TIME_MS
         for moments in self._corroborated.values():
             moments.difference_update([at_ms for at_ms in moments if at_ms < before_ms])
@@ -213,20 +220,20 @@ class IncrementalTrigger:
     def _all_groups(self) -> Iterator[_StationGroup]:
         return (group for groups in self._groups.values() for group in groups.values())
 
-    def _regroup(self, ready: _Log) -> None:
-        """Puts zones where they belong once there are new places or new zones."""
+    def _regroup(self, ready: _ReadingLog) -> None:
+        """Assigns zones to groups once there are new places or new zones."""
         grown = {place[0] for place in ready.places if place not in self._log.places}
         everywhere = None in grown
         for platform in self._platforms(ready):
             anew = everywhere or platform in grown
-            awakened = {zone for of, zone in self._activated if of == platform}
-            cells = self._known | self._new if anew else self._new | (awakened & self._known)
+            activated = {zone for of, zone in self._activated if of == platform}
+            cells = self._known | self._new if anew else self._new | (activated & self._known)
             if cells:
                 speaking = {place for log in (self._log, ready) for place in log.places if place[0] in (None, platform)}
                 self._place(platform, speaking, cells, anew=anew)
 
-    def _platforms(self, ready: _Log) -> list[str | None]:
-        """Those of which the trigger's own metric speaks."""
+    def _platforms(self, ready: _ReadingLog) -> list[str | None]:
+        """The platforms of readings of the trigger's own metric."""
         own = {place[0] for log in (self._log, ready) for place in log.places if place[1][0] == self._trigger.metric}
         return sorted(own, key=str)
 
@@ -249,10 +256,11 @@ class IncrementalTrigger:
         self._groups[platform] = {key: group for key, group in groups.items() if group.zones}
 
     def _variants(self, platform: str | None, cells: Iterable[int]) -> dict[Variant, list[int]]:
-        """Zones that are judged alike if they hear the same; without those of which telemetry says nothing."""
+        """Zones by threshold and telemetry: those of one variant and the same stations share a machine. With a
+        telemetry condition, without zones of which there is no value."""
         found: dict[Variant, list[int]] = defaultdict(list)
         for cell in cells:
-            threshold = threshold_in(self._trigger, cell)
+            threshold = zone_threshold(self._trigger, cell)
             if self._trigger.telemetry_condition is None:
                 found[threshold, None].append(cell)
             elif (platform, cell) in self._corroborated:
@@ -260,7 +268,7 @@ class IncrementalTrigger:
         return found
 
     def _group(self, platform: str | None, rank_of: dict[Place, int], variant: Variant) -> _StationGroup:
-        """A machine for what is newly heard alike, having heard all that was observed so far."""
+        """A group with a machine that has observed the readings so far."""
         threshold, zone = variant
         corroborated = frozenset() if zone is None else self._corroborated[platform, zone]
         trigger = with_threshold(self._trigger, threshold)
@@ -273,12 +281,12 @@ class IncrementalTrigger:
         published = list(self._feed(group, self._log.of(group.concerned)))
         return published + group.machine.run_until(self._done_ms)
 
-    def _run(self, group: _StationGroup, ready: _Log, upto_ms: int) -> list[Revision]:
-        """The line's revisions after `done_ms` and up to `upto_ms`."""
+    def _run(self, group: _StationGroup, ready: _ReadingLog, upto_ms: int) -> list[Revision]:
+        """The group's revisions after `done_ms` and up to `upto_ms`."""
         joining = ready.ids_at(group.rank_of) - group.concerned
         group.concerned |= joining
         if not joining.isdisjoint(self._log.by_id):
-            # Another revision of it was observed elsewhere before: the machine must know of that one too.
+            # Another revision of it was observed at another place: the machine must observe that one too.
             group.machine = group.make()
             self._catch_up(group)
         revisions = list(self._feed(group, ready.of(group.concerned)))
@@ -296,9 +304,9 @@ class IncrementalTrigger:
 
 
 class TelemetryQueryTrigger(IncrementalTrigger):
-    """Says of which moments a trigger with a telemetry condition must know what telemetry says.
+    """Finds the zones and moments for which a trigger with a telemetry condition must query telemetry.
 
-    Give it the same cells and readings as the `IncrementalTrigger` that judges.
+    It takes the same cells and readings as the `IncrementalTrigger` that evaluates the trigger.
     """
 
     def __init__(self, trigger: Trigger, resolution: int) -> None:
@@ -306,14 +314,14 @@ class TelemetryQueryTrigger(IncrementalTrigger):
         self._queried: dict[tuple[str | None, int], set[int]] = defaultdict(set)
 
     def pending_queries(self, upto_ms: int) -> list[TelemetryQueries]:
-        """What matters up to a moment, under the revisions in effect by then; each moment of a zone is asked once."""
+        """The queries up to a moment, under the revisions in effect by then; each moment of a zone is queried once."""
         self.advance(upto_ms)
         found = []
         for platform, groups in self._groups.items():
             for group in groups.values():
                 zones: dict[tuple[int, ...], list[int]] = defaultdict(list)
                 for zone in group.zones:
-                    new = group.machine.queried_ms - self._queried[platform, zone]
+                    new = group.machine.query_times_ms - self._queried[platform, zone]
                     if new:
                         self._queried[platform, zone] |= new
                         zones[tuple(sorted(new))].append(zone)
@@ -323,7 +331,7 @@ class TelemetryQueryTrigger(IncrementalTrigger):
         return found
 
     def resume(self, done_ms: int) -> None:
-        """Takes what was observed as judged up to `done_ms`, and what then mattered as asked."""
+        """Restores the state after `pending_queries(done_ms)`: its queries were made."""
         self.pending_queries(done_ms)
 
     def forget(self, before_ms: int) -> int:
@@ -335,5 +343,5 @@ class TelemetryQueryTrigger(IncrementalTrigger):
     def _variants(self, platform: str | None, cells: Iterable[int]) -> dict[Variant, list[int]]:
         found: dict[Variant, list[int]] = defaultdict(list)
         for cell in cells:
-            found[threshold_in(self._trigger, cell), None].append(cell)
+            found[zone_threshold(self._trigger, cell), None].append(cell)
         return found

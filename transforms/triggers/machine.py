@@ -1,9 +1,9 @@
 """The trigger machine: one trigger, one platform, one zone series, driven by readings as they take effect.
 
 Between corrections its history only runs on. A correction (or a reading that takes effect after its event time)
-changes the past, so the history is judged again with what is now visible and compared with what was published: what
-would never have been confirmed is withdrawn, what is new is confirmed, what differs is revised. Its state is what was
-seen and what was published; the history is derived from them.
+changes the past, so the history is re-evaluated with the readings now visible and compared with what was published: an
+event that would never have been confirmed is withdrawn, a new one is confirmed, one that differs is revised. Its state
+is the readings observed and the revisions published; the history is derived from them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from monsoon.transforms.product import Trigger
 from monsoon.transforms.triggers.conditions import Condition, SeriesRules
 from monsoon.transforms.triggers.event_detector import EventState, as_published
-from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS, History, Observation
+from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS, EventHistory, Observation
 from monsoon.transforms.triggers.readings import Identity
 
 State = Literal["confirmed", "ended", "withdrawn"]
@@ -30,19 +30,20 @@ class Revision:
     state: State
     event: EventState
     silent: bool = False
-    """Whether it only tells of `values`, or of an absence that may pass, to those who test activity: no record is
-    written of it, and it has the number of the revision before."""
+    """Whether only `values`, or an absence that may pass, changed: activity tests need it, but no record is written of
+    it, and it has the number of the revision before."""
 
 
 class TriggerMachine:
-    """Feed with `take_effect`, moment by moment in order; `finish` lets event time run on until all timers fired."""
+    """Takes readings by `take_effect`, moment by moment in order; `finish` advances event time until all timers
+    fired."""
 
     def __init__(self, trigger: Trigger, alert: Condition | None = None, corroborated: Set[int] = frozenset()) -> None:
         """`alert`: the product's public alert (`alert_condition`). `corroborated`: for a trigger with a telemetry
         condition, the moments (ms) at which telemetry corroborates the readings; it may grow, ahead of what the
         machine is fed."""
         self._rules = SeriesRules.of(trigger, alert, corroborated)
-        self._history = History(self._rules)
+        self._history = EventHistory(self._rules)
         self._visible: dict[Identity, Observation] = {}
         self._published: dict[int, Revision] = {}
         self._now_ms = BEFORE_TIME_MS
@@ -78,7 +79,7 @@ class TriggerMachine:
         else:
             published.extend(self._run_on(new, at_ms))
         self._now_ms = at_ms
-        self._history.remember(at_ms)
+        self._history.take_snapshot(at_ms)
         return published
 
     def run_until(self, until_ms: int) -> list[Revision]:
@@ -97,16 +98,16 @@ class TriggerMachine:
         return self._history.next_ms
 
     @property
-    def queried_ms(self) -> Set[int]:
-        """For a trigger with a telemetry condition: the moments so far at which it mattered what telemetry says."""
-        return self._rules.queried
+    def query_times_ms(self) -> Set[int]:
+        """For a trigger with a telemetry condition: the moments so far at which telemetry must be queried."""
+        return self._rules.query_times_ms
 
     def _run_on(self, new: Iterable[Observation], until_ms: int) -> Iterator[Revision]:
         for at_ms, event in self._history.run(new, until_ms):
             yield self._publish(at_ms, as_published(event))
 
     def _publish_differences(self, starts_ms: Iterable[int], at_ms: int) -> Iterator[Revision]:
-        """What is published of the events of these starts, and no longer true: first what is not one any more."""
+        """Revisions of the events of these starts that differ from what was published: withdrawals first."""
         found = ((start_ms, self._history.event(start_ms)) for start_ms in sorted(starts_ms))
         reevaluated = [(start_ms, None if event is None else as_published(event)) for start_ms, event in found]
         for start_ms, event in reevaluated:
@@ -129,7 +130,7 @@ class TriggerMachine:
         )
 
     def _recorded(self, event: EventState) -> EventState:
-        """What is a difference worth a record, the rest left out.
+        """The part of an event whose difference makes a record.
 
         An absence that has not yet ended the event was never published, so it alone is no difference; nor are modes
         that belong to a moment.
@@ -152,5 +153,5 @@ class TriggerMachine:
 
 
 def _unrecorded(event: EventState) -> tuple[Any, ...]:
-    """What those who test activity are told without a record."""
+    """The part of an event that only activity tests need."""
     return (event.values, event.absent_since_ms if event.values else None)

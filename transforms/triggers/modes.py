@@ -1,4 +1,4 @@
-"""Oracle modes: how far what is known of a metric in a zone may be trusted at a moment."""
+"""Oracle modes: how far the readings of a metric in a zone may be trusted at a moment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OUTAGE_MS = 24 * 3_600_000
 def oracle_mode(
     condition: Condition, provider_states: Iterable[ProviderState], last_observed_ms: int | None, at_ms: int
 ) -> OracleMode:
-    """The mode of a metric in a zone at a moment, from its provider states then and the newest reading heard (ms, or
+    """The mode of a metric in a zone at a moment, from its provider states then and the newest reading (ms, or
     None).
 
     conflict: fresh providers on both sides of the (mildest) threshold; stale: only readings past their ttl; outage:

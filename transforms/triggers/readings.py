@@ -1,4 +1,4 @@
-"""One oracle reading as the trigger machines see it, and what is visible of a reading at a moment."""
+"""An oracle reading, its identity, and the order in which revisions of readings take effect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Reading:
     value: float
     event_time_ms: int
     issued_time_ms: int
-    """When it was published; event time where the provider does not say."""
+    """When it was published; its event time where that is not stated."""
     platform: str | None
     area: Area
 
@@ -40,7 +40,7 @@ class Reading:
 
     @property
     def precedence(self) -> tuple[int, int, str]:
-        """Of one place, the greatest of these speaks."""
+        """Of readings of one place, the greatest by this speaks."""
         return (self.event_time_ms, self.issued_time_ms, self.reading_id)
 
 
@@ -63,6 +63,6 @@ def reading_from_record(record: Mapping[str, Any]) -> Reading:
 
 
 def in_effect_order(readings: Iterable[Reading]) -> list[Reading]:
-    """Readings in the order in which they take effect; ties by identity and revision, so that arrival order is
-    nothing."""
+    """Readings in the order in which they take effect; ties by identity and revision, so that the order of
+    arrival does not matter."""
     return sorted(readings, key=lambda reading: (reading.effective_ms, reading.identity, reading.revision))

@@ -1,8 +1,8 @@
-"""Zones that hear the same stations in the same order of nearness share one series, which is judged once.
+"""Groups zones that the same stations cover in the same order of distance into series, each evaluated once.
 
-In a city of thousands of zones there are a few dozen series; a machine runs for each, and its events are stamped
-with each zone's name. Zones with a threshold of their own are apart, and so are those of which the riders' telemetry
-says something else where the trigger asks for that.
+In a city of thousands of zones there are a few dozen series; a machine runs for each, and its events apply to every
+zone of it. Zones with a threshold of their own are series of their own, and so are, for a trigger with a telemetry
+condition, zones with different telemetry.
 
 Readings of the text: docs/interpretations.md#disruptions.
 """
@@ -20,7 +20,13 @@ import numpy.typing as npt
 from monsoon.transforms.geo.areas import Area, Zones
 from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.product import Comparison, Trigger
-from monsoon.transforms.triggers.conditions import Condition, metrics_of, satisfied, threshold_in, with_threshold
+from monsoon.transforms.triggers.conditions import (
+    Condition,
+    metrics_of,
+    telemetry_condition_holds,
+    with_threshold,
+    zone_threshold,
+)
 from monsoon.transforms.triggers.history import Observation
 from monsoon.transforms.triggers.machine import Revision, TriggerMachine
 from monsoon.transforms.triggers.readings import Identity, Reading, in_effect_order
@@ -28,7 +34,7 @@ from monsoon.transforms.triggers.readings import Identity, Reading, in_effect_or
 Indices = npt.NDArray[np.int64]
 Cells = npt.NDArray[np.uint64]
 Place = tuple[str, str, Area]
-"""A metric, a provider and the area of which it speaks."""
+"""A metric, a provider and the area that its reading covers."""
 
 TelemetryValues = Mapping[tuple[str | None, int, int], float]
 """What telemetry measured, by platform, zone (cell) and moment (ms): for a trigger with a telemetry condition."""
@@ -36,7 +42,7 @@ TelemetryValues = Mapping[tuple[str | None, int, int], float]
 
 @dataclass(frozen=True)
 class Series:
-    """A trigger and platform in the zones (uint64 cells) that hear the same."""
+    """A trigger and platform in zones (uint64 cells) that the same stations cover, and all that was published."""
 
     trigger: Trigger
     platform: str | None
@@ -46,7 +52,7 @@ class Series:
 
 @dataclass(frozen=True)
 class TelemetryQueries:
-    """At each of these moments (int64, ms), in each of these zones (uint64 cells), it matters what telemetry says."""
+    """Queries of telemetry: for each of these moments (int64, ms) and each of these zones (uint64 cells)."""
 
     platform: str | None
     zones: Cells
@@ -63,8 +69,8 @@ def evaluate_trigger(
 ) -> list[Series]:
     """Every series of one trigger with all that it publishes, over a bounded set of readings.
 
-    `alert`: the public alert that the product asks about (`alert_condition`). `witnessed`: the values at
-    `telemetry_queries`, for a trigger with a telemetry condition; where one is absent, the condition does not hold
+    `alert`: the public alert that the product uses (`alert_condition`). `telemetry_values`: the values for the
+    `telemetry_queries` of a trigger with a telemetry condition; where one is absent, the condition does not hold
     then. Series that never confirm anything are left out.
     """
     corroborated = _corroborated(trigger, telemetry_values or {})
@@ -74,7 +80,7 @@ def evaluate_trigger(
         for cell in cells.tolist():
             moments = frozenset(corroborated.get((stations.platform, cell), ()))
             if trigger.telemetry_condition is None or moments:
-                variants[threshold_in(trigger, cell), moments].append(cell)
+                variants[zone_threshold(trigger, cell), moments].append(cell)
         for (breach, moments), members in variants.items():
             machine = TriggerMachine(with_threshold(trigger, breach), alert, moments)
             published = _run_to_end(machine, stations.observed(ranks))
@@ -85,28 +91,27 @@ def evaluate_trigger(
 
 def telemetry_queries(trigger: Trigger, readings: Sequence[Reading], zones: Zones) -> list[TelemetryQueries]:
     """For a trigger with a telemetry condition: every moment, under any revision of the readings, at which they breach
-    (for however long), so that it matters what telemetry says; by platform and zones, each pair in one entry at
-    most."""
+    (sustained or not), so that telemetry must be queried; by platform and zones, each pair in one entry at most."""
     found = []
     for stations, ranks, cells in _grouped(trigger, readings, zones, None):
         variants: dict[Comparison | None, list[int]] = defaultdict(list)
         for cell in cells.tolist():
-            variants[threshold_in(trigger, cell)].append(cell)
+            variants[zone_threshold(trigger, cell)].append(cell)
         for breach, members in variants.items():
             machine = TriggerMachine(with_threshold(trigger, breach))
             _run_to_end(machine, stations.observed(ranks))
-            if machine.queried_ms:
-                moments = np.array(sorted(machine.queried_ms), dtype=np.int64)
+            if machine.query_times_ms:
+                moments = np.array(sorted(machine.query_times_ms), dtype=np.int64)
                 found.append(TelemetryQueries(stations.platform, _cells(members), moments))
     return found
 
 
 def _corroborated(trigger: Trigger, telemetry_values: TelemetryValues) -> dict[tuple[str | None, int], set[int]]:
-    """By platform and zone, the moments at which telemetry says what the trigger asks for."""
+    """By platform and zone, the moments at which the telemetry condition holds."""
     found: dict[tuple[str | None, int], set[int]] = defaultdict(set)
     if trigger.telemetry_condition is not None:
         for (platform, zone, at_ms), value in telemetry_values.items():
-            if satisfied(trigger.telemetry_condition, value):
+            if telemetry_condition_holds(trigger.telemetry_condition, value):
                 found[platform, zone].add(at_ms)
     return found
 
@@ -114,7 +119,7 @@ def _corroborated(trigger: Trigger, telemetry_values: TelemetryValues) -> dict[t
 def _grouped(
     trigger: Trigger, readings: Sequence[Reading], zones: Zones, alert: Condition | None
 ) -> Iterator[tuple[_Stations, list[tuple[int, int]], Cells]]:
-    """For each platform, the stations that a trigger listens to, those heard alike (index, rank), and where."""
+    """For each platform the trigger's stations, and for each series its stations (index, rank) and zones."""
     metrics = metrics_of(trigger, alert)
     mine = [reading for reading in readings if reading.metric in metrics]
     known = {reading.identity for reading in mine}
@@ -128,7 +133,7 @@ def _grouped(
 
 
 def place_of(trigger: Trigger, metrics: Set[str], reading: Reading) -> tuple[str | None, Place] | None:
-    """The platform of which a reading speaks to a trigger (None: whichever) and its place; None where it does not."""
+    """The platform (None: any) and place of a reading for a trigger; None for one that the trigger does not use."""
     if reading.metric not in metrics:
         return None
     place = (reading.metric, reading.provider, reading.area)
@@ -138,7 +143,7 @@ def place_of(trigger: Trigger, metrics: Set[str], reading: Reading) -> tuple[str
 
 
 class _Stations:
-    """The places from which each provider speaks of each metric (for one platform), with the readings from each.
+    """The places of the readings of each provider and metric (for one platform), with the readings of each.
 
     A station is a place, by its index; a reading its index in `revisions`, which are in effect order.
     """
@@ -178,10 +183,10 @@ class _Stations:
 
 
 def group_zones(places: Sequence[Place], zones: Zones) -> list[tuple[list[tuple[int, int]], Indices]]:
-    """Zones (as indices) that hear the same places (as indices) with the same ranks; zones that hear nothing are left
-    out.
+    """Groups zones (as indices) that the same places (as indices) cover with the same ranks; zones that none covers are
+    left out.
 
-    A place's rank says how near it is among its provider's for its metric, 0 being the nearest.
+    A place's rank is by distance among those of its provider and metric, 0 being the nearest.
     """
     if not places:
         return []

@@ -1,4 +1,4 @@
-"""What telemetry says where triggers ask for a witness, on the local engine: all riders at once."""
+"""Evaluates the telemetry conditions of triggers on the local engine: all riders at once."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from monsoon.transforms.presence import Places
 from monsoon.transforms.product import OrderDrop, Product, SilentQuorum, Trigger
 from monsoon.transforms.telemetry_conditions.order_drop import order_drop, order_tallies
 from monsoon.transforms.telemetry_conditions.outage import quorum_values
-from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, Questions
+from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, ZoneQueries
 from monsoon.transforms.telemetry_conditions.silent_quorum import (
-    Trust,
+    RiderTrust,
+    active_riders,
     insured_long_enough,
     quorum_tallies,
     rider_trust,
     trust_inputs,
-    trust_score,
-    workers_of,
+    trust_score_terms,
 )
 from monsoon.transforms.triggers.readings import Reading
 from monsoon.transforms.triggers.series import TelemetryValues, telemetry_queries
 
 
-class TelemetryWitness:
-    """Answers from reports, for the triggers of one version of a product whose policies are `coverage`."""
+class TelemetryConditionEvaluator:
+    """Measures telemetry conditions for the triggers of one version of a product whose policies are `coverage`."""
 
     def __init__(self, product: Product, coverage: Coverage, places: Places, references: References | None) -> None:
         """`references` locate the cell towers of the reports; None: nothing is located."""
@@ -43,47 +43,47 @@ class TelemetryWitness:
         self._references = references or References.none(places.telemetry)
         self._policy_holders = PolicyHolders(coverage.policies.values())
 
-    def of(self, trigger: Trigger, readings: Sequence[Reading], zones: Zones) -> TelemetryValues:
-        """What the trigger's telemetry condition measures wherever and whenever it matters; what cannot be measured is
-        left out, and a trigger without a telemetry condition asks for nothing."""
+    def values(self, trigger: Trigger, readings: Sequence[Reading], zones: Zones) -> TelemetryValues:
+        """The values of the trigger's telemetry condition for each of its queries; those that cannot be measured are
+        left out. Empty for a trigger without a telemetry condition."""
         if trigger.telemetry_condition is None:
             return {}
-        asked = [
+        keys = [
             (each.platform, zone, at_ms)
             for each in telemetry_queries(trigger, readings, zones)
             for zone in each.zones.tolist()
             for at_ms in each.moments_ms.tolist()
         ]
-        if not asked:
+        if not keys:
             return {}
-        questions = Questions.of(self._product.zone_resolution, asked)
+        zone_queries = ZoneQueries.of(self._product.zone_resolution, keys)
         if isinstance(trigger.telemetry_condition, OrderDrop):
-            values = self._order_drop(trigger.telemetry_condition, questions)
+            values = self._order_drop(trigger.telemetry_condition, zone_queries)
         else:
-            values = self._quorum(trigger.telemetry_condition, questions)
+            values = self._quorum(trigger.telemetry_condition, zone_queries)
         known = np.flatnonzero(~np.isnan(values)).tolist()
-        return {asked[place]: float(values[place]) for place in known}
+        return {keys[place]: float(values[place]) for place in known}
 
-    def _order_drop(self, terms: OrderDrop, questions: Questions) -> npt.NDArray[np.float64]:
-        cells = self._places.cells(questions.resolution)
+    def _order_drop(self, terms: OrderDrop, zone_queries: ZoneQueries) -> npt.NDArray[np.float64]:
+        cells = self._places.cells(zone_queries.resolution)
         margin_m = self._product.presence_margin_m
         return order_drop(
-            terms, order_tallies(terms, self._telemetry, questions, self._policy_holders, margin_m, cells)
+            terms, order_tallies(terms, self._telemetry, zone_queries, self._policy_holders, margin_m, cells)
         )
 
-    def _quorum(self, terms: SilentQuorum, questions: Questions) -> npt.NDArray[np.float64]:
-        telemetry, resolution = self._telemetry, questions.resolution
-        riders = workers_of(terms, telemetry, questions, self._policy_holders, self._places.cells(resolution))
-        gone = riders.take(riders.mine & riders.silent)
-        trust = Trust.unknown(0)
+    def _quorum(self, terms: SilentQuorum, zone_queries: ZoneQueries) -> npt.NDArray[np.float64]:
+        telemetry, resolution = self._telemetry, zone_queries.resolution
+        riders = active_riders(terms, telemetry, zone_queries, self._policy_holders, self._places.cells(resolution))
+        gone = riders.take(riders.on_platform & riders.silent)
+        trust = RiderTrust.unknown(0)
         if len(gone.worker):
             panes = panes_of(telemetry)
             habits = Habits.of(panes, PaneCells.of(panes, resolution), resolution)
             inputs, phone = trust_inputs(
-                terms, telemetry, questions, gone, self._references, habits, self._policy_holders
+                terms, telemetry, zone_queries, gone, self._references, habits, self._policy_holders
             )
-            inputs["riders_on_device_28d"] = DeviceDays.of(panes).riders(phone, questions.at_ms[gone.question])[0]
-            insured = insured_long_enough(terms, telemetry, questions, gone, self._policy_holders)
-            trust = rider_trust(terms, trust_score(self._product, terms), inputs, insured)
-        tallies = quorum_tallies(terms, telemetry, questions, riders, trust)
+            inputs["riders_on_device_28d"] = DeviceDays.of(panes).riders(phone, zone_queries.at_ms[gone.query])[0]
+            insured = insured_long_enough(terms, telemetry, zone_queries, gone, self._policy_holders)
+            trust = rider_trust(terms, trust_score_terms(self._product, terms), inputs, insured)
+        tallies = quorum_tallies(terms, telemetry, zone_queries, riders, trust)
         return quorum_values(tallies, None if terms.model is None else load_model(terms.model))
