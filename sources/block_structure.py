@@ -9,7 +9,7 @@ characters within text only ever add to the same side. Where the sums are equal,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,10 @@ import polars as pl
 _CACHED_BYTES = 128 * 1024
 """So much of a block is looked at together: it stays in the processor's cache."""
 
-_LOOK_BACK = 3
-"""A null is recognized by the characters before it: a quote, a colon, perhaps a space."""
+_SHORTEST_REST = 4
+"""Bytes from the closing quote of a key to the end of its object, both included: `":0}`."""
+_WORD_BYTES = 4
+"""So many bytes of a key are compared at once, as one number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,40 +38,40 @@ class Structure:
     arrays: int
     quotes: int
     keys: int
-    backslashes: int
     nulls: npt.NDArray[np.int64]
-    longest_line_bytes: int
 
     @staticmethod
     def of(content: bytes) -> Structure:
-        """Counts in one pass over the block."""
+        """Counts in one pass over a block that is not empty."""
         octets = np.frombuffer(content, dtype=np.uint8)
-        arrays = quotes = keys = backslashes = 0
-        ends, objects, nulls = [np.array([-1])], [], []
+        spaced = b" " in content
+        arrays = quotes = keys = 0
+        objects, nulls = [], []
         for start in range(0, len(octets), _CACHED_BYTES):
             some = octets[start : start + _CACHED_BYTES]
-            quoted = octets[start : start + _CACHED_BYTES + 1] == ord('"')
-            quotes += int(np.count_nonzero(quoted[: len(some)]))
-            keys += int(np.count_nonzero(quoted[:-1] & (octets[start + 1 : start + len(quoted)] == ord(":"))))
+            quoted = some == ord('"')
+            quotes += int(np.count_nonzero(quoted))
             arrays += int(np.count_nonzero(some == ord("[")))
-            backslashes += int(np.count_nonzero(some == ord("\\")))
             objects.append(np.flatnonzero(some == ord("{")) + start)
-            ends.append(np.flatnonzero(some == ord("\n")) + start)
-            nulls.append(_key_ends_before_null(octets, start))
-        longest = int(np.diff(np.concatenate([*ends, [len(octets)]])).max()) - 1
-        return Structure(
-            octets, np.concatenate(objects), arrays, quotes, keys, backslashes, np.concatenate(nulls), longest
-        )
+            stop = max(start, min(start + _CACHED_BYTES, len(octets) - _SHORTEST_REST + 1))
+            key = quoted[: stop - start] & (octets[start + 1 : stop + 1] == ord(":"))
+            keys += int(np.count_nonzero(key))
+            second = octets[start + 2 : stop + 2]
+            null = second == ord("n")
+            if spaced:
+                null |= (second == ord(" ")) & (octets[start + 3 : stop + 3] == ord("n"))
+            nulls.append(np.flatnonzero(key & null) + start)
+        return Structure(octets, np.concatenate(objects), arrays, quotes, keys, np.concatenate(nulls))
 
     def agrees_with(self, parsed: pl.DataFrame) -> bool:
-        """Whether the columns that Polars parsed from the block hold all that it says, and nothing else."""
+        """Whether the columns that Polars parsed from the block hold all that it says, and nothing else. The block must
+        be without backslashes: an escape can hide what it writes."""
         text = [name for name, dtype in parsed.schema.items() if dtype == pl.String]
         lists = [name for name, dtype in parsed.schema.items() if dtype == pl.List(pl.String)]
         values = {name: parsed.height - parsed[name].null_count() for name in parsed.columns}
         items = sum(int(parsed[name].list.len().sum()) for name in lists)
         return (
-            not self.backslashes
-            and len(self.objects) == parsed.height
+            len(self.objects) == parsed.height
             and self.arrays == sum(values[name] for name in lists)
             and self.keys == sum(values.values()) + len(self.nulls)
             and self.quotes == 2 * (self.keys + sum(values[name] for name in text) + items)
@@ -80,39 +82,41 @@ class Structure:
         """Whether every null stands for a null of its own column: a value before it in the line would have won."""
         if not len(self.nulls):
             return True
-        column = self._columns_of_nulls(parsed.columns)
-        if column is None:
-            return False
         row = np.searchsorted(self.objects, self.nulls) - 1
-        for number in np.unique(column).tolist():
-            rows = row[column == number]
+        named = 0
+        for name, mine in self._nulls_by_key(parsed.columns):
+            rows = row[mine]
             # Rows ascend, so a key that is null twice in one line stands side by side.
-            if np.any(rows[1:] == rows[:-1]) or not parsed[:, number].is_null().to_numpy()[rows].all():
+            if np.any(rows[1:] == rows[:-1]) or not parsed[name].is_null().to_numpy()[rows].all():
                 return False
-        return True
+            named += len(rows)
+        return named == len(self.nulls)
 
-    def _columns_of_nulls(self, names: Sequence[str]) -> npt.NDArray[np.int64] | None:
-        """The number of the column that each null's key names; None where one names none."""
-        column = np.full(len(self.nulls), -1, dtype=np.int64)
-        left = np.arange(len(self.nulls))
-        for number, name in enumerate(names):
-            spelled = b'"' + name.encode()
-            mine = left
-            for back, octet in enumerate(reversed(spelled), start=1):
-                mine = mine[self.octets[self.nulls[mine] - back] == octet]
-            column[mine] = number
-            left = left[column[left] < 0]
-        return column if not len(left) else None
+    def _nulls_by_key(self, names: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
+        """The nulls (indices, ascending) whose key is one of `names`, which have two characters or more; by key."""
+        words: npt.NDArray[np.uint32] = np.ndarray(
+            len(self.octets) - _WORD_BYTES + 1, np.uint32, self.octets, strides=(1,)
+        )
+        ends = words[self.nulls - _WORD_BYTES + 1]
+        for name in names:
+            spelled = b'"' + name.encode() + b'"'
+            mine = np.flatnonzero(ends == _word(spelled[-_WORD_BYTES:]))
+            for at in range(0, len(spelled) - _WORD_BYTES, _WORD_BYTES):
+                starts = self.nulls[mine] - len(spelled) + 1 + at
+                mine = mine[words[starts] == _word(spelled[at : at + _WORD_BYTES])]
+            if len(mine):
+                yield name, mine
 
 
-def _key_ends_before_null(octets: npt.NDArray[np.uint8], start: int) -> npt.NDArray[np.int64]:
-    """Positions of the closing quotes in `":n` and `": n`, for each n of one stretch of the block."""
-    first = max(start, _LOOK_BACK)
-    some = octets[first : start + _CACHED_BYTES]
-    if not len(some):
-        return np.empty(0, dtype=np.int64)
-    at = np.flatnonzero(some == ord("n")) + first
-    before = octets[at - 1]
-    close = at[(before == ord(":")) & (octets[at - 2] == ord('"'))] - 2
-    spaced = at[(before == ord(" ")) & (octets[at - 2] == ord(":")) & (octets[at - 3] == ord('"'))] - 3
-    return np.sort(np.concatenate([close, spaced]))
+def _word(octets: bytes) -> np.uint32:
+    return np.uint32(np.frombuffer(octets, np.uint32)[0])
+
+
+def lines_within(content: bytes, most_bytes: int) -> bool:
+    """Whether no line of a block is longer than `most_bytes`."""
+    start = 0
+    while len(content) - start > most_bytes:
+        start = content.rfind(b"\n", start, start + most_bytes + 1) + 1
+        if not start:
+            return False
+    return True

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from monsoon.sources.block_structure import Structure
+from monsoon.sources.block_structure import Structure, lines_within
 from monsoon.sources.telemetry_columns import clean_rows, compact, holds_no_raw_identifier, parse_schema, records_frame
 from monsoon.transforms.validation.clean_line import clean_line_pattern, key_order
 from monsoon.transforms.validation.record_validator import MAX_LINE_BYTES, DeadLetter, RecordValidator, ValidRecord
@@ -76,9 +76,9 @@ class BlockValidator:
 
     def _whole(self, content: bytes) -> pl.DataFrame | None:
         """The compact columns of a block that is clean from end to end, else None."""
-        structure = Structure.of(content)
-        if structure.backslashes or structure.longest_line_bytes > MAX_LINE_BYTES:
+        if b"\\" in content or not lines_within(content, MAX_LINE_BYTES):
             return None
+        structure = Structure.of(content)
         parsed = self._parse(content, len(structure.objects))
         if parsed is None or not parsed.height or not structure.agrees_with(parsed):
             return None

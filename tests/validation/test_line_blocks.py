@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from validation.lines import ABSENT, TELEMETRY, hostile_lines, line_of, with_changes
 
-from monsoon.sources import line_blocks
+from monsoon.sources import block_structure, line_blocks
+from monsoon.sources.block_structure import Structure, lines_within
 from monsoon.sources.line_blocks import BlockValidator, collect
 from monsoon.transforms.validation.clean_line import clean_line_pattern, key_order
 from monsoon.transforms.validation.fields import stream_fields
@@ -66,6 +67,7 @@ def test_where_a_lenient_reader_errs(good, bad):
 
 
 SHORT = line_of({name: TELEMETRY[name] for name in TELEMETRY if name not in ("speed_mps", "cell", "bssids")})
+SPARSE = {field.name: TELEMETRY[field.name] for field in FIELDS if field.required}
 WITH_NULLS = line_of({**TELEMETRY, "speed_mps": None, "cell": None})
 CANCELING = [
     [SHORT[:-1] + b',"lat":1,"speed_mps":2}'],
@@ -95,6 +97,40 @@ def test_blocks_with_nulls_and_spaces_are_clean_as_a_whole():
     spaced = WITH_NULLS.replace(b":null", b": null")
     validator = BlockValidator(VALIDATOR)
     assert validator._whole(b"\n".join([GOOD_LINE, WITH_NULLS, SHORT, spaced])).height == 4
+
+
+def test_a_null_may_be_the_first_field_of_a_block():
+    line = line_of({"cell": None, **SPARSE})
+    assert BlockValidator(VALIDATOR)._whole(line + b"\n" + GOOD_LINE).height == 2
+
+
+@pytest.mark.parametrize("name", [field.name for field in FIELDS if not field.required])
+def test_a_null_counts_for_the_key_that_is_spelled_just_so(name):
+    others = [name[:at] + "~" + name[at + 1 :] for at in range(len(name))] + [f"x{name}", name[1:]]
+    for key in others:
+        assert BlockValidator(VALIDATOR)._whole(line_of({**SPARSE, key: None})) is None, key
+    assert BlockValidator(VALIDATOR)._whole(line_of({**SPARSE, name: None})) is not None
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 2, 3, 4, 5, 97])
+def test_a_block_is_looked_at_in_pieces_of_any_size(piece_bytes, monkeypatch):
+    content = b"\n".join([GOOD_LINE, WITH_NULLS, WITH_NULLS.replace(b":null", b": null"), SHORT])
+    whole = Structure.of(content)
+    monkeypatch.setattr(block_structure, "_CACHED_BYTES", piece_bytes)
+    for ended in (content, content + b"\n"):
+        pieces = Structure.of(ended)
+        assert (pieces.arrays, pieces.quotes, pieces.keys) == (whole.arrays, whole.quotes, whole.keys)
+        assert pieces.objects.tolist() == whole.objects.tolist()
+        assert pieces.nulls.tolist() == whole.nulls.tolist() != []
+
+
+@pytest.mark.parametrize("lengths", [[], [0], [5], [5, 1], [1, 5, 5], [0, 0, 0, 0, 0, 0, 5], [5, 5, 0, 5]])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_the_length_of_lines(lengths, end):
+    assert lines_within(b"\n".join(b"x" * length for length in lengths) + end, 5)
+    for at in range(len(lengths) + 1):
+        longer = [*lengths[:at], 6, *lengths[at:]]
+        assert not lines_within(b"\n".join(b"x" * length for length in longer) + end, 5)
 
 
 @given(hostile_lines())
