@@ -28,8 +28,8 @@ example:
   monsoon bench state --rows 100000 --storm delhi-2024-06-28
 
 Simulates each storm, repeats it week by week, gives every rider a policy of each product, and plays four weeks through
-the keyed steps in one process, hour by hour. Then counts what they keep of each policy, names included: its events, its
-claims with their evidence, and its share of what is kept of disruptions.
+the keyed operators in one process, hour by hour. Then counts what they keep of each policy, names included: its events,
+its claims with their evidence, and its share of what is kept of disruptions.
 """
 
 
@@ -106,39 +106,39 @@ def _records(folder: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file.read_text().splitlines())
 
 
-Kept = dict[tuple[str, str], Counter[str]]
+BytesByPolicy = dict[tuple[str, str], Counter[str]]
 """By product and policy_id: bytes by what is kept."""
 
 
-def kept_of_policies(source: Path, products: Mapping[str, Product]) -> Kept:
+def kept_of_policies(source: Path, products: Mapping[str, Product]) -> BytesByPolicy:
     """What is kept of each policy when four weeks have gone by since the first storm began."""
-    from monsoon.pipelines.steps.in_memory import InMemory
-    from monsoon.pipelines.steps.settings import Settings
+    from monsoon.pipelines.operator_test_harness import OperatorTestHarness
+    from monsoon.pipelines.runtime.job_config import JobConfig
     from monsoon.sources.files import FilePart
 
     weeks = source / "weeks"
-    steps = InMemory(Settings(products, products, source / "reference", None, BUCKETS))
+    harness = OperatorTestHarness(JobConfig(products, products, source / "reference", None, BUCKETS))
     first_ms = min(record["event_time"] for record in _records(weeks / "telemetry"))
-    steps.read("subscriptions", FilePart(weeks / "subscriptions" / "all.jsonl"))
+    harness.read("subscriptions", FilePart(weeks / "subscriptions" / "all.jsonl"))
     for week in range(WEEKS):
         for stream in ("oracle_readings", "telemetry"):
-            steps.read(stream, FilePart(weeks / stream / f"{week + 1}.jsonl"))
+            harness.read(stream, FilePart(weeks / stream / f"{week + 1}.jsonl"))
         start_ms = first_ms + week * WEEK_MS
         for now_ms in range(start_ms, start_ms + WEEK_MS, HOUR_MS):
-            steps.advance(now_ms)
-    return attributed(steps.entries(), steps.settings)
+            harness.advance(now_ms)
+    return attributed(harness.entries(), harness.settings)
 
 
-def attributed(entries: Any, settings: Any) -> Kept:
-    """Entries (`in_memory.Entry`) by the policies to which they belong, names counted with them. What belongs to
-    riders, phones, places or readings is no policy's, and left out."""
-    from monsoon.pipelines.steps.compact import unpack_small
-    from monsoon.pipelines.steps.envelopes import unpack
-    from monsoon.pipelines.steps.noted import read_noted
+def attributed(entries: Any, settings: Any) -> BytesByPolicy:
+    """Entries (`operator_test_harness.Entry`) by the policies to which they belong, names counted with them. What
+    belongs to riders, phones, places or readings is no policy's, and left out."""
+    from monsoon.pipelines.operators.disruption_state import unpack_disruption
+    from monsoon.pipelines.runtime.messages import unpack
+    from monsoon.pipelines.runtime.state_codec import unpack_small
     from monsoon.sources.record_store import record_id
     from monsoon.transforms.adjudication.claims import Claim
 
-    kept: Kept = defaultdict(Counter)
+    kept: BytesByPolicy = defaultdict(Counter)
     entries = list(entries)
     policies = (unpack_small(entry.payload) for entry in entries if entry.kind == "policy")
     policy_of = {repr(record_id(each)): (each["product"], each["policy_id"]) for events in policies for each in events}
@@ -155,7 +155,7 @@ def attributed(entries: Any, settings: Any) -> Kept:
         elif entry.kind == "memory" and parts[1] == "subscriptions":
             kept[policy_of[unpack(entry.payload)[0]]]["events"] += size
         elif entry.kind == "disruption":
-            present = read_noted(parts[2], entry.payload, settings.triggers).present().values()
+            present = unpack_disruption(parts[2], entry.payload, settings.triggers).present().values()
             spoke = {worker: terms.policy_id for riders in present for worker, terms in riders.items()}
             speaking.update({(parts[1], parts[2], worker): policy for worker, policy in spoke.items()})
             for policy in spoke.values():
@@ -179,13 +179,13 @@ def attributed(entries: Any, settings: Any) -> Kept:
     return kept
 
 
-def _print(kept: Kept) -> None:
+def _print(state: BytesByPolicy) -> None:
     parts = ("events", "claims", "disruptions", "others")
     print(
         f"{'product':<10} {'policies':>8} " + " ".join(f"{part:>11}" for part in parts) + f" {'median':>8} {'p95':>8}"
     )
-    for product in (*sorted({product for product, _ in kept}), None):
-        mine = [sizes for (name, _), sizes in kept.items() if product in (None, name)]
+    for product in (*sorted({product for product, _ in state}), None):
+        mine = [sizes for (name, _), sizes in state.items() if product in (None, name)]
         totals = sorted(sizes.total() for sizes in mine)
         medians = [statistics.median(sizes[part] for sizes in mine) for part in parts]
         p95 = totals[-(-95 * len(totals) // 100) - 1]

@@ -13,7 +13,7 @@ from monsoon.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from monsoon.cli.story import Played
-    from monsoon.pipelines.local.scores import ScoreBook
+    from monsoon.pipelines.local.evidence import ClaimEvidence
     from monsoon.sources.simulator import Storm
     from monsoon.transforms.product import Product
     from monsoon.transforms.scoring import Scorer
@@ -120,7 +120,7 @@ def _play(
     products: Mapping[str, Product],
     product: str,
     scorer: Scorer,
-) -> tuple[Played, ScoreBook]:
+) -> tuple[Played, ClaimEvidence]:
     """Simulates the storm into input/, replays it under one product into output/; what there is to tell, and the book
     that scores these inputs. `products` are all that policies may name."""
     from monsoon.cli.story import Played

@@ -181,7 +181,7 @@ class _Version(argparse.Action):
 
 def _told_errors() -> tuple[type[Exception], ...]:
     """Errors whose message says what is wrong, where, and what to do; and what the operating system refused."""
-    from monsoon.pipelines.flink.faults import ClusterError
+    from monsoon.pipelines.flink.errors import ClusterError
     from monsoon.sinks.folder import OutputError
     from monsoon.sources.files import InputError
     from monsoon.transforms.product import ProductError

@@ -10,8 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from monsoon.pipelines.local.evidence import ClaimEvidence
 from monsoon.pipelines.local.replay import open_book, read_inputs, run_products
-from monsoon.pipelines.local.scores import ScoreBook
 from monsoon.sources.files import STREAMS
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_product_file
@@ -142,7 +142,7 @@ class _Scripted:
     """Scores of a script where a rider has one, else of the model and formulas of the product."""
 
     def __init__(
-        self, book: ScoreBook, risks: Mapping[str, list[float | None]], trust: Mapping[str, float | None]
+        self, book: ClaimEvidence, risks: Mapping[str, list[float | None]], trust: Mapping[str, float | None]
     ) -> None:
         self._book, self._risks, self._trust = book, risks, trust
         self.model_version = book.model_version

@@ -1,5 +1,7 @@
-"""The job graph: which step follows which, and what is together under one key. The same for batch and streaming; the
-source, the shell around a step and the sink differ."""
+"""The job graph: which operator follows which, and what is together under one key.
+
+The same for batch and streaming; the source, the process function around an operator and the sink differ.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +19,31 @@ from pyflink.datastream.connectors.file_system import FileSource, StreamFormat
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 from pyflink.java_gateway import get_gateway
 
-from monsoon.pipelines.flink.plan import Planned
-from monsoon.pipelines.flink.steps import ENVELOPE, ITEM, LOW, NONE, PART, ReadParts, RunningKey, WholeKey, tags_to
-from monsoon.pipelines.steps.envelopes import RESULTS
-from monsoon.pipelines.steps.order import order_of
-from monsoon.pipelines.steps.reading import Validate
-from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.flink.file_splits import FileSplit
+from monsoon.pipelines.flink.process_functions import (
+    ITEM,
+    KEYED_MESSAGE,
+    LOW,
+    NONE,
+    PART,
+    BatchOperatorFunction,
+    ReadSplits,
+    StreamingOperatorFunction,
+    tags_to,
+)
+from monsoon.pipelines.operators.validate import Validate
+from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.messages import RESULTS
+from monsoon.pipelines.topology import operators_of
 from monsoon.sources.files import FilePart
 
 
 @dataclass(frozen=True)
 class Config:
-    """What a graph is built from: the parts to read, in order, and what every step is told."""
+    """What a graph is built from: the parts to read, in order, and what every operator is told."""
 
-    parts: Sequence[Planned]
-    settings: Settings
+    parts: Sequence[FileSplit]
+    settings: JobConfig
     streaming: bool = False
     announced: Path | None = None
     """Instead of `parts`, which are known beforehand: a folder where a part is announced, earliest first, when it may
@@ -47,22 +59,26 @@ def build(env: StreamExecutionEnvironment, config: Config) -> DataStream:
         for to, tag in tags_to(names).items():
             inputs[to].append(stream.get_side_output(tag))
 
-    read = _parts(env, config).rebalance().process(ReadParts(config.settings), ENVELOPE)
+    read = _parts(env, config).rebalance().process(ReadSplits(config.settings), KEYED_MESSAGE)
     connect(read, Validate.uid, Validate.label, Validate.to)
-    for step in order_of(config.settings):
-        first, *others = inputs[step.uid]
+    for operator in operators_of(config.settings):
+        first, *others = inputs[operator.uid]
         keyed = _keyed(first.union(*others) if others else first)
-        shell = RunningKey(step, config.settings) if config.streaming else WholeKey(step, config.settings)
-        connect(keyed.process(shell, ENVELOPE), step.uid, step.label, step.to)
+        shell = (
+            StreamingOperatorFunction(operator, config.settings)
+            if config.streaming
+            else BatchOperatorFunction(operator, config.settings)
+        )
+        connect(keyed.process(shell, KEYED_MESSAGE), operator.uid, operator.label, operator.to)
     first, *others = inputs[RESULTS]
     return first.union(*others)
 
 
-def _keyed(envelopes: DataStream) -> KeyedStream:
-    """Envelopes by their key. `key_by` would take each of them to Python and back, only to be told its first field."""
+def _keyed(messages: DataStream) -> KeyedStream:
+    """Messages by their key. `key_by` would take each of them to Python and back, only to be told its first field."""
     selector = get_gateway().jvm.KeyByKeySelector()
-    by_key = envelopes._j_data_stream.keyBy(selector, Types.ROW([Types.INT()]).get_java_type_info())
-    return KeyedStream(by_key, ITEM, envelopes)
+    by_key = messages._j_data_stream.keyBy(selector, Types.ROW([Types.INT()]).get_java_type_info())
+    return KeyedStream(by_key, ITEM, messages)
 
 
 def _parts(env: StreamExecutionEnvironment, config: Config) -> DataStream:
@@ -92,7 +108,7 @@ _BALLAST = bytes(128 * 1024)
 which may not overtake them, wait until they are read."""
 
 
-def _row(planned: Planned, ballast: bytes) -> Row:
+def _row(planned: FileSplit, ballast: bytes) -> Row:
     return Row(planned.stream, *_numbered(planned.part), planned.low_ms, ballast)
 
 
@@ -105,7 +121,7 @@ def _numbered(part: FilePart) -> tuple[str, int, int, int, int]:
 class _Plan(ProcessFunction):
     """Places in the plan to its parts."""
 
-    def __init__(self, parts: Sequence[Planned], ballast: bytes) -> None:
+    def __init__(self, parts: Sequence[FileSplit], ballast: bytes) -> None:
         self._parts, self._ballast = parts, ballast
 
     def process_element(self, value: int, ctx: ProcessFunction.Context) -> Any:
@@ -113,7 +129,7 @@ class _Plan(ProcessFunction):
         yield _row(self._parts[value], self._ballast)
 
 
-def announcement(planned: Planned) -> str:
+def announcement(planned: FileSplit) -> str:
     """The line that announces a part."""
     return json.dumps([planned.stream, *_numbered(planned.part), planned.low_ms])
 

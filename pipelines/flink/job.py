@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monsoon.pipelines.flink.faults import ClusterError
+from monsoon.pipelines.flink.errors import ClusterError
+from monsoon.pipelines.flink.file_splits import plan
 from monsoon.pipelines.flink.job_record import recorded
-from monsoon.pipelines.flink.plan import plan
 from monsoon.pipelines.flink.run import PART_BYTES, identity_of, settings_of, sink
 from monsoon.sinks.folder import OutputError
 from monsoon.sources.files import InputError

@@ -26,9 +26,9 @@ _PATIENCE_S = 20.0
 
 def latencies_ms(source: Path, folder: Path, product: str) -> list[float]:
     """Milliseconds, one for each payout of the product whose moment the watermark passed while the job ran."""
+    from monsoon.pipelines.flink.file_splits import plan
     from monsoon.pipelines.flink.graph import Config, announcement, build
     from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
-    from monsoon.pipelines.flink.plan import plan
     from monsoon.pipelines.flink.run import settings_of
     from monsoon.sources.product_files import load_products
 

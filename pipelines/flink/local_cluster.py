@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monsoon.pipelines.flink.faults import ClusterError
+from monsoon.pipelines.flink.errors import ClusterError
 from monsoon.pipelines.flink.java import use_java
 from monsoon.pipelines.flink.keys import MAX_PARALLELISM
 
@@ -41,7 +41,7 @@ def batch_settings(parallelism: int) -> dict[str, str]:
     return {
         **_common(parallelism),
         "execution.runtime-mode": "BATCH",
-        # All steps at once: a step by itself would start Python workers of its own, some seconds each time.
+        # All operators at once: an operator by itself would start Python workers of its own, some seconds each time.
         "execution.batch-shuffle-mode": "ALL_EXCHANGES_PIPELINED",
         "jobmanager.scheduler": "Default",
         # In batch the JVM forgets a key's state when it turns to the next key, so Python may not lag behind: with

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from monsoon.pipelines.flink.faults import logged_for_now, told_in_words
+from monsoon.pipelines.flink.errors import error_in_words, logged_for_now
+from monsoon.pipelines.flink.file_splits import FileSplit, in_any_order
 from monsoon.pipelines.flink.local_cluster import batch_settings, environment
-from monsoon.pipelines.flink.outcome import Collected
-from monsoon.pipelines.flink.plan import Planned, in_any_order
+from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.results import Progress, no_progress, providers_are, write_results
-from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sinks.record_files import Format
 from monsoon.sources.files import INPUT_FOLDERS, streams_in
@@ -23,7 +23,7 @@ from monsoon.transforms.validation.input_checks import RefusalLimit
 
 PART_BYTES = 32 * 1024 * 1024
 _BUCKETS_PER_SLOT = 4
-"""Enough to even out; chunks between two steps grow in number with the square of the buckets, and each costs some
+"""Enough to even out; chunks between two operators grow in number with the square of the buckets, and each costs some
 milliseconds."""
 
 
@@ -52,7 +52,7 @@ def replay(
         scorer = load_scorer(model)
         references = read_references(input_dir / "reference")
         slots = parallelism or os.cpu_count() or 1
-        settings = Settings(
+        settings = JobConfig(
             products,
             running,
             input_dir / "reference",
@@ -63,7 +63,7 @@ def replay(
         parts, overlooked = in_any_order(input_dir, PART_BYTES)
         progress("running on Flink", None)
         with logged_for_now():
-            collected = Collected.of(_run(parts, settings, slots) if parts else ())
+            collected = CollectedResults.of(_run(parts, settings, slots) if parts else ())
             collected.require_parts(len(parts))
             collected.require_within(limit, input_dir)
         collected.overlooked(overlooked)
@@ -72,8 +72,8 @@ def replay(
         return write_results(output, collected, collected.outcome, running, {scorer.name: scorer.version}, progress)
 
 
-def _run(parts: Sequence[Planned], settings: Settings, parallelism: int) -> Iterator[tuple[str, str]]:
-    with told_in_words():
+def _run(parts: Sequence[FileSplit], settings: JobConfig, parallelism: int) -> Iterator[tuple[str, str]]:
+    with error_in_words():
         env = environment(batch_settings(parallelism))
         from monsoon.pipelines.flink.graph import Config, build
 

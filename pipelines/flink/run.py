@@ -1,4 +1,4 @@
-"""The streaming job over a folder of streams: it decides as event time goes on, keeps checkpoints, and writes what it
+"""The streaming job over a folder of streams: it decides as event time goes on, durable checkpoints, and writes what it
 has decided with each of them.
 
 The output is one folder a stream, as a replay's, in as many parts as there were checkpoints; `summary.json` is written
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monsoon.pipelines.flink.faults import ClusterError, log_to, told_in_words
+from monsoon.pipelines.flink.dead_letter_limit import DeadLetterLimit
+from monsoon.pipelines.flink.errors import ClusterError, error_in_words, log_to
+from monsoon.pipelines.flink.file_splits import FileSplit, plan
 from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
-from monsoon.pipelines.flink.outcome import Collected
-from monsoon.pipelines.flink.plan import Planned, plan
-from monsoon.pipelines.flink.refusal_watch import RefusalWatch
+from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.flink.run_folders import RunFolders
 from monsoon.pipelines.flink.running_job import EventTimeShare, RestApi, wait_for
 from monsoon.pipelines.results import Progress, no_progress, providers_are, summarized
-from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.sinks.folder import STREAMS, OutputError
 from monsoon.sources.files import streams_in
 from monsoon.sources.model_files import load_scorer
@@ -96,7 +96,7 @@ def run(
 
 
 def identity_of(
-    input_dir: Path, parts: Sequence[Planned], chosen: Mapping[str, Product], scorer: Scorer
+    input_dir: Path, parts: Sequence[FileSplit], chosen: Mapping[str, Product], scorer: Scorer
 ) -> dict[str, Any]:
     """What a job's state belongs to: with anything else it would skip parts, read others twice, or not fit."""
     return {
@@ -109,20 +109,20 @@ def identity_of(
 
 def settings_of(
     input_dir: Path, products: Mapping[str, Product], chosen: Mapping[str, Product], model: Path | None
-) -> Settings:
-    """What the steps of a run are told."""
+) -> JobConfig:
+    """The configuration of a run."""
     reserves = "reserves" in streams_in(input_dir)
-    return Settings(products, chosen, input_dir / "reference", model, _BUCKETS, reserves)
+    return JobConfig(products, chosen, input_dir / "reference", model, _BUCKETS, reserves)
 
 
 def _collect(
-    parts: Sequence[Planned],
-    settings: Settings,
+    parts: Sequence[FileSplit],
+    settings: JobConfig,
     folders: RunFolders,
     running: Running,
     resume: bool,
     progress: Progress,
-) -> Collected:
+) -> CollectedResults:
     if resume and folders.has_ended:
         raise OutputError(f"{folders.output}: this run has ended, its summary.json is there; nothing is left to resume")
     restore_from = folders.restore_from(running.savepoint) if resume else None
@@ -130,7 +130,7 @@ def _collect(
     if parts and (not resume or restore_from is not None):
         _execute(parts, settings, folders, running, restore_from, progress)
     progress("summing up", None)
-    collected = Collected.of(_written(folders.output))
+    collected = CollectedResults.of(_written(folders.output))
     if parts and not collected.ended:
         if resume and restore_from is None:
             raise OutputError(
@@ -144,8 +144,8 @@ def _collect(
 
 
 def _execute(
-    parts: Sequence[Planned],
-    settings: Settings,
+    parts: Sequence[FileSplit],
+    settings: JobConfig,
     folders: RunFolders,
     running: Running,
     restore_from: str | None,
@@ -160,14 +160,14 @@ def _execute(
     )
     log_to(folders.log)
     progress("starting Flink", None)
-    with told_in_words():
+    with error_in_words():
         env = environment({**configuration, **api.settings})
         from monsoon.pipelines.flink.graph import Config, build
 
         sink(build(env, Config(parts, settings, streaming=True)), folders.output)
         job = env.execute_async("monsoon run")
         lows_ms = [planned.low_ms for planned in parts]
-        watch = RefusalWatch(folders.output / ACCOUNTS, running.limit, folders.input)
+        watch = DeadLetterLimit(folders.output / ACCOUNTS, running.limit, folders.input)
         wait_for(job, EventTimeShare(api, str(job.get_job_id()), lows_ms), progress, watch)
 
 
@@ -177,9 +177,9 @@ def sink(results: DataStream, output_dir: Path) -> None:
     from pyflink.datastream import OutputTag
     from pyflink.datastream.connectors.file_system import BucketAssigner, FileSink, OutputFileConfig, RollingPolicy
 
-    from monsoon.pipelines.flink.writing import ToLines, UpToTheEnd
+    from monsoon.pipelines.flink.result_lines import ToResultLines, UpToTheEnd
 
-    lines = results.process(ToLines((*STREAMS, ACCOUNTS)), Types.STRING()).name("write-results: lines")
+    lines = results.process(ToResultLines((*STREAMS, ACCOUNTS)), Types.STRING()).name("write-results: lines")
     lines.uid("write-results")
     streams = {stream: lines.get_side_output(OutputTag(stream, Types.STRING())) for stream in STREAMS}
     accounts = lines.get_side_output(OutputTag(ACCOUNTS, Types.STRING()))
@@ -213,6 +213,6 @@ def _written(output_dir: Path) -> Iterator[tuple[str, bytes]]:
                     yield stream, b"[" + line + b"]"
 
 
-def _fingerprint(parts: Sequence[Planned]) -> str:
+def _fingerprint(parts: Sequence[FileSplit]) -> str:
     """Of the plan: places in it are what a checkpoint knows."""
     return f"{len(parts)} parts, {zlib.crc32(repr(list(parts)).encode()):08x}"

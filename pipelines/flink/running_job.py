@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from monsoon.pipelines.flink.faults import ClusterError
+from monsoon.pipelines.flink.errors import ClusterError
+from monsoon.pipelines.operators.adjudicate_claims import AdjudicateClaims
 from monsoon.pipelines.results import Progress
-from monsoon.pipelines.steps.claims import AdjudicateClaims
 from monsoon.sources.files import InputError
 
 _POLL_S = 0.2

@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 
 from monsoon.pipelines.answers import STREAM, Answers
-from monsoon.pipelines.local.claimants import Claimants, Shared
+from monsoon.pipelines.local.candidates import Candidates, Shared
 from monsoon.pipelines.local.collector import collector_paused
-from monsoon.pipelines.local.scores import ClaimScores, Question, ScoreBook, Unanswered
+from monsoon.pipelines.local.evidence import ClaimEvidence, ClaimScores, Question, Unanswered
 from monsoon.pipelines.results import Outcome, Progress, Providers, no_progress, providers_are, write_results
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sinks.record_files import Format
@@ -144,12 +144,12 @@ def read_inputs(
     )
 
 
-def open_book(inputs: Inputs, input_dir: Path, scorer: Scorer) -> ScoreBook:
+def open_book(inputs: Inputs, input_dir: Path, scorer: Scorer) -> ClaimEvidence:
     """What scores the claims of these inputs; takes note of reference rows that could not be used."""
     references = read_references(input_dir / "reference")
     inputs.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
     inputs.references = references.locate(inputs.telemetry)
-    return ScoreBook(inputs.telemetry, inputs.references, scorer)
+    return ClaimEvidence(inputs.telemetry, inputs.references, scorer)
 
 
 def run_products(
@@ -169,7 +169,7 @@ def run_product(
 ) -> None:
     """Everything one product makes of the inputs, added to `outcome`; `answers` observes which it took."""
     answers = answers or Answers(())
-    claimants = Claimants(product, inputs.shared, inputs.readings, inputs.subscriptions)
+    claimants = Candidates(product, inputs.shared, inputs.readings, inputs.subscriptions)
     disruptions = claimants.disruptions
     for disruption in disruptions:
         outcome.disruptions.extend(disruption.records(product.name))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kit import at, terms, update
 from kit.rider import PRODUCTS, activity, work
 
-from monsoon.pipelines.steps.envelopes import pack, unpack
+from monsoon.pipelines.runtime.messages import pack, unpack
 from monsoon.transforms.adjudication.claims import ActivityResult, Answer, Claim, DisruptionUpdate, Score
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine

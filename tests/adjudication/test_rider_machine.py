@@ -6,7 +6,7 @@ import pytest
 from kit import LOST, ScriptedScores, at, kawaach, terms, update
 from kit.rider import Rider
 
-from monsoon.pipelines.steps.envelopes import pack, unpack
+from monsoon.pipelines.runtime.messages import pack, unpack
 from monsoon.transforms.adjudication.claims import Claim
 from monsoon.transforms.adjudication.machine import RiderMachine
 

@@ -13,7 +13,7 @@ from kit.flink_runs import in_batch, streaming
 from kit.flink_runs import locally as written_locally
 from kit.graph import Graph, Scripted, locally, same, settings_of
 
-from monsoon.pipelines.steps.reading import takes_effect_ms
+from monsoon.pipelines.operators.validate import takes_effect_ms
 from monsoon.sources.files import find_files
 from monsoon.sources.parts import parts_of
 from monsoon.sources.product_files import load_products

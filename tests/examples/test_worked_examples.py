@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from kit.scores import EveryScoreApproves
 
-from monsoon.pipelines.local.claimants import Claimants, Shared
+from monsoon.pipelines.local.candidates import Candidates, Shared
 from monsoon.pipelines.local.replay import read_inputs, run_product
 from monsoon.pipelines.results import Outcome
 from monsoon.sources.product_files import load_products
@@ -194,7 +194,7 @@ def test_every_activity_test(shared, period):
     folder = shared / "examples" / f"gic-{period}"
     inputs = read_inputs(folder, PRODUCTS)
     shared_columns = Shared(inputs.telemetry)
-    claimants = Claimants(product, shared_columns, inputs.readings, inputs.subscriptions)
+    claimants = Candidates(product, shared_columns, inputs.readings, inputs.subscriptions)
     disruptions = [in_the_end(disruption) for disruption in claimants.disruptions]
     coverage = Coverage(product, (event for event in inputs.subscriptions if event["product"] == "gic"))
     peers = Peers(coverage, shared_columns.places, product.zone_resolution, trigger.activity)

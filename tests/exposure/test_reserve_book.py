@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit import NOON_MS, at
 
-from monsoon.pipelines.steps.envelopes import pack, unpack
+from monsoon.pipelines.runtime.messages import pack, unpack
 from monsoon.transforms.calendar import day_end_ms, is_day, local_day
 from monsoon.transforms.exposure import (
     Account,

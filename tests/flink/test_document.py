@@ -3,15 +3,15 @@
 import re
 
 from monsoon.pipelines import metrics
-from monsoon.pipelines.steps.order import ORDER
-from monsoon.pipelines.steps.reading import Validate
+from monsoon.pipelines.operators.validate import Validate
+from monsoon.pipelines.topology import OPERATORS
 
 
 def test_the_diagram_has_the_steps_and_what_each_sends_to(root):
     text = (root / "docs" / "flink.md").read_text()
     (diagram,) = re.findall(r"```mermaid\n(.*?)```", text, re.DOTALL)
     drawn = set(re.findall(r"^ +([a-z-]+?)(?:\[[a-z-]+\])? --> ([a-z-]+)", diagram, re.MULTILINE))
-    sent = {(step.uid, to) for step in (Validate, *ORDER) for to in step.to}
+    sent = {(step.uid, to) for step in (Validate, *OPERATORS) for to in step.to}
     assert drawn == sent | {("plan", "plan-parts"), ("plan-parts", Validate.uid)}
     assert all(name == label for name, label in re.findall(r"([a-z-]+)\[([a-z-]+)\]", diagram))
 

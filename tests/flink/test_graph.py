@@ -8,20 +8,20 @@ import pytest
 from kit.streams import small_storm, write_streams
 
 from monsoon.pipelines.flink.java import OLDEST, use_java
-from monsoon.pipelines.steps.envelopes import RESULTS, bucket_of, buckets_of, buckets_of_cells, split
-from monsoon.pipelines.steps.order import ORDER
-from monsoon.pipelines.steps.reading import Validate
+from monsoon.pipelines.operators.validate import Validate
+from monsoon.pipelines.runtime.messages import RESULTS, bucket_of, buckets_of, buckets_of_cells, split
+from monsoon.pipelines.topology import OPERATORS
 from monsoon.sources.files import Block, LongLine, read_blocks
 from monsoon.sources.parts import parts_of
 
 
 def test_steps_have_constant_names_and_send_to_later_steps_only():
-    names = [Validate.uid, *(step.uid for step in ORDER), RESULTS]
+    names = [Validate.uid, *(step.uid for step in OPERATORS), RESULTS]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in names)
-    for name, targets in [(Validate.uid, Validate.to), *((step.uid, step.to) for step in ORDER)]:
+    for name, targets in [(Validate.uid, Validate.to), *((step.uid, step.to) for step in OPERATORS)]:
         assert all(names.index(to) > names.index(name) for to in targets)
-    reached = {to for step in ORDER for to in step.to} | set(Validate.to)
+    reached = {to for step in OPERATORS for to in step.to} | set(Validate.to)
     assert reached == set(names) - {Validate.uid}
 
 

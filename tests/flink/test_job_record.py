@@ -5,9 +5,9 @@ import json
 import pytest
 from kit.streams import small_storm, write_streams
 
+from monsoon.pipelines.flink.file_splits import plan
 from monsoon.pipelines.flink.job import main
 from monsoon.pipelines.flink.job_record import RECORD, recorded
-from monsoon.pipelines.flink.plan import plan
 from monsoon.pipelines.flink.run import identity_of
 from monsoon.sinks.folder import OutputError
 from monsoon.sources.model_files import load_scorer

@@ -12,7 +12,7 @@ from kit import at
 from kit.graph import Graph, locally, same, settings_of
 from kit.streams import report, small_storm, write_lines, write_parquet, write_streams
 
-from monsoon.pipelines.flink.plan import END_MS, in_any_order, plan
+from monsoon.pipelines.flink.file_splits import END_MS, in_any_order, plan
 from monsoon.sources.files import Block, FilePart, InputError, LongLine
 from monsoon.sources.parts import OpenFiles, parts_of, read_part
 from monsoon.sources.record_times import bounds_of_most, times_ms, within

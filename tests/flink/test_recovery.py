@@ -118,9 +118,9 @@ def run_with_table_sink(source, output, savepoint, table):
     """The same job restored with an INSERT of its results into a table beside; returns how many rows that got."""
     from pyflink.table import StreamTableEnvironment
 
+    from monsoon.pipelines.flink.file_splits import plan
     from monsoon.pipelines.flink.graph import Config, build
     from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
-    from monsoon.pipelines.flink.plan import plan
     from monsoon.pipelines.flink.run import PART_BYTES, settings_of, sink
 
     checkpoints = output.with_name(f"{output.name}.checkpoints")

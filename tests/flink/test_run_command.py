@@ -10,7 +10,7 @@ from kit.streams import small_storm, write_streams
 
 from monsoon.cli.main import main
 from monsoon.pipelines.flink import run as streaming
-from monsoon.pipelines.flink.faults import ClusterError, deepest_cause, named_log, told_in_words
+from monsoon.pipelines.flink.errors import ClusterError, deepest_cause, error_in_words, named_log
 from monsoon.pipelines.flink.local_cluster import streaming_settings
 
 
@@ -243,7 +243,7 @@ def test_the_log_is_named_where_there_is_one(tmp_path, monkeypatch):
     monkeypatch.setenv("MONSOON_FLINK_LOG", str(tmp_path / "flink.log"))
     assert named_log() == ""
     (tmp_path / "flink.log").write_text("x")
-    with pytest.raises(ClusterError, match=r"java not found; Flink's log: .*flink\.log"), told_in_words():
+    with pytest.raises(ClusterError, match=r"java not found; Flink's log: .*flink\.log"), error_in_words():
         raise RuntimeError("java not found")
-    with pytest.raises(RuntimeError, match="ours"), told_in_words():
+    with pytest.raises(RuntimeError, match="ours"), error_in_words():
         raise RuntimeError("ours")

@@ -10,11 +10,11 @@ from kit import at
 from kit.graph import Graph, settings_of
 from kit.streams import report
 
-from monsoon.pipelines.steps import waiting_rows
-from monsoon.pipelines.steps.duplicates import DeduplicateTelemetry
-from monsoon.pipelines.steps.envelopes import Item, pack_frame
-from monsoon.pipelines.steps.remembered import RememberedReports
-from monsoon.pipelines.steps.step import Kept
+from monsoon.pipelines.operators import early_rows
+from monsoon.pipelines.operators.deduplicate_telemetry import DeduplicateTelemetry
+from monsoon.pipelines.operators.seen_reports import SeenReports
+from monsoon.pipelines.runtime.keyed_operator import StateWriter
+from monsoon.pipelines.runtime.messages import Message, pack_frame
 from monsoon.sources.line_blocks import collect
 from monsoon.transforms.validation.record_validator import RecordValidator
 
@@ -51,11 +51,11 @@ def hashes_looked_at(known, asked, repeated):
     """Of so many remembered reports, when some are asked for, of which a share repeat them."""
     rng = np.random.default_rng(5)
     serial = count()
-    memory = RememberedReports(Kept(), lambda kind: f"{kind}/{next(serial):012d}")
+    memory = SeenReports(StateWriter(), lambda kind: f"{kind}/{next(serial):012d}")
     chunks = [rng.integers(0, 2**63, known // 100).astype(np.uint64) for _ in range(100)]
     for number, chunk in enumerate(chunks):
         memory.put(chunk, chunk, number * HOUR_MS // 5, {})
-        memory.forget(0, number * HOUR_MS // 5)
+        memory.expire(0, number * HOUR_MS // 5)
     memory.parts = [
         replace(each, reports=each.reports.view(Counted), contents=each.contents.view(Counted)) for each in memory.parts
     ]
@@ -82,12 +82,12 @@ def rows_of(records):
     return frame
 
 
-class Step:
+class CountedOperator:
     """The step alone; `handled` counts rows that it packs, unpacks, sorts or releases."""
 
     def __init__(self, tmp_path, monkeypatch):
         self.handled = 0
-        self.step = Graph(settings_of(tmp_path)).workshop.make(DeduplicateTelemetry, 0, Kept())
+        self.step = Graph(settings_of(tmp_path)).factory.make(DeduplicateTelemetry, 0, StateWriter())
 
         def counted(function, rows):
             def call(*args, **kwargs):
@@ -97,17 +97,13 @@ class Step:
 
             return call
 
-        monkeypatch.setattr(
-            waiting_rows, "unpack_frame", counted(waiting_rows.unpack_frame, lambda found, _: found.height)
-        )
-        monkeypatch.setattr(waiting_rows, "pack_frame", counted(waiting_rows.pack_frame, lambda _, rows: rows.height))
-        opened = waiting_rows._Open.of
-        monkeypatch.setattr(
-            waiting_rows._Open, "of", staticmethod(counted(opened, lambda found, *_: found.rows.height))
-        )
+        monkeypatch.setattr(early_rows, "unpack_frame", counted(early_rows.unpack_frame, lambda found, _: found.height))
+        monkeypatch.setattr(early_rows, "pack_frame", counted(early_rows.pack_frame, lambda _, rows: rows.height))
+        opened = early_rows._Open.of
+        monkeypatch.setattr(early_rows._Open, "of", staticmethod(counted(opened, lambda found, *_: found.rows.height)))
 
-    def take(self, records):
-        self.step.take(Item("rows", 0, pack_frame(rows_of(records))))
+    def process(self, records):
+        self.step.process(Message("deduplicate-telemetry", 0, "rows", 0, pack_frame(rows_of(records))))
 
     def advance(self, minutes):
         """How many rows the watermark made it handle."""
@@ -120,21 +116,21 @@ class Step:
         return [name for name, payload in self.state().items() if payload is not None]
 
     def state(self):
-        self.entries = getattr(self, "entries", {}) | self.step.kept.drain()
+        self.entries = getattr(self, "entries", {}) | self.step.state.drain()
         return self.entries
 
 
-def used_in(envelope):
-    return json.loads(envelope.payload)[1] if envelope.kind == "counts" else {"used": 0}
+def used_in(message):
+    return json.loads(message.payload)[1] if message.kind == "counts" else {"used": 0}
 
 
 def test_a_clock_that_is_ahead_delays_no_row_but_its_own(tmp_path, monkeypatch):
     """Chunks of 50 reports, one of which is a day ahead: what waits is that one, packed with its like."""
-    step = Step(tmp_path, monkeypatch)
+    step = CountedOperator(tmp_path, monkeypatch)
     costs = []
     for minutes in range(200):
         honest = [report("w0", minutes + n / 60, event_id=f"{minutes}-{n}") for n in range(49)]
-        step.take([*honest, report("w9", minutes + DAY_MIN)])
+        step.process([*honest, report("w9", minutes + DAY_MIN)])
         costs.append(step.advance(minutes + 1))
         assert step.used == 49
     assert sum(costs[-50:]) == sum(costs[:50]) == 0, "what was taken in is released as it lies"
@@ -151,21 +147,21 @@ def test_a_watermark_costs_the_same_however_many_rows_wait(tmp_path, monkeypatch
     """Rows of the next hour and of the next years: those that are not due are not looked at."""
     costs = []
     for number, ahead in enumerate((20, 320)):
-        step = Step(tmp_path / str(number), monkeypatch)
+        step = CountedOperator(tmp_path / str(number), monkeypatch)
         step.advance(0)
-        step.take([report("w1", 5 + n / 100, event_id=f"near-{n}") for n in range(ahead)])
-        step.take([report("w2", 300 * (n + 1), event_id=f"far-{n}") for n in range(ahead)])
-        step.take([report("w0", n) for n in range(4)])
+        step.process([report("w1", 5 + n / 100, event_id=f"near-{n}") for n in range(ahead)])
+        step.process([report("w2", 300 * (n + 1), event_id=f"far-{n}") for n in range(ahead)])
+        step.process([report("w0", n) for n in range(4)])
         costs.append([step.advance(minutes) for minutes in range(1, 5)])
     assert costs[0] == costs[1]
 
 
 def test_rows_far_apart_are_looked_at_a_few_times_each(tmp_path, monkeypatch):
     """One report a day for years, all at once, and the watermark goes from day to day: each comes with its own."""
-    step = Step(tmp_path, monkeypatch)
+    step = CountedOperator(tmp_path, monkeypatch)
     step.advance(0)
     days = 500
-    step.take([report("w0", DAY_MIN * (n + 0.5), event_id=f"d{n}") for n in range(days)])
+    step.process([report("w0", DAY_MIN * (n + 0.5), event_id=f"d{n}") for n in range(days)])
     before = step.handled
     for day in range(days):
         step.advance(DAY_MIN * (day + 1))
@@ -175,9 +171,9 @@ def test_rows_far_apart_are_looked_at_a_few_times_each(tmp_path, monkeypatch):
 
 def test_what_waits_is_there_again_after_a_restart(tmp_path, monkeypatch):
     """Near and far, partly released: nothing twice, nothing lost, and nothing unpacked that is not due."""
-    step = Step(tmp_path, monkeypatch)
+    step = CountedOperator(tmp_path, monkeypatch)
     step.advance(0)
-    step.take(
+    step.process(
         [
             report("w0", minutes, event_id=f"e{minutes}")
             for minutes in (1, 30, 119, 130, 600, DAY_MIN * 9, DAY_MIN * 400)
@@ -185,7 +181,7 @@ def test_what_waits_is_there_again_after_a_restart(tmp_path, monkeypatch):
     )
     step.advance(31)
     assert step.used == 2
-    again = Step(tmp_path, monkeypatch)
+    again = CountedOperator(tmp_path, monkeypatch)
     state = {name: payload for name, payload in step.state().items() if payload is not None}
     again.step.resume(state)
     again.entries = dict(state)

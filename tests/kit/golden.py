@@ -14,7 +14,7 @@ import msgspec
 
 from kit.graph import Scripted, StillPhoneScorer
 from kit.streams import STREAMS, small_storm
-from monsoon.pipelines.steps.step import STATE_VERSION
+from monsoon.pipelines.runtime.keyed_operator import STATE_VERSION
 
 FOLDER = Path(__file__).resolve().parent.parent / "golden"
 SETTINGS = {"buckets": 3, "scorer": StillPhoneScorer()}

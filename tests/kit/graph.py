@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from kit import at
-from monsoon.pipelines.flink.outcome import Collected
+from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.local.replay import open_book, read_inputs, run_products
-from monsoon.pipelines.steps.in_memory import InMemory
-from monsoon.pipelines.steps.order import Workshop
-from monsoon.pipelines.steps.settings import Settings
-from monsoon.pipelines.steps.step import END_OF_TIME_MS
+from monsoon.pipelines.operator_test_harness import OperatorTestHarness
+from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.keyed_operator import END_OF_TIME_MS
+from monsoon.pipelines.topology import OperatorFactory
 from monsoon.sources.files import STREAMS, FilePart
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_products
@@ -23,17 +23,17 @@ PRODUCTS = load_products()
 def settings_of(source, buckets=3, products=None, **others):
     running = {name: PRODUCTS[name] for name in sorted(products or PRODUCTS)}
     reserves = others.pop("reserves", (Path(source) / "reserves").exists())
-    return Settings(PRODUCTS, running, Path(source) / "reference", None, buckets, reserves, **others)
+    return JobConfig(PRODUCTS, running, Path(source) / "reference", None, buckets, reserves, **others)
 
 
-class Graph(InMemory):
+class Graph(OperatorTestHarness):
     """The steps in memory, perhaps with another scorer than the one that comes with Monsoon."""
 
-    def __init__(self, settings, keeps=True, scorer=None):
-        workshop = Workshop(settings)
+    def __init__(self, settings, durable=True, scorer=None):
+        factory = OperatorFactory(settings)
         if scorer is not None:
-            workshop._scorer = scorer
-        super().__init__(settings, keeps, workshop)
+            factory._scorer = scorer
+        super().__init__(settings, durable, factory)
         self.scorer = scorer
 
     def finish(self):
@@ -41,7 +41,7 @@ class Graph(InMemory):
         return self.collected()
 
     def collected(self):
-        return Collected.of(self.results)
+        return CollectedResults.of(self.results)
 
     def restored(self):
         """Another graph that goes on from what this one kept, its watermark still to come."""
@@ -105,7 +105,7 @@ def by_both_engines(source, products):
     """Outcomes of the local engine and of the steps, which read file by file and then see all of time pass."""
     inputs, scorer = read_inputs(Path(source), products), load_scorer()
     expected = run_products(dict(products), inputs, open_book(inputs, Path(source), scorer))
-    graph = Graph(Settings(products, products, Path(source) / "reference", None, 2, False), keeps=False)
+    graph = Graph(JobConfig(products, products, Path(source) / "reference", None, 2, False), durable=False)
     for stream in STREAMS:
         for path in sorted((Path(source) / stream).glob("*.jsonl")):
             graph.read(stream, FilePart(path))

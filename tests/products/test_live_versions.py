@@ -10,8 +10,8 @@ from kit.streams import policy_record, report, write_streams
 
 from monsoon.pipelines.local.replay import read_inputs, run_product
 from monsoon.pipelines.results import Outcome
-from monsoon.pipelines.steps.settings import Settings
-from monsoon.pipelines.steps.step import StateError
+from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.keyed_operator import StateError
 from monsoon.sources.files import STREAMS, FilePart
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.product import ProductError
@@ -80,7 +80,7 @@ def test_the_steps_judge_versions_as_the_local_engine_does(versions):
 
 
 def graph_of(folder, products):
-    return Graph(Settings(products, products, folder / "reference", None, 2, False))
+    return Graph(JobConfig(products, products, folder / "reference", None, 2, False))
 
 
 def half_way(folder, products):

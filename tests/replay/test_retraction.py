@@ -12,7 +12,7 @@ from kit.graph import Graph, same
 from kit.streams import policy_record, report, write_streams
 
 from monsoon.pipelines.local.replay import open_book, read_inputs, replay, run_products
-from monsoon.pipelines.steps.settings import Settings
+from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.sources.feeds.readings import read_feed
 from monsoon.sources.files import FilePart
 from monsoon.sources.model_files import load_scorer
@@ -195,7 +195,7 @@ def test_a_running_job_that_hears_of_it_three_days_later_says_the_same(tmp_path,
     streams["oracle_readings"] = [reading for reading in streams["oracle_readings"] if not reading["revision"]]
     source = write_streams(tmp_path / "in", streams)
     heat = {"heat": product(threshold_c)}
-    graph = Graph(Settings(heat, heat, source / "reference", None, 2))
+    graph = Graph(JobConfig(heat, heat, source / "reference", None, 2))
     for stream in ("subscriptions", "oracle_readings", "telemetry"):
         graph.read(stream, FilePart(source / stream / "part-0.jsonl"))
     graph.advance(ms("2024-06-01 11:59"))

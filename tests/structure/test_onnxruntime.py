@@ -36,7 +36,7 @@ def test_one_module_imports_it(modules):
         "import monsoon.pipelines.local.replay",
         "import monsoon.models",
         "import monsoon.pipelines.training.claim_anomaly",
-        "from monsoon.pipelines.steps.order import Workshop",  # what a Python worker of Flink makes its steps with
+        "from monsoon.pipelines.topology import OperatorFactory",  # what a Python worker of Flink makes its steps with
     ],
 )
 @pytest.mark.parametrize("inherited", [None, "0"])

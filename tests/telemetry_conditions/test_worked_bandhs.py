@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from monsoon.pipelines.local.claimants import Claimants
+from monsoon.pipelines.local.candidates import Candidates
 from monsoon.pipelines.local.replay import read_inputs
 
 
@@ -12,7 +12,7 @@ from monsoon.pipelines.local.replay import read_inputs
 def test_every_bandh_and_no_other(shared, products, period):
     folder = shared / "examples" / f"jugaad-{period}"
     inputs = read_inputs(folder, products)
-    claimants = Claimants(products["jugaad"], inputs.shared, inputs.readings, inputs.subscriptions)
+    claimants = Candidates(products["jugaad"], inputs.shared, inputs.readings, inputs.subscriptions)
     found = {}
     for disruption in claimants.disruptions:
         for record in disruption.records("jugaad"):

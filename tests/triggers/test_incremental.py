@@ -101,8 +101,8 @@ def test_it_says_what_judging_all_at_once_does(history, chosen, steps, split, fo
                     running.set_telemetry_value(moments.platform, zone, at_ms, measured(zone, at_ms))
         got += running.advance(upto_ms)
         if forgets:
-            running.forget(0)  # machines are made anew from what is left: everything
-            asking.forget(0)
+            running.expire(0)  # machines are made anew from what is left: everything
+            asking.expire(0)
     assert spelled(got) == spelled(expected)
     assert queried == set(telemetry_values)
 

@@ -9,10 +9,10 @@ from kit.graph import Graph, locally, settings_of
 from kit.streams import STREAMS, report, small_storm, write_lines, write_streams
 
 from monsoon.cli.main import main
-from monsoon.pipelines.flink.refusal_watch import RefusalWatch
+from monsoon.pipelines.flink.dead_letter_limit import DeadLetterLimit
 from monsoon.pipelines.local.replay import read_inputs
 from monsoon.pipelines.results import summarized
-from monsoon.pipelines.steps.envelopes import LOOK, pack, result
+from monsoon.pipelines.runtime.messages import LOOK, pack, result
 from monsoon.sources.files import FilePart, InputError
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.geo.squares import any_within, squares_of
@@ -200,7 +200,7 @@ def test_a_running_job_is_watched_through_what_it_commits(tmp_path):
     folder = tmp_path / "accounts"
     folder.mkdir()
     (folder / "part-0-0.jsonl").write_text(accounts_line("telemetry", statistics(50_000, 50_000)))
-    watch = RefusalWatch(folder, LIMIT, tmp_path / "in")
+    watch = DeadLetterLimit(folder, LIMIT, tmp_path / "in")
     watch()  # another run's
     refused = accounts_line("telemetry", statistics(9_000, 9_000))
     (folder / "part-0-1.jsonl").write_text(f'part 1\ncounts ["telemetry",{{}}]\n{refused}')
@@ -212,7 +212,7 @@ def test_a_running_job_is_watched_through_what_it_commits(tmp_path):
     told = r"in/telemetry: 18,000 of 18,000 records are refused.*The job was stopped.*--resume"
     with pytest.raises(InputError, match=told):
         watch()
-    RefusalWatch(folder, None, tmp_path / "in")()
+    DeadLetterLimit(folder, None, tmp_path / "in")()
 
 
 def test_a_look_is_whole_after_its_way():

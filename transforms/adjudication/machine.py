@@ -375,7 +375,7 @@ class RiderMachine:
         """Takes over all claims of a rider."""
         self._start_with(claims)
 
-    def forget(self, before_ms: int) -> set[str]:
+    def expire(self, before_ms: int) -> set[str]:
         """Drops settled claims of disruptions that were over, and of which nothing was said, since a moment.
 
         A claim stays while another that is not so old overlaps it or shares with it a cap's period, or what a rule

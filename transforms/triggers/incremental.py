@@ -188,7 +188,7 @@ class IncrementalTrigger:
         self._done_ms = upto_ms
         return found
 
-    def forget(self, before_ms: int) -> int:
+    def expire(self, before_ms: int) -> int:
         """Drops readings that took effect before a moment, and rebuilds the machines from the rest.
 
         The readings of a disruption that is still open are kept, however old; returns the moment before which readings
@@ -334,8 +334,8 @@ class TelemetryQueryTrigger(IncrementalTrigger):
         """Restores the state after `pending_queries(done_ms)`: its queries were made."""
         self.pending_queries(done_ms)
 
-    def forget(self, before_ms: int) -> int:
-        before_ms = super().forget(before_ms)
+    def expire(self, before_ms: int) -> int:
+        before_ms = super().expire(before_ms)
         for moments in self._queried.values():
             moments.difference_update([at_ms for at_ms in moments if at_ms < before_ms])
         return before_ms

@@ -1,0 +1,166 @@
+"""The process functions around the keyed operators: Flink keeps their state and timers, and carries their messages.
+
+Bounded input needs no state but the messages that have arrived: `BatchOperatorFunction` hands all of them to an
+operator at the end. A stream needs all that the operator writes to its state: `StreamingOperatorFunction` puts it into
+Flink's map state entry by entry, and restores the operator from there after a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedProcessFunction, OutputTag, ProcessFunction, RuntimeContext
+from pyflink.datastream.state import ListStateDescriptor, MapStateDescriptor
+
+from monsoon.pipelines.flink.keys import buckets_by_key, keys_of
+from monsoon.pipelines.operators.validate import Validate
+from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.keyed_operator import END_OF_TIME_MS, KeyedOperator, StateWriter
+from monsoon.pipelines.runtime.messages import RESULTS, Message
+from monsoon.pipelines.topology import OperatorFactory
+from monsoon.sources.files import FilePart
+
+BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
+ITEM = Types.ROW_NAMED(
+    ["bucket", "kind", "due_ms", "payload"],
+    [Types.INT(), Types.STRING(), Types.LONG(), BYTES],
+)
+KEYED_MESSAGE = Types.ROW([Types.INT(), ITEM])
+"""A key and what goes to it: the form in which PyFlink wants the elements of a keyed stream."""
+RESULT = Types.ROW_NAMED(["key", "kind", "payload"], [Types.INT(), Types.STRING(), Types.STRING()])
+PART = Types.ROW_NAMED(
+    ["stream", "path", "start", "stop", "since_ms", "before_ms", "low_ms", "ballast"],
+    [Types.STRING(), Types.STRING(), *[Types.LONG()] * 5, BYTES],
+)
+LOW = 6
+"""The place of `low_ms` in it."""
+NONE = -1
+"""In the place of a number that a part has not."""
+
+
+def tags_to(names: tuple[str, ...]) -> dict[str, OutputTag]:
+    """A side output to each operator."""
+    return {name: OutputTag(name, RESULT if name == RESULTS else KEYED_MESSAGE) for name in names}
+
+
+def _row(message: Message, buckets: int) -> Row:
+    if message.to == RESULTS:
+        return Row(message.key, message.kind, message.payload.decode())
+    # Triggers are few, and have names of their own.
+    key = keys_of(buckets)[message.key] if message.key < buckets else message.key
+    return Row(key, Row(message.key, message.kind, message.due_ms, message.payload))
+
+
+class ReadSplits(ProcessFunction):
+    """Reads and validates parts of files."""
+
+    def __init__(self, settings: JobConfig) -> None:
+        self._settings = settings
+        self._tags: dict[str, OutputTag] = {}
+        self._validate: Validate | None = None
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Once in each worker."""
+        self._tags = tags_to(Validate.to)
+        self._validate = Validate(self._settings)
+
+    def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
+        """One part to messages."""
+        stream, path, start, *bounds = value[:LOW]
+        part = FilePart(Path(path), start, *(None if bound == NONE else bound for bound in bounds))
+        assert self._validate is not None
+        for message in self._validate(stream, part):
+            yield self._tags[message.to], _row(message, self._settings.buckets)
+
+
+class BatchOperatorFunction(KeyedProcessFunction):
+    """Gives an operator everything of its key, once there is no more of it: order of arrival cannot matter."""
+
+    def __init__(self, operator: type[KeyedOperator], settings: JobConfig) -> None:
+        self._operator, self._settings = operator, settings
+        self._tags: dict[str, OutputTag] = {}
+        self._factory: OperatorFactory | None = None
+        self._held: Any = None
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Once in each worker."""
+        self._tags = tags_to(self._operator.to)
+        self._factory = OperatorFactory(self._settings)
+        self._held = runtime_context.get_list_state(ListStateDescriptor("held", ITEM))
+
+    def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
+        """Keeps it."""
+        self._held.add(value)
+        ctx.timer_service().register_event_time_timer(END_OF_TIME_MS)
+        return iter(())
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
+        """The key is whole."""
+        assert self._factory is not None
+        operator: KeyedOperator | None = None
+        for bucket, kind, due_ms, payload in self._held.get():
+            operator = operator or self._factory.make(self._operator, bucket, StateWriter(durable=False))
+            operator.process(Message(self._operator.uid, bucket, kind, due_ms, bytes(payload)))
+        self._held.clear()
+        assert operator is not None
+        for message in operator.advance(END_OF_TIME_MS):
+            yield self._tags[message.to], _row(message, self._settings.buckets)
+
+
+class StreamingOperatorFunction(KeyedProcessFunction):
+    """Runs a step up to the watermark, whenever that reaches a moment at which the operator has something to do."""
+
+    def __init__(self, operator: type[KeyedOperator], settings: JobConfig) -> None:
+        self._operator, self._settings = operator, settings
+        self._tags: dict[str, OutputTag] = {}
+        self._factory: OperatorFactory | None = None
+        self._state: Any = None
+        self._running: dict[int, KeyedOperator] = {}
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Once in each worker, and again after a failure."""
+        self._tags = tags_to(self._operator.to)
+        self._factory = OperatorFactory(self._settings)
+        self._state = runtime_context.get_map_state(MapStateDescriptor("kept", Types.STRING(), BYTES))
+        self._running = {}
+
+    def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
+        """Hands it to the operator."""
+        operator = self._of(ctx.get_current_key())
+        operator.observe_watermark(ctx.timer_service().current_watermark())
+        operator.process(Message(operator.uid, operator.key, value[1], value[2], bytes(value[3])))
+        self._keep(operator, ctx)
+        return iter(())
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
+        """Event time has come."""
+        operator = self._of(ctx.get_current_key())
+        upto_ms = ctx.timer_service().current_watermark()
+        # Of several timers that one watermark passes the first does all the work.
+        if operator.timer_ms is not None and operator.timer_ms <= upto_ms:
+            for message in operator.advance(upto_ms):
+                yield self._tags[message.to], _row(message, self._settings.buckets)
+        self._keep(operator, ctx)
+
+    def _of(self, key: int) -> KeyedOperator:
+        if key not in self._running:
+            assert self._factory is not None
+            bucket = buckets_by_key(self._settings.buckets).get(key, key)
+            operator = self._factory.make(self._operator, bucket, StateWriter())
+            operator.resume({name: bytes(payload) for name, payload in self._state.items()})
+            self._running[key] = operator
+        return self._running[key]
+
+    def _keep(self, operator: KeyedOperator, ctx: Any) -> None:
+        for name, payload in operator.state.drain().items():
+            if payload is None:
+                self._state.remove(name)
+            else:
+                self._state.put(name, payload)
+        # A timer that has passed would fire at once, under the same watermark.
+        watermark_ms = ctx.timer_service().current_watermark()
+        if operator.timer_ms is not None and watermark_ms < END_OF_TIME_MS:
+            ctx.timer_service().register_event_time_timer(max(0, operator.timer_ms, watermark_ms + 1))

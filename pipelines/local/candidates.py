@@ -1,0 +1,114 @@
+"""Who claims on what, on the local engine: every disruption of a product, and what its claims are told of their riders'
+own work. Columns that products have in common are made once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monsoon.pipelines.local.telemetry_conditions import TelemetryConditionEvaluator
+from monsoon.transforms.activity.activity_test import activity_test_results
+from monsoon.transforms.activity.orders import Orders
+from monsoon.transforms.activity.peers import Peers
+from monsoon.transforms.activity.week import WorkedMinutes, looks_at_the_week, week_work_results
+from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption
+from monsoon.transforms.adjudication.claims import ActivityResult, DisruptionUpdate
+from monsoon.transforms.coverage import Coverage
+from monsoon.transforms.evidence.references import References
+from monsoon.transforms.geo.areas import Zones
+from monsoon.transforms.geo.cells import cells_of
+from monsoon.transforms.presence import Places, Presence
+from monsoon.transforms.product import Product
+from monsoon.transforms.telemetry_table import TelemetryTable
+from monsoon.transforms.triggers.conditions import alert_condition
+from monsoon.transforms.triggers.readings import Reading
+from monsoon.transforms.triggers.series import evaluate_trigger
+
+
+class Shared:
+    """What of a telemetry table serves every product; each made when it is first needed."""
+
+    def __init__(self, telemetry: TelemetryTable, references: References | None = None) -> None:
+        """`references` locate the telemetry table's cell towers; None: nothing is located."""
+        self.telemetry, self.references = telemetry, references
+        self.places = Places(telemetry)
+
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """The riders' codes in the telemetry table."""
+        return {worker: code for code, worker in enumerate(self.telemetry.workers)}
+
+    @cached_property
+    def orders(self) -> Orders:
+        """The riders' orders."""
+        return Orders(self.telemetry)
+
+    @cached_property
+    def minutes(self) -> WorkedMinutes:
+        """The minutes in which riders worked."""
+        return WorkedMinutes(self.telemetry)
+
+
+class Candidates:
+    """The disruptions of one product, each under the version in force at its start, and what befalls its riders."""
+
+    def __init__(
+        self, product: Product, shared: Shared, readings: Sequence[Reading], subscriptions: Iterable[dict[str, Any]]
+    ) -> None:
+        self._product, self._shared, self._readings = product, shared, readings
+        self._coverage = Coverage(product, (event for event in subscriptions if event["product"] == product.name))
+        self._found: list[tuple[Product, Disruption]] = []
+        for version in product.versions:
+            self._found += ((version, disruption) for disruption in self._of(version))
+
+    @property
+    def disruptions(self) -> list[Disruption]:
+        """Every disruption worth a record."""
+        return [disruption for _, disruption in self._found]
+
+    def items(self) -> dict[str, list[DisruptionUpdate | ActivityResult]]:
+        """All that a rider's machine is told, by worker_id."""
+        items: dict[str, list[DisruptionUpdate | ActivityResult]] = defaultdict(list)
+        for disruption in self.disruptions:
+            for worker, updates in disruption.updates.items():
+                items[worker].extend(updates)
+        for found in self._findings():
+            for worker, activity_results in found.items():
+                items[worker].extend(activity_results)
+        return items
+
+    def _of(self, version: Product) -> Iterator[Disruption]:
+        resolution = version.zone_resolution
+        presence = Presence(self._shared.places, self._coverage.workers, resolution, version.presence_margin_m)
+        zones = Zones.of(self._zone_cells(presence), resolution)
+        finder = CandidateFinder(version, self._coverage, presence)
+        evaluator = TelemetryConditionEvaluator(version, self._coverage, self._shared.places, self._shared.references)
+        for trigger in version.triggers:
+            telemetry_values = evaluator.values(trigger, self._readings, zones)
+            alert = alert_condition(version)
+            for series in evaluate_trigger(
+                trigger, self._readings, zones, alert=alert, telemetry_values=telemetry_values
+            ):
+                yield from finder.disruptions(series)
+
+    def _zone_cells(self, presence: Presence) -> npt.NDArray[np.uint64]:
+        homes = [(lat, lon) for policy in self._coverage.policies.values() for _, lat, lon in policy.homes]
+        places = np.array(homes, dtype=np.float64).reshape(-1, 2)
+        cells = cells_of(places[:, 0].copy(), places[:, 1].copy(), presence.resolution)
+        return np.union1d(cells, presence.visited)
+
+    def _findings(self) -> Iterator[dict[str, list[ActivityResult]]]:
+        shared = self._shared
+        for version in self._product.versions:
+            for trigger in version.triggers:
+                mine = [each for of, each in self._found if of is version and each.series.trigger.name == trigger.name]
+                if trigger.activity is not None and mine:
+                    peers = Peers(self._coverage, shared.places, version.zone_resolution, trigger.activity)
+                    yield activity_test_results(mine, trigger, peers, shared.orders, shared.codes)
+                if looks_at_the_week(trigger) and mine:
+                    yield week_work_results(mine, shared.orders, shared.minutes, shared.codes)

@@ -1,0 +1,257 @@
+"""From readings to the disruptions of every zone: each trigger's series judged once, then sent to all riders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.keyed_operator import BEFORE_TIME_MS, KeyedOperator, StateError, StateWriter, entries_of
+from monsoon.pipelines.runtime.messages import RESULTS, Message, pack, result, unpack
+from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS
+from monsoon.transforms.triggers.conditions import alert_condition
+from monsoon.transforms.triggers.incremental import IncrementalTrigger
+from monsoon.transforms.triggers.machine import Revision
+from monsoon.transforms.triggers.readings import reading_from_record
+
+_Written = tuple[int, int, str]
+"""The next revision to write of a disruption; when the last one took effect (ms), and its state."""
+
+Told = tuple[str | None, int, int, float]
+"""What telemetry says where a trigger asks for it: platform, zone (cell), moment (ms), the value measured."""
+
+Forwarded = tuple[list[int], list[tuple[int, dict[str, Any]]]]
+"""Cells, and readings each with the moment at which it takes effect (ms)."""
+
+_NOTHING_WRITTEN: _Written = (0, BEFORE_TIME_MS, "")
+
+
+@dataclass(frozen=True)
+class SeriesRecord:
+    """A series on its way; the trigger by its name in `JobConfig.triggers`.
+
+    Revisions up to `told_ms` are history, told to zones that are new.
+    """
+
+    trigger: str
+    platform: str | None
+    zones: list[int]
+    revisions: list[Revision]
+    told_ms: int
+
+    def in_time(self, done_ms: int) -> SeriesRecord:
+        """The same for somebody who worked up to `done_ms`: what is new takes effect after that.
+
+        After a restart a late reading may come before the first watermark, and take effect here in the past of others.
+        """
+        if all(revision.at_ms > done_ms or revision.at_ms <= self.told_ms for revision in self.revisions):
+            return self
+        revisions = [
+            replace(each, at_ms=max(each.at_ms, done_ms + 1)) if each.at_ms > self.told_ms else each
+            for each in self.revisions
+        ]
+        return replace(self, revisions=revisions)
+
+
+class ConfirmDisruptions(KeyedOperator):
+    """All readings and all cells that matter, for one trigger of one version of a product; and what telemetry says
+    where that trigger asks for it (items of kind `witness`), in time for the watermark that passes its moment."""
+
+    uid: ClassVar = "judge-triggers"
+    label: ClassVar = "readings and zones by trigger"
+    to: ClassVar[tuple[str, ...]] = ("riders-evidence",)
+
+    def __init__(self, key: int, state: StateWriter, config: JobConfig) -> None:
+        super().__init__(key, state)
+        self._config = config
+        if key not in config.trigger_of_key:
+            raise StateError(
+                f"{self.uid}: state of a trigger that no running product has, in no version. Go on with every product "
+                "and version with which it was written, or start without state"
+            )
+        self._trigger = config.trigger_of_key[key]
+        product, trigger = config.triggers[self._trigger]
+        self._running = IncrementalTrigger(trigger, product.zone_resolution, alert_condition(product))
+        self._readings: list[tuple[str, int]] = []
+        """Entries of readings, with the latest moment at which one of them took effect."""
+        self._new_cells: list[str] = []
+        self._forwarded: dict[str, Forwarded] = {}
+        """By entry, what was heard where telemetry is asked, and waits for the answers."""
+        self._values: list[tuple[str, int]] = []
+        """Entries of what telemetry says, with the latest moment of which one of them speaks."""
+
+    def process(self, message: Message) -> None:
+        if message.kind == "cells":
+            name = self._name("new-cells")
+            self._new_cells.append(name)
+            self._running.add_cells(unpack(message.payload, list[int]))
+            self.state.put(name, message.payload)
+            return
+        if message.kind == "witness":
+            name = self._name("witnessed")
+            self._values.append((name, self._witness(unpack(message.payload, list[Told]))))
+            self.state.put(name, message.payload)
+            return
+        if message.kind == "heard":
+            name = self._defer("heard", message)
+            self._forwarded[name] = unpack(message.payload, Forwarded)
+            self.state.put(name, message.payload)
+            return
+        self._note(self._timed(message.payload))
+
+    def _timed(self, payload: bytes) -> list[tuple[int, dict[str, Any]]]:
+        """Records of readings, each with the moment at which it takes effect here (ms)."""
+        return [
+            (max(reading.effective_ms, self.done_ms + 1), record)
+            for record in unpack(payload, list[dict[str, Any]])
+            for reading in [reading_from_record(record)]
+        ]
+
+    def _note(self, heard: list[tuple[int, dict[str, Any]]]) -> None:
+        name = self._name("readings")
+        self._readings.append((name, self._observe(heard)))
+        self.state.put_packed(name, heard)
+
+    def _take_forwarded(self, upto_ms: int) -> None:
+        """Takes in what was heard where telemetry is asked, once the answers are here, too."""
+        for name in sorted(self._take_due(upto_ms), key=lambda name: name.rpartition("/")[2]):
+            cells, heard = self._forwarded.pop(name)
+            self.state.drop(name)
+            if cells:
+                self._running.add_cells(cells)
+                entry = self._name("new-cells")
+                self._new_cells.append(entry)
+                self.state.put_packed(entry, cells)
+            if heard:
+                self._note(heard)
+
+    def _observe(self, heard: list[tuple[int, dict[str, Any]]]) -> int:
+        for effective_ms, record in heard:
+            self._running.observe(reading_from_record(record), effective_ms)
+        return max((effective_ms for effective_ms, _ in heard), default=BEFORE_TIME_MS)
+
+    def _witness(self, told: list[Told]) -> int:
+        for platform, zone, at_ms, value in told:
+            self._running.set_telemetry_value(platform, zone, at_ms, value)
+        return max((at_ms for _, _, at_ms, _ in told), default=BEFORE_TIME_MS)
+
+    def on_watermark(self, upto_ms: int) -> Iterator[Message]:
+        self._take_forwarded(upto_ms)
+        found = [
+            SeriesRecord(self._trigger, series.platform, series.zones.tolist(), list(series.revisions), self.done_ms)
+            for series in self._running.advance(upto_ms)
+        ]
+        if found:
+            payload = pack(found)
+            for bucket in range(self._config.buckets):
+                yield Message("riders-evidence", bucket, "series", upto_ms, payload)
+        self._join_cells()
+
+    def _join_cells(self) -> None:
+        if self.state.durable and self._new_cells:
+            for name in self._new_cells:
+                self.state.drop(name)
+            self._new_cells.clear()
+            # One entry in the place of many: a city's cells are known within days.
+            self.state.put_packed("cells", self._running.cells)
+
+    @property
+    def next_work_ms(self) -> int | None:
+        if self._new_cells:
+            return self.done_ms
+        return min((ms for ms in (self._running.next_due_ms, self._next_deferred_ms) if ms is not None), default=None)
+
+    @property
+    def holds_expiring_state(self) -> bool:
+        return bool(self._readings)
+
+    def expire(self, upto_ms: int) -> None:
+        # Once a day: the machines are made anew from what is left.
+        before_ms = upto_ms // DAY_MS * DAY_MS - self._config.remembered_ms
+        if all(effective_ms >= before_ms for _, effective_ms in self._readings):
+            return
+        before_ms = self._running.expire(before_ms)
+        self.state.put_packed("forgotten", before_ms)
+        for name, effective_ms in self._readings:
+            if effective_ms < before_ms:
+                self.state.drop(name)
+        self._readings = [entry for entry in self._readings if entry[1] >= before_ms]
+        for name, at_ms in self._values:
+            if at_ms < before_ms:
+                self.state.drop(name)
+        self._values = [entry for entry in self._values if entry[1] >= before_ms]
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        if "forgotten" in entries:
+            self._running.expire(unpack(entries["forgotten"], int))
+        if "cells" in entries:
+            self._running.add_cells(unpack(entries["cells"], list[int]))
+        for name, payload in entries_of(entries, "readings"):
+            self._readings.append((name, self._observe(unpack(payload, list[tuple[int, dict[str, Any]]]))))
+        for name, payload in entries_of(entries, "witnessed"):
+            self._values.append((name, self._witness(unpack(payload, list[Told]))))
+        self._running.resume(self.done_ms)
+        for name, payload in entries_of(entries, "new-cells"):
+            self._new_cells.append(name)
+            self._running.add_cells(unpack(payload, list[int]))
+        for name, payload in entries_of(entries, "heard"):
+            self._defer_again(name)
+            self._forwarded[name] = unpack(payload, Forwarded)
+
+
+class MergeDisruptions(KeyedOperator):
+    """A disruption is found by every bucket of riders whom it concerns; each revision is written once."""
+
+    uid: ClassVar = "unite-disruptions"
+    label: ClassVar = "disruptions by id"
+    to: ClassVar = (RESULTS,)
+
+    def __init__(self, key: int, state: StateWriter, config: JobConfig) -> None:
+        super().__init__(key, state)
+        self._arrived: list[tuple[str, list[dict[str, Any]]]] = []
+        self._config = config
+        self._written: dict[str, _Written] = {}
+        """By disruption_id."""
+
+    def process(self, message: Message) -> None:
+        name = self._name("arrived")
+        self._arrived.append((name, unpack(message.payload, list[dict[str, Any]])))
+        self.state.put(name, message.payload)
+
+    def on_watermark(self, upto_ms: int) -> Iterator[Message]:
+        found: dict[tuple[str, int], dict[str, Any]] = {}
+        for name, records in self._arrived:
+            self.state.drop(name)
+            for record in records:
+                found[record["disruption_id"], record["revision"]] = record
+        self._arrived.clear()
+        new = []
+        for (identity, revision), record in sorted(found.items()):
+            if revision >= self._written.get(identity, _NOTHING_WRITTEN)[0]:
+                self._written[identity] = (revision + 1, record["revised_at"], record["state"])
+                self.state.put_packed(f"written/{identity}", self._written[identity])
+                new.append(record)
+        if new:
+            yield result("disruptions", new)
+
+    @property
+    def holds_expiring_state(self) -> bool:
+        return bool(self._written)
+
+    def expire(self, upto_ms: int) -> None:
+        before_ms = upto_ms - self._config.remembered_ms
+        for identity, (_, at_ms, state) in list(self._written.items()):
+            if at_ms < before_ms and state != "confirmed":
+                del self._written[identity]
+                self.state.drop(f"written/{identity}")
+
+    @property
+    def next_work_ms(self) -> int | None:
+        return self.done_ms if self._arrived else None
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        for name, payload in entries_of(entries, "arrived"):
+            self._arrived.append((name, unpack(payload, list[dict[str, Any]])))
+        for name, payload in entries_of(entries, "written"):
+            self._written[name.removeprefix("written/")] = unpack(payload, _Written)

@@ -1,0 +1,149 @@
+"""Payouts against the reserves of their product, day and cell."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
+from monsoon.pipelines.runtime.messages import RESULTS, Message, bucket_of, pack, result, unpack
+from monsoon.transforms.exposure import (
+    Account,
+    Decided,
+    Event,
+    Instruction,
+    PayoutTransition,
+    Reserve,
+    ReserveBook,
+    ReserveBucket,
+    Standing,
+)
+from monsoon.transforms.notifications import of_payments
+
+_Awards = tuple[list[Instruction], list[Standing]]
+
+
+def to_reserve_buckets(
+    instructions: Iterable[Instruction], standings: Iterable[Standing], buckets: int, due_ms: int
+) -> Iterator[Message]:
+    """What riders' machines decided, to the reserves that limit it."""
+    by_key: dict[int, _Awards] = defaultdict(lambda: ([], []))
+    for instruction in instructions:
+        by_key[bucket_of(instruction.pool.name, buckets)][0].append(instruction)
+    for standing in standings:
+        by_key[bucket_of(standing.pool.name, buckets)][1].append(standing)
+    for key, awards in by_key.items():
+        yield Message("control-exposure", key, "awards", due_ms, pack(awards))
+
+
+def published(decided: Decided) -> Iterator[Message]:
+    """What pools decided, for the results."""
+    if payouts := decided.payouts:
+        yield result("payouts", payouts)
+    if decided.alerts:
+        yield result("reserve_alerts", decided.alerts)
+    if decided.moves:
+        yield result("notifications", of_payments(decided.moves))
+
+
+class ControlExposure(KeyedOperator):
+    """Payouts and reserves of some pools: what fits passes, the rest waits."""
+
+    uid: ClassVar = "control-exposure"
+    label: ClassVar = "payouts by reserve"
+    to: ClassVar = (RESULTS,)
+
+    def __init__(self, key: int, state: StateWriter, config: JobConfig) -> None:
+        super().__init__(key, state)
+        self._config = config
+        self._arrived: dict[str, bytes] = {}
+        """What waits for its time, by entry."""
+        self._books: dict[ReserveBucket, ReserveBook] = {}
+
+    def process(self, message: Message) -> None:
+        name = self._defer(f"arrived/{message.kind}", message)
+        self._arrived[name] = message.payload
+        self.state.put(name, message.payload)
+
+    def on_watermark(self, upto_ms: int) -> Iterator[Message]:
+        by_reserve_bucket: dict[ReserveBucket, list[Event]] = defaultdict(list)
+        for name in self._take_due(upto_ms):
+            self.state.drop(name)
+            payload = self._arrived.pop(name)
+            for event in _events(name.split("/")[1], payload) if payload else ():
+                by_reserve_bucket[event.pool].append(event)
+        decided = Decided()
+        for pool in sorted(by_reserve_bucket):
+            book = self._book(pool)
+            story = book.run(by_reserve_bucket[pool], self.done_ms)
+            self._keep(book, story.moves)
+            decided.moves.extend(story.moves)
+            decided.alerts.extend(story.alerts)
+        yield from published(decided)
+
+    def _book(self, pool: ReserveBucket) -> ReserveBook:
+        if pool not in self._books:
+            self._books[pool] = ReserveBook(Account(pool))
+        return self._books[pool]
+
+    def _keep(self, book: ReserveBook, moves: Iterable[PayoutTransition]) -> None:
+        for move in moves:
+            queued, aside = _entry("queued", move.instruction), _entry("aside", move.instruction)
+            if move.kind == "queued":
+                self.state.put_packed(queued, move.instruction)
+            elif move.waited:
+                self.state.drop(queued)
+            if move.kind == "withdrawn":
+                self.state.put_packed(aside, move.instruction)
+            elif move.waited:
+                self.state.drop(aside)
+        self.state.put_packed(f"account/{book.account.pool.name}", book.account)
+
+    @property
+    def next_work_ms(self) -> int | None:
+        return self._next_deferred_ms
+
+    @property
+    def holds_expiring_state(self) -> bool:
+        return bool(self._books)
+
+    def expire(self, upto_ms: int) -> None:
+        before_ms = upto_ms - self._config.remembered_ms
+        for pool, book in list(self._books.items()):
+            if book.account.last_ms < before_ms and not book.waits:
+                for instruction in book.held:
+                    self.state.drop(_entry("aside", instruction))
+                self.state.drop(f"account/{pool.name}")
+                del self._books[pool]
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        for name, payload in entries_of(entries, "arrived"):
+            self._defer_again(name)
+            self._arrived[name] = payload
+        for _, payload in entries_of(entries, "account"):
+            account = unpack(payload, Account)
+            self._books[account.pool] = ReserveBook(account)
+        held: dict[ReserveBucket, _Held] = defaultdict(lambda: {"queued": [], "aside": []})
+        for kind in ("queued", "aside"):
+            for _, payload in entries_of(entries, kind):
+                instruction = unpack(payload, Instruction)
+                held[instruction.pool][kind].append(instruction)
+        for pool, found in held.items():
+            self._books[pool].resume(found["queued"], found["aside"])
+
+
+_Held = dict[str, list[Instruction]]
+
+
+def _entry(kind: str, instruction: Instruction) -> str:
+    return f"{kind}/{instruction.pool.name}/{instruction.payout['reference_id']}"
+
+
+def _events(kind: str, payload: bytes) -> Iterator[Any]:
+    if kind == "reserves":
+        yield from map(Reserve.of, unpack(payload, list[dict[str, Any]]))
+        return
+    for events in unpack(payload, _Awards):
+        yield from events

@@ -1,0 +1,112 @@
+"""What became of every line: counts on their way to the summary, and dead letters, each kept once."""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.keyed_operator import BEFORE_TIME_MS, KeyedOperator, StateWriter, entries_of
+from monsoon.pipelines.runtime.messages import RESULTS, Message, pack, result, unpack
+from monsoon.sources.accounting import StreamCounts, dead_letters
+from monsoon.transforms.validation.record_validator import DeadLetter
+
+Fingerprint = tuple[str, bytes, str]
+"""Of a dead line: its stream, the hash of its bytes, the reason."""
+
+
+def account(stream: str, counts: StreamCounts) -> Iterator[Message]:
+    """What became of some lines of a stream, for the results."""
+    if counts != StreamCounts():
+        yield result("counts", (stream, counts.as_dict()))
+
+
+def to_dead_letters(stream: str, dead: Sequence[DeadLetter], buckets: int) -> Iterator[Message]:
+    """Dead letters to where repeats of one meet."""
+    by_key: dict[int, list[DeadLetter]] = defaultdict(list)
+    for letter in dead:
+        by_key[zlib.crc32(letter.original) % buckets].append(letter)
+    for key, members in by_key.items():
+        yield Message("account-dead-letters", key, stream, BEFORE_TIME_MS, pack(members))
+
+
+class AccountDeadLetters(KeyedOperator):
+    """Dead letters by the fingerprint of their line: the same line again is a duplicate."""
+
+    uid: ClassVar = "account-dead-letters"
+    sends_what_is_due: ClassVar = False
+    label: ClassVar = "dead letters by line"
+    to: ClassVar = (RESULTS,)
+
+    def __init__(self, key: int, state: StateWriter, config: JobConfig) -> None:
+        super().__init__(key, state)
+        self._config = config
+        self._waiting: list[tuple[str, str, list[DeadLetter]]] = []
+        self._seen: set[Fingerprint] = set()
+        self._seen_at: list[tuple[str, int, list[Fingerprint]]] = []
+        """Entries of `_seen`, each with the watermark at which it was made: lines that say nothing have no time."""
+
+    def process(self, message: Message) -> None:
+        name = self._name(f"waiting/{message.kind}")
+        self._waiting.append((name, message.kind, unpack(message.payload, list[DeadLetter])))
+        self.state.put(name, message.payload)
+
+    def on_watermark(self, upto_ms: int) -> Iterator[Message]:
+        by_stream: dict[str, list[DeadLetter]] = defaultdict(list)
+        for name, stream, letters in self._waiting:
+            by_stream[stream].extend(letters)
+            self.state.drop(name)
+        self._waiting.clear()
+        for stream, letters in by_stream.items():
+            counts, fresh = StreamCounts(), []
+            for letter in letters:
+                if (stream, letter.original, letter.reason) in self._seen:
+                    counts.duplicate += 1
+                else:
+                    fresh.append(letter)
+            records = dead_letters(stream, fresh, counts)
+            new = {(stream, letter.original, letter.reason) for letter in fresh}
+            if new:
+                name = self._name("seen")
+                self._remember(name, upto_ms, sorted(new))
+                self.state.put_packed(name, (upto_ms, sorted(new)))
+                yield result("dead_letters", records)
+            yield from account(stream, counts)
+
+    def _remember(self, name: str, at_ms: int, new: list[Fingerprint]) -> None:
+        self._seen.update(new)
+        self._seen_at.append((name, at_ms, new))
+
+    @property
+    def next_work_ms(self) -> int | None:
+        return self.done_ms if self._waiting else None
+
+    @property
+    def holds_expiring_state(self) -> bool:
+        return bool(self._seen_at)
+
+    def expire(self, upto_ms: int) -> None:
+        before_ms = upto_ms - self._config.remembered_ms
+        for name, at_ms, old in self._seen_at:
+            if at_ms < before_ms:
+                self.state.drop(name)
+                self._seen.difference_update(old)
+        self._seen_at = [entry for entry in self._seen_at if entry[1] >= before_ms]
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        for name, payload in entries_of(entries, "waiting"):
+            self._waiting.append((name, name.split("/")[1], unpack(payload, list[DeadLetter])))
+        for name, payload in entries_of(entries, "seen"):
+            self._remember(name, *unpack(payload, tuple[int, list[Fingerprint]]))
+
+
+def total(counts: StreamCounts, part: Mapping[str, Any]) -> None:
+    """Adds what `account` told of some lines."""
+    counts.read += part["read"]
+    counts.used += part["used"]
+    counts.duplicate += part["duplicate"]
+    counts.dead += part["dead"]
+    counts.nulled.update(part["nulled"])
+    counts.reasons.update(part["reasons"])

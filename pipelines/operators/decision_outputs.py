@@ -1,0 +1,50 @@
+"""What a moment's decisions mean to others: riders who should hear of them, reserves that limit them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from monsoon.pipelines.operators.control_exposure import published, to_reserve_buckets
+from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.messages import Message, result
+from monsoon.transforms.adjudication.machine import Published, RiderMachine
+from monsoon.transforms.exposure import awarded, passed
+from monsoon.transforms.notifications import of_claims
+from monsoon.transforms.product import Product
+
+
+@dataclass
+class DecisionOutputs:
+    """The decisions of one product's machines in one stretch of time, rider by rider."""
+
+    product: Product
+    claims: list[dict[str, Any]] = field(default_factory=list)
+    payouts: list[dict[str, Any]] = field(default_factory=list)
+    notifications: list[dict[str, Any]] = field(default_factory=list)
+    starts_ms: dict[str, int] = field(default_factory=dict)
+    """When the disruptions began, by disruption_id."""
+
+    def add(self, machine: RiderMachine, before: dict[str, str], decided: Published) -> None:
+        """What a rider's machine decided; `before` is what it had `published` by then."""
+        claims, payouts = decided
+        if not claims:
+            return
+        self.claims.extend(claims)
+        self.payouts.extend(payouts)
+        self.notifications.extend(of_claims(claims, before))
+        self.starts_ms.update(machine.starts_ms)
+
+    def told(self, config: JobConfig, upto_ms: int) -> Iterator[Message]:
+        """All of it, on its way."""
+        if not self.claims:
+            return
+        yield result("claims", self.claims)
+        if self.notifications:
+            yield result("notifications", self.notifications)
+        instructions, standings = awarded(self.claims, self.payouts, self.starts_ms)
+        if config.reserves:
+            yield from to_reserve_buckets(instructions, standings, config.buckets, upto_ms)
+        else:
+            yield from published(passed(instructions))

@@ -1,0 +1,113 @@
+"""The tests of claims' activity: the peers of every bucket counted together, disruption by disruption."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from monsoon.pipelines.operators.rider_activity_tests import PEERS
+from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.keyed_operator import StateWriter, entries_of
+from monsoon.pipelines.runtime.messages import stacked, unpack
+from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartitionedBuffer
+from monsoon.transforms.activity.activity_test import Counts, passed
+from monsoon.transforms.adjudication.claims import ActivityResult
+
+_ASKED = ["disruption_id", "confirmed_at_ms", "t_ms", "platform"]
+_Met = tuple[int, str]
+"""The confirmation (ms) and the rider of a claim."""
+
+
+class PeerActivityTests:
+    """Who else was there, and which claims have met their test: of some disruptions of one product."""
+
+    def __init__(self, product: str, state: StateWriter, config: JobConfig, peers: TimePartitionedBuffer) -> None:
+        self._product, self._state, self._config = product, state, config
+        self.peers = peers
+        self._met: dict[str, dict[_Met, int]] = defaultdict(dict)
+        """By disruption_id the claims that have met their test, and when (ms)."""
+
+    def answered(self, tests: pl.DataFrame) -> dict[str, list[ActivityResult]]:
+        """What each test (TESTS) comes to, by worker_id: only the first of a claim that is met, and where none was,
+        that its disruption ended."""
+        counted = stacked(self.peers.frames, PEERS).group_by(_ASKED).agg(pl.col("peers", "severe").sum())
+        # At one moment a test that is met comes before the end of its disruption.
+        asked = tests.join(counted, on=_ASKED, how="left").sort("at_ms", pl.col("measured").is_not_null(), "t_ms")
+        found: dict[str, list[ActivityResult]] = defaultdict(list)
+        touched = set()
+        for row in self._judged(asked).iter_rows(named=True):
+            claim = (row["confirmed_at_ms"], row["worker_id"])
+            known = self._met[row["disruption_id"]]
+            if claim in known or not (row["passed"] or row["measured"] is not None):
+                continue
+            if row["measured"] is None:
+                known[claim] = row["at_ms"]
+                touched.add(row["disruption_id"])
+            found[row["worker_id"]].append(_finding(row))
+        for identity in touched:
+            self._keep(identity)
+        return found
+
+    def _judged(self, asked: pl.DataFrame) -> pl.DataFrame:
+        """Each test with its peers, the claimant excluded, and whether it is met."""
+        asked = asked.with_columns(
+            peers=(pl.col("peers").fill_null(0) - pl.col("own_peers")).fill_null(0),
+            severe=(pl.col("severe").fill_null(0) - pl.col("own_severe")).fill_null(0),
+        )
+        parts = [asked.head(0).with_columns(passed=pl.lit(False), share=pl.lit(0.0), threshold=pl.lit(0.0))]
+        for (name,), part in asked.partition_by("trigger", as_dict=True, maintain_order=True).items():
+            test = self._config.triggers[str(name)][1].activity
+            assert test is not None
+            counts = Counts(part["peers"].to_numpy(), part["severe"].to_numpy())
+            good, share, threshold = passed(test, part["sigma"].fill_null(float("nan")).to_numpy(), counts)
+            parts.append(
+                part.with_columns(passed=pl.Series(good), share=pl.Series(share), threshold=pl.Series(threshold))
+            )
+        return pl.concat(parts)
+
+    def expire(self, upto_ms: int) -> None:
+        """Drops what is too old."""
+        # Every bucket's peers are here when the first claim asks for them.
+        self.peers.expire(upto_ms - DAY_MS)
+        before_ms = upto_ms - self._config.remembered_ms
+        for identity, claims in list(self._met.items()):
+            if all(at_ms < before_ms for at_ms in claims.values()):
+                del self._met[identity]
+                self._state.drop(self._entry(identity))
+
+    def __bool__(self) -> bool:
+        return bool(self.peers or self._met)
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        """Takes over what was kept."""
+        self.peers.restore(entries)
+        for name, payload in entries_of(entries, f"met/{self._product}"):
+            for confirmed_ms, worker, at_ms in unpack(payload, list[tuple[int, str, int]]):
+                self._met[name.rpartition("/")[2]][confirmed_ms, worker] = at_ms
+
+    def _keep(self, identity: str) -> None:
+        rows = [(confirmed, worker, at_ms) for (confirmed, worker), at_ms in sorted(self._met[identity].items())]
+        self._state.put_packed(self._entry(identity), rows)
+
+    def _entry(self, identity: str) -> str:
+        return f"met/{self._product}/{identity}"
+
+
+def _finding(row: Mapping[str, Any]) -> ActivityResult:
+    values: dict[str, float | None] = {}
+    if row["measured"] is None:
+        measured = {name: float(row[name]) for name in ("sigma", "drop", "threshold", "share", "peers")}
+        values = {"at": float(row["t_ms"]), "rain": float(row["value"]), **measured}
+    elif row["measured"]:
+        values = {"measured": 1.0}
+    return ActivityResult(
+        at_ms=row["at_ms"],
+        disruption_id=row["disruption_id"],
+        confirmed_at_ms=row["confirmed_at_ms"],
+        kind="activity",
+        passed=row["measured"] is None,
+        values=values,
+    )

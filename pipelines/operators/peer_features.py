@@ -1,0 +1,237 @@
+"""What only shows in comparison, neighborhood by neighborhood: pressure against others', claims of one disruption."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from monsoon.pipelines.operators.peer_activity_tests import PeerActivityTests
+from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
+from monsoon.pipelines.runtime.messages import (
+    RESULTS,
+    Message,
+    bucket_of,
+    buckets_of,
+    pack,
+    pack_frame,
+    result,
+    split,
+    stacked,
+    unpack,
+    unpack_frame,
+)
+from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartitionedBuffer
+from monsoon.pipelines.syndicate_alerts import Linked, alerts_of, members_of
+from monsoon.transforms.adjudication.claims import ActivityResult
+from monsoon.transforms.evidence.batch import Arrivals, DwellIntervals, HourlyWork, claim_burst_rank, peer_divergence
+from monsoon.transforms.evidence.devices import DeviceDays
+from monsoon.transforms.evidence.surroundings import deviation_from_neighbors_pa
+from monsoon.transforms.evidence.window import Queries
+from monsoon.transforms.identifiers import claim_id
+from monsoon.transforms.product import Product
+
+CLAIM = ["disruption_id", "confirmed_at_ms", "worker_id"]
+"""What names a claim under one confirmation."""
+
+PANES: dict[str, Any] = {
+    "worker_id": pl.String,
+    "pane_start_ms": pl.Int64,
+    "neighborhood": pl.UInt64,
+    "age": pl.Int64,
+    "change_pa": pl.Float64,
+}
+"""A pane as its neighbors see it."""
+
+PHONES: dict[str, Any] = {
+    "device_id": pl.String,
+    "worker_id": pl.String,
+    "pane_start_ms": pl.Int64,
+    "known_from_ms": pl.Int64,
+}
+"""Who was on a phone, by the pane of a day that said so first."""
+
+
+class ComparePeers(KeyedOperator):
+    """All panes of some neighborhoods, and all claims on disruptions in them."""
+
+    uid: ClassVar = "compare-neighbors"
+    label: ClassVar = "panes and claims by neighborhood"
+    to: ClassVar = ("adjudicate-claims", RESULTS)
+
+    def __init__(self, key: int, state: StateWriter, config: JobConfig) -> None:
+        super().__init__(key, state)
+        self._config = config
+        self._panes = {
+            name: TimePartitionedBuffer(state, f"panes/{name}", "pane_start_ms", self._name)
+            for name in sorted(config.running)
+        }
+        self._testing = {
+            name: PeerActivityTests(
+                name, state, config, TimePartitionedBuffer(state, f"peers/{name}", "at_ms", self._name)
+            )
+            for name in sorted(config.running)
+        }
+        self._phones = TimePartitionedBuffer(state, "phones", "pane_start_ms", self._name, schema=PHONES)
+        self._asked: dict[tuple[str, str], list[tuple[str, pl.DataFrame]]] = defaultdict(list)
+        """By "claims", "sought", "tests" or "riders" and product: what waits for an answer."""
+        self._linked: dict[str, tuple[str, list[Linked]]] = {}
+        """By entry, the product and its claims to be looked at for syndicates."""
+
+    def process(self, message: Message) -> None:
+        kind, product = message.kind.split("/")
+        if kind == "linked":
+            name = self._defer(message.kind, message)
+            self._linked[name] = (product, unpack(message.payload, list[Linked]))
+            self.state.put(name, message.payload)
+            return
+        frame = unpack_frame(message.payload)
+        if kind == "panes":
+            self._panes[product].put(frame, message.payload)
+        elif kind == "peers":
+            self._testing[product].peers.put(frame, message.payload)
+        elif kind == "phones":
+            self._phones.put(frame, message.payload)
+        else:
+            name = self._defer(message.kind, message)
+            self._asked[kind, product].append((name, frame))
+            self.state.put(name, message.payload)
+
+    def on_watermark(self, upto_ms: int) -> Iterator[Message]:
+        ripe = self._take_due(upto_ms)
+        panes = {name: stacked(self._panes[name].frames, PANES) for _, name in self._asked} if ripe else {}
+        for (kind, name), asked in sorted(self._asked.items()):
+            due = [part for entry, part in asked if entry in ripe]
+            if not due:
+                continue
+            self._asked[kind, name] = [(entry, part) for entry, part in asked if entry not in ripe]
+            frame = pl.concat(due)
+            if kind == "tests":
+                yield from self._answer(name, frame, upto_ms)
+            elif kind == "riders":
+                yield from self._send(f"riders/{name}", _riders(frame, stacked(self._phones.frames, PHONES)), upto_ms)
+            elif kind == "sought":
+                yield from self._send(f"apart/{name}", _apart(frame, panes[name]), upto_ms)
+            else:
+                product = self._config.running[name]
+                yield from self._send(f"compared/{name}", _compared(product, frame, panes[name]), upto_ms)
+        yield from self._look_for_syndicates(ripe, upto_ms)
+        for entry in ripe:
+            self.state.drop(entry)
+
+    def _look_for_syndicates(self, ripe: set[str], upto_ms: int) -> Iterator[Message]:
+        by_product: dict[str, list[Linked]] = defaultdict(list)
+        for entry in sorted(ripe & self._linked.keys()):
+            product, claims = self._linked.pop(entry)
+            by_product[product].extend(claims)
+        for name, claims in sorted(by_product.items()):
+            alerts = alerts_of(self._config.running[name], claims)
+            if not alerts:
+                continue
+            yield result("syndicate_alerts", alerts)
+            by_key: dict[int, set[tuple[str, int]]] = defaultdict(set)
+            members = members_of(alerts)
+            for claim in claims:
+                identity = (claim_id(claim.policy_id, claim.disruption_id), claim.confirmed_at_ms)
+                if identity in members:
+                    by_key[bucket_of(claim.worker_id, self._config.buckets)].add(identity)
+            for key, mine in sorted(by_key.items()):
+                yield Message("adjudicate-claims", key, f"members/{name}", upto_ms, pack(sorted(mine)))
+
+    @property
+    def holds_expiring_state(self) -> bool:
+        return bool(self._phones) or any(self._panes.values()) or any(self._testing.values())
+
+    def expire(self, upto_ms: int) -> None:
+        for panes in self._panes.values():
+            panes.expire(upto_ms - self._config.history_kept_ms - self._config.reports_kept_ms)
+            panes.join(upto_ms)
+        for testing in self._testing.values():
+            testing.expire(upto_ms)
+        # The local days of four weeks may begin a day before these do.
+        self._phones.expire(upto_ms - self._config.history_kept_ms - DAY_MS - self._config.reports_kept_ms)
+        self._phones.join(upto_ms)
+
+    def _answer(self, product: str, tests: pl.DataFrame, due_ms: int) -> Iterator[Message]:
+        by_bucket: dict[int, list[tuple[str, list[ActivityResult]]]] = defaultdict(list)
+        for worker, found in sorted(self._testing[product].answered(tests).items()):
+            by_bucket[bucket_of(worker, self._config.buckets)].append((worker, found))
+        for key, told in sorted(by_bucket.items()):
+            yield Message("adjudicate-claims", key, f"findings/{product}", due_ms, pack(told))
+
+    def _send(self, kind: str, rows: pl.DataFrame, due_ms: int) -> Iterator[Message]:
+        for key, part in split(rows, buckets_of(rows["worker_id"].to_list(), self._config.buckets)):
+            yield Message("adjudicate-claims", key, kind, due_ms, pack_frame(part))
+
+    @property
+    def next_work_ms(self) -> int | None:
+        return self._next_deferred_ms
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        for panes in self._panes.values():
+            panes.restore(entries)
+        for testing in self._testing.values():
+            testing.restore(entries)
+        self._phones.restore(entries)
+        for name, payload in entries_of(entries, "linked"):
+            self._defer_again(name)
+            self._linked[name] = (name.split("/")[1], unpack(payload, list[Linked]))
+        for kind in ("claims", "sought", "tests", "riders"):
+            for name, payload in entries_of(entries, kind):
+                self._defer_again(name)
+                self._asked[kind, name.split("/")[1]].append((name, unpack_frame(payload)))
+
+
+def _riders(asked: pl.DataFrame, phones: pl.DataFrame) -> pl.DataFrame:
+    """How many riders were seen on each claim's phone by its decision."""
+    devices = pl.concat([asked["device_id"], phones["device_id"]]).rank("dense").cast(pl.Int64).to_numpy()
+    workers = phones["worker_id"].rank("dense").cast(pl.Int64).to_numpy()
+    panes = (phones[name].to_numpy() for name in ("pane_start_ms", "known_from_ms"))
+    days = DeviceDays.of_panes(devices[asked.height :], workers, *panes)
+    riders, reports = days.riders(devices[: asked.height], asked["decided_at_ms"].to_numpy())
+    return asked.select(*CLAIM, "decided_at_ms", riders=riders, reports=reports)
+
+
+def _apart(sought: pl.DataFrame, panes: pl.DataFrame) -> pl.DataFrame:
+    """How far the pressure of the panes sought moved apart from the others'."""
+    groups = ["neighborhood", "pane_start_ms"]
+    near = panes.join(sought.select(groups).unique(), on=groups, how="semi")
+    deviation_pa = deviation_from_neighbors_pa(
+        near["change_pa"].to_numpy(), near["neighborhood"].to_numpy(), near["pane_start_ms"].to_numpy()
+    )
+    mine = ["worker_id", "pane_start_ms"]
+    return near.with_columns(deviation_pa=deviation_pa).join(sought, on=mine, how="semi").select(*mine, "deviation_pa")
+
+
+def _compared(product: Product, claims: pl.DataFrame, panes: pl.DataFrame) -> pl.DataFrame:
+    """The features of closed batches: a batch is all claims on one disruption under one confirmation."""
+    dwells = DwellIntervals(
+        panes["neighborhood"].to_numpy(),
+        panes["pane_start_ms"].to_numpy(),
+        panes["age"].to_numpy(),
+        product.zone_resolution,
+    ).sorted()
+    claims = claims.sort(CLAIM)
+    queries = Queries.of(
+        product.zone_resolution,
+        worker=np.arange(claims.height),
+        zone=claims["zone_cell"].to_numpy(),
+        confirmed_at_ms=claims["confirmed_at_ms"].to_numpy(),
+        batch=claims.select(pl.struct(CLAIM[:2]).rank("dense").cast(pl.Int64)).to_series().to_numpy(),
+        orders_per_hour=claims["orders_per_hour"].to_numpy(),
+    )
+    arrivals = Arrivals(claims["age"].to_numpy(), claims["arrival_reports"].to_numpy())
+    platform = claims["platform"].rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
+    work = HourlyWork(claims["orders"].to_numpy(), claims["work_reports"].to_numpy(), platform)
+    burst, burst_reports = claim_burst_rank(queries, arrivals, dwells)
+    divergence, divergence_reports = peer_divergence(queries, work)
+    return claims.select(
+        *CLAIM,
+        claim_burst_rank=burst,
+        peer_divergence=divergence,
+        **{"claim_burst_rank/reports": burst_reports, "peer_divergence/reports": divergence_reports},
+    )

@@ -1,0 +1,166 @@
+"""What turns entries of earlier versions of the state into present ones (`operator.MIGRATIONS`)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from monsoon.pipelines.operators.deduplicate_records import Remembered, content_hash
+from monsoon.pipelines.operators.disruption_state import from_first
+from monsoon.pipelines.operators.telemetry_buffer import SCHEMA
+from monsoon.pipelines.runtime.keyed_operator import Migration, entries_of
+from monsoon.pipelines.runtime.messages import pack, pack_frame, unpack, unpack_frame
+from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small
+from monsoon.pipelines.runtime.time_partitioned_buffer import pack_rows
+from monsoon.sources.telemetry_columns import NULLED, compact
+from monsoon.transforms.panes import PANE_MS
+from monsoon.transforms.validation.canonical import canonical_json
+from monsoon.transforms.validation.fields import stream_fields
+from monsoon.transforms.validation.record_validator import ValidRecord
+
+
+def _each(**rewrite: Callable[[bytes], bytes]) -> Migration:
+    """Entries of these kinds made anew one by one, the others as they are."""
+
+    def migrate(entries: Mapping[str, bytes]) -> dict[str, bytes]:
+        kept = {}
+        for name, payload in entries.items():
+            made = rewrite.get(name.partition("/")[0])
+            kept[name] = payload if made is None else made(payload)
+        return kept
+
+    return migrate
+
+
+def _smaller(payload: bytes) -> bytes:
+    value: Any = unpack(payload)
+    return pack_small(value)
+
+
+def _hashed(payload: bytes) -> bytes:
+    identity, content, effective_ms = unpack(payload, tuple[str, str, int])
+    return pack(Remembered(identity, content_hash(content), effective_ms))
+
+
+def _with_received_time(payload: bytes) -> bytes:
+    """Reports of before their contract had `received_time`: it is the last of its fields, and nobody stated it."""
+    return pack_frame(unpack_frame(payload).with_columns(received_time=pl.lit(None, dtype=pl.Int64)))
+
+
+def _reports_by_rider(entries: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What waits says itself which fields it lost. What was remembered is dropped: it lies under buckets of ids, where
+    nobody looks any more, as hashes of a release of Polars and, of access points, of a process."""
+    lost = [
+        (used.record, ",".join(sorted(used.nulled)))
+        for name, payload in entries_of(entries, "nulled")
+        for used in unpack(payload, list[ValidRecord])
+    ]
+    kept = {}
+    for name, payload in entries.items():
+        kind = name.partition("/")[0]
+        if kind in ("waiting", "late"):
+            kept[name] = pack_frame(_with_lost(unpack_frame(_with_received_time(payload)), lost))
+        elif kind not in ("memory", "nulled"):
+            kept[name] = payload
+    return kept
+
+
+def _with_lost(rows: pl.DataFrame, lost: Sequence[tuple[dict[str, Any], str]]) -> pl.DataFrame:
+    """Rows with NULLED, said of the records that lost something."""
+    nulled: list[str | None] = [None] * rows.height
+    said: dict[str, set[str]] = defaultdict(set)
+    for record, names in lost:
+        said[canonical_json(record)].update(names.split(","))
+    ids = pl.Series([record["event_id"] for record, _ in lost], dtype=pl.String)
+    suspects = rows["event_id"].is_in(ids.implode()).arg_true().to_list() if lost else []
+    for row in suspects:
+        nulled[row] = ",".join(sorted(said[canonical_json(rows.row(row, named=True))])) or None
+    return compact(rows.with_columns(pl.Series(NULLED, nulled, dtype=pl.String)), stream_fields("telemetry"))
+
+
+def _with_insured(payload: bytes) -> bytes:
+    """Silent riders of before policies had to be in force for some time: whoever held one counts."""
+    held = pl.col("bought_in_alert_window").is_not_nan()
+    return pack_frame(unpack_frame(payload).with_columns(insured=held))
+
+
+def _known_from(panes: pl.DataFrame) -> pl.DataFrame:
+    """Panes of reports of which nobody had stated when they were received were known when they were over."""
+    return panes.with_columns(known_from_ms=pl.col("pane_start_ms") + PANE_MS)
+
+
+def _panes(payload: bytes) -> bytes:
+    return pack_frame(_known_from(unpack_frame(payload)).with_columns(history=pl.lit(True)).select(*SCHEMA))
+
+
+def _phones(payload: bytes) -> bytes:
+    phones = pl.DataFrame(unpack_small(payload, dict[str, list[Any]]), schema_overrides={"pane_start_ms": pl.Int64})
+    return pack_rows(_known_from(phones))
+
+
+def _days(payload: bytes) -> bytes:
+    return pack_frame(_known_from(unpack_frame(payload)))
+
+
+_RENAMED = {"happening": "update", "findings": "activity_results", "episode": "event", "met": "passed"}
+"""Fields of claims, revisions and activity results by their names up to version 2, and since."""
+
+RENAMED_FEATURES = {"teleport_mps": "max_implied_speed_mps", "teleport_second_mps": "second_implied_speed_mps"}
+"""Features by their names up to version 2, and since."""
+
+
+def _renamed(value: Any) -> Any:
+    """Unpacked data with its fields and features under their present names, at any depth."""
+    if isinstance(value, dict):
+        return {_RENAMED.get(name, RENAMED_FEATURES.get(name, name)): _renamed(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_renamed(each) for each in value]
+    return RENAMED_FEATURES.get(value, value) if isinstance(value, str) else value
+
+
+def _with_present_names(payload: bytes) -> bytes:
+    return pack(_renamed(unpack(payload)))
+
+
+def _small_with_present_names(payload: bytes) -> bytes:
+    return pack_small(_renamed(unpack_small(payload)))
+
+
+def _with_paid_reasons(payload: bytes) -> bytes:
+    """Claims of before reasons outlived a withdrawal: those that stand are those of what was paid."""
+    claim: Any = _renamed(unpack_small(payload))
+    if claim["paid_paise"] and "cap_partial" in claim["reasons"]:
+        claim["paid_reasons"] = claim["reasons"]
+    return pack_small(claim)
+
+
+OF_STEPS: dict[str, dict[int, Migration]] = {
+    "deduplicate-records": {1: _each(memory=_hashed)},
+    "deduplicate-telemetry": {2: _reports_by_rider},
+    "route-policies": {1: _each(policy=_smaller)},
+    "riders-evidence": {
+        1: _each(
+            policy=_smaller,
+            disruption=lambda payload: from_first(_with_present_names(payload)),
+            found=_smaller,
+        ),
+        2: _each(
+            rows=_with_received_time,
+            panes=_panes,
+            series=_with_present_names,
+            disruption=_small_with_present_names,
+            found=_small_with_present_names,
+        ),
+    },
+    "witness-telemetry": {2: _each(rows=_with_received_time, orders=_with_received_time, panes=_panes)},
+    "witness-devices": {2: _each(riders=_with_insured, days=_days)},
+    "compare-neighbors": {2: _each(phones=_phones)},
+    "adjudicate-claims": {
+        1: _each(claim=_smaller, compared=lambda payload: pack_rows(unpack_frame(payload))),
+        2: _each(claim=_with_paid_reasons, findings=_with_present_names),
+    },
+}
+"""By operator and the version that is read."""

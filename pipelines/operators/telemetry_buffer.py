@@ -1,0 +1,189 @@
+"""A bucket's telemetry: the latest reports as rows, older ones as panes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from monsoon.pipelines.local.panes import panes_of
+from monsoon.pipelines.runtime.keyed_operator import StateWriter
+from monsoon.pipelines.runtime.messages import stacked, unpack
+from monsoon.pipelines.runtime.time_partitioned_buffer import TimePartitionedBuffer
+from monsoon.sources.telemetry_store import in_order, joined
+from monsoon.sources.telemetry_table import to_telemetry_table
+from monsoon.transforms.panes import AGGREGATES, NULL, PANE_MS, Panes
+from monsoon.transforms.telemetry_table import TelemetryTable
+
+_NAMES = [aggregate.name for aggregate in AGGREGATES if aggregate.name != "device"]
+SCHEMA: dict[str, Any] = {
+    "worker_id": pl.String,
+    "device_id": pl.String,
+    "pane_start_ms": pl.Int64,
+    "known_from_ms": pl.Int64,
+    "history": pl.Boolean,
+    **dict.fromkeys(_NAMES, pl.Int64),
+}
+"""A pane on its way and in state: names, not codes, for riders and devices."""
+
+
+_PANES_WAIT_MS = 3_600_000
+"""Panes that nobody asks for are closed by the hour."""
+
+_IDENTITY = ("worker_id", "event_id")
+
+
+class TelemetryBuffer(TimePartitionedBuffer):
+    """Validated rows, each once, in any order."""
+
+    @property
+    def first_ms(self) -> int | None:
+        return min((part.first_ms for part in self.parts), default=None)
+
+    @property
+    def last_ms(self) -> int | None:
+        return max((part.last_ms for part in self.parts), default=None)
+
+    def first_after(self, at_ms: int) -> int | None:
+        """The first report at or after a moment."""
+        firsts = []
+        for part in self.parts:
+            if part.first_ms >= at_ms:
+                firsts.append(part.first_ms)
+            elif part.last_ms >= at_ms:
+                times = part.frame["event_time"]
+                firsts.append(int(times.filter(times >= at_ms).min()))  # type: ignore[arg-type]
+        return min(firsts, default=None)
+
+    def unheard(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Rows whose report (worker_id, event_id) is not among the rows kept.
+
+        Only what is no later than these can repeat one: a repeat that came late, whose report is no longer remembered
+        elsewhere.
+        """
+        if self.last_ms is None:
+            return frame
+        late = frame["event_time"] <= self.last_ms
+        if not late.any():
+            return frame
+        times = frame["event_time"].filter(late)
+        first_ms, last_ms = int(times.min()), int(times.max())  # type: ignore[arg-type]
+        near = [
+            part.frame.select(*_IDENTITY)
+            for part in self.parts
+            if part.first_ms <= last_ms and part.last_ms >= first_ms
+        ]
+        if not near:
+            return frame
+        numbered = frame.select(*_IDENTITY).with_row_index("row").filter(late)
+        repeated = numbered.join(pl.concat(near), on=_IDENTITY, how="semi")["row"].to_numpy()
+        new = np.ones(frame.height, dtype=np.bool_)
+        new[repeated] = False
+        return frame.filter(pl.Series(new))
+
+    def telemetry(self, after_ms: int | None = None, workers: Collection[str] | None = None) -> TelemetryTable:
+        """The trail of the reports after a moment (None: all), of some riders (None: of all)."""
+        found = list(self.rows_after(after_ms))
+        if workers is not None:
+            wanted = pl.col("worker_id").cast(pl.String).is_in(sorted(workers))
+            found = [frame.filter(wanted) for frame in found]
+        rows = joined(found)
+        return to_telemetry_table(in_order(rows, np.ones(rows.height, dtype=np.bool_)))
+
+
+class PaneBuffer(TimePartitionedBuffer):
+    """Panes (SCHEMA) that are over."""
+
+    def frame(self, after_ms: int | None = None, workers: Collection[str] | None = None) -> pl.DataFrame:
+        """Panes that start after a moment (None: all), of some riders (None: of all)."""
+        found = list(self.rows_after(after_ms))
+        if workers is not None:
+            found = [frame.filter(pl.col("worker_id").is_in(sorted(workers))) for frame in found]
+        return stacked(found, SCHEMA)
+
+
+class PaneReducer:
+    """Reduces the reports of panes that are over to panes, each once; the rest of the bucket's work asks when."""
+
+    def __init__(self, state: StateWriter, reports: TelemetryBuffer, panes: PaneBuffer) -> None:
+        self._state, self._reports, self._panes = state, reports, panes
+        self.closed_ms: int | None = None
+        """Panes that start before it are over; None: no report yet."""
+
+    @property
+    def due_ms(self) -> int | None:
+        """Until when panes may wait; None: there are none."""
+        first_ms = self._first_open_ms
+        return None if first_ms is None else pane_floor(first_ms) + _PANES_WAIT_MS
+
+    @property
+    def _first_open_ms(self) -> int | None:
+        return self._reports.first_ms if self.closed_ms is None else self._reports.first_after(self.closed_ms)
+
+    def close(self, upto_ms: int) -> int | None:
+        """Closes panes that are over by then; gives the start of the first of them, or None."""
+        first_ms, last_ms = self._first_open_ms, self._reports.last_ms
+        if first_ms is None or last_ms is None:
+            return None
+        from_ms = pane_floor(first_ms)
+        to_ms = min(pane_floor(min(upto_ms, last_ms + PANE_MS)), pane_floor(last_ms) + PANE_MS)
+        if to_ms <= from_ms:
+            return None
+        self._panes.put(closed_panes(self._reports.telemetry(from_ms - 1), from_ms, to_ms))
+        self.closed_ms = to_ms
+        self._state.put_packed("paned", to_ms)
+        return from_ms
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        """Goes on from entries."""
+        if "paned" in entries:
+            self.closed_ms = unpack(entries["paned"], int)
+
+
+def closed_panes(telemetry: TelemetryTable, from_ms: int, to_ms: int) -> pl.DataFrame:
+    """The panes (SCHEMA) of a trail that start in [from, to), both whole panes; all their reports are in the trail."""
+    panes = panes_of(telemetry)
+    mine = (panes.pane_start_ms >= from_ms) & (panes.pane_start_ms < to_ms)
+    return pl.DataFrame(
+        {
+            "worker_id": words_of(telemetry.workers, panes.worker[mine]),
+            "device_id": words_of(telemetry.devices, panes["device"][mine]),
+            "pane_start_ms": panes.pane_start_ms[mine],
+            "known_from_ms": panes.known_from_ms[mine],
+            "history": panes.history[mine],
+            **{name: panes[name][mine] for name in _NAMES},
+        },
+        schema=SCHEMA,
+    )
+
+
+def to_panes(frame: pl.DataFrame, telemetry: TelemetryTable) -> Panes:
+    """Panes in the codes of a trail that knows their riders and devices (`Trail.knowing`)."""
+    columns = {name: frame[name].to_numpy() for name in _NAMES}
+    device = _codes(telemetry.devices, frame["device_id"])
+    columns["device"] = np.where(device < 0, NULL, device)
+    worker = _codes(telemetry.workers, frame["worker_id"])
+    start_ms, known_from_ms, history = (
+        frame[name].to_numpy() for name in ("pane_start_ms", "known_from_ms", "history")
+    )
+    return Panes.of(worker, start_ms, known_from_ms, history, columns, len(telemetry.workers))
+
+
+def pane_floor(at_ms: int) -> int:
+    """The start of the pane in which a moment lies."""
+    return at_ms // PANE_MS * PANE_MS
+
+
+def words_of(words: tuple[str, ...], codes: Any) -> pl.Series:
+    """The words for codes, row by row."""
+    texts = pl.Series(words, dtype=pl.String)
+    return texts.gather(codes.astype(np.uint32)) if len(codes) else pl.Series([], dtype=pl.String)
+
+
+def _codes(words: tuple[str, ...], texts: pl.Series) -> Any:
+    """The place of each text among the words, -1 for none."""
+    return (
+        texts.replace_strict(list(words), range(len(words)), default=-1, return_dtype=pl.Int64).fill_null(-1).to_numpy()
+    )

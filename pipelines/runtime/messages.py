@@ -1,0 +1,113 @@
+"""What travels between the operators: many rows at a time, as bytes, under the bucket that is their key.
+
+A row of telemetry never crosses between the JVM and Python by itself. An operator sends chunks: Arrow files where rows
+are many, MessagePack where records are few. A key is a bucket: a stable hash of the id that the next operator keeps
+together.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+RESULTS = "results"
+"""Where what is to be written goes; no operator of the graph."""
+
+PART, LOOK, END, WRITTEN = "part", "look", "end", "written"
+"""Results that are no records: a part of a file was read; what showed at it; event time has ended; so many records of a
+stream went to its files."""
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Message(NamedTuple):
+    """A `payload` of a `kind` for the operator `to`, under its key; it is to be processed at event time `due_ms`."""
+
+    to: str
+    key: int
+    kind: str
+    due_ms: int
+    payload: bytes
+
+
+def bucket_of(name: str, buckets: int) -> int:
+    """The bucket of an id: the same on every machine and in every run."""
+    return zlib.crc32(name.encode()) % buckets
+
+
+def buckets_of(names: Iterable[str], buckets: int) -> pl.Series:
+    """The buckets of many ids."""
+    known: dict[str, int] = {}
+    found = []
+    for name in names:
+        bucket = known.get(name)
+        if bucket is None:
+            bucket = known[name] = bucket_of(name, buckets)
+        found.append(bucket)
+    return pl.Series("bucket", found, dtype=pl.Int32)
+
+
+def buckets_of_texts(texts: pl.Series, buckets: int) -> pl.Series:
+    """The buckets of ids that repeat, coded or not."""
+    distinct = texts.unique().cast(pl.String)
+    return pl.Series(
+        "bucket",
+        texts.cast(pl.String).replace_strict(distinct, buckets_of(distinct.to_list(), buckets), return_dtype=pl.Int32),
+    )
+
+
+def buckets_of_cells(cells: npt.NDArray[np.uint64], buckets: int) -> pl.Series:
+    """The buckets of H3 cells, whose last bits are all alike."""
+    mixed = (cells * _GOLDEN) >> np.uint64(40)
+    return pl.Series("bucket", (mixed % np.uint64(buckets)).astype(np.int32))
+
+
+def split(frame: pl.DataFrame, bucket: pl.Series) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The rows of each bucket."""
+    for (key,), part in frame.with_columns(bucket).partition_by(bucket.name, as_dict=True, include_key=False).items():
+        yield int(key), part
+
+
+def pack_frame(frame: pl.DataFrame) -> bytes:
+    """Rows as a compressed Arrow stream: a byte on its way between Python and the JVM costs more than to compress it,
+    and an Arrow file more than a stream."""
+    buffer = io.BytesIO()
+    frame.write_ipc_stream(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def unpack_frame(payload: bytes) -> pl.DataFrame:
+    """What `pack_frame` was given."""
+    return pl.read_ipc_stream(io.BytesIO(payload))
+
+
+def pack(value: Any) -> bytes:
+    """Plain data and dataclasses, as MessagePack."""
+    return msgspec.msgpack.encode(value)
+
+
+def unpack(payload: bytes, type_: Any = Any) -> Any:
+    """What `pack` was given, checked against the type. Raises msgspec.ValidationError."""
+    return msgspec.msgpack.decode(payload, type=type_)
+
+
+def result(kind: str, value: Any) -> Message:
+    """What is to be written. It travels as JSON: Flink hands text to the driver as it is, bytes as lists of numbers."""
+    return Message(RESULTS, 0, kind, 0, msgspec.json.encode(value))
+
+
+def unpack_result(payload: str | bytes, type_: Any = Any) -> Any:
+    """The value that `result` was given."""
+    return msgspec.json.decode(payload, type=type_)
+
+
+def stacked(frames: Sequence[pl.DataFrame], schema: Mapping[str, Any]) -> pl.DataFrame:
+    """Frames of one schema as one; with its columns where there is no frame."""
+    return pl.concat([pl.DataFrame(schema=schema), *frames])

@@ -1,0 +1,85 @@
+"""Which operator follows which, and what each is made of."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from monsoon.pipelines.operators.adjudicate_claims import AdjudicateClaims
+from monsoon.pipelines.operators.confirm_disruptions import ConfirmDisruptions, MergeDisruptions
+from monsoon.pipelines.operators.control_exposure import ControlExposure
+from monsoon.pipelines.operators.dead_letter_accounts import AccountDeadLetters
+from monsoon.pipelines.operators.deduplicate_records import DeduplicateRecords
+from monsoon.pipelines.operators.deduplicate_telemetry import DeduplicateTelemetry
+from monsoon.pipelines.operators.peer_features import ComparePeers
+from monsoon.pipelines.operators.rider_evidence import RiderEvidence
+from monsoon.pipelines.operators.route_policies import RoutePolicies
+from monsoon.pipelines.operators.state_migrations import OF_STEPS
+from monsoon.pipelines.operators.telemetry_aggregation import AggregateTelemetryAnswers, TrustSilentRiders
+from monsoon.pipelines.operators.telemetry_queries import AnswerTelemetryQueries, QueryTelemetry
+from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.keyed_operator import MIGRATIONS, KeyedOperator, StateWriter
+from monsoon.sources.model_files import load_scorer
+from monsoon.sources.provider_register import read_provider_register
+from monsoon.sources.reference import ReferenceTables, read_references
+from monsoon.transforms.provider_register import ProviderRegister
+from monsoon.transforms.scoring import Scorer
+
+OPERATORS: tuple[type[KeyedOperator], ...] = (
+    DeduplicateTelemetry,
+    DeduplicateRecords,
+    RoutePolicies,
+    QueryTelemetry,
+    AnswerTelemetryQueries,
+    TrustSilentRiders,
+    AggregateTelemetryAnswers,
+    ConfirmDisruptions,
+    RiderEvidence,
+    MergeDisruptions,
+    ComparePeers,
+    AdjudicateClaims,
+    AccountDeadLetters,
+    ControlExposure,
+)
+"""The keyed operators; each sends to later ones only."""
+
+MIGRATIONS.update(OF_STEPS)
+
+
+def operators_of(settings: JobConfig) -> tuple[type[KeyedOperator], ...]:
+    """The operators that a job with these settings has."""
+    asking = (QueryTelemetry, AnswerTelemetryQueries, TrustSilentRiders, AggregateTelemetryAnswers)
+    left_out = {*(() if settings.reserves else (ControlExposure,)), *(() if settings.telemetry_values else asking)}
+    return tuple(operator for operator in OPERATORS if operator not in left_out)
+
+
+class OperatorFactory:
+    """Makes operators; what they share is loaded once in a process, when it is first needed."""
+
+    def __init__(self, settings: JobConfig) -> None:
+        self._settings = settings
+
+    def make(self, operator: type[KeyedOperator], key: int, state: StateWriter) -> KeyedOperator:
+        """An operator's state machine for one key."""
+        if operator is RiderEvidence:
+            made: KeyedOperator = RiderEvidence(key, state, self._settings, self._references)
+        elif operator is AnswerTelemetryQueries:
+            made = AnswerTelemetryQueries(key, state, self._settings, self._references)
+        elif operator is DeduplicateRecords:
+            made = DeduplicateRecords(key, state, self._settings, self._register)
+        elif operator is AdjudicateClaims:
+            made = AdjudicateClaims(key, state, self._settings, self._scorer)
+        else:
+            made = operator(key, state, self._settings)  # type: ignore[call-arg]
+        return made
+
+    @cached_property
+    def _register(self) -> ProviderRegister | None:
+        return read_provider_register(self._settings.references)[0]
+
+    @cached_property
+    def _references(self) -> ReferenceTables:
+        return read_references(self._settings.references)
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        return load_scorer(self._settings.model)
