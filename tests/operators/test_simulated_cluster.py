@@ -1,0 +1,83 @@
+"""Subtasks whose watermarks differ, bundles that hold a watermark back, restarts anywhere: the replay's records."""
+
+import random
+
+import pytest
+from kit import LAT, LON, golden, reading_record
+from kit.cluster import Job
+from kit.graph import StillPhoneScorer, locally, same, settings_of
+from kit.reserves import RESERVES, answer
+from kit.streams import policy_record, report, small_storm, write_streams
+from operators.test_received import work
+from operators.test_witness import outage_day
+
+from monsoon.pipelines.flink.file_splits import plan
+
+PART_BYTES = 8_000
+
+
+def on_and_off():
+    """A curfew that begins and ends every ten minutes."""
+    curfew = [reading_record("curfew", int(m // 5 % 2), m, reading_id=f"c{m}") for m in range(-40, 60, 5)]
+    return small_storm(every_min=2.0) | {"oracle_readings": curfew}
+
+
+def places_apart():
+    """Short curfews one after another in eight places, so that several triggers and neighborhoods work at once."""
+    telemetry, readings, policies = [], [], []
+    for n in range(32):
+        lat, lon = LAT + 0.02 * (n % 4), LON + 0.02 * (n // 4 % 2)
+        telemetry += [report(f"w{n}", minutes, lat=lat, lon=lon) for minutes in range(-60, 70, 5)]
+        policies.append(policy_record(f"w{n}", f"p{n}", home_lat=lat, home_lon=lon))
+        for value, minutes in ((1, -35 + 10 * n), (0, -15 + 10 * n)) if n < 8 else ():
+            where = {"lat": lat, "lon": lon, "radius_km": 1.0}
+            readings.append(reading_record("curfew", value, minutes, reading_id=f"c{n}-{minutes}", **where))
+    return {"telemetry": telemetry, "oracle_readings": readings, "subscriptions": policies}
+
+
+def of_reserves_and_answers():
+    return golden.storm() | {"reserves": RESERVES, "confirmations": [answer("a", 100)]}
+
+
+STORMS = {
+    "golden": (of_reserves_and_answers, StillPhoneScorer),
+    "on-and-off": (on_and_off, None),
+    "small": (lambda: small_storm(every_min=1.0), None),
+    "places": (places_apart, None),
+    "work": (lambda: work(small_storm(every_min=2.0)), None),
+    "outage": (outage_day, None),
+}
+
+
+def check(tmp_path, storm, seed, parallelism=2):
+    records, scorer = STORMS[storm]
+    present = {
+        stream: sorted(
+            ({name: value for name, value in record.items() if value is not None} for record in some),
+            key=lambda record: record["event_time"],
+        )
+        for stream, some in records().items()
+    }
+    source = write_streams(tmp_path / "in", present)
+    scorer = scorer and scorer()
+    chance = random.Random(seed)
+    job = Job(settings_of(source, 4), plan(source, PART_BYTES)[0], chance, parallelism, scorer)
+    while not job.ended:
+        job.run(chance.randint(500, 6000))
+        if not job.ended:
+            job.restart()
+    collected = job.collected()
+    same(collected.outcome, locally(source, scorer)[1])
+    assert not collected.late
+
+
+@pytest.mark.parametrize("storm", ["golden", "on-and-off"])
+def test_the_replays_records(tmp_path, storm):
+    check(tmp_path, storm, seed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("storm", STORMS)
+def test_the_replays_records_however_subtasks_stray(tmp_path, storm, seed):
+    check(tmp_path, storm, seed, parallelism=1 + seed)
