@@ -12,7 +12,7 @@ from monsoon.pipelines.claim_scores import scores_of
 from monsoon.pipelines.local.collector import collector_paused
 from monsoon.pipelines.local.replay import publish
 from monsoon.pipelines.results import Outcome
-from monsoon.transforms.adjudication.claims import ActivityResult, Claim, DisruptionUpdate, Score, Terms
+from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore, DisruptionUpdate, PolicyTerms
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.evidence.features import FEATURE_NAMES
@@ -57,10 +57,10 @@ def timed(product: Product, scorer: Scorer, count: int) -> str:
 class _Known:
     """The score of the one claim of a rider, whenever it is asked for."""
 
-    def __init__(self, score: Score) -> None:
+    def __init__(self, score: ClaimScore) -> None:
         self._score = score
 
-    def __call__(self, claim: Claim, at_ms: int) -> Score:
+    def __call__(self, claim: Claim, at_ms: int) -> ClaimScore:
         return self._score
 
 
@@ -93,7 +93,7 @@ def _riders(product: Product, count: int) -> Iterable[list[DisruptionUpdate | Ac
     }
     activity = {"rain": 21.0, "sigma": 2.5, "drop": 0.8, "threshold": 1.3, "share": 0.9, "peers": 40.0}
     for number in range(count):
-        terms = Terms(
+        terms = PolicyTerms(
             policy_id=f"policy-{number:08}",
             worker_id=f"worker-{number:08}",
             plan=plan.name,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from monsoon.transforms.adjudication.answers import RefusedAnswer, answer_of
+from monsoon.transforms.adjudication.answers import RefusedAnswer, answer_from_record
 from monsoon.transforms.adjudication.claims import Answer
 from monsoon.transforms.validation.canonical import canonical_json
 from monsoon.transforms.validation.raw_identifiers import masked
@@ -38,7 +38,7 @@ class Answers:
         self._records: dict[_Given, Mapping[str, Any]] = {}
         self._of: dict[str, list[Answer]] = defaultdict(list)
         for record in records:
-            answer = answer_of(record)
+            answer = answer_from_record(record)
             if not_before_ms is not None and answer.at_ms < not_before_ms:
                 answer = replace(answer, at_ms=not_before_ms)
             self._records[record["worker_id"], answer] = record

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monsoon.transforms.adjudication.candidates import Disruption
-from monsoon.transforms.adjudication.claims import DisruptionUpdate, Score
+from monsoon.transforms.adjudication.claims import ClaimScore, DisruptionUpdate
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence
 from monsoon.transforms.evidence.window import Queries
@@ -24,7 +24,7 @@ _DECIMALS = 6
 _WEEK_MS = 7 * 24 * 3_600_000
 
 
-def scores_of(evidence: Evidence, scorer: Scorer, product: Product) -> list[Score]:
+def scores_of(evidence: Evidence, scorer: Scorer, product: Product) -> list[ClaimScore]:
     """One score per query of the evidence: a model's risk, on the product's scale, where its `anomaly` is a model's."""
     scores = scorer.score(evidence.values)
     count = len(scores.risk)
@@ -33,7 +33,7 @@ def scores_of(evidence: Evidence, scorer: Scorer, product: Product) -> list[Scor
     weightiest = scorer.weightiest(evidence.values)
     values, reports = _rows(evidence)
     return [
-        Score(
+        ClaimScore(
             risk=None if np.isnan(risks[row]) else float(risks[row]),
             signals=int(scores.measured_groups[row]),
             features=values[row],

@@ -17,7 +17,7 @@ from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_product_file
 from monsoon.testing.clock import Clock, span_ms
 from monsoon.testing.records import oracle_reading, policy_event, telemetry_report
-from monsoon.transforms.adjudication.claims import Claim, Score
+from monsoon.transforms.adjudication.claims import Claim, ClaimScore
 from monsoon.transforms.product import Product
 
 CHENNAI = (13.0827, 80.2707)
@@ -154,7 +154,7 @@ class _Scripted:
     def syndicate_alerts(self) -> list[dict[str, Any]]:
         return self._book.syndicate_alerts
 
-    def __call__(self, claim: Claim, at_ms: int) -> Score | None:
+    def __call__(self, claim: Claim, at_ms: int) -> ClaimScore | None:
         found = self._book(claim, at_ms)
         terms = claim.update.terms
         script = None if terms is None else self._risks.get(terms.worker_id)

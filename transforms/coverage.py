@@ -170,7 +170,7 @@ class Coverage:
                 del self._policies_of[worker]
         if before is not None:
             for homes in self._homes.values():
-                homes.take_out(before)
+                homes.remove(before)
         if events:
             policy = self.policies[policy_id] = Policy(policy_id, events, self._rules)
             for worker in policy.workers:
@@ -266,7 +266,7 @@ class _Homes:
             of_cell = self._spans.setdefault(cell_of(lat, lon, self._resolution), {})
             of_cell.setdefault(policy.policy_id, []).append((from_ms, end_ms))
 
-    def take_out(self, policy: Policy) -> None:
+    def remove(self, policy: Policy) -> None:
         for _, lat, lon in policy.homes:
             self._spans[cell_of(lat, lon, self._resolution)].pop(policy.policy_id, None)
 

@@ -188,13 +188,13 @@ class DwellIntervals:
         """Pairs of a question (index) and a rider of whom a report from its cell in (t - window, t] had been received
         by a moment, each once; the stretches must be without gaps longer than the window."""
         span = self.among(cells)
-        question, rows = span.query, span.rows
-        meets = (self.first_ms[rows] <= t_ms[question]) & (self.last_ms[rows] > t_ms[question] - window_ms)
-        question, rows = question[meets], rows[meets]
+        query, rows = span.query, span.rows
+        meets = (self.first_ms[rows] <= t_ms[query]) & (self.last_ms[rows] > t_ms[query] - window_ms)
+        query, rows = query[meets], rows[meets]
         if self.telemetry.states_received:
-            known = self._any_received(rows, t_ms[question] - window_ms, t_ms[question], received_by_ms[question])
-            question, rows = question[known], rows[known]
-        pairs = np.unique(np.stack([question, self.rider[rows]]), axis=1)
+            known = self._any_received(rows, t_ms[query] - window_ms, t_ms[query], received_by_ms[query])
+            query, rows = query[known], rows[known]
+        pairs = np.unique(np.stack([query, self.rider[rows]]), axis=1)
         return pairs[0], pairs[1]
 
     def _any_received(

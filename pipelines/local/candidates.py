@@ -15,7 +15,7 @@ from monsoon.pipelines.local.telemetry_conditions import TelemetryConditionEvalu
 from monsoon.transforms.activity.activity_test import activity_test_results
 from monsoon.transforms.activity.orders import Orders
 from monsoon.transforms.activity.peers import Peers
-from monsoon.transforms.activity.week import WorkedMinutes, looks_at_the_week, week_work_results
+from monsoon.transforms.activity.week_to_date import WorkedMinutes, uses_week_to_date, week_to_date_results
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption
 from monsoon.transforms.adjudication.claims import ActivityResult, DisruptionUpdate
 from monsoon.transforms.coverage import Coverage
@@ -110,5 +110,5 @@ class Candidates:
                 if trigger.activity is not None and mine:
                     peers = Peers(self._coverage, shared.places, version.zone_resolution, trigger.activity)
                     yield activity_test_results(mine, trigger, peers, shared.orders, shared.codes)
-                if looks_at_the_week(trigger) and mine:
-                    yield week_work_results(mine, shared.orders, shared.minutes, shared.codes)
+                if uses_week_to_date(trigger) and mine:
+                    yield week_to_date_results(mine, shared.orders, shared.minutes, shared.codes)

@@ -15,7 +15,7 @@ from monsoon.pipelines.claim_scores import Asked, ClaimMoment, claim_moments, qu
 from monsoon.pipelines.local.panes import panes_of
 from monsoon.pipelines.syndicate_alerts import alerts_of, linked, members_of, watches
 from monsoon.transforms.adjudication.candidates import Disruption
-from monsoon.transforms.adjudication.claims import Claim, DisruptionUpdate, Score
+from monsoon.transforms.adjudication.claims import Claim, ClaimScore, DisruptionUpdate
 from monsoon.transforms.evidence.measure import measure
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries
@@ -56,7 +56,7 @@ class ClaimScores(Protocol):
     def answer(self, questions: Collection[Question]) -> None:
         """Measures what was asked."""
 
-    def __call__(self, claim: Claim, at_ms: int) -> Score | None:
+    def __call__(self, claim: Claim, at_ms: int) -> ClaimScore | None:
         """Raises Unanswered where the score was not asked about yet; None where it was, and none came."""
 
 
@@ -79,7 +79,7 @@ class ClaimEvidence:
         self.models = {scorer.name: scorer.version}
         self._disruptions: dict[str, Disruption] = {}
         self._claims: dict[str, list[ClaimMoment]] = {}
-        self._scores: dict[tuple[str, int, int], Score] = {}
+        self._scores: dict[tuple[str, int, int], ClaimScore] = {}
         self._answered: set[Question] = set()
         self._product: Product
         self._alerts: dict[str, dict[str, Any]] = {}
@@ -105,7 +105,7 @@ class ClaimEvidence:
                     first.add(Question(opened.disruption_id, opened.confirmed_at_ms, opened.at_ms))
         self.answer(first)
 
-    def __call__(self, claim: Claim, at_ms: int) -> Score | None:
+    def __call__(self, claim: Claim, at_ms: int) -> ClaimScore | None:
         """The claim's score at `at_ms`, None where there is none; raises Unanswered where that was not asked yet."""
         about = claim.update
         score = self._scores.get((claim.claim_id, about.confirmed_at_ms, at_ms))

@@ -30,8 +30,8 @@ from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartitionedBuffer
 from monsoon.pipelines.syndicate_alerts import watches
 from monsoon.sources.accounting import StreamCounts
-from monsoon.transforms.adjudication.claims import ActivityResult, Claim, DisruptionUpdate, Score
-from monsoon.transforms.adjudication.claims import Item as Told
+from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore, DisruptionUpdate
+from monsoon.transforms.adjudication.claims import AdjudicationInput as Told
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.evidence.device import Measured
@@ -62,7 +62,7 @@ _COMPARED: dict[str, Any] = {
     **dict.fromkeys((f"{name}/reports" for name in _BATCH_FEATURES), pl.Int64),
 }
 
-Scores = dict[tuple[str, int, int], Score]
+Scores = dict[tuple[str, int, int], ClaimScore]
 """By claim_id, confirmation and moment (ms)."""
 
 
@@ -255,7 +255,7 @@ class _File:
                 due.add(worker)
         return due
 
-    def _score(self, claim: Claim, at_ms: int) -> Score | None:
+    def _score(self, claim: Claim, at_ms: int) -> ClaimScore | None:
         """None where no evidence came: not for one claim's sake may a job end."""
         return self.scores.get((claim.claim_id, claim.update.confirmed_at_ms, at_ms))
 

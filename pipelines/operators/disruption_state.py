@@ -11,12 +11,12 @@ import numpy as np
 from monsoon.pipelines.runtime.messages import unpack
 from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small
 from monsoon.transforms.adjudication.candidates import Disruption, disruption_of
-from monsoon.transforms.adjudication.claims import DisruptionUpdate, Terms
+from monsoon.transforms.adjudication.claims import DisruptionUpdate, PolicyTerms
 from monsoon.transforms.product import Product, Trigger
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.series import Series
 
-_Noted = tuple[str, str | None, str, tuple[Revision, ...], list[tuple[Terms, list[int]]]]
+_Noted = tuple[str, str | None, str, tuple[Revision, ...], list[tuple[PolicyTerms, list[int]]]]
 """The trigger by its name in `JobConfig.triggers`, platform, zone, revisions; and terms, each with the confirmations
 (ms) under which its rider is a candidate. What a revision says to a rider follows from these."""
 
@@ -26,7 +26,7 @@ _First = tuple[str, str | None, str, tuple[Revision, ...], dict[str, list[Disrup
 
 def pack_disruption(trigger: str, disruption: Disruption) -> bytes:
     """The entry of a disruption; `trigger` by its name in `JobConfig.triggers`."""
-    confirmed: dict[Terms, list[int]] = defaultdict(list)
+    confirmed: dict[PolicyTerms, list[int]] = defaultdict(list)
     for confirmed_ms, present in sorted(disruption.present().items()):
         for terms in present.values():
             confirmed[terms].append(confirmed_ms)
@@ -38,7 +38,7 @@ def unpack_disruption(identity: str, payload: bytes, triggers: Mapping[str, tupl
     """The disruption of an entry. Raises ValueError, and LookupError for a trigger that is not running."""
     trigger, platform, zone, revisions, confirmed = unpack_small(payload, _Noted)
     cells = np.array([h3.str_to_int(zone)], dtype=np.uint64)
-    present: dict[int, dict[str, Terms]] = {revision.event.confirmed_at_ms: {} for revision in revisions}
+    present: dict[int, dict[str, PolicyTerms]] = {revision.event.confirmed_at_ms: {} for revision in revisions}
     for terms, moments_ms in confirmed:
         for confirmed_ms in moments_ms:
             present[confirmed_ms][terms.worker_id] = terms
@@ -49,7 +49,7 @@ def unpack_disruption(identity: str, payload: bytes, triggers: Mapping[str, tupl
 def from_first(payload: bytes) -> bytes:
     """An entry of version 1 in the present form."""
     trigger, platform, zone, revisions, updates = unpack(payload, _First)
-    confirmed: dict[Terms, list[int]] = defaultdict(list)
+    confirmed: dict[PolicyTerms, list[int]] = defaultdict(list)
     for told in updates.values():
         for update in told:
             if update.terms is not None and update.confirmed_at_ms not in confirmed[update.terms]:

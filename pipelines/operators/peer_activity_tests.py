@@ -13,7 +13,7 @@ from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import stacked, unpack
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartitionedBuffer
-from monsoon.transforms.activity.activity_test import Counts, passed
+from monsoon.transforms.activity.activity_test import PeerCounts, compare_with_threshold
 from monsoon.transforms.adjudication.claims import ActivityResult
 
 _ASKED = ["disruption_id", "confirmed_at_ms", "t_ms", "platform"]
@@ -61,8 +61,10 @@ class PeerActivityTests:
         for (name,), part in asked.partition_by("trigger", as_dict=True, maintain_order=True).items():
             test = self._config.triggers[str(name)][1].activity
             assert test is not None
-            counts = Counts(part["peers"].to_numpy(), part["severe"].to_numpy())
-            good, share, threshold = passed(test, part["sigma"].fill_null(float("nan")).to_numpy(), counts)
+            counts = PeerCounts(part["peers"].to_numpy(), part["severe"].to_numpy())
+            good, share, threshold = compare_with_threshold(
+                test, part["sigma"].fill_null(float("nan")).to_numpy(), counts
+            )
             parts.append(
                 part.with_columns(passed=pl.Series(good), share=pl.Series(share), threshold=pl.Series(threshold))
             )

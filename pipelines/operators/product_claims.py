@@ -10,7 +10,7 @@ from typing import Any
 from monsoon.pipelines.claim_scores import Asked, ClaimMoment, claim_moment
 from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import ActivityResult, DisruptionUpdate
-from monsoon.transforms.adjudication.scoring_schedule import Moment, scoring_moments
+from monsoon.transforms.adjudication.scoring_schedule import ScoringTime, scoring_times
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.presence import Presence
 from monsoon.transforms.product import Product
@@ -61,15 +61,15 @@ class ProductClaims:
                     self._scheduled.add(ask)
                     heapq.heappush(self.asks, ask)
 
-    def _asking(self, disruption: Disruption, worker: str) -> set[Moment]:
+    def _asking(self, disruption: Disruption, worker: str) -> set[ScoringTime]:
         """Every moment at which a rider's claim may be judged, whichever of the tests that may be met is the first."""
         updates = disruption.updates[worker]
         found = self.found.get(disruption.disruption_id, {}).get(worker, ())
         work = [activity_result for activity_result in found if activity_result.kind == "work"]
-        moments = scoring_moments(self.product, updates, work)
+        moments = scoring_times(self.product, updates, work)
         for activity_result in found:
             if activity_result.kind == "activity":
-                moments |= scoring_moments(self.product, updates, [*work, activity_result])
+                moments |= scoring_times(self.product, updates, [*work, activity_result])
         return moments
 
     def take_due(self, upto_ms: int) -> set[str]:

@@ -18,19 +18,19 @@ from monsoon.pipelines.operators.product_claims import ProductClaims
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.transforms.activity.activity_test import (
     EvaluationSchedules,
-    Own,
-    Questions,
+    OwnDrops,
+    PlannedTests,
     TestedClaim,
-    activity_result_of,
     counts_by_platform,
     first_measured_ms,
-    own_presence,
+    own_counts,
+    passed_test,
     planned_tests,
 )
 from monsoon.transforms.activity.evaluation_schedule import EvaluationTime, schedule_of
 from monsoon.transforms.activity.orders import Orders
 from monsoon.transforms.activity.peers import Peers, max_threshold
-from monsoon.transforms.activity.week import WorkedMinutes, looks_at_the_week, week_work_results
+from monsoon.transforms.activity.week_to_date import WorkedMinutes, uses_week_to_date, week_to_date_results
 from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import ActivityResult
 from monsoon.transforms.geo.cells import cell_name
@@ -179,7 +179,7 @@ def _identity(product: Product, trigger: Trigger, due: Due, zone: int) -> str:
 def _seen(product: Product, trigger: Trigger, due: Sequence[Due], peers: Peers) -> pl.DataFrame:
     """The bucket's riders as others' peers: PEERS."""
     asked = [(each, zone, time) for each in due for zone in each.zones for time in each.times]
-    rows = peers.seen(
+    rows = peers.present(
         np.array([zone for _, zone, _ in asked], dtype=np.uint64),
         np.array([time.t_ms for *_, time in asked], dtype=np.int64),
         np.array([time.at_ms for *_, time in asked], dtype=np.int64),
@@ -219,14 +219,14 @@ def _asked(
     # Whether a test was ever measured is asked at the end; before it only what is new.
     after_ms = BEFORE_TIME_MS if any(each.ended for each in due) else span.after_ms
     questions = planned_tests(known, EvaluationSchedules(trigger, span.upto_ms), after_ms)
-    own = Own.of(questions, Orders(places.telemetry), codes, peers, test)
-    rows = own.promising(test)
+    own = OwnDrops.of(questions, Orders(places.telemetry), codes, peers, test)
+    rows = own.may_pass(test)
     rows = rows[questions.at_ms[rows] > span.after_ms]
     rows = rows[np.lexsort((questions.t_ms[rows], questions.at_ms[rows], questions.claim[rows]))]
     kept = [row for row in rows.tolist() if _note(product_claims, questions, own, row, max_threshold(test))]
     there = np.array(kept, dtype=np.int64)
-    seen, question = peers.seen_each(questions.zone[there], questions.t_ms[there], questions.at_ms[there])
-    mine = own_presence(seen, question, own.rider[there], own.platform[there], len(peers.platforms))
+    seen, question = peers.present_distinct(questions.zone[there], questions.t_ms[there], questions.at_ms[there])
+    mine = own_counts(seen, question, own.rider[there], own.platform[there], len(peers.platforms))
     claims = [questions.claims[claim] for claim in questions.claim[there].tolist()]
     tests = pl.DataFrame(
         {
@@ -255,7 +255,7 @@ def _claims(claims: Sequence[TestedClaim], name: str) -> dict[str, Any]:
     }
 
 
-def _note(product_claims: ProductClaims, questions: Questions, own: Own, row: int, surest: float) -> bool:
+def _note(product_claims: ProductClaims, questions: PlannedTests, own: OwnDrops, row: int, surest: float) -> bool:
     """Notes on the product_claims that a test may be met; false where one before is met for sure."""
     claim = questions.claims[int(questions.claim[row])]
     found = product_claims.found.setdefault(claim.disruption_id, {}).setdefault(claim.worker_id, [])
@@ -272,11 +272,11 @@ def _note(product_claims: ProductClaims, questions: Questions, own: Own, row: in
         "sigma": float(own.sigma[row]),
         "drop": float(own.drop[row]),
     }
-    found.append(activity_result_of(claim, int(questions.at_ms[row]), values))
+    found.append(passed_test(claim, int(questions.at_ms[row]), values))
     return True
 
 
-def _ends(product_claims: ProductClaims, name: str, questions: Questions, own: Own, span: Span) -> pl.DataFrame:
+def _ends(product_claims: ProductClaims, name: str, questions: PlannedTests, own: OwnDrops, span: Span) -> pl.DataFrame:
     """That disruptions ended, for their claims: TESTS."""
     first_ms = first_measured_ms(questions, own)
     ended = [
@@ -301,8 +301,8 @@ def found_in_the_week(
 ) -> dict[str, list[ActivityResult]]:
     """What riders of claims with a supplement had worked of the week, by worker_id; noted on the product_claims."""
     codes = {worker: code for code, worker in enumerate(telemetry.workers)}
-    asked = [each for each in changed if looks_at_the_week(each.series.trigger)]
-    found = week_work_results(asked, Orders(telemetry), WorkedMinutes(telemetry), codes, after_ms)
+    asked = [each for each in changed if uses_week_to_date(each.series.trigger)]
+    found = week_to_date_results(asked, Orders(telemetry), WorkedMinutes(telemetry), codes, after_ms)
     for worker, activity_results in found.items():
         for activity_result in activity_results:
             product_claims.found.setdefault(activity_result.disruption_id, {}).setdefault(worker, []).append(

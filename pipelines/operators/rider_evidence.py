@@ -35,10 +35,10 @@ from monsoon.pipelines.runtime.messages import (
 )
 from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small
 from monsoon.sources.reference import ReferenceTables
-from monsoon.transforms.activity.week import WEEK_MS, week_of
-from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, Since
+from monsoon.transforms.activity.week_to_date import WEEK_MS, claims_by_week_to_date
+from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, LookupStart
 from monsoon.transforms.adjudication.claims import ActivityResult
-from monsoon.transforms.adjudication.scoring_schedule import rescore_waits_ms
+from monsoon.transforms.adjudication.scoring_schedule import rescore_delays_ms
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.presence import REPORT_HOLDS_MS, Places, Presence
@@ -145,7 +145,7 @@ class RiderEvidence(KeyedOperator):
 
     def _schedule(self, trigger: str, moments_ms: Iterable[int]) -> None:
         """Claims may be judged at these moments, and again when a hold from then runs out."""
-        waits_ms = (0, *sorted(rescore_waits_ms(self._config.triggers[trigger][0])))
+        waits_ms = (0, *sorted(rescore_delays_ms(self._config.triggers[trigger][0])))
         for at_ms in {moment_ms + wait_ms for moment_ms in moments_ms for wait_ms in waits_ms}:
             if at_ms > self.done_ms and at_ms not in self._scheduled:
                 self._scheduled.add(at_ms)
@@ -244,7 +244,7 @@ class RiderEvidence(KeyedOperator):
         self, product_claims: ProductClaims, changed: Sequence[Disruption], upto_ms: int
     ) -> Iterator[Message]:
         """What riders had worked of the week, to their claims that may get a supplement for it."""
-        asked = week_of(changed, self.done_ms)
+        asked = claims_by_week_to_date(changed, self.done_ms)
         if not asked:
             return
         after_ms = min(update.start_ms for update, _ in asked) - WEEK_MS - 1
@@ -273,7 +273,7 @@ class RiderEvidence(KeyedOperator):
             return []
         confirmed = confirmed_after([each for _, some in series for each in some], self.done_ms)
         places = self._places_after(min(confirmed, default=upto_ms) - _LOOK_BACK_MS, upto_ms)
-        since = Since(self.done_ms, self.done_ms - self._config.reports_kept_ms + REPORT_HOLDS_MS)
+        since = LookupStart(self.done_ms, self.done_ms - self._config.reports_kept_ms + REPORT_HOLDS_MS)
         found: list[Disruption] = []
         for version, some in series:
             presence = Presence(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from monsoon.transforms.activity.week import WEEK_MS, looks_at_the_week
+from monsoon.transforms.activity.week_to_date import WEEK_MS, uses_week_to_date
 from monsoon.transforms.evidence.limits import HISTORY_MS
 from monsoon.transforms.product import Product, Trigger
 from monsoon.transforms.triggers.conditions import alert_condition, metrics_of
@@ -55,7 +55,7 @@ class JobConfig:
     def rows_kept_ms(self) -> int:
         """How long reports are kept as rows, for the running products: a week's work must be all there at its end."""
         versions = (version for product in self.running.values() for version in product.versions)
-        weekly = any(looks_at_the_week(trigger) for version in versions for trigger in version.triggers)
+        weekly = any(uses_week_to_date(trigger) for version in versions for trigger in version.triggers)
         return max(self.reports_kept_ms, WEEK_MS + _DAY_MS if weekly else 0)
 
     @property

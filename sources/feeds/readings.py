@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from monsoon.sources.feeds.columns import ColumnReader
 from monsoon.sources.feeds.lines import FeedFile, open_feed
-from monsoon.sources.feeds.rows import Place, Refusal, Row, RowReader
+from monsoon.sources.feeds.rows import Place, RefusalReason, Row, RowReader
 from monsoon.sources.feeds.stations import Stations, StationValues
 from monsoon.sources.provider_files import FeedFormat, Provider, ProviderError
 from monsoon.transforms.atmosphere.corrections import HourlySeries, Version, aqi_history, revised
@@ -56,7 +56,7 @@ def read_feed(provider: Provider, paths: Iterable[Path], place: Place | None = N
         raise ProviderError("says where its stations stand", f"provider {provider.name}", "Leave --at out.")
     reader, columns = RowReader(provider, place), ColumnReader(provider)
     rows: list[Row] = []
-    refusals: list[Refusal] = []
+    refusals: list[RefusalReason] = []
     counts: Counter[str] = Counter()
     not_spoken: Counter[str] = Counter()
     files: list[FeedFile] = []
@@ -68,7 +68,7 @@ def read_feed(provider: Provider, paths: Iterable[Path], place: Place | None = N
             item = reader.read(line)
             if isinstance(item, Row):
                 rows.append(item)
-            elif isinstance(item, Refusal):
+            elif isinstance(item, RefusalReason):
                 refusals.append(item)
             else:
                 counts[item.reason] += 1
@@ -77,7 +77,7 @@ def read_feed(provider: Provider, paths: Iterable[Path], place: Place | None = N
     # Rows without values last: whether they withdraw something shows when all that was said is there.
     for row in sorted(rows, key=lambda row: (not row.values, row.time_ms, row.content)):
         outcome = stations.take(row)
-        if isinstance(outcome, Refusal):
+        if isinstance(outcome, RefusalReason):
             refusals.append(outcome)
         else:
             counts["used" if outcome is None else outcome.reason] += 1
@@ -222,7 +222,7 @@ def _name_of(place: Place) -> str:
     return hashlib.blake2b(spelled, digest_size=8).hexdigest()
 
 
-def _letter(refusal: Refusal) -> dict[str, Any]:
+def _letter(refusal: RefusalReason) -> dict[str, Any]:
     return {
         "stream": "feeds",
         "reason": refusal.reason,
@@ -233,7 +233,10 @@ def _letter(refusal: Refusal) -> dict[str, Any]:
 
 
 def _summary(
-    provider: Provider, counts: Mapping[str, int], refusals: Sequence[Refusal], readings: Sequence[Mapping[str, Any]]
+    provider: Provider,
+    counts: Mapping[str, int],
+    refusals: Sequence[RefusalReason],
+    readings: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     by_metric: dict[str, Counter[str]] = defaultdict(Counter)
     for reading in readings:

@@ -55,7 +55,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusalReason:
     """A row that cannot be used, and why; `seen_at_ms` is 0 where its time cannot be read."""
 
     reason: str
@@ -88,7 +88,7 @@ class RowReader:
         self._by_name = {name: spoken for spoken in provider.quantities for name in names_of(spoken.field)}
         self._formats = names_of(provider.clock.format)
 
-    def read(self, line: Line) -> Row | Refusal | Silence:
+    def read(self, line: Line) -> Row | RefusalReason | Silence:
         """What the row says; never raises, whatever its fields hold."""
         seen_at_ms = 0
         try:
@@ -118,9 +118,9 @@ class RowReader:
             issued_ms = self._issued_ms(line, time_ms)
             return Row(time_ms, length_ms, issued_ms, place, values, _content(line.fields), line)
         except _Fault as fault:
-            return Refusal(fault.reason, fault.detail, line, seen_at_ms)
+            return RefusalReason(fault.reason, fault.detail, line, seen_at_ms)
         except RecursionError:
-            return Refusal("too_deep", "nested too deeply", line, seen_at_ms)
+            return RefusalReason("too_deep", "nested too deeply", line, seen_at_ms)
 
     def _cells(self, line: Line) -> list[tuple[str, FeedFormat, Any]] | Silence:
         """Field name, quantity and content, of the quantities that the row could speak."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product as combinations
 from typing import NamedTuple
 
-from monsoon.sources.feeds.rows import Place, Refusal, Row, Silence
+from monsoon.sources.feeds.rows import Place, RefusalReason, Row, Silence
 from monsoon.sources.provider_files import OFFSETS_MIN, Provider
 from monsoon.transforms.atmosphere.corrections import Version
 from monsoon.transforms.atmosphere.cpcb import POLLUTANTS
@@ -51,7 +51,7 @@ class Settled:
     """What became of all rows: values by station, rows refused, rows of which no hour could be made."""
 
     stations: list[StationValues]
-    refusals: list[Refusal]
+    refusals: list[RefusalReason]
     incomplete: list[Row]
 
 
@@ -65,7 +65,7 @@ class Stations:
         } | {RAIN}
         self._said: dict[Place, dict[str, dict[Interval, _Issues]]] = {}
 
-    def take(self, row: Row) -> Refusal | Silence | None:
+    def take(self, row: Row) -> RefusalReason | Silence | None:
         """Keeps the row, unless it repeats or contradicts one that was taken. Rows come in the order of their time
         and content, so that of two that contradict each other always the same one stands."""
         station = self._said.setdefault(row.place, {})
@@ -74,7 +74,7 @@ class Stations:
             keys = {Interval(row.time_ms, 0), Interval(row.time_ms, row.length_ms or HOUR_MS)}
             issues = [issued for times in station.values() for key in keys for issued in times.get(key, ())]
             if issues and issued_ms > min(issues):
-                return Refusal("retracted_without_value", "no reading can say this", row.line, row.time_ms)
+                return RefusalReason("retracted_without_value", "no reading can say this", row.line, row.time_ms)
             return Silence("missing")
         fresh = {}
         for quantity, value in row.values.items():
@@ -84,7 +84,7 @@ class Stations:
                 fresh[quantity] = _Held(value, row)
             elif held.value != value:
                 detail = f"another {quantity} of this {_name(key)}, issued at the same time, stands"
-                return Refusal("conflicting_duplicate", detail, row.line, row.time_ms)
+                return RefusalReason("conflicting_duplicate", detail, row.line, row.time_ms)
         if not fresh:
             return Silence("duplicate")
         for quantity, item in fresh.items():
@@ -114,7 +114,7 @@ class Stations:
             settled.incomplete.extend(row for row in rows if row not in used)
         return settled
 
-    def _off_the_hour(self, station: Mapping[str, Mapping[Interval, _Issues]]) -> tuple[int, dict[Row, Refusal]]:
+    def _off_the_hour(self, station: Mapping[str, Mapping[Interval, _Issues]]) -> tuple[int, dict[Row, RefusalReason]]:
         """When hours end (in milliseconds after a full hour of UTC), and concentrations that end at another minute or
         lie across the end of an hour: running means count hours, and India's are half past in UTC.
 
@@ -133,7 +133,7 @@ class Stations:
         ]  # fmt: skip
         phases = Counter(row.time_ms % HOUR_MS for row in whole)
         phase_ms = min(phases, key=lambda phase: (-phases[phase], phase), default=clock_ms)
-        refused: dict[Row, Refusal] = {}
+        refused: dict[Row, RefusalReason] = {}
         undeclared = Counter(row.time_ms % HOUR_MS for row in whole if row.length_ms is None)
         if len(undeclared) > 1 and 2 * max(undeclared.values()) <= undeclared.total():
             detail = "values come several times an hour, and no field says what each is the mean of: give --step"
@@ -148,7 +148,9 @@ class Stations:
                 refused[row] = _refusal("off_the_hour", f"it lies across the end of an hour; {detail}", row)
         return phase_ms, refused
 
-    def _overlapping(self, station: Mapping[str, Mapping[Interval, _Issues]], phase_ms: int) -> dict[Row, Refusal]:
+    def _overlapping(
+        self, station: Mapping[str, Mapping[Interval, _Issues]], phase_ms: int
+    ) -> dict[Row, RefusalReason]:
         """Rows whose interval another row covers in part, the longer of two, or of two as long the earlier, stands."""
         taken: dict[tuple[str, int], list[Interval]] = defaultdict(list)
         claims: dict[Interval, dict[Row, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -158,7 +160,7 @@ class Stations:
                 if hour_end_ms(interval, phase_ms) is not None:
                     for held in issues.values():
                         claims[interval][held.row].add(name)
-        refused: dict[Row, Refusal] = {}
+        refused: dict[Row, RefusalReason] = {}
         for interval in sorted(claims, key=lambda item: (-item.length_ms, item.end_ms)):
             hour = hour_end_ms(interval, phase_ms) or 0
             fresh = set()
@@ -179,7 +181,7 @@ class Stations:
 
     def _rain_beyond_a_reading(
         self, station: Mapping[str, Mapping[Interval, _Issues]], phase_ms: int
-    ) -> dict[Row, Refusal]:
+    ) -> dict[Row, RefusalReason]:
         """Rows that together are more rain in an hour than a reading may say."""
         rain = station.get(RAIN, {})
         max_mm = QUANTITIES[RAIN].max_value
@@ -223,9 +225,9 @@ class Stations:
         return StationValues(place, {name: some for name, some in values.items() if some}, incomplete, averaged), used
 
 
-def _heat_beyond_a_reading(station: Mapping[str, Mapping[Interval, _Issues]]) -> dict[Row, Refusal]:
+def _heat_beyond_a_reading(station: Mapping[str, Mapping[Interval, _Issues]]) -> dict[Row, RefusalReason]:
     """Rows whose temperature and humidity together are a heat index beyond the range of its metric."""
-    refused: dict[Row, Refusal] = {}
+    refused: dict[Row, RefusalReason] = {}
     warm, moist = station.get("temperature", {}), station.get("relative_humidity", {})
     pairs = [
         (first, second)
@@ -243,7 +245,7 @@ def _heat_beyond_a_reading(station: Mapping[str, Mapping[Interval, _Issues]]) ->
 
 
 def _without(
-    station: Mapping[str, Mapping[Interval, _Issues]], refused: Mapping[Row, Refusal]
+    station: Mapping[str, Mapping[Interval, _Issues]], refused: Mapping[Row, RefusalReason]
 ) -> dict[str, dict[Interval, _Issues]]:
     """What the other rows said."""
     kept: dict[str, dict[Interval, _Issues]] = {}
@@ -268,8 +270,8 @@ def _versions(issues: _Issues) -> list[Version]:
     return found
 
 
-def _refusal(reason: str, detail: str, row: Row) -> Refusal:
-    return Refusal(reason, detail, row.line, row.time_ms)
+def _refusal(reason: str, detail: str, row: Row) -> RefusalReason:
+    return RefusalReason(reason, detail, row.line, row.time_ms)
 
 
 def _name(interval: Interval) -> str:

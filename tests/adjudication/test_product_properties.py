@@ -12,10 +12,10 @@ from kit import at, terms, update
 from kit.rider import PRODUCTS, activity, work
 
 from monsoon.pipelines.runtime.messages import pack, unpack
-from monsoon.transforms.adjudication.claims import ActivityResult, Answer, Claim, DisruptionUpdate, Score
+from monsoon.transforms.adjudication.claims import ActivityResult, Answer, Claim, ClaimScore, DisruptionUpdate
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
-from monsoon.transforms.adjudication.scoring_schedule import Moment, scoring_moments
+from monsoon.transforms.adjudication.scoring_schedule import ScoringTime, scoring_times
 from monsoon.transforms.calendar import clock_hour, iso_week, local_day
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.plain_words import REASONS
@@ -117,7 +117,7 @@ class Told:
 
     def score(self, claim, at_ms):
         each = self.drawn[claim.update.disruption_id]
-        return Score(each["risks"][at_ms // 1_800_000 % 2], each["signals"], trust=each["trust"])
+        return ClaimScore(each["risks"][at_ms // 1_800_000 % 2], each["signals"], trust=each["trust"])
 
     def machine(self):
         return RiderMachine(self.product, "m1", self.score)
@@ -303,7 +303,7 @@ def test_no_machine_asks_for_a_score_that_was_not_foretold(product, drawn):
     asked = set()
 
     def score(claim, at_ms):
-        asked.add((claim.update.disruption_id, Moment(claim.update.confirmed_at_ms, at_ms)))
+        asked.add((claim.update.disruption_id, ScoringTime(claim.update.confirmed_at_ms, at_ms)))
         return Told.score(told, claim, at_ms)
 
     told.score = score
@@ -312,7 +312,7 @@ def test_no_machine_asks_for_a_score_that_was_not_foretold(product, drawn):
     for name in told.drawn:
         mine = [item for item in told.items if isinstance(item, DisruptionUpdate) and item.disruption_id == name]
         found = [item for item in told.items if isinstance(item, ActivityResult) and item.disruption_id == name]
-        scheduled |= {(name, moment) for moment in scoring_moments(told.product, mine, found)}
+        scheduled |= {(name, moment) for moment in scoring_times(told.product, mine, found)}
     assert asked <= scheduled
 
 

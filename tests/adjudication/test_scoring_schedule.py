@@ -9,7 +9,7 @@ from kit import ScriptedScores, at, kawaach, update
 
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
-from monsoon.transforms.adjudication.scoring_schedule import Moment, scoring_moments
+from monsoon.transforms.adjudication.scoring_schedule import ScoringTime, scoring_times
 
 KAWAACH = kawaach()
 LEVELS = [level.name for level in KAWAACH.trigger("rain").levels]
@@ -35,7 +35,7 @@ class NotingScores(ScriptedScores):
 
     def __call__(self, claim, at_ms):
         score = super().__call__(claim, at_ms)
-        self.asked[-1] = (claim.update.disruption_id, Moment(claim.update.confirmed_at_ms, at_ms))
+        self.asked[-1] = (claim.update.disruption_id, ScoringTime(claim.update.confirmed_at_ms, at_ms))
         return score
 
 
@@ -54,7 +54,7 @@ def test_whatever_happens_no_machine_asks_at_another_moment(drawn, first, second
     by_disruption = {f"d{number}": history(number, each) for number, each in enumerate(drawn)}
     scores = NotingScores(**{name: [first, second] for name in by_disruption})
     run_rider(RiderMachine(KAWAACH, "m1", scores), [h for mine in by_disruption.values() for h in mine])
-    told = defaultdict(set, {name: scoring_moments(KAWAACH, mine) for name, mine in by_disruption.items()})
+    told = defaultdict(set, {name: scoring_times(KAWAACH, mine) for name, mine in by_disruption.items()})
     assert [(name, moment) for name, moment in scores.asked if moment not in told[name]] == []
 
 
@@ -62,4 +62,4 @@ def test_a_disruption_that_opens_and_ends_asks_at_its_opening_and_when_a_hold_wo
     opened = update("d", 0)
     ended = replace(opened, at_ms=at(200), end_ms=at(200))
     hold_ms = KAWAACH.decision.holds["rescore_hold"].wait_ms
-    assert scoring_moments(KAWAACH, [opened, ended]) == {Moment(at(0), at(0)), Moment(at(0), at(0) + hold_ms)}
+    assert scoring_times(KAWAACH, [opened, ended]) == {ScoringTime(at(0), at(0)), ScoringTime(at(0), at(0) + hold_ms)}

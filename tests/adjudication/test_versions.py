@@ -7,7 +7,7 @@ from kit import at, update
 from kit.rider import Always, Rider
 
 from monsoon.sources.product_files import load_products
-from monsoon.transforms.adjudication.scoring_schedule import rescore_waits_ms
+from monsoon.transforms.adjudication.scoring_schedule import rescore_delays_ms
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_each_decides_by_its_own_rules(nexora):
     )
     assert rider.story("old") == ["approved"]
     assert rider.story("new") == ["soft_hold", "manual_review"]
-    assert rescore_waits_ms(nexora) == {3_600_000}
+    assert rescore_delays_ms(nexora) == {3_600_000}
 
 
 def test_once_a_day_holds_across_versions(nexora):

@@ -10,7 +10,7 @@ from kit import LAT, LON, at, subscription_record
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.activity.orders import Orders
 from monsoon.transforms.activity.peers import Peers
-from monsoon.transforms.activity.week import WorkedMinutes
+from monsoon.transforms.activity.week_to_date import WorkedMinutes
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.presence import Places, Presence
 from monsoon.transforms.telemetry_table import TelemetryTable
@@ -127,8 +127,8 @@ def test_orders_minutes_and_peers_are_as_if_what_came_later_had_never_come(seed)
         orders = Orders(telemetry).completed(codes, ends_ms - 3_600_000, ends_ms, by_ms)
         minutes = WorkedMinutes(telemetry).between(codes, ends_ms - 7_200_000, ends_ms, by_ms)
         peers = Peers(coverage, Places(telemetry), RESOLUTION, TEST)
-        seen = peers.seen(np.array([ZONE, ZONE], dtype=np.uint64), ends_ms[:2], by_ms[:2])
-        rows = zip(seen.question.tolist(), seen.rider.tolist(), seen.severe.tolist(), strict=True)
+        seen = peers.present(np.array([ZONE, ZONE], dtype=np.uint64), ends_ms[:2], by_ms[:2])
+        rows = zip(seen.query.tolist(), seen.rider.tolist(), seen.severe.tolist(), strict=True)
         return orders.tobytes(), minutes.tolist(), sorted(rows)
 
     for minute, asked in ((-100, -100), (-30, -30), (0, 0), (0, 30), (45, 45)):

@@ -13,7 +13,7 @@ import numpy as np
 
 from monsoon.sources.product_files import load_products
 from monsoon.testing.records import oracle_reading, policy_event
-from monsoon.transforms.adjudication.claims import Claim, DisruptionUpdate, Score, Terms
+from monsoon.transforms.adjudication.claims import Claim, ClaimScore, DisruptionUpdate, PolicyTerms
 from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.product import Product
 from monsoon.transforms.triggers.conditions import alert_condition
@@ -97,7 +97,7 @@ def subscription_record(kind: str, minutes: float, start: float, end: float, **f
     return dict.fromkeys(("trust_tier", "orders_per_hour")) | made | fields
 
 
-def terms(**fields: Any) -> Terms:
+def terms(**fields: Any) -> PolicyTerms:
     """A policy of Rs 500 a day."""
     base: dict[str, Any] = {
         "policy_id": "p1",
@@ -110,7 +110,7 @@ def terms(**fields: Any) -> Terms:
         "activated_at_ms": at(-10_000),
         "orders_per_hour": None,
     }
-    return Terms(**(base | fields))
+    return PolicyTerms(**(base | fields))
 
 
 def update(disruption: str, minutes: float, trigger: str = "curfew", **fields: Any) -> DisruptionUpdate:
@@ -144,9 +144,9 @@ class ScriptedScores:
         self._risks = {name: list(script) for name, script in risks.items()}
         self.asked: list[tuple[str, int]] = []
 
-    def __call__(self, claim: Claim, at_ms: int) -> Score | None:
+    def __call__(self, claim: Claim, at_ms: int) -> ClaimScore | None:
         name = claim.update.disruption_id
         self.asked.append((name, at_ms))
         script = self._risks.get(name, [self._default])
         risk = script.pop(0) if len(script) > 1 else script[0]
-        return None if risk == LOST else Score(risk, self._signals, weightiest=("accelerometer_variance",))
+        return None if risk == LOST else ClaimScore(risk, self._signals, weightiest=("accelerometer_variance",))

@@ -6,7 +6,7 @@ from typing import Any
 
 from kit import ScriptedScores, at
 from monsoon.sources.product_files import load_products
-from monsoon.transforms.adjudication.claims import ActivityResult, Answer, Claim, Score
+from monsoon.transforms.adjudication.claims import ActivityResult, Answer, Claim, ClaimScore
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.product import Product
 
@@ -78,10 +78,10 @@ class Always:
 
     def __init__(self, **fields: Any) -> None:
         base: dict[str, Any] = {"risk": 0.0, "signals": 9, "trust": 1.0, "weightiest": ("accelerometer_variance",)}
-        self.score = Score(**(base | fields))
+        self.score = ClaimScore(**(base | fields))
         self.asked: list[tuple[str, int]] = []
 
-    def __call__(self, claim: Claim, at_ms: int) -> Score:
+    def __call__(self, claim: Claim, at_ms: int) -> ClaimScore:
         self.asked.append((claim.update.disruption_id, at_ms))
         return self.score
 

@@ -1,6 +1,6 @@
 """Scores that stand in for evidence and model."""
 
-from monsoon.transforms.adjudication.claims import Score
+from monsoon.transforms.adjudication.claims import ClaimScore
 
 
 class EveryScoreApproves:
@@ -16,4 +16,4 @@ class EveryScoreApproves:
         pass
 
     def __call__(self, claim, at_ms):
-        return Score(0.0, 9, trust=1.0)
+        return ClaimScore(0.0, 9, trust=1.0)

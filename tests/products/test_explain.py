@@ -14,7 +14,7 @@ from monsoon.transforms.product.wording.phrases import duration, formula_words, 
 PRODUCTS = load_products()
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 
-FACTS = {
+CLAIM_FACTS = {
     # Of each section of the explanation what must stand there, from products.md read side by side.
     "kawaach": {
         "Plans": ["standard: covers all 5 triggers"],
@@ -261,10 +261,10 @@ def sections(name):
     return {section.title: " ".join(section.points) for section in explain(PRODUCTS[name])}
 
 
-@pytest.mark.parametrize(("name", "title"), [(name, title) for name in FACTS for title in FACTS[name]])
+@pytest.mark.parametrize(("name", "title"), [(name, title) for name in CLAIM_FACTS for title in CLAIM_FACTS[name]])
 def test_the_facts_of_each_section(name, title):
     text = sections(name)[title]
-    assert [fact for fact in FACTS[name][title] if fact not in text] == [], text
+    assert [fact for fact in CLAIM_FACTS[name][title] if fact not in text] == [], text
 
 
 @pytest.mark.parametrize("name", sorted(PRODUCTS))

@@ -1,8 +1,9 @@
-"""The activity test: does a rider's own drop, at some moment while it rains, reach what the peers' share asks?
+"""The activity test: whether a rider's own drop of orders reaches, at some moment of the disruption, the threshold that
+the share of peers with a severe drop sets.
 
-Three parts, so that engines that keep riders apart can run each where the riders are: `planned_tests` lists the tests
-of claims, `Peers.seen` counts who else was there, `passed` compares. `activity_test_results` makes of the answers the
-`ActivityResult` of each claim.
+Three parts, so that an engine that partitions riders can run each where the riders are: `planned_tests` lists the tests
+of claims, `Peers.present` finds the other riders in the zone, `compare_with_threshold` compares.
+`activity_test_results` does all of it and returns the `ActivityResult` of each claim.
 
 Readings of the text: docs/interpretations.md#the-activity-test.
 """
@@ -21,26 +22,27 @@ from monsoon.transforms.activity.evaluation_schedule import EvaluationSchedule, 
 from monsoon.transforms.activity.orders import Floats, Ints, Orders, deviation_used, drop_of, sigma_of
 from monsoon.transforms.activity.peers import Cells, PeerRows, Peers, codes_of, min_threshold, threshold_of
 from monsoon.transforms.adjudication.candidates import Disruption
-from monsoon.transforms.adjudication.claims import ActivityResult, Terms
+from monsoon.transforms.adjudication.claims import ActivityResult, PolicyTerms
 from monsoon.transforms.product import ActivityTest, Trigger
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS
 
 
 @dataclass(frozen=True, slots=True)
 class TestedClaim:
-    """A claim under one confirmation, whose rider is tested; at the moments `ends_ms` its disruption had ended."""
+    """A claim under one confirmation, whose rider is tested; `ends_ms` are the moments at which its disruption
+    ended."""
 
     worker_id: str
     disruption_id: str
     confirmed_at_ms: int
-    terms: Terms
+    terms: PolicyTerms
     ends_ms: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Questions:
-    """Every test of some claims, one element each: the `claim` (index), its `zone`, when it is made (`at_ms`) of which
-    moment (`t_ms`), the `value` of the trigger's metric then."""
+class PlannedTests:
+    """Every test of some claims, one element each: the `claim` (index), its `zone`, the moment `t_ms` that is tested,
+    the moment `at_ms` at which the test is made, the `value` of the trigger's metric at t."""
 
     claims: Sequence[TestedClaim]
     claim: Ints
@@ -55,7 +57,7 @@ class Questions:
 
 @dataclass
 class EvaluationSchedules:
-    """The tests of disruptions; zones that hear the same have them in common."""
+    """The times at which disruptions are tested; the zones of one series share them."""
 
     trigger: Trigger
     upto_ms: int = END_OF_TIME_MS
@@ -69,7 +71,7 @@ class EvaluationSchedules:
         breach = self.trigger.zone_breaches.get(disruption.zone, self.trigger.levels[0].breach)
         key = (id(disruption.revisions), str(breach))
         if key not in self._known:
-            # The revisions are kept beside their course: an id is theirs as long as they live.
+            # The revisions are kept beside their schedule, so that the id stays theirs.
             schedule = schedule_of(test.every_ms, breach, disruption.revisions, self.upto_ms)
             self._known[key] = (disruption.revisions, schedule)
         return self._known[key][1]
@@ -77,7 +79,7 @@ class EvaluationSchedules:
 
 def planned_tests(
     disruptions: Iterable[Disruption], schedules: EvaluationSchedules, after_ms: int = BEFORE_TIME_MS
-) -> Questions:
+) -> PlannedTests:
     """The tests of every claim on these disruptions that are made after a moment (ms).
 
     A claim whose plan lacks the trigger is not tested.
@@ -101,13 +103,13 @@ def planned_tests(
             value.append(np.tile(np.array([time.value for time in times], np.float64), len(mine)))
             claims += mine
     parts = (np.concatenate(each) for each in (claim, zone, at_ms, t_ms, value))
-    return Questions(claims, *parts)  # type: ignore[arg-type]
+    return PlannedTests(claims, *parts)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
-class Own:
-    """What the riders' own telemetry says of tests: `sigma` and `drop` of each (NaN: not measured), `rider` their codes
-    in the telemetry table, `platform` their policies' as the peers' code, -1 none."""
+class OwnDrops:
+    """The riders' own drops, one element per test: `sigma` and `drop` (NaN: not measured), `rider` their codes in the
+    telemetry table, `platform` their policies' as the peers' code, -1 none."""
 
     rider: Ints
     platform: Ints
@@ -115,61 +117,64 @@ class Own:
     drop: Floats
 
     @staticmethod
-    def of(questions: Questions, orders: Orders, codes: dict[str, int], peers: Peers, test: ActivityTest) -> Own:
-        """Measures; `codes` are those of the telemetry table's riders."""
-        terms = [claim.terms for claim in questions.claims]
-        rider = np.array([codes.get(each.worker_id, -1) for each in terms], dtype=np.int64)[questions.claim]
-        mean = _numbers([each.orders_per_hour for each in terms])[questions.claim]
-        deviation = _numbers([each.orders_per_hour_sd for each in terms])[questions.claim]
-        platform = codes_of([each.platform for each in terms], peers.platforms)[questions.claim]
-        t_ms = questions.t_ms
-        completed = orders.completed(rider, t_ms - test.window_ms, t_ms, questions.at_ms)
+    def of(tests: PlannedTests, orders: Orders, codes: dict[str, int], peers: Peers, test: ActivityTest) -> OwnDrops:
+        """Measures the drops; `codes` are those of the telemetry table's riders."""
+        terms = [claim.terms for claim in tests.claims]
+        rider = np.array([codes.get(each.worker_id, -1) for each in terms], dtype=np.int64)[tests.claim]
+        mean = _numbers([each.orders_per_hour for each in terms])[tests.claim]
+        deviation = _numbers([each.orders_per_hour_sd for each in terms])[tests.claim]
+        platform = codes_of([each.platform for each in terms], peers.platforms)[tests.claim]
+        t_ms = tests.t_ms
+        completed = orders.completed(rider, t_ms - test.window_ms, t_ms, tests.at_ms)
         used = deviation_used(deviation, mean, test.min_deviation)
-        return Own(rider, platform, sigma_of(completed, mean, used), drop_of(completed, mean))
+        return OwnDrops(rider, platform, sigma_of(completed, mean, used), drop_of(completed, mean))
 
-    def promising(self, test: ActivityTest) -> Ints:
-        """The tests that may be met, depending on the peers."""
+    def may_pass(self, test: ActivityTest) -> Ints:
+        """The tests that may pass, depending on the peers."""
         return np.flatnonzero(self.sigma >= min_threshold(test))
 
 
 @dataclass(frozen=True, eq=False)
-class Counts:
+class PeerCounts:
     """Peers and those with a severe drop, one element for each test or group."""
 
     peers: Ints
     severe: Ints
 
-    def less(self, other: Counts) -> Counts:
-        """Without others counted too."""
-        return Counts(self.peers - other.peers, self.severe - other.severe)
+    def minus(self, other: PeerCounts) -> PeerCounts:
+        """These counts less others."""
+        return PeerCounts(self.peers - other.peers, self.severe - other.severe)
 
 
-def counts_by_platform(rows: PeerRows, questions: int, platforms: int) -> Counts:
-    """All that were there, by question and platform: an element for each platform of each of so many questions."""
-    group = rows.question * platforms + rows.platform
-    size = max(questions * platforms, 1)
-    return Counts(np.bincount(group, minlength=size), np.bincount(group[rows.severe], minlength=size))
+def counts_by_platform(rows: PeerRows, queries: int, platforms: int) -> PeerCounts:
+    """The riders present, by query and platform: an element for each platform of each query."""
+    group = rows.query * platforms + rows.platform
+    size = max(queries * platforms, 1)
+    return PeerCounts(np.bincount(group, minlength=size), np.bincount(group[rows.severe], minlength=size))
 
 
-def own_presence(rows: PeerRows, question: Ints, rider: Ints, platform: Ints, platforms: int) -> Counts:
-    """Whether the riders of tests were there themselves, as riders of the test's platform: 1 or 0 of each."""
+def own_counts(rows: PeerRows, query: Ints, rider: Ints, platform: Ints, platforms: int) -> PeerCounts:
+    """Whether the tested riders are among those present, as riders of the test's platform: 1 or 0 for each test."""
     riders = int(max(rows.rider.max(initial=0), rider.max(initial=0))) + 1
-    there = (rows.question * platforms + rows.platform) * riders + rows.rider
-    mine = (question * platforms + platform) * riders + rider
+    there = (rows.query * platforms + rows.platform) * riders + rows.rider
+    mine = (query * platforms + platform) * riders + rider
     known = (rider >= 0) & (platform >= 0)
-    return Counts((np.isin(mine, there) & known).astype(np.int64), (np.isin(mine, there[rows.severe]) & known) * 1)
+    return PeerCounts((np.isin(mine, there) & known).astype(np.int64), (np.isin(mine, there[rows.severe]) & known) * 1)
 
 
-def others(rows: PeerRows, question: Ints, rider: Ints, platform: Ints, platforms: int) -> Counts:
-    """The peers of tests that ask the `question`-th question of `rows` for a rider of a platform; none for -1."""
-    whole = counts_by_platform(rows, int(question.max(initial=-1)) + 1, platforms)
-    group = np.where(platform >= 0, question * platforms + platform, 0)
-    some = Counts(np.where(platform >= 0, whole.peers[group], 0), np.where(platform >= 0, whole.severe[group], 0))
-    return some.less(own_presence(rows, question, rider, platform, platforms))
+def peer_counts(rows: PeerRows, query: Ints, rider: Ints, platform: Ints, platforms: int) -> PeerCounts:
+    """The peers of tests: those present under the test's `query` of `rows`, of its platform (none for -1), without the
+    tested rider."""
+    whole = counts_by_platform(rows, int(query.max(initial=-1)) + 1, platforms)
+    group = np.where(platform >= 0, query * platforms + platform, 0)
+    some = PeerCounts(np.where(platform >= 0, whole.peers[group], 0), np.where(platform >= 0, whole.severe[group], 0))
+    return some.minus(own_counts(rows, query, rider, platform, platforms))
 
 
-def passed(test: ActivityTest, sigma: Floats, counts: Counts) -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
-    """Whether each drop reaches what its peers ask; their share with a severe drop, and what is asked."""
+def compare_with_threshold(
+    test: ActivityTest, sigma: Floats, counts: PeerCounts
+) -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
+    """Whether each drop reaches its threshold; the share of peers with a severe drop, and the threshold."""
     share, threshold = threshold_of(test, counts.peers, counts.severe)
     return sigma >= threshold, share, threshold
 
@@ -177,59 +182,59 @@ def passed(test: ActivityTest, sigma: Floats, counts: Counts) -> tuple[npt.NDArr
 def activity_test_results(
     disruptions: Iterable[Disruption], trigger: Trigger, peers: Peers, orders: Orders, codes: dict[str, int]
 ) -> dict[str, list[ActivityResult]]:
-    """What every claim on these disruptions of one trigger is told of its test, by worker_id: when it was first met,
-    and each time that its disruption ended before that; whoever knows all riders may ask."""
+    """The activity results of every claim on these disruptions of one trigger, by worker_id: the first test passed, and
+    each end of the disruption before that. `peers` must hold all riders."""
     test = trigger.activity
     if test is None:
         return {}
-    questions = planned_tests(disruptions, EvaluationSchedules(trigger))
-    own = Own.of(questions, orders, codes, peers, test)
-    rows = own.promising(test)
-    seen, question = peers.seen_each(questions.zone[rows], questions.t_ms[rows], questions.at_ms[rows])
-    counts = others(seen, question, own.rider[rows], own.platform[rows], len(peers.platforms))
-    good, share, threshold = passed(test, own.sigma[rows], counts)
+    tests = planned_tests(disruptions, EvaluationSchedules(trigger))
+    own = OwnDrops.of(tests, orders, codes, peers, test)
+    rows = own.may_pass(test)
+    present, query = peers.present_distinct(tests.zone[rows], tests.t_ms[rows], tests.at_ms[rows])
+    counts = peer_counts(present, query, own.rider[rows], own.platform[rows], len(peers.platforms))
+    good, share, threshold = compare_with_threshold(test, own.sigma[rows], counts)
     found: dict[str, list[ActivityResult]] = defaultdict(list)
-    first = np.full(len(questions.claims), -1, dtype=np.int64)
+    first = np.full(len(tests.claims), -1, dtype=np.int64)
     passed_rows = np.flatnonzero(good)
-    first[questions.claim[rows[passed_rows]][::-1]] = passed_rows[::-1]
-    measured_from = first_measured_ms(questions, own)
-    for place, (claim, which) in enumerate(zip(questions.claims, first.tolist(), strict=True)):
+    first[tests.claim[rows[passed_rows]][::-1]] = passed_rows[::-1]
+    measured_from = first_measured_ms(tests, own)
+    for place, (claim, which) in enumerate(zip(tests.claims, first.tolist(), strict=True)):
         passed_ms = END_OF_TIME_MS
         if which >= 0:
             row = int(rows[which])
-            passed_ms = int(questions.at_ms[row])
+            passed_ms = int(tests.at_ms[row])
             values: dict[str, float | None] = {
-                "at": float(questions.t_ms[row]),
-                "rain": float(questions.value[row]),
+                "at": float(tests.t_ms[row]),
+                "rain": float(tests.value[row]),
                 "sigma": float(own.sigma[row]),
                 "drop": float(own.drop[row]),
                 "threshold": float(threshold[which]),
                 "share": float(share[which]),
                 "peers": float(counts.peers[which]),
             }
-            found[claim.worker_id].append(activity_result_of(claim, passed_ms, values))
+            found[claim.worker_id].append(passed_test(claim, passed_ms, values))
         for end_ms in claim.ends_ms:
             if end_ms < passed_ms:
                 found[claim.worker_id].append(failed_test(claim, end_ms, measured_from[place] <= end_ms))
     return found
 
 
-def activity_result_of(claim: TestedClaim, at_ms: int, values: dict[str, float | None]) -> ActivityResult:
-    """A test that is met."""
+def passed_test(claim: TestedClaim, at_ms: int, values: dict[str, float | None]) -> ActivityResult:
+    """The result of a test that is passed."""
     return ActivityResult(at_ms, claim.disruption_id, claim.confirmed_at_ms, "activity", True, values)
 
 
 def failed_test(claim: TestedClaim, at_ms: int, measured: bool) -> ActivityResult:
-    """A disruption ended, and no test was met."""
+    """The result at the end of a disruption without a passed test."""
     values: dict[str, float | None] = {"measured": 1.0} if measured else {}
     return ActivityResult(at_ms, claim.disruption_id, claim.confirmed_at_ms, "activity", False, values)
 
 
-def first_measured_ms(questions: Questions, own: Own) -> list[int]:
+def first_measured_ms(tests: PlannedTests, own: OwnDrops) -> list[int]:
     """When each claim's drop was measured first; END_OF_TIME_MS where never."""
-    first = np.full(len(questions.claims), END_OF_TIME_MS, dtype=np.int64)
+    first = np.full(len(tests.claims), END_OF_TIME_MS, dtype=np.int64)
     measured = ~np.isnan(own.sigma)
-    np.minimum.at(first, questions.claim[measured], questions.at_ms[measured])
+    np.minimum.at(first, tests.claim[measured], tests.at_ms[measured])
     return list(map(int, first.tolist()))
 
 

@@ -12,7 +12,8 @@ from monsoon.transforms.triggers.machine import Revision
 
 @dataclass(frozen=True, slots=True)
 class EvaluationTime:
-    """A test at `t_ms`, made at `at_ms`: later where a correction told only then that the disruption lasted at t."""
+    """A test at `t_ms`, made at `at_ms`: later than t where only a correction showed that the disruption lasted at
+    t."""
 
     at_ms: int
     t_ms: int
@@ -22,8 +23,7 @@ class EvaluationTime:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSchedule:
-    """A confirmation's tests in the order in which they are made, and the moments at which its disruption was found
-    to have ended."""
+    """A confirmation's tests in the order in which they are made, and the moments at which its disruption ended."""
 
     times: tuple[EvaluationTime, ...]
     ends_ms: tuple[int, ...]
@@ -37,7 +37,7 @@ def schedule_of(
     `revisions` are all of one disruption. A test is made at t if by then, or by a later correction, the disruption is
     known to last at t (absent_since itself excluded) with a value that breaches: where providers pause and resume,
     the disruption stays open, but nothing breaches between. A t once tested is not tested again, with whatever value
-    it was: what a correction says counts from when it was issued, and findings are published.
+    it was: a correction counts from when it was issued, and results are published.
     """
     times: dict[int, list[EvaluationTime]] = {}
     ends: dict[int, list[int]] = {}

@@ -1,4 +1,4 @@
-"""Orders that riders completed in some time, and how far that lies below what they usually do."""
+"""Orders that riders completed in a window, and their drop below the rider's own mean."""
 
 from __future__ import annotations
 

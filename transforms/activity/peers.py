@@ -1,8 +1,8 @@
-"""Real peers: who else worked in a zone, and whether their orders dropped severely too.
+"""The peers of a claim: other riders who worked in the zone, and whether their orders dropped severely too.
 
 A peer of a claim at t is another rider of the claim's platform, seen in the zone in (t - window, t], whose policy in
 force at t states a mean and that platform (of several the one whose period began earliest, then policy_id), and whose
-orders in that window were measured: a drop that nobody measured is no peer's. A rider without a platform is nobody's.
+orders in that window were measured. A rider without a platform is nobody's.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Cells = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True, eq=False)
 class PeerRows:
-    """Everybody who may be a peer: `question` (index), `rider` (code in the telemetry table), `platform` (code),
-    `severe`."""
+    """Riders who may be peers, one element per query and rider: `query` (index), `rider` (code in the telemetry table),
+    `platform` (code), `severe` (whether the drop is)."""
 
-    question: Ints
+    query: Ints
     rider: Ints
     platform: Ints
     severe: Bools
@@ -57,30 +57,31 @@ class Peers:
         riders = np.array([code for code, _, _ in states], dtype=np.int64)
         self._starts = np.searchsorted(riders, np.arange(len(places.telemetry.workers) + 1)).astype(np.int64)
 
-    def seen_each(self, zone: Cells, t_ms: Ints, asked_at_ms: Ints) -> tuple[PeerRows, Ints]:
-        """The same for questions that may repeat, each asked once; and which of them each question is."""
-        questions = np.stack([zone, t_ms.astype(np.uint64), asked_at_ms.astype(np.uint64)])
-        asked, question = np.unique(questions, axis=1, return_inverse=True)
-        return self.seen(asked[0], asked[1].astype(np.int64), asked[2].astype(np.int64)), question.reshape(-1)
+    def present_distinct(self, zone: Cells, t_ms: Ints, received_by_ms: Ints) -> tuple[PeerRows, Ints]:
+        """`present` for queries that may repeat, computed once for each distinct one; and the index of that for
+        each."""
+        queries = np.stack([zone, t_ms.astype(np.uint64), received_by_ms.astype(np.uint64)])
+        distinct, query = np.unique(queries, axis=1, return_inverse=True)
+        return self.present(distinct[0], distinct[1].astype(np.int64), distinct[2].astype(np.int64)), query.reshape(-1)
 
-    def seen(self, zone: Cells, t_ms: Ints, asked_at_ms: Ints) -> PeerRows:
-        """All who may be peers in zones at moments (arrays of one length: the questions), by the reports that had been
-        received when it was asked."""
-        question, rider = self._dwells.seen(zone, t_ms, self._test.window_ms, asked_at_ms)
-        t_ms, asked_at_ms = t_ms[question], asked_at_ms[question]
+    def present(self, zone: Cells, t_ms: Ints, received_by_ms: Ints) -> PeerRows:
+        """The riders in zones at moments (arrays of one length: the queries), by the reports that had been received by
+        then."""
+        query, rider = self._dwells.seen(zone, t_ms, self._test.window_ms, received_by_ms)
+        t_ms, received_by_ms = t_ms[query], received_by_ms[query]
         state = bisect_right(self._from_ms, self._starts[rider], self._starts[rider + 1], t_ms) - 1
         of_rider = state >= self._starts[rider]
         platform = np.where(of_rider, self._platform[state], -1) if len(self._platform) else np.full(len(rider), -1)
         stated = np.flatnonzero(platform >= 0)
-        question, rider, t_ms, platform = question[stated], rider[stated], t_ms[stated], platform[stated]
-        orders = self._orders.completed(rider, t_ms - self._test.window_ms, t_ms, asked_at_ms[stated])
+        query, rider, t_ms, platform = query[stated], rider[stated], t_ms[stated], platform[stated]
+        orders = self._orders.completed(rider, t_ms - self._test.window_ms, t_ms, received_by_ms[stated])
         severe = drop_of(orders, self._mean[state[stated]]) >= self._test.severe_drop
         measured = ~np.isnan(orders)
-        return PeerRows(question[measured], rider[measured], platform[measured], severe[measured])
+        return PeerRows(query[measured], rider[measured], platform[measured], severe[measured])
 
 
 def threshold_of(test: ActivityTest, peers: Ints, severe: Ints) -> tuple[Floats, Floats]:
-    """The share of the peers with a severe drop (0 without peers), and the number of standard deviations asked."""
+    """The share of the peers with a severe drop (0 without peers), and the number of standard deviations required."""
     share = np.nan_to_num(over(severe.astype(np.float64), peers.astype(np.float64)))
     threshold = np.full(len(peers), test.thresholds[-1].sigma)
     for band in reversed(test.thresholds[:-1]):
@@ -91,12 +92,12 @@ def threshold_of(test: ActivityTest, peers: Ints, severe: Ints) -> tuple[Floats,
 
 
 def max_threshold(test: ActivityTest) -> float:
-    """From it on a drop suffices, whoever the peers are."""
+    """The largest threshold: a drop that reaches it passes, whoever the peers are."""
     return max([band.sigma for band in test.thresholds] + [test.few_peers_sigma])
 
 
 def min_threshold(test: ActivityTest) -> float:
-    """Below it no drop suffices, whoever the peers are."""
+    """The smallest threshold: a drop below it fails, whoever the peers are."""
     return min([band.sigma for band in test.thresholds] + [test.few_peers_sigma])
 
 

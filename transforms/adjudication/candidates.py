@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monsoon.transforms.adjudication.claims import DisruptionUpdate, Terms
+from monsoon.transforms.adjudication.claims import DisruptionUpdate, PolicyTerms
 from monsoon.transforms.coverage import Coverage, PolicyState
 from monsoon.transforms.geo.cells import cell_name, cell_of
 from monsoon.transforms.identifiers import disruption_id
@@ -23,7 +23,7 @@ from monsoon.transforms.triggers.series import Series
 
 @dataclass(frozen=True)
 class Disruption:
-    """One disruption in one zone: its revisions in order, and what each says to each candidate."""
+    """One disruption in one zone: its revisions in order, and the updates that they make for each candidate."""
 
     disruption_id: str
     zone: str
@@ -32,9 +32,9 @@ class Disruption:
     updates: dict[str, list[DisruptionUpdate]]
     """By worker_id, for every rider that is a candidate under at least one revision."""
 
-    def present(self) -> dict[int, dict[str, Terms]]:
+    def present(self) -> dict[int, dict[str, PolicyTerms]]:
         """The candidates under each confirmation (ms), by worker_id."""
-        found: dict[int, dict[str, Terms]] = {revision.event.confirmed_at_ms: {} for revision in self.revisions}
+        found: dict[int, dict[str, PolicyTerms]] = {revision.event.confirmed_at_ms: {} for revision in self.revisions}
         for worker, updates in self.updates.items():
             for update in updates:
                 if update.terms is not None:
@@ -74,15 +74,15 @@ class Disruption:
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
-    """From when on confirmations are looked into (ms): those published after `published_ms`, of moments from
-    `confirmed_ms` on. Whoever is found to have been at others comes too late to claim."""
+class LookupStart:
+    """The confirmations for which candidates are looked up: those published after `published_ms`, of moments from
+    `confirmed_ms` on. Riders found only now to have been present at others are no candidates."""
 
     published_ms: int = BEFORE_TIME_MS
     confirmed_ms: int = BEFORE_TIME_MS
 
-    def nobody(self, revisions: Sequence[Revision]) -> dict[int, dict[str, Terms]]:
-        """No candidate under each confirmation from before; nor under any of a disruption known only in part."""
+    def without_candidates(self, revisions: Sequence[Revision]) -> dict[int, dict[str, PolicyTerms]]:
+        """The earlier confirmations, and all of a disruption known only in part, without candidates."""
         first: dict[int, Revision] = {}
         for revision in revisions:
             first.setdefault(revision.event.confirmed_at_ms, revision)
@@ -94,7 +94,7 @@ class Since:
 
 
 class CandidateFinder:
-    """Finds the disruptions of one version of a product that are worth a record, and who may claim on them."""
+    """Finds the disruptions of one version of a product that are recorded, and the candidates for claims on them."""
 
     def __init__(self, product: Product, coverage: Coverage, presence: Presence) -> None:
         self._product = product
@@ -106,7 +106,7 @@ class CandidateFinder:
         self._silent_at_home: dict[tuple[str, str | None, int, int], dict[int, list[PolicyState]]] = {}
 
     def disruptions(
-        self, series: Series, known: Mapping[str, Disruption] | None = None, since: Since = Since()
+        self, series: Series, known: Mapping[str, Disruption] | None = None, since: LookupStart = LookupStart()
     ) -> Iterator[Disruption]:
         """The disruptions of a series that start while the version is in force, zone by zone.
 
@@ -119,8 +119,8 @@ class CandidateFinder:
         by_start: dict[int, list[Revision]] = defaultdict(list)
         for revision in series.revisions:
             by_start[revision.event.start_ms].append(revision)
-        for start_ms, told in by_start.items():
-            revisions = tuple(told)  # one for all zones, which have its course in common
+        for start_ms, of_start in by_start.items():
+            revisions = tuple(of_start)  # one object for all zones, which share its schedule of tests
             if not self._product.from_ms <= start_ms < self._product.until_ms:
                 continue
             confirmed = sorted({revision.event.confirmed_at_ms for revision in revisions})
@@ -133,11 +133,14 @@ class CandidateFinder:
                     or self._coverage.is_home(zone, self._product.zone_resolution, start_ms)
                     or any(self._presence.reported_in(zone, at_ms) for at_ms in confirmed)
                 ):
-                    present = since.nobody(revisions) if before is None else before.present()
+                    present = since.without_candidates(revisions) if before is None else before.present()
                     yield self._disruption(series, zone, revisions, identity, present)
 
     def disruptions_of(
-        self, series: Iterable[Series], known: Mapping[str, Disruption] | None = None, since: Since = Since()
+        self,
+        series: Iterable[Series],
+        known: Mapping[str, Disruption] | None = None,
+        since: LookupStart = LookupStart(),
     ) -> Iterator[Disruption]:
         """The disruptions of several series."""
         for each in series:
@@ -149,7 +152,7 @@ class CandidateFinder:
         zone: int,
         revisions: tuple[Revision, ...],
         identity: str,
-        present: dict[int, dict[str, Terms]],
+        present: dict[int, dict[str, PolicyTerms]],
     ) -> Disruption:
         trigger, start_ms = series.trigger, revisions[0].event.start_ms
         name = cell_name(zone)
@@ -197,10 +200,10 @@ class CandidateFinder:
             self._silent_at_home[key] = homes
         return self._silent_at_home[key]
 
-    def _terms(self, state: PolicyState, trigger: str) -> Terms:
+    def _terms(self, state: PolicyState, trigger: str) -> PolicyTerms:
         record = state.record
         plan = self._product.plan_of(record["plan"])
-        return Terms(
+        return PolicyTerms(
             policy_id=record["policy_id"],
             worker_id=record["worker_id"],
             plan=record["plan"],
@@ -230,9 +233,9 @@ def disruption_of(
     zone: str,
     series: Series,
     revisions: tuple[Revision, ...],
-    present: Mapping[int, Mapping[str, Terms]],
+    present: Mapping[int, Mapping[str, PolicyTerms]],
 ) -> Disruption:
-    """A disruption by who is `present` under each confirmation (ms), by worker_id: what each revision says to each."""
+    """A disruption with the updates of each candidate: `present` has these by confirmation (ms) and worker_id."""
     trigger = series.trigger
     updates: dict[str, list[DisruptionUpdate]] = defaultdict(list)
     for worker in sorted(set().union(*present.values())):

@@ -1,4 +1,4 @@
-"""A claim as the machine keeps it, what it is made from, and the records that it publishes."""
+"""The state of a claim, and the inputs of adjudication: updates of disruptions, activity results, answers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Status = Literal["approved", "soft_hold", "step_up", "manual_review", "ineligibl
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What the policy said at the disruption's start; amounts in rupees as the policy states them."""
+class PolicyTerms:
+    """The policy's terms in force at the disruption's start; amounts in rupees as the policy states them."""
 
     policy_id: str
     worker_id: str
@@ -36,13 +36,13 @@ class Terms:
     slab_orders: float | None = None
     planned_hours_week: float | None = None
     stated_at_ms: int = 0
-    """When the policy's last event by the disruption's start happened; what it says of the week is as of then."""
+    """When the policy's last event by the disruption's start happened; its week figures are as of then."""
     week_orders_carried: float | None = None
     week_hours_carried: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class ClaimScore:
     """A claim's evidence and scores at one moment.
 
     `risk` is the product's `anomaly`, `trust` its `trust`: None where nothing was measured, or the product has none;
@@ -77,7 +77,7 @@ class DisruptionUpdate:
     end_ms: int | None
     level: str | None
     first_alert_ms: int
-    terms: Terms | None
+    terms: PolicyTerms | None
     severity: float = 0.0
     absent_since_ms: int | None = None
     providers: int = 1
@@ -88,12 +88,12 @@ class DisruptionUpdate:
 
 @dataclass(frozen=True, slots=True)
 class ActivityResult:
-    """What the rider's own telemetry says of a claim at its own time: judged in the order of time like updates.
+    """A measurement of the rider's own telemetry for a claim, processed in event-time order like updates.
 
-    kind `activity`: an activity test is met (`met` true: at the first such t; its `values` are rain, sigma, drop,
-    threshold, share and peers) or was never met (`met` false, at the end of the disruption; `values` {"measured": 1.0}
-    where it was ever measured). kind `work`: what the rider had worked of the ISO week at confirmation (`values`
-    orders_so_far and hours_so_far, None where the policy does not state what came before).
+    kind `activity`: an activity test passed (`passed`: at the first such t; `values` are rain, sigma, drop, threshold,
+    share and peers) or none did (at the end of the disruption; `values` {"measured": 1.0} where one was ever measured).
+    kind `work`: orders and hours of the ISO week to the confirmation (`values` orders_so_far and hours_so_far, None
+    where the policy does not state what came before).
     """
 
     at_ms: int
@@ -115,13 +115,13 @@ class Answer:
     confirms: bool
 
 
-Item = DisruptionUpdate | ActivityResult | Answer
-"""What a rider's machine is told."""
+AdjudicationInput = DisruptionUpdate | ActivityResult | Answer
+"""An input of a rider's state machine."""
 
 
-def order_at_one_moment(item: Item) -> tuple[Any, ...]:
-    """The order in which what is told of one moment is taken in, however it arrives: withdrawals, the other revisions,
-    findings, answers."""
+def processing_order(item: AdjudicationInput) -> tuple[Any, ...]:
+    """The order in which the inputs of one moment are processed, however they arrive: withdrawals, other revisions,
+    activity results, answers."""
     if isinstance(item, DisruptionUpdate):
         end_ms = -1 if item.end_ms is None else item.end_ms
         return (not item.withdrawn, item.disruption_id, item.confirmed_at_ms, end_ms, item.level or "")
@@ -135,39 +135,39 @@ def order_at_one_moment(item: Item) -> tuple[Any, ...]:
 class Claim:
     """One claim's state. `paid_paise` lists the instalments already instructed.
 
-    `status` is None while nothing was decided yet: what the claim is worth takes the end of its disruption, or an
-    activity test.
+    `status` is None while nothing was decided yet, because the gross amount depends on the end of the disruption or on
+    an activity test.
     """
 
     claim_id: str
     update: DisruptionUpdate
-    terms: Terms
+    terms: PolicyTerms
     gross_paise: int = 0
     status: Status | None = None
     reasons: tuple[str, ...] = ()
-    score: Score | None = None
+    score: ClaimScore | None = None
     paid_paise: list[int] = field(default_factory=list)
     applied: dict[str, Any] = field(default_factory=dict)
-    """How overlap and caps changed the gross amount, for the record."""
+    """How the overlap rule and caps changed the gross amount, for the record."""
     due_ms: int | None = None
     revision: int = -1
     hold: str | None = None
     """The product's hold in which it waits until `due_ms`."""
     asked_until_ms: int | None = None
-    """How long the rider may answer, or might have answered last."""
+    """Until when the rider may answer, or could have answered the last step-up verification."""
     answer_id: str | None = None
     confirmed: bool | None = None
-    """What the rider answered."""
+    """The rider's answer."""
     activity_results: dict[str, ActivityResult] = field(default_factory=dict)
-    """By kind and confirmation (`worth.activity_result_of`)."""
+    """By kind and confirmation (`payout.activity_result_of`)."""
     base_paise: int = 0
     """The gross amount without supplements, where the trigger has any."""
     supplements: dict[str, int | None] = field(default_factory=dict)
-    """What further instalments come to in paise, by name; None: not known."""
+    """The further instalments in paise, by name; None: not known."""
     supplemented: tuple[str, ...] = ()
-    """Those that the gross amount holds."""
+    """The supplements that are part of the gross amount."""
     paid_reasons: tuple[str, ...] = ()
-    """Of what was paid: its reasons where no correction has others."""
+    """The reasons of the last payment, which hold where no correction has others."""
 
     @property
     def total_paid_paise(self) -> int:
@@ -181,7 +181,7 @@ class Claim:
         )
 
     def is_over(self, before_ms: int) -> bool:
-        """Whether nothing more is awaited, and the disruption was over and nothing said of it since a moment."""
+        """Whether no timer is pending, and the disruption was over and last updated before a moment."""
         update = self.update
         last_ms = max(update.at_ms, update.start_ms if update.end_ms is None else update.end_ms)
         over = update.end_ms is not None or self.status == "withdrawn"

@@ -1,5 +1,5 @@
-"""Decision rules over a claim's scores and evidence. Missing evidence is not evidence; nobody is escalated on fewer
-than a few signals."""
+"""Decision rules over a claim's scores and evidence. Missing evidence counts neither way; a score on too few signals
+leads to nothing stricter than a soft hold."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from monsoon.transforms.adjudication.claims import Claim, Score
-from monsoon.transforms.adjudication.facts import FACTS
+from monsoon.transforms.adjudication.claims import Claim, ClaimScore
+from monsoon.transforms.adjudication.facts import CLAIM_FACTS
 from monsoon.transforms.adjudication.payout import activity_of
 from monsoon.transforms.product import Hold, Product, Rule
 from monsoon.transforms.product.old_names import HOLDS
 
 APPROVE, MANUAL_REVIEW = "approve", "manual_review"
 UNSCORED = "score_missing"
-"""Why a claim goes to people that nobody could score. No rule's reason, and nothing against the rider."""
+"""Reason of a claim in manual review because no score arrived. No rule's reason, and nothing against the rider."""
 
 
 class Outcome(NamedTuple):
@@ -36,35 +36,35 @@ class DecisionRules:
         self.first_soft_hold: str | None = next(soft, None)
         self._scored = {name: any(rule.when is not None for rule in hold.then) for name, hold in self.holds.items()}
 
-    def first(self, claim: Claim, score: Score) -> Outcome:
-        """What a claim's first score leads to."""
+    def first(self, claim: Claim, score: ClaimScore) -> Outcome:
+        """The outcome of a claim's first score."""
         rule = self._applying(self._decision.first, claim, score)
-        if self._goes_too_far(rule, score):
+        if self._exceeds_evidence(rule, score):
             return Outcome(self.first_soft_hold or APPROVE, rule.reason)
         return Outcome(rule.then, rule.reason)
 
-    def after(self, hold: str, claim: Claim, score: Score) -> Outcome:
-        """What a hold that has run out leads to."""
+    def after(self, hold: str, claim: Claim, score: ClaimScore) -> Outcome:
+        """The outcome of a hold that has run out."""
         rule = self._applying(self.holds[hold].then, claim, score)
-        if self._goes_too_far(rule, score):
+        if self._exceeds_evidence(rule, score):
             return Outcome(APPROVE, None)
         return Outcome(rule.then, rule.reason)
 
-    def asks_again(self, hold: str) -> bool:
-        """Whether a hold's rules look at a new score when it has run out."""
+    def rescores(self, hold: str) -> bool:
+        """Whether a hold's rules use a new score when it has run out."""
         return self._scored[hold]
 
     def hold_of(self, claim: Claim) -> Hold:
-        """The hold in which a claim waits: kept, perhaps, under an old name, or of a time when holds had no names: then
-        the first of its status."""
+        """The hold of a claim; state of earlier releases has it under an old name, or without a name: then the first of
+        the claim's status."""
         if claim.hold is not None:
             return self.holds.get(claim.hold) or self.holds[HOLDS[claim.hold]]
         return next(hold for hold in self.holds.values() if hold.status == claim.status)
 
     @cached_property
-    def waits_ms(self) -> frozenset[int]:
-        """After how long a claim may be scored again: the moments, counted from its first score, at which a hold that
-        it can have reached by then runs out and looks at a new score."""
+    def rescore_delays_ms(self) -> frozenset[int]:
+        """The delays from its first score after which a claim may be scored again: a hold that it can have reached by
+        then runs out and uses a new score."""
         roots = {rule.then for rule in self._decision.first}
         if self.first_soft_hold is not None:
             roots.add(self.first_soft_hold)
@@ -81,29 +81,29 @@ class DecisionRules:
             seen |= steps
         return frozenset(found)
 
-    def _applying(self, rules: Sequence[Rule], claim: Claim, score: Score) -> Rule:
+    def _applying(self, rules: Sequence[Rule], claim: Claim, score: ClaimScore) -> Rule:
         inputs = RuleInputs(self._product, claim, score)
         for rule in rules:
             if rule.when is None or rule.when.value(inputs):
                 return rule
         raise AssertionError("the last rule holds always")
 
-    def _goes_too_far(self, rule: Rule, score: Score) -> bool:
-        """Whether it is stricter than a soft hold, and rests on fewer signals than that takes."""
+    def _exceeds_evidence(self, rule: Rule, score: ClaimScore) -> bool:
+        """Whether it is stricter than a soft hold, and rests on fewer signals than that requires."""
         if rule.certain or score.signals >= self._decision.signals_for_stricter or rule.then == APPROVE:
             return False
         return rule.then == MANUAL_REVIEW or self.holds[rule.then].status != "soft_hold"
 
 
 class RuleInputs(dict[str, Any]):
-    """What rules may name, looked up when a rule names it."""
+    """The inputs of rules, computed when a rule uses them."""
 
-    def __init__(self, product: Product, claim: Claim, score: Score) -> None:
+    def __init__(self, product: Product, claim: Claim, score: ClaimScore) -> None:
         super().__init__(anomaly=score.risk, trust=score.trust, signals=score.signals)
         self._product, self._claim, self._score = product, claim, score
 
     def __missing__(self, name: str) -> Any:
-        fact = FACTS.get(name)
+        fact = CLAIM_FACTS.get(name)
         if fact is not None:
             claim = self._claim
             value = fact(self._product, claim.update, claim.terms, activity_of(claim))

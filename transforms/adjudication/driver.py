@@ -1,4 +1,4 @@
-"""Drives a rider's machine through event time, where all that it is told is at hand."""
+"""Drives a rider's state machine through event time over a bounded set of inputs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from monsoon.transforms.adjudication.claims import Item
+from monsoon.transforms.adjudication.claims import AdjudicationInput
 from monsoon.transforms.adjudication.machine import Published, RiderMachine
 from monsoon.transforms.triggers.history import END_OF_TIME_MS
 
 
-def run_rider(machine: RiderMachine, items: Iterable[Item], until_ms: int = END_OF_TIME_MS) -> Published:
-    """A machine through all its moments up to `until_ms`: what happens, and the timers in between.
+def run_rider(machine: RiderMachine, items: Iterable[AdjudicationInput], until_ms: int = END_OF_TIME_MS) -> Published:
+    """Runs a machine through all its inputs and timers up to `until_ms`.
 
-    Nothing that happens up to then may come later.
+    `items` must hold every input up to then.
     """
     moments = defaultdict(list)
     for item in items:

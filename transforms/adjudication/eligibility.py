@@ -1,10 +1,11 @@
-"""Who is not eligible, whatever the evidence says: the plan lacks the trigger, the policy was bought into an alert."""
+"""Eligibility of claims, whatever their score: the plan covers the trigger, the policy was not bought into an alert,
+the activity test passed; and the gross amount of an eligible one."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from monsoon.transforms.adjudication.claims import Claim, DisruptionUpdate, Terms
+from monsoon.transforms.adjudication.claims import Claim, DisruptionUpdate, PolicyTerms
 from monsoon.transforms.adjudication.payout import activity_of
 from monsoon.transforms.adjudication.rules import VersionRules
 from monsoon.transforms.product import Product
@@ -13,8 +14,8 @@ NOT_MEASURED = "activity_not_measured"
 
 
 class Assessment(NamedTuple):
-    """What a claim asks for as things stand: `gross_paise` without supplements; or why it is refused, or goes to
-    review, whatever its score."""
+    """The assessment of a claim as of now: `gross_paise` without supplements; or the reason why it is ineligible
+    (`refused`), or goes to `review`, whatever its score."""
 
     gross_paise: int
     refused: str | None = None
@@ -22,8 +23,8 @@ class Assessment(NamedTuple):
 
 
 def assess(version: VersionRules, claim: Claim) -> Assessment | None:
-    """What the claim asks for; None while that is not known."""
-    refused = refusal(version.product, claim.update, claim.terms)
+    """The assessment of a claim; None while it is not known."""
+    refused = ineligibility_reason(version.product, claim.update, claim.terms)
     if refused is not None:
         return Assessment(0, refused=refused)
     payout_calculators = version.payout_calculators[claim.update.trigger]
@@ -36,20 +37,20 @@ def assess(version: VersionRules, claim: Claim) -> Assessment | None:
     return None if gross_paise is None else Assessment(gross_paise)
 
 
-def refusal(product: Product, update: DisruptionUpdate, terms: Terms) -> str | None:
-    """Why the policy pays nothing for the disruption, as a reason code; None where it may pay.
+def ineligibility_reason(product: Product, update: DisruptionUpdate, terms: PolicyTerms) -> str | None:
+    """The reason code why the policy pays nothing for the disruption; None where it may pay.
 
-    What is judged is the policy at the disruption's start: one that was cancelled since pays all the same.
+    The policy counts as of the disruption's start: one that was cancelled since pays all the same.
     """
     if not terms.covered:
         return "plan_lacks_trigger"
     return "lockout" if product.lockout is not None and locked_out(product, update, terms) else None
 
 
-def locked_out(product: Product, update: DisruptionUpdate, terms: Terms) -> bool:
+def locked_out(product: Product, update: DisruptionUpdate, terms: PolicyTerms) -> bool:
     """Whether the policy was activated too late before an alert, or after one, that holds at confirmation or ended
     shortly before, one of several as well as the last. Exactly `before_ms` before its first reading is early enough;
-    exactly `ended_within_ms` after its end it is forgotten."""
+    exactly `ended_within_ms` after its end it no longer counts."""
     lockout, alert = product.lockout, update.alert
     if lockout is None or alert is None or terms.activated_at_ms is None:
         return False

@@ -1,14 +1,15 @@
-"""What is known of a claim without its evidence: inputs to scores and rules (`product/inputs.py`, CLAIM)."""
+"""Inputs of scores and rules that come from the claim's records and not from telemetry features (`product/inputs.py`,
+CLAIM)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from monsoon.transforms.adjudication.claims import ActivityResult, DisruptionUpdate, Terms
+from monsoon.transforms.adjudication.claims import ActivityResult, DisruptionUpdate, PolicyTerms
 from monsoon.transforms.product import Product
 
 
-def bought_in_alert_window(product: Product, update: DisruptionUpdate, terms: Terms) -> bool:
+def bought_in_alert_window(product: Product, update: DisruptionUpdate, terms: PolicyTerms) -> bool:
     """Whether the policy was activated within the product's window after a public alert for the zone: the first
     reading of the unbroken alert, or the first of the run that confirmed. At both ends of the window counts as within.
 
@@ -24,12 +25,12 @@ def bought_in_alert_window(product: Product, update: DisruptionUpdate, terms: Te
     return any(0 <= terms.activated_at_ms - alert_ms <= window.within_ms for alert_ms in alerts)
 
 
-Fact = Callable[[Product, DisruptionUpdate, Terms, ActivityResult | None], float | None]
+Fact = Callable[[Product, DisruptionUpdate, PolicyTerms, ActivityResult | None], float | None]
 
 
-def _found(name: str) -> Fact:
+def _activity_value(name: str) -> Fact:
     def value(
-        product: Product, update: DisruptionUpdate, terms: Terms, activity: ActivityResult | None
+        product: Product, update: DisruptionUpdate, terms: PolicyTerms, activity: ActivityResult | None
     ) -> float | None:
         return None if activity is None else activity.values.get(name)
 
@@ -37,7 +38,7 @@ def _found(name: str) -> Fact:
 
 
 def _severity_over_threshold(
-    product: Product, update: DisruptionUpdate, terms: Terms, activity: ActivityResult | None
+    product: Product, update: DisruptionUpdate, terms: PolicyTerms, activity: ActivityResult | None
 ) -> float | None:
     """Of an activity test, what was measured at its moment; else the disruption's severity."""
     trigger = product.trigger(update.trigger)
@@ -48,16 +49,16 @@ def _severity_over_threshold(
     return severity / breach.threshold if severity is not None and breach.threshold else None
 
 
-FACTS: Mapping[str, Fact] = {
+CLAIM_FACTS: Mapping[str, Fact] = {
     "providers": lambda product, update, terms, activity: update.providers,
     "trust_tier": lambda product, update, terms, activity: terms.trust_tier,
     "bought_in_alert_window": lambda product, update, terms, activity: float(
         bought_in_alert_window(product, update, terms)
     ),
-    "peers": _found("peers"),
-    "sigma": _found("sigma"),
-    "activity_drop": _found("drop"),
+    "peers": _activity_value("peers"),
+    "sigma": _activity_value("sigma"),
+    "activity_drop": _activity_value("drop"),
     "severity_over_threshold": _severity_over_threshold,
 }
-"""By name: of the version of the product, the disruption, the policy and the activity test, if there was one. None:
-not measured."""
+"""By name, a function of the version of the product, the update, the policy's terms and the activity test's result, if
+there is one. None: not measured."""

@@ -1,9 +1,9 @@
 """Adjudication: one keyed state machine per rider and product.
 
-Everything that concerns a rider at one moment is decided together (`decide`), so that the order in which it arrives
-is nothing: withdrawals first, then other revisions, findings, answers, and the holds that run out; then what is to be
-paid in the order of the overlap rule, then the caps in theirs. Published revisions are never edited; what was paid
-stays paid and counts as paid in every rule.
+All inputs of a rider at one moment are decided together (`decide`), so that their order of arrival does not matter:
+withdrawals first, then other revisions, activity results, answers, and the holds that run out; then payouts in the
+order of the overlap rule, then the caps in theirs. Published revisions are never edited; what was paid stays paid and
+counts as paid in every rule.
 
 Readings of the text: docs/interpretations.md#claims.
 """
@@ -15,22 +15,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from monsoon.transforms.adjudication.answers import DENIED, RefusedAnswer, why_not
+from monsoon.transforms.adjudication.answers import DENIED, RefusedAnswer, refusal_reason
 from monsoon.transforms.adjudication.claims import (
     ActivityResult,
+    AdjudicationInput,
     Answer,
     Claim,
+    ClaimScore,
     DisruptionUpdate,
-    Item,
-    Score,
-    order_at_one_moment,
+    processing_order,
 )
 from monsoon.transforms.adjudication.decision import APPROVE, MANUAL_REVIEW, UNSCORED, Outcome
 from monsoon.transforms.adjudication.eligibility import NOT_MEASURED, assess
+from monsoon.transforms.adjudication.formula_scores import with_named_scores
 from monsoon.transforms.adjudication.payment_history import PaymentHistory
 from monsoon.transforms.adjudication.records import claim_record, payout_record, published_view, reasons_of
 from monsoon.transforms.adjudication.rules import ProductRules, rules_of
-from monsoon.transforms.adjudication.scored import with_named_scores
 from monsoon.transforms.adjudication.settlement import Award, settle
 from monsoon.transforms.adjudication.supplements import add_supplements
 from monsoon.transforms.identifiers import claim_id, reference_id
@@ -41,16 +41,16 @@ _LEVEL_FELL = ("paid_above_corrected_level",)
 REVIEW_REASONS = frozenset(_WITHDRAWN_PAID + _LEVEL_FELL)
 """Reasons of claims that stay paid and are listed for review."""
 
-Scorer = Callable[[Claim, int], Score | None]
-"""The evidence of a claim and its score at a moment (ms), from records with event time up to that moment; None where
-none came, which should not be, and sends the claim to manual review."""
+Scorer = Callable[[Claim, int], ClaimScore | None]
+"""Returns the evidence of a claim and its score at a moment (ms), from records with event time up to that moment; None
+where no score arrived, which is a fault, and sends the claim to manual review."""
 
 Published = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 """Claim revisions and payout instructions, in the order in which they were decided."""
 
 
 class RiderMachine:
-    """Drive in event time: `decide` at each moment with something to say, and at `next_due_ms` for timers."""
+    """Driven in event time: `decide` at each moment with inputs, and at `next_due_ms` for timers."""
 
     def __init__(self, product: Product, model_version: str, scorer: Scorer) -> None:
         self._product = product
@@ -58,28 +58,28 @@ class RiderMachine:
         self._model_version = model_version
         self._scorer = scorer
         self._refused: list[RefusedAnswer] = []
-        self._start_with(())
+        self._reset(())
 
     def _scored(self, claim: Claim, at_ms: int) -> bool:
-        """Scores the claim by its evidence at a moment, in the scores that its version of the product names; false
-        where no score came: the claim keeps the one that it had."""
+        """Scores the claim by its evidence at a moment, with the scores of its version of the product; false where no
+        score arrived: the claim keeps the one that it had."""
         score = self._scorer(claim, at_ms)
         if score is None:
             return False
         claim.score = with_named_scores(self._rules.of(claim).product, claim, score)
         return True
 
-    def _start_with(self, claims: Iterable[Claim]) -> None:
+    def _reset(self, claims: Iterable[Claim]) -> None:
         self._claims: dict[str, Claim] = {}
         self._claims_on: dict[str, list[Claim]] = {}
         """By disruption_id."""
         self._history = PaymentHistory(self._rules)
         self._timers: list[tuple[int, str]] = []
-        """(moment, claim_id), a heap; one that the claim is no longer due at is moot."""
+        """(moment, claim_id), a heap; an entry that differs from the claim's `due_ms` is void."""
         self._changed: set[str] = set()
         for claim in claims:
             self._add(claim)
-            self._history.enter(claim)
+            self._history.add(claim)
             self._wait_until(claim, claim.due_ms)
 
     @property
@@ -89,41 +89,45 @@ class RiderMachine:
             heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
-    def decide(self, at_ms: int, items: Iterable[Item]) -> Published:
-        """Everything that concerns the rider at one moment, timers that run out then included.
+    def decide(self, at_ms: int, items: Iterable[AdjudicationInput]) -> Published:
+        """Processes the rider's inputs of one moment, and the timers that run out then.
 
-        All of one moment comes in one call; the same item again is nothing new.
+        All inputs of one moment come in one call; the same input again changes nothing.
         """
-        taken_in = sorted(items, key=order_at_one_moment)
+        ordered = sorted(items, key=processing_order)
         due = self._due_by(at_ms)
-        concerned = [claim for item in taken_in for claim in self._concerned(item)]
+        concerned = [claim for item in ordered for claim in self._concerned(item)]
         before = {claim.claim_id: published_view(claim) for claim in [*concerned, *due]}
-        asking: dict[str, Claim] = {}
+        to_decide: dict[str, Claim] = {}
         released: set[str] = set()
-        for item in taken_in:
+        for item in ordered:
             if isinstance(item, Answer):
-                claims = self._take_answer(item, released)
+                claims = self._apply_answer(item, released)
             else:
-                claims = self._take_in(item) if isinstance(item, DisruptionUpdate) else self._take_activity_result(item)
+                claims = (
+                    self._apply_update(item)
+                    if isinstance(item, DisruptionUpdate)
+                    else self._apply_activity_result(item)
+                )
             for claim in claims:
-                asking[claim.claim_id] = claim
+                to_decide[claim.claim_id] = claim
         for claim in due:
             if claim.due_ms is not None and claim.due_ms <= at_ms and self._run_out(claim, at_ms):
-                asking[claim.claim_id] = claim
+                to_decide[claim.claim_id] = claim
                 released.add(claim.claim_id)
-        if asking:
-            self._settle(list(asking.values()), released, at_ms)
-        touched = {claim.claim_id for item in taken_in for claim in self._concerned(item)}
+        if to_decide:
+            self._settle(list(to_decide.values()), released, at_ms)
+        touched = {claim.claim_id for item in ordered for claim in self._concerned(item)}
         touched.update(before)
         self._changed |= touched
         return self._publish(touched, before, at_ms)
 
     def take_refused(self) -> list[RefusedAnswer]:
-        """The answers that changed nothing since the last call, in the order of their moments."""
+        """The answers refused since the last call, in the order of their moments."""
         refused, self._refused = self._refused, []
         return refused
 
-    def _concerned(self, item: Item) -> list[Claim]:
+    def _concerned(self, item: AdjudicationInput) -> list[Claim]:
         if isinstance(item, Answer):
             return [self._claims[item.claim_id]] if item.claim_id in self._claims else []
         return self._claims_on.get(item.disruption_id, [])
@@ -145,9 +149,9 @@ class RiderMachine:
         self._claims[claim.claim_id] = claim
         self._claims_on.setdefault(claim.update.disruption_id, []).append(claim)
 
-    # What happened to a disruption, taken into the rider's claims: which of them now ask for money.
+    # Inputs applied to the rider's claims; each method returns the claims to decide.
 
-    def _take_in(self, update: DisruptionUpdate) -> list[Claim]:
+    def _apply_update(self, update: DisruptionUpdate) -> list[Claim]:
         """A revision of a disruption."""
         if update.withdrawn or update.terms is None:
             for withdrawn in self._claims_on.get(update.disruption_id, ()):
@@ -162,20 +166,20 @@ class RiderMachine:
             self._revise(claim, update)
         return [claim] if self._reassess(claim) else []
 
-    def _take_activity_result(self, activity_result: ActivityResult) -> list[Claim]:
-        """What the rider's own telemetry says; of a claim that stands."""
-        asking = []
+    def _apply_activity_result(self, activity_result: ActivityResult) -> list[Claim]:
+        """An activity result, for the claims on its disruption."""
+        to_decide = []
         for claim in self._claims_on.get(activity_result.disruption_id, ()):
             claim.activity_results[f"{activity_result.kind}/{activity_result.confirmed_at_ms}"] = activity_result
             if not claim.update.withdrawn and self._reassess(claim):
-                asking.append(claim)
-        return asking
+                to_decide.append(claim)
+        return to_decide
 
-    def _take_answer(self, answer: Answer, released: set[str]) -> list[Claim]:
+    def _apply_answer(self, answer: Answer, released: set[str]) -> list[Claim]:
         claim = self._claims.get(answer.claim_id)
         if claim is not None and claim.answer_id == answer.answer_id:
             return []
-        why = why_not(answer, claim)
+        why = refusal_reason(answer, claim)
         if why is not None or claim is None:
             refused = RefusedAnswer(answer, why or "unknown_claim")
             if refused not in self._refused:
@@ -190,9 +194,10 @@ class RiderMachine:
         return [claim]
 
     def _reassess(self, claim: Claim) -> bool:
-        """What the claim is worth as things stand; true if it now asks for money, or for more."""
+        """Recomputes the gross amount; true if the claim is to be decided, for the first time or for a larger
+        amount."""
         if claim.paid_paise:
-            # What a correction had to say of it was of the disruption as it stood before.
+            # The reasons of an earlier correction were about the disruption as it was before.
             claim.reasons = claim.paid_reasons
         version = self._rules.of(claim)
         assessment = assess(version, claim)
@@ -204,10 +209,10 @@ class RiderMachine:
         refused = assessment.refused is not None or assessment.review is not None
         supplements = {} if refused else version.payout_calculators[claim.update.trigger].supplements(claim)
         if supplements or claim.supplements:
-            self._history.take_out(claim)
+            self._history.remove(claim)
             claim.base_paise, claim.supplements = assessment.gross_paise, supplements
             claim.supplemented = tuple(name for name in claim.supplemented if supplements.get(name))
-            self._history.enter(claim)
+            self._history.add(claim)
         claim.gross_paise = assessment.gross_paise + sum(supplements[name] or 0 for name in claim.supplemented)
         if claim.paid_paise and claim.gross_paise < claim.total_paid_paise:
             claim.reasons = _LEVEL_FELL
@@ -226,41 +231,41 @@ class RiderMachine:
         claim.reasons = (str(refused or review),)
 
     def _revise(self, claim: Claim, update: DisruptionUpdate) -> None:
-        self._history.take_out(claim)
+        self._history.remove(claim)
         claim.update = update
-        self._history.enter(claim)
+        self._history.add(claim)
 
     def _withdraw(self, claim: Claim, update: DisruptionUpdate) -> None:
-        # A withdrawn disruption whose end was never seen ceased to be when it was withdrawn.
+        # A withdrawn disruption without an end ended when it was withdrawn.
         end_ms = claim.update.end_ms if claim.update.end_ms is not None else update.at_ms
         self._revise(claim, replace(claim.update, at_ms=update.at_ms, end_ms=end_ms, withdrawn=True))
         claim.due_ms, claim.hold = None, None
         if claim.paid_paise:
             claim.reasons = _WITHDRAWN_PAID
-        elif claim.status is not None:  # of what was never decided nobody has heard
+        elif claim.status is not None:  # nothing was published of one never decided
             claim.status = "withdrawn"
             claim.reasons = ("disruption_withdrawn",) if update.withdrawn else ("not_present",)
 
     # Decisions: rules, holds, answers.
 
     def _run_out(self, claim: Claim, at_ms: int) -> bool:
-        """A hold or step-up has run out; true if the claim now asks for money."""
+        """A hold or step-up has run out; true if the claim is approved."""
         rules = self._rules.of(claim).decision
         hold = rules.hold_of(claim).name
         claim.due_ms, claim.hold = None, None
-        if (rules.asks_again(hold) or claim.score is None) and not self._scored(claim, at_ms):
+        if (rules.rescores(hold) or claim.score is None) and not self._scored(claim, at_ms):
             self._review(claim, UNSCORED)
             return False
         assert claim.score is not None
         outcome = rules.after(hold, claim, claim.score)
         if outcome.then == APPROVE:
             return True
-        self._put_off(claim, outcome, at_ms)
+        self._hold_or_review(claim, outcome, at_ms)
         return False
 
     def _outcome(self, claim: Claim, released: set[str], at_ms: int) -> Outcome:
-        """What the rules make of a claim that asks; one once approved is not judged again for its top-up, and what
-        the rider has answered stands."""
+        """The rules' outcome for a claim to decide; one once approved is not scored again for its top-up, and the
+        rider's answer stands."""
         if claim.status == "approved" or claim.claim_id in released or claim.confirmed:
             return Outcome(APPROVE, None)
         if claim.confirmed is False:
@@ -270,8 +275,8 @@ class RiderMachine:
         assert claim.score is not None
         return self._rules.of(claim).decision.first(claim, claim.score)
 
-    def _put_off(self, claim: Claim, outcome: Outcome, at_ms: int) -> None:
-        """A hold, a question to the rider, or a review by people."""
+    def _hold_or_review(self, claim: Claim, outcome: Outcome, at_ms: int) -> None:
+        """Puts the claim into a soft hold, a step-up verification or manual review."""
         if outcome.then == MANUAL_REVIEW:
             self._review(claim, outcome.reason)
             return
@@ -286,33 +291,33 @@ class RiderMachine:
         claim.status, claim.due_ms, claim.hold = "manual_review", None, None
         claim.reasons = reasons_of(claim, reason)
 
-    # Money: what the claims of one moment are paid, or why they are held or refused.
+    # Payouts of the claims of one moment, or why they are held or refused.
 
-    def _settle(self, asking: list[Claim], released: set[str], at_ms: int) -> None:
-        outcomes = {claim.claim_id: self._outcome(claim, released, at_ms) for claim in asking}
-        paying = [claim for claim in asking if outcomes[claim.claim_id].then == APPROVE]
+    def _settle(self, to_decide: list[Claim], released: set[str], at_ms: int) -> None:
+        outcomes = {claim.claim_id: self._outcome(claim, released, at_ms) for claim in to_decide}
+        paying = [claim for claim in to_decide if outcomes[claim.claim_id].then == APPROVE]
         add_supplements(paying, self._history)
         awards = settle(paying, self._history)
         for claim in paying:
             self._pay(claim, awards[claim.claim_id])
-        for claim in asking:
+        for claim in to_decide:
             outcome = outcomes[claim.claim_id]
             if outcome.then == APPROVE:
                 continue
             add_supplements([claim], self._history)
             would_be = settle([claim], self._history)[claim.claim_id]
             if not would_be.instalment_paise:
-                self._pay(claim, would_be)  # holding a rider for nothing helps nobody
+                self._pay(claim, would_be)  # a hold would lead to no payout
                 continue
             claim.applied = dict(would_be.applied)
-            self._put_off(claim, outcome, at_ms)
+            self._hold_or_review(claim, outcome, at_ms)
 
     def _pay(self, claim: Claim, award: Award) -> None:
         claim.applied, claim.due_ms, claim.hold = dict(award.applied), None, None
         if award.instalment_paise:
-            self._history.take_out(claim)
+            self._history.remove(claim)
             claim.paid_paise.append(award.instalment_paise)
-            self._history.enter(claim)
+            self._history.add(claim)
             claim.status = "approved"
             claim.reasons = claim.paid_reasons = () if award.reason is None else (award.reason,)
         elif not claim.paid_paise:
@@ -320,7 +325,7 @@ class RiderMachine:
         elif award.reason == "cap_reached":
             claim.reasons = claim.paid_reasons = ("cap_partial",)
 
-    # What is published, and the state as data.
+    # Published records, and the state as data.
 
     def _publish(self, touched: Iterable[str], before: dict[str, tuple[Any, ...]], at_ms: int) -> Published:
         claims: list[dict[str, Any]] = []
@@ -352,7 +357,7 @@ class RiderMachine:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no claim, so that a new machine would do as well."""
+        """Whether it has no claim, so that it is equal to a new machine."""
         return not self._claims
 
     @property
@@ -366,14 +371,14 @@ class RiderMachine:
         return {claim.update.disruption_id: claim.update.start_ms for claim in self._claims.values()}
 
     def take_changed(self) -> list[Claim]:
-        """The claims that may have changed since the last call; they make a machine anew by `resume`."""
+        """The claims that may have changed since the last call; `resume` restores a machine from all of them."""
         changed = [self._claims[name] for name in sorted(self._changed)]
         self._changed.clear()
         return changed
 
     def resume(self, claims: Iterable[Claim]) -> None:
-        """Takes over all claims of a rider."""
-        self._start_with(claims)
+        """Restores the machine from all claims of a rider."""
+        self._reset(claims)
 
     def expire(self, before_ms: int) -> set[str]:
         """Drops settled claims of disruptions that were over, and of which nothing was said, since a moment.
@@ -383,7 +388,9 @@ class RiderMachine:
         """
         old = {name for name, claim in self._claims.items() if claim.is_over(before_ms)}
         young = [claim for name, claim in self._claims.items() if name not in old]
-        gone = {name for name in old if not any(self._history.may_touch(self._claims[name], claim) for claim in young)}
+        gone = {
+            name for name in old if not any(self._history.may_interact(self._claims[name], claim) for claim in young)
+        }
         if gone:
-            self._start_with([claim for name, claim in self._claims.items() if name not in gone])
+            self._reset([claim for name, claim in self._claims.items() if name not in gone])
         return gone

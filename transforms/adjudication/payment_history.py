@@ -1,4 +1,4 @@
-"""What a rider was paid by a product: the memory of overlap, caps and rules "once per ..."."""
+"""What a rider was paid by a product, as the overlap rule, caps and rules "once per ..." need it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _STILL_OPEN_MS = 2**63
 class PaymentHistory:
     """The claims of one rider and product that were paid: what of each cap they use, and when they end.
 
-    A disruption's start names it and never changes. Where its end or confirmation does, `take_out` the claim first,
-    `enter` it after.
+    A disruption's start names it and never changes. Where its end or confirmation does, `remove` the claim before
+    and `add` it after.
     """
 
     def __init__(self, rules: ProductRules) -> None:
@@ -27,10 +27,10 @@ class PaymentHistory:
         self._by_end: list[tuple[int, str]] = []
         """(end of the disruption in ms, claim_id) of what was paid, sorted."""
         self._once: dict[tuple[Any, ...], set[str]] = defaultdict(set)
-        """The claims paid by what there may be only one of."""
+        """By key of `once_keys`, the claims that were paid."""
 
-    def enter(self, claim: Claim) -> None:
-        """A claim with all its instalments; one without any is of no account."""
+    def add(self, claim: Claim) -> None:
+        """Adds a claim with all its instalments; one without any is ignored."""
         if claim.paid_paise:
             self._change(claim, claim.total_paid_paise)
             self._paid[claim.claim_id] = claim
@@ -38,8 +38,8 @@ class PaymentHistory:
             for key in self.once_keys(claim):
                 self._once[key].add(claim.claim_id)
 
-    def take_out(self, claim: Claim) -> None:
-        """Forgets a claim, as it was entered."""
+    def remove(self, claim: Claim) -> None:
+        """Removes a claim as it was added."""
         if self._paid.pop(claim.claim_id, None) is not None:
             self._change(claim, -claim.total_paid_paise)
             self._by_end.pop(bisect_left(self._by_end, _end(claim)))
@@ -65,7 +65,7 @@ class PaymentHistory:
         return other.overlaps(claim)
 
     def once_keys(self, claim: Claim) -> list[tuple[Any, ...]]:
-        """What only one paid claim may have, of this claim: its rules "once per ..." and its supplements'."""
+        """The keys of this claim of which only one claim may be paid: of rules "once per ..." and of supplements."""
         version = self.rules.of(claim)
         keys = version.once_keys(claim)
         for name in claim.supplemented:
@@ -78,7 +78,7 @@ class PaymentHistory:
         """Whether another claim than these that was paid has it."""
         return bool(self._once and self._once.get(key, set()).difference(each.claim_id for each in claims))
 
-    def may_touch(self, claim: Claim, other: Claim) -> bool:
+    def may_interact(self, claim: Claim, other: Claim) -> bool:
         """Whether what one of two claims is paid may change what is left for the other."""
         if claim.overlaps(other) or self._periods(claim) & self._periods(other):
             return True
@@ -96,8 +96,8 @@ class PaymentHistory:
             self._used_paise[period] = self._used_paise.get(period, 0) + paise
 
 
-def tie(claim: Claim) -> tuple[str, str]:
-    """Where nothing else tells two claims apart: their zones, then their ids.
+def tie_break(claim: Claim) -> tuple[str, str]:
+    """The tie-breaker between claims: their zones, then their ids.
 
     An id is a digest, and a rider at a border is present in several zones that are confirmed together: by zone it is
     the same one that pays in every implementation, whatever its ids look like.

@@ -1,7 +1,6 @@
-"""What a claim is worth before overlap and caps: the formulas of a product over what policy, disruption and telemetry
-say.
+"""Gross payouts before overlap and caps: the formulas of a product over the inputs of policy, disruption and telemetry.
 
-The same policy under the same disruption comes by the thousand, so every amount is kept by its inputs.
+The same inputs occur by the thousand, so every amount is cached by its inputs.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from monsoon.transforms.adjudication.claims import ActivityResult, Claim, DisruptionUpdate, Terms
+from monsoon.transforms.adjudication.claims import ActivityResult, Claim, DisruptionUpdate, PolicyTerms
 from monsoon.transforms.adjudication.money import paise_of
 from monsoon.transforms.expressions import Expression
 from monsoon.transforms.product import Product
@@ -21,8 +20,8 @@ from monsoon.transforms.product.terms import HOUR_MS, Level, Trigger
 _HOURS_A_DAY = 8
 """Of work, for the hourly wage."""
 
-REMEMBERED = 4096
-"""How many different amounts of a kind are kept: of more policies at once, each is worked out again."""
+CACHE_SIZE = 4096
+"""Amounts cached per formula."""
 
 
 class Amount:
@@ -41,14 +40,14 @@ class Amount:
         if known is None:
             value = self.formula.value(inputs)
             known = paise_of(Fraction(value)) if value is not None else 0
-            if len(self._known) >= REMEMBERED:
+            if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
             self._known[key] = known
         return known
 
 
 class PayoutCalculator:
-    """What claims on one trigger of one version of a product are worth."""
+    """The gross amounts of claims on one trigger of one version of a product."""
 
     def __init__(self, product: Product, trigger: Trigger) -> None:
         self._product, self.trigger = product, trigger
@@ -63,8 +62,8 @@ class PayoutCalculator:
         return next(level for level in self.trigger.levels if level.name == update.level)
 
     def gross_paise(self, claim: Claim) -> int | None:
-        """What the claim is worth but for supplements; None: not known yet, because it takes the end of the disruption
-        or an activity test that is still to come."""
+        """The gross amount without supplements; None: not known yet, because it depends on the end of the disruption or
+        an activity test."""
         if self.by_duration and self.absent_since_ms(claim.update) is None:
             return None
         if self.trigger.activity is not None and activity_of(claim) is None:
@@ -81,8 +80,8 @@ class PayoutCalculator:
         return update.end_ms - self.trigger.clear_after_ms
 
     def supplements(self, claim: Claim) -> dict[str, int | None]:
-        """What each further instalment of the claim's plan comes to, in paise (0: its condition does not hold), by
-        name; None: not known, because the disruption has not ended or something it takes was not stated."""
+        """Each further instalment of the claim's plan in paise (0: its condition does not hold), by name; None: not
+        known, because the disruption has not ended or an input was not stated."""
         plan = self._product.plan_of(claim.terms.plan)
         found: dict[str, int | None] = {}
         for each, amount, names in self._supplements:
@@ -113,7 +112,7 @@ class PayoutCalculator:
         if name == "disrupted_hours":
             absent_ms = self.absent_since_ms(update)
             return None if absent_ms is None else Fraction(absent_ms - update.start_ms, HOUR_MS)
-        if name in _WORK:
+        if name in _WEEK_INPUTS:
             return _fraction(values_of(claim, "work").get(name))
         if name == self.trigger.metric:
             activity = values_of(claim, "activity")
@@ -123,33 +122,33 @@ class PayoutCalculator:
         return policy_input(self._product, terms, name)
 
 
-_WORK = ("orders_so_far", "hours_so_far")
+_WEEK_INPUTS = ("orders_so_far", "hours_so_far")
 
 _LARGEST_DENOMINATOR = 1_000_000
 """Of hours in whole minutes, or of a quotient of decimals with three places; far below what a double tells apart."""
 
 
 def _fraction(value: float | None) -> Fraction | None:
-    """What telemetry measured, as the fraction that its double stands for: 33 h 20 min are 100/3 h, and 100 orders in
-    them are on course for 120 in 40 h, where the double is a little more than that and the pace a little less."""
+    """A measured double as the fraction it approximates: 33 h 20 min are 100/3 h, and 100 orders in them are a pace for
+    exactly 120 in 40 h, where the double would give a little less."""
     return None if value is None else Fraction(value).limit_denominator(_LARGEST_DENOMINATOR)
 
 
-def policy_input(product: Product, terms: Terms, name: str) -> Any:
+def policy_input(product: Product, terms: PolicyTerms, name: str) -> Any:
     """An amount that the policy or its plan states; None where the version of the product has no such plan."""
-    stated = _STATED.get(name)
+    stated = _POLICY_INPUTS.get(name)
     if stated is not None:
         return stated(terms)
     plan = product.plan_of(terms.plan)
     return None if plan is None else plan[0].terms[name]
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=CACHE_SIZE)
 def _hourly_wage(daily_wage_inr: float) -> Fraction:
     return Fraction(Decimal(repr(daily_wage_inr))) / _HOURS_A_DAY
 
 
-_STATED = {
+_POLICY_INPUTS = {
     "daily_wage": lambda terms: terms.daily_wage_inr,
     "hourly_wage": lambda terms: _hourly_wage(terms.daily_wage_inr),
     "shift_earnings": lambda terms: (
@@ -161,16 +160,16 @@ _STATED = {
 
 
 def activity_result_of(claim: Claim, kind: str) -> ActivityResult | None:
-    """What was found of the claim as its disruption is confirmed now."""
+    """The claim's activity result of a kind, for the present confirmation of its disruption."""
     return claim.activity_results.get(f"{kind}/{claim.update.confirmed_at_ms}") if claim.activity_results else None
 
 
 def activity_of(claim: Claim) -> ActivityResult | None:
-    """The result of the claim's activity test, if it has come."""
+    """The result of the claim's activity test, if there is one yet."""
     return activity_result_of(claim, "activity")
 
 
 def values_of(claim: Claim, kind: str) -> Mapping[str, float | None]:
-    """The values of a finding; none where there is no finding."""
+    """The values of an activity result; empty without one."""
     activity_result = activity_result_of(claim, kind)
     return {} if activity_result is None else activity_result.values

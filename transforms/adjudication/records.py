@@ -1,4 +1,4 @@
-"""The records that a rider's machine publishes."""
+"""The claim and payout records that a rider's machine publishes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _SETTLED = frozenset(("approved", "ineligible", "withdrawn"))
 
 
 def reasons_of(claim: Claim, reason: str | None) -> tuple[str, ...]:
-    """A rule's own reason first, then what weighed most in the score."""
+    """A rule's own reason first, then the features that weighed most in the score."""
     weightiest = () if claim.score is None else claim.score.weightiest
     return weightiest if reason is None else (reason, *weightiest)
 
 
 def published_view(claim: Claim) -> tuple[Any, ...]:
-    """What a new revision would have to differ in; the number of instalments stands last."""
+    """The values of which one must change for a new revision; the last is the number of instalments."""
     return (
         claim.status,
         claim.reasons,
@@ -41,7 +41,7 @@ def claim_record(
 ) -> dict[str, Any]:
     """One revision of a claim in the contract's form (contracts/claim.schema.json).
 
-    `arithmetic` is the payout's formula and its inputs (`worth.PayoutCalculator.arithmetic`).
+    `arithmetic` is the payout's formula and its inputs (`payout.PayoutCalculator.arithmetic`).
     """
     update, terms, score = claim.update, claim.terms, claim.score
     payout_terms = {

@@ -1,4 +1,4 @@
-"""A product made ready to adjudicate: every version's formulas and rules, looked up by name.
+"""A product compiled for adjudication: every version's formulas and rules, by name.
 
 Readings of the text: docs/interpretations.md#claims.
 """
@@ -11,12 +11,12 @@ from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim
 from monsoon.transforms.adjudication.decision import DecisionRules
-from monsoon.transforms.adjudication.payout import REMEMBERED, Amount, PayoutCalculator, policy_input
+from monsoon.transforms.adjudication.payout import CACHE_SIZE, Amount, PayoutCalculator, policy_input
 from monsoon.transforms.calendar import clock_hour, iso_week, local_day
 from monsoon.transforms.product import Product
 from monsoon.transforms.product.terms import OnceBy, Per
 
-_PRODUCTS_REMEMBERED = 64
+_PRODUCTS_CACHED = 64
 
 Period = tuple[str, Any]
 """A cap's `per`, and the day, the week, or the policy and when its period began."""
@@ -33,7 +33,7 @@ class VersionRules:
         self._limits: tuple[tuple[Per, Amount], ...] = tuple((cap.per, Amount(cap.limit)) for cap in product.caps)
 
         self._known_limits: dict[tuple[Any, ...], list[tuple[Per, int]]] = {}
-        """By what policies state that a limit may name."""
+        """By the inputs of limits that policies state."""
 
     def limits_paise(self, claim: Claim) -> list[tuple[Per, int]]:
         """The claim's caps, in the order of the product file."""
@@ -45,13 +45,13 @@ class VersionRules:
                 (per, limit.paise({name: policy_input(product, terms, name) for name in limit.names}))
                 for per, limit in self._limits
             ]
-            if len(self._known_limits) >= REMEMBERED:
+            if len(self._known_limits) >= CACHE_SIZE:
                 self._known_limits.clear()
             self._known_limits[stated] = known
         return known
 
     def once_keys(self, claim: Claim) -> list[tuple[Any, ...]]:
-        """What only one paid claim of a rider may have, for each rule "once per ..."."""
+        """The keys of which only one claim of a rider may be paid, one for each rule "once per ..."."""
         return [(by, *(_once_value(each, claim) for each in by)) for by in self.product.once]
 
 
@@ -65,7 +65,7 @@ class ProductRules:
         self.versions = tuple(self._versions.values()) if self._only is None else (self._only,)
 
     def of(self, claim: Claim) -> VersionRules:
-        """The version by which a claim is judged: the one in force when its disruption began."""
+        """The version that decides a claim: the one in force when its disruption began."""
         return self._only or self._versions[id(self.product.at(claim.update.start_ms))]
 
     @cached_property
@@ -93,15 +93,15 @@ def _once_value(by: OnceBy, claim: Claim) -> Any:
     return clock_hour(claim.update.confirmed_at_ms)
 
 
-_remembered: dict[int, ProductRules] = {}
+_cache: dict[int, ProductRules] = {}
 """By the identity of a product that stays alive here: a machine a rider shares one set of rules."""
 
 
 def rules_of(product: Product) -> ProductRules:
     """The rules of a product, made once."""
-    rules = _remembered.get(id(product))
+    rules = _cache.get(id(product))
     if rules is None:
-        if len(_remembered) >= _PRODUCTS_REMEMBERED:
-            _remembered.clear()
-        rules = _remembered[id(product)] = ProductRules(product)
+        if len(_cache) >= _PRODUCTS_CACHED:
+            _cache.clear()
+        rules = _cache[id(product)] = ProductRules(product)
     return rules

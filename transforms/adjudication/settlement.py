@@ -1,8 +1,8 @@
-"""What the claims that ask for money at one moment are paid: the overlap rule, the rules "once per ..." and the caps,
-each in its own order.
+"""Payouts of the approved claims of one moment: the overlap rule, the rules "once per ..." and the caps, each in its
+own order.
 
-What a claim may be paid depends on what overlapping claims before it pay, and that on the caps, which are taken larger
-first. The two orders can cross, so both rules are applied in turn until nothing changes.
+A claim's payout depends on what overlapping claims before it pay, and that on the caps, which take larger claims first.
+The two orders can conflict, so both rules are applied in turn until nothing changes.
 
 Readings of the text: docs/interpretations.md#claims.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim
 from monsoon.transforms.adjudication.money import MINIMUM_PAYOUT_PAISE, rupees
-from monsoon.transforms.adjudication.payment_history import PaymentHistory, tie
+from monsoon.transforms.adjudication.payment_history import PaymentHistory, tie_break
 from monsoon.transforms.adjudication.rules import Period, period_of
 
 
@@ -23,7 +23,7 @@ from monsoon.transforms.adjudication.rules import Period, period_of
 class Award:
     """`instalment_paise` to be paid now; `reason` where that is less than the claim's gross less what it was paid.
 
-    `applied` says how overlap and caps came to it, in rupees.
+    `applied` has the amounts of the overlap rule and caps, in rupees.
     """
 
     instalment_paise: int
@@ -32,18 +32,18 @@ class Award:
 
 
 def settle(paying: Sequence[Claim], payment_history: PaymentHistory) -> dict[str, Award]:
-    """Awards by claim_id for the claims to be paid at one moment; the ledger holds what the rider was paid before.
+    """Awards by claim_id for the claims to be paid at one moment; `payment_history` has what the rider was paid before.
 
     Overlap: a claim pays only the excess of its gross over what the others pay for disruptions that overlap its own,
     taken in the order confirmed_at, larger gross, zone and claim_id. Caps and rules "once per ...": larger first, then
     by zone and claim_id; a cap that leaves something pays that part. Payouts under Rs 1 are not made.
     """
-    if len(paying) == 1:  # there is nothing to cross
+    if len(paying) == 1:  # no order to resolve
         claim = paying[0]
         others_paise = sum(other.total_paid_paise for other in payment_history.overlapping(claim))
         payable_paise = max(0, claim.gross_paise - others_paise)
-        return {claim.claim_id: _award(claim, payable_paise, payment_history, _Taken())}
-    order = sorted(paying, key=lambda claim: (claim.update.confirmed_at_ms, -claim.gross_paise, *tie(claim)))
+        return {claim.claim_id: _award(claim, payable_paise, payment_history, _Consumed())}
+    order = sorted(paying, key=lambda claim: (claim.update.confirmed_at_ms, -claim.gross_paise, *tie_break(claim)))
     paid: dict[str, int] | None = None
     awards: dict[str, Award] = {}
     for _ in range(len(order) + 1):
@@ -53,11 +53,11 @@ def settle(paying: Sequence[Claim], payment_history: PaymentHistory) -> dict[str
         if after == paid:
             return awards
         paid = after
-    return _one_by_one(order, payment_history)
+    return _settle_in_overlap_order(order, payment_history)
 
 
-def _one_by_one(order: Sequence[Claim], payment_history: PaymentHistory) -> dict[str, Award]:
-    """Where the orders cross without end, that of the overlap rule stands, and the caps follow it."""
+def _settle_in_overlap_order(order: Sequence[Claim], payment_history: PaymentHistory) -> dict[str, Award]:
+    """Where alternation does not converge: claims in the order of the overlap rule, caps applied in that order too."""
     awards: dict[str, Award] = {}
     for claim in order:
         paid = {
@@ -66,7 +66,7 @@ def _one_by_one(order: Sequence[Claim], payment_history: PaymentHistory) -> dict
             for each in order
         }
         payable = _payable(order, payment_history, paid)
-        taken = _Taken()
+        taken = _Consumed()
         for each in order:
             if each.claim_id in awards:
                 taken.add(each, awards[each.claim_id].instalment_paise, payment_history)
@@ -75,10 +75,10 @@ def _one_by_one(order: Sequence[Claim], payment_history: PaymentHistory) -> dict
 
 
 def _payable(order: Sequence[Claim], payment_history: PaymentHistory, paid: Mapping[str, int] | None) -> dict[str, int]:
-    """What the overlap rule leaves of each gross, given what the last turn paid (None: as if there were no caps)."""
+    """What the overlap rule leaves of each gross, given the payments of the last iteration (None: as without caps)."""
     payable: dict[str, int] = {}
     taken: list[tuple[Claim, int]] = []
-    """Claims taken before, and what each of them pays in all, if it pays anything."""
+    """Claims before this one that pay something, and how much in all."""
     for claim in order:
         name = claim.claim_id
         others_paise = sum(paise for other, paise in taken if payment_history.overlap(claim, other))
@@ -92,8 +92,8 @@ def _payable(order: Sequence[Claim], payment_history: PaymentHistory, paid: Mapp
     return payable
 
 
-class _Taken:
-    """What the claims of one moment that were taken before use up."""
+class _Consumed:
+    """What claims of the same moment, taken before, use of caps and rules "once per ..."."""
 
     def __init__(self) -> None:
         self.paise: dict[Period, int] = {}
@@ -110,15 +110,15 @@ class _Taken:
 def _within_caps(
     order: Sequence[Claim], payment_history: PaymentHistory, payable: Mapping[str, int]
 ) -> dict[str, Award]:
-    taken, awards = _Taken(), {}
-    for claim in sorted(order, key=lambda claim: (-payable[claim.claim_id], *tie(claim))):
+    taken, awards = _Consumed(), {}
+    for claim in sorted(order, key=lambda claim: (-payable[claim.claim_id], *tie_break(claim))):
         award = awards[claim.claim_id] = _award(claim, payable[claim.claim_id], payment_history, taken)
         taken.add(claim, award.instalment_paise, payment_history)
     return awards
 
 
-def _award(claim: Claim, payable_paise: int, payment_history: PaymentHistory, taken: _Taken) -> Award:
-    """What the claim is paid now, given what the overlap rule leaves of it and what others take."""
+def _award(claim: Claim, payable_paise: int, payment_history: PaymentHistory, taken: _Consumed) -> Award:
+    """The claim's award, given what the overlap rule leaves of it and what others of the moment use."""
     room_paise = claim.gross_paise
     applied: dict[str, Any] = {"overlap_inr": rupees(claim.gross_paise - payable_paise)}
     for per, limit_paise in payment_history.rules.of(claim).limits_paise(claim):
@@ -141,8 +141,8 @@ def _award(claim: Claim, payable_paise: int, payment_history: PaymentHistory, ta
     return Award(instalment_paise, "cap_partial" if instalment_paise < due_paise else None, applied)
 
 
-def _is_duplicate(claim: Claim, payment_history: PaymentHistory, taken: _Taken) -> bool:
-    """Whether a rule "once per ..." leaves nothing, because another claim was paid first. Held claims were not."""
+def _is_duplicate(claim: Claim, payment_history: PaymentHistory, taken: _Consumed) -> bool:
+    """Whether a rule "once per ..." excludes the claim, because another claim was paid first. Held claims were not."""
     if claim.paid_paise:
         return False
     return any(

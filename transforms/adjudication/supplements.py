@@ -1,4 +1,4 @@
-"""Further instalments of claims, and rules that allow one of them once a period."""
+"""Supplements: further instalments of claims, of which a rule may allow one per period."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim
-from monsoon.transforms.adjudication.payment_history import PaymentHistory, tie
+from monsoon.transforms.adjudication.payment_history import PaymentHistory, tie_break
 from monsoon.transforms.adjudication.rules import period_of
 
 
-def add_supplements(asking: Sequence[Claim], payment_history: PaymentHistory) -> None:
+def add_supplements(approved: Sequence[Claim], payment_history: PaymentHistory) -> None:
     """Adds to each claim's gross amount the supplements that are due to it.
 
     Where one is allowed once a period, the claims that were paid already come first, then those confirmed first, larger
     ones before smaller, then by zone and claim_id; held claims use none up. Of claims of one moment whose disruptions
     overlap each has it: what one of them pays the overlap rule takes off the others (so the worked examples).
     """
-    if not any(claim.supplements for claim in asking):
+    if not any(claim.supplements for claim in approved):
         return
     taken: dict[tuple[Any, ...], list[Claim]] = defaultdict(list)
-    for claim in sorted(asking, key=_turn):
+    for claim in sorted(approved, key=_order):
         if not claim.supplements:
             continue
         terms = payment_history.rules.of(claim).supplements
@@ -36,11 +36,11 @@ def add_supplements(asking: Sequence[Claim], payment_history: PaymentHistory) ->
                     continue
                 taken[key].append(claim)
             added[name] = paise
-        payment_history.take_out(claim)
+        payment_history.remove(claim)
         claim.supplemented = tuple(added)
         claim.gross_paise = claim.base_paise + sum(added.values())
-        payment_history.enter(claim)
+        payment_history.add(claim)
 
 
-def _turn(claim: Claim) -> tuple[Any, ...]:
-    return not claim.paid_paise, claim.update.confirmed_at_ms, -claim.base_paise, *tie(claim)
+def _order(claim: Claim) -> tuple[Any, ...]:
+    return not claim.paid_paise, claim.update.confirmed_at_ms, -claim.base_paise, *tie_break(claim)

@@ -9,7 +9,7 @@ from kit import LAT, LON, MINUTE_MS, at, subscription_record
 
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.activity.orders import Orders
-from monsoon.transforms.activity.week import WorkedMinutes, week_work_results
+from monsoon.transforms.activity.week_to_date import WorkedMinutes, week_to_date_results
 from monsoon.transforms.adjudication.candidates import CandidateFinder
 from monsoon.transforms.calendar import iso_week, iso_week_start_ms
 from monsoon.transforms.coverage import Coverage
@@ -50,7 +50,7 @@ def found(*reports, plan="standard", stated=-600.0, confirmed=0.0, trigger="rain
     series = Series(JUGAAD.trigger(trigger), None, zones, (Revision(at(confirmed), 0, "confirmed", event),))
     disruptions = CandidateFinder(JUGAAD, coverage, Presence(places, ["w1"], 8)).disruptions(series)
     codes = {worker: code for code, worker in enumerate(rows.workers)}
-    activity_results = week_work_results(disruptions, Orders(rows), WorkedMinutes(rows), codes)
+    activity_results = week_to_date_results(disruptions, Orders(rows), WorkedMinutes(rows), codes)
     if not activity_results:
         return None
     (activity_result,) = activity_results["w1"]

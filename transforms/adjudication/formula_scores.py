@@ -1,17 +1,17 @@
-"""The scores that a product's formulas make of a claim's evidence, beside those of its models."""
+"""Scores of a claim by the product's formulas, beside those of its models."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from monsoon.transforms.adjudication.claims import Claim, Score
+from monsoon.transforms.adjudication.claims import Claim, ClaimScore
 from monsoon.transforms.adjudication.decision import RuleInputs
 from monsoon.transforms.product import ModelScore, Product
 from monsoon.transforms.scoring.named import score_value
 
 
-def with_named_scores(product: Product, claim: Claim, score: Score) -> Score:
+def with_named_scores(product: Product, claim: Claim, score: ClaimScore) -> ClaimScore:
     """The score with `anomaly` (risk) and `trust` as formulas of the product define them; those already there stay."""
     scores = product.decision.scores
     named: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What riders had worked of the ISO week when a disruption was confirmed, for supplements that look at the week.
+"""Orders and hours of riders from the beginning of the ISO week to a confirmation, for supplements that use them.
 
 Readings of the text: docs/interpretations.md#the-week-so-far.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from monsoon.transforms.activity.orders import Ints, Orders
 from monsoon.transforms.adjudication.candidates import Disruption
-from monsoon.transforms.adjudication.claims import ActivityResult, DisruptionUpdate, Terms
+from monsoon.transforms.adjudication.claims import ActivityResult, DisruptionUpdate, PolicyTerms
 from monsoon.transforms.calendar import iso_week_start_ms
 from monsoon.transforms.coverage import plan_name
 from monsoon.transforms.evidence.arrival import received_rows, rows_received_later
@@ -64,42 +64,42 @@ class WorkedMinutes:
         return minutes
 
 
-def looks_at_the_week(trigger: Trigger) -> bool:
-    """Whether a supplement of the trigger uses what was worked of the week."""
+def uses_week_to_date(trigger: Trigger) -> bool:
+    """Whether a supplement of the trigger uses the orders or hours of the week to date."""
     return any(
         name in WEEK for supplement in trigger.supplements for each in (supplement.when, supplement.amount)
         for name in each.names
     )  # fmt: skip
 
 
-def week_work_results(
+def week_to_date_results(
     disruptions: Iterable[Disruption],
     orders: Orders,
     minutes: WorkedMinutes,
     codes: Mapping[str, int],
     after_ms: int = BEFORE_TIME_MS,
 ) -> dict[str, list[ActivityResult]]:
-    """What each claim's rider had worked of the week when the disruption was confirmed, by worker_id; for claims of
-    triggers and plans with a supplement that asks, from confirmations told of after a moment (ms).
+    """Orders and hours of each claim's rider in the week to the confirmation, by worker_id; for claims of triggers and
+    plans with a supplement that uses them, on confirmations published after a moment (ms).
 
     The week is that of the disruption's start: what the policy's last event carried, 0 if it happened in an earlier
     week, and telemetry from that event, or the week's beginning, up to and including the confirmation. Where the
-    policy does not say what it carries, neither is known. Found as soon as the confirmation is told of, from what had
+    policy does not state what it carries, neither is known. Measured when the confirmation is published, from what had
     been received by then.
     """
-    asked = week_of(disruptions, after_ms)
-    week_ms = np.array([iso_week_start_ms(update.start_ms) for update, _ in asked], dtype=np.int64)
-    stated_ms = np.array([terms.stated_at_ms for _, terms in asked], dtype=np.int64)
+    claims = claims_by_week_to_date(disruptions, after_ms)
+    week_ms = np.array([iso_week_start_ms(update.start_ms) for update, _ in claims], dtype=np.int64)
+    stated_ms = np.array([terms.stated_at_ms for _, terms in claims], dtype=np.int64)
     from_ms = np.maximum(week_ms, stated_ms)
-    to_ms = np.array([update.confirmed_at_ms for update, _ in asked], dtype=np.int64)
-    rider = np.array([codes.get(terms.worker_id, -1) for _, terms in asked], dtype=np.int64)
-    told_ms = np.array([update.at_ms for update, _ in asked], dtype=np.int64)
-    completed = np.nan_to_num(orders.completed(rider, from_ms - 1, to_ms, told_ms))
-    worked = minutes.between(rider, from_ms, to_ms, told_ms) / _MINUTES_PER_HOUR
+    to_ms = np.array([update.confirmed_at_ms for update, _ in claims], dtype=np.int64)
+    rider = np.array([codes.get(terms.worker_id, -1) for _, terms in claims], dtype=np.int64)
+    published_ms = np.array([update.at_ms for update, _ in claims], dtype=np.int64)
+    completed = np.nan_to_num(orders.completed(rider, from_ms - 1, to_ms, published_ms))
+    worked = minutes.between(rider, from_ms, to_ms, published_ms) / _MINUTES_PER_HOUR
     found: dict[str, list[ActivityResult]] = defaultdict(list)
     this_week = (stated_ms >= week_ms).tolist()
     for (update, terms), counts, more_orders, more_hours in zip(
-        asked, this_week, completed.tolist(), worked.tolist(), strict=True
+        claims, this_week, completed.tolist(), worked.tolist(), strict=True
     ):
         values: dict[str, float | None] = {
             "orders_so_far": _plus(terms.week_orders_carried, more_orders, counts),
@@ -118,16 +118,18 @@ def _plus(carried: float | None, since: float, counts: bool) -> float | None:
     return carried + since if counts else since
 
 
-def week_of(disruptions: Iterable[Disruption], after_ms: int = BEFORE_TIME_MS) -> list[tuple[DisruptionUpdate, Terms]]:
-    """The claims on disruptions that may get a supplement that looks at the week, each as it was first told under each
-    confirmation, if that was after a moment (ms)."""
-    return [asked for disruption in disruptions for asked in _asking(disruption, after_ms)]
+def claims_by_week_to_date(
+    disruptions: Iterable[Disruption], after_ms: int = BEFORE_TIME_MS
+) -> list[tuple[DisruptionUpdate, PolicyTerms]]:
+    """The claims on disruptions that may get a supplement that uses the week to date, each as first published under
+    each confirmation, if that was after a moment (ms)."""
+    return [claim for disruption in disruptions for claim in _claims_on(disruption, after_ms)]
 
 
-def _asking(disruption: Disruption, after_ms: int) -> Iterable[tuple[DisruptionUpdate, Terms]]:
-    """The claims on a disruption that may get a supplement, each as it was first told under each confirmation."""
+def _claims_on(disruption: Disruption, after_ms: int) -> Iterable[tuple[DisruptionUpdate, PolicyTerms]]:
+    """Those on one disruption."""
     trigger = disruption.series.trigger
-    if not looks_at_the_week(trigger):
+    if not uses_week_to_date(trigger):
         return
     plans = {plan for supplement in trigger.supplements for plan in supplement.plans}
     for updates in disruption.updates.values():
