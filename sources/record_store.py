@@ -23,7 +23,9 @@ class RecordStore:
 
     counts: StreamCounts
     dead: list[DeadLetter] = field(default_factory=list)
-    _by_id: dict[RecordId, dict[str, ValidRecord]] = field(default_factory=dict)
+    _first: dict[RecordId, ValidRecord] = field(default_factory=dict)
+    _repeated: dict[RecordId, dict[str, ValidRecord]] = field(default_factory=dict)
+    """By canonical content, where an identity was met more than once: most are not, and need none."""
 
     def add(self, verdict: ValidRecord | DeadLetter) -> None:
         """Take in what became of a line."""
@@ -31,7 +33,13 @@ class RecordStore:
         if isinstance(verdict, DeadLetter):
             self.dead.append(verdict)
             return
-        contents = self._by_id.setdefault(record_id(verdict.record), {})
+        identity = record_id(verdict.record)
+        first = self._first.setdefault(identity, verdict)
+        if first is verdict:
+            return
+        contents = self._repeated.setdefault(identity, {})
+        if not contents:
+            contents[canonical_json(first.record)] = first
         content = canonical_json(verdict.record)
         if content in contents:
             self.counts.duplicate += 1
@@ -46,7 +54,11 @@ class RecordStore:
     def finish_used(self) -> list[ValidRecord]:
         """The same, each with what it and its repeats lost."""
         used = []
-        for _, contents in sorted(self._by_id.items()):
+        for identity in sorted(self._first):
+            contents = self._repeated.get(identity)
+            if contents is None:
+                used.append(self._first[identity])
+                continue
             first, others = resolve_conflict({content: moments(used.record) for content, used in contents.items()})
             used.append(contents[first])
             self.dead.extend(conflict(other, contents[other].record["event_time"]) for other in others)

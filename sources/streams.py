@@ -18,7 +18,6 @@ from monsoon.sources.line_blocks import BlockValidator, ValidatedBlock, collect
 from monsoon.sources.native_messages import native_messages_dropped
 from monsoon.sources.parquet_rows import json_lines, read_batches, validate_batch
 from monsoon.sources.record_store import RecordStore
-from monsoon.sources.telemetry_columns import parse_schema
 from monsoon.sources.telemetry_store import TelemetryStore
 from monsoon.transforms.geo.areas import area_of
 from monsoon.transforms.geo.squares import squares_of
@@ -36,15 +35,16 @@ _THREADS = min(4, os.cpu_count() or 1)
 class StreamRead:
     """A stream's validated records and what became of the rest.
 
-    `frame`: typed columns of all contract fields, one row per id. Telemetry is sorted by (worker_id,
-    event_time, event_id) and has event_id no longer; readings by (reading_id, revision); other streams by
-    their id. `dead`: records of the contract dead_letter, sorted. `counts`: read, used, duplicate, dead,
-    nulled, reasons. `ignored`, `foreign`: what lies in the folder and is no input, or comes from elsewhere
+    `frame`: of telemetry, typed columns of all contract fields but event_id, one row per report, sorted by (worker_id,
+    event_time, event_id). `records`: of other streams, one record per identity, in the order of their identities
+    (`record_store.record_id`). `dead`: records of the contract dead_letter, sorted. `counts`: read, used, duplicate,
+    dead, nulled, reasons. `ignored`, `foreign`: what lies in the folder and is no input, or comes from elsewhere
     (`StreamFiles`). `statistics`: those from before deduplication.
     """
 
     stream: str
     frame: pl.DataFrame
+    records: list[dict[str, Any]]
     dead: list[dict[str, Any]]
     counts: dict[str, Any]
     ignored: tuple[str, ...]
@@ -68,11 +68,15 @@ def read_stream(
     record_validator = RecordValidator(stream, catalogue)
     found = find_files(Path(folder) / stream)
     counts, statistics = StreamCounts(), InputStatistics()
-    read = _read_telemetry if stream == "telemetry" else _read_records
-    frame, dead = read(record_validator, found, counts, statistics, _Reporter(stream, found, progress))
+    reporter = _Reporter(stream, found, progress)
+    frame, records = pl.DataFrame(), list[dict[str, Any]]()
+    if stream == "telemetry":
+        frame, dead = _read_telemetry(record_validator, found, counts, statistics, reporter)
+    else:
+        records, dead = _read_records(record_validator, found, counts, statistics, reporter)
     require_within(limit, statistics, found.folder)
     letters = dead_letters(stream, dead, counts)
-    return StreamRead(stream, frame, letters, counts.as_dict(), found.ignored, found.foreign, statistics)
+    return StreamRead(stream, frame, records, letters, counts.as_dict(), found.ignored, found.foreign, statistics)
 
 
 def require_within(limit: RefusalLimit | None, statistics: InputStatistics, folder: Path) -> None:
@@ -200,7 +204,7 @@ def _read_records(
     counts: StreamCounts,
     statistics: InputStatistics,
     reporter: _Reporter,
-) -> tuple[pl.DataFrame, list[DeadLetter]]:
+) -> tuple[list[dict[str, Any]], list[DeadLetter]]:
     """Streams of few records: line by line, by the reference validator."""
     store = RecordStore(counts)
     for piece in _pieces(found, reporter):
@@ -209,7 +213,7 @@ def _read_records(
             store.add(verdict)
         statistics.add(statistics_of_records(record_validator.stream, verdicts))
         reporter.rows(counts.read)
-    return pl.DataFrame(store.finish(), schema=parse_schema(record_validator.fields), orient="row"), store.dead
+    return store.finish(), store.dead
 
 
 def validate_records(

@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from monsoon.pipelines.answers import STREAM, Answers
 from monsoon.pipelines.local.candidates import Candidates, Shared
 from monsoon.pipelines.local.collector import collector_paused
@@ -22,7 +20,7 @@ from monsoon.sources.accounting import StreamCounts, dead_letters
 from monsoon.sources.files import INPUT_FOLDERS, OPTIONAL_STREAMS, streams_in
 from monsoon.sources.provider_register import read_provider_register
 from monsoon.sources.reference import read_references
-from monsoon.sources.streams import read_stream
+from monsoon.sources.streams import StreamRead, read_stream
 from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
@@ -117,20 +115,20 @@ def read_inputs(
     def show(stream: str, rows: int, share: float) -> None:
         progress(f"reading {stream}, {rows:,} rows", share)
 
-    def read(stream: str) -> pl.DataFrame:
+    def read(stream: str) -> StreamRead:
         found = read_stream(stream, input_dir, catalogue, show, limit)
         statistics[stream] = found.statistics
         counts[stream] = found.counts | {"ignored": list(found.ignored)}
         dead.extend(found.dead)
-        return found.frame
+        return found
 
-    subscriptions = read("subscriptions").to_dicts()
+    subscriptions = read("subscriptions").records
     register, _ = read_provider_register(input_dir / "reference")
-    stated = read("oracle_readings").to_dicts()
+    stated = read("oracle_readings").records
     readings = [reading_from_record(as_registered(record, register)) for record in stated]
-    telemetry = to_telemetry_table(read("telemetry"))
+    telemetry = to_telemetry_table(read("telemetry").frame)
     present = streams_in(input_dir)
-    reserves, confirmations = (read(each).to_dicts() if each in present else [] for each in OPTIONAL_STREAMS)
+    reserves, confirmations = (read(each).records if each in present else [] for each in OPTIONAL_STREAMS)
     return Inputs(
         telemetry,
         readings,

@@ -28,8 +28,8 @@ def example(request, shared):
     name, period = request.param
     folder = shared / "examples" / f"{name}-{period}"
     catalogue = Catalogue({each: product.accepts_plan for each, product in PRODUCTS.items()})
-    frame = read_stream("oracle_readings", folder, catalogue, lambda *_: None).frame
-    readings = [reading_from_record(record) for record in frame.to_dicts()]
+    stated = read_stream("oracle_readings", folder, catalogue, lambda *_: None).records
+    readings = [reading_from_record(record) for record in stated]
     return PRODUCTS[name], readings, rows(folder / "expected" / "disruptions.jsonl"), rows(folder / "notes.jsonl")
 
 

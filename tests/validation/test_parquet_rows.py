@@ -219,13 +219,14 @@ def test_a_zone_that_another_writer_names_by_its_offset(tmp_path):
     table = frame("oracle_readings").to_arrow().drop_columns("event_time").append_column("event_time", moments)
     (tmp_path / "oracle_readings").mkdir()
     pq.write_table(table, tmp_path / "oracle_readings" / "x.parquet")
-    assert read_stream("oracle_readings", tmp_path, CATALOGUE).frame["event_time"].to_list() == [MOMENT_MS]
+    (reading,) = read_stream("oracle_readings", tmp_path, CATALOGUE).records
+    assert reading["event_time"] == MOMENT_MS
 
 
 def test_a_reading_and_a_reserve_of_columns_of_time(tmp_path):
     moments = pl.Series([MOMENT]).dt.replace_time_zone(UTC)
     read_back = read(tmp_path / "a", "oracle_readings", frame("oracle_readings").with_columns(event_time=moments))
-    assert read_back.frame["event_time"].to_list() == [MOMENT_MS]
+    assert [each["event_time"] for each in read_back.records] == [MOMENT_MS]
     days = pl.Series([datetime.date(2024, 6, 10)])
     reserves = read(tmp_path / "b", "reserves", frame("reserves").with_columns(day=days))
-    assert reserves.frame["day"].to_list() == ["2024-06-10"]
+    assert [each["day"] for each in reserves.records] == ["2024-06-10"]

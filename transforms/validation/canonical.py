@@ -9,6 +9,8 @@ from typing import Any
 
 from monsoon.transforms.validation.fields import NON_CONTENT_FIELDS
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+
 
 def canonical_json(record: Mapping[str, Any]) -> str:
     """Keys sorted, no spaces, nulls and NON_CONTENT_FIELDS left out, integral numbers without a fraction (60.0 is 60).
@@ -17,9 +19,11 @@ def canonical_json(record: Mapping[str, Any]) -> str:
     what JSON demands, so that the order of the result is the order of its UTF-8 bytes.
     """
     present = {
-        name: _integral(value) for name, value in record.items() if value is not None and name not in NON_CONTENT_FIELDS
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in record.items()
+        if value is not None and name not in NON_CONTENT_FIELDS
     }
-    return json.dumps(present, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    return _ENCODER.encode(present)
 
 
 def resolve_conflict(contents: Mapping[str, tuple[int, ...]]) -> tuple[str, list[str]]:
@@ -30,7 +34,3 @@ def resolve_conflict(contents: Mapping[str, tuple[int, ...]]) -> tuple[str, list
     """
     first, *others = sorted(contents, key=lambda content: (contents[content], content))
     return first, others
-
-
-def _integral(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value

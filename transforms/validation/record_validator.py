@@ -33,8 +33,9 @@ MAX_RAW_BYTES = 1_048_576
 """Of a longer line the dead letter holds this much, and its detail says so."""
 
 _BLANK = b" \t\r\n"
-_MAYBE_BEYOND_DOUBLE = re.compile(rb"[0-9](?<![0-9][0-9])[0-9]{308}")
-"""Looked for from the first digit of a run only: linear time."""
+_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+_MAYBE_BEYOND_DOUBLE = b"0" * 309
+"""As many digits in a row, once all digits are made alike."""
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _GLOBE = {"lat": 90.0, "lon": 180.0}
 _AREAS = ("lat", "lon", "h3", "wkt")
@@ -78,6 +79,8 @@ class RecordValidator:
         self.stream = stream
         self.fields = stream_fields(stream)
         self._checks = [(field, _CHECKS[field.kind], RANGE_RULES.get((stream, field.name))) for field in self.fields]
+        self._must_not_identify = [field for field in self.fields if field.must_not_identify]
+        self._types = next((field.choices for field in self.fields if field.name == "type"), None)
         self._decoder = msgspec.json.Decoder()
         self._catalogue = catalogue or Catalogue({})
         self._relations = {
@@ -104,7 +107,8 @@ class RecordValidator:
         if line.lstrip(_BLANK)[:1] != b"{":
             return _refused(line, "not_json", not_json(line, "not an object"))
         depth = 1
-        if record is None or line.count(b"{") + line.count(b"[") > MAX_DEPTH or _MAYBE_BEYOND_DOUBLE.search(line):
+        maybe_beyond_double = _MAYBE_BEYOND_DOUBLE in line.translate(_DIGITS_ALIKE)
+        if record is None or line.count(b"{") + line.count(b"[") > MAX_DEPTH or maybe_beyond_double:
             measured = json_depth(line)
             if measured is None:
                 return _refused(line, "not_json", "malformed, or a number beyond a double")
@@ -210,9 +214,8 @@ class RecordValidator:
         return None
 
     def _subscription_fault(self, record: dict[str, Any]) -> Fault | None:
-        type_field = next(field for field in self.fields if field.name == "type")
-        if type_field.choices is not None and record["type"] not in type_field.choices:
-            return "unknown_type", f"type is none of {', '.join(sorted(type_field.choices))}"
+        if self._types is not None and record["type"] not in self._types:
+            return "unknown_type", f"type is none of {', '.join(sorted(self._types))}"
         unknown = self._catalogue.fault(record["product"], record["plan"])
         if unknown is not None:
             return unknown, f"{unknown.removeprefix('unknown_')} is not in the loaded product files"
@@ -226,8 +229,10 @@ class RecordValidator:
         return None
 
     def _raw_fault(self, used: dict[str, Any]) -> Fault | None:
-        for field in self.fields:
-            if field.must_not_identify and any(map(is_raw_identifier, _texts(used[field.name]))):
+        for field in self._must_not_identify:
+            value = used[field.name]
+            texts = value if type(value) is list else () if value is None else (value,)
+            if any(map(is_raw_identifier, texts)):
                 return f"raw_identifier:{field.name}", raw_fault(field)
         return None
 
@@ -302,11 +307,6 @@ _CHECKS = {
 
 def _no_fault(record: dict[str, Any]) -> Fault | None:
     return None
-
-
-def _texts(value: Any) -> list[str]:
-    values = value if isinstance(value, list) else [value]
-    return [text for text in values if isinstance(text, str)]
 
 
 def _readable_time(record: dict[str, Any]) -> int:
