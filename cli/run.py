@@ -57,6 +57,13 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         help="how many slots; --resume may change it (default: one a core)",
     )
     parser.add_argument(
+        "--buckets",
+        type=count_to(_MAX_PARALLELISM),
+        metavar="N",
+        help="into how many keys riders, phones and places are hashed: a part of the state, and the highest "
+        "parallelism that can be used (default: 4 times the parallelism; --resume: as begun)",
+    )
+    parser.add_argument(
         "--checkpoint-interval-ms",
         type=count_to(3_600_000),
         default=1_000,
@@ -79,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
     running = Running(
         checkpoints,
         parallelism=args.parallelism or os.cpu_count() or 1,
+        buckets=args.buckets,
         checkpoint_interval_ms=args.checkpoint_interval_ms,
         resume=args.resume,
         web_port=args.web_port,

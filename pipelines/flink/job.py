@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from monsoon.pipelines.flink.errors import ClusterError
 from monsoon.pipelines.flink.file_splits import plan
-from monsoon.pipelines.flink.job_record import recorded
+from monsoon.pipelines.flink.job_record import buckets_of, recorded
+from monsoon.pipelines.flink.keys import MAX_PARALLELISM, default_buckets
 from monsoon.pipelines.flink.run import PART_BYTES, identity_of, settings_of, sink
 from monsoon.sinks.folder import OutputError
 from monsoon.sources.files import InputError
@@ -69,9 +70,12 @@ def _submit(args: argparse.Namespace) -> None:
             "execution.checkpointing.interval is not set: files are written with checkpoints only. Set it in the "
             "cluster's configuration or by flink run -Dexecution.checkpointing.interval=10s"
         )
-    settings = settings_of(input_dir, products, chosen, args.model)
-    identity = identity_of(input_dir, parts, chosen, scorer) | {"output": str(output)}
-    with recorded(output, identity, _restored_from(env)):
+    restored_from = _restored_from(env)
+    began_with = None if restored_from is None else buckets_of(output)
+    buckets = args.buckets or began_with or default_buckets(env.get_parallelism())
+    settings = settings_of(input_dir, products, chosen, args.model, buckets)
+    identity = identity_of(input_dir, parts, chosen, scorer, buckets) | {"output": str(output)}
+    with recorded(output, identity, restored_from):
         sink(build(env, Config(parts, settings, streaming=True)), output)
         env.execute("monsoon")
 
@@ -93,6 +97,14 @@ def _parser() -> argparse.ArgumentParser:
         "--product-file", type=Path, action="append", default=[], metavar="FILE", help="another product"
     )
     parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")
+    parser.add_argument(
+        "--buckets",
+        type=int,
+        choices=range(1, MAX_PARALLELISM + 1),
+        metavar="N",
+        help="into how many keys riders, phones and places are hashed, 1 to 128: a part of the state, and the highest "
+        "parallelism that can be used (default: 4 times the parallelism; restoring: as begun)",
+    )
     parser.add_argument("--part-bytes", type=int, default=PART_BYTES, metavar="N", help="size of a part of a file")
     return parser
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from monsoon.pipelines.flink.keys import BUCKETS_BEFORE
 from monsoon.sinks.durable import replace_file, sync_folder
 from monsoon.sinks.folder import OutputError
 
@@ -44,6 +45,18 @@ def recorded(output: Path, identity: Mapping[str, Any], restored_from: str | Non
         raise
 
 
+def buckets_of(output: Path) -> int | None:
+    """With how many buckets the job of this output was begun; None: there is none."""
+    try:
+        return int(_record_of(output)["buckets"])
+    except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
+        return None
+
+
+def _record_of(output: Path) -> dict[str, Any]:
+    return {"buckets": BUCKETS_BEFORE} | msgspec.json.decode((output / RECORD).read_bytes(), type=dict[str, Any])
+
+
 def _refuse_what_is_there(output: Path) -> None:
     found = sorted(entry.name for entry in output.iterdir()) if output.exists() else []
     if found:
@@ -55,7 +68,7 @@ def _refuse_what_is_there(output: Path) -> None:
 
 def _require_same(output: Path, identity: Mapping[str, Any], restored_from: str) -> None:
     try:
-        before = msgspec.json.decode((output / RECORD).read_bytes(), type=dict[str, Any])
+        before = _record_of(output)
     except (FileNotFoundError, msgspec.MsgspecError) as error:
         raise OutputError(
             f"{output}: holds no job to go on with from {restored_from}; give the output that the job was begun with"

@@ -13,6 +13,12 @@ from functools import cache
 MAX_PARALLELISM = 128
 """Key groups: what state is cut into when a job is restored at another parallelism. Never changes."""
 
+BUCKETS_PER_SLOT = 4
+"""Enough to even out the slots; messages between two operators grow in number with the square of the buckets."""
+
+BUCKETS_BEFORE = 4
+"""Of every job whose record names no number of buckets."""
+
 _WORD = 0xFFFFFFFF
 _ROW_HASH = 62
 """The hash of a row of one integer is this plus the integer (org.apache.flink.types.Row)."""
@@ -21,6 +27,11 @@ _ROW_HASH = 62
 def key_group(key: int) -> int:
     """The group of a key, as Flink's KeyGroupRangeAssignment computes it for a row of one integer."""
     return _murmur(_ROW_HASH + key) % MAX_PARALLELISM
+
+
+def default_buckets(parallelism: int) -> int:
+    """The buckets of a job that is begun at this parallelism. It bounds the parallelism of the job from then on."""
+    return min(BUCKETS_PER_SLOT * parallelism, MAX_PARALLELISM)
 
 
 @cache

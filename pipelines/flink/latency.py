@@ -28,6 +28,7 @@ def latencies_ms(source: Path, folder: Path, product: str) -> list[float]:
     """Milliseconds, one for each payout of the product whose moment the watermark passed while the job ran."""
     from monsoon.pipelines.flink.file_splits import plan
     from monsoon.pipelines.flink.graph import Config, announcement, build
+    from monsoon.pipelines.flink.keys import default_buckets
     from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
     from monsoon.pipelines.flink.run import settings_of
     from monsoon.sources.product_files import load_products
@@ -38,7 +39,7 @@ def latencies_ms(source: Path, folder: Path, product: str) -> list[float]:
         each.mkdir(parents=True)
     products = load_products()
     parts, _ = plan(source.absolute(), PART_BYTES)
-    settings = settings_of(source.absolute(), products, {product: products[product]}, None)
+    settings = settings_of(source.absolute(), products, {product: products[product]}, None, default_buckets(1))
     env = environment(
         streaming_settings(os.cpu_count() or 1, checkpoints=folder / "checkpoints", checkpoint_interval_ms=1_000)
     )

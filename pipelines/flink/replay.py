@@ -9,6 +9,7 @@ from typing import Any
 
 from monsoon.pipelines.flink.errors import error_in_words, logged_for_now
 from monsoon.pipelines.flink.file_splits import FileSplit, in_any_order
+from monsoon.pipelines.flink.keys import default_buckets
 from monsoon.pipelines.flink.local_cluster import batch_settings, environment
 from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.results import Progress, no_progress, providers_are, write_results
@@ -22,9 +23,6 @@ from monsoon.transforms.product import Product
 from monsoon.transforms.validation.input_checks import RefusalLimit
 
 PART_BYTES = 32 * 1024 * 1024
-_BUCKETS_PER_SLOT = 4
-"""Enough to even out; chunks between two operators grow in number with the square of the buckets, and each costs some
-milliseconds."""
 
 
 def replay(
@@ -57,7 +55,7 @@ def replay(
             running,
             input_dir / "reference",
             model,
-            buckets or _BUCKETS_PER_SLOT * slots,
+            buckets or default_buckets(slots),
             reserves="reserves" in streams_in(input_dir),
         )
         parts, overlooked = in_any_order(input_dir, PART_BYTES)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from monsoon.pipelines.flink.dead_letter_limit import DeadLetterLimit
 from monsoon.pipelines.flink.errors import ClusterError, error_in_words, log_to
 from monsoon.pipelines.flink.file_splits import FileSplit, plan
+from monsoon.pipelines.flink.keys import default_buckets
 from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
 from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.flink.run_folders import RunFolders
@@ -37,8 +38,6 @@ PART_BYTES = 8 * 1024 * 1024
 """Event time goes on with each of them; every one costs a message to each bucket, and from each to each."""
 ACCOUNTS = "accounts"
 """What the job says of the lines that it read, for the summary; beside the streams of the contract until the end."""
-_BUCKETS = 4
-"""Fixed: state is kept under buckets, so their number may not follow the machine."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,9 @@ class Running:
 
     checkpoints: Path
     parallelism: int = 1
+    buckets: int | None = None
+    """Into how many keys riders, phones and places are hashed: a part of the state, and the highest parallelism that
+    can be used. None: `default_buckets`; with `resume` what the run began with."""
     checkpoint_interval_ms: int = 1_000
     resume: bool = False
     web_port: int | None = None
@@ -83,9 +85,11 @@ def run(
     references = read_references(input_dir / "reference")
     progress("looking through the input", None)
     parts, overlooked = plan(input_dir, running.part_bytes)
-    identity = identity_of(input_dir, parts, chosen, scorer)
+    began_with = folders.buckets if resume else default_buckets(running.parallelism)
+    buckets = running.buckets or began_with
+    identity = identity_of(input_dir, parts, chosen, scorer, buckets)
     with folders.taken_up(identity) if resume else folders.begun(identity):
-        settings = settings_of(input_dir, products, chosen, model)
+        settings = settings_of(input_dir, products, chosen, model, buckets)
         collected = _collect(parts, settings, folders, running, resume, progress)
         collected.overlooked(overlooked)
         collected.providers = providers_are(references.providers)
@@ -96,7 +100,7 @@ def run(
 
 
 def identity_of(
-    input_dir: Path, parts: Sequence[FileSplit], chosen: Mapping[str, Product], scorer: Scorer
+    input_dir: Path, parts: Sequence[FileSplit], chosen: Mapping[str, Product], scorer: Scorer, buckets: int
 ) -> dict[str, Any]:
     """What a job's state belongs to: with anything else it would skip parts, read others twice, or not fit."""
     return {
@@ -104,15 +108,20 @@ def identity_of(
         "content of the input": _fingerprint(parts),
         "products": {name: product.version for name, product in chosen.items()},
         "model": {scorer.name: scorer.version},
+        "buckets": buckets,
     }
 
 
 def settings_of(
-    input_dir: Path, products: Mapping[str, Product], chosen: Mapping[str, Product], model: Path | None
+    input_dir: Path,
+    products: Mapping[str, Product],
+    chosen: Mapping[str, Product],
+    model: Path | None,
+    buckets: int,
 ) -> JobConfig:
     """The configuration of a run."""
     reserves = "reserves" in streams_in(input_dir)
-    return JobConfig(products, chosen, input_dir / "reference", model, _BUCKETS, reserves)
+    return JobConfig(products, chosen, input_dir / "reference", model, buckets, reserves)
 
 
 def _collect(

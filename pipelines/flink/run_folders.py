@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlparse
 
 import msgspec
 
+from monsoon.pipelines.flink.keys import BUCKETS_BEFORE
 from monsoon.pipelines.flink.local_cluster import last_checkpoint
 from monsoon.sinks.durable import replace_file, sync_files, sync_folder, write_file
 from monsoon.sinks.folder import SUMMARY, OutputError
@@ -80,7 +81,7 @@ class RunFolders:
         """A run that was begun before. Raises OutputError where it is another one, or none."""
         self._require_record()
         with self._locked():
-            record = msgspec.json.decode((self.checkpoints / _RECORD).read_bytes())
+            record = self._record()
             for name, value in {**identity, "output": str(self.output)}.items():
                 if record.get(name) != value:
                     raise OutputError(
@@ -92,6 +93,15 @@ class RunFolders:
             if not mark.exists() or mark.read_text() != record["run_id"]:
                 raise OutputError(f"{self.output}: is not the output of the run in {self.checkpoints}")
             yield
+
+    @property
+    def buckets(self) -> int:
+        """With how many buckets the run was begun. Raises OutputError where there is no run."""
+        self._require_record()
+        return int(self._record()["buckets"])
+
+    def _record(self) -> dict[str, Any]:
+        return {"buckets": BUCKETS_BEFORE} | msgspec.json.decode((self.checkpoints / _RECORD).read_bytes())
 
     def _require_record(self) -> None:
         if not (self.checkpoints / _RECORD).exists():

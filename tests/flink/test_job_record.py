@@ -7,7 +7,7 @@ from kit.streams import small_storm, write_streams
 
 from monsoon.pipelines.flink.file_splits import plan
 from monsoon.pipelines.flink.job import main
-from monsoon.pipelines.flink.job_record import RECORD, recorded
+from monsoon.pipelines.flink.job_record import RECORD, buckets_of, recorded
 from monsoon.pipelines.flink.run import identity_of
 from monsoon.sinks.folder import OutputError
 from monsoon.sources.model_files import load_scorer
@@ -19,8 +19,8 @@ def scorer():
     return load_scorer()
 
 
-def identity(source, scorer):
-    return identity_of(source, plan(source, 50_000)[0], load_products(["kawaach"]), scorer)
+def identity(source, scorer, buckets=4):
+    return identity_of(source, plan(source, 50_000)[0], load_products(["kawaach"]), scorer, buckets)
 
 
 @pytest.fixture
@@ -47,6 +47,27 @@ def test_a_job_goes_on_with_what_it_was_begun_with(begun, scorer):
     with recorded(output, identity(source, scorer), "file:///savepoint"):
         pass
     assert json.loads((output / RECORD).read_text())["input"] == str(source)
+
+
+def test_buckets_are_a_part_of_the_state(begun, scorer):
+    source, output = begun
+    assert buckets_of(output) == 4
+    with (
+        pytest.raises(OutputError, match=r"begun with another buckets \(4, not 8\)"),
+        recorded(output, identity(source, scorer, 8), "file:///savepoint"),
+    ):
+        pytest.fail("submitted")
+    assert buckets_of(output / "none") is None
+
+
+def test_a_job_of_before_had_four_buckets(begun, scorer):
+    source, output = begun
+    before = json.loads((output / RECORD).read_text())
+    del before["buckets"]
+    (output / RECORD).write_text(json.dumps(before))
+    assert buckets_of(output) == 4
+    with recorded(output, identity(source, scorer), "file:///savepoint"):
+        pass
 
 
 @pytest.mark.parametrize("change", ["added", "removed", "said otherwise"])
