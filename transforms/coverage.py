@@ -1,8 +1,8 @@
-"""Coverage: what a policy's events say of it at a moment, and which of a rider's policies speaks.
+"""Coverage: the state of a policy at a moment, from its subscription events, and which of a rider's policies applies.
 
-Both change only at some moments: when an event happens or has waited, a period begins or ends. A timeline holds what is
-so from each of them on. Everything is asked as of a moment, from the events up to that moment, so late events and any
-arrival order agree. Readings of the text: docs/interpretations.md#coverage-and-waiting.
+Both change only at some moments: when an event happens or its waiting period has passed, and when a period begins or
+ends. A timeline holds the state from each of them on. The state at a moment depends on the events up to that moment
+only, in whatever order they arrive. Readings of the text: docs/interpretations.md#coverage-and-waiting.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Any
 
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.product import Product, Trigger
-from monsoon.transforms.waiting import TermsInForce, WaitingRules, brings_a_period, cover_ends
+from monsoon.transforms.waiting_period import TermsInForce, WaitingRules, cover_ends, states_a_period
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyState:
-    """A policy that is in force at a moment: the terms that count then (`monsoon.transforms.waiting`) and the period,
-    [start, end) in milliseconds."""
+    """A policy that is in force at a moment: the terms that count then (`monsoon.transforms.waiting_period`) and the
+    period, [start, end) in milliseconds."""
 
     record: Mapping[str, Any]
     period_start_ms: int
@@ -32,7 +32,7 @@ class PolicyState:
     """When the present unbroken cover was bought: the last activation, or a later renewal or upgrade that came after
     all cover before it had ended (the first event of a policy does, whatever its type)."""
     in_force_since_ms: int
-    """From when on it has been in force without a gap, as it was known then."""
+    """Since when it has been in force without a gap, as known at the moment."""
 
     @property
     def policy_id(self) -> str:
@@ -45,7 +45,7 @@ class PolicyState:
 
 @dataclass(slots=True)
 class Timeline:
-    """What is in force: `states[i]` from `moments_ms[i]` up to the next moment, nothing before the first."""
+    """The state in force: `states[i]` from `moments_ms[i]` up to the next moment, None before the first."""
 
     moments_ms: list[int] = field(default_factory=list)
     states: list[PolicyState | None] = field(default_factory=list)
@@ -54,8 +54,8 @@ class Timeline:
         index = bisect_right(self.moments_ms, at_ms) - 1
         return self.states[index] if index >= 0 else None
 
-    def put(self, from_ms: int, state: PolicyState | None) -> None:
-        """What is so from a moment on; moments must come in order, of one moment the last counts."""
+    def add(self, from_ms: int, state: PolicyState | None) -> None:
+        """Adds the state from a moment on; moments must come in order, of one moment the last counts."""
         if self.moments_ms and self.moments_ms[-1] == from_ms:
             self.states[-1] = state
         else:
@@ -64,7 +64,7 @@ class Timeline:
 
 
 class Policy:
-    """One policy, from its validated subscription events in any order, under its product's rules of waiting."""
+    """One policy, from its validated subscription events in any order, under its product's waiting period."""
 
     def __init__(self, policy_id: str, events: Iterable[Mapping[str, Any]], rules: WaitingRules) -> None:
         self.policy_id, self._rules = policy_id, rules
@@ -81,7 +81,7 @@ class Policy:
 
     @cached_property
     def terms(self) -> TermsInForce:
-        """What counts of its terms at every moment, whether it covers that or not."""
+        """The terms that count at every moment, whether it covers that or not."""
         return self._rules.terms(self._events)
 
     @property
@@ -104,23 +104,23 @@ class Policy:
         timeline = Timeline()
         ahead: list[tuple[int, int]] = []
         begun: list[tuple[int, int]] = []
-        """Periods known by now, to begin and begun: (start, end) and (-start, end), heaps."""
+        """Periods known by now, future and begun: (start, end) and (-start, end), heaps."""
         known_starts: set[int] = set()
         since_ms: int | None = None
         activated_at_ms = 0
-        told = counting = 0
+        applied = counting = 0
         for now_ms in sorted(moments):
-            while told < len(self._events) and self._events[told]["event_time"] <= now_ms:
-                event = self._events[told]
+            while applied < len(self._events) and self._events[applied]["event_time"] <= now_ms:
+                event = self._events[applied]
                 kind, start_ms = event["type"], event["coverage_start"]
                 if kind == "cancelled":
                     ahead, begun = [], []
-                elif brings_a_period(event, known_starts):
+                elif states_a_period(event, known_starts):
                     heapq.heappush(ahead, (start_ms, event["coverage_end"]))
                 known_starts.add(start_ms)
-                if kind == "activated" or (kind != "cancelled" and _is_anew(event["event_time"], ended_ms[told])):
+                if kind == "activated" or (kind != "cancelled" and _is_anew(event["event_time"], ended_ms[applied])):
                     activated_at_ms = event["event_time"]
-                told += 1
+                applied += 1
             while ahead and ahead[0][0] <= now_ms:
                 start_ms, end_ms = heapq.heappop(ahead)
                 heapq.heappush(begun, (-start_ms, end_ms))
@@ -130,11 +130,11 @@ class Policy:
                 counting += 1
             if not begun:
                 since_ms = None
-                timeline.put(now_ms, None)
+                timeline.add(now_ms, None)
                 continue
             since_ms = now_ms if since_ms is None else since_ms
             record = terms.records[counting - 1]
-            timeline.put(now_ms, PolicyState(record, -begun[0][0], activated_at_ms, since_ms))
+            timeline.add(now_ms, PolicyState(record, -begun[0][0], activated_at_ms, since_ms))
         return timeline
 
 
@@ -150,19 +150,19 @@ class Coverage:
         self._rules = WaitingRules(product)
         self.policies: dict[str, Policy] = {}
         self._policies_of: dict[str, dict[str, Policy]] = {}
-        self._stating: dict[str, list[tuple[int, PolicyState | None]]] = {}
-        self._speaking: dict[str, dict[tuple[str | None, frozenset[str]], Timeline]] = {}
+        self._with_order_mean: dict[str, list[tuple[int, PolicyState | None]]] = {}
+        self._applicable: dict[str, dict[tuple[str | None, frozenset[str]], Timeline]] = {}
         """By worker_id."""
         self._homes: dict[int, _Homes] = {}
-        """By resolution, as far as they were asked for."""
+        """By resolution, created when first needed."""
         events_of: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for event in events:
             events_of[event["policy_id"]].append(event)
         for policy_id, mine in events_of.items():
-            self.restate(policy_id, mine)
+            self.replace_events(policy_id, mine)
 
-    def restate(self, policy_id: str, events: Sequence[Mapping[str, Any]]) -> None:
-        """Puts all events of a policy, none to forget it, in the place of those known; nothing else is looked at."""
+    def replace_events(self, policy_id: str, events: Sequence[Mapping[str, Any]]) -> None:
+        """Replaces the events of a policy, by none to drop it; costs nothing for other policies."""
         before = self.policies.pop(policy_id, None)
         for worker in () if before is None else before.workers:
             self._of_worker(worker).pop(policy_id, None)
@@ -176,7 +176,7 @@ class Coverage:
             for worker in policy.workers:
                 self._of_worker(worker)[policy_id] = policy
             for homes in self._homes.values():
-                homes.put(policy)
+                homes.add(policy)
 
     def is_home(self, cell: int, resolution: int, at_ms: int) -> bool:
         """Whether the home that counts of a policy at a moment lies in a cell of this resolution, in force or not."""
@@ -184,13 +184,13 @@ class Coverage:
         if homes is None:
             homes = self._homes[resolution] = _Homes(resolution)
             for policy in self.policies.values():
-                homes.put(policy)
+                homes.add(policy)
         return homes.any_in(cell, at_ms)
 
     def _of_worker(self, worker: str) -> dict[str, Policy]:
-        """The policies of a rider, of which something is about to change."""
-        self._stating.pop(worker, None)
-        self._speaking.pop(worker, None)
+        """The policies of a rider, which are about to change: clears what is cached of them."""
+        self._with_order_mean.pop(worker, None)
+        self._applicable.pop(worker, None)
         return self._policies_of.setdefault(worker, {})
 
     @property
@@ -199,14 +199,14 @@ class Coverage:
         return sorted(self._policies_of)
 
     @property
-    def holding(self) -> Set[str]:
+    def holders(self) -> Set[str]:
         """The same, as a set."""
         return self._policies_of.keys()
 
     def _held_by(self, worker_id: str) -> Collection[Policy]:
         return self._policies_of.get(worker_id, {}).values()
 
-    def speaking(
+    def applicable_policy(
         self,
         worker_id: str,
         trigger: Trigger,
@@ -214,16 +214,17 @@ class Coverage:
         start_ms: int,
         bridges: frozenset[str] = frozenset(),
     ) -> PolicyState | None:
-        """The rider's policy that speaks for a disruption that began at `start_ms`, or None without cover.
+        """The rider's policy that applies to a disruption that began at `start_ms` (in the text: "speaks"); None
+        without cover.
 
         Of the policies in force that the trigger concerns, the one whose period in force began earliest, then
         policy_id. A trigger for one platform concerns policies of that platform, and those of the plans `bridges`,
         whatever their own: name them where the rider's telemetry named the platform. A policy whose plan lacks the
-        trigger is concerned like any other, and where it speaks there is nothing to pay (so the worked examples).
+        trigger is concerned like any other, and where it applies nothing is paid (so the worked examples).
         """
         if trigger.platform_only and platform is None:
             return None
-        of_worker = self._speaking.setdefault(worker_id, {})
+        of_worker = self._applicable.setdefault(worker_id, {})
         key = (platform if trigger.platform_only else None, bridges if trigger.platform_only else _NONE)
         if key not in of_worker:
 
@@ -234,32 +235,32 @@ class Coverage:
                     or plan_name(state.record["plan"]) in bridges
                 )
 
-            of_worker[key] = _first_begun(self._held_by(worker_id), concerned)
+            of_worker[key] = _earliest_begun(self._held_by(worker_id), concerned)
         return of_worker[key].at(start_ms)
 
-    def with_a_mean(self, worker_id: str) -> list[tuple[int, PolicyState | None]]:
-        """From when on (ms) which of the rider's policies in force that state a platform and their orders per hour
-        speaks: the one whose period began earliest, then policy_id; None: none. In the order of time."""
+    def policies_with_order_mean(self, worker_id: str) -> list[tuple[int, PolicyState | None]]:
+        """By moment (ms, in order), the policy that applies from then on among the rider's policies in force that state
+        a platform and orders per hour: the one whose period began earliest, then policy_id; None: none."""
 
         def stated(state: PolicyState) -> bool:
-            told = state.record.get("platform") is not None and state.record.get("orders_per_hour") is not None
-            return told and state.worker_id == worker_id
+            states_both = state.record.get("platform") is not None and state.record.get("orders_per_hour") is not None
+            return states_both and state.worker_id == worker_id
 
-        if worker_id not in self._stating:
-            timeline = _first_begun(self._held_by(worker_id), stated)
-            self._stating[worker_id] = list(zip(timeline.moments_ms, timeline.states, strict=True))
-        return self._stating[worker_id]
+        if worker_id not in self._with_order_mean:
+            timeline = _earliest_begun(self._held_by(worker_id), stated)
+            self._with_order_mean[worker_id] = list(zip(timeline.moments_ms, timeline.states, strict=True))
+        return self._with_order_mean[worker_id]
 
 
 class _Homes:
-    """Where the homes of some policies lie that count, by cell of one resolution."""
+    """The homes of some policies that count, by cell of one resolution."""
 
     def __init__(self, resolution: int) -> None:
         self._resolution = resolution
         self._spans: dict[int, dict[str, list[tuple[int, float]]]] = {}
-        """By cell and policy_id: from when on, and until when, in ms."""
+        """By cell and policy_id: the spans [from, until) in ms."""
 
-    def put(self, policy: Policy) -> None:
+    def add(self, policy: Policy) -> None:
         homes = list(policy.homes)
         until_ms = [*(from_ms for from_ms, _, _ in homes[1:]), math.inf]
         for (from_ms, lat, lon), end_ms in zip(homes, until_ms, strict=True):
@@ -284,7 +285,7 @@ def plan_name(text: str) -> str:
     return text.partition(":")[0]
 
 
-def _first_begun(policies: Collection[Policy], concerned: Callable[[PolicyState], bool]) -> Timeline:
+def _earliest_begun(policies: Collection[Policy], concerned: Callable[[PolicyState], bool]) -> Timeline:
     """Of the policies in force that are concerned, the one whose period began earliest, then policy_id."""
     changes = [
         (from_ms, policy.policy_id, state if state is not None and concerned(state) else None)
@@ -301,5 +302,5 @@ def _first_begun(policies: Collection[Policy], concerned: Callable[[PolicyState]
             heapq.heappush(queue, (state.period_start_ms, policy_id))
         while queue and ((first := now[queue[0][1]]) is None or first.period_start_ms != queue[0][0]):
             heapq.heappop(queue)
-        timeline.put(from_ms, now[queue[0][1]] if queue else None)
+        timeline.add(from_ms, now[queue[0][1]] if queue else None)
     return timeline

@@ -1,8 +1,9 @@
-"""Exposure: what a product may pay for the disruptions that begin on one day in one cell, and what waits for it.
+"""Exposure: the reserve of a product for the disruptions that start on one day in one cell, and the queue of payouts
+beyond it.
 
-A state machine for each product, day and cell, driven in event time. A payout that fits the reserve passes as it is;
-one that would exceed it waits whole, and everything that comes later waits behind it: first come, first served. A
-raised reserve pays the queue from its head on. Nothing is paid beyond the reserve that stands, and nothing is lost.
+A state machine for each product, day and cell, driven in event time. A payout within the reserve is passed on; one that
+would exceed it is queued whole, and so is every later one: first in, first out. A raised reserve releases the queue
+from its head. Nothing is paid beyond the current reserve, and nothing is lost.
 
 Readings of the text: docs/interpretations.md#reserves.
 """
@@ -24,12 +25,15 @@ from monsoon.transforms.geo.cells import RESERVE_RESOLUTION
 from monsoon.transforms.identifiers import reserve_alert_id
 
 WITHDRAWN_PAID = "paid_before_withdrawal"
-"""The reason by which a claim's machine says that it withdrew what had been awarded."""
+"""The reason of a claim that was withdrawn after its payout had been instructed."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ReserveBucket:
-    """What one reserve limits: a product's disruptions that start on a local day in a cell of RESERVE_RESOLUTION."""
+    """The key of a reserve: a product, a local day of the disruption's start, a cell of RESERVE_RESOLUTION.
+
+    Records and state call it `pool`.
+    """
 
     product: str
     day: str
@@ -42,7 +46,7 @@ class ReserveBucket:
 
 @lru_cache(maxsize=65_536)
 def reserve_bucket_of(product: str, zone: str, start_ms: int) -> ReserveBucket:
-    """The pool of a disruption in a zone (H3, hexadecimal); of a zone larger than a pool's cell that of its center."""
+    """The bucket of a disruption in a zone (H3, hexadecimal); for a zone larger than the cell, that of its center."""
     finer = h3.get_resolution(zone) >= RESERVE_RESOLUTION
     relative = h3.cell_to_parent if finer else h3.cell_to_center_child
     return ReserveBucket(product, local_day(start_ms), relative(zone, RESERVE_RESOLUTION))
@@ -50,7 +54,7 @@ def reserve_bucket_of(product: str, zone: str, start_ms: int) -> ReserveBucket:
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """A reserve that was stated (contracts/reserve.schema.json)."""
+    """A reserve as stated by a record (contracts/reserve.schema.json)."""
 
     pool: ReserveBucket
     event_time_ms: int
@@ -79,14 +83,14 @@ class Instruction:
 
     @property
     def place(self) -> tuple[int, int, str, int]:
-        """Where it stands in the queue: by created_at, larger amount first, claim_id, instalment."""
+        """Its position in the queue: by created_at, larger amount first, claim_id, instalment."""
         payout = self.payout
         return payout["created_at"], -payout["amount_paise"], payout["claim_id"], payout["instalment"]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Whether what a claim was awarded still stands from a moment on (ms)."""
+class AwardStatus:
+    """Whether the payouts of a claim stand from a moment on (ms), or its disruption was withdrawn."""
 
     pool: ReserveBucket
     at_ms: int
@@ -96,8 +100,8 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class PayoutTransition:
-    """What became of a payout at a moment (ms): `paid` passes it on, `queued` lets it wait, `withdrawn` takes it out
-    of the queue. `waited`: it was in the queue, or had been taken out of it, before."""
+    """A transition of a payout at a moment (ms): `paid` passes it on, `queued` queues it, `withdrawn` removes it from
+    the queue. `waited`: it was in the queue, or had been removed from it, before."""
 
     kind: Literal["paid", "queued", "withdrawn"]
     at_ms: int
@@ -112,86 +116,87 @@ class PayoutTransition:
 
 
 @dataclass(slots=True)
-class Decided:
-    """What pools decided: moves and alerts (contracts/reserve_alert.schema.json), each pool's in event-time order."""
+class ReserveDecisions:
+    """Transitions and alerts (contracts/reserve_alert.schema.json), each bucket's in event-time order."""
 
-    moves: list[PayoutTransition] = field(default_factory=list)
+    transitions: list[PayoutTransition] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def payouts(self) -> list[dict[str, Any]]:
-        """The payout instructions that pass."""
-        return [move.payout for move in self.moves if move.kind == "paid"]
+        """The payout instructions to be paid."""
+        return [transition.payout for transition in self.transitions if transition.kind == "paid"]
 
 
 @dataclass(slots=True)
-class Account:
-    """A pool's state but for its queue. `stated` is the reserve that stands: event_time (ms), id, paise."""
+class BucketState:
+    """The state of a bucket without its queue. `stated` is the current reserve: event_time (ms), id, paise."""
 
     pool: ReserveBucket
     stated: tuple[int, str, int] | None = None
     paid_paise: int = 0
     last_ms: int = 0
-    """When anything last happened, or the end of the day if that is later."""
+    """The last event, or the end of the day if that is later."""
 
 
-Event = Reserve | Instruction | Standing
+Event = Reserve | Instruction | AwardStatus
 
 
 class ReserveBook:
-    """One pool. Feed `run` with all events up to a moment, in any order; none of that time may come later."""
+    """The state machine of one bucket. `run` takes all events up to a moment, in any order; none of that time may come
+    later."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: BucketState) -> None:
         self.account = account
         self._queue: list[Instruction] = []
         self._aside: list[Instruction] = []
-        """Taken out of the queue because their claim was withdrawn; back in it if the claim is confirmed again."""
+        """Removed from the queue because their claim was withdrawn; queued again if the claim is confirmed again."""
         self._queued_paise = 0
         self._queued_claims: Counter[str] = Counter()
 
     def resume(self, queue: Iterable[Instruction], aside: Iterable[Instruction]) -> None:
-        """Takes over what waits and what was taken out, in any order."""
+        """Restores the queue and the payouts removed from it, in any order."""
         self._aside = list(aside)
         for instruction in queue:
             self._enqueue(instruction)
 
     @property
     def waits(self) -> bool:
-        """Whether anything waits."""
+        """Whether a payout is queued."""
         return bool(self._queue)
 
     @property
     def held(self) -> list[Instruction]:
-        """All that waits or was taken out."""
+        """The payouts queued or removed from the queue."""
         return [*self._queue, *self._aside]
 
-    def run(self, events: Iterable[Event], done_ms: int) -> Decided:
-        """Everything that follows from events, of which those up to `done_ms` are late and take effect after it."""
+    def run(self, events: Iterable[Event], done_ms: int) -> ReserveDecisions:
+        """The decisions on events; those up to `done_ms` are late and take effect after it."""
         moments: dict[int, list[Event]] = defaultdict(list)
         for event in events:
             moments[max(_time_ms(event), done_ms + 1)].append(event)
-        decided = Decided()
+        decided = ReserveDecisions()
         for at_ms in sorted(moments):
             self._decide(at_ms, moments[at_ms], decided)
         return decided
 
-    def _decide(self, at_ms: int, events: list[Event], decided: Decided) -> None:
-        """One moment: the reserve first, then what is withdrawn, then the queue, then what is new."""
+    def _decide(self, at_ms: int, events: list[Event], decided: ReserveDecisions) -> None:
+        """One moment: reserves first, then withdrawals, then the queue, then new payouts."""
         self.account.last_ms = max(self.account.last_ms, at_ms, day_end_ms(self.account.pool.day))
-        moves: list[PayoutTransition] = []
+        transitions: list[PayoutTransition] = []
         for event in events:
             if isinstance(event, Reserve):
                 stated = (event.event_time_ms, event.reserve_id, event.amount_paise)
                 self.account.stated = max(stated, self.account.stated or stated)
-        by_time: dict[int, list[Instruction | Standing]] = defaultdict(list)
+        by_time: dict[int, list[Instruction | AwardStatus]] = defaultdict(list)
         for event in events:
             if not isinstance(event, Reserve):
                 by_time[_time_ms(event)].append(event)
-        for time_ms in sorted(by_time):  # several only if they are late
-            stands = {event.claim_id: event.stands for event in by_time[time_ms] if isinstance(event, Standing)}
-            moves.extend(self._set_aside(at_ms, {claim for claim, still in stands.items() if not still}))
-            moves.extend(self._take_back(at_ms, {claim for claim, still in stands.items() if still}))
-            moves.extend(self._release(at_ms))
+        for time_ms in sorted(by_time):  # more than one only if they are late
+            stands = {event.claim_id: event.stands for event in by_time[time_ms] if isinstance(event, AwardStatus)}
+            transitions.extend(self._set_aside(at_ms, {claim for claim, still in stands.items() if not still}))
+            transitions.extend(self._take_back(at_ms, {claim for claim, still in stands.items() if still}))
+            transitions.extend(self._release(at_ms))
             new = (event for event in by_time[time_ms] if isinstance(event, Instruction))
             for instruction in sorted(new, key=lambda each: each.place):
                 fits = not self._queue and self._fits(instruction)
@@ -199,12 +204,12 @@ class ReserveBook:
                     self._pay(instruction)
                 else:
                     self._enqueue(instruction)
-                moves.append(PayoutTransition("paid" if fits else "queued", at_ms, instruction))
-        moves.extend(self._release(at_ms))
-        # What left the queue and came back, or the other way round, only did the last.
-        moves = list({move.instruction.place: move for move in moves}.values())
-        decided.moves.extend(moves)
-        alert = self._alert(at_ms, moves)
+                transitions.append(PayoutTransition("paid" if fits else "queued", at_ms, instruction))
+        transitions.extend(self._release(at_ms))
+        # Of several transitions of one payout at a moment only the last counts.
+        transitions = list({transition.instruction.place: transition for transition in transitions}.values())
+        decided.transitions.extend(transitions)
+        alert = self._alert(at_ms, transitions)
         if alert is not None:
             decided.alerts.append(alert)
 
@@ -258,15 +263,15 @@ class ReserveBook:
             self._enqueue(instruction)
         return [PayoutTransition("queued", at_ms, each, waited=True) for each in back]
 
-    def _alert(self, at_ms: int, moves: list[PayoutTransition]) -> dict[str, Any] | None:
+    def _alert(self, at_ms: int, transitions: list[PayoutTransition]) -> dict[str, Any] | None:
         """The alert of a moment at which the queue changed."""
-        joined = [move for move in moves if move.kind == "queued"]
-        left = [move for move in moves if move.kind != "queued" and move.waited]
+        joined = [transition for transition in transitions if transition.kind == "queued"]
+        left = [transition for transition in transitions if transition.kind != "queued" and transition.waited]
         if not joined and not left:
             return None
         pool, stated = self.account.pool, self.account.stated
-        assert stated is not None  # nothing waits without a reserve
-        moved = sorted(left or joined, key=lambda move: move.instruction.place)
+        assert stated is not None  # nothing is queued without a reserve
+        moved = sorted(left or joined, key=lambda transition: transition.instruction.place)
         return {
             "alert_id": reserve_alert_id(pool.product, pool.day, pool.cell, at_ms),
             "event_time": at_ms,
@@ -278,7 +283,7 @@ class ReserveBook:
             "paid_paise": self.account.paid_paise,
             "queued_paise": min(self._queued_paise, MAXIMUM_PAISE),
             "queued_claims": len(self._queued_claims),
-            "claim_ids": list(dict.fromkeys(move.instruction.payout["claim_id"] for move in moved)),
+            "claim_ids": list(dict.fromkeys(transition.instruction.payout["claim_id"] for transition in moved)),
         }
 
 
@@ -289,13 +294,13 @@ def _time_ms(event: Event) -> int:
     return event.event_time_ms if isinstance(event, Reserve) else event.at_ms
 
 
-def awarded(
+def instructions_of(
     claims: Iterable[Mapping[str, Any]], payouts: Iterable[dict[str, Any]], starts_ms: Mapping[str, int]
-) -> tuple[list[Instruction], list[Standing]]:
-    """What riders' machines decided, as pools take it in.
+) -> tuple[list[Instruction], list[AwardStatus]]:
+    """The payouts and claim revisions that riders' machines published, as events of buckets.
 
-    `claims` and `payouts` are records of the contracts, each payout's beside the revision that awarded it;
-    `starts_ms` when disruptions began, by disruption_id.
+    `claims` and `payouts` are records of the contracts, each payout beside the revision that approved it; `starts_ms`:
+    the starts of disruptions by disruption_id.
     """
     pools: dict[str, ReserveBucket] = {}
     reasons: dict[tuple[str, int], tuple[str, ...]] = {}
@@ -306,26 +311,26 @@ def awarded(
         reasons[name, claim["decided_at"]] = tuple(claim["reasons"])
         if claim["revision"] and claim["status"] in ("approved", "withdrawn"):
             stands = claim["status"] == "approved" and WITHDRAWN_PAID not in claim["reasons"]
-            standings.append(Standing(pool, claim["decided_at"], name, stands))
+            standings.append(AwardStatus(pool, claim["decided_at"], name, stands))
     instructions = [
         Instruction(pools[each["claim_id"]], each, reasons[each["claim_id"], each["created_at"]]) for each in payouts
     ]
     return instructions, standings
 
 
-def passed(instructions: Iterable[Instruction]) -> Decided:
-    """What becomes of payouts where no reserve was ever stated: all are paid as they are."""
-    return Decided([PayoutTransition("paid", each.payout["created_at"], each) for each in instructions])
+def unlimited(instructions: Iterable[Instruction]) -> ReserveDecisions:
+    """The decisions where no reserve was ever stated: every payout is paid."""
+    return ReserveDecisions([PayoutTransition("paid", each.payout["created_at"], each) for each in instructions])
 
 
-def within_reserves(events: Iterable[Event]) -> Decided:
-    """Every pool's whole story, pool by pool."""
+def within_reserves(events: Iterable[Event]) -> ReserveDecisions:
+    """The decisions on all events of all buckets, bucket by bucket."""
     by_reserve_bucket: dict[ReserveBucket, list[Event]] = defaultdict(list)
     for event in events:
         by_reserve_bucket[event.pool].append(event)
-    decided = Decided()
+    decided = ReserveDecisions()
     for pool in sorted(by_reserve_bucket):
-        story = ReserveBook(Account(pool)).run(by_reserve_bucket[pool], -1)
-        decided.moves.extend(story.moves)
-        decided.alerts.extend(story.alerts)
+        decisions = ReserveBook(BucketState(pool)).run(by_reserve_bucket[pool], -1)
+        decided.transitions.extend(decisions.transitions)
+        decided.alerts.extend(decisions.alerts)
     return decided

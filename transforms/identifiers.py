@@ -27,7 +27,7 @@ def disruption_id(product: str, trigger: str, zone: str, platform: str | None, s
     return _name("d", [product, trigger, zone, platform, start_ms])
 
 
-@lru_cache(maxsize=4096)  # asked for again and again while one rider's claims are decided
+@lru_cache(maxsize=4096)  # repeated while one rider's claims are decided
 def claim_id(policy_id: str, disruption: str) -> str:
     """33 characters; a function of the policy and the disruption alone."""
     return _name("c", [policy_id, disruption])

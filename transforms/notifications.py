@@ -1,7 +1,7 @@
-"""What a rider should hear: from revisions of claims, and from what became of payouts, to notifications.
+"""Notifications to riders, from revisions of claims and transitions of payouts.
 
-Pure functions of published records. A revision tells something if the claim's status changed; that it is paid, or waits
-for a reserve, is told by its payouts.
+Pure functions of published records. A revision makes a notification if the claim's status changed; payments and queued
+payouts make their own.
 
 Readings of the text: docs/interpretations.md#notifications.
 """
@@ -17,7 +17,7 @@ from monsoon.transforms.identifiers import notification_id
 from monsoon.transforms.plain_words import because, peril_in_words
 
 KINDS = ("claim_opened", "held", "confirm_please", "paid", "queued", "withdrawn", "refused", "under_review")
-"""Of the contract (contracts/notification.schema.json); of one moment and claim they are told in this order."""
+"""Of the contract (contracts/notification.schema.json); those of one moment and claim are in this order."""
 
 _KIND_OF_STATUS = {
     "soft_hold": "held",
@@ -28,50 +28,52 @@ _KIND_OF_STATUS = {
 }
 
 
-def of_claims(claims: Iterable[Mapping[str, Any]], told: dict[str, str]) -> list[dict[str, Any]]:
+def claim_notifications(claims: Iterable[Mapping[str, Any]], last_status: dict[str, str]) -> list[dict[str, Any]]:
     """Notifications of revisions of claims (contracts/claim.schema.json), each claim's in their order.
 
-    `told` has the status of each claim's revision before these, by claim_id, and is brought up to date.
+    `last_status` has the status of each claim's revision before these, by claim_id, and is brought up to date.
     """
-    heard = []
+    found = []
     for claim in claims:
-        before, status = told.get(claim["claim_id"]), claim["status"]
-        told[claim["claim_id"]] = status
+        before, status = last_status.get(claim["claim_id"]), claim["status"]
+        last_status[claim["claim_id"]] = status
         if not claim["revision"]:
             text = f"We opened a claim for you: {peril_in_words(claim['peril'])} in your zone. You need to do nothing."
-            heard.append(_of_claim(claim, "claim_opened", text))
+            found.append(_of_claim(claim, "claim_opened", text))
         kind = _KIND_OF_STATUS.get(status)
         if kind == "confirm_please" and claim["answer_by"] is None:
             kind = "held"
         if kind is None or status == before:
             continue
         answer_by_ms = claim["answer_by"] if kind == "confirm_please" else None
-        heard.append(_of_claim(claim, kind, _text(kind, claim, answer_by_ms), answer_by_ms))
-    return heard
+        found.append(_of_claim(claim, kind, _text(kind, claim, answer_by_ms), answer_by_ms))
+    return found
 
 
-def of_payments(moves: Iterable[PayoutTransition]) -> list[dict[str, Any]]:
+def payment_notifications(transitions: Iterable[PayoutTransition]) -> list[dict[str, Any]]:
     """Notifications of what became of payouts; a move's order decides nothing."""
-    heard = []
-    for move in moves:
-        payout, reasons = move.instruction.payout, move.instruction.reasons
+    found = []
+    for transition in transitions:
+        payout, reasons = transition.instruction.payout, transition.instruction.reasons
         amount_paise = payout["amount_paise"]
-        heard.append(
+        found.append(
             {
-                "notification_id": notification_id(payout["claim_id"], move.kind, move.at_ms, payout["instalment"]),
-                "event_time": move.at_ms,
+                "notification_id": notification_id(
+                    payout["claim_id"], transition.kind, transition.at_ms, payout["instalment"]
+                ),
+                "event_time": transition.at_ms,
                 "worker_id": payout["worker_id"],
                 "policy_id": payout["policy_id"],
                 "claim_id": payout["claim_id"],
-                "product": move.instruction.pool.product,
-                "kind": move.kind,
+                "product": transition.instruction.pool.product,
+                "kind": transition.kind,
                 "reasons": list(reasons),
-                "text": _payment_text(move.kind, rupees_in_words(amount_paise), reasons),
+                "text": _payment_text(transition.kind, rupees_in_words(amount_paise), reasons),
                 "amount_paise": amount_paise,
                 "answer_by": None,
             }
         )
-    return heard
+    return found
 
 
 def order(notification: Mapping[str, Any]) -> tuple[Any, ...]:

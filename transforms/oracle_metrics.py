@@ -1,4 +1,4 @@
-"""What the contract says of each metric in words: how long a reading holds and how far it speaks."""
+"""Properties of each oracle metric: unit, how long a reading holds (ttl), how far it reaches (default radius)."""
 
 from __future__ import annotations
 

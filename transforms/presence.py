@@ -1,8 +1,8 @@
-"""Where the riders of one product are at a moment: a rider is in one place at a time.
+"""Presence: the zone in which each rider of one product is at a moment.
 
-The last report at or before the moment says where, if it is at most 90 minutes old and was received within a quarter
-of an hour after the moment; a rider without one is at the home that the policy states. A product may count a reporting
-rider as in every zone within a margin of that place.
+The last report at or before the moment decides, if it is at most 90 minutes old and was received within a quarter of an
+hour after the moment; a rider without one is at the home that the policy states. A product may count a reporting rider
+as in every zone within a margin of that position.
 
 Readings of the text: docs/interpretations.md#who-claims.
 """
@@ -22,10 +22,10 @@ from monsoon.transforms.geo.near import any_within, cells_around, cells_within
 from monsoon.transforms.telemetry_table import TelemetryTable, bisect_right, slices_of
 
 REPORT_HOLDS_MS = 90 * 60_000
-"""How long a report says where its rider is (`products.md`, Presence)."""
+"""How long a report establishes presence (`products.md`, Presence)."""
 
 
-class Places:
+class ReportCells:
     """The cells of a telemetry table's reports: products whose zones have one resolution share them."""
 
     def __init__(self, telemetry: TelemetryTable) -> None:
@@ -40,8 +40,8 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """All riders at one moment: `by_cell` those with a report, by each cell that they count as in; `silent` those
+class PresenceSnapshot:
+    """All riders at one moment: `by_cell` those with a report, under each cell in which they count; `silent` those
     without one."""
 
     by_cell: dict[int, list[str]]
@@ -49,10 +49,10 @@ class Snapshot:
 
 
 class Presence:
-    """The whereabouts of some riders, in cells of one resolution; with a report they count as in every cell within
-    `margin_m` of its place (`transforms.geo.near`)."""
+    """The presence of some riders, in cells of one resolution; a rider with a report counts as in every cell within
+    `margin_m` of its position (`transforms.geo.near`)."""
 
-    def __init__(self, places: Places, workers: Sequence[str], resolution: int, margin_m: float = 0.0) -> None:
+    def __init__(self, places: ReportCells, workers: Sequence[str], resolution: int, margin_m: float = 0.0) -> None:
         self._telemetry = places.telemetry
         self._cells = places.cells(resolution)
         self.resolution, self._margin_m = resolution, margin_m
@@ -72,12 +72,12 @@ class Presence:
     def reported_in(self, cell: int, at_ms: int) -> bool:
         """Whether a rider reported from the cell, or the margin around it, in the 90 minutes up to `at_ms`, both ends
         included."""
-        if self._stayed_in(cell, at_ms):
+        if self._has_reports_in(cell, at_ms):
             return True
         others = cells_around([cell], self._margin_m).tolist() if self._margin_m > 0 else []
-        return any(self._stayed_in(other, at_ms) and self._near(cell, other, at_ms) for other in others)
+        return any(self._has_reports_in(other, at_ms) and self._near(cell, other, at_ms) for other in others)
 
-    def _stayed_in(self, cell: int, at_ms: int) -> bool:
+    def _has_reports_in(self, cell: int, at_ms: int) -> bool:
         rows = self._dwells.among(np.array([cell], dtype=np.uint64)).rows
         first, last = self._dwells.first_ms[rows], self._dwells.last_ms[rows]
         meets = bool(np.any((first <= at_ms) & (last >= at_ms - REPORT_HOLDS_MS)))
@@ -110,8 +110,8 @@ class Presence:
             rows[late] = received_rows(self._telemetry, lo, hi, at_ms + PRESENCE_GRACE_MS).last
         return rows
 
-    def at(self, at_ms: int) -> Snapshot:
-        """Where everybody is at `at_ms`."""
+    def at(self, at_ms: int) -> PresenceSnapshot:
+        """The presence of all riders at `at_ms`."""
         rows = self._last_rows(at_ms)
         seen = np.flatnonzero(rows >= 0)
         last = rows[seen]
@@ -124,9 +124,9 @@ class Presence:
             by_cell.setdefault(cell, []).append(self._workers[rider])
         silent = np.ones(len(self._workers), dtype=bool)
         silent[seen] = False
-        return Snapshot(by_cell, [self._workers[rider] for rider in np.flatnonzero(silent).tolist()])
+        return PresenceSnapshot(by_cell, [self._workers[rider] for rider in np.flatnonzero(silent).tolist()])
 
-    def naming(self, platform: str, at_ms: int) -> set[str]:
+    def riders_naming(self, platform: str, at_ms: int) -> set[str]:
         """Riders whose reports named a platform in the 90 minutes up to `at_ms`, both ends included."""
         if platform not in self._named:
             code = self._telemetry.platforms.index(platform) if platform in self._telemetry.platforms else -2
@@ -141,10 +141,10 @@ class Presence:
 
 @dataclass(frozen=True, eq=False)
 class DwellIntervals:
-    """Stretches of reports of one rider from one cell, with no gap longer than some time; sorted by cell.
+    """Intervals of reports of one rider from one cell, without a gap longer than `gap_ms`; sorted by cell.
 
-    A window of that time that meets a stretch therefore holds one of its reports. `rider` is a code in the telemetry
-    table, rows are the telemetry table's.
+    A window of that length that meets an interval therefore holds one of its reports. `rider` is a code in the
+    telemetry table, rows are the telemetry table's.
     """
 
     cell: npt.NDArray[np.uint64]
@@ -156,8 +156,8 @@ class DwellIntervals:
     telemetry: TelemetryTable
 
     @staticmethod
-    def of(places: Places, riders: npt.NDArray[np.int64], resolution: int, gap_ms: int) -> DwellIntervals:
-        """The stretches of these riders (codes in the telemetry table)."""
+    def of(places: ReportCells, riders: npt.NDArray[np.int64], resolution: int, gap_ms: int) -> DwellIntervals:
+        """The intervals of these riders (codes in the telemetry table)."""
         telemetry = places.telemetry
         starts, stops = slices_of(telemetry.worker_starts, riders)
         mine = np.zeros(len(telemetry) + 1, dtype=np.int32)
@@ -175,7 +175,7 @@ class DwellIntervals:
         return DwellIntervals(cell[first], who, time_ms[first], time_ms[last], rows[first], rows[last], telemetry)
 
     def among(self, cells: npt.NDArray[np.uint64]) -> Ragged:
-        """The stretches in each of some cells."""
+        """The intervals in each of some cells."""
         return Ragged(np.searchsorted(self.cell, cells, "left"), np.searchsorted(self.cell, cells, "right"))
 
     def seen(
@@ -185,8 +185,8 @@ class DwellIntervals:
         window_ms: int,
         received_by_ms: npt.NDArray[np.int64],
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Pairs of a question (index) and a rider of whom a report from its cell in (t - window, t] had been received
-        by a moment, each once; the stretches must be without gaps longer than the window."""
+        """Pairs of a query (index) and a rider of whom a report from its cell in (t - window, t] had been received by a
+        moment, each once; the intervals must be without gaps longer than the window."""
         span = self.among(cells)
         query, rows = span.query, span.rows
         meets = (self.first_ms[rows] <= t_ms[query]) & (self.last_ms[rows] > t_ms[query] - window_ms)
@@ -204,7 +204,7 @@ class DwellIntervals:
         end_ms: npt.NDArray[np.int64],
         by_ms: npt.NDArray[np.int64],
     ) -> npt.NDArray[np.bool_]:
-        """Whether a report of each stretch with start < event_time <= end had been received by a moment."""
+        """Whether a report of each interval with start < event_time <= end had been received by a moment."""
         time_ms, first, stop = self.telemetry.event_time_ms, self.first_row[dwells], self.last_row[dwells] + 1
         lo, hi = bisect_right(time_ms, first, stop, start_ms), bisect_right(time_ms, first, stop, end_ms)
         later, _ = rows_received_later(self.telemetry, lo, hi, by_ms)

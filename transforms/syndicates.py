@@ -1,7 +1,7 @@
-"""Groups of claims that share a phone or a payout account, and what else they have in common.
+"""Syndicates: groups of claims linked by a device or a payout account, and the signals that make a group an alert.
 
-A closed batch of claims is looked at: all on one disruption under one confirmation. Two riders are never a group; a
-relative's phone or account is honest. The product says which findings make an alert (`SyndicateRule`).
+Groups are found in closed batches of claims: all on one disruption under one confirmation. Two riders are never a
+group; a relative's phone or account is honest. The product defines when signals make an alert (`SyndicateRule`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MIN_GROUP_RIDERS = 3
 """Fewer share a household."""
 
 _MEASURED_SHARE = 0.5
-"""What is said of a whole group was measured of at least so many of it."""
+"""A signal about a whole group needs measurements of at least this share of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Links:
 
 @dataclass(frozen=True)
 class Signal:
-    """One of the five: whether it holds, the value found (None: not measured) and where it begins to hold."""
+    """One of the five signals: whether it holds, its value (None: not measured) and its threshold."""
 
     signal: str
     holds: bool
@@ -52,7 +52,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class Syndicate:
-    """A group that is an alert: its claims, by their place, and the five signals."""
+    """A group that is an alert: the indices of its claims, and the five signals."""
 
     claims: tuple[int, ...]
     signals: tuple[Signal, ...]
@@ -100,7 +100,7 @@ def linked_groups(links: Links) -> list[Ints]:
 
 
 def signals_of(links: Links, group: Ints, rule: SyndicateRule) -> tuple[Signal, ...]:
-    """What a group has in common, by the five signals of `products.md`."""
+    """The five signals of a group (`products.md`, offshift)."""
     gap_ms = links.activated_at_ms[group] - links.alert_ms[group]
     bought = int(np.sum((gap_ms >= 0) & (gap_ms <= rule.subscriptions_within_ms)))
     devices = links.device[group]

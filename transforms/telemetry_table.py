@@ -58,7 +58,7 @@ class TelemetryTable:
     """Reports sorted by (worker_id, event_time, event_id), one array element per report.
 
     Text is coded by position in a sorted tuple. Nulls: NaN in float columns, -1 in code, flag and count
-    columns and in received_time_ms, so that what does not say when it was received was received at once. Row i saw
+    columns and in received_time_ms, so that a report without received_time counts as received at once. Row i saw
     the access points `bssid_codes[bssid_offsets[i]:bssid_offsets[i + 1]]`; worker w has the rows
     `worker_starts[w]:worker_starts[w + 1]`.
     """
@@ -121,7 +121,7 @@ class TelemetryTable:
 
     @cached_property
     def states_received(self) -> bool:
-        """Whether any report says when it was received."""
+        """Whether any report states its received_time."""
         return bool(len(self) and self.received_time_ms.max() >= 0)
 
     @cached_property
@@ -150,7 +150,7 @@ class TelemetryTable:
         row = bisect_right(self.event_time_ms, first, stop, t) - 1
         return np.where(row >= first, row, -1)
 
-    def knowing(self, workers: Iterable[str], devices: Iterable[str]) -> TelemetryTable:
+    def with_codes_for(self, workers: Iterable[str], devices: Iterable[str]) -> TelemetryTable:
         """The same reports, with codes for these workers and devices too."""
         all_workers = tuple(sorted({*self.workers, *workers}))
         all_devices = tuple(sorted({*self.devices, *devices}))

@@ -22,7 +22,7 @@ from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.geo.cells import cells_of
-from monsoon.transforms.presence import Places, Presence
+from monsoon.transforms.presence import Presence, ReportCells
 from monsoon.transforms.product import Product
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.conditions import alert_condition
@@ -36,7 +36,7 @@ class Shared:
     def __init__(self, telemetry: TelemetryTable, references: References | None = None) -> None:
         """`references` locate the telemetry table's cell towers; None: nothing is located."""
         self.telemetry, self.references = telemetry, references
-        self.places = Places(telemetry)
+        self.places = ReportCells(telemetry)
 
     @cached_property
     def codes(self) -> dict[str, int]:

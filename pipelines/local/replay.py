@@ -25,8 +25,8 @@ from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.evidence.references import References
-from monsoon.transforms.exposure import Reserve, awarded, passed, within_reserves
-from monsoon.transforms.notifications import of_claims, of_payments
+from monsoon.transforms.exposure import Reserve, instructions_of, unlimited, within_reserves
+from monsoon.transforms.notifications import claim_notifications, payment_notifications
 from monsoon.transforms.product import Product
 from monsoon.transforms.provider_register import as_registered
 from monsoon.transforms.scoring import Scorer
@@ -204,11 +204,11 @@ def publish(
     """Adds what riders' machines decided to `outcome`, which has the disruptions already: within the reserves, and with
     what the riders should hear of it."""
     outcome.claims.extend(claims)
-    outcome.notifications.extend(of_claims(claims, {}))
+    outcome.notifications.extend(claim_notifications(claims, {}))
     starts_ms = {record["disruption_id"]: record["start"] for record in outcome.disruptions}
-    instructions, standings = awarded(claims, payouts, starts_ms)
+    instructions, standings = instructions_of(claims, payouts, starts_ms)
     stated = [Reserve.of(record) for record in reserves if record["product"] == product.name]
-    exposed = within_reserves([*stated, *standings, *instructions]) if stated else passed(instructions)
+    exposed = within_reserves([*stated, *standings, *instructions]) if stated else unlimited(instructions)
     outcome.payouts.extend(exposed.payouts)
     outcome.reserve_alerts.extend(exposed.alerts)
-    outcome.notifications.extend(of_payments(exposed.moves))
+    outcome.notifications.extend(payment_notifications(exposed.transitions))

@@ -10,12 +10,12 @@ import numpy.typing as npt
 from monsoon.pipelines.local.panes import panes_of
 from monsoon.sources.model_files import load_model
 from monsoon.transforms.coverage import Coverage
-from monsoon.transforms.evidence.activity import Habits
+from monsoon.transforms.evidence.activity import ShiftHistory
 from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.neighborhoods import PaneCells
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.geo.areas import Zones
-from monsoon.transforms.presence import Places
+from monsoon.transforms.presence import ReportCells
 from monsoon.transforms.product import OrderDrop, Product, SilentQuorum, Trigger
 from monsoon.transforms.telemetry_conditions.order_drop import order_drop, order_tallies
 from monsoon.transforms.telemetry_conditions.outage import quorum_values
@@ -36,7 +36,9 @@ from monsoon.transforms.triggers.series import TelemetryValues, telemetry_querie
 class TelemetryConditionEvaluator:
     """Measures telemetry conditions for the triggers of one version of a product whose policies are `coverage`."""
 
-    def __init__(self, product: Product, coverage: Coverage, places: Places, references: References | None) -> None:
+    def __init__(
+        self, product: Product, coverage: Coverage, places: ReportCells, references: References | None
+    ) -> None:
         """`references` locate the cell towers of the reports; None: nothing is located."""
         self._product, self._places = product, places
         self._telemetry = places.telemetry
@@ -78,7 +80,7 @@ class TelemetryConditionEvaluator:
         trust = RiderTrust.unknown(0)
         if len(gone.worker):
             panes = panes_of(telemetry)
-            habits = Habits.of(panes, PaneCells.of(panes, resolution), resolution)
+            habits = ShiftHistory.of(panes, PaneCells.of(panes, resolution), resolution)
             inputs, phone = trust_inputs(
                 terms, telemetry, zone_queries, gone, self._references, habits, self._policy_holders
             )

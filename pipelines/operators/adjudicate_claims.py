@@ -36,7 +36,7 @@ from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.features import FEATURE_NAMES
-from monsoon.transforms.evidence.measure import Evidence, with_neighbors
+from monsoon.transforms.evidence.measure import Evidence, with_neighbor_features
 from monsoon.transforms.evidence.surroundings import PressureSteps
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.identifiers import claim_id
@@ -156,7 +156,7 @@ class AdjudicateClaims(KeyedOperator):
             _each_pane_once(arrived.get("apart", ()), _APART),
         )
         measured["riders_on_device_28d"] = _riders(rows, arrived.get("riders", ()))
-        scores = scores_of(with_neighbors(own, measured), self._scorer, file.product)
+        scores = scores_of(with_neighbor_features(own, measured), self._scorer, file.product)
         watched = watches(file.product)
         names = rows.select("policy_id", "disruption_id", "confirmed_at_ms", "decided_at_ms").iter_rows()
         found = {}

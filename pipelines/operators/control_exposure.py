@@ -10,23 +10,23 @@ from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import RESULTS, Message, bucket_of, pack, result, unpack
 from monsoon.transforms.exposure import (
-    Account,
-    Decided,
+    AwardStatus,
+    BucketState,
     Event,
     Instruction,
     PayoutTransition,
     Reserve,
     ReserveBook,
     ReserveBucket,
-    Standing,
+    ReserveDecisions,
 )
-from monsoon.transforms.notifications import of_payments
+from monsoon.transforms.notifications import payment_notifications
 
-_Awards = tuple[list[Instruction], list[Standing]]
+_Awards = tuple[list[Instruction], list[AwardStatus]]
 
 
 def to_reserve_buckets(
-    instructions: Iterable[Instruction], standings: Iterable[Standing], buckets: int, due_ms: int
+    instructions: Iterable[Instruction], standings: Iterable[AwardStatus], buckets: int, due_ms: int
 ) -> Iterator[Message]:
     """What riders' machines decided, to the reserves that limit it."""
     by_key: dict[int, _Awards] = defaultdict(lambda: ([], []))
@@ -38,14 +38,14 @@ def to_reserve_buckets(
         yield Message("control-exposure", key, "awards", due_ms, pack(awards))
 
 
-def published(decided: Decided) -> Iterator[Message]:
+def published(decided: ReserveDecisions) -> Iterator[Message]:
     """What pools decided, for the results."""
     if payouts := decided.payouts:
         yield result("payouts", payouts)
     if decided.alerts:
         yield result("reserve_alerts", decided.alerts)
-    if decided.moves:
-        yield result("notifications", of_payments(decided.moves))
+    if decided.transitions:
+        yield result("notifications", payment_notifications(decided.transitions))
 
 
 class ControlExposure(KeyedOperator):
@@ -74,30 +74,30 @@ class ControlExposure(KeyedOperator):
             payload = self._arrived.pop(name)
             for event in _events(name.split("/")[1], payload) if payload else ():
                 by_reserve_bucket[event.pool].append(event)
-        decided = Decided()
+        decided = ReserveDecisions()
         for pool in sorted(by_reserve_bucket):
             book = self._book(pool)
-            story = book.run(by_reserve_bucket[pool], self.done_ms)
-            self._keep(book, story.moves)
-            decided.moves.extend(story.moves)
-            decided.alerts.extend(story.alerts)
+            decisions = book.run(by_reserve_bucket[pool], self.done_ms)
+            self._keep(book, decisions.transitions)
+            decided.transitions.extend(decisions.transitions)
+            decided.alerts.extend(decisions.alerts)
         yield from published(decided)
 
     def _book(self, pool: ReserveBucket) -> ReserveBook:
         if pool not in self._books:
-            self._books[pool] = ReserveBook(Account(pool))
+            self._books[pool] = ReserveBook(BucketState(pool))
         return self._books[pool]
 
-    def _keep(self, book: ReserveBook, moves: Iterable[PayoutTransition]) -> None:
-        for move in moves:
-            queued, aside = _entry("queued", move.instruction), _entry("aside", move.instruction)
-            if move.kind == "queued":
-                self.state.put_packed(queued, move.instruction)
-            elif move.waited:
+    def _keep(self, book: ReserveBook, transitions: Iterable[PayoutTransition]) -> None:
+        for transition in transitions:
+            queued, aside = _entry("queued", transition.instruction), _entry("aside", transition.instruction)
+            if transition.kind == "queued":
+                self.state.put_packed(queued, transition.instruction)
+            elif transition.waited:
                 self.state.drop(queued)
-            if move.kind == "withdrawn":
-                self.state.put_packed(aside, move.instruction)
-            elif move.waited:
+            if transition.kind == "withdrawn":
+                self.state.put_packed(aside, transition.instruction)
+            elif transition.waited:
                 self.state.drop(aside)
         self.state.put_packed(f"account/{book.account.pool.name}", book.account)
 
@@ -123,7 +123,7 @@ class ControlExposure(KeyedOperator):
             self._defer_again(name)
             self._arrived[name] = payload
         for _, payload in entries_of(entries, "account"):
-            account = unpack(payload, Account)
+            account = unpack(payload, BucketState)
             self._books[account.pool] = ReserveBook(account)
         held: dict[ReserveBucket, _Held] = defaultdict(lambda: {"queued": [], "aside": []})
         for kind in ("queued", "aside"):

@@ -10,8 +10,8 @@ from monsoon.pipelines.operators.control_exposure import published, to_reserve_b
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.messages import Message, result
 from monsoon.transforms.adjudication.machine import Published, RiderMachine
-from monsoon.transforms.exposure import awarded, passed
-from monsoon.transforms.notifications import of_claims
+from monsoon.transforms.exposure import instructions_of, unlimited
+from monsoon.transforms.notifications import claim_notifications
 from monsoon.transforms.product import Product
 
 
@@ -33,7 +33,7 @@ class DecisionOutputs:
             return
         self.claims.extend(claims)
         self.payouts.extend(payouts)
-        self.notifications.extend(of_claims(claims, before))
+        self.notifications.extend(claim_notifications(claims, before))
         self.starts_ms.update(machine.starts_ms)
 
     def told(self, config: JobConfig, upto_ms: int) -> Iterator[Message]:
@@ -43,8 +43,8 @@ class DecisionOutputs:
         yield result("claims", self.claims)
         if self.notifications:
             yield result("notifications", self.notifications)
-        instructions, standings = awarded(self.claims, self.payouts, self.starts_ms)
+        instructions, standings = instructions_of(self.claims, self.payouts, self.starts_ms)
         if config.reserves:
             yield from to_reserve_buckets(instructions, standings, config.buckets, upto_ms)
         else:
-            yield from published(passed(instructions))
+            yield from published(unlimited(instructions))

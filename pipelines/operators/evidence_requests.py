@@ -45,7 +45,9 @@ class EvidenceRequests:
         PANES_LOOK_BACK_MS before, too."""
         # Not the trail's own codes: panes alone say all that the neighbors need.
         workers, devices = sorted(set(frame["worker_id"])), sorted({*frame["device_id"].drop_nulls()})
-        names = TelemetryTable.from_columns(worker=[], event_time_ms=[], lat=[], lon=[]).knowing(workers, devices)
+        names = TelemetryTable.from_columns(worker=[], event_time_ms=[], lat=[], lon=[]).with_codes_for(
+            workers, devices
+        )
         panes = to_panes(frame, names).in_time
         cells = PaneCells.of(panes, product.zone_resolution)
         rows = pl.DataFrame(
@@ -74,7 +76,7 @@ class EvidenceRequests:
         """What is asked, measured on a trail and all panes of the riders concerned."""
         product = product_claims.product
         workers = workers_of(asked)
-        telemetry = telemetry.knowing(sorted({*frame["worker_id"]}), sorted({*frame["device_id"].drop_nulls()}))
+        telemetry = telemetry.with_codes_for(sorted({*frame["worker_id"]}), sorted({*frame["device_id"].drop_nulls()}))
         panes = to_panes(frame, telemetry)
         cells = PaneCells.of(panes, product.zone_resolution)
         codes = {worker: code for code, worker in enumerate(telemetry.workers)}

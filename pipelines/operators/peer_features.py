@@ -28,7 +28,7 @@ from monsoon.pipelines.runtime.messages import (
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartitionedBuffer
 from monsoon.pipelines.syndicate_alerts import Linked, alerts_of, members_of
 from monsoon.transforms.adjudication.claims import ActivityResult
-from monsoon.transforms.evidence.batch import Arrivals, DwellIntervals, HourlyWork, claim_burst_rank, peer_divergence
+from monsoon.transforms.evidence.batch import Arrivals, DwellIntervals, HourlyOrders, claim_burst_rank, peer_divergence
 from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.surroundings import deviation_from_neighbors_pa
 from monsoon.transforms.evidence.window import Queries
@@ -226,7 +226,7 @@ def _compared(product: Product, claims: pl.DataFrame, panes: pl.DataFrame) -> pl
     )
     arrivals = Arrivals(claims["age"].to_numpy(), claims["arrival_reports"].to_numpy())
     platform = claims["platform"].rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
-    work = HourlyWork(claims["orders"].to_numpy(), claims["work_reports"].to_numpy(), platform)
+    work = HourlyOrders(claims["orders"].to_numpy(), claims["work_reports"].to_numpy(), platform)
     burst, burst_reports = claim_burst_rank(queries, arrivals, dwells)
     divergence, divergence_reports = peer_divergence(queries, work)
     return claims.select(

@@ -35,7 +35,7 @@ from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import ActivityResult
 from monsoon.transforms.geo.cells import cell_name
 from monsoon.transforms.identifiers import disruption_id
-from monsoon.transforms.presence import Places
+from monsoon.transforms.presence import ReportCells
 from monsoon.transforms.product import ActivityTest, Comparison, Product, Trigger
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS
@@ -134,7 +134,7 @@ class RiderActivityTests:
         )
 
     def answers(
-        self, product_claims: ProductClaims, due: Sequence[Due], places: Places, span: Span
+        self, product_claims: ProductClaims, due: Sequence[Due], places: ReportCells, span: Span
     ) -> Iterator[tuple[str, pl.DataFrame]]:
         """What the bucket's riders say of the tests of one product, as `peers` (PEERS) and `tests` (TESTS); the tests
         that may be met are noted on the product_claims."""
@@ -206,7 +206,7 @@ def _asked(
     name: str,
     trigger: Trigger,
     due: Sequence[Due],
-    places: Places,
+    places: ReportCells,
     peers: Peers,
     span: Span,
 ) -> pl.DataFrame:

@@ -41,7 +41,7 @@ from monsoon.transforms.adjudication.claims import ActivityResult
 from monsoon.transforms.adjudication.scoring_schedule import rescore_delays_ms
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
 from monsoon.transforms.geo.cells import cell_of
-from monsoon.transforms.presence import REPORT_HOLDS_MS, Places, Presence
+from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence, ReportCells
 from monsoon.transforms.product import Product
 from monsoon.transforms.triggers.series import Series
 
@@ -71,7 +71,7 @@ class RiderEvidence(KeyedOperator):
         """Moments at which claims may be compared with others': a heap."""
         self._scheduled: set[int] = set()
         """What is in it."""
-        self._window: tuple[int, Places] | None = None
+        self._window: tuple[int, ReportCells] | None = None
         """While it works: the moment after which it has a trail, and that trail's places."""
         self._activity_tests = RiderActivityTests(config)
         self._series: list[tuple[str, set[Place]]] = []
@@ -174,7 +174,7 @@ class RiderEvidence(KeyedOperator):
         workers: set[str] = set()
         for policy in sorted(changed):
             events = self._book.of((name, policy))
-            product_claims.coverage.restate(policy, events)
+            product_claims.coverage.replace_events(policy, events)
             cells.update(cell_of(event["home_lat"], event["home_lon"], resolution) for event in events)
             workers.update(event["worker_id"] for event in events)
         product_claims.changed_policies.clear()
@@ -183,7 +183,7 @@ class RiderEvidence(KeyedOperator):
         product_claims.workers |= mine_too
         if newcomers:
             # Where they were before they held a policy makes a zone worth a record.
-            places = Places(self._reports.telemetry(None, newcomers))
+            places = ReportCells(self._reports.telemetry(None, newcomers))
             margins_m = {version.presence_margin_m for version in product_claims.product.versions}
             product_claims.newcomers = {
                 margin_m: Presence(places, newcomers, resolution, margin_m) for margin_m in margins_m
@@ -252,13 +252,13 @@ class RiderEvidence(KeyedOperator):
         found = pack(sorted(found_in_the_week(product_claims, changed, telemetry, self.done_ms).items()))
         yield Message("adjudicate-claims", self.key, f"findings/{product_claims.product.name}", upto_ms, found)
 
-    def _places_after(self, after_ms: int, upto_ms: int) -> Places:
+    def _places_after(self, after_ms: int, upto_ms: int) -> ReportCells:
         """The places of the reports after a moment, and perhaps of more."""
         if self._window is None or self._window[0] > after_ms:
             # At the end everything is judged at once: one trail for all.
             whole = upto_ms == END_OF_TIME_MS
             telemetry = self._reports.telemetry(None if whole else after_ms)
-            self._window = (BEFORE_TIME_MS if whole else after_ms, Places(telemetry))
+            self._window = (BEFORE_TIME_MS if whole else after_ms, ReportCells(telemetry))
         return self._window[1]
 
     def _disruptions(self, product_claims: ProductClaims, touched: set[Any], upto_ms: int) -> list[Disruption]:
@@ -336,8 +336,8 @@ class RiderEvidence(KeyedOperator):
         self._series = [entry for entry in self._series if entry[1]]
         for name, policy in sorted(self._book.expire(upto_ms - self._config.policies_kept_ms)):
             product_claims = self._products[name]
-            product_claims.coverage.restate(policy, ())
-            product_claims.workers &= product_claims.coverage.holding
+            product_claims.coverage.replace_events(policy, ())
+            product_claims.workers &= product_claims.coverage.holders
         for product_claims in self._products.values():
             for identity in product_claims.expire(before_ms):
                 self.state.drop(f"disruption/{product_claims.product.name}/{identity}")

@@ -160,7 +160,7 @@ def closed_panes(telemetry: TelemetryTable, from_ms: int, to_ms: int) -> pl.Data
 
 
 def to_panes(frame: pl.DataFrame, telemetry: TelemetryTable) -> Panes:
-    """Panes in the codes of a trail that knows their riders and devices (`Trail.knowing`)."""
+    """Panes in the codes of a trail that knows their riders and devices (`Trail.with_codes_for`)."""
     columns = {name: frame[name].to_numpy() for name in _NAMES}
     device = _codes(telemetry.devices, frame["device_id"])
     columns["device"] = np.where(device < 0, NULL, device)

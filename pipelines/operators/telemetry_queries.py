@@ -38,7 +38,7 @@ from monsoon.sources.reference import ReferenceTables
 from monsoon.sources.telemetry_store import in_order, joined
 from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.coverage import Coverage
-from monsoon.transforms.evidence.activity import Habits
+from monsoon.transforms.evidence.activity import ShiftHistory
 from monsoon.transforms.evidence.devices import local_day_number
 from monsoon.transforms.evidence.neighborhoods import PaneCells
 from monsoon.transforms.geo.cells import cells_of
@@ -231,9 +231,9 @@ class AnswerTelemetryQueries(KeyedOperator):
             return
         silent = sorted({telemetry.workers[code] for code in gone.worker.tolist()})
         frame = self._panes.frame(None, silent)
-        known = telemetry.knowing((), sorted({*frame["device_id"].drop_nulls()}))
+        known = telemetry.with_codes_for((), sorted({*frame["device_id"].drop_nulls()}))
         panes = to_panes(frame, known)
-        habits = Habits.of(panes, PaneCells.of(panes, zone_queries.resolution), zone_queries.resolution)
+        habits = ShiftHistory.of(panes, PaneCells.of(panes, zone_queries.resolution), zone_queries.resolution)
         located = self._references.locate(telemetry)
         inputs, phone = trust_inputs(terms, telemetry, zone_queries, gone, located, habits, holders)
         rows = pl.DataFrame(

@@ -112,7 +112,11 @@ def _spelled(alternatives: Sequence[str]) -> str:
 
 
 def _quantities(provider: Provider) -> dict[str, str]:
-    return {name: spoken.quantity for spoken in provider.quantities for name in names_of(spoken.field)}
+    return {
+        name: quantity_format.quantity
+        for quantity_format in provider.quantities
+        for name in names_of(quantity_format.field)
+    }
 
 
 def _split(name: str) -> tuple[str, str | None]:

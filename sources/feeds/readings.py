@@ -19,11 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from monsoon.sources.feeds.columns import ColumnReader
 from monsoon.sources.feeds.lines import FeedFile, open_feed
-from monsoon.sources.feeds.rows import Place, RefusalReason, Row, RowReader
+from monsoon.sources.feeds.rows import Place, RefusedRow, Row, RowReader
 from monsoon.sources.feeds.stations import Stations, StationValues
 from monsoon.sources.provider_files import FeedFormat, Provider, ProviderError
-from monsoon.transforms.atmosphere.corrections import HourlySeries, Version, aqi_history, revised
-from monsoon.transforms.atmosphere.cpcb import POLLUTANTS, as_published
+from monsoon.transforms.atmosphere.corrections import HourlySeries, IssuedValue, aqi_history, revisions_of
+from monsoon.transforms.atmosphere.cpcb import POLLUTANTS, rounded_index
 from monsoon.transforms.atmosphere.heat_index import heat_index_c
 from monsoon.transforms.atmosphere.hours import HOUR_MS
 from monsoon.transforms.atmosphere.quantities import QUANTITIES
@@ -56,7 +56,7 @@ def read_feed(provider: Provider, paths: Iterable[Path], place: Place | None = N
         raise ProviderError("says where its stations stand", f"provider {provider.name}", "Leave --at out.")
     reader, columns = RowReader(provider, place), ColumnReader(provider)
     rows: list[Row] = []
-    refusals: list[RefusalReason] = []
+    refusals: list[RefusedRow] = []
     counts: Counter[str] = Counter()
     not_spoken: Counter[str] = Counter()
     files: list[FeedFile] = []
@@ -68,7 +68,7 @@ def read_feed(provider: Provider, paths: Iterable[Path], place: Place | None = N
             item = reader.read(line)
             if isinstance(item, Row):
                 rows.append(item)
-            elif isinstance(item, RefusalReason):
+            elif isinstance(item, RefusedRow):
                 refusals.append(item)
             else:
                 counts[item.reason] += 1
@@ -77,7 +77,7 @@ def read_feed(provider: Provider, paths: Iterable[Path], place: Place | None = N
     # Rows without values last: whether they withdraw something shows when all that was said is there.
     for row in sorted(rows, key=lambda row: (not row.values, row.time_ms, row.content)):
         outcome = stations.take(row)
-        if isinstance(outcome, RefusalReason):
+        if isinstance(outcome, RefusedRow):
             refusals.append(outcome)
         else:
             counts["used" if outcome is None else outcome.reason] += 1
@@ -86,8 +86,10 @@ def read_feed(provider: Provider, paths: Iterable[Path], place: Place | None = N
     counts["incomplete_hour"] = len(settled.incomplete)
     counts["used"] -= len(settled.refusals) + len(settled.incomplete)
     counts["dead"] = len(refusals)
-    spoken = {spoken.of or spoken.quantity: spoken for spoken in provider.quantities}
-    found = [reading for station in settled.stations for reading in _Readings(provider, spoken, station).all()]
+    by_name = {
+        quantity_format.of or quantity_format.quantity: quantity_format for quantity_format in provider.quantities
+    }
+    found = [reading for station in settled.stations for reading in _Readings(provider, by_name, station).all()]
     found.sort(key=lambda reading: (reading["event_time"], reading["reading_id"], reading["revision"]))
     letters = sorted((_letter(refusal) for refusal in refusals), key=lambda letter: json.dumps(letter, sort_keys=True))
     summary = _summary(provider, counts, refusals, found)
@@ -117,8 +119,8 @@ def _hours_without_index(stations: Iterable[StationValues], readings: Iterable[M
 class _Readings:
     """The readings of one station."""
 
-    def __init__(self, provider: Provider, spoken: Mapping[str, FeedFormat], station: StationValues) -> None:
-        self._provider, self._spoken = provider, spoken
+    def __init__(self, provider: Provider, quantity_format: Mapping[str, FeedFormat], station: StationValues) -> None:
+        self._provider, self._quantity_formats = provider, quantity_format
         self._place, self._values = station.place, station.values
 
     def all(self) -> Iterator[dict[str, Any]]:
@@ -133,7 +135,7 @@ class _Readings:
         series = {
             name: HourlySeries(
                 {time_ms // HOUR_MS: versions for time_ms, versions in self._values[name].items()},
-                is_mean=self._spoken[name].averaged_over != "1 h",
+                is_mean=self._quantity_formats[name].averaged_over != "1 h",
             )
             for name in names
         }
@@ -142,7 +144,7 @@ class _Readings:
             return hour * HOUR_MS + phase_ms
 
         for item in aqi_history(series, end_ms):
-            version = Version(item.issued_ms, item.index)
+            version = IssuedValue(item.issued_ms, item.index)
             yield self._reading("aqi", end_ms(item.hour), item.revision, version, aqi_basis=item.basis)
 
     def _weather(self) -> Iterator[dict[str, Any]]:
@@ -160,24 +162,24 @@ class _Readings:
             return float(_heat_index(temperature_c, humidity_pct)) if found is None else found
 
         for time_ms, inputs in pairs.items():
-            yield from self._revisions("heat_index_c", time_ms, revised(inputs, heat_index, time_ms))
+            yield from self._revisions("heat_index_c", time_ms, revisions_of(inputs, heat_index, time_ms))
         for quantity, times in self._values.items():
             metric = QUANTITIES[quantity].metric
             if metric is None:
                 continue
             for time_ms in sorted(times):
                 formula = _whole if metric == "aqi" else _as_said
-                versions = revised([times[time_ms]], formula, time_ms)
+                versions = revisions_of([times[time_ms]], formula, time_ms)
                 marks = {"aqi_basis": "provider"} if metric == "aqi" else {}
                 yield from self._revisions(metric, time_ms, versions, **marks)
 
     def _revisions(
-        self, metric: str, time_ms: int, versions: Sequence[Version], **marks: str
+        self, metric: str, time_ms: int, versions: Sequence[IssuedValue], **marks: str
     ) -> Iterator[dict[str, Any]]:
         for revision, version in enumerate(versions):
             yield self._reading(metric, time_ms, revision, version, **marks)
 
-    def _reading(self, metric: str, time_ms: int, revision: int, version: Version, **marks: str) -> dict[str, Any]:
+    def _reading(self, metric: str, time_ms: int, revision: int, version: IssuedValue, **marks: str) -> dict[str, Any]:
         provider, place = self._provider, self._place
         record = {
             "reading_id": _reading_id(provider.name, metric, place, time_ms),
@@ -203,7 +205,7 @@ def _as_said(value: float) -> float:
 
 
 def _whole(index: float) -> float:
-    return float(as_published(index))
+    return float(rounded_index(index))
 
 
 def _heat_index(temperature_c: ArrayLike, relative_humidity_pct: ArrayLike) -> NDArray[np.float64]:
@@ -222,7 +224,7 @@ def _name_of(place: Place) -> str:
     return hashlib.blake2b(spelled, digest_size=8).hexdigest()
 
 
-def _letter(refusal: RefusalReason) -> dict[str, Any]:
+def _letter(refusal: RefusedRow) -> dict[str, Any]:
     return {
         "stream": "feeds",
         "reason": refusal.reason,
@@ -235,7 +237,7 @@ def _letter(refusal: RefusalReason) -> dict[str, Any]:
 def _summary(
     provider: Provider,
     counts: Mapping[str, int],
-    refusals: Sequence[RefusalReason],
+    refusals: Sequence[RefusedRow],
     readings: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     by_metric: dict[str, Counter[str]] = defaultdict(Counter)

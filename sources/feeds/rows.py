@@ -55,7 +55,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class RefusalReason:
+class RefusedRow:
     """A row that cannot be used, and why; `seen_at_ms` is 0 where its time cannot be read."""
 
     reason: str
@@ -85,10 +85,12 @@ class RowReader:
         self._provider, self._place = provider, place
         self._missing = {str(mark) for mark in provider.missing} | {""}
         self._missing_numbers = {float(mark) for mark in self._missing if _NUMBER.fullmatch(mark)}
-        self._by_name = {name: spoken for spoken in provider.quantities for name in names_of(spoken.field)}
+        self._by_name = {
+            name: quantity_format for quantity_format in provider.quantities for name in names_of(quantity_format.field)
+        }
         self._formats = names_of(provider.clock.format)
 
-    def read(self, line: Line) -> Row | RefusalReason | Silence:
+    def read(self, line: Line) -> Row | RefusedRow | Silence:
         """What the row says; never raises, whatever its fields hold."""
         seen_at_ms = 0
         try:
@@ -100,8 +102,8 @@ class RowReader:
             if isinstance(cells, Silence):
                 return cells
             time_ms = seen_at_ms = self._time_ms(line, self._provider.clock.field)
-            numbers = {spoken: self._number(content, name) for name, spoken, content in cells}
-            present = {spoken: number for spoken, number in numbers.items() if number is not None}
+            numbers = {quantity_format: self._number(content, name) for name, quantity_format, content in cells}
+            present = {quantity_format: number for quantity_format, number in numbers.items() if number is not None}
             if not present and self._provider.clock.issued is None:
                 return Silence("missing")
             if present:
@@ -110,17 +112,23 @@ class RowReader:
             if self._provider.clock.stamps == "hour_beginning":
                 time_ms += HOUR_MS if length_ms is None else length_ms
             place = self._place_of(line)
-            units = {spoken: line.units.get(name) for name, spoken, _ in cells}
+            units = {quantity_format: line.units.get(name) for name, quantity_format, _ in cells}
             values = dict(
-                _in_own_unit(spoken, units[spoken] or unit_name(spoken.unit), number, time_ms, length_ms)
-                for spoken, number in present.items()
+                _in_own_unit(
+                    quantity_format,
+                    units[quantity_format] or unit_name(quantity_format.unit),
+                    number,
+                    time_ms,
+                    length_ms,
+                )
+                for quantity_format, number in present.items()
             )
             issued_ms = self._issued_ms(line, time_ms)
             return Row(time_ms, length_ms, issued_ms, place, values, _content(line.fields), line)
         except _Fault as fault:
-            return RefusalReason(fault.reason, fault.detail, line, seen_at_ms)
+            return RefusedRow(fault.reason, fault.detail, line, seen_at_ms)
         except RecursionError:
-            return RefusalReason("too_deep", "nested too deeply", line, seen_at_ms)
+            return RefusedRow("too_deep", "nested too deeply", line, seen_at_ms)
 
     def _cells(self, line: Line) -> list[tuple[str, FeedFormat, Any]] | Silence:
         """Field name, quantity and content, of the quantities that the row could speak."""
@@ -128,9 +136,9 @@ class RowReader:
         long = self._provider.long
         if long is None:
             found = {}
-            for name, spoken in self._by_name.items():
-                if spoken not in found and (content := _at(fields, name, _ABSENT)) is not _ABSENT:
-                    found[spoken] = (name, spoken, content)
+            for name, quantity_format in self._by_name.items():
+                if quantity_format not in found and (content := _at(fields, name, _ABSENT)) is not _ABSENT:
+                    found[quantity_format] = (name, quantity_format, content)
             return list(found.values()) or Silence("not_spoken")
         name, parameter = _first(fields, long.parameter)
         if parameter is None:
@@ -165,13 +173,13 @@ class RowReader:
         ends = names_of(clock.field)[0]
         if length_ms <= 0:
             raise _Fault(f"bad_interval:{name}", f"it is not before {ends}")
-        for spoken in present:
-            min_ms, max_ms = _lengths_ms(spoken)
+        for quantity_format in present:
+            min_ms, max_ms = _lengths_ms(quantity_format)
             if not min_ms <= length_ms <= max_ms:
                 wanted = f"{max_ms // HOUR_MS} h" if min_ms == max_ms else "at most an hour"
                 raise _Fault(
                     f"wrong_interval:{name}",
-                    f"{_spelled(length_ms)} from {name} to {ends}; {spoken.quantity} is read of {wanted}",
+                    f"{_spelled(length_ms)} from {name} to {ends}; {quantity_format.quantity} is read of {wanted}",
                 )
         return length_ms
 
@@ -307,18 +315,18 @@ def _within(content: Any, name: str, limit: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def _in_unit(spoken: FeedFormat, unit: str) -> FeedFormat:
-    return structs.replace(spoken, unit=unit)
+def _in_unit(quantity_format: FeedFormat, unit: str) -> FeedFormat:
+    return structs.replace(quantity_format, unit=unit)
 
 
-def _lengths_ms(spoken: FeedFormat) -> tuple[int, int]:
+def _lengths_ms(quantity_format: FeedFormat) -> tuple[int, int]:
     """The shortest and the longest interval that a quantity is read of."""
-    if spoken.averaged_over not in (None, "1 h"):
-        length_ms = int(str(spoken.averaged_over).split()[0]) * HOUR_MS
+    if quantity_format.averaged_over not in (None, "1 h"):
+        length_ms = int(str(quantity_format.averaged_over).split()[0]) * HOUR_MS
         return length_ms, length_ms
-    if spoken.quantity == "rain_24h":
+    if quantity_format.quantity == "rain_24h":
         return 24 * HOUR_MS, 24 * HOUR_MS
-    return 1, 24 * HOUR_MS if spoken.quantity == "aqi" and spoken.of is None else HOUR_MS
+    return 1, 24 * HOUR_MS if quantity_format.quantity == "aqi" and quantity_format.of is None else HOUR_MS
 
 
 def _spelled(length_ms: int) -> str:
@@ -327,22 +335,27 @@ def _spelled(length_ms: int) -> str:
 
 
 def _in_own_unit(
-    spoken: FeedFormat, unit: str, number: float, time_ms: int, length_ms: int | None
+    quantity_format: FeedFormat, unit: str, number: float, time_ms: int, length_ms: int | None
 ) -> tuple[str, float]:
     """Quantity and value; a US index becomes the concentration that it stands for, an amount of rain that fell in less
     than an hour its intensity."""
-    quantity = QUANTITIES[spoken.quantity]
+    quantity = QUANTITIES[quantity_format.quantity]
     value = quantity.converted(number, unit)
-    max_value = CPCB_HIGHEST if spoken.scale == "cpcb" else quantity.max_value
+    max_value = CPCB_HIGHEST if quantity_format.scale == "cpcb" else quantity.max_value
     if not quantity.min_value <= value <= max_value:
         limits = f"{quantity.min_value:g} to {max_value:g} {quantity.unit}"
-        raise _Fault(f"out_of_range:{names_of(spoken.field)[0]}", f"{spoken.quantity} of {value:g} is outside {limits}")
-    if spoken.quantity == "rain_1h" and unit != RATE_UNIT and length_ms is not None:
-        return spoken.quantity, value * HOUR_MS / length_ms
-    if spoken.scale in (None, "cpcb") or spoken.of is None:
-        return spoken.quantity, value
-    table = us_epa_table_at(time_ms - 1) if spoken.scale == "us_epa_by_date" else spoken.scale
-    return spoken.of, float(pm25_ug_m3_of_us_epa_aqi(value, "us_epa_2024" if table == "us_epa_2024" else "us_epa_2012"))
+        raise _Fault(
+            f"out_of_range:{names_of(quantity_format.field)[0]}",
+            f"{quantity_format.quantity} of {value:g} is outside {limits}",
+        )
+    if quantity_format.quantity == "rain_1h" and unit != RATE_UNIT and length_ms is not None:
+        return quantity_format.quantity, value * HOUR_MS / length_ms
+    if quantity_format.scale in (None, "cpcb") or quantity_format.of is None:
+        return quantity_format.quantity, value
+    table = us_epa_table_at(time_ms - 1) if quantity_format.scale == "us_epa_by_date" else quantity_format.scale
+    return quantity_format.of, float(
+        pm25_ug_m3_of_us_epa_aqi(value, "us_epa_2024" if table == "us_epa_2024" else "us_epa_2012")
+    )
 
 
 def _content(fields: Mapping[str, Any]) -> str:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import product as combinations
 from typing import NamedTuple
 
-from monsoon.sources.feeds.rows import Place, RefusalReason, Row, Silence
+from monsoon.sources.feeds.rows import Place, RefusedRow, Row, Silence
 from monsoon.sources.provider_files import OFFSETS_MIN, Provider
-from monsoon.transforms.atmosphere.corrections import Version
+from monsoon.transforms.atmosphere.corrections import IssuedValue
 from monsoon.transforms.atmosphere.cpcb import POLLUTANTS
 from monsoon.transforms.atmosphere.heat_index import HIGHEST_HEAT_INDEX_C, LOWEST_HEAT_INDEX_C, heat_index_c
 from monsoon.transforms.atmosphere.hours import (
@@ -41,7 +41,7 @@ class StationValues:
     intervals averaged. `incomplete_hours` are hours, of any quantity, of which too little is covered."""
 
     place: Place
-    values: Mapping[str, Mapping[int, list[Version]]]
+    values: Mapping[str, Mapping[int, list[IssuedValue]]]
     incomplete_hours: int = 0
     averaged_hours: int = 0
 
@@ -51,7 +51,7 @@ class Settled:
     """What became of all rows: values by station, rows refused, rows of which no hour could be made."""
 
     stations: list[StationValues]
-    refusals: list[RefusalReason]
+    refusals: list[RefusedRow]
     incomplete: list[Row]
 
 
@@ -61,11 +61,13 @@ class Stations:
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
         self._averaged = {
-            spoken.of or spoken.quantity for spoken in provider.quantities if spoken.averaged_over == "1 h"
+            quantity_format.of or quantity_format.quantity
+            for quantity_format in provider.quantities
+            if quantity_format.averaged_over == "1 h"
         } | {RAIN}
         self._said: dict[Place, dict[str, dict[Interval, _Issues]]] = {}
 
-    def take(self, row: Row) -> RefusalReason | Silence | None:
+    def take(self, row: Row) -> RefusedRow | Silence | None:
         """Keeps the row, unless it repeats or contradicts one that was taken. Rows come in the order of their time
         and content, so that of two that contradict each other always the same one stands."""
         station = self._said.setdefault(row.place, {})
@@ -74,7 +76,7 @@ class Stations:
             keys = {Interval(row.time_ms, 0), Interval(row.time_ms, row.length_ms or HOUR_MS)}
             issues = [issued for times in station.values() for key in keys for issued in times.get(key, ())]
             if issues and issued_ms > min(issues):
-                return RefusalReason("retracted_without_value", "no reading can say this", row.line, row.time_ms)
+                return RefusedRow("retracted_without_value", "no reading can say this", row.line, row.time_ms)
             return Silence("missing")
         fresh = {}
         for quantity, value in row.values.items():
@@ -84,7 +86,7 @@ class Stations:
                 fresh[quantity] = _Held(value, row)
             elif held.value != value:
                 detail = f"another {quantity} of this {_name(key)}, issued at the same time, stands"
-                return RefusalReason("conflicting_duplicate", detail, row.line, row.time_ms)
+                return RefusedRow("conflicting_duplicate", detail, row.line, row.time_ms)
         if not fresh:
             return Silence("duplicate")
         for quantity, item in fresh.items():
@@ -114,7 +116,7 @@ class Stations:
             settled.incomplete.extend(row for row in rows if row not in used)
         return settled
 
-    def _off_the_hour(self, station: Mapping[str, Mapping[Interval, _Issues]]) -> tuple[int, dict[Row, RefusalReason]]:
+    def _off_the_hour(self, station: Mapping[str, Mapping[Interval, _Issues]]) -> tuple[int, dict[Row, RefusedRow]]:
         """When hours end (in milliseconds after a full hour of UTC), and concentrations that end at another minute or
         lie across the end of an hour: running means count hours, and India's are half past in UTC.
 
@@ -133,7 +135,7 @@ class Stations:
         ]  # fmt: skip
         phases = Counter(row.time_ms % HOUR_MS for row in whole)
         phase_ms = min(phases, key=lambda phase: (-phases[phase], phase), default=clock_ms)
-        refused: dict[Row, RefusalReason] = {}
+        refused: dict[Row, RefusedRow] = {}
         undeclared = Counter(row.time_ms % HOUR_MS for row in whole if row.length_ms is None)
         if len(undeclared) > 1 and 2 * max(undeclared.values()) <= undeclared.total():
             detail = "values come several times an hour, and no field says what each is the mean of: give --step"
@@ -148,9 +150,7 @@ class Stations:
                 refused[row] = _refusal("off_the_hour", f"it lies across the end of an hour; {detail}", row)
         return phase_ms, refused
 
-    def _overlapping(
-        self, station: Mapping[str, Mapping[Interval, _Issues]], phase_ms: int
-    ) -> dict[Row, RefusalReason]:
+    def _overlapping(self, station: Mapping[str, Mapping[Interval, _Issues]], phase_ms: int) -> dict[Row, RefusedRow]:
         """Rows whose interval another row covers in part, the longer of two, or of two as long the earlier, stands."""
         taken: dict[tuple[str, int], list[Interval]] = defaultdict(list)
         claims: dict[Interval, dict[Row, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -160,7 +160,7 @@ class Stations:
                 if hour_end_ms(interval, phase_ms) is not None:
                     for held in issues.values():
                         claims[interval][held.row].add(name)
-        refused: dict[Row, RefusalReason] = {}
+        refused: dict[Row, RefusedRow] = {}
         for interval in sorted(claims, key=lambda item: (-item.length_ms, item.end_ms)):
             hour = hour_end_ms(interval, phase_ms) or 0
             fresh = set()
@@ -181,7 +181,7 @@ class Stations:
 
     def _rain_beyond_a_reading(
         self, station: Mapping[str, Mapping[Interval, _Issues]], phase_ms: int
-    ) -> dict[Row, RefusalReason]:
+    ) -> dict[Row, RefusedRow]:
         """Rows that together are more rain in an hour than a reading may say."""
         rain = station.get(RAIN, {})
         max_mm = QUANTITIES[RAIN].max_value
@@ -201,12 +201,12 @@ class Stations:
         self, place: Place, station: Mapping[str, Mapping[Interval, _Issues]], phase_ms: int
     ) -> tuple[StationValues, set[Row]]:
         """The station's values, and the rows that have a part in one."""
-        values: dict[str, dict[int, list[Version]]] = {}
+        values: dict[str, dict[int, list[IssuedValue]]] = {}
         used: set[Row] = set()
         averaged = incomplete = 0
         for name, times in station.items():
             values[name] = {}
-            hours: dict[int, dict[Interval, list[Version]]] = defaultdict(dict)
+            hours: dict[int, dict[Interval, list[IssuedValue]]] = defaultdict(dict)
             for key, issues in times.items():
                 end_ms = hour_end_ms(key, phase_ms) if key.length_ms else None
                 if end_ms is None:
@@ -225,9 +225,9 @@ class Stations:
         return StationValues(place, {name: some for name, some in values.items() if some}, incomplete, averaged), used
 
 
-def _heat_beyond_a_reading(station: Mapping[str, Mapping[Interval, _Issues]]) -> dict[Row, RefusalReason]:
+def _heat_beyond_a_reading(station: Mapping[str, Mapping[Interval, _Issues]]) -> dict[Row, RefusedRow]:
     """Rows whose temperature and humidity together are a heat index beyond the range of its metric."""
-    refused: dict[Row, RefusalReason] = {}
+    refused: dict[Row, RefusedRow] = {}
     warm, moist = station.get("temperature", {}), station.get("relative_humidity", {})
     pairs = [
         (first, second)
@@ -245,7 +245,7 @@ def _heat_beyond_a_reading(station: Mapping[str, Mapping[Interval, _Issues]]) ->
 
 
 def _without(
-    station: Mapping[str, Mapping[Interval, _Issues]], refused: Mapping[Row, RefusalReason]
+    station: Mapping[str, Mapping[Interval, _Issues]], refused: Mapping[Row, RefusedRow]
 ) -> dict[str, dict[Interval, _Issues]]:
     """What the other rows said."""
     kept: dict[str, dict[Interval, _Issues]] = {}
@@ -261,17 +261,17 @@ def _all(station: Mapping[str, Mapping[Interval, _Issues]]) -> Iterator[_Held]:
     return (held for times in station.values() for issues in times.values() for held in issues.values())
 
 
-def _versions(issues: _Issues) -> list[Version]:
+def _versions(issues: _Issues) -> list[IssuedValue]:
     """In the order of issue; an issue that changes nothing is none."""
-    found: list[Version] = []
+    found: list[IssuedValue] = []
     for issued_ms, held in sorted(issues.items(), key=lambda item: item[0]):
         if not found or held.value != found[-1].value:
-            found.append(Version(None if issued_ms < 0 else issued_ms, held.value))
+            found.append(IssuedValue(None if issued_ms < 0 else issued_ms, held.value))
     return found
 
 
-def _refusal(reason: str, detail: str, row: Row) -> RefusalReason:
-    return RefusalReason(reason, detail, row.line, row.time_ms)
+def _refusal(reason: str, detail: str, row: Row) -> RefusedRow:
+    return RefusedRow(reason, detail, row.line, row.time_ms)
 
 
 def _name(interval: Interval) -> str:

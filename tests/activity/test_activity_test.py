@@ -16,7 +16,7 @@ from monsoon.transforms.activity.orders import Orders
 from monsoon.transforms.activity.peers import Peers, threshold_of
 from monsoon.transforms.adjudication.candidates import CandidateFinder
 from monsoon.transforms.coverage import Coverage
-from monsoon.transforms.presence import Places, Presence
+from monsoon.transforms.presence import Presence, ReportCells
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.event_detector import EventState
 from monsoon.transforms.triggers.machine import Revision
@@ -138,7 +138,7 @@ def found(*riders, revisions=None):
         revision(10, 0, "confirmed", 0, [(0, 20.0)], absent=10),
         revision(70, 1, "ended", 0, [(0, 20.0)], absent=10, end=70),
     )
-    coverage, places = Coverage(GIC, policies), Places(telemetry)
+    coverage, places = Coverage(GIC, policies), ReportCells(telemetry)
     series = Series(RAIN, None, np.array([ZONE], dtype=np.uint64), revisions)
     disruptions = list(CandidateFinder(GIC, coverage, Presence(places, coverage.workers, 7)).disruptions(series))
     codes = {worker: code for code, worker in enumerate(telemetry.workers)}

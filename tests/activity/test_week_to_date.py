@@ -13,7 +13,7 @@ from monsoon.transforms.activity.week_to_date import WorkedMinutes, week_to_date
 from monsoon.transforms.adjudication.candidates import CandidateFinder
 from monsoon.transforms.calendar import iso_week, iso_week_start_ms
 from monsoon.transforms.coverage import Coverage
-from monsoon.transforms.presence import Places, Presence
+from monsoon.transforms.presence import Presence, ReportCells
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.event_detector import EventState
 from monsoon.transforms.triggers.machine import Revision
@@ -44,7 +44,7 @@ def found(*reports, plan="standard", stated=-600.0, confirmed=0.0, trigger="rain
         "activated", stated, -100_000, 100_000, product="jugaad", plan=plan, **(carried | fields)
     )  # fmt: skip
     rows = telemetry(*reports)
-    coverage, places = Coverage(JUGAAD, [policy]), Places(rows)
+    coverage, places = Coverage(JUGAAD, [policy]), ReportCells(rows)
     zones = np.array([h3.latlng_to_cell(LAT, LON, 8)], dtype=np.uint64)
     event = EventState(at(confirmed - 60), at(confirmed), 30.0, None, ("a", "b"), ("r",), at(confirmed))
     series = Series(JUGAAD.trigger(trigger), None, zones, (Revision(at(confirmed), 0, "confirmed", event),))

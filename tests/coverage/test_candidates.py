@@ -5,7 +5,7 @@ from kit import LAT, LON, at, evaluate, kawaach, reading, subscription_record, z
 
 from monsoon.transforms.adjudication.candidates import CandidateFinder
 from monsoon.transforms.coverage import Coverage
-from monsoon.transforms.presence import Places, Presence
+from monsoon.transforms.presence import Presence, ReportCells
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.series import evaluate_trigger
 
@@ -29,7 +29,7 @@ def telemetry(*reports):
 def claims(reports, *subscriptions, minutes=0.0, radius_km=0.5, zones=((LAT, LON), AWAY)):
     """{(zone index, policy_id)} of the candidates of a curfew at `minutes` around Safdarjung."""
     coverage = Coverage(KAWAACH, subscriptions)
-    presence = Presence(Places(telemetry(*reports)), coverage.workers, 9)
+    presence = Presence(ReportCells(telemetry(*reports)), coverage.workers, 9)
     finder = CandidateFinder(KAWAACH, coverage, presence)
     found, recorded = set(), set()
     names = [h3.int_to_str(h3.latlng_to_cell(*zone, 9)) for zone in zones]
@@ -96,7 +96,7 @@ def test_zones_without_home_or_holder_are_not_recorded():
 
 def test_a_correction_that_moves_the_confirmation_moves_the_candidates():
     coverage = Coverage(KAWAACH, [POLICY])
-    presence = Presence(Places(telemetry(("w1", -20, (LAT, LON)), ("w1", 15, FAR))), coverage.workers, 9)
+    presence = Presence(ReportCells(telemetry(("w1", -20, (LAT, LON)), ("w1", 15, FAR))), coverage.workers, 9)
     first = [reading("curfew", 1, 0, reading_id="r", issued_time=at(1))]
     moved = reading("curfew", 1, 20, reading_id="r", revision=1, issued_time=at(30))
     (series,) = evaluate_trigger(CURFEW, [*first, moved], zones_at())
@@ -116,6 +116,8 @@ def test_records_follow_the_contract(root):
     assert evaluate(KAWAACH, "curfew", [reading("curfew", 1, 0)])
     coverage = Coverage(KAWAACH, [AT_HOME])
     (series,) = evaluate_trigger(CURFEW, [reading("curfew", 1, 0)], zones_at())
-    (disruption,) = CandidateFinder(KAWAACH, coverage, Presence(Places(telemetry()), ["w1"], 9)).disruptions(series)
+    (disruption,) = CandidateFinder(KAWAACH, coverage, Presence(ReportCells(telemetry()), ["w1"], 9)).disruptions(
+        series
+    )
     for record in disruption.records("kawaach"):
         jsonschema.validate(json.loads(json.dumps(record)), schema)

@@ -15,7 +15,7 @@ from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.geo.near import cells_around, cells_within
 from monsoon.transforms.geo.sphere import EARTH_RADIUS_M, distance_m
-from monsoon.transforms.presence import REPORT_HOLDS_MS, Places, Presence
+from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence, ReportCells
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.event_detector import EventState
 from monsoon.transforms.triggers.machine import Revision
@@ -68,11 +68,11 @@ def test_a_rider_counts_as_in_the_zone_up_to_500_m_outside_it(meters, counts):
     lat, lon = beyond(meters)
     assert h3.latlng_to_cell(lat, lon, RESOLUTION) != ZONE
     telemetry = TelemetryTable.from_columns(worker=["w1"], event_time_ms=[at(-5)], lat=[lat], lon=[lon])
-    presence = Presence(Places(telemetry), ["w1"], RESOLUTION, JUGAAD.presence_margin_m)
+    presence = Presence(ReportCells(telemetry), ["w1"], RESOLUTION, JUGAAD.presence_margin_m)
     assert (ZONE in presence.at(at(0)).by_cell) == counts
     assert presence.reported_in(ZONE, at(0)) == counts
     assert ZONE in presence.visited
-    assert ZONE not in Presence(Places(telemetry), ["w1"], RESOLUTION).at(at(0)).by_cell
+    assert ZONE not in Presence(ReportCells(telemetry), ["w1"], RESOLUTION).at(at(0)).by_cell
 
 
 def outage(platform, confirmed=0.0):
@@ -89,7 +89,7 @@ def claims_on(series, plan, named, minutes=-5.0, **fields):
         JUGAAD,
         [subscription_record("activated", -100, -50, 10_000, product="jugaad", plan=plan, platform="swiggy", **fields)],
     )
-    presence = Presence(Places(telemetry), coverage.workers, RESOLUTION, JUGAAD.presence_margin_m)
+    presence = Presence(ReportCells(telemetry), coverage.workers, RESOLUTION, JUGAAD.presence_margin_m)
     found = list(CandidateFinder(JUGAAD, coverage, presence).disruptions(series))
     return {worker for each in found for worker in each.updates}
 
@@ -113,7 +113,7 @@ def test_a_disruption_belongs_to_the_version_in_force_at_its_start():
     telemetry = TelemetryTable.from_columns(worker=["w1"], event_time_ms=[at(-5)], lat=[LAT], lon=[LON])
     policy = {"product": "jugaad", "plan": "standard", "platform": "swiggy"}
     coverage = Coverage(JUGAAD, [subscription_record("activated", -100, -50, 10_000, **policy)])
-    presence = Presence(Places(telemetry), coverage.workers, RESOLUTION, JUGAAD.presence_margin_m)
+    presence = Presence(ReportCells(telemetry), coverage.workers, RESOLUTION, JUGAAD.presence_margin_m)
     old, new = replace(JUGAAD, until_ms=at(0)), replace(JUGAAD, from_ms=at(0))
     before, after = outage("swiggy", -1), outage("swiggy", 0)
     judged = [(product, series) for product in (old, new) for series in (before, after)]

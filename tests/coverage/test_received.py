@@ -12,7 +12,7 @@ from monsoon.transforms.activity.orders import Orders
 from monsoon.transforms.activity.peers import Peers
 from monsoon.transforms.activity.week_to_date import WorkedMinutes
 from monsoon.transforms.coverage import Coverage
-from monsoon.transforms.presence import Places, Presence
+from monsoon.transforms.presence import Presence, ReportCells
 from monsoon.transforms.telemetry_table import TelemetryTable
 
 RESOLUTION = 8
@@ -38,11 +38,11 @@ def telemetry_table_of(*reports, workers=()):
         orders_completed=columns["orders"],
         platform=columns["platform"],
     )
-    return telemetry.knowing(workers, ())
+    return telemetry.with_codes_for(workers, ())
 
 
 def presence_of(*reports, workers=("w",), margin_m=0.0):
-    return Presence(Places(telemetry_table_of(*reports)), workers, RESOLUTION, margin_m)
+    return Presence(ReportCells(telemetry_table_of(*reports)), workers, RESOLUTION, margin_m)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_the_report_before_it_speaks_in_its_place():
 
 def test_a_platform_named_by_a_report_that_came_too_late_is_no_bridge():
     named = ("w", -5, 16, None, None, None, "zepto")
-    assert presence_of(named).naming("zepto", at(0)) == set()
-    assert presence_of(named).naming("zepto", at(1)) == {"w"}
-    assert presence_of(named, (*named[:1], -6, None, *named[3:])).naming("zepto", at(0)) == {"w"}
+    assert presence_of(named).riders_naming("zepto", at(0)) == set()
+    assert presence_of(named).riders_naming("zepto", at(1)) == {"w"}
+    assert presence_of(named, (*named[:1], -6, None, *named[3:])).riders_naming("zepto", at(0)) == {"w"}
 
 
 def storm(seed):
@@ -103,7 +103,7 @@ def test_presence_is_as_if_what_came_too_late_had_never_come(seed, margin_m):
     for minute in range(-200, 61, 13):
         known = presence_of(*received_by(reports, minute + 15), workers=workers, margin_m=margin_m)
         assert whole.at(at(minute)) == known.at(at(minute))
-        assert whole.naming("a", at(minute)) == known.naming("a", at(minute))
+        assert whole.riders_naming("a", at(minute)) == known.riders_naming("a", at(minute))
         for cell in whole.visited.tolist():
             assert whole.reported_in(cell, at(minute)) == known.reported_in(cell, at(minute))
 
@@ -126,7 +126,7 @@ def test_orders_minutes_and_peers_are_as_if_what_came_later_had_never_come(seed)
         by_ms = np.full(len(codes), at(asked))
         orders = Orders(telemetry).completed(codes, ends_ms - 3_600_000, ends_ms, by_ms)
         minutes = WorkedMinutes(telemetry).between(codes, ends_ms - 7_200_000, ends_ms, by_ms)
-        peers = Peers(coverage, Places(telemetry), RESOLUTION, TEST)
+        peers = Peers(coverage, ReportCells(telemetry), RESOLUTION, TEST)
         seen = peers.present(np.array([ZONE, ZONE], dtype=np.uint64), ends_ms[:2], by_ms[:2])
         rows = zip(seen.query.tolist(), seen.rider.tolist(), seen.severe.tolist(), strict=True)
         return orders.tobytes(), minutes.tolist(), sorted(rows)

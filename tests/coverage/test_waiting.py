@@ -11,7 +11,7 @@ from kit import LAT, LON, at, product_of, subscription_record
 
 from monsoon.transforms.coverage import Policy
 from monsoon.transforms.geo.sphere import EARTH_RADIUS_M, distance_m
-from monsoon.transforms.waiting import WaitingRules
+from monsoon.transforms.waiting_period import WaitingRules
 
 JUGAAD, KAWAACH, OFFSHIFT = map(product_of, ("jugaad", "kawaach", "offshift"))
 HOUR = 60

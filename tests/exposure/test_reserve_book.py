@@ -12,12 +12,12 @@ from kit import NOON_MS, at
 from monsoon.pipelines.runtime.messages import pack, unpack
 from monsoon.transforms.calendar import day_end_ms, is_day, local_day
 from monsoon.transforms.exposure import (
-    Account,
+    AwardStatus,
+    BucketState,
     Instruction,
     Reserve,
     ReserveBook,
     ReserveBucket,
-    Standing,
     reserve_bucket_of,
     within_reserves,
 )
@@ -44,20 +44,25 @@ def reserve(minutes, amount_inr, name="r1"):
 
 
 def withdrawn(claim, minutes, stands=False):
-    return Standing(POOL, at(minutes), claim, stands)
+    return AwardStatus(POOL, at(minutes), claim, stands)
 
 
-def story(*events):
+def decisions(*events):
     """(minute, kind, claim, instalment) of every move, and (minute, state, queued Rs, queued claims) of every alert."""
     decided = within_reserves(events)
-    moves = [
-        (minute_of(move.at_ms), move.kind, move.instruction.payout["claim_id"], move.instruction.payout["instalment"])
-        for move in decided.moves
+    transitions = [
+        (
+            minute_of(transition.at_ms),
+            transition.kind,
+            transition.instruction.payout["claim_id"],
+            transition.instruction.payout["instalment"],
+        )
+        for transition in decided.transitions
     ]
     alerts = [
         (minute_of(a["event_time"]), a["state"], a["queued_paise"] // 100, a["queued_claims"]) for a in decided.alerts
     ]
-    return moves, alerts
+    return transitions, alerts
 
 
 def minute_of(at_ms):
@@ -65,8 +70,8 @@ def minute_of(at_ms):
 
 
 def test_without_a_reserve_there_is_no_limit():
-    moves, alerts = story(payout("a", 0, 10**9), payout("b", 1, 10**9))
-    assert moves == [(0, "paid", "a", 0), (1, "paid", "b", 0)]
+    transitions, alerts = decisions(payout("a", 0, 10**9), payout("b", 1, 10**9))
+    assert transitions == [(0, "paid", "a", 0), (1, "paid", "b", 0)]
     assert alerts == []
 
 
@@ -77,15 +82,15 @@ def test_what_fits_to_the_paisa_passes_as_it_is():
 
 
 def test_one_that_would_exceed_waits_whole_and_smaller_ones_behind_it():
-    moves, alerts = story(reserve(-5, 300), payout("a", 0, 250), payout("b", 1, 100), payout("c", 2, 50))
-    assert moves == [(0, "paid", "a", 0), (1, "queued", "b", 0), (2, "queued", "c", 0)]
+    transitions, alerts = decisions(reserve(-5, 300), payout("a", 0, 250), payout("b", 1, 100), payout("c", 2, 50))
+    assert transitions == [(0, "paid", "a", 0), (1, "queued", "b", 0), (2, "queued", "c", 0)]
     assert alerts == [(1, "exhausted", 100, 1), (2, "exhausted", 150, 2)]
 
 
 def test_of_one_moment_the_larger_comes_first_then_the_claim_then_the_instalment():
     at_once = [payout("b", 0, 100), payout("a", 0, 100), payout("c", 0, 200), payout("a", 0, 100, instalment=1)]
-    moves, _ = story(reserve(-5, 400), *at_once)
-    assert moves == [(0, "paid", "c", 0), (0, "paid", "a", 0), (0, "paid", "a", 1), (0, "queued", "b", 0)]
+    transitions, _ = decisions(reserve(-5, 400), *at_once)
+    assert transitions == [(0, "paid", "c", 0), (0, "paid", "a", 0), (0, "paid", "a", 1), (0, "queued", "b", 0)]
 
 
 def test_a_raised_reserve_releases_from_the_head_on_when_it_is_raised():
@@ -98,68 +103,70 @@ def test_a_raised_reserve_releases_from_the_head_on_when_it_is_raised():
 
 
 def test_a_raise_too_small_for_the_head_releases_nothing():
-    moves, alerts = story(reserve(-5, 0), payout("a", 0, 500), payout("b", 1, 10), reserve(5, 499, "r2"))
-    assert [kind for _, kind, *_ in moves] == ["queued", "queued"]
+    transitions, alerts = decisions(reserve(-5, 0), payout("a", 0, 500), payout("b", 1, 10), reserve(5, 499, "r2"))
+    assert [kind for _, kind, *_ in transitions] == ["queued", "queued"]
     assert len(alerts) == 2
 
 
 def test_a_reserve_stated_later_counts_what_was_paid_before():
-    moves, _ = story(payout("a", 0, 100), reserve(5, 150), payout("b", 10, 100))
-    assert moves == [(0, "paid", "a", 0), (10, "queued", "b", 0)]
+    transitions, _ = decisions(payout("a", 0, 100), reserve(5, 150), payout("b", 10, 100))
+    assert transitions == [(0, "paid", "a", 0), (10, "queued", "b", 0)]
 
 
 def test_a_lower_reserve_takes_nothing_back():
-    moves, _ = story(reserve(-5, 500), payout("a", 0, 400), reserve(5, 100, "r2"), payout("b", 10, 1), reserve(20, 401))
-    assert moves == [(0, "paid", "a", 0), (10, "queued", "b", 0), (20, "paid", "b", 0)]
+    transitions, _ = decisions(
+        reserve(-5, 500), payout("a", 0, 400), reserve(5, 100, "r2"), payout("b", 10, 1), reserve(20, 401)
+    )
+    assert transitions == [(0, "paid", "a", 0), (10, "queued", "b", 0), (20, "paid", "b", 0)]
 
 
 def test_the_newest_stands_whenever_it_came_and_the_greater_id_of_one_moment():
-    moves, _ = story(reserve(-5, 0, "z"), reserve(-9, 900, "zz"), payout("a", 0, 1))
-    assert [kind for _, kind, *_ in moves] == ["queued"]
-    moves, _ = story(reserve(-5, 0, "a"), reserve(-5, 900, "b"), payout("a", 0, 1))
-    assert [kind for _, kind, *_ in moves] == ["paid"]
+    transitions, _ = decisions(reserve(-5, 0, "z"), reserve(-9, 900, "zz"), payout("a", 0, 1))
+    assert [kind for _, kind, *_ in transitions] == ["queued"]
+    transitions, _ = decisions(reserve(-5, 0, "a"), reserve(-5, 900, "b"), payout("a", 0, 1))
+    assert [kind for _, kind, *_ in transitions] == ["paid"]
 
 
 def test_a_reserve_of_the_moment_itself_stands_already():
-    moves, _ = story(payout("a", 0, 100), reserve(0, 50))
-    assert [kind for _, kind, *_ in moves] == ["queued"]
+    transitions, _ = decisions(payout("a", 0, 100), reserve(0, 50))
+    assert [kind for _, kind, *_ in transitions] == ["queued"]
 
 
 def test_a_withdrawn_claim_leaves_the_queue_and_those_behind_move_up():
     events = [reserve(-5, 100), payout("a", 0, 500), payout("b", 1, 100), withdrawn("a", 10)]
-    moves, alerts = story(*events)
-    assert moves[2:] == [(10, "withdrawn", "a", 0), (10, "paid", "b", 0)]
+    transitions, alerts = decisions(*events)
+    assert transitions[2:] == [(10, "withdrawn", "a", 0), (10, "paid", "b", 0)]
     assert alerts[-1] == (10, "released", 0, 0)
 
 
 def test_a_claim_confirmed_again_takes_its_place_again():
     events = [reserve(-5, 0), payout("a", 0, 500), payout("b", 1, 100), withdrawn("a", 10), withdrawn("a", 20, True)]
-    moves, alerts = story(*events, reserve(30, 550, "r2"))
-    assert moves[2:] == [(10, "withdrawn", "a", 0), (20, "queued", "a", 0), (30, "paid", "a", 0)]
+    transitions, alerts = decisions(*events, reserve(30, 550, "r2"))
+    assert transitions[2:] == [(10, "withdrawn", "a", 0), (20, "queued", "a", 0), (30, "paid", "a", 0)]
     assert [state for _, state, *_ in alerts] == ["exhausted", "exhausted", "released", "exhausted", "released"]
 
 
 def test_what_was_paid_is_not_withdrawn():
-    moves, alerts = story(reserve(-5, 100), payout("a", 0, 100), withdrawn("a", 5), withdrawn("a", 6, True))
-    assert moves == [(0, "paid", "a", 0)]
+    transitions, alerts = decisions(reserve(-5, 100), payout("a", 0, 100), withdrawn("a", 5), withdrawn("a", 6, True))
+    assert transitions == [(0, "paid", "a", 0)]
     assert alerts == []
 
 
 def test_late_events_take_effect_after_what_is_done():
-    book = ReserveBook(Account(POOL))
+    book = ReserveBook(BucketState(POOL))
     book.run([reserve(-5, 100), payout("a", 0, 200)], BEFORE)
     decided = book.run([reserve(5, 200, "late")], at(30))
-    assert [(move.kind, move.at_ms) for move in decided.moves] == [("paid", at(30) + 1)]
-    assert not book.run([reserve(-9, 10**6, "older")], at(40)).moves
+    assert [(transition.kind, transition.at_ms) for transition in decided.transitions] == [("paid", at(30) + 1)]
+    assert not book.run([reserve(-9, 10**6, "older")], at(40)).transitions
 
 
 def test_amounts_beyond_64_bits_stop_at_what_a_record_holds():
     most = (2**63 - 1) // 100
     decided = within_reserves([reserve(-5, 10), *(payout(claim, 0, most) for claim in "abc")])
     assert decided.alerts[0]["queued_paise"] == 2**63 - 1
-    book = ReserveBook(Account(POOL))
+    book = ReserveBook(BucketState(POOL))
     book.run([payout(claim, 0, most) for claim in "abc"], BEFORE)
-    assert unpack(pack(book.account), Account) == book.account
+    assert unpack(pack(book.account), BucketState) == book.account
 
 
 @pytest.mark.parametrize("resolution", [3, 4, 5, 6, 7, 8, 9, 15])
@@ -215,33 +222,33 @@ def as_told(drawn):
     for minutes, amount, claim in payouts:
         counts[claim] = counts.get(claim, -1) + 1
         events.append(payout(claim, minutes, amount, counts[claim]))
-    words = {(e.claim_id, e.at_ms): e for e in drawn if isinstance(e, Standing)}
+    words = {(e.claim_id, e.at_ms): e for e in drawn if isinstance(e, AwardStatus)}
     reserves = {(e.event_time_ms, e.reserve_id): e for e in drawn if isinstance(e, Reserve)}
     return [*events, *words.values(), *reserves.values()]
 
 
 def as_data(decided):
-    return [(m.kind, m.at_ms, m.waited, m.payout) for m in decided.moves], decided.alerts
+    return [(m.kind, m.at_ms, m.waited, m.payout) for m in decided.transitions], decided.alerts
 
 
 @given(EVENTS, st.randoms(use_true_random=False), st.lists(MINUTES, max_size=4))
 def test_order_repetition_and_interruption_are_nothing(drawn, chance, marks):
     events = as_told(drawn)
     expected = as_data(within_reserves(events))
-    again = events + [event for event in events if isinstance(event, Reserve | Standing)]
+    again = events + [event for event in events if isinstance(event, Reserve | AwardStatus)]
     chance.shuffle(again)
     assert as_data(within_reserves(again)) == expected
 
-    moves, alerts, account, held, done_ms = [], [], Account(POOL), ([], []), BEFORE
+    transitions, alerts, account, held, done_ms = [], [], BucketState(POOL), ([], []), BEFORE
     for mark in [*sorted(set(marks)), 99]:
-        book = ReserveBook(unpack(pack(account), Account))
+        book = ReserveBook(unpack(pack(account), BucketState))
         book.resume(*unpack(pack(held), tuple[list[Instruction], list[Instruction]]))
         some = [e for e in events if done_ms < time_of(e) <= at(mark)]
         told = as_data(book.run(some, done_ms))
-        moves += told[0]
+        transitions += told[0]
         alerts += told[1]
         account, held, done_ms = book.account, (book._queue, book._aside), at(mark)
-    assert (moves, alerts) == expected
+    assert (transitions, alerts) == expected
 
 
 def time_of(event):
@@ -253,15 +260,15 @@ def time_of(event):
 @given(EVENTS)
 def test_nothing_is_paid_beyond_the_reserve_and_nothing_is_lost(drawn):
     events = as_told(drawn)
-    book = ReserveBook(Account(POOL))
+    book = ReserveBook(BucketState(POOL))
     decided = book.run(events, BEFORE)
     paid = 0
-    for move in (move for move in decided.moves if move.kind == "paid"):
-        paid += move.instruction.amount_paise
-        stated = [e for e in events if isinstance(e, Reserve) and e.event_time_ms <= move.at_ms]
+    for transition in (transition for transition in decided.transitions if transition.kind == "paid"):
+        paid += transition.instruction.amount_paise
+        stated = [e for e in events if isinstance(e, Reserve) and e.event_time_ms <= transition.at_ms]
         if stated:
             assert paid <= max(stated, key=lambda e: (e.event_time_ms, e.reserve_id)).amount_paise
-        assert move.at_ms >= move.instruction.payout["created_at"]
+        assert transition.at_ms >= transition.instruction.payout["created_at"]
     assert paid == book.account.paid_paise
     asked = sorted(e.payout["reference_id"] for e in events if isinstance(e, Instruction))
     given_out = [p["reference_id"] for p in decided.payouts]
@@ -277,8 +284,10 @@ def test_nothing_is_paid_beyond_the_reserve_and_nothing_is_lost(drawn):
 
 @given(EVENTS)
 def test_first_come_first_served(drawn):
-    events = [event for event in as_told(drawn) if not isinstance(event, Standing)]
-    paid = [move.instruction.place for move in within_reserves(events).moves if move.kind == "paid"]
+    events = [event for event in as_told(drawn) if not isinstance(event, AwardStatus)]
+    paid = [
+        transition.instruction.place for transition in within_reserves(events).transitions if transition.kind == "paid"
+    ]
     assert paid == sorted(paid)
 
 
@@ -286,9 +295,9 @@ def test_first_come_first_served(drawn):
 def test_withdrawing_and_confirming_again_ends_where_never_withdrawing_would(drawn):
     """Once there is enough for everybody: all is paid but what stays withdrawn."""
     events = [*as_told(drawn), reserve(50, 10**6, "zz")]
-    words = sorted((e for e in events if isinstance(e, Standing)), key=lambda e: e.at_ms)
+    words = sorted((e for e in events if isinstance(e, AwardStatus)), key=lambda e: e.at_ms)
     last = {word.claim_id: word.stands for word in words}
-    book = ReserveBook(Account(POOL))
+    book = ReserveBook(BucketState(POOL))
     book.run(events, BEFORE)
     assert not book.waits
     assert all(not last[each.payout["claim_id"]] for each in book.held)

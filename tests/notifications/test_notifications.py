@@ -13,8 +13,8 @@ from monsoon.sources.product_files import load_products
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.evidence.features import FEATURE_NAMES
-from monsoon.transforms.exposure import Reserve, awarded, passed, within_reserves
-from monsoon.transforms.notifications import KINDS, of_claims, of_payments, order, rupees_in_words
+from monsoon.transforms.exposure import Reserve, instructions_of, unlimited, within_reserves
+from monsoon.transforms.notifications import KINDS, claim_notifications, order, payment_notifications, rupees_in_words
 from monsoon.transforms.plain_words import FEATURES, PERILS, REASONS, because, peril_in_words, reason_in_words
 
 SCHEMA = json.loads((resources.files("monsoon.contracts") / "notification.schema.json").read_text())
@@ -37,13 +37,13 @@ def heard(updates, *risks, reserves=()):
     """Every notification of a rider's story under kawaach."""
     machine = RiderMachine(kawaach(), "m", ScriptedScores(d=list(risks)))
     claims, payouts = run_rider(machine, updates)
-    instructions, standings = awarded(claims, payouts, STARTS)
-    decided = within_reserves([*reserves, *instructions, *standings]) if reserves else passed(instructions)
-    return sorted(of_claims(claims, {}) + of_payments(decided.moves), key=order)
+    instructions, standings = instructions_of(claims, payouts, STARTS)
+    decided = within_reserves([*reserves, *instructions, *standings]) if reserves else unlimited(instructions)
+    return sorted(claim_notifications(claims, {}) + payment_notifications(decided.transitions), key=order)
 
 
-def kinds(*story, **how):
-    return [(each["kind"], (each["event_time"] - at(0)) // 60_000) for each in heard(*story, **how)]
+def kinds(*decisions, **how):
+    return [(each["kind"], (each["event_time"] - at(0)) // 60_000) for each in heard(*decisions, **how)]
 
 
 def test_a_claim_paid_at_once():
@@ -68,9 +68,9 @@ def test_a_claim_held_then_asked_about_then_reviewed():
 
 
 def test_a_held_claim_whose_disruption_is_withdrawn():
-    story = [update("d", 0), update("d", 0, at_ms=at(30), withdrawn=True)]
-    assert kinds(story, 0.5) == [("claim_opened", 0), ("held", 0), ("withdrawn", 30)]
-    assert heard(story, 0.5)[-1]["reasons"] == ["disruption_withdrawn"]
+    decisions = [update("d", 0), update("d", 0, at_ms=at(30), withdrawn=True)]
+    assert kinds(decisions, 0.5) == [("claim_opened", 0), ("held", 0), ("withdrawn", 30)]
+    assert heard(decisions, 0.5)[-1]["reasons"] == ["disruption_withdrawn"]
 
 
 def test_a_claim_that_nothing_is_left_for():
@@ -82,20 +82,22 @@ def test_a_claim_that_nothing_is_left_for():
 
 
 def test_a_rise_while_held_says_nothing_new():
-    story = [update("d", 0, "rain"), update("d", 0, "rain", at_ms=at(30), level="full")]
-    assert kinds(story, 0.5, 0.1)[1:] == [("held", 0), ("paid", 120)]
+    decisions = [update("d", 0, "rain"), update("d", 0, "rain", at_ms=at(30), level="full")]
+    assert kinds(decisions, 0.5, 0.1)[1:] == [("held", 0), ("paid", 120)]
 
 
 def test_a_payment_that_waits_and_is_made_or_withdrawn():
-    instructions, _ = awarded(*run_rider(RiderMachine(kawaach(), "m", ScriptedScores()), [update("d", 0)]), STARTS)
+    instructions, _ = instructions_of(
+        *run_rider(RiderMachine(kawaach(), "m", ScriptedScores()), [update("d", 0)]), STARTS
+    )
     pool = instructions[0].pool
     none, enough = Reserve(pool, at(-9), "r1", 0), Reserve(pool, at(60), "r2", 10**6)
     told = heard([update("d", 0)], 0.1, reserves=[none, enough])
     assert [each["kind"] for each in told] == ["claim_opened", "queued", "paid"]
     assert told[1]["text"].startswith("Your claim is approved. Rs 375 waits until more money is set aside")
     assert (told[2]["event_time"], told[2]["amount_paise"]) == (at(60), 37_500)
-    story = [update("d", 0), update("d", 0, at_ms=at(30), withdrawn=True)]
-    told = heard(story, 0.1, reserves=[none, enough])
+    decisions = [update("d", 0), update("d", 0, at_ms=at(30), withdrawn=True)]
+    told = heard(decisions, 0.1, reserves=[none, enough])
     assert [each["kind"] for each in told] == ["claim_opened", "queued", "withdrawn"]
     assert told[2]["text"] == (
         "Rs 375 that was approved and waited to be paid is not paid because the readings that it rested on were "
@@ -108,7 +110,7 @@ def test_a_payment_that_waits_and_is_made_or_withdrawn():
 def test_every_notification_keeps_to_its_contract_and_accuses_nobody(status, reasons):
     for revision in (0, 1):
         claim = CLAIM | {"status": status, "reasons": reasons, "revision": revision}
-        told = of_claims([claim], {})
+        told = claim_notifications([claim], {})
         assert len(told) == (revision == 0) + (status != "approved")
         for each in told:
             jsonschema.validate(each, SCHEMA)
@@ -120,14 +122,14 @@ def test_every_notification_keeps_to_its_contract_and_accuses_nobody(status, rea
 
 def test_a_step_up_that_takes_no_answer_is_a_hold():
     asked = CLAIM | {"status": "step_up", "answer_by": None}
-    assert [each["kind"] for each in of_claims([asked], {})] == ["held"]
+    assert [each["kind"] for each in claim_notifications([asked], {})] == ["held"]
 
 
 def test_a_status_is_told_once():
     told = {}
     held = CLAIM | {"status": "soft_hold"}
-    assert [each["kind"] for each in of_claims([held, held | {"revision": 2}], told)] == ["held"]
-    assert of_claims([held | {"revision": 3}], told) == []
+    assert [each["kind"] for each in claim_notifications([held, held | {"revision": 2}], told)] == ["held"]
+    assert claim_notifications([held | {"revision": 3}], told) == []
     assert told == {"c1": "soft_hold"}
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monsoon.sources.product_files import load_products
-from monsoon.transforms.scoring.named import measured_share, score_columns, score_value
+from monsoon.transforms.scoring.product_scores import measured_share, score_columns, score_value
 
 PRODUCTS = load_products()
 TRUST = PRODUCTS["offshift"].decision.scores["trust"]

@@ -12,19 +12,19 @@ import pytest
 from monsoon.transforms import evidence, scoring
 from monsoon.transforms.evidence import activity, batch, device, devices, gnss, motion, policy, surroundings
 from monsoon.transforms.evidence.features import FEATURES
-from monsoon.transforms.scoring import named, scorer
+from monsoon.transforms.scoring import product_scores, scorer
 from monsoon.transforms.scoring.calibration import RiskTable, on_scale
 
 MEASURED_BY = {
     "barometric_delta_match": surroundings.PressureSteps.barometric_delta_match,
-    "shift_pattern": activity.Habits.shift_pattern,
+    "shift_pattern": activity.ShiftHistory.shift_pattern,
     "riders_on_device_28d": devices.DeviceDays.riders,
     "second_implied_speed_mps": motion.max_implied_speed_mps,
 }
 """Features whose function has another name, or is a method."""
 OF_THE_GRAPH = {"proximity_degree", "shared_network_degree", "ring_score"}
 """Which nothing measures yet."""
-SCORES = (named.score_value, scorer.Scorer.score, RiskTable.risk, on_scale)
+SCORES = (product_scores.score_value, scorer.Scorer.score, RiskTable.risk, on_scale)
 
 PARTS = ("Range:", "Direction:", "Missing input:", "Rests on:", "Source:")
 MIN_EXAMPLES = 20

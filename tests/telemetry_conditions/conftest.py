@@ -9,7 +9,7 @@ import pytest
 from monsoon.pipelines.local.panes import panes_of
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.coverage import Policy
-from monsoon.transforms.evidence.activity import Habits
+from monsoon.transforms.evidence.activity import ShiftHistory
 from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.neighborhoods import PaneCells
 from monsoon.transforms.evidence.references import References
@@ -25,7 +25,7 @@ from monsoon.transforms.telemetry_conditions.silent_quorum import (
     trust_score_terms,
 )
 from monsoon.transforms.telemetry_table import TelemetryTable
-from monsoon.transforms.waiting import WaitingRules
+from monsoon.transforms.waiting_period import WaitingRules
 
 MINUTE = 60_000
 T = 1_718_000_000_000
@@ -127,7 +127,7 @@ def tallied(terms, product, reports, zone_queries, held=None, towers=None):
     if len(gone.worker):
         panes = panes_of(telemetry)
         resolution = zone_queries.resolution
-        habits = Habits.of(panes, PaneCells.of(panes, resolution), resolution)
+        habits = ShiftHistory.of(panes, PaneCells.of(panes, resolution), resolution)
         references = References.none(telemetry)
         if towers and telemetry.cells:
             lat, lon, range_m = np.array([towers.get(name, (np.nan,) * 3) for name in telemetry.cells]).T

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from monsoon.transforms.activity.orders import Floats, Ints, Orders, drop_of
 from monsoon.transforms.coverage import Coverage
-from monsoon.transforms.evidence.ragged import Bools, over
-from monsoon.transforms.presence import DwellIntervals, Places
+from monsoon.transforms.evidence.ragged import Bools, ratio
+from monsoon.transforms.presence import DwellIntervals, ReportCells
 from monsoon.transforms.product import ActivityTest
 from monsoon.transforms.telemetry_table import bisect_right
 
@@ -37,7 +37,7 @@ class PeerRows:
 class Peers:
     """The riders of some policies, as others' peers. `platforms` are the names that their codes stand for."""
 
-    def __init__(self, coverage: Coverage, places: Places, resolution: int, test: ActivityTest) -> None:
+    def __init__(self, coverage: Coverage, places: ReportCells, resolution: int, test: ActivityTest) -> None:
         self._test = test
         self._orders = Orders(places.telemetry)
         code_of = {worker: code for code, worker in enumerate(places.telemetry.workers)}
@@ -47,7 +47,7 @@ class Peers:
         states = [
             (code, from_ms, state)
             for code, worker in zip(codes.tolist(), known, strict=True)
-            for from_ms, state in coverage.with_a_mean(worker)
+            for from_ms, state in coverage.policies_with_order_mean(worker)
         ]
         self.platforms = tuple(sorted({state.record["platform"] for _, _, state in states if state is not None}))
         place = {platform: number for number, platform in enumerate(self.platforms)}
@@ -82,7 +82,7 @@ class Peers:
 
 def threshold_of(test: ActivityTest, peers: Ints, severe: Ints) -> tuple[Floats, Floats]:
     """The share of the peers with a severe drop (0 without peers), and the number of standard deviations required."""
-    share = np.nan_to_num(over(severe.astype(np.float64), peers.astype(np.float64)))
+    share = np.nan_to_num(ratio(severe.astype(np.float64), peers.astype(np.float64)))
     threshold = np.full(len(peers), test.thresholds[-1].sigma)
     for band in reversed(test.thresholds[:-1]):
         applies = share >= band.above if band.inclusive else share > band.above

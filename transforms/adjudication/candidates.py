@@ -14,7 +14,7 @@ from monsoon.transforms.adjudication.claims import DisruptionUpdate, PolicyTerms
 from monsoon.transforms.coverage import Coverage, PolicyState
 from monsoon.transforms.geo.cells import cell_name, cell_of
 from monsoon.transforms.identifiers import disruption_id
-from monsoon.transforms.presence import Presence, Snapshot
+from monsoon.transforms.presence import Presence, PresenceSnapshot
 from monsoon.transforms.product import Product
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS
 from monsoon.transforms.triggers.machine import Revision
@@ -101,7 +101,7 @@ class CandidateFinder:
         self._coverage = coverage
         self._presence = presence
         self._bridges = frozenset(name for name, plan in product.plans.items() if plan.bridge)
-        self._snapshots: dict[int, Snapshot] = {}
+        self._snapshots: dict[int, PresenceSnapshot] = {}
         self._naming: dict[tuple[str, int], set[str]] = {}
         self._silent_at_home: dict[tuple[str, str | None, int, int], dict[int, list[PolicyState]]] = {}
 
@@ -166,23 +166,23 @@ class CandidateFinder:
     def _present(self, series: Series, zone: int, start_ms: int, confirmed_ms: int) -> Sequence[PolicyState]:
         """The policies, in force at the start, of the riders in the zone at confirmation."""
         reporting = [
-            self._speaking(worker, series, start_ms, confirmed_ms)
+            self._applicable(worker, series, start_ms, confirmed_ms)
             for worker in self._snapshot(confirmed_ms).by_cell.get(zone, ())
         ]
         at_home = self._at_home(series, start_ms, confirmed_ms).get(zone, [])
         return [state for state in reporting if state is not None] + at_home
 
-    def _speaking(self, worker: str, series: Series, start_ms: int, confirmed_ms: int) -> PolicyState | None:
+    def _applicable(self, worker: str, series: Series, start_ms: int, confirmed_ms: int) -> PolicyState | None:
         bridges: frozenset[str] = frozenset()
         if self._bridges and series.trigger.platform_only and series.platform is not None:
             key = (series.platform, confirmed_ms)
             if key not in self._naming:
-                self._naming[key] = self._presence.naming(*key)
+                self._naming[key] = self._presence.riders_naming(*key)
             if worker in self._naming[key]:
                 bridges = self._bridges
-        return self._coverage.speaking(worker, series.trigger, series.platform, start_ms, bridges)
+        return self._coverage.applicable_policy(worker, series.trigger, series.platform, start_ms, bridges)
 
-    def _snapshot(self, at_ms: int) -> Snapshot:
+    def _snapshot(self, at_ms: int) -> PresenceSnapshot:
         if at_ms not in self._snapshots:
             self._snapshots[at_ms] = self._presence.at(at_ms)
         return self._snapshots[at_ms]
@@ -193,7 +193,7 @@ class CandidateFinder:
         if key not in self._silent_at_home:
             homes: dict[int, list[PolicyState]] = defaultdict(list)
             for worker in self._snapshot(confirmed_ms).silent:
-                state = self._speaking(worker, series, start_ms, confirmed_ms)
+                state = self._applicable(worker, series, start_ms, confirmed_ms)
                 if state is not None:
                     lat, lon = state.record["home_lat"], state.record["home_lon"]
                     homes[cell_of(lat, lon, self._product.zone_resolution)].append(state)

@@ -8,10 +8,10 @@ from typing import Any
 from monsoon.transforms.adjudication.claims import Claim, ClaimScore
 from monsoon.transforms.adjudication.decision import RuleInputs
 from monsoon.transforms.product import ModelScore, Product
-from monsoon.transforms.scoring.named import score_value
+from monsoon.transforms.scoring.product_scores import score_value
 
 
-def with_named_scores(product: Product, claim: Claim, score: ClaimScore) -> ClaimScore:
+def with_formula_scores(product: Product, claim: Claim, score: ClaimScore) -> ClaimScore:
     """The score with `anomaly` (risk) and `trust` as formulas of the product define them; those already there stay."""
     scores = product.decision.scores
     named: dict[str, Any] = {}

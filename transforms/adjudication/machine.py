@@ -27,7 +27,7 @@ from monsoon.transforms.adjudication.claims import (
 )
 from monsoon.transforms.adjudication.decision import APPROVE, MANUAL_REVIEW, UNSCORED, Outcome
 from monsoon.transforms.adjudication.eligibility import NOT_MEASURED, assess
-from monsoon.transforms.adjudication.formula_scores import with_named_scores
+from monsoon.transforms.adjudication.formula_scores import with_formula_scores
 from monsoon.transforms.adjudication.payment_history import PaymentHistory
 from monsoon.transforms.adjudication.records import claim_record, payout_record, published_view, reasons_of
 from monsoon.transforms.adjudication.rules import ProductRules, rules_of
@@ -66,7 +66,7 @@ class RiderMachine:
         score = self._scorer(claim, at_ms)
         if score is None:
             return False
-        claim.score = with_named_scores(self._rules.of(claim).product, claim, score)
+        claim.score = with_formula_scores(self._rules.of(claim).product, claim, score)
         return True
 
     def _reset(self, claims: Iterable[Claim]) -> None:

@@ -1,7 +1,7 @@
-"""Values that providers correct, and what follows from them: each difference is a revision of what was published.
+"""Values that providers correct, and the revisions of derived values (means, indices) that follow.
 
 A value's first version counts from its own time on, whenever it was issued, as a reading of revision 0 does; a later
-one from its issue on. What was corrected before the moment that a reading is for is never said otherwise.
+one from its issue on. A correction issued before the moment of the reading replaces the first version.
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ LONGEST_MEAN_H = max(pollutant.mean_h for pollutant in POLLUTANTS.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
-    """A value as it was issued; None where the provider does not say when."""
+class IssuedValue:
+    """A version of a value; `issued_ms` None where the provider does not state it."""
 
     issued_ms: int | None
     value: float
 
 
-def revised(inputs: Sequence[Sequence[Version]], formula: Callable[..., float], time_ms: int) -> list[Version]:
+def revisions_of(
+    inputs: Sequence[Sequence[IssuedValue]], formula: Callable[..., float], time_ms: int
+) -> list[IssuedValue]:
     """The versions of `formula` of several inputs of one moment, each input's versions in the order of their issue.
 
     The first rests on the first version of each, and is issued with the last of them; each later one follows a
     correction that changes the value.
     """
     now = [versions[0] for versions in inputs]
-    found = [Version(_latest([version.issued_ms for version in now]), formula(*(version.value for version in now)))]
+    found = [IssuedValue(_latest([version.issued_ms for version in now]), formula(*(version.value for version in now)))]
     if all(len(versions) == 1 for versions in inputs):
         return found
     later = [
@@ -46,19 +48,19 @@ def revised(inputs: Sequence[Sequence[Version]], formula: Callable[..., float], 
     ]
     for issued_ms, group in groupby(sorted(later), key=lambda item: item[0]):
         for _, place, value in group:
-            now[place] = Version(issued_ms, value)
-        found.append(Version(issued_ms, formula(*(version.value for version in now))))
-    return _differing(found, time_ms)
+            now[place] = IssuedValue(issued_ms, value)
+        found.append(IssuedValue(issued_ms, formula(*(version.value for version in now))))
+    return _distinct(found, time_ms)
 
 
-def _differing(versions: Sequence[Version], time_ms: int) -> list[Version]:
-    """Those that change what was said; the last one issued by `time_ms`, if any, is the first that was said."""
+def _distinct(versions: Sequence[IssuedValue], time_ms: int) -> list[IssuedValue]:
+    """The versions that change the value; the last one issued by `time_ms`, if any, counts as the first."""
     known = [version for version in versions[1:] if (version.issued_ms or 0) <= time_ms]
-    said = [known[-1] if known else versions[0]]
+    distinct = [known[-1] if known else versions[0]]
     for version in versions[1 + len(known) :]:
-        if version.value != said[-1].value:
-            said.append(version)
-    return said
+        if version.value != distinct[-1].value:
+            distinct.append(version)
+    return distinct
 
 
 def _latest(issues: Sequence[int | None]) -> int | None:
@@ -71,7 +73,7 @@ class HourlySeries:
     """A pollutant at one station: versions by hour (a running number), each hour's in the order of their issue.
     `is_mean` where the provider averages over the index's hours itself."""
 
-    versions: Mapping[int, Sequence[Version]]
+    versions: Mapping[int, Sequence[IssuedValue]]
     is_mean: bool = False
 
 
@@ -99,45 +101,45 @@ def aqi_history(series: Mapping[str, HourlySeries], end_ms: Callable[[int], int]
     for before, hour in pairwise([hours[0], *hours]):
         place += hour - before >= LONGEST_MEAN_H
         stretch[hour] = place
-    parts: list[dict[str, dict[int, Sequence[Version]]]] = [{} for _ in range(place + 1)]
+    parts: list[dict[str, dict[int, Sequence[IssuedValue]]]] = [{} for _ in range(place + 1)]
     for name, pollutant in series.items():
         for hour, versions in pollutant.versions.items():
             parts[stretch[hour]].setdefault(name, {})[hour] = versions
     found: list[AqiRevision] = []
     for part in parts:
-        stories = _unbroken_history(
+        histories = _unbroken_history(
             {name: HourlySeries(versions, series[name].is_mean) for name, versions in part.items()}
         )
-        for hour, (versions, basis) in sorted(stories.items()):
+        for hour, (versions, basis) in sorted(histories.items()):
             found += [
                 AqiRevision(hour, revision, version.issued_ms, version.value, basis[version])
-                for revision, version in enumerate(_differing(versions, end_ms(hour)))
+                for revision, version in enumerate(_distinct(versions, end_ms(hour)))
             ]
     return found
 
 
-_Story = tuple[list[Version], dict[Version, str]]
+_IndexHistory = tuple[list[IssuedValue], dict[IssuedValue, str]]
 
 
-def _unbroken_history(series: Mapping[str, HourlySeries]) -> dict[int, _Story]:
-    """By hour all versions of its index in the order of issue, and what each rests on."""
+def _unbroken_history(series: Mapping[str, HourlySeries]) -> dict[int, _IndexHistory]:
+    """By hour all versions of its index in the order of issue, and the basis of each."""
     first = min(min(pollutant.versions) for pollutant in series.values())
     span = max(max(pollutant.versions) for pollutant in series.values()) - first + 1
     values = {name: np.full(span, np.nan) for name in series}
-    spoken = np.zeros(span, np.bool_)
+    has_value = np.zeros(span, np.bool_)
     issues: dict[int, int | None] = {}
     corrections = []
     for name, pollutant in series.items():
         for hour, versions in pollutant.versions.items():
             values[name][hour - first] = versions[0].value
-            spoken[hour - first] = True
+            has_value[hour - first] = True
             issues[hour - first] = _latest([issues.get(hour - first), versions[0].issued_ms])
             corrections += [(later.issued_ms or 0, hour - first, name, later.value) for later in versions[1:]]
     index, basis = _indices(values, series, 0, span)
-    stories: dict[int, _Story] = {}
-    for hour in np.flatnonzero(spoken & ~np.isnan(index)).tolist():
-        version = Version(issues[hour], float(index[hour]))
-        stories[hour + first] = ([version], {version: basis[hour]})
+    histories: dict[int, _IndexHistory] = {}
+    for hour in np.flatnonzero(has_value & ~np.isnan(index)).tolist():
+        version = IssuedValue(issues[hour], float(index[hour]))
+        histories[hour + first] = ([version], {version: basis[hour]})
     for issued_ms, group in groupby(sorted(corrections), key=lambda item: item[0]):
         touched = []
         for _, hour, name, value in group:
@@ -145,14 +147,14 @@ def _unbroken_history(series: Mapping[str, HourlySeries]) -> dict[int, _Story]:
             touched += [hour, hour + _reach_h(name, series)]
         start, stop = min(touched), min(max(touched), span)
         corrected, grounds = _indices(values, series, start, stop)
-        changed = spoken[start:stop] & (corrected != index[start:stop]) & ~np.isnan(corrected)
+        changed = has_value[start:stop] & (corrected != index[start:stop]) & ~np.isnan(corrected)
         for place in np.flatnonzero(changed).tolist():
-            version = Version(issued_ms, float(corrected[place]))
-            versions, bases = stories[start + place + first]
+            version = IssuedValue(issued_ms, float(corrected[place]))
+            versions, bases = histories[start + place + first]
             versions.append(version)
             bases[version] = grounds[place]
         index[start:stop] = corrected
-    return stories
+    return histories
 
 
 def _reach_h(name: str, series: Mapping[str, HourlySeries]) -> int:

@@ -81,7 +81,7 @@ def cpcb_sub_index(pollutant: str, mean: ArrayLike) -> Floats:
     return np.asarray(np.interp(column, POLLUTANTS[pollutant].knots, _INDICES))
 
 
-def as_published(index: ArrayLike) -> Floats:
+def rounded_index(index: ArrayLike) -> Floats:
     """An index as it is published, to the nearest whole number, halves upwards; NaN stays NaN."""
     exact = np.round(np.asarray(index, np.float64), 9)  # a half of exact arithmetic, and not just below
     return np.asarray(np.floor(exact + 0.5))
@@ -109,7 +109,7 @@ def cpcb_aqi(means: Mapping[str, ArrayLike]) -> CpcbAqi:
     if not means:
         raise ValueError("an index needs at least one pollutant")
     names = tuple(sorted(means))
-    table = np.stack([np.atleast_1d(as_published(cpcb_sub_index(name, means[name]))) for name in names])
+    table = np.stack([np.atleast_1d(rounded_index(cpcb_sub_index(name, means[name]))) for name in names])
     known = ~np.isnan(table)
     some = known.any(axis=0)
     worst = np.where(some, np.argmax(np.where(known, table, -1.0), axis=0), -1)

@@ -1,7 +1,7 @@
 """Hourly values of intervals shorter than an hour: which hour an interval lies in, and the mean of those in one.
 
 An hour of the index is known if at least three quarters of it are measured, the share that Directive 2008/50/EC asks
-of hourly values (Annex XI A); CPCB asks nothing of the hours themselves, and two thirds of them of a 24 h mean.
+of hourly values (Annex XI A); CPCB requires nothing of the hours themselves, and two thirds of them for a 24 h mean.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from monsoon.transforms.atmosphere.corrections import Version, revised
+from monsoon.transforms.atmosphere.corrections import IssuedValue, revisions_of
 
 HOUR_MS = 3_600_000
 MIN_MEAN_COVERAGE_MS = HOUR_MS * 3 // 4
@@ -39,7 +39,9 @@ def hour_end_ms(interval: Interval, phase_ms: int) -> int | None:
     return end_ms if interval.begin_ms >= end_ms - HOUR_MS else None
 
 
-def hourly_mean(parts: Mapping[Interval, Sequence[Version]], end_ms: int, min_coverage_ms: int) -> list[Version] | None:
+def hourly_mean(
+    parts: Mapping[Interval, Sequence[IssuedValue]], end_ms: int, min_coverage_ms: int
+) -> list[IssuedValue] | None:
     """The mean of an hour, weighted by length, and its corrections; None where too little of the hour is covered.
 
     `parts` lie in the hour that ends at `end_ms`, without overlap, each with its versions in the order of their issue.
@@ -56,4 +58,4 @@ def hourly_mean(parts: Mapping[Interval, Sequence[Version]], end_ms: int, min_co
     def mean(*values: float) -> float:
         return math.fsum(value * length for value, length in zip(values, lengths, strict=True)) / total
 
-    return revised([parts[part] for part in ordered], mean, end_ms)
+    return revisions_of([parts[part] for part in ordered], mean, end_ms)

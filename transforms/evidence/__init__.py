@@ -1,5 +1,5 @@
-"""Evidence: what a rider's reports say about one claim, each number with how many reports it rests on.
+"""Evidence: the features of a claim, measured from telemetry, each with the number of reports it rests on.
 
-Belongs here: the features and their registry, windows, references by code. Does not: what a feature is worth
-(scoring), rings, reading of files.
+Belongs here: the features and their registry, windows, references by code. Does not: the scores made of features
+(`monsoon.transforms.scoring`), syndicates, reading of files.
 """

@@ -1,4 +1,4 @@
-"""What the rider does and usually does: work in the zone, shifts."""
+"""Features of the rider's activity: recent work in the zone, and how usual it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monsoon.transforms.calendar import KOLKATA_OFFSET_MS
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.limits import ACTIVITY_MS, HISTORY_MS, MIN_HISTORY_DAYS
 from monsoon.transforms.evidence.neighborhoods import Cells, PaneCells, neighborhoods_of
-from monsoon.transforms.evidence.ragged import Bools, Floats, Ints, Ragged, over
+from monsoon.transforms.evidence.ragged import Bools, Floats, Ints, Ragged, ratio
 from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.evidence.zones import ZoneShapes
 from monsoon.transforms.panes import PANE_MS, Panes
@@ -55,11 +55,11 @@ def app_activity(window: Window) -> Measured:
     """
     stated = window["app_state"] >= 0
     reports = window.span.count(stated)
-    return over(window.span.count(window["app_state"] >= ONLINE), reports), reports
+    return ratio(window.span.count(window["app_state"] >= ONLINE), reports), reports
 
 
 @dataclass(frozen=True, eq=False)
-class Habits:
+class ShiftHistory:
     """Hours in which each rider reported from each neighborhood, sorted by (worker, hour); local time. What was
     received later is an element of its own, as is each moment (ms) from which it is known; 0 for what was not."""
 
@@ -71,7 +71,7 @@ class Habits:
     resolution: int
 
     @staticmethod
-    def of(panes: Panes, cells: PaneCells, resolution: int) -> Habits:
+    def of(panes: Panes, cells: PaneCells, resolution: int) -> ShiftHistory:
         used = np.flatnonzero(panes.history)
         hour = (panes.pane_start_ms[used] + KOLKATA_OFFSET_MS) // _HOUR_MS
         # What was received in time is known before the window in which its pane is history.
@@ -86,7 +86,7 @@ class Habits:
         reports = np.add.reduceat(panes["reports"][used], first) if len(first) else first
         workers = len(panes.worker_starts) - 1
         starts = np.searchsorted(worker[first], np.arange(workers + 1)).astype(np.int64)
-        return Habits(starts, hour[first], where[first], known_ms[first], reports, resolution)
+        return ShiftHistory(starts, hour[first], where[first], known_ms[first], reports, resolution)
 
     def shift_pattern(self, queries: Queries) -> Measured:
         """How usual this zone, hour and weekday are for the rider over the four weeks (HISTORY_MS) before the window.
@@ -114,8 +114,8 @@ class Habits:
         then = _days(span, days_ago, past & (np.minimum(hours_off, _DAY_HOURS - hours_off) <= 1))
         days = worked.sum(axis=1)
         oldest = np.where(days > 0, worked.shape[1] - 1 - np.argmax(worked[:, ::-1], axis=1), 0)
-        weekday: Floats = over(worked[:, 7::7].sum(axis=1), oldest // 7)
-        usual = (over(here.sum(axis=1), days) + over(then.sum(axis=1), days) + weekday) / 3
+        weekday: Floats = ratio(worked[:, 7::7].sum(axis=1), oldest // 7)
+        usual = (ratio(here.sum(axis=1), days) + ratio(then.sum(axis=1), days) + weekday) / 3
         reports = span.total(self.reports[span.rows], past).astype(np.int64)
         return np.where(oldest >= MIN_HISTORY_DAYS, usual, np.nan), reports
 

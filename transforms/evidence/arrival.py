@@ -1,8 +1,8 @@
-"""When reports were received, and what they may therefore say (`fraud.md`, "Where evidence is taken").
+"""When reports were received, and for what they may therefore be used (`fraud.md`, "Where evidence is taken").
 
-A report that does not say when it was received counts as received at its event_time. Where it does, it is evidence only
-for decisions made since; it says where its rider was at a confirmation if it was received within PRESENCE_GRACE_MS of
-it; and it builds a baseline or a pattern of shifts only if it was received within BASELINE_GRACE_MS of its event_time.
+A report without received_time counts as received at its event_time. One with received_time is evidence only for
+decisions made since; it establishes presence at a confirmation if it was received within PRESENCE_GRACE_MS of it; and
+it counts for a baseline or a pattern of shifts only if it was received within BASELINE_GRACE_MS of its event_time.
 
 Readings of the text: docs/interpretations.md#when-a-report-was-received.
 """
@@ -19,7 +19,7 @@ from monsoon.transforms.panes import BASELINE_GRACE_MS
 from monsoon.transforms.telemetry_table import TelemetryTable, bisect_right
 
 PRESENCE_GRACE_MS = 15 * 60_000
-"""`products.md`, Presence: what was received later establishes none."""
+"""`products.md`, Presence: a report received later establishes none."""
 
 
 def builds_history(event_time_ms: npt.NDArray[Any], received_time_ms: npt.NDArray[Any]) -> Bools:
@@ -33,17 +33,17 @@ def received_rows(telemetry: TelemetryTable, lo: Ints, hi: Ints, by_ms: npt.Arra
     whole = Ragged(lo, hi)
     if not _any_later(telemetry, lo, hi, by):
         return whole
-    return whole.only(telemetry.received_time_ms[whole.rows] <= by[whole.query])
+    return whole.filter(telemetry.received_time_ms[whole.rows] <= by[whole.query])
 
 
 def rows_received_later(telemetry: TelemetryTable, lo: Ints, hi: Ints, by_ms: npt.ArrayLike) -> tuple[Ints, Ints]:
     """Of the rows `lo:hi` of each query, each within one worker, those that were received later than a moment of the
-    query's (ms): the query and the row of each. What sums say of all rows is set right by these, which are few."""
+    query's (ms): the query and the row of each. Sums over all rows are corrected by these, which are few."""
     by = np.broadcast_to(np.asarray(by_ms, dtype=np.int64), lo.shape)
     if not telemetry.states_received:
         none = np.empty(0, dtype=np.int64)
         return none, none
-    # Rows before the first at which anything had been received later need not be looked at.
+    # Rows before the first at which anything had been received later are left out.
     tail = Ragged(bisect_right(telemetry.latest_received_ms, lo, hi, by), hi)
     later = telemetry.received_time_ms[tail.rows] > by[tail.query]
     return tail.query[later], tail.rows[later]

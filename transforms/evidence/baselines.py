@@ -1,7 +1,7 @@
-"""A phone's own baselines from its panes before the window, by prefix sums of integers.
+"""Baselines of a device from its panes before the window, by prefix sums of integers.
 
 A pane counts for a device if all of its reports name that device; a baseline is of one worker with one device. It rests
-on what had been received by the decision, and on nothing that came too late to be history.
+on reports received by the decision, and on none that came too late to be history.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monsoon.transforms.evidence.limits import BATTERY_BLOCK_MS, HISTORY_MS, MIN_DRAIN_MS, WINDOW_MS
-from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, over
+from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, ratio
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.panes import BASELINE_GRACE_MS, CENTI, PANE_MS, Panes
 from monsoon.transforms.telemetry_table import TelemetryTable, bisect_right
@@ -22,7 +22,7 @@ _MS_PER_HOUR = 3_600_000
 
 
 @dataclass(frozen=True, eq=False)
-class _Owners:
+class _DeviceRows:
     """A table sorted by (worker, device, time), and where each pair's rows begin.
 
     Rows end `length_ms` after their time, and count for decisions in [known_from, known_until): what came later may
@@ -40,9 +40,9 @@ class _Owners:
     @staticmethod
     def of(
         telemetry: TelemetryTable, pair: Ints, time_ms: Ints, known_ms: tuple[Ints, Ints], length_ms: int
-    ) -> _Owners:
+    ) -> _DeviceRows:
         first = np.flatnonzero(np.diff(pair, prepend=-1))
-        return _Owners(pair[first], np.append(first, len(pair)), time_ms, *known_ms, length_ms, telemetry)
+        return _DeviceRows(pair[first], np.append(first, len(pair)), time_ms, *known_ms, length_ms, telemetry)
 
     def prefix(self, values: Ints) -> tuple[Ints, Ints]:
         """A column, and its prefix sums over the rows that are not superseded."""
@@ -95,7 +95,7 @@ def _pair(telemetry: TelemetryTable, worker: npt.NDArray[np.integer], device: np
     return worker.astype(np.int64) * max(len(telemetry.devices), 1) + device
 
 
-def _by_owner(telemetry: TelemetryTable, panes: Panes) -> tuple[Ints, Ints]:
+def _by_device(telemetry: TelemetryTable, panes: Panes) -> tuple[Ints, Ints]:
     """Panes of one device in the order (worker, device, time), and their pairs."""
     single = np.flatnonzero(panes["devices"] == 1)
     pair = _pair(telemetry, panes.worker[single], panes["device"][single])
@@ -110,22 +110,22 @@ _FOR_EVER_MS = np.iinfo(np.int64).max
 class SignalBaseline:
     """Means of C/N0 and AGC level."""
 
-    owners: _Owners
+    device_rows: _DeviceRows
     sums: tuple[tuple[Ints, Ints], ...]
 
     @staticmethod
     def of(telemetry: TelemetryTable, panes: Panes) -> SignalBaseline:
         panes = panes.of_history
-        rows, pair = _by_owner(telemetry, panes)
+        rows, pair = _by_device(telemetry, panes)
         known_ms = panes.known_from_ms[rows], np.full(len(rows), _FOR_EVER_MS)
-        owners = _Owners.of(telemetry, pair, panes.pane_start_ms[rows], known_ms, PANE_MS)
+        device_rows = _DeviceRows.of(telemetry, pair, panes.pane_start_ms[rows], known_ms, PANE_MS)
         names = ("agc_reports", "agc_sum_cdb", "cn0_reports", "cn0_sum_cdbhz")
-        return SignalBaseline(owners, tuple(owners.prefix(panes[name][rows]) for name in names))
+        return SignalBaseline(device_rows, tuple(device_rows.prefix(panes[name][rows]) for name in names))
 
     def before(self, queries: Queries, device: Ints) -> tuple[Ints, Floats, Floats]:
         """How many reports a baseline rests on (the fewer of both), mean AGC in dB, mean C/N0 in dB-Hz."""
-        agc_reports, agc_sum, cn0_reports, cn0_sum = self.owners.sums(self.sums, queries, device)
-        agc, cn0 = over(agc_sum, agc_reports * CENTI), over(cn0_sum, cn0_reports * CENTI)
+        agc_reports, agc_sum, cn0_reports, cn0_sum = self.device_rows.sums(self.sums, queries, device)
+        agc, cn0 = ratio(agc_sum, agc_reports * CENTI), ratio(cn0_sum, cn0_reports * CENTI)
         return np.minimum(agc_reports, cn0_reports), agc, cn0
 
 
@@ -133,13 +133,13 @@ class SignalBaseline:
 class BatteryBaseline:
     """Drain rates of half hours without charging, in hundredths of a percent per hour."""
 
-    owners: _Owners
+    device_rows: _DeviceRows
     sums: tuple[tuple[Ints, Ints], ...]
 
     @staticmethod
     def of(telemetry: TelemetryTable, panes: Panes) -> BatteryBaseline:
         panes = panes.of_history
-        rows, pair = _by_owner(telemetry, panes)
+        rows, pair = _by_device(telemetry, panes)
         block = panes.pane_start_ms[rows] // BATTERY_BLOCK_MS
         known_ms = np.maximum(panes.known_from_ms[rows], (block + 1) * BATTERY_BLOCK_MS)
         order = np.lexsort((known_ms, block, pair))
@@ -152,17 +152,17 @@ class BatteryBaseline:
         made = Ragged(begins, np.append(first[1:], len(rows))[: len(first)])
         superseded = np.append(~other[first[1:]], False)[: len(first)]
         until_ms = np.where(superseded, np.append(known_ms[first[1:]], 0)[: len(first)], _FOR_EVER_MS)
-        owners = _Owners.of(
+        device_rows = _DeviceRows.of(
             telemetry, pair[first], block[first] * BATTERY_BLOCK_MS, (known_ms[first], until_ms), BATTERY_BLOCK_MS
         )
         good, rate = _drain_rates(panes, rows[made.rows], made.offsets[:-1])
-        return BatteryBaseline(owners, tuple(owners.prefix(each) for each in (good, rate, rate * rate)))
+        return BatteryBaseline(device_rows, tuple(device_rows.prefix(each) for each in (good, rate, rate * rate)))
 
     def before(self, queries: Queries, device: Ints) -> tuple[Ints, Floats, Floats]:
         """How many half hours, their mean rate and its standard deviation in percent per hour."""
-        blocks, total, squares = self.owners.sums(self.sums, queries, device)
-        mean = over(total, blocks)
-        sd = np.sqrt(np.maximum(over(blocks * squares - total * total, blocks * blocks), 0.0))
+        blocks, total, squares = self.device_rows.sums(self.sums, queries, device)
+        mean = ratio(total, blocks)
+        sd = np.sqrt(np.maximum(ratio(blocks * squares - total * total, blocks * blocks), 0.0))
         return blocks, mean / CENTI, sd / CENTI
 
 

@@ -1,4 +1,4 @@
-"""What only shows in comparison: a claim among all claims of its disruption, as a closed batch.
+"""Features that compare a claim with the other claims of its disruption, as a closed batch.
 
 A batch is closed at its confirmation; what is measured here does not change with a re-score.
 """
@@ -123,7 +123,7 @@ def claim_burst_rank(queries: Queries, arrivals: Arrivals, dwells: DwellInterval
 
 
 @dataclass(frozen=True, eq=False)
-class HourlyWork:
+class HourlyOrders:
     """Orders that each query's rider completed in the hour up to confirmation, how many reports stated them (0 =
     not measured), and the last platform named in that hour, -1 = none."""
 
@@ -132,7 +132,7 @@ class HourlyWork:
     platform: Ints
 
     @staticmethod
-    def of(telemetry: TelemetryTable, queries: Queries) -> HourlyWork:
+    def of(telemetry: TelemetryTable, queries: Queries) -> HourlyOrders:
         start_ms = queries.confirmed_at_ms - ORDERS_HOUR_MS
         end_ms = queries.confirmed_at_ms
         window = Window.of(telemetry, queries.worker, start_ms, end_ms, received_by_ms=end_ms)
@@ -141,21 +141,21 @@ class HourlyWork:
         platform = np.full(len(queries), -1, dtype=np.int64)
         platform[window.span.query[named]] = window["platform"][named]
         orders = window.span.total(window["orders_completed"], stated)
-        return HourlyWork(orders, window.span.count(stated), platform)
+        return HourlyOrders(orders, window.span.count(stated), platform)
 
     @staticmethod
-    def join(parts: Sequence[HourlyWork]) -> HourlyWork:
+    def join(parts: Sequence[HourlyOrders]) -> HourlyOrders:
         """The work of several blocks of queries, in their order."""
-        empty = HourlyWork(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
+        empty = HourlyOrders(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
         parts = [empty, *parts]
-        return HourlyWork(
+        return HourlyOrders(
             np.concatenate([part.orders for part in parts]),
             np.concatenate([part.reports for part in parts]),
             np.concatenate([part.platform for part in parts]),
         )
 
 
-def peer_divergence(queries: Queries, work: HourlyWork) -> Measured:
+def peer_divergence(queries: Queries, work: HourlyOrders) -> Measured:
     """The rider's activity drop less the median drop of same-platform peers in the batch, a difference of shares.
 
     A drop is clamp((mean - orders) / mean, 0, 1), the mean being the policy's orders per hour, the orders those of
@@ -167,7 +167,7 @@ def peer_divergence(queries: Queries, work: HourlyWork) -> Measured:
     `products.md`, gic.
 
     >>> queries = Queries.of(7, [0] * 6, [0] * 6, [0] * 6, batch=[1] * 6, orders_per_hour=[4.0] * 6)
-    >>> work = HourlyWork(np.array([0.0, 3, 3, 3, 4, 4]), np.full(6, 9), np.zeros(6, dtype=np.int64))
+    >>> work = HourlyOrders(np.array([0.0, 3, 3, 3, 4, 4]), np.full(6, 9), np.zeros(6, dtype=np.int64))
     >>> float(peer_divergence(queries, work)[0][0])  # all of the own orders gone, a quarter of a peer's
     0.75
     """

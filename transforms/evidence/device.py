@@ -1,4 +1,4 @@
-"""What the phone says of itself: mock locations, acceleration, battery."""
+"""Features of the device: mock locations, acceleration, battery."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from monsoon.transforms.evidence.baselines import BatteryBaseline
 from monsoon.transforms.evidence.limits import MIN_BATTERY_BLOCKS, MIN_DRAIN_MS, MIN_DRAIN_SD_PCT_H
-from monsoon.transforms.evidence.ragged import Floats, Ints, over
+from monsoon.transforms.evidence.ragged import Floats, Ints, ratio
 from monsoon.transforms.evidence.window import Queries, Window
 
 Measured = tuple[Floats, Ints]
@@ -16,9 +16,9 @@ _MS_PER_HOUR = 3_600_000
 
 
 def mock_location_share(window: Window) -> Measured:
-    """Share of the window's reports that say mock locations are in use, of those that say either way.
+    """Share of the window's reports with mock locations in use, of those that state it.
 
-    A report says so with mock_location (this fix is made up) or mock_setting (an app that makes up fixes is chosen).
+    They are in use by mock_location (this fix is fake) or mock_setting (an app for fake fixes is selected).
 
     Range: 0..1. Direction: high points to fraud. Missing input: null where no report states either flag. Rests on: the
     reports that state one. Source: `fraud.md`, features (above 0 is strong for mock_location, weak for mock_setting).
@@ -30,7 +30,7 @@ def mock_location_share(window: Window) -> Measured:
     """
     stated = window["mock"] >= 0
     reports = window.span.count(stated)
-    return over(window.span.count(window["mock"] == 1), reports), reports
+    return ratio(window.span.count(window["mock"] == 1), reports), reports
 
 
 def accelerometer_variance(window: Window) -> Measured:
@@ -51,10 +51,11 @@ def accelerometer_variance(window: Window) -> Measured:
 def battery_drain_z(window: Window, queries: Queries, baseline: BatteryBaseline) -> Measured:
     """Drain rate of the window against the same phone's half hours before it, in standard deviations.
 
-    The rate is (highest - lowest charge) / time, in percent per hour, over reports that say the phone is not charging.
+    The rate is (highest - lowest charge) / time, in percent per hour, over reports that state that the phone is not
+    charging.
 
     Range: any number. Direction: low points weakly to fraud: a phone that navigates in the rain drains faster than one
-    on a table. Missing input: null where a report says that it charges, none says that it does not, these span less
+    on a table. Missing input: null where a report states charging, none states not charging, these span less
     than MIN_DRAIN_MS, or fewer than MIN_BATTERY_BLOCKS half hours came before. Rests on: the window's reports that
     state a charge. Source: `fraud.md`, features; the least deviation, MIN_DRAIN_SD_PCT_H, is what a gauge of whole
     percents tells.

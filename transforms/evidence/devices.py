@@ -1,4 +1,4 @@
-"""Whose phone it is: riders seen on a device in four weeks."""
+"""The feature riders_on_device_28d: riders seen on a device in four weeks."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _DAYS = 28
 
 @dataclass(frozen=True, eq=False)
 class DeviceDays:
-    """One element per device, rider and local day: from when on (ms) a pane of that day says so. Sorted by device.
+    """One element per device, rider and local day: since when (ms) a pane of that day is known. Sorted by device.
 
-    A pane says who was on a device when it is over and was received, so nothing later than a decision counts. A report
-    that came too late to be history says so all the same: who used a phone is no habit.
+    A pane counts once it is over and was received, so nothing later than a decision counts. A report that came too late
+    to be history counts too: use of a device is no habit.
     """
 
     device: Ints
@@ -57,7 +57,7 @@ class DeviceDays:
         """riders_on_device_28d: riders seen on each query's phone (code, -1 = none) in the 28 local days up to the
         decision.
 
-        The rider who asks is one of them, also where no pane of his is over yet.
+        The claim's rider is one of them, also where no pane of theirs is over yet.
 
         Range: 1 and up, a count. Direction: high points to fraud; two are a household (`fraud.md`: above 2 is a
         signal). Missing input: null without a report in the window. Rests on: one for each rider and day seen. Source:

@@ -1,6 +1,6 @@
 """The features that evidence consists of: the one list of their names, units and meaning.
 
-`docs/glossary.md` says the same in words that people read; a test keeps both equal.
+`docs/glossary.md` has the same list for readers; a test keeps both equal.
 """
 
 from __future__ import annotations

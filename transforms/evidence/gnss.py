@@ -1,4 +1,4 @@
-"""What the GNSS receiver says: signal strength against receiver gain, and its clock."""
+"""Features of the GNSS receiver: signal strength against receiver gain, and its clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monsoon.transforms.evidence.limits import (
     MIN_BASELINE_REPORTS,
     ROLLOVER_TOLERANCE_MS,
 )
-from monsoon.transforms.evidence.ragged import Bools, Floats, Ints, Ragged, over
+from monsoon.transforms.evidence.ragged import Bools, Floats, Ints, Ragged, ratio
 from monsoon.transforms.evidence.window import Queries, Window
 
 _MS_PER_S = 1000.0
@@ -44,7 +44,7 @@ def gnss_cn0_agc_anomaly(window: Window, queries: Queries, baseline: SignalBasel
     loud = (delta >= AGC_UP_DB) & (cn0 > mean + CN0_UP_DB - (delta - AGC_UP_DB)) & (cn0 > CN0_FLOOR_DBHZ)
     clear = (np.abs(delta) <= AGC_NORMAL_DB) & (cn0 > mean + CN0_HIGH_DB)
     count = span.count(used)
-    share = over(span.count(used & (loud | clear)), count)
+    share = ratio(span.count(used & (loud | clear)), count)
     return np.where(reports >= MIN_BASELINE_REPORTS, share, np.nan), count
 
 

@@ -25,7 +25,7 @@ from monsoon.transforms.panes import Panes
 from monsoon.transforms.telemetry_table import TelemetryTable
 
 _BLOCK_ROWS = 250_000
-"""Rows looked at together: some tens of MB, whatever the number of queries."""
+"""Rows processed together: some tens of MB, whatever the number of queries."""
 
 NEIGHBOR_FEATURES = ("barometric_delta_match", "claim_burst_rank", "peer_divergence", "riders_on_device_28d")
 """What compares a rider with others: with those nearby, with the claims of the same disruption, with who else used the
@@ -35,7 +35,7 @@ phone."""
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """One element per query: `values` float64 by feature name, NaN = not measured, and `reports` int32, how many
-    reports each value rests on (0 where there is none). What the policy says rests on no report."""
+    reports each value rests on (0 where there is none). Features of the policy rest on no report."""
 
     values: Mapping[str, npt.NDArray[np.float64]]
     reports: Mapping[str, npt.NDArray[np.int32]]
@@ -43,12 +43,12 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class OwnEvidence:
-    """What the riders' own reports say: all features but the three of NEIGHBOR_FEATURES, and what the batch's
+    """Features from the riders' own reports: all but the three of NEIGHBOR_FEATURES, and what the batch's
     comparisons need of each query."""
 
     evidence: Evidence
     arrivals: batch.Arrivals
-    work: batch.HourlyWork
+    work: batch.HourlyOrders
     device: Ints
     """The phone of the window's last report, as the telemetry table codes it; -1 for none."""
 
@@ -57,7 +57,7 @@ def measure(telemetry: TelemetryTable, panes: Panes, references: References, que
     """Every feature of FEATURE_NAMES for every query, from the reports of all riders.
 
     Apart from claim_burst_rank and peer_divergence, which compare the claims of a batch, a query's values depend
-    on the query alone, to the bit. Nothing later than its decided_at_ms, or received later, is looked at. Raises
+    on the query alone, to the bit. Nothing later than its decided_at_ms, or received later, is used. Raises
     ValueError for a zone of another resolution than the queries'.
     """
     cells = PaneCells.of(panes, queries.resolution)
@@ -72,10 +72,10 @@ def measure(telemetry: TelemetryTable, panes: Panes, references: References, que
         divergence = batch.peer_divergence(queries, own.work)
     riders = DeviceDays.of(panes).riders(own.device, queries.decided_at_ms)
     found = (match, burst, divergence, riders)
-    return with_neighbors(own.evidence, dict(zip(NEIGHBOR_FEATURES, found, strict=True)))
+    return with_neighbor_features(own.evidence, dict(zip(NEIGHBOR_FEATURES, found, strict=True)))
 
 
-def with_neighbors(own: Evidence, measured: Mapping[str, device.Measured]) -> Evidence:
+def with_neighbor_features(own: Evidence, measured: Mapping[str, device.Measured]) -> Evidence:
     """The evidence with features measured against other riders put in; what is not finite is not measured."""
     values, reports = dict(own.values), dict(own.reports)
     for name, (found, counts) in measured.items():
@@ -96,9 +96,9 @@ def measure_own(
     known = {name: np.full(len(queries), np.nan) for name in FEATURE_NAMES}
     reports = {name: np.zeros(len(queries), dtype=np.int64) for name in FEATURE_NAMES}
     signal, battery = SignalBaseline.of(telemetry, panes), BatteryBaseline.of(telemetry, panes)
-    habits = activity.Habits.of(panes, cells, queries.resolution)
+    habits = activity.ShiftHistory.of(panes, cells, queries.resolution)
 
-    work: list[batch.HourlyWork] = []
+    work: list[batch.HourlyOrders] = []
     devices: list[Ints] = [np.empty(0, dtype=np.int64)]
 
     def put(name: str, measured: device.Measured, where: slice = slice(None)) -> None:
@@ -131,13 +131,13 @@ def measure_own(
             put("app_activity", activity.app_activity(window), block)
             put("shift_pattern", habits.shift_pattern(these), block)
             devices.append(window.last_device)
-            work.append(batch.HourlyWork.of(telemetry, these))
+            work.append(batch.HourlyOrders.of(telemetry, these))
         arrivals = batch.Arrivals.of(telemetry, queries, zones)
         put("subscription_alert_gap_s", policy.subscription_alert_gap_s(queries))
         put("claims_7d", policy.claims_7d(queries))
         put("account_age_d", policy.account_age_d(queries))
     evidence = Evidence(known, {name: counts.astype(np.int32) for name, counts in reports.items()})
-    return OwnEvidence(evidence, arrivals, batch.HourlyWork.join(work), np.concatenate(devices))
+    return OwnEvidence(evidence, arrivals, batch.HourlyOrders.join(work), np.concatenate(devices))
 
 
 def _blocks(telemetry: TelemetryTable, queries: Queries) -> Iterator[slice]:

@@ -1,4 +1,4 @@
-"""How the rider moves: speeds, straightness, jumps, and the unrest of a phone that stands still."""
+"""Features of motion: speeds, straightness, implied speeds between fixes, jitter of a phone that stands still."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monsoon.transforms.evidence.limits import (
     STOPPED_STEP_MS,
     UNKNOWN_ACCURACY_M,
 )
-from monsoon.transforms.evidence.ragged import Floats, over, two_largest
+from monsoon.transforms.evidence.ragged import Floats, ratio, two_largest
 from monsoon.transforms.evidence.window import Window
 from monsoon.transforms.geo.sphere import distance_m
 
@@ -43,8 +43,8 @@ def speed_variance_30min(window: Window, speed: Floats) -> Measured:
     span = window.span
     measured = ~np.isnan(speed)
     count = span.count(measured)
-    deviation = speed - over(span.total(speed, measured), count)[span.query]
-    variance = over(span.total(deviation * deviation, measured), count)
+    deviation = speed - ratio(span.total(speed, measured), count)[span.query]
+    variance = ratio(span.total(deviation * deviation, measured), count)
     return np.where(count >= MIN_SPEEDS, variance, np.nan), count
 
 
@@ -120,7 +120,7 @@ def gps_jitter_m(window: Window, speed: Floats) -> Measured:
     still = stopped[at] & stopped[at - 1] & (window.step_ms <= STOPPED_STEP_MS)
     query, step_m = span.query[at[still]], window.step_m[still]
     steps = np.bincount(query, minlength=len(window))
-    spread = np.sqrt(over(np.bincount(query, step_m * step_m, len(window)), 2 * steps))
+    spread = np.sqrt(ratio(np.bincount(query, step_m * step_m, len(window)), 2 * steps))
     return np.where(steps >= MIN_STOPPED_STEPS, spread, np.nan), steps
 
 

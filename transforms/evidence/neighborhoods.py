@@ -1,4 +1,4 @@
-"""Where panes were: zone and neighborhood cells of each pane's last report."""
+"""Zone and neighborhood cells of each pane's last report."""
 
 from __future__ import annotations
 

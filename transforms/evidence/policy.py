@@ -1,4 +1,4 @@
-"""What the policy and the rider's own claims say: when it was bought, how old the account is, how many claims."""
+"""Features of the policy and of the rider's claims: time of purchase, age of the account, number of claims."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def claims_7d(queries: Queries) -> Measured:
     """The rider's claims of the 7 days before the confirmation, of those known at the decision, a count.
 
     Range: 0 and up. Direction: high points to fraud. Missing input: null where nobody counted them. Rests on: no
-    report. Source: `fraud.md`, features; `products.md`, gic. Whoever asks counts them (`pipelines/claim_scores.py`).
+    report. Source: `fraud.md`, features; `products.md`, gic. The caller counts them (`pipelines/claim_scores.py`).
     """
     return queries.claims_7d, _no_report(queries)
 

@@ -48,9 +48,9 @@ class Ragged:
         """Positions in `rows` of rows that have a predecessor in their window."""
         return np.flatnonzero(np.diff(self.query, prepend=-1) == 0)
 
-    def only(self, kept: Bools) -> Ragged:
+    def filter(self, kept: Bools) -> Ragged:
         """The rows where the mask (one flag per row) is true; not those between, so `lo` and `hi` are bounds alone."""
-        return _Chosen(self.lo, self.hi, kept)
+        return _Filtered(self.lo, self.hi, kept)
 
     def row(self, query: Ints, place: Ints) -> Ints:
         """The row of a query that is in so many-th place, from 0; the query must have so many."""
@@ -79,7 +79,7 @@ class Ragged:
 
 
 @dataclass(frozen=True, eq=False)
-class _Chosen(Ragged):
+class _Filtered(Ragged):
     """Some of the rows `lo[q]:hi[q]`."""
 
     kept: Bools
@@ -158,7 +158,7 @@ def two_largest(values: Floats, segment: Ints, segments: int) -> tuple[Floats, F
     return largest, second
 
 
-def over(numerator: npt.NDArray[Any], denominator: npt.NDArray[Any]) -> Floats:
+def ratio(numerator: npt.NDArray[Any], denominator: npt.NDArray[Any]) -> Floats:
     """The quotient, NaN where the denominator is 0."""
     result = np.full(np.shape(numerator), np.nan)
     np.divide(numerator, denominator, out=result, where=denominator != 0)

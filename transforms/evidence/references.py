@@ -1,4 +1,4 @@
-"""Where cell towers and access points stand, by the telemetry table's codes."""
+"""Positions of cell towers and access points, by the telemetry table's codes."""
 
 from __future__ import annotations
 

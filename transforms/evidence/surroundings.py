@@ -1,4 +1,4 @@
-"""What surrounds the phone: access points, the serving cell, air pressure."""
+"""Features of the phone's surroundings: access points, the serving cell, air pressure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monsoon.transforms.evidence.limits import (
     UNKNOWN_ACCURACY_M,
 )
 from monsoon.transforms.evidence.neighborhoods import Cells, PaneCells
-from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, medians_of_others, over
+from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, medians_of_others, ratio
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.evidence.zones import ZoneShapes
@@ -45,7 +45,7 @@ def bssid_zone_match(window: Window, zones: ZoneShapes, references: References) 
     located = ~np.isnan(references.bssid_lat[codes]) & ~np.isnan(references.bssid_lon[codes])
     codes, query = codes[located], query[located]
     inside = zones.within(references.bssid_lat[codes], references.bssid_lon[codes], query, ACCESS_POINT_REACH_M)
-    share = over(np.bincount(query[inside], minlength=len(window)), np.bincount(query, minlength=len(window)))
+    share = ratio(np.bincount(query[inside], minlength=len(window)), np.bincount(query, minlength=len(window)))
     resting = span.query[seeing][sightings.count(located) > 0]
     return share, np.bincount(resting, minlength=len(window))
 
@@ -57,7 +57,7 @@ def cell_tower_zone_match(window: Window, references: References) -> Measured:
 
     Range: 0..1. Direction: low points to fraud; 0 is a phone elsewhere. Missing input: null where no report names a
     cell whose tower's place is known; an accuracy that is not stated is UNKNOWN_ACCURACY_M, in the rider's favor. Rests
-    on: the reports that name one. Source: `fraud.md`, features; which of several rows of a tower speaks is decided
+    on: the reports that name one. Source: `fraud.md`, features; which of several rows of a tower counts is decided
     where the file is read.
 
     >>> from monsoon.transforms.evidence.window import one_rider
@@ -124,7 +124,7 @@ class PressureSteps:
 
 def pressure_changes_pa(panes: Panes) -> Floats:
     """How each pane's mean pressure differs from the rider's pane just before; NaN where either is missing."""
-    mean_pa = over(panes["pressure_sum_pa"], panes["pressure_reports"])
+    mean_pa = ratio(panes["pressure_sum_pa"], panes["pressure_reports"])
     change_pa = np.full(len(panes), np.nan)
     adjacent = (np.diff(panes.worker) == 0) & (np.diff(panes.pane_start_ms) == PANE_MS)
     change_pa[1:][adjacent] = np.diff(mean_pa)[adjacent]

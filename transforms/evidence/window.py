@@ -26,7 +26,7 @@ class Queries:
     (confirmed_at - 30 min, decided_at], decided_at being later than confirmed_at for a re-score; reports received
     after decided_at are none of it. `batch` names
     the disruption whose claims are compared with one another (claim_burst_rank, peer_divergence): a batch holds
-    every claim of the disruption, -1 = leave those two unmeasured. The rest is what the policy says, NaN =
+    every claim of the disruption, -1 = leave those two unmeasured. The rest is from the policy, NaN =
     unknown. Raises ValueError for columns of different length and for a decision before its confirmation.
     """
 
@@ -94,7 +94,7 @@ class Queries:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """The reports of some queries' windows, columns gathered when first asked for."""
+    """The reports of some queries' windows, columns gathered when first used."""
 
     telemetry: TelemetryTable
     span: Ragged
@@ -150,7 +150,7 @@ def one_rider(event_time_s: Sequence[float], resolution: int = 9, **columns: Seq
     """The window of one claim from a few reports of one rider, confirmed at the last of them; for examples.
 
     Columns are those of `Trail.from_columns`; a time may be in seconds, as `NAME_s` for `NAME_ms`. The rider is at
-    28.6 N, 77.2 E unless lat and lon say otherwise, and the zone is the cell (of the resolution) of the last report.
+    28.6 N, 77.2 E unless lat and lon are given, and the zone is the cell (of the resolution) of the last report.
     """
     given: dict[str, Sequence[Any]] = {"event_time_s": event_time_s, **columns}
     for name in [name for name in given if f"{name.removesuffix('_s')}_ms" in _TIMES]:

@@ -1,4 +1,4 @@
-"""Shapes of the zones that queries ask about."""
+"""Shapes of the zones of queries, for distances and containment."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ZoneShapes:
         return away_m <= self.far_corner_m[query] + margin_m
 
     def contains(self, lat: Floats, lon: Floats, query: Ints) -> Bools:
-        """Whether H3 puts each position into its query's zone. H3 is asked only where distance does not tell."""
+        """Whether H3 puts each position into its query's zone. H3 is called only where distance does not decide."""
         center_lat = self.lat[query]
         north_m = np.radians(lat - center_lat) * EARTH_RADIUS_M
         east_deg = (lon - self.lon[query] + 180.0) % 360.0 - 180.0
@@ -71,7 +71,7 @@ class ZoneShapes:
         away_m = np.sqrt(north_m * north_m + east_m * east_m)
         flat = np.abs(center_lat) < _FLAT_BELOW_DEG
         result = flat & (away_m < _SURELY_IN * self.near_corner_m[query])
-        ask = ~result & ~(flat & (away_m > _SURELY_OUT * self.far_corner_m[query]))
-        ask = np.flatnonzero(ask)
-        result[ask] = cells_of(lat[ask], lon[ask], self.resolution) == self.cell[query[ask]]
+        undecided = ~result & ~(flat & (away_m > _SURELY_OUT * self.far_corner_m[query]))
+        undecided = np.flatnonzero(undecided)
+        result[undecided] = cells_of(lat[undecided], lon[undecided], self.resolution) == self.cell[query[undecided]]
         return result

@@ -1,4 +1,4 @@
-"""Where a reading speaks: its H3 cell, its polygon, or the disc around its point; and which zones that covers."""
+"""The area that a reading covers: its H3 cell, its polygon, or the disc around its point; and the zones in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monsoon.transforms.geo.sphere import EARTH_RADIUS_KM, distance_m
 from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.text_cache import cached_within_bytes
 
-_REMEMBERED_BYTES = 4 * 1024 * 1024
+_CACHE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Zones:
         return known
 
 
-@cached_within_bytes(_REMEMBERED_BYTES)
+@cached_within_bytes(_CACHE_BYTES)
 def _polygon(wkt: str) -> Any:
     polygon = shapely.from_wkt(wkt)
     shapely.prepare(polygon)

@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 Cells = npt.NDArray[np.uint64]
 
 _BLOCK = 65_536
-"""Points looked at together: a few dozen cells each, so that the arrays stay small."""
+"""Points processed together: a few dozen cells each, so that the arrays stay small."""
 
 _SLACK_M = 1.0
 """Far more than a cosine's rounding amounts to."""
@@ -67,7 +67,7 @@ def _block_within(lat: Floats, lon: Floats, cell: Cells, margin_m: float) -> tup
     shapes = [_shape(int(each)) for each in nearby]
     position = _vectors(lat, lon)
     centers = np.array([shape[0] for shape in shapes]).reshape(-1, 3)
-    # Cosines tell what is surely inside and surely outside; the few pairs between are measured.
+    # Cosines decide what is surely inside and surely outside; the few pairs between are measured.
     surely = np.array([_cosine(shape[2] + margin_m - _SLACK_M) for shape in shapes])
     perhaps = np.array([_cosine(shape[3] + margin_m + _SLACK_M) for shape in shapes])
     cosine = np.zeros(len(point))

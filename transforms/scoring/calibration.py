@@ -4,7 +4,7 @@ For each availability mask (which sensor groups were measured) the calibration h
 honest rows under that mask. A claim's p-value is conformal: (1 + honest rows at least as anomalous) / (1 + honest
 rows). The risk is piecewise linear in log10(p), so 0.40 is 1 honest claim in 100 and 0.72 is 1 in 1,000. A claim
 more anomalous than every honest row has the least p-value there is, 1 / (1 + honest rows); below p = 1e-4 the
-risk is 1 and says no more.
+risk is 1.
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ import numpy as np
 class Feature(msgspec.Struct, frozen=True):
     """One column of the model's input.
 
-    `points_to_fraud`: the end that speaks against a claim; values beyond `ordinary` on the other end are all
+    `points_to_fraud`: the end that points to fraud; values beyond `ordinary` on the other end are all
     alike to the model. `honest_median` is what occlusion puts in the feature's place.
     """
 

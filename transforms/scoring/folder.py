@@ -21,7 +21,7 @@ MEND = "restore the folder from version control, or train it again: monsoon trai
 
 
 class ModelFolderError(Exception):
-    """A model folder that must not score: says which file, what differs and what to do."""
+    """A model folder that must not be used; the message names the file, what differs and what to do."""
 
     def __init__(self, path: Path, fault: str) -> None:
         super().__init__(f"model folder refused: {path}: {fault}; {MEND}")
@@ -86,7 +86,7 @@ def _read_manifest(path: Path) -> Manifest:
 
 
 def _misnamed(manifest: Manifest) -> Iterator[str]:
-    """What a manifest may not say of files."""
+    """File names that a manifest may not have."""
     if len(manifest.files) > MAX_FILES:
         yield f"lists {len(manifest.files)} files, and {MAX_FILES} is the most that a model folder has"
     for file in (f"{manifest.name}.onnx", *manifest.files):

@@ -21,7 +21,7 @@ Decoded = TypeVar("Decoded")
 
 
 class Contribution(NamedTuple):
-    """How much one feature speaks against a claim.
+    """How much one feature contributes to a claim's risk.
 
     `weight`: by how many levels the mean isolation path grows once `value` is replaced by `honest_median`.
     """
@@ -107,10 +107,11 @@ class Scorer:
     def explain(
         self, columns: Mapping[str, np.ndarray], rows: Sequence[int] | np.ndarray
     ) -> list[tuple[Contribution, ...]]:
-        """For each of the given row numbers the three features that speak most against the claim, weightiest first.
+        """For each of the given row numbers the three features that contribute most to the claim's risk, the largest
+        first.
 
         By occlusion: each measured feature in turn is replaced by its honest median. Fewer than three where fewer
-        speak against it; ties stand in feature order.
+        raise the risk; ties are in feature order.
         """
         inputs = self.rows({name: np.asarray(columns[name])[rows] for name in self.features if name in columns})
         gains, order = self._gains(inputs)
@@ -120,7 +121,7 @@ class Scorer:
         ]
 
     def weightiest(self, columns: Mapping[str, np.ndarray]) -> list[tuple[str, ...]]:
-        """The names of the features that `explain` tells, of every row."""
+        """The names of the features that `explain` returns, for every row."""
         gains, order = self._gains(self.rows(columns))
         names = np.array(self.features, dtype=object)[order].tolist()
         counts = (np.take_along_axis(gains, order, axis=1) > 0).sum(axis=1).tolist()

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from monsoon.transforms.evidence.ragged import Floats, Ints, over
+from monsoon.transforms.evidence.ragged import Floats, Ints, ratio
 from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.telemetry_conditions.silent_quorum import MICRO, TALLIES, quorum_weight
 
@@ -49,16 +49,16 @@ def outage_features(tallies: Ints) -> dict[str, Floats]:
     """
     column = {name: tallies[:, place].astype(np.float64) for place, name in enumerate(TALLIES)}
     silent = _enough(column["silent"])
-    mean_s = over(column["quiet_s"], silent)
-    variance_s2 = np.maximum(over(column["quiet_s2"], silent) - mean_s * mean_s, 0.0)
+    mean_s = ratio(column["quiet_s"], silent)
+    variance_s2 = np.maximum(ratio(column["quiet_s2"], silent) - mean_s * mean_s, 0.0)
     return {
-        "silent_share": over(column["silent"], _enough(column["worked"])),
-        "others_silent_share": over(column["others_silent"], _enough(column["others_worked"])),
-        "offline_share": over(column["silent_offline"], silent),
-        "on_trip_share": over(column["silent_on_trip"], np.where(column["worked_on_trip"] > 0, silent, 0.0)),
+        "silent_share": ratio(column["silent"], _enough(column["worked"])),
+        "others_silent_share": ratio(column["others_silent"], _enough(column["others_worked"])),
+        "offline_share": ratio(column["silent_offline"], silent),
+        "on_trip_share": ratio(column["silent_on_trip"], np.where(column["worked_on_trip"] > 0, silent, 0.0)),
         "quiet_spread_min": np.sqrt(variance_s2) / 60,
-        "mean_trust": over(column["trust_micro"], _enough(column["trust_riders"])) / MICRO,
-        "battery_pct": over(column["battery_cpct"], _enough(column["battery_riders"])) / 100,
+        "mean_trust": ratio(column["trust_micro"], _enough(column["trust_riders"])) / MICRO,
+        "battery_pct": ratio(column["battery_cpct"], _enough(column["battery_riders"])) / 100,
     }
 
 

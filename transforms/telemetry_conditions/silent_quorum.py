@@ -31,7 +31,7 @@ from monsoon.transforms.product import (
     SilentQuorum,
     WeightedScore,
 )
-from monsoon.transforms.scoring.named import measured_share, score_columns
+from monsoon.transforms.scoring.product_scores import measured_share, score_columns
 from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, ZoneQueries, ZoneReports
 from monsoon.transforms.telemetry_table import OFFLINE, ON_TRIP, ONLINE, TelemetryTable
 
@@ -146,7 +146,7 @@ def trust_inputs(
     zone_queries: ZoneQueries,
     riders: ActiveRiders,
     references: References,
-    habits: activity.Habits,
+    habits: activity.ShiftHistory,
     holders: PolicyHolders,
 ) -> tuple[dict[str, Floats], Ints]:
     """The inputs of a trust score, float64 (riders,), NaN = not measured, that come from the riders' own reports and

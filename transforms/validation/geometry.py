@@ -14,7 +14,7 @@ from monsoon.transforms.geo.sphere import EARTH_RADIUS_KM
 from monsoon.transforms.text_cache import cached_within_bytes
 
 MAX_POLYGON_KM2 = 20_000.0
-_REMEMBERED_BYTES = 4 * 1024 * 1024
+_CACHE_BYTES = 4 * 1024 * 1024
 CELL_RESOLUTIONS = range(4, 10)
 
 _CELL = re.compile(r"[0-9A-Fa-f]{15}")
@@ -34,7 +34,7 @@ def _is_cell(text: str) -> bool:
     return _CELL.fullmatch(text) is not None and h3.is_valid_cell(text)
 
 
-@cached_within_bytes(_REMEMBERED_BYTES)
+@cached_within_bytes(_CACHE_BYTES)
 def polygon_fault(wkt: str) -> str | None:
     """What is wrong with a polygon, or None: its form, validity, extent on the globe, antimeridian, area."""
     if "\x00" in wkt:

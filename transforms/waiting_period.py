@@ -1,4 +1,4 @@
-"""The waiting period: which of a policy's stated terms count at a moment (`products.md`, "Waiting").
+"""The waiting period: which of the terms that a policy's events state count at a moment (`products.md`, "Waiting").
 
 What an event of a policy lowers counts at once; what it raises counts for disruptions that start at least the product's
 waiting period after it, and until then what would count without the event does. So at a moment the terms are those of
@@ -32,23 +32,23 @@ _RAISED_BY: Mapping[str, Callable[[Event], float]] = {
     "orders_per_hour": lambda event: _number(event.get("orders_per_hour")),
     "orders_per_hour_sd": lambda event: -_number(event.get("orders_per_hour_sd"), -_NONE),
 }
-"""The fields that wait, each with a measure of what is stated: the larger, the more may be paid."""
+"""The fields with a waiting period, each with a measure of its value: the larger, the more may be paid."""
 
 _STATED = ("plan", "daily_wage_inr", "shift_baseline_inr", "orders_per_hour", "orders_per_hour_sd")
 
 
 @dataclass(frozen=True, slots=True)
 class TermsInForce:
-    """What counts of a policy: `records[i]` from `moments_ms[i]` up to the next moment, nothing before the first.
+    """The terms that count of a policy: `records[i]` from `moments_ms[i]` up to the next moment, none before the first.
 
-    A record is the last event's, but for the fields of which what was stated before still counts.
+    A record is the last event's, except for fields of which an earlier value still counts.
     """
 
     moments_ms: Sequence[int]
     records: Sequence[Event]
 
     def at(self, at_ms: int) -> Event | None:
-        """What counts at a moment; None before the policy's first event."""
+        """The terms at a moment; None before the policy's first event."""
         index = bisect_right(self.moments_ms, at_ms) - 1
         return self.records[index] if index >= 0 else None
 
@@ -85,7 +85,11 @@ class WaitingRules:
             first = known - 1
             while times_ms[first] + wait_ms > now_ms and not _counts_at_once(times_ms[first], ended_ms[first], wait_ms):
                 first -= 1
-            record = events[first] if first == known - 1 else self._chained(version, events, measured, first, known)
+            record = (
+                events[first]
+                if first == known - 1
+                else self._with_raises_waiting(version, events, measured, first, known)
+            )
             moves_ms, moves = home_of[wait_ms]
             home = events[moves[bisect_right(moves_ms, now_ms) - 1]]
             if homes[known - 1] != (home["home_lat"], home["home_lon"]):
@@ -93,11 +97,11 @@ class WaitingRules:
             records.append(record)
         return TermsInForce(ordered_ms, records)
 
-    def _chained(
+    def _with_raises_waiting(
         self, version: Product, events: Sequence[Event], measured: Sequence[tuple[float, ...]], first: int, known: int
     ) -> Event:
-        """The record of the last of the events [first, known), with what counts where the first counts whole and the
-        others wait; `measured` of each event, in the order of _RAISED_BY."""
+        """The record of the last of the events [first, known), where the first counts whole and raises by the others
+        wait; `measured` has the measures of each event, in the order of _RAISED_BY."""
         last, plan = events[known - 1], events[first]["plan"]
         changed: dict[str, Any] = {}
         for event in events[first + 1 : known]:
@@ -144,14 +148,14 @@ def cover_ends(events: Sequence[Event]) -> Iterator[int | None]:
         start_ms, end_ms = event["coverage_start"], event["coverage_end"]
         if event["type"] == "cancelled":
             ended_ms = min(end_ms if ended_ms is None else ended_ms, event["event_time"])
-        elif brings_a_period(event, starts):
+        elif states_a_period(event, starts):
             ended_ms = end_ms if ended_ms is None else max(ended_ms, end_ms)
         starts.add(start_ms)
 
 
-def brings_a_period(event: Event, starts: set[int]) -> bool:
-    """Whether an event that cancels nothing states a period of cover: an upgrade changes the plan, not the period,
-    unless its coverage_start is none of those known before, `starts`."""
+def states_a_period(event: Event, starts: set[int]) -> bool:
+    """Whether an event other than a cancellation states a new period of cover: an upgrade changes the plan, not the
+    period, unless its coverage_start is none of the known `starts`."""
     return event["type"] != "upgraded" or event["coverage_start"] not in starts
 
 
@@ -161,12 +165,12 @@ def _pays_more(version: Product, plan: str, before: str) -> bool:
         return now is not None
     more_triggers = not set(now[1]) <= set(then[1])
     larger = any(value > then[0].terms.get(name, 0.0) for name, value in now[0].terms.items())
-    return more_triggers or larger or (now[0].bridge and not then[0].bridge) or not _on_top(version, *now) <= _on_top(
-        version, *then
-    )  # fmt: skip
+    bridge = now[0].bridge and not then[0].bridge
+    more_supplements = not _supplements_of(version, *now) <= _supplements_of(version, *then)
+    return more_triggers or larger or bridge or more_supplements
 
 
-def _on_top(version: Product, plan: Any, triggers: Sequence[str]) -> set[tuple[str, str]]:
+def _supplements_of(version: Product, plan: Any, triggers: Sequence[str]) -> set[tuple[str, str]]:
     """The supplements of a plan, by trigger."""
     return {
         (name, each.name) for name in triggers for each in version.trigger(name).supplements if plan.name in each.plans
