@@ -1,6 +1,7 @@
 """``monsoon test``: the test suite, through pytest."""
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,8 @@ def run(args: argparse.Namespace) -> int:
     """Runs pytest in the root of the checkout; returns its exit code."""
     options, pytest_arguments = _parser().parse_known_args(args.arguments)
     command = [sys.executable, "-m", "pytest", *_selection(options), *pytest_arguments]
-    return subprocess.run(command, cwd=ROOT).returncode
+    profile = {"HYPOTHESIS_PROFILE": "quick"} if options.quick else {}
+    return subprocess.run(command, cwd=ROOT, env=profile | os.environ).returncode
 
 
 def _selection(options: argparse.Namespace) -> list[str]:

@@ -7,18 +7,19 @@ the forest one-sided: what is more ordinary than most is not held against anybod
 thresholds back, so scoring takes plain units (monsoon.models.forest_export).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from monsoon.models.forest_export import Warp
 from monsoon.transforms.scoring.features import Feature, FeatureList
 
 # Of the calibration rows, this share have one strong feature contradicting: how often one sensor of an honest phone may
 # lie without the training storms showing it. One contradicting sensor alone is then about 1 in 200, not unheard of.
 FAULT_SHARE = 0.005
+
+Warp = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)

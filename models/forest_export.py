@@ -12,7 +12,7 @@ The graph has one input, ``features`` float32 (n, features) with NaN for "not me
   ``-score_samples`` to within the quantum.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,8 @@ import onnx
 from onnx import TensorProto, helper
 from sklearn.ensemble import IsolationForest
 
-Warp = Callable[[np.ndarray], np.ndarray]
+from monsoon.models.design import Warp
+
 FLOAT32_BITS = 24
 NO_CHILD = -1
 

@@ -11,8 +11,8 @@ from sklearn.ensemble import IsolationForest
 
 from monsoon.models.calibration import fit_calibration
 from monsoon.models.claim_features import CLAIM_ANOMALY
-from monsoon.models.design import ModelDesign, warp_rows
-from monsoon.models.forest_export import ExportedForest, Warp, export_forest
+from monsoon.models.design import ModelDesign, Warp, warp_rows
+from monsoon.models.forest_export import ExportedForest, export_forest
 from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.scoring.calibration import Calibration, RiskTable
 from monsoon.transforms.scoring.features import measured_masks

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from kit.examples import EXAMPLES
 from kit.needs import need
 
 # A shell that starts the suite in its background has Ctrl-C ignored, and all that the suite starts would ignore it too.
@@ -15,9 +16,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Tests repeat exactly unless asked otherwise: HYPOTHESIS_PROFILE=explore looks for new counterexamples.
-settings.register_profile("ci", derandomize=True, deadline=None, database=None)
-settings.register_profile("explore", deadline=None, max_examples=1000)
+# Tests repeat exactly unless asked otherwise: HYPOTHESIS_PROFILE=explore looks for new counterexamples. Numbers of
+# examples of single tests are in proportion to the profile's: kit.examples.
+settings.register_profile("ci", derandomize=True, deadline=None, database=None, max_examples=EXAMPLES)
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=EXAMPLES // 5)
+settings.register_profile("explore", deadline=None, max_examples=10 * EXAMPLES)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

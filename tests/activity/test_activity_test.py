@@ -5,9 +5,10 @@ from dataclasses import replace
 import h3.api.basic_int as h3
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kit import LAT, LON, at, subscription_record
+from kit.examples import examples
 
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.activity.activity_test import activity_test_results
@@ -224,7 +225,7 @@ def test_orders_are_those_of_the_hour_up_to_the_moment_its_beginning_excluded():
     assert values(at_the_moment)["peers"] == 5
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.sampled_from(["swiggy", "zomato"]), st.integers(-70, 4)), min_size=1, max_size=9

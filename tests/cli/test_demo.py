@@ -56,6 +56,7 @@ def test_a_product_plays_its_own_storms(tmp_path, capsys):
     assert f"  {len(payouts):,} payouts, Rs {rupees:,.2f}" in text
 
 
+@pytest.mark.slow
 def test_with_and_without_product_the_same_story_is_told(demo, tmp_path, capsys):
     words = ["demo", "--product", "kawaach", "--storm", "delhi-2024-06-28", "--riders", "200"]
     assert main([*words, "--folder", str(tmp_path)]) == 0

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from kit.examples import mostly_slow
 from kit.streams import small_storm, write_streams
 
 from monsoon.cli import replay as command
@@ -100,7 +101,7 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-@pytest.mark.parametrize("module", ["monsoon.cli.replay", "numpy", "polars", "onnxruntime"])
+@pytest.mark.parametrize("module", mostly_slow(["numpy", "monsoon.cli.replay", "polars", "onnxruntime"]))
 def test_ctrl_c_during_an_import(tmp_path, words, module):
     done = subprocess.run([sys.executable, "-c", WHILE_IMPORTING, module, *words], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", LINE)

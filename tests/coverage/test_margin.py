@@ -5,9 +5,10 @@ from dataclasses import replace
 import h3.api.basic_int as h3
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kit import at, subscription_record
+from kit.examples import examples
 
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.adjudication.candidates import CandidateFinder
@@ -35,7 +36,7 @@ def sampled_distance_m(lat, lon, cell):
     return float(distance_m(lat, lon, points[:, 0], points[:, 1]).min())
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.floats(8, 34), st.floats(69, 97), st.integers(6, 9), st.sampled_from([50.0, 500.0, 1200.0]))
 def test_cells_within_a_margin_are_those_whose_border_is(lat, lon, resolution, margin_m):
     place = np.array([lat]), np.array([lon])

@@ -6,6 +6,7 @@ import h3.api.basic_int as h3
 import numpy as np
 import pytest
 from kit import LAT, LON, at, subscription_record
+from kit.examples import mostly_slow
 
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.activity.orders import Orders
@@ -95,7 +96,7 @@ def received_by(reports, minute):
     return [each for each in reports if each[2] is None or each[2] <= minute]
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", mostly_slow(range(8)))
 @pytest.mark.parametrize("margin_m", [0.0, 500.0])
 def test_presence_is_as_if_what_came_too_late_had_never_come(seed, margin_m):
     reports, workers = storm(seed)
@@ -108,7 +109,7 @@ def test_presence_is_as_if_what_came_too_late_had_never_come(seed, margin_m):
             assert whole.reported_in(cell, at(minute)) == known.reported_in(cell, at(minute))
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", mostly_slow(range(8), 2))
 def test_orders_minutes_and_peers_are_as_if_what_came_later_had_never_come(seed):
     reports, workers = storm(seed)
     policies = [

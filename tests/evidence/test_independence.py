@@ -4,8 +4,9 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from kit.examples import examples
 
 from monsoon.pipelines.local.panes import panes_of
 from monsoon.transforms.evidence import measure as measuring
@@ -124,7 +125,7 @@ _DOUBLES = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 _MEASURES = st.none() | st.floats(0, allow_nan=False, allow_infinity=False)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     st.lists(
         st.fixed_dictionaries(

@@ -9,8 +9,9 @@ from typing import get_args
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from kit.examples import examples
 from kit.hostile import HOSTILE
 
 from monsoon.cli.main import main
@@ -313,7 +314,7 @@ def test_hostile_lines_are_all_accounted_for(tmp_path):
     assert found.readings == []
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.binary(max_size=300))
 def test_no_bytes_crash_it(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("bytes")
@@ -335,7 +336,7 @@ JSON = st.recursive(
 TIMES = st.integers(-3, 40).map(ist) | JSON
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(st.fixed_dictionaries({}, optional={
     "time": TIMES, "issued": TIMES, "pm25": JSON | st.floats(0, 900), "t": JSON | st.floats(-90, 60), "rh": JSON,
 }), max_size=12), st.randoms(use_true_random=False))  # fmt: skip
@@ -347,7 +348,7 @@ def test_no_value_crashes_it_and_no_order_changes_it(tmp_path_factory, rows, cha
     assert feed(folder, air(), rows) == first
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 400), st.integers(51, 60)), max_size=30))
 def test_after_all_corrections_the_readings_are_those_of_the_corrected_hours(tmp_path_factory, corrections):
     """The last revision of each reading is what a feed without mistakes would have said."""

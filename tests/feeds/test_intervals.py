@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from kit.examples import examples
 from msgspec import structs
 
 from monsoon.sources.feeds.readings import read_feed
@@ -242,7 +243,7 @@ def test_a_declared_step_that_begins_with_its_stamp(tmp_path):
     assert [(r["event_time"], r["value"]) for r in found.readings] == [(ms(960), 283.0)]
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(st.tuples(
     st.integers(0, 150), st.sampled_from([5, 10, 15, 20, 30, 45, 60, 60, 75]), st.integers(0, 300), st.integers(0, 2),
     st.booleans(),

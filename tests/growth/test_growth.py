@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from kit import LAT, LON, ScriptedScores, at, kawaach, product_of, subscription_record, update, zones_at
+from kit.examples import mostly_slow
 
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.coverage import Coverage
@@ -67,8 +68,11 @@ def play(trigger, readings, machine=None):
     return machine
 
 
-@pytest.mark.parametrize("steady", [True, False], ids=["one long episode", "many episodes"])
-@pytest.mark.parametrize("trigger", ["rain", "aqi"])
+@pytest.mark.parametrize(
+    ("trigger", "steady"),
+    mostly_slow([("rain", False), ("rain", True), ("aqi", False), ("aqi", True)]),
+    ids=["rain-many episodes", "rain-one long episode", "aqi-many episodes", "aqi-one long episode"],
+)
 def test_corrections_of_the_oldest_reading(trigger, steady):
     """As many corrections as readings: each reaches back to the beginning, and is judged until nothing differs."""
     low, high = (20, 80) if trigger == "rain" else (200, 400)
@@ -88,7 +92,7 @@ def test_corrections_of_the_oldest_reading(trigger, steady):
     assert growth(prepare, 100) < LINEAR
 
 
-@pytest.mark.parametrize("oldest", ["heat_index_c", "red_alert"])
+@pytest.mark.parametrize("oldest", mostly_slow(["heat_index_c", "red_alert"]))
 def test_corrections_of_a_trigger_that_listens_to_several_metrics(oldest):
     """Each flips a reading of the first day; an alert and what must hold as well are part of what is judged again."""
     heat, alert = JUGAAD.trigger("heat"), alert_condition(JUGAAD)

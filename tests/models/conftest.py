@@ -1,13 +1,18 @@
 """A synthetic population of honest claims, and one model folder trained on it for all tests of the folder."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from monsoon.models.claim_features import NAMES
-from monsoon.models.train import MODEL_CARD, FittedForest, build_files, fit_forest, write_folder
+
+if TYPE_CHECKING:  # scikit-learn takes seconds to import: whoever needs it, and not every collection of the tests
+    from monsoon.models.train import FittedForest
 
 SEED = 7
 
@@ -37,12 +42,16 @@ def honest_claims(count: int, seed: int) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def fitted() -> FittedForest:
+    from monsoon.models.train import fit_forest
+
     return fit_forest(honest_claims(12_000, SEED), SEED)
 
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model, for tests of the folder and the scorer. Not to be changed."""
+    from monsoon.models.train import MODEL_CARD, build_files, write_folder
+
     folder = tmp_path_factory.mktemp("model")
     forest_rows, calibration_rows = honest_claims(5_000, SEED), honest_claims(10_000, SEED + 1)
     files = build_files(forest_rows, calibration_rows, SEED, trees=20)

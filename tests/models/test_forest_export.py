@@ -8,11 +8,10 @@ from hypothesis.extra import numpy as hnp
 
 from monsoon.models.calibration import fit_calibration
 from monsoon.models.claim_features import DESIGNS
-from monsoon.models.forest_export import average_path_length, round_down, unwarp
-from monsoon.models.train import sample_for_parity
 from monsoon.transforms.scoring.calibration import RiskTable
 from monsoon.transforms.scoring.forest import Forest
 
+# Whoever needs monsoon.models.forest_export imports it: scikit-learn comes with it, which takes seconds.
 finite32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
@@ -23,6 +22,8 @@ def forest(fitted):
 
 @pytest.fixture(scope="module")
 def rows(honest):
+    from monsoon.models.train import sample_for_parity
+
     return sample_for_parity(honest(20_000, 11), 120_000, np.random.default_rng(3))
 
 
@@ -73,11 +74,15 @@ def test_a_row_alone_scores_as_in_any_batch(forest, rows):
 
 @given(hnp.arrays(np.float64, 5, elements=st.floats(-1e30, 1e30)), finite32)
 def test_rounding_down_keeps_every_comparison(thresholds, x):
+    from monsoon.models.forest_export import round_down
+
     assert ((x <= thresholds) == (np.float32(x) <= round_down(thresholds).astype(np.float32))).all()
 
 
 @given(hnp.arrays(np.float32, 5, elements=st.floats(-1.5, 1.5, width=32)), finite32)
 def test_unwarping_keeps_every_comparison(thresholds, x):
+    from monsoon.models.forest_export import unwarp
+
     def warp(values):
         return np.log10(np.clip(values, 1e-2, 5.0))
 
@@ -87,6 +92,8 @@ def test_unwarping_keeps_every_comparison(thresholds, x):
 
 
 def test_average_path_length_is_that_of_the_paper():
+    from monsoon.models.forest_export import average_path_length
+
     assert average_path_length(np.array([0, 1, 2])).tolist() == [0, 0, 1]
     assert average_path_length(np.array([256]))[0] == pytest.approx(10.2448, abs=1e-4)
 

@@ -8,11 +8,18 @@ import shutil
 import numpy as np
 import pytest
 
-from monsoon.models.train import write_folder
 from monsoon.transforms.scoring import ModelFolderError, Scorer
 from monsoon.transforms.scoring.folder import MANIFEST, MAX_MANIFEST_BYTES, read_folder
 
 NAME = "claim_anomaly"
+
+
+@pytest.fixture
+def write_folder():
+    """What writes a model folder: imported late, since scikit-learn comes with it."""
+    from monsoon.models.train import write_folder
+
+    return write_folder
 
 
 @pytest.fixture
@@ -24,7 +31,7 @@ def files_of(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST}
 
 
-def test_version_is_a_hash_of_every_file(model_folder, tmp_path):
+def test_version_is_a_hash_of_every_file(model_folder, write_folder, tmp_path):
     scorer = Scorer.load(model_folder)
     assert scorer.version == json.loads((model_folder / MANIFEST).read_text())["version"]
     files = files_of(model_folder)
@@ -93,7 +100,7 @@ def test_what_is_no_file_or_too_large_a_one_is_refused_unread(copy):
         read_folder(copy)
 
 
-def test_a_model_that_fails_parity_is_refused_though_its_hashes_agree(model_folder, tmp_path):
+def test_a_model_that_fails_parity_is_refused_though_its_hashes_agree(model_folder, write_folder, tmp_path):
     files = files_of(model_folder)
     table = np.load(model_folder / "parity.npy")
     table["anomaly_score"][17] += 1e-5
@@ -103,7 +110,7 @@ def test_a_model_that_fails_parity_is_refused_though_its_hashes_agree(model_fold
     assert not (tmp_path / "bad").exists()
 
 
-def test_a_calibration_that_is_not_the_models_is_refused(model_folder, tmp_path):
+def test_a_calibration_that_is_not_the_models_is_refused(model_folder, write_folder, tmp_path):
     files = files_of(model_folder)
     calibration = json.loads(files["calibration.json"])
     calibration["masks"][1022]["risks"] = [1_000_000] * len(calibration["masks"][1022]["risks"])

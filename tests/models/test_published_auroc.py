@@ -8,10 +8,7 @@ import csv
 
 import numpy as np
 import pytest
-from sklearn.ensemble import IsolationForest
-from sklearn.metrics import roc_auc_score
 
-from monsoon.models.forest_export import export_forest
 from monsoon.transforms.scoring.forest import Forest
 
 SEEDS = range(10)
@@ -36,6 +33,11 @@ def published(folder):
 
 @pytest.mark.slow
 def test_auroc_is_the_published_one(shared):
+    from sklearn.ensemble import IsolationForest
+    from sklearn.metrics import roc_auc_score
+
+    from monsoon.models.forest_export import export_forest
+
     folder = shared / "data" / "anomaly"
     expected = published(folder)
     reached = {}

@@ -4,9 +4,10 @@ import json
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kit import at, reading_record
+from kit.examples import examples
 from kit.graph import Graph, Scripted, locally, same, settings_of
 from kit.streams import STREAMS, policy_record, report, small_storm, write_streams
 
@@ -158,7 +159,7 @@ def test_a_watermark_between_two_of_the_step_before(tmp_path, between):
 
 @pytest.mark.slow
 @given(data=st.data())
-@settings(max_examples=8)
+@examples(8)
 def test_any_split_order_and_restart_within_the_promise_of_watermarks(tmp_path_factory, data):
     """Records come in any order after watermarks that promise no more than is kept; the graph is restored anywhere."""
     source = Scripted(tmp_path_factory.mktemp("split") / "in", buckets=data.draw(st.sampled_from([1, 2, 5])))

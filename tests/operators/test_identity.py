@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kit import at, reading_record
+from kit.examples import examples
 from kit.golden import FOLDER, SETTINGS, read_half, read_state
 from kit.graph import Graph, Scripted, same
 from kit.streams import policy_record, report
@@ -165,7 +166,7 @@ def arrivals(draw):
 
 
 @given(arrivals(), st.randoms(use_true_random=False))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_accounts_are_exact_in_every_split_and_order(tmp_path_factory, arrivals, chance):
     source = Scripted(tmp_path_factory.mktemp("identity") / "in", buckets=2)
     chance.shuffle(arrivals)
@@ -179,7 +180,7 @@ def test_accounts_are_exact_in_every_split_and_order(tmp_path_factory, arrivals,
 
 
 @given(arrivals())
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_a_lost_field_is_counted_in_the_record_that_stands_whatever_the_order(arrivals):
     """On the local engine: each identity once, with what its repeats lost too, and nothing of what did not stand."""
     lines = [line for _, line in arrivals]

@@ -6,9 +6,10 @@ A script lists (minutes, records): the watermark promises that nothing earlier t
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kit import at, reading_record, subscription_record
+from kit.examples import examples
 from kit.graph import Scripted, StillPhoneScorer, same
 from kit.streams import report
 
@@ -347,7 +348,7 @@ def test_corrections_before_what_they_correct(tmp_path):
 
 @pytest.mark.slow
 @given(data=st.data())
-@settings(max_examples=15)
+@examples(15)
 def test_however_late_readings_come_disruptions_end_as_in_the_replay(tmp_path_factory, data):
     """Which disruptions stand, their starts, ends, levels and readings; and no claim is paid twice over."""
     readings = [

@@ -4,9 +4,10 @@ and what had not been received decides nothing."""
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kit import LAT, LON, at, reading_record
+from kit.examples import examples
 from kit.graph import Graph, Scripted, StillPhoneScorer, by_both_engines, locally, same, settings_of
 from kit.streams import STREAMS, policy_record, report, small_storm, write_streams
 from operators.test_equal_records import at_its_own_pace, moments
@@ -84,7 +85,7 @@ def test_streaming_and_restored(tmp_path, seed):
 
 @pytest.mark.slow
 @given(data=st.data())
-@settings(max_examples=6)
+@examples(6)
 def test_any_split_order_and_restart(tmp_path_factory, data):
     source = Scripted(
         tmp_path_factory.mktemp("split") / "in",

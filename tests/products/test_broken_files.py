@@ -143,6 +143,7 @@ def line_of(text, path):
 
 
 WAYS = list(ways())
+QUICK_EVERY = 8
 
 
 def test_every_field_of_the_schema_is_used():
@@ -177,7 +178,13 @@ def test_there_are_many_ways():
     assert len({name for name, *_ in WAYS}) == len(WAYS)
 
 
-@pytest.mark.parametrize(("path", "value", "told", "words"), [way[1:] for way in WAYS], ids=[way[0] for way in WAYS])
+@pytest.mark.parametrize(
+    ("path", "value", "told", "words"),
+    [
+        pytest.param(*way, id=name, marks=[pytest.mark.slow] if number % QUICK_EVERY else [])
+        for number, (name, *way) in enumerate(WAYS)
+    ],
+)
 def test_each_way_is_told_with_file_line_field_and_value(path, value, told, words):
     text = changed(path, value)
     with pytest.raises(ProductError) as refused:

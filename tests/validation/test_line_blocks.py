@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kit.examples import examples
 from validation.lines import ABSENT, TELEMETRY, hostile_lines, line_of, with_changes
 
 from monsoon.sources import block_structure, line_blocks
@@ -32,7 +33,7 @@ def validate_records(lines):
     return outcome(collect(verdict for verdict in verdicts if verdict is not None))
 
 
-@settings(max_examples=max(200, settings().max_examples))
+@examples(200)
 @given(st.lists(hostile_lines(), min_size=1, max_size=6), st.booleans())
 def test_hostile_blocks(lines, ended):
     """The good lines in the middle teach the validator the pattern that the hostile ones then meet."""
@@ -143,6 +144,7 @@ def test_what_a_pattern_passes_the_judge_takes_but_for_ranges():
     pattern = clean_line_pattern(FIELDS, key_order(GOOD_LINE))
     passed = 0
 
+    @settings(max_examples=max(100, settings().max_examples))  # of fewer, hardly any passes
     @given(hostile_lines())
     def taken(line):
         nonlocal passed

@@ -8,8 +8,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from kit.examples import examples
 from validation.lines import CATALOGUE, GOOD, TELEMETRY, with_changes
 from validation.test_line_blocks import outcome
 from validation.test_read_stream import balanced
@@ -165,7 +166,7 @@ def odd_batches(draw):
     return batch.select(draw(st.permutations(batch.columns)))
 
 
-@settings(max_examples=max(200, settings().max_examples))
+@examples(200)
 @given(odd_batches())
 def test_columns_of_any_type_are_judged_as_their_lines(batch):
     both_ways(batch)

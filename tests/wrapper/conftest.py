@@ -57,7 +57,7 @@ case "$*" in
         echo "time Installing collected packages: a" >>"$2"
         bin=${0%/*}
         { echo '#!/bin/sh'; echo 'echo "monsoon runs: $*"'; } >"$bin/monsoon"
-        echo 'echo "$ORT_DISABLE_TELEMETRY" >"$FAKE_CALLS.ort"' >>"$bin/monsoon"
+        echo 'env >"$FAKE_CALLS.command-env"' >>"$bin/monsoon"
         chmod +x "$bin/monsoon" ;;
 esac
 """

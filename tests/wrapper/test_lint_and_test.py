@@ -12,11 +12,11 @@ from monsoon.cli import lint, test
 
 @pytest.fixture
 def called(monkeypatch):
-    """The commands that would have been run, instead of running them."""
+    """The commands that would have been run, and the profile of hypothesis, instead of running them."""
     commands = []
 
-    def note(command, **_):
-        commands.append(command[2:])
+    def note(command, env, **_):
+        commands.append((command[2:], env.get("HYPOTHESIS_PROFILE")))
         return subprocess.CompletedProcess(command, 7)
 
     monkeypatch.setattr(subprocess, "run", note)
@@ -34,17 +34,24 @@ USUAL = "not (flink and slow)"
 
 
 @pytest.mark.parametrize(
-    ("words", "arguments"),
+    ("words", "arguments", "profile"),
     [
-        ([], ["-m", USUAL]),
-        (["--quick"], ["-m", "not flink and not slow"]),
-        (["--all"], []),
-        (["-k", "overlap", "tests/money", "-x"], ["-m", USUAL, "-k", "overlap", "tests/money", "-x"]),
+        ([], ["-m", USUAL], None),
+        (["--quick"], ["-m", "not flink and not slow"], "quick"),
+        (["--all"], [], None),
+        (["-k", "overlap", "tests/money", "-x"], ["-m", USUAL, "-k", "overlap", "tests/money", "-x"], None),
     ],
 )
-def test_arguments_behind_test_are_pytests(called, words, arguments):
+def test_arguments_behind_test_are_pytests(called, monkeypatch, words, arguments, profile):
+    monkeypatch.delenv("HYPOTHESIS_PROFILE", raising=False)
     assert run_test(*words) == 7, "pytest's exit code is the command's"
-    assert called == [["pytest", *arguments]]
+    assert called == [(["pytest", *arguments], profile)]
+
+
+def test_a_profile_of_hypothesis_that_was_chosen_stays(called, monkeypatch):
+    monkeypatch.setenv("HYPOTHESIS_PROFILE", "explore")
+    run_test("--quick")
+    assert called[0][1] == "explore"
 
 
 def test_every_mark_is_registered_and_some_test_bears_it(root):

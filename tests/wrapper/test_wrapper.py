@@ -68,9 +68,24 @@ def test_a_tool_that_is_missing_is_named_or_not_needed(checkout, missing):
         assert [call.rsplit(" ", 1)[1] for call in checkout.calls("pip")] == [".[core]"]
 
 
+def command_environment(checkout, **extra):
+    """What the command sees of the variables of Python and onnxruntime."""
+    checkout.run("demo", **extra)
+    lines = (checkout.calls_file.parent / "calls.command-env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line.startswith(("ORT", "PYTHON")))
+
+
 def test_onnxruntime_is_told_to_send_nothing(checkout):
-    checkout.run("demo")
-    assert (checkout.calls_file.parent / "calls.ort").read_text() == "1\n"
+    assert command_environment(checkout) == {"ORT_DISABLE_TELEMETRY": "1"}
+
+
+def test_bytecode_is_kept_in_the_environment_where_it_may_not_lie_beside_the_sources(checkout):
+    """Else every command and every process that it starts would compile all libraries again."""
+    told = command_environment(checkout, PYTHONDONTWRITEBYTECODE="1")
+    assert told.pop("PYTHONPYCACHEPREFIX") == f"{checkout.folder}/.venv/bytecode"
+    assert "PYTHONDONTWRITEBYTECODE" not in told
+    told = command_environment(checkout, PYTHONDONTWRITEBYTECODE="1", PYTHONPYCACHEPREFIX="/elsewhere")
+    assert told["PYTHONPYCACHEPREFIX"] == "/elsewhere"
 
 
 def test_up_to_date_set_up_is_skipped_at_once(checkout):
