@@ -1,5 +1,5 @@
-"""Riders' answers on their way to the machines of every product, one of which knows the claim; and what becomes of
-those that changed nothing."""
+"""Riders' confirmations, given to the machines of every product, one of which knows the claim; those that no machine
+accepts become dead letters."""
 
 from __future__ import annotations
 
@@ -24,53 +24,53 @@ _DETAILS: Mapping[str, str] = {
 }
 
 
-_Given = tuple[str, Answer]
-"""An answer and the rider who gave it: another may have used its id."""
+_AnswerOfRider = tuple[str, Answer]
+"""The rider and an answer; riders may use the same answer ids."""
 
 
 class Answers:
-    """The answers of some riders. A policy is of one product, so of the products that run at most one takes an answer;
-    one that is about the claim of a product that does not run is about a claim that nobody knows."""
+    """The answers of some riders. A policy belongs to one product, so at most one product accepts an answer. An answer
+    about a claim of a product that does not run counts as one about an unknown claim."""
 
     def __init__(self, records: Iterable[Mapping[str, Any]], not_before_ms: int | None = None) -> None:
-        """`records` are of contracts/confirmation.schema.json; one that comes late counts as given at `not_before_ms`,
-        the first moment that is not decided yet."""
-        self._records: dict[_Given, Mapping[str, Any]] = {}
-        self._of: dict[str, list[Answer]] = defaultdict(list)
+        """`records` are of contracts/confirmation.schema.json; a late one counts as given at `not_before_ms`, the first
+        moment that is not decided yet."""
+        self._records: dict[_AnswerOfRider, Mapping[str, Any]] = {}
+        self._by_worker: dict[str, list[Answer]] = defaultdict(list)
         for record in records:
             answer = answer_from_record(record)
             if not_before_ms is not None and answer.at_ms < not_before_ms:
                 answer = replace(answer, at_ms=not_before_ms)
             self._records[record["worker_id"], answer] = record
-            self._of[record["worker_id"]].append(answer)
-        self._taken: set[_Given] = set()
-        self._why: dict[_Given, str] = {}
+            self._by_worker[record["worker_id"]].append(answer)
+        self._accepted: set[_AnswerOfRider] = set()
+        self._refusals: dict[_AnswerOfRider, str] = {}
 
     @property
     def workers(self) -> set[str]:
-        """Who answered."""
-        return set(self._of)
+        """The riders who answered."""
+        return set(self._by_worker)
 
     def of(self, worker: str) -> Sequence[Answer]:
         """A rider's answers."""
-        return self._of.get(worker, ())
+        return self._by_worker.get(worker, ())
 
-    def heard(self, worker: str, refused: Iterable[RefusedAnswer]) -> None:
-        """A machine of a rider was told the answers, and refused some."""
+    def record_refusals(self, worker: str, refused: Iterable[RefusedAnswer]) -> None:
+        """A rider's machine got all answers of the rider and refused these."""
         reasons = {each.answer: each.reason for each in refused}
         for answer in self.of(worker):
             if answer not in reasons:
-                self._taken.add((worker, answer))
+                self._accepted.add((worker, answer))
             elif reasons[answer] != "unknown_claim":
-                self._why[worker, answer] = reasons[answer]
+                self._refusals[worker, answer] = reasons[answer]
 
-    def dead(self) -> list[DeadLetter]:
-        """Dead letters of the answers that no machine took."""
+    def dead_letters(self) -> list[DeadLetter]:
+        """Dead letters of the answers that no machine accepted."""
         letters = []
-        for given, record in self._records.items():
-            if given in self._taken:
+        for key, record in self._records.items():
+            if key in self._accepted:
                 continue
-            reason, content = self._why.get(given, "unknown_claim"), canonical_json(dict(record))
+            reason, content = self._refusals.get(key, "unknown_claim"), canonical_json(dict(record))
             raw, at_ms = masked(content), record["event_time"]
             letters.append(DeadLetter(reason, _DETAILS[reason], raw, at_ms, fingerprint(content.encode())))
         return letters

@@ -44,7 +44,7 @@ def scores_of(evidence: Evidence, scorer: Scorer, product: Product) -> list[Clai
     ]
 
 
-class Asked(NamedTuple):
+class ScoringRequest(NamedTuple):
     """A claim, by what happened to its rider, judged at a moment; `batch` numbers the claims compared with it."""
 
     update: DisruptionUpdate
@@ -60,13 +60,13 @@ class ClaimMoment(NamedTuple):
 
 
 def queries_of(
-    asked: Sequence[Asked], code_of: Mapping[str, int], claims: Mapping[str, Collection[ClaimMoment]]
+    requests: Sequence[ScoringRequest], code_of: Mapping[str, int], claims: Mapping[str, Collection[ClaimMoment]]
 ) -> Queries:
     """The questions to the evidence; at least one, all with terms, their zones of one resolution.
 
     `code_of` gives riders' codes in the trail, `claims` all claims of each rider asked about (`claim_moment`).
     """
-    updates = [each.update for each in asked]
+    updates = [each.update for each in requests]
     terms = [update.terms for update in updates if update.terms is not None]
     zones = [h3.str_to_int(update.zone) for update in updates]
     return Queries.of(
@@ -74,14 +74,14 @@ def queries_of(
         worker=[code_of.get(each.worker_id, -1) for each in terms],
         zone=np.array(zones, dtype=np.uint64),
         confirmed_at_ms=[update.confirmed_at_ms for update in updates],
-        decided_at_ms=[each.decided_at_ms for each in asked],
-        batch=[each.batch for each in asked],
+        decided_at_ms=[each.decided_at_ms for each in requests],
+        batch=[each.batch for each in requests],
         account_created_at_ms=[each.account_created_at_ms for each in terms],
         activated_at_ms=[each.activated_at_ms for each in terms],
         first_alert_ms=[update.first_alert_ms for update in updates],
         claims_7d=[
-            _claims_before(claims[each.worker_id], update.confirmed_at_ms, question.decided_at_ms)
-            for update, each, question in zip(updates, terms, asked, strict=True)
+            _claims_before(claims[each.worker_id], update.confirmed_at_ms, request.decided_at_ms)
+            for update, each, request in zip(updates, terms, requests, strict=True)
         ],
         orders_per_hour=[each.orders_per_hour for each in terms],
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from monsoon.pipelines.claim_scores import Asked
+from monsoon.pipelines.claim_scores import ScoringRequest
 from monsoon.transforms.evidence import device
 from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.identifiers import claim_id, syndicate_alert_id
@@ -41,19 +41,19 @@ class Linked:
         return self.disruption_id, self.confirmed_at_ms
 
 
-def linked(telemetry: TelemetryTable, asked: Sequence[Asked], queries: Queries) -> list[Linked]:
+def linked(telemetry: TelemetryTable, requests: Sequence[ScoringRequest], queries: Queries) -> list[Linked]:
     """The claims asked about, by the reports of the 30 min up to their confirmation."""
     end_ms = queries.confirmed_at_ms
     window = Window.of(telemetry, queries.worker, queries.window_start_ms, end_ms, received_by_ms=end_ms)
     variance, reports = device.accelerometer_variance(window)
     served = np.flatnonzero(window["cell"] >= 0)
     pairs = np.unique(np.stack([window.span.query[served], window["cell"][served]]), axis=1)
-    first = np.searchsorted(pairs[0], np.arange(len(asked) + 1))
+    starts = np.searchsorted(pairs[0], np.arange(len(requests) + 1))
     found = []
-    for place, each in enumerate(asked):
+    for index, each in enumerate(requests):
         update, terms = each.update, each.update.terms
         assert terms is not None
-        phone = int(window.last_device[place])
+        phone = int(window.last_device[index])
         alert = update.alert
         found.append(
             Linked(
@@ -67,8 +67,8 @@ def linked(telemetry: TelemetryTable, asked: Sequence[Asked], queries: Queries) 
                 payout_account=terms.payout_account,
                 activated_at_ms=terms.activated_at_ms,
                 alert_ms=update.first_alert_ms if alert is None else alert.first_issued_ms,
-                accelerometer_variance=float(variance[place]) if reports[place] else None,
-                towers=tuple(telemetry.cells[code] for code in pairs[1][first[place] : first[place + 1]].tolist()),
+                accelerometer_variance=float(variance[index]) if reports[index] else None,
+                towers=tuple(telemetry.cells[code] for code in pairs[1][starts[index] : starts[index + 1]].tolist()),
             )
         )
     return found
@@ -104,7 +104,7 @@ def _alerts(product: Product, rule: SyndicateRule, claims: Sequence[Linked]) -> 
         accelerometer_variance=np.array([claim.accelerometer_variance for claim in claims], dtype=np.float64),
         towers=[claim.towers for claim in claims],
     )
-    return [_record(product, [claims[place] for place in each.claims], each) for each in syndicates(links, rule)]
+    return [_record(product, [claims[index] for index in each.claims], each) for each in syndicates(links, rule)]
 
 
 def _record(product: Product, members: Sequence[Linked], found: Syndicate) -> dict[str, Any]:

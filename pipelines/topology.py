@@ -1,4 +1,4 @@
-"""Which operator follows which, and what each is made of."""
+"""The topology: all keyed operators in order, and the factory that constructs them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monsoon.pipelines.operators.deduplicate_telemetry import DeduplicateTelemet
 from monsoon.pipelines.operators.peer_features import ComparePeers
 from monsoon.pipelines.operators.rider_evidence import RiderEvidence
 from monsoon.pipelines.operators.route_policies import RoutePolicies
-from monsoon.pipelines.operators.state_migrations import OF_STEPS
+from monsoon.pipelines.operators.state_migrations import OPERATOR_MIGRATIONS
 from monsoon.pipelines.operators.telemetry_aggregation import AggregateTelemetryAnswers, TrustSilentRiders
 from monsoon.pipelines.operators.telemetry_queries import AnswerTelemetryQueries, QueryTelemetry
 from monsoon.pipelines.runtime.job_config import JobConfig
@@ -40,46 +40,49 @@ OPERATORS: tuple[type[KeyedOperator], ...] = (
     AccountDeadLetters,
     ControlExposure,
 )
-"""The keyed operators; each sends to later ones only."""
+"""The keyed operators in topological order: each sends only to later ones."""
 
-MIGRATIONS.update(OF_STEPS)
+MIGRATIONS.update(OPERATOR_MIGRATIONS)
 
 
-def operators_of(settings: JobConfig) -> tuple[type[KeyedOperator], ...]:
-    """The operators that a job with these settings has."""
-    asking = (QueryTelemetry, AnswerTelemetryQueries, TrustSilentRiders, AggregateTelemetryAnswers)
-    left_out = {*(() if settings.reserves else (ControlExposure,)), *(() if settings.telemetry_values else asking)}
-    return tuple(operator for operator in OPERATORS if operator not in left_out)
+def operators_of(config: JobConfig) -> tuple[type[KeyedOperator], ...]:
+    """The operators in the graph of a job."""
+    telemetry_operators = (QueryTelemetry, AnswerTelemetryQueries, TrustSilentRiders, AggregateTelemetryAnswers)
+    excluded = {
+        *(() if config.reserves else (ControlExposure,)),
+        *(() if config.telemetry_triggers else telemetry_operators),
+    }
+    return tuple(operator for operator in OPERATORS if operator not in excluded)
 
 
 class OperatorFactory:
-    """Makes operators; what they share is loaded once in a process, when it is first needed."""
+    """Constructs operators; model and reference files are loaded once a process, when they are first needed."""
 
-    def __init__(self, settings: JobConfig) -> None:
-        self._settings = settings
+    def __init__(self, config: JobConfig) -> None:
+        self._config = config
 
     def make(self, operator: type[KeyedOperator], key: int, state: StateWriter) -> KeyedOperator:
-        """An operator's state machine for one key."""
+        """The instance of an operator for one key."""
         if operator is RiderEvidence:
-            made: KeyedOperator = RiderEvidence(key, state, self._settings, self._references)
+            made: KeyedOperator = RiderEvidence(key, state, self._config, self._references)
         elif operator is AnswerTelemetryQueries:
-            made = AnswerTelemetryQueries(key, state, self._settings, self._references)
+            made = AnswerTelemetryQueries(key, state, self._config, self._references)
         elif operator is DeduplicateRecords:
-            made = DeduplicateRecords(key, state, self._settings, self._register)
+            made = DeduplicateRecords(key, state, self._config, self._register)
         elif operator is AdjudicateClaims:
-            made = AdjudicateClaims(key, state, self._settings, self._scorer)
+            made = AdjudicateClaims(key, state, self._config, self._scorer)
         else:
-            made = operator(key, state, self._settings)  # type: ignore[call-arg]
+            made = operator(key, state, self._config)  # type: ignore[call-arg]
         return made
 
     @cached_property
     def _register(self) -> ProviderRegister | None:
-        return read_provider_register(self._settings.references)[0]
+        return read_provider_register(self._config.references)[0]
 
     @cached_property
     def _references(self) -> ReferenceTables:
-        return read_references(self._settings.references)
+        return read_references(self._config.references)
 
     @cached_property
     def _scorer(self) -> Scorer:
-        return load_scorer(self._settings.model)
+        return load_scorer(self._config.model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from monsoon.pipelines.runtime.messages import LOOK, unpack_result
+from monsoon.pipelines.runtime.messages import STATISTICS, unpack_result
 from monsoon.sources.files import InputError
 from monsoon.transforms.validation.input_checks import InputStatistics, RefusalLimit, RefusalWindows
 
@@ -31,7 +31,7 @@ class DeadLetterLimit:
             self._seen.add(part)
             for line in part.read_bytes().splitlines():
                 kind, _, payload = line.partition(b" ")
-                if kind.decode() == LOOK:
+                if kind.decode() == STATISTICS:
                     stream, statistics = unpack_result(payload, tuple[str, InputStatistics])
                     fault = self._windows.fault(stream, statistics)
                     if fault is not None:

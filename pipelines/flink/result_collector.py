@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from monsoon.pipelines.flink.errors import ClusterError
-from monsoon.pipelines.operators.dead_letter_accounts import total
+from monsoon.pipelines.operators.dead_letter_accounts import add_counts
 from monsoon.pipelines.results import Outcome, Providers
-from monsoon.pipelines.runtime.messages import END, LOOK, PART, WRITTEN, unpack_result
+from monsoon.pipelines.runtime.messages import END, PART, STATISTICS, WRITTEN, unpack_result
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import INPUT_STREAMS, OPTIONAL_STREAMS, InputError
 from monsoon.sources.streams import require_within
@@ -49,13 +49,13 @@ class CollectedResults:
         for kind, payload in results:
             if kind == "counts":
                 stream, counted = unpack_result(payload, tuple[str, dict[str, Any]])
-                total(counts[stream], counted)
+                add_counts(counts[stream], counted)
             elif kind == "late":
                 stream, late = unpack_result(payload, tuple[str, int])
                 collected.late[stream] = collected.late.get(stream, 0) + late
             elif kind == "fault":
                 raise InputError(*unpack_result(payload, tuple[str, str, str]))
-            elif kind == LOOK:
+            elif kind == STATISTICS:
                 stream, statistics = unpack_result(payload, tuple[str, InputStatistics])
                 collected.statistics.setdefault(stream, InputStatistics()).add(statistics)
             elif kind == PART:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
-from monsoon.pipelines.claim_scores import Asked, ClaimMoment, claim_moments, queries_of, scores_of
+from monsoon.pipelines.claim_scores import ClaimMoment, ScoringRequest, claim_moments, queries_of, scores_of
 from monsoon.pipelines.local.panes import panes_of
 from monsoon.pipelines.syndicate_alerts import alerts_of, linked, members_of, watches
 from monsoon.transforms.adjudication.candidates import Disruption
@@ -120,7 +120,7 @@ class ClaimEvidence:
         self._answered.update(questions)
         batches = [self._batch(question) for question in sorted(questions)]
         claims = [
-            Asked(update, batch.question.at_ms, number)
+            ScoringRequest(update, batch.question.at_ms, number)
             for number, batch in enumerate(batches)
             for update in batch.updates
         ]
@@ -135,7 +135,9 @@ class ClaimEvidence:
             known = replace(score, facts=facts(name, update.confirmed_at_ms)) if facts else score
             self._scores[name, update.confirmed_at_ms, at_ms] = known
 
-    def _facts(self, claims: list[Asked], queries: Queries) -> Callable[[str, int], Mapping[str, float]] | None:
+    def _facts(
+        self, claims: list[ScoringRequest], queries: Queries
+    ) -> Callable[[str, int], Mapping[str, float]] | None:
         """What rules ask of a claim (by id and confirmation) that is no feature; None where they ask nothing."""
         if not watches(self._product):
             return None

@@ -158,7 +158,7 @@ def run_products(
     for name, product in products.items():
         progress(f"running {name}", None)
         run_product(product, inputs, book, outcome, answers)
-    inputs.refuse(STREAM, answers.dead())
+    inputs.refuse(STREAM, answers.dead_letters())
     return outcome
 
 
@@ -187,7 +187,7 @@ def run_product(
                 continue
             claims.extend(decided[0])
             payouts.extend(decided[1])
-            answers.heard(worker, machine.take_refused())
+            answers.record_refusals(worker, machine.take_refused())
         book.answer(set(put_off.values()))
         pending = sorted(put_off)
     outcome.syndicate_alerts.extend(book.syndicate_alerts)

@@ -1,4 +1,5 @@
-"""From readings to the disruptions of every zone: each trigger's series judged once, then sent to all riders."""
+"""From oracle readings to the disruptions of every zone: each trigger is evaluated once, its series of revisions are
+sent to all buckets of riders."""
 
 from __future__ import annotations
 
@@ -15,23 +16,25 @@ from monsoon.transforms.triggers.incremental import IncrementalTrigger
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.readings import reading_from_record
 
-_Written = tuple[int, int, str]
-"""The next revision to write of a disruption; when the last one took effect (ms), and its state."""
+_LastWritten = tuple[int, int, str]
+"""Of a disruption: the number of the next revision to write, and of the last one when it took effect (ms) and its
+state."""
 
-Told = tuple[str | None, int, int, float]
-"""What telemetry says where a trigger asks for it: platform, zone (cell), moment (ms), the value measured."""
+TelemetryValue = tuple[str | None, int, int, float]
+"""A value of a trigger's telemetry condition: platform, zone (cell), moment (ms), the value measured."""
 
 Forwarded = tuple[list[int], list[tuple[int, dict[str, Any]]]]
-"""Cells, and readings each with the moment at which it takes effect (ms)."""
+"""What `QueryTelemetry` forwards: cells, and readings each with the moment at which it takes effect (ms)."""
 
-_NOTHING_WRITTEN: _Written = (0, BEFORE_TIME_MS, "")
+_NEVER_WRITTEN: _LastWritten = (0, BEFORE_TIME_MS, "")
 
 
 @dataclass(frozen=True)
 class SeriesRecord:
-    """A series on its way; the trigger by its name in `JobConfig.triggers`.
+    """The revisions of a trigger that some zones have in common, as a message; the trigger by its name in
+    `JobConfig.triggers`.
 
-    Revisions up to `told_ms` are history, told to zones that are new.
+    Revisions up to `told_ms` were sent before: they are history for zones that are new.
     """
 
     trigger: str
@@ -40,10 +43,11 @@ class SeriesRecord:
     revisions: list[Revision]
     told_ms: int
 
-    def in_time(self, done_ms: int) -> SeriesRecord:
-        """The same for somebody who worked up to `done_ms`: what is new takes effect after that.
+    def not_before(self, done_ms: int) -> SeriesRecord:
+        """The same for an operator that worked up to `done_ms`: new revisions take effect after that.
 
-        After a restart a late reading may come before the first watermark, and take effect here in the past of others.
+        After a restore a late reading may come before the first watermark, and take effect at a moment that later
+        operators have processed already.
         """
         if all(revision.at_ms > done_ms or revision.at_ms <= self.told_ms for revision in self.revisions):
             return self
@@ -55,8 +59,11 @@ class SeriesRecord:
 
 
 class ConfirmDisruptions(KeyedOperator):
-    """All readings and all cells that matter, for one trigger of one version of a product; and what telemetry says
-    where that trigger asks for it (items of kind `witness`), in time for the watermark that passes its moment."""
+    """One trigger of one version of a product: takes all readings of its metrics and all cells with riders or homes,
+    publishes the revisions of disruptions.
+
+    Values of its telemetry condition come as messages of kind `witness`, before the watermark passes their moment.
+    """
 
     uid: ClassVar = "judge-triggers"
     label: ClassVar = "readings and zones by trigger"
@@ -70,27 +77,27 @@ class ConfirmDisruptions(KeyedOperator):
                 f"{self.uid}: state of a trigger that no running product has, in no version. Go on with every product "
                 "and version with which it was written, or start without state"
             )
-        self._trigger = config.trigger_of_key[key]
-        product, trigger = config.triggers[self._trigger]
-        self._running = IncrementalTrigger(trigger, product.zone_resolution, alert_condition(product))
+        self._trigger_name = config.trigger_of_key[key]
+        product, trigger = config.triggers[self._trigger_name]
+        self._trigger_state = IncrementalTrigger(trigger, product.zone_resolution, alert_condition(product))
         self._readings: list[tuple[str, int]] = []
-        """Entries of readings, with the latest moment at which one of them took effect."""
+        """State entries of readings, each with the latest moment at which one of them took effect (ms)."""
         self._new_cells: list[str] = []
         self._forwarded: dict[str, Forwarded] = {}
-        """By entry, what was heard where telemetry is asked, and waits for the answers."""
+        """By state entry: input forwarded by `QueryTelemetry`, held until the telemetry values for it have come."""
         self._values: list[tuple[str, int]] = []
-        """Entries of what telemetry says, with the latest moment of which one of them speaks."""
+        """State entries of telemetry values, each with the latest moment of its values (ms)."""
 
     def process(self, message: Message) -> None:
         if message.kind == "cells":
-            name = self._name("new-cells")
+            name = self._new_entry("new-cells")
             self._new_cells.append(name)
-            self._running.add_cells(unpack(message.payload, list[int]))
+            self._trigger_state.add_cells(unpack(message.payload, list[int]))
             self.state.put(name, message.payload)
             return
         if message.kind == "witness":
-            name = self._name("witnessed")
-            self._values.append((name, self._witness(unpack(message.payload, list[Told]))))
+            name = self._new_entry("witnessed")
+            self._values.append((name, self._take_telemetry_values(unpack(message.payload, list[TelemetryValue]))))
             self.state.put(name, message.payload)
             return
         if message.kind == "heard":
@@ -98,9 +105,9 @@ class ConfirmDisruptions(KeyedOperator):
             self._forwarded[name] = unpack(message.payload, Forwarded)
             self.state.put(name, message.payload)
             return
-        self._note(self._timed(message.payload))
+        self._take_readings(self._with_effective_times(message.payload))
 
-    def _timed(self, payload: bytes) -> list[tuple[int, dict[str, Any]]]:
+    def _with_effective_times(self, payload: bytes) -> list[tuple[int, dict[str, Any]]]:
         """Records of readings, each with the moment at which it takes effect here (ms)."""
         return [
             (max(reading.effective_ms, self.done_ms + 1), record)
@@ -108,42 +115,44 @@ class ConfirmDisruptions(KeyedOperator):
             for reading in [reading_from_record(record)]
         ]
 
-    def _note(self, heard: list[tuple[int, dict[str, Any]]]) -> None:
-        name = self._name("readings")
-        self._readings.append((name, self._observe(heard)))
-        self.state.put_packed(name, heard)
+    def _take_readings(self, timed_readings: list[tuple[int, dict[str, Any]]]) -> None:
+        name = self._new_entry("readings")
+        self._readings.append((name, self._observe(timed_readings)))
+        self.state.put_packed(name, timed_readings)
 
     def _take_forwarded(self, upto_ms: int) -> None:
-        """Takes in what was heard where telemetry is asked, once the answers are here, too."""
+        """Processes forwarded input whose telemetry values are here by now."""
         for name in sorted(self._take_due(upto_ms), key=lambda name: name.rpartition("/")[2]):
-            cells, heard = self._forwarded.pop(name)
+            cells, timed_readings = self._forwarded.pop(name)
             self.state.drop(name)
             if cells:
-                self._running.add_cells(cells)
-                entry = self._name("new-cells")
+                self._trigger_state.add_cells(cells)
+                entry = self._new_entry("new-cells")
                 self._new_cells.append(entry)
                 self.state.put_packed(entry, cells)
-            if heard:
-                self._note(heard)
+            if timed_readings:
+                self._take_readings(timed_readings)
 
-    def _observe(self, heard: list[tuple[int, dict[str, Any]]]) -> int:
-        for effective_ms, record in heard:
-            self._running.observe(reading_from_record(record), effective_ms)
-        return max((effective_ms for effective_ms, _ in heard), default=BEFORE_TIME_MS)
+    def _observe(self, timed_readings: list[tuple[int, dict[str, Any]]]) -> int:
+        for effective_ms, record in timed_readings:
+            self._trigger_state.observe(reading_from_record(record), effective_ms)
+        return max((effective_ms for effective_ms, _ in timed_readings), default=BEFORE_TIME_MS)
 
-    def _witness(self, told: list[Told]) -> int:
-        for platform, zone, at_ms, value in told:
-            self._running.set_telemetry_value(platform, zone, at_ms, value)
-        return max((at_ms for _, _, at_ms, _ in told), default=BEFORE_TIME_MS)
+    def _take_telemetry_values(self, values: list[TelemetryValue]) -> int:
+        for platform, zone, at_ms, value in values:
+            self._trigger_state.set_telemetry_value(platform, zone, at_ms, value)
+        return max((at_ms for _, _, at_ms, _ in values), default=BEFORE_TIME_MS)
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         self._take_forwarded(upto_ms)
-        found = [
-            SeriesRecord(self._trigger, series.platform, series.zones.tolist(), list(series.revisions), self.done_ms)
-            for series in self._running.advance(upto_ms)
+        new_series = [
+            SeriesRecord(
+                self._trigger_name, series.platform, series.zones.tolist(), list(series.revisions), self.done_ms
+            )
+            for series in self._trigger_state.advance(upto_ms)
         ]
-        if found:
-            payload = pack(found)
+        if new_series:
+            payload = pack(new_series)
             for bucket in range(self._config.buckets):
                 yield Message("riders-evidence", bucket, "series", upto_ms, payload)
         self._join_cells()
@@ -153,25 +162,27 @@ class ConfirmDisruptions(KeyedOperator):
             for name in self._new_cells:
                 self.state.drop(name)
             self._new_cells.clear()
-            # One entry in the place of many: a city's cells are known within days.
-            self.state.put_packed("cells", self._running.cells)
+            # One entry replaces many: the cells of a city are all known within days.
+            self.state.put_packed("cells", self._trigger_state.cells)
 
     @property
     def next_work_ms(self) -> int | None:
         if self._new_cells:
             return self.done_ms
-        return min((ms for ms in (self._running.next_due_ms, self._next_deferred_ms) if ms is not None), default=None)
+        return min(
+            (ms for ms in (self._trigger_state.next_due_ms, self._next_deferred_ms) if ms is not None), default=None
+        )
 
     @property
     def holds_expiring_state(self) -> bool:
         return bool(self._readings)
 
     def expire(self, upto_ms: int) -> None:
-        # Once a day: the machines are made anew from what is left.
+        # Once a day only: the trigger's state is rebuilt from the readings that remain.
         before_ms = upto_ms // DAY_MS * DAY_MS - self._config.remembered_ms
         if all(effective_ms >= before_ms for _, effective_ms in self._readings):
             return
-        before_ms = self._running.expire(before_ms)
+        before_ms = self._trigger_state.expire(before_ms)
         self.state.put_packed("forgotten", before_ms)
         for name, effective_ms in self._readings:
             if effective_ms < before_ms:
@@ -184,24 +195,24 @@ class ConfirmDisruptions(KeyedOperator):
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         if "forgotten" in entries:
-            self._running.expire(unpack(entries["forgotten"], int))
+            self._trigger_state.expire(unpack(entries["forgotten"], int))
         if "cells" in entries:
-            self._running.add_cells(unpack(entries["cells"], list[int]))
+            self._trigger_state.add_cells(unpack(entries["cells"], list[int]))
         for name, payload in entries_of(entries, "readings"):
             self._readings.append((name, self._observe(unpack(payload, list[tuple[int, dict[str, Any]]]))))
         for name, payload in entries_of(entries, "witnessed"):
-            self._values.append((name, self._witness(unpack(payload, list[Told]))))
-        self._running.resume(self.done_ms)
+            self._values.append((name, self._take_telemetry_values(unpack(payload, list[TelemetryValue]))))
+        self._trigger_state.resume(self.done_ms)
         for name, payload in entries_of(entries, "new-cells"):
             self._new_cells.append(name)
-            self._running.add_cells(unpack(payload, list[int]))
+            self._trigger_state.add_cells(unpack(payload, list[int]))
         for name, payload in entries_of(entries, "heard"):
-            self._defer_again(name)
+            self._restore_deferred(name)
             self._forwarded[name] = unpack(payload, Forwarded)
 
 
 class MergeDisruptions(KeyedOperator):
-    """A disruption is found by every bucket of riders whom it concerns; each revision is written once."""
+    """Every bucket with riders whom a disruption concerns sends its records; writes each revision once."""
 
     uid: ClassVar = "unite-disruptions"
     label: ClassVar = "disruptions by id"
@@ -211,24 +222,24 @@ class MergeDisruptions(KeyedOperator):
         super().__init__(key, state)
         self._arrived: list[tuple[str, list[dict[str, Any]]]] = []
         self._config = config
-        self._written: dict[str, _Written] = {}
-        """By disruption_id."""
+        self._written: dict[str, _LastWritten] = {}
+        """The last revision written, by disruption_id."""
 
     def process(self, message: Message) -> None:
-        name = self._name("arrived")
+        name = self._new_entry("arrived")
         self._arrived.append((name, unpack(message.payload, list[dict[str, Any]])))
         self.state.put(name, message.payload)
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
-        found: dict[tuple[str, int], dict[str, Any]] = {}
+        by_revision: dict[tuple[str, int], dict[str, Any]] = {}
         for name, records in self._arrived:
             self.state.drop(name)
             for record in records:
-                found[record["disruption_id"], record["revision"]] = record
+                by_revision[record["disruption_id"], record["revision"]] = record
         self._arrived.clear()
         new = []
-        for (identity, revision), record in sorted(found.items()):
-            if revision >= self._written.get(identity, _NOTHING_WRITTEN)[0]:
+        for (identity, revision), record in sorted(by_revision.items()):
+            if revision >= self._written.get(identity, _NEVER_WRITTEN)[0]:
                 self._written[identity] = (revision + 1, record["revised_at"], record["state"])
                 self.state.put_packed(f"written/{identity}", self._written[identity])
                 new.append(record)
@@ -254,4 +265,4 @@ class MergeDisruptions(KeyedOperator):
         for name, payload in entries_of(entries, "arrived"):
             self._arrived.append((name, unpack(payload, list[dict[str, Any]])))
         for name, payload in entries_of(entries, "written"):
-            self._written[name.removeprefix("written/")] = unpack(payload, _Written)
+            self._written[name.removeprefix("written/")] = unpack(payload, _LastWritten)

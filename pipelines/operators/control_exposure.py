@@ -10,36 +10,36 @@ from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import RESULTS, Message, bucket_of, pack, result, unpack
 from monsoon.transforms.exposure import (
-    AwardStatus,
     BucketState,
+    ReserveDecisions,
     Event,
     Instruction,
     PayoutTransition,
     Reserve,
     ReserveBook,
     ReserveBucket,
-    ReserveDecisions,
+    AwardStatus,
 )
 from monsoon.transforms.notifications import payment_notifications
 
-_Awards = tuple[list[Instruction], list[AwardStatus]]
+_InstructionsAndStandings = tuple[list[Instruction], list[AwardStatus]]
 
 
 def to_reserve_buckets(
     instructions: Iterable[Instruction], standings: Iterable[AwardStatus], buckets: int, due_ms: int
 ) -> Iterator[Message]:
-    """What riders' machines decided, to the reserves that limit it."""
-    by_key: dict[int, _Awards] = defaultdict(lambda: ([], []))
+    """Payout instructions and claim states, to the operator with the reserves that limit them."""
+    by_key: dict[int, _InstructionsAndStandings] = defaultdict(lambda: ([], []))
     for instruction in instructions:
         by_key[bucket_of(instruction.pool.name, buckets)][0].append(instruction)
     for standing in standings:
         by_key[bucket_of(standing.pool.name, buckets)][1].append(standing)
-    for key, awards in by_key.items():
-        yield Message("control-exposure", key, "awards", due_ms, pack(awards))
+    for key, members in by_key.items():
+        yield Message("control-exposure", key, "awards", due_ms, pack(members))
 
 
 def published(decided: ReserveDecisions) -> Iterator[Message]:
-    """What pools decided, for the results."""
+    """Decisions on payouts, as results."""
     if payouts := decided.payouts:
         yield result("payouts", payouts)
     if decided.alerts:
@@ -49,7 +49,7 @@ def published(decided: ReserveDecisions) -> Iterator[Message]:
 
 
 class ControlExposure(KeyedOperator):
-    """Payouts and reserves of some pools: what fits passes, the rest waits."""
+    """Payouts and reserves of some reserve buckets: payouts within the reserve pass, the rest is queued."""
 
     uid: ClassVar = "control-exposure"
     label: ClassVar = "payouts by reserve"
@@ -58,20 +58,20 @@ class ControlExposure(KeyedOperator):
     def __init__(self, key: int, state: StateWriter, config: JobConfig) -> None:
         super().__init__(key, state)
         self._config = config
-        self._arrived: dict[str, bytes] = {}
-        """What waits for its time, by entry."""
+        self._deferred_payloads: dict[str, bytes] = {}
+        """Payloads of messages that are not due yet, by state entry."""
         self._books: dict[ReserveBucket, ReserveBook] = {}
 
     def process(self, message: Message) -> None:
         name = self._defer(f"arrived/{message.kind}", message)
-        self._arrived[name] = message.payload
+        self._deferred_payloads[name] = message.payload
         self.state.put(name, message.payload)
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         by_reserve_bucket: dict[ReserveBucket, list[Event]] = defaultdict(list)
         for name in self._take_due(upto_ms):
             self.state.drop(name)
-            payload = self._arrived.pop(name)
+            payload = self._deferred_payloads.pop(name)
             for event in _events(name.split("/")[1], payload) if payload else ():
                 by_reserve_bucket[event.pool].append(event)
         decided = ReserveDecisions()
@@ -120,21 +120,21 @@ class ControlExposure(KeyedOperator):
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "arrived"):
-            self._defer_again(name)
-            self._arrived[name] = payload
+            self._restore_deferred(name)
+            self._deferred_payloads[name] = payload
         for _, payload in entries_of(entries, "account"):
             account = unpack(payload, BucketState)
             self._books[account.pool] = ReserveBook(account)
-        held: dict[ReserveBucket, _Held] = defaultdict(lambda: {"queued": [], "aside": []})
+        by_bucket: dict[ReserveBucket, _InstructionsByKind] = defaultdict(lambda: {"queued": [], "aside": []})
         for kind in ("queued", "aside"):
             for _, payload in entries_of(entries, kind):
                 instruction = unpack(payload, Instruction)
-                held[instruction.pool][kind].append(instruction)
-        for pool, found in held.items():
-            self._books[pool].resume(found["queued"], found["aside"])
+                by_bucket[instruction.pool][kind].append(instruction)
+        for pool, instructions in by_bucket.items():
+            self._books[pool].resume(instructions["queued"], instructions["aside"])
 
 
-_Held = dict[str, list[Instruction]]
+_InstructionsByKind = dict[str, list[Instruction]]
 
 
 def _entry(kind: str, instruction: Instruction) -> str:
@@ -145,5 +145,5 @@ def _events(kind: str, payload: bytes) -> Iterator[Any]:
     if kind == "reserves":
         yield from map(Reserve.of, unpack(payload, list[dict[str, Any]]))
         return
-    for events in unpack(payload, _Awards):
+    for events in unpack(payload, _InstructionsAndStandings):
         yield from events

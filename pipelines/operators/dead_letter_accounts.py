@@ -1,4 +1,4 @@
-"""What became of every line: counts on their way to the summary, and dead letters, each kept once."""
+"""The account of every input line: counts for the summary, and dead letters, deduplicated."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from monsoon.sources.accounting import StreamCounts, dead_letters
 from monsoon.transforms.validation.record_validator import DeadLetter
 
 Fingerprint = tuple[str, bytes, str]
-"""Of a dead line: its stream, the hash of its bytes, the reason."""
+"""The key of a dead letter: its stream, the hash of its line's bytes, the reason."""
 
 
 def account(stream: str, counts: StreamCounts) -> Iterator[Message]:
-    """What became of some lines of a stream, for the results."""
+    """Counts of some lines of a stream, as a result."""
     if counts != StreamCounts():
         yield result("counts", (stream, counts.as_dict()))
 
 
-def to_dead_letters(stream: str, dead: Sequence[DeadLetter], buckets: int) -> Iterator[Message]:
-    """Dead letters to where repeats of one meet."""
+def to_dead_letters(stream: str, letters: Sequence[DeadLetter], buckets: int) -> Iterator[Message]:
+    """Sends dead letters, by line, to where they are deduplicated."""
     by_key: dict[int, list[DeadLetter]] = defaultdict(list)
-    for letter in dead:
+    for letter in letters:
         by_key[zlib.crc32(letter.original) % buckets].append(letter)
     for key, members in by_key.items():
         yield Message("account-dead-letters", key, stream, BEFORE_TIME_MS, pack(members))
 
 
 class AccountDeadLetters(KeyedOperator):
-    """Dead letters by the fingerprint of their line: the same line again is a duplicate."""
+    """Dead letters keyed by the fingerprint of their line: the same line again counts as a duplicate."""
 
     uid: ClassVar = "account-dead-letters"
-    sends_what_is_due: ClassVar = False
+    advances_by_interval: ClassVar = False
     label: ClassVar = "dead letters by line"
     to: ClassVar = (RESULTS,)
 
@@ -46,10 +46,11 @@ class AccountDeadLetters(KeyedOperator):
         self._waiting: list[tuple[str, str, list[DeadLetter]]] = []
         self._seen: set[Fingerprint] = set()
         self._seen_at: list[tuple[str, int, list[Fingerprint]]] = []
-        """Entries of `_seen`, each with the watermark at which it was made: lines that say nothing have no time."""
+        """State entries of `_seen`, each with the watermark (ms) at which it was written: invalid lines may have no
+        event time."""
 
     def process(self, message: Message) -> None:
-        name = self._name(f"waiting/{message.kind}")
+        name = self._new_entry(f"waiting/{message.kind}")
         self._waiting.append((name, message.kind, unpack(message.payload, list[DeadLetter])))
         self.state.put(name, message.payload)
 
@@ -60,16 +61,16 @@ class AccountDeadLetters(KeyedOperator):
             self.state.drop(name)
         self._waiting.clear()
         for stream, letters in by_stream.items():
-            counts, fresh = StreamCounts(), []
+            counts, new_letters = StreamCounts(), []
             for letter in letters:
                 if (stream, letter.original, letter.reason) in self._seen:
                     counts.duplicate += 1
                 else:
-                    fresh.append(letter)
-            records = dead_letters(stream, fresh, counts)
-            new = {(stream, letter.original, letter.reason) for letter in fresh}
+                    new_letters.append(letter)
+            records = dead_letters(stream, new_letters, counts)
+            new = {(stream, letter.original, letter.reason) for letter in new_letters}
             if new:
-                name = self._name("seen")
+                name = self._new_entry("seen")
                 self._remember(name, upto_ms, sorted(new))
                 self.state.put_packed(name, (upto_ms, sorted(new)))
                 yield result("dead_letters", records)
@@ -89,10 +90,10 @@ class AccountDeadLetters(KeyedOperator):
 
     def expire(self, upto_ms: int) -> None:
         before_ms = upto_ms - self._config.remembered_ms
-        for name, at_ms, old in self._seen_at:
+        for name, at_ms, fingerprints in self._seen_at:
             if at_ms < before_ms:
                 self.state.drop(name)
-                self._seen.difference_update(old)
+                self._seen.difference_update(fingerprints)
         self._seen_at = [entry for entry in self._seen_at if entry[1] >= before_ms]
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
@@ -102,8 +103,8 @@ class AccountDeadLetters(KeyedOperator):
             self._remember(name, *unpack(payload, tuple[int, list[Fingerprint]]))
 
 
-def total(counts: StreamCounts, part: Mapping[str, Any]) -> None:
-    """Adds what `account` told of some lines."""
+def add_counts(counts: StreamCounts, part: Mapping[str, Any]) -> None:
+    """Adds the counts of a result of `account`."""
     counts.read += part["read"]
     counts.used += part["used"]
     counts.duplicate += part["duplicate"]

@@ -1,4 +1,4 @@
-"""What a moment's decisions mean to others: riders who should hear of them, reserves that limit them."""
+"""The outputs of claim decisions: results, notifications of riders, payout instructions to the reserves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monsoon.transforms.product import Product
 
 @dataclass
 class DecisionOutputs:
-    """The decisions of one product's machines in one stretch of time, rider by rider."""
+    """The decisions of one product's rider machines in one call of `on_watermark`."""
 
     product: Product
     claims: list[dict[str, Any]] = field(default_factory=list)
@@ -27,7 +27,7 @@ class DecisionOutputs:
     """When the disruptions began, by disruption_id."""
 
     def add(self, machine: RiderMachine, before: dict[str, str], decided: Published) -> None:
-        """What a rider's machine decided; `before` is what it had `published` by then."""
+        """Adds what a rider's machine decided; `before` is its `published` from before these decisions."""
         claims, payouts = decided
         if not claims:
             return
@@ -36,8 +36,8 @@ class DecisionOutputs:
         self.notifications.extend(claim_notifications(claims, before))
         self.starts_ms.update(machine.starts_ms)
 
-    def told(self, config: JobConfig, upto_ms: int) -> Iterator[Message]:
-        """All of it, on its way."""
+    def messages(self, config: JobConfig, upto_ms: int) -> Iterator[Message]:
+        """The messages to results and reserves."""
         if not self.claims:
             return
         yield result("claims", self.claims)

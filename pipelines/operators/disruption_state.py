@@ -1,4 +1,4 @@
-"""A disruption as a bucket of riders keeps it: its revisions, and the terms of everybody whom it concerns, once."""
+"""The state entry of a disruption for a bucket of riders: its revisions, and once the terms of each rider concerned."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from monsoon.transforms.product import Product, Trigger
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.series import Series
 
-_Noted = tuple[str, str | None, str, tuple[Revision, ...], list[tuple[PolicyTerms, list[int]]]]
+_DisruptionEntry = tuple[str, str | None, str, tuple[Revision, ...], list[tuple[PolicyTerms, list[int]]]]
 """The trigger by its name in `JobConfig.triggers`, platform, zone, revisions; and terms, each with the confirmations
 (ms) under which its rider is a candidate. What a revision says to a rider follows from these."""
 
-_First = tuple[str, str | None, str, tuple[Revision, ...], dict[str, list[DisruptionUpdate]]]
-"""The form in version 1 of the state."""
+_EntryVersion1 = tuple[str, str | None, str, tuple[Revision, ...], dict[str, list[DisruptionUpdate]]]
+"""The entry in version 1 of the state."""
 
 
 def pack_disruption(trigger: str, disruption: Disruption) -> bytes:
@@ -30,13 +30,19 @@ def pack_disruption(trigger: str, disruption: Disruption) -> bytes:
     for confirmed_ms, present in sorted(disruption.present().items()):
         for terms in present.values():
             confirmed[terms].append(confirmed_ms)
-    entry: _Noted = (trigger, disruption.series.platform, disruption.zone, disruption.revisions, [*confirmed.items()])
+    entry: _DisruptionEntry = (
+        trigger,
+        disruption.series.platform,
+        disruption.zone,
+        disruption.revisions,
+        [*confirmed.items()],
+    )
     return pack_small(entry)
 
 
 def unpack_disruption(identity: str, payload: bytes, triggers: Mapping[str, tuple[Product, Trigger]]) -> Disruption:
-    """The disruption of an entry. Raises ValueError, and LookupError for a trigger that is not running."""
-    trigger, platform, zone, revisions, confirmed = unpack_small(payload, _Noted)
+    """The disruption of an entry. Raises ValueError, and LookupError for a trigger that does not run."""
+    trigger, platform, zone, revisions, confirmed = unpack_small(payload, _DisruptionEntry)
     cells = np.array([h3.str_to_int(zone)], dtype=np.uint64)
     present: dict[int, dict[str, PolicyTerms]] = {revision.event.confirmed_at_ms: {} for revision in revisions}
     for terms, moments_ms in confirmed:
@@ -46,13 +52,13 @@ def unpack_disruption(identity: str, payload: bytes, triggers: Mapping[str, tupl
     return disruption_of(identity, zone, series, revisions, present)
 
 
-def from_first(payload: bytes) -> bytes:
-    """An entry of version 1 in the present form."""
-    trigger, platform, zone, revisions, updates = unpack(payload, _First)
+def from_version_1(payload: bytes) -> bytes:
+    """Converts an entry of version 1."""
+    trigger, platform, zone, revisions, updates = unpack(payload, _EntryVersion1)
     confirmed: dict[PolicyTerms, list[int]] = defaultdict(list)
-    for told in updates.values():
-        for update in told:
+    for worker_updates in updates.values():
+        for update in worker_updates:
             if update.terms is not None and update.confirmed_at_ms not in confirmed[update.terms]:
                 confirmed[update.terms].append(update.confirmed_at_ms)
-    entry: _Noted = (trigger, platform, zone, revisions, [*confirmed.items()])
+    entry: _DisruptionEntry = (trigger, platform, zone, revisions, [*confirmed.items()])
     return pack_small(entry)

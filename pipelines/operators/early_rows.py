@@ -1,8 +1,9 @@
-"""Rows that wait for their time: what a watermark costs is what it releases, not what waits.
+"""Rows ahead of the watermark, released when it has passed their event time, at a cost that depends only on how many
+rows are released.
 
-Rows of the next two hours lie open, each chunk sorted by time with a mark of how far it was released. Rows further
-ahead, of phones whose clocks are, are packed away by how far: from 2^k to 2^(k+1) hours lie together, as in a
-hierarchical timing wheel, and are looked at again when the first of them is due, then half as far ahead at least.
+Rows of the next two hours are kept unpacked, each chunk sorted by time, with the position up to which it was released.
+Rows further ahead come from phones whose clocks are wrong. They are kept packed in a hierarchical timing wheel: a slot
+holds rows from 2^k to 2^(k+1) hours ahead, and is redistributed when its first row is due.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ from monsoon.pipelines.runtime.messages import pack_frame, unpack_frame
 _HOUR_MS = 3_600_000
 _NEAR_HOURS = 2
 _ALIKE = 8
-"""So many packages of one slot and about one size are joined: an Arrow stream of a row is 2 KB of headers."""
+"""So many packages of one slot and of similar size are merged: an Arrow stream of one row has 2 KB of headers."""
 
 _Slot = tuple[int, int]
-"""k, and the number of the stretch of 2^k hours since 1970."""
+"""k, and the number of the span of 2^k hours since 1970."""
 
 
 @dataclass
 class _Open:
-    """An entry whose rows, sorted by time, were released up to `at`."""
+    """A state entry of rows sorted by time, released up to (excluding) row `at`."""
 
     name: str
     rows: pl.DataFrame
@@ -51,7 +52,7 @@ class _Open:
 
 @dataclass(frozen=True)
 class _Package:
-    """An entry of a slot, packed."""
+    """A state entry of a slot, packed; `size` is its size class."""
 
     name: str
     payload: bytes
@@ -60,27 +61,27 @@ class _Package:
 
 
 class EarlyRows:
-    """`put` rows that are not due, `release` those that are."""
+    """Buffers rows that are not due (`put`) and gives those that are (`release`)."""
 
     def __init__(self, state: StateWriter, new_name: Callable[[str], str]) -> None:
         """`new_name` names entries."""
         self._state, self._new_name = state, new_name
         self._whole: list[pl.DataFrame] = []
-        """Of bounded input, which is released at once, nothing is kept in order."""
+        """Frames of bounded input, which is released as a whole."""
         self._open: list[tuple[int, str, _Open]] = []
-        """A heap by the next row's time."""
+        """Unpacked chunks: a heap by the time of the next row."""
         self._slots: dict[_Slot, list[_Package]] = defaultdict(list)
         self._slots_due: list[tuple[int, _Slot]] = []
-        """A heap by the first row's time; an entry for every package."""
+        """A heap by the time of the first row; one element for every package."""
 
     @property
     def first_ms(self) -> int | None:
-        """When the next row is due; None: none waits."""
+        """When the next row is due (ms); None: there is none."""
         return min((heap[0][0] for heap in (self._open, self._slots_due) if heap), default=None)
 
     def put(self, rows: pl.DataFrame, now_ms: int, payload: bytes | None = None) -> None:
-        """Rows that are not due, at least one; `now_ms` is how far event time has come, `payload` the same rows packed,
-        where that is at hand."""
+        """Adds rows that are not due, at least one; `now_ms` is the current event time, `payload` the same rows packed,
+        where the caller has that."""
         if not self._state.durable:
             self._whole.append(rows)
             return
@@ -99,7 +100,7 @@ class EarlyRows:
             self._put_far((k, stretch), rows.filter(pl.Series(slot_of.ravel() == number)))
 
     def release(self, upto_ms: int) -> Iterator[pl.DataFrame]:
-        """The rows that are due by a moment; of bounded input all, at its end."""
+        """Removes the rows that are due by `upto_ms` and gives them; all rows of bounded input."""
         yield from self._whole
         self._whole.clear()
         while self._slots_due and self._slots_due[0][0] <= upto_ms:
@@ -120,7 +121,7 @@ class EarlyRows:
                 self._state.drop(waiting.name)
 
     def restore(self, entries: Mapping[str, bytes], done_ms: int) -> None:
-        """Takes over what was kept; rows up to `done_ms` were released."""
+        """Restores from state entries; rows up to `done_ms` were released."""
         for name, payload in entries_of(entries, "waiting"):
             waiting = _Open.of(name, unpack_frame(payload))
             waiting.at = int(np.searchsorted(waiting.times_ms, done_ms, side="right"))

@@ -1,4 +1,4 @@
-"""The tests of claims' activity: the peers of every bucket counted together, disruption by disruption."""
+"""Activity tests of claims: sums the peers of all buckets, disruption by disruption, and evaluates the tests."""
 
 from __future__ import annotations
 
@@ -16,89 +16,89 @@ from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartit
 from monsoon.transforms.activity.activity_test import PeerCounts, compare_with_threshold
 from monsoon.transforms.adjudication.claims import ActivityResult
 
-_ASKED = ["disruption_id", "confirmed_at_ms", "t_ms", "platform"]
-_Met = tuple[int, str]
+_TEST_KEY = ["disruption_id", "confirmed_at_ms", "t_ms", "platform"]
+_ClaimOfDisruption = tuple[int, str]
 """The confirmation (ms) and the rider of a claim."""
 
 
 class PeerActivityTests:
-    """Who else was there, and which claims have met their test: of some disruptions of one product."""
+    """Counts of peers, and the claims that have passed their test, for some disruptions of one product."""
 
     def __init__(self, product: str, state: StateWriter, config: JobConfig, peers: TimePartitionedBuffer) -> None:
         self._product, self._state, self._config = product, state, config
         self.peers = peers
-        self._met: dict[str, dict[_Met, int]] = defaultdict(dict)
-        """By disruption_id the claims that have met their test, and when (ms)."""
+        self._passed: dict[str, dict[_ClaimOfDisruption, int]] = defaultdict(dict)
+        """By disruption_id: the claims that have passed their test, and when (ms)."""
 
-    def answered(self, tests: pl.DataFrame) -> dict[str, list[ActivityResult]]:
-        """What each test (TESTS) comes to, by worker_id: only the first of a claim that is met, and where none was,
-        that its disruption ended."""
-        counted = stacked(self.peers.frames, PEERS).group_by(_ASKED).agg(pl.col("peers", "severe").sum())
-        # At one moment a test that is met comes before the end of its disruption.
-        asked = tests.join(counted, on=_ASKED, how="left").sort("at_ms", pl.col("measured").is_not_null(), "t_ms")
-        found: dict[str, list[ActivityResult]] = defaultdict(list)
-        touched = set()
-        for row in self._judged(asked).iter_rows(named=True):
+    def results_of(self, tests: pl.DataFrame) -> dict[str, list[ActivityResult]]:
+        """The results of tests (TESTS) by worker_id: of each claim the first test that passes, or, where none does, the
+        end of its disruption."""
+        counted = stacked(self.peers.frames, PEERS).group_by(_TEST_KEY).agg(pl.col("peers", "severe").sum())
+        # At one moment a test comes before the end of its disruption.
+        tests = tests.join(counted, on=_TEST_KEY, how="left").sort("at_ms", pl.col("measured").is_not_null(), "t_ms")
+        results: dict[str, list[ActivityResult]] = defaultdict(list)
+        changed = set()
+        for row in self._with_verdicts(tests).iter_rows(named=True):
             claim = (row["confirmed_at_ms"], row["worker_id"])
-            known = self._met[row["disruption_id"]]
-            if claim in known or not (row["passed"] or row["measured"] is not None):
+            passed_claims = self._passed[row["disruption_id"]]
+            if claim in passed_claims or not (row["passed"] or row["measured"] is not None):
                 continue
             if row["measured"] is None:
-                known[claim] = row["at_ms"]
-                touched.add(row["disruption_id"])
-            found[row["worker_id"]].append(_finding(row))
-        for identity in touched:
+                passed_claims[claim] = row["at_ms"]
+                changed.add(row["disruption_id"])
+            results[row["worker_id"]].append(_result_of(row))
+        for identity in changed:
             self._keep(identity)
-        return found
+        return results
 
-    def _judged(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Each test with its peers, the claimant excluded, and whether it is met."""
-        asked = asked.with_columns(
+    def _with_verdicts(self, tests: pl.DataFrame) -> pl.DataFrame:
+        """Each test with its counts of peers, without the claimant, and whether it passes."""
+        tests = tests.with_columns(
             peers=(pl.col("peers").fill_null(0) - pl.col("own_peers")).fill_null(0),
             severe=(pl.col("severe").fill_null(0) - pl.col("own_severe")).fill_null(0),
         )
-        parts = [asked.head(0).with_columns(passed=pl.lit(False), share=pl.lit(0.0), threshold=pl.lit(0.0))]
-        for (name,), part in asked.partition_by("trigger", as_dict=True, maintain_order=True).items():
+        parts = [tests.head(0).with_columns(passed=pl.lit(False), share=pl.lit(0.0), threshold=pl.lit(0.0))]
+        for (name,), part in tests.partition_by("trigger", as_dict=True, maintain_order=True).items():
             test = self._config.triggers[str(name)][1].activity
             assert test is not None
             counts = PeerCounts(part["peers"].to_numpy(), part["severe"].to_numpy())
-            good, share, threshold = compare_with_threshold(
+            is_passed, share, threshold = compare_with_threshold(
                 test, part["sigma"].fill_null(float("nan")).to_numpy(), counts
             )
             parts.append(
-                part.with_columns(passed=pl.Series(good), share=pl.Series(share), threshold=pl.Series(threshold))
+                part.with_columns(passed=pl.Series(is_passed), share=pl.Series(share), threshold=pl.Series(threshold))
             )
         return pl.concat(parts)
 
     def expire(self, upto_ms: int) -> None:
-        """Drops what is too old."""
-        # Every bucket's peers are here when the first claim asks for them.
+        """Drops expired counts and claims."""
+        # Counts are needed only for tests of the same moment, and those have come by then.
         self.peers.expire(upto_ms - DAY_MS)
         before_ms = upto_ms - self._config.remembered_ms
-        for identity, claims in list(self._met.items()):
+        for identity, claims in list(self._passed.items()):
             if all(at_ms < before_ms for at_ms in claims.values()):
-                del self._met[identity]
+                del self._passed[identity]
                 self._state.drop(self._entry(identity))
 
     def __bool__(self) -> bool:
-        return bool(self.peers or self._met)
+        return bool(self.peers or self._passed)
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
-        """Takes over what was kept."""
+        """Restores from state entries."""
         self.peers.restore(entries)
         for name, payload in entries_of(entries, f"met/{self._product}"):
             for confirmed_ms, worker, at_ms in unpack(payload, list[tuple[int, str, int]]):
-                self._met[name.rpartition("/")[2]][confirmed_ms, worker] = at_ms
+                self._passed[name.rpartition("/")[2]][confirmed_ms, worker] = at_ms
 
     def _keep(self, identity: str) -> None:
-        rows = [(confirmed, worker, at_ms) for (confirmed, worker), at_ms in sorted(self._met[identity].items())]
+        rows = [(confirmed, worker, at_ms) for (confirmed, worker), at_ms in sorted(self._passed[identity].items())]
         self._state.put_packed(self._entry(identity), rows)
 
     def _entry(self, identity: str) -> str:
         return f"met/{self._product}/{identity}"
 
 
-def _finding(row: Mapping[str, Any]) -> ActivityResult:
+def _result_of(row: Mapping[str, Any]) -> ActivityResult:
     values: dict[str, float | None] = {}
     if row["measured"] is None:
         measured = {name: float(row[name]) for name in ("sigma", "drop", "threshold", "share", "peers")}

@@ -1,4 +1,4 @@
-"""What only shows in comparison, neighborhood by neighborhood: pressure against others', claims of one disruption."""
+"""Features that compare riders, keyed by neighborhood: pressure changes of neighbors, claims on one disruption."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
 
 CLAIM = ["disruption_id", "confirmed_at_ms", "worker_id"]
-"""What names a claim under one confirmation."""
+"""The key of a claim under one confirmation."""
 
 PANES: dict[str, Any] = {
     "worker_id": pl.String,
@@ -45,7 +45,7 @@ PANES: dict[str, Any] = {
     "age": pl.Int64,
     "change_pa": pl.Float64,
 }
-"""A pane as its neighbors see it."""
+"""A pane with what the comparison of neighbors needs."""
 
 PHONES: dict[str, Any] = {
     "device_id": pl.String,
@@ -53,11 +53,11 @@ PHONES: dict[str, Any] = {
     "pane_start_ms": pl.Int64,
     "known_from_ms": pl.Int64,
 }
-"""Who was on a phone, by the pane of a day that said so first."""
+"""Riders by phone and day: the first pane of the day with both."""
 
 
 class ComparePeers(KeyedOperator):
-    """All panes of some neighborhoods, and all claims on disruptions in them."""
+    """All panes of some neighborhoods, and all claims on disruptions in them; riders of some phones."""
 
     uid: ClassVar = "compare-neighbors"
     label: ClassVar = "panes and claims by neighborhood"
@@ -67,20 +67,21 @@ class ComparePeers(KeyedOperator):
         super().__init__(key, state)
         self._config = config
         self._panes = {
-            name: TimePartitionedBuffer(state, f"panes/{name}", "pane_start_ms", self._name)
+            name: TimePartitionedBuffer(state, f"panes/{name}", "pane_start_ms", self._new_entry)
             for name in sorted(config.running)
         }
-        self._testing = {
+        self._activity_tests = {
             name: PeerActivityTests(
-                name, state, config, TimePartitionedBuffer(state, f"peers/{name}", "at_ms", self._name)
+                name, state, config, TimePartitionedBuffer(state, f"peers/{name}", "at_ms", self._new_entry)
             )
             for name in sorted(config.running)
         }
-        self._phones = TimePartitionedBuffer(state, "phones", "pane_start_ms", self._name, schema=PHONES)
-        self._asked: dict[tuple[str, str], list[tuple[str, pl.DataFrame]]] = defaultdict(list)
-        """By "claims", "sought", "tests" or "riders" and product: what waits for an answer."""
+        self._phones = TimePartitionedBuffer(state, "phones", "pane_start_ms", self._new_entry, schema=PHONES)
+        self._deferred_frames: dict[tuple[str, str], list[tuple[str, pl.DataFrame]]] = defaultdict(list)
+        """By kind of message ("claims", "sought", "tests", "riders") and product: state entries with their rows, until
+        they are due."""
         self._linked: dict[str, tuple[str, list[Linked]]] = {}
-        """By entry, the product and its claims to be looked at for syndicates."""
+        """By state entry: the product, and claims to check for syndicates."""
 
     def process(self, message: Message) -> None:
         kind, product = message.kind.split("/")
@@ -93,39 +94,41 @@ class ComparePeers(KeyedOperator):
         if kind == "panes":
             self._panes[product].put(frame, message.payload)
         elif kind == "peers":
-            self._testing[product].peers.put(frame, message.payload)
+            self._activity_tests[product].peers.put(frame, message.payload)
         elif kind == "phones":
             self._phones.put(frame, message.payload)
         else:
             name = self._defer(message.kind, message)
-            self._asked[kind, product].append((name, frame))
+            self._deferred_frames[kind, product].append((name, frame))
             self.state.put(name, message.payload)
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
-        ripe = self._take_due(upto_ms)
-        panes = {name: stacked(self._panes[name].frames, PANES) for _, name in self._asked} if ripe else {}
-        for (kind, name), asked in sorted(self._asked.items()):
-            due = [part for entry, part in asked if entry in ripe]
+        due_entries = self._take_due(upto_ms)
+        panes = {}
+        if due_entries:
+            panes = {name: stacked(self._panes[name].frames, PANES) for _, name in self._deferred_frames}
+        for (kind, name), deferred in sorted(self._deferred_frames.items()):
+            due = [part for entry, part in deferred if entry in due_entries]
             if not due:
                 continue
-            self._asked[kind, name] = [(entry, part) for entry, part in asked if entry not in ripe]
+            self._deferred_frames[kind, name] = [(entry, part) for entry, part in deferred if entry not in due_entries]
             frame = pl.concat(due)
             if kind == "tests":
-                yield from self._answer(name, frame, upto_ms)
+                yield from self._send_test_results(name, frame, upto_ms)
             elif kind == "riders":
                 yield from self._send(f"riders/{name}", _riders(frame, stacked(self._phones.frames, PHONES)), upto_ms)
             elif kind == "sought":
-                yield from self._send(f"apart/{name}", _apart(frame, panes[name]), upto_ms)
+                yield from self._send(f"apart/{name}", _pressure_deviations(frame, panes[name]), upto_ms)
             else:
                 product = self._config.running[name]
                 yield from self._send(f"compared/{name}", _compared(product, frame, panes[name]), upto_ms)
-        yield from self._look_for_syndicates(ripe, upto_ms)
-        for entry in ripe:
+        yield from self._detect_syndicates(due_entries, upto_ms)
+        for entry in due_entries:
             self.state.drop(entry)
 
-    def _look_for_syndicates(self, ripe: set[str], upto_ms: int) -> Iterator[Message]:
+    def _detect_syndicates(self, due_entries: set[str], upto_ms: int) -> Iterator[Message]:
         by_product: dict[str, list[Linked]] = defaultdict(list)
-        for entry in sorted(ripe & self._linked.keys()):
+        for entry in sorted(due_entries & self._linked.keys()):
             product, claims = self._linked.pop(entry)
             by_product[product].extend(claims)
         for name, claims in sorted(by_product.items()):
@@ -139,29 +142,29 @@ class ComparePeers(KeyedOperator):
                 identity = (claim_id(claim.policy_id, claim.disruption_id), claim.confirmed_at_ms)
                 if identity in members:
                     by_key[bucket_of(claim.worker_id, self._config.buckets)].add(identity)
-            for key, mine in sorted(by_key.items()):
-                yield Message("adjudicate-claims", key, f"members/{name}", upto_ms, pack(sorted(mine)))
+            for key, of_bucket in sorted(by_key.items()):
+                yield Message("adjudicate-claims", key, f"members/{name}", upto_ms, pack(sorted(of_bucket)))
 
     @property
     def holds_expiring_state(self) -> bool:
-        return bool(self._phones) or any(self._panes.values()) or any(self._testing.values())
+        return bool(self._phones) or any(self._panes.values()) or any(self._activity_tests.values())
 
     def expire(self, upto_ms: int) -> None:
         for panes in self._panes.values():
             panes.expire(upto_ms - self._config.history_kept_ms - self._config.reports_kept_ms)
-            panes.join(upto_ms)
-        for testing in self._testing.values():
-            testing.expire(upto_ms)
+            panes.compact(upto_ms)
+        for activity_tests in self._activity_tests.values():
+            activity_tests.expire(upto_ms)
         # The local days of four weeks may begin a day before these do.
         self._phones.expire(upto_ms - self._config.history_kept_ms - DAY_MS - self._config.reports_kept_ms)
-        self._phones.join(upto_ms)
+        self._phones.compact(upto_ms)
 
-    def _answer(self, product: str, tests: pl.DataFrame, due_ms: int) -> Iterator[Message]:
+    def _send_test_results(self, product: str, tests: pl.DataFrame, due_ms: int) -> Iterator[Message]:
         by_bucket: dict[int, list[tuple[str, list[ActivityResult]]]] = defaultdict(list)
-        for worker, found in sorted(self._testing[product].answered(tests).items()):
-            by_bucket[bucket_of(worker, self._config.buckets)].append((worker, found))
-        for key, told in sorted(by_bucket.items()):
-            yield Message("adjudicate-claims", key, f"findings/{product}", due_ms, pack(told))
+        for worker, results in sorted(self._activity_tests[product].results_of(tests).items()):
+            by_bucket[bucket_of(worker, self._config.buckets)].append((worker, results))
+        for key, of_bucket in sorted(by_bucket.items()):
+            yield Message("adjudicate-claims", key, f"findings/{product}", due_ms, pack(of_bucket))
 
     def _send(self, kind: str, rows: pl.DataFrame, due_ms: int) -> Iterator[Message]:
         for key, part in split(rows, buckets_of(rows["worker_id"].to_list(), self._config.buckets)):
@@ -174,41 +177,42 @@ class ComparePeers(KeyedOperator):
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for panes in self._panes.values():
             panes.restore(entries)
-        for testing in self._testing.values():
-            testing.restore(entries)
+        for activity_tests in self._activity_tests.values():
+            activity_tests.restore(entries)
         self._phones.restore(entries)
         for name, payload in entries_of(entries, "linked"):
-            self._defer_again(name)
+            self._restore_deferred(name)
             self._linked[name] = (name.split("/")[1], unpack(payload, list[Linked]))
         for kind in ("claims", "sought", "tests", "riders"):
             for name, payload in entries_of(entries, kind):
-                self._defer_again(name)
-                self._asked[kind, name.split("/")[1]].append((name, unpack_frame(payload)))
+                self._restore_deferred(name)
+                self._deferred_frames[kind, name.split("/")[1]].append((name, unpack_frame(payload)))
 
 
-def _riders(asked: pl.DataFrame, phones: pl.DataFrame) -> pl.DataFrame:
-    """How many riders were seen on each claim's phone by its decision."""
-    devices = pl.concat([asked["device_id"], phones["device_id"]]).rank("dense").cast(pl.Int64).to_numpy()
+def _riders(claims: pl.DataFrame, phones: pl.DataFrame) -> pl.DataFrame:
+    """How many riders had used each claim's phone by its decision."""
+    devices = pl.concat([claims["device_id"], phones["device_id"]]).rank("dense").cast(pl.Int64).to_numpy()
     workers = phones["worker_id"].rank("dense").cast(pl.Int64).to_numpy()
     panes = (phones[name].to_numpy() for name in ("pane_start_ms", "known_from_ms"))
-    days = DeviceDays.of_panes(devices[asked.height :], workers, *panes)
-    riders, reports = days.riders(devices[: asked.height], asked["decided_at_ms"].to_numpy())
-    return asked.select(*CLAIM, "decided_at_ms", riders=riders, reports=reports)
+    days = DeviceDays.of_panes(devices[claims.height :], workers, *panes)
+    riders, reports = days.riders(devices[: claims.height], claims["decided_at_ms"].to_numpy())
+    return claims.select(*CLAIM, "decided_at_ms", riders=riders, reports=reports)
 
 
-def _apart(sought: pl.DataFrame, panes: pl.DataFrame) -> pl.DataFrame:
-    """How far the pressure of the panes sought moved apart from the others'."""
+def _pressure_deviations(pressure_panes: pl.DataFrame, panes: pl.DataFrame) -> pl.DataFrame:
+    """How far the pressure change of these panes deviates from that of their neighbors."""
     groups = ["neighborhood", "pane_start_ms"]
-    near = panes.join(sought.select(groups).unique(), on=groups, how="semi")
+    near = panes.join(pressure_panes.select(groups).unique(), on=groups, how="semi")
     deviation_pa = deviation_from_neighbors_pa(
         near["change_pa"].to_numpy(), near["neighborhood"].to_numpy(), near["pane_start_ms"].to_numpy()
     )
-    mine = ["worker_id", "pane_start_ms"]
-    return near.with_columns(deviation_pa=deviation_pa).join(sought, on=mine, how="semi").select(*mine, "deviation_pa")
+    key = ["worker_id", "pane_start_ms"]
+    own = near.with_columns(deviation_pa=deviation_pa).join(pressure_panes, on=key, how="semi")
+    return own.select(*key, "deviation_pa")
 
 
 def _compared(product: Product, claims: pl.DataFrame, panes: pl.DataFrame) -> pl.DataFrame:
-    """The features of closed batches: a batch is all claims on one disruption under one confirmation."""
+    """The features that compare the claims of a batch: all claims on one disruption under one confirmation."""
     dwells = DwellIntervals(
         panes["neighborhood"].to_numpy(),
         panes["pane_start_ms"].to_numpy(),

@@ -1,4 +1,4 @@
-"""What a bucket of riders knows of one product: policies, disruptions, and the claims that may be judged later."""
+"""The claims of a bucket of riders on one product: policies, disruptions, and when claims have to be scored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from monsoon.pipelines.claim_scores import Asked, ClaimMoment, claim_moment
+from monsoon.pipelines.claim_scores import ClaimMoment, ScoringRequest, claim_moment
 from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import ActivityResult, DisruptionUpdate
 from monsoon.transforms.adjudication.scoring_schedule import ScoringTime, scoring_times
@@ -17,110 +17,111 @@ from monsoon.transforms.product import Product
 
 
 class ProductClaims:
-    """What a bucket knows of one product: its policies, its disruptions, the claims that may be judged later."""
+    """Policies, disruptions, claims and scoring times of one product, for one bucket of riders."""
 
     def __init__(self, product: Product) -> None:
         self.product = product
         self.coverage = Coverage(product)
         self.changed_policies: list[dict[str, Any]] = []
-        """Subscription events that came since disruptions were last looked at."""
+        """Subscription events that have come since candidates were last determined."""
         self.workers: set[str] = set()
         self.newcomers: dict[float, Presence] = {}
-        """Where riders were whose first policy has come since, by the margins (m) of the product's versions."""
-        self.known: dict[str, Disruption] = {}
+        """Presence of riders whose first policy has come since, by the presence margins (m) of the product's
+        versions."""
+        self.disruptions: dict[str, Disruption] = {}
         self.claims: dict[str, dict[str, ClaimMoment]] = defaultdict(dict)
-        """By worker_id and disruption_id."""
-        self.found: dict[str, dict[str, list[ActivityResult]]] = {}
-        """What its riders' work says of claims, by disruption_id and worker_id: the week so far, and each activity test
-        that may be the first to be met, depending on others."""
-        self.asks: list[tuple[int, str]] = []
-        """Moments at which claims on a disruption may be judged again: a heap."""
+        """When claims were opened, by worker_id and disruption_id."""
+        self.activity_results: dict[str, dict[str, list[ActivityResult]]] = {}
+        """By disruption_id and worker_id: results of the week's work, and each activity test that may be the first to
+        pass, depending on peers in other buckets."""
+        self.scoring_times: list[tuple[int, str]] = []
+        """A heap of (moment (ms), disruption_id): when claims on a disruption may have to be scored."""
         self._scheduled: set[tuple[int, str]] = set()
-        """What is in it."""
+        """The elements of `scoring_times`."""
 
-    def note(self, disruption: Disruption) -> None:
-        """A disruption as it stands."""
-        self.known[disruption.disruption_id] = disruption
+    def record_disruption(self, disruption: Disruption) -> None:
+        """Adds a disruption, or replaces it by its present revision."""
+        self.disruptions[disruption.disruption_id] = disruption
         for worker, updates in disruption.updates.items():
             moment = claim_moment(updates)
             if moment is not None:
                 self.claims[worker][disruption.disruption_id] = moment
 
     def schedule(self, disruptions: Iterable[Disruption], after_ms: int) -> None:
-        """Notes when claims on these may be judged later."""
+        """Schedules the scoring of claims on these disruptions, at moments later than `after_ms`."""
         for disruption in disruptions:
             later = {
                 moment.at_ms
                 for worker in disruption.updates
-                for moment in self._asking(disruption, worker)
+                for moment in self._scoring_moments(disruption, worker)
                 if moment.at_ms > after_ms
             }
             for at_ms in sorted(later):
-                ask = (at_ms, disruption.disruption_id)
-                if ask not in self._scheduled:
-                    self._scheduled.add(ask)
-                    heapq.heappush(self.asks, ask)
+                entry = (at_ms, disruption.disruption_id)
+                if entry not in self._scheduled:
+                    self._scheduled.add(entry)
+                    heapq.heappush(self.scoring_times, entry)
 
-    def _asking(self, disruption: Disruption, worker: str) -> set[ScoringTime]:
-        """Every moment at which a rider's claim may be judged, whichever of the tests that may be met is the first."""
+    def _scoring_moments(self, disruption: Disruption, worker: str) -> set[ScoringTime]:
+        """Every moment at which a rider's claim may have to be scored, whichever of the pending tests passes first."""
         updates = disruption.updates[worker]
-        found = self.found.get(disruption.disruption_id, {}).get(worker, ())
-        work = [activity_result for activity_result in found if activity_result.kind == "work"]
+        activity_results = self.activity_results.get(disruption.disruption_id, {}).get(worker, ())
+        work = [activity_result for activity_result in activity_results if activity_result.kind == "work"]
         moments = scoring_times(self.product, updates, work)
-        for activity_result in found:
+        for activity_result in activity_results:
             if activity_result.kind == "activity":
                 moments |= scoring_times(self.product, updates, [*work, activity_result])
         return moments
 
     def take_due(self, upto_ms: int) -> set[str]:
-        """Disruptions on which claims may be judged up to a moment."""
+        """Removes the scoring times up to a moment; gives the ids of their disruptions."""
         due = set()
-        while self.asks and self.asks[0][0] <= upto_ms:
-            ask = heapq.heappop(self.asks)
-            self._scheduled.discard(ask)
-            identity = ask[1]
-            if identity in self.known:
+        while self.scoring_times and self.scoring_times[0][0] <= upto_ms:
+            entry = heapq.heappop(self.scoring_times)
+            self._scheduled.discard(entry)
+            identity = entry[1]
+            if identity in self.disruptions:
                 due.add(identity)
         return due
 
-    def asked(self, identities: set[str], after_ms: int, upto_ms: int) -> list[Asked]:
-        """Every claim on these at every moment in (after, upto] at which it may be judged; and, once under each
-        confirmation, since the others are compared with it (`batch` 0, else -1)."""
-        found: list[Asked] = []
+    def scoring_requests(self, identities: set[str], after_ms: int, upto_ms: int) -> list[ScoringRequest]:
+        """A request for every claim on these disruptions, at every moment in (after, upto] at which it may have to be
+        scored. Once for each confirmation a claim takes part in the comparison of all claims (`batch` 0, else -1)."""
+        requests: list[ScoringRequest] = []
         for identity in sorted(identities):
-            disruption = self.known[identity]
+            disruption = self.disruptions[identity]
             first_ms: dict[int, int] = {}
             for revision in disruption.revisions:
                 first_ms.setdefault(revision.event.confirmed_at_ms, revision.at_ms)
             for worker, updates in disruption.updates.items():
-                under: dict[int, DisruptionUpdate] = {}
+                by_confirmation: dict[int, DisruptionUpdate] = {}
                 for update in updates:
                     if update.terms is not None:
-                        under.setdefault(update.confirmed_at_ms, update)
+                        by_confirmation.setdefault(update.confirmed_at_ms, update)
                 moments = sorted(
                     moment
-                    for moment in self._asking(disruption, worker)
-                    if moment.confirmed_at_ms in under and after_ms < moment.at_ms <= upto_ms
+                    for moment in self._scoring_moments(disruption, worker)
+                    if moment.confirmed_at_ms in by_confirmation and after_ms < moment.at_ms <= upto_ms
                 )
-                to_compare = {ms for ms in under if after_ms < first_ms[ms] <= upto_ms}
+                not_compared = {ms for ms in by_confirmation if after_ms < first_ms[ms] <= upto_ms}
                 for moment in moments:
-                    batch = 0 if moment.confirmed_at_ms in to_compare else -1
-                    to_compare.discard(moment.confirmed_at_ms)
-                    found.append(Asked(under[moment.confirmed_at_ms], moment.at_ms, batch))
-                found.extend(Asked(under[ms], ms, 0) for ms in sorted(to_compare))
-        return found
+                    batch = 0 if moment.confirmed_at_ms in not_compared else -1
+                    not_compared.discard(moment.confirmed_at_ms)
+                    requests.append(ScoringRequest(by_confirmation[moment.confirmed_at_ms], moment.at_ms, batch))
+                requests.extend(ScoringRequest(by_confirmation[ms], ms, 0) for ms in sorted(not_compared))
+        return requests
 
     def expire(self, before_ms: int) -> list[str]:
-        """Drops disruptions that are over, and of which nothing was said since; gives their ids."""
-        gone = [
+        """Drops disruptions that are over and have had no revision since `before_ms`; gives their ids."""
+        expired = [
             identity
-            for identity, each in self.known.items()
+            for identity, each in self.disruptions.items()
             if each.revisions[-1].at_ms < before_ms and each.revisions[-1].state != "confirmed"
         ]
-        for identity in gone:
-            self.found.pop(identity, None)
-            for worker in self.known.pop(identity).updates:
+        for identity in expired:
+            self.activity_results.pop(identity, None)
+            for worker in self.disruptions.pop(identity).updates:
                 self.claims[worker].pop(identity, None)
                 if not self.claims[worker]:
                     del self.claims[worker]
-        return gone
+        return expired

@@ -1,7 +1,7 @@
-"""Telemetry rows as two numbers each: which report a row is, and what it says.
+"""Two hashes of each telemetry row: of its report's id, and of its content.
 
-State holds them for hours and across restarts, so they rest on nothing of a process or a release: texts are hashed as
-their UTF-8 octets, numbers as their bits, by arithmetic that is written down here. No Python object is made for a row.
+They are kept in state across restarts and releases, so they depend on no library's hash function: texts are hashed by
+their UTF-8 bytes, numbers by their bits, with the arithmetic in this module. No Python object is made for a row.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ Hashes = npt.NDArray[np.uint64]
 
 _IDENTITY = ("worker_id", "event_id")
 _LEFT_OUT = frozenset({*_IDENTITY, *NON_CONTENT_FIELDS, NULLED})
-_OCTETS = 8
-"""So many octets of a text are taken at a time."""
-_MASKS: Hashes = np.array([2 ** (8 * octets) - 1 for octets in range(_OCTETS + 1)], dtype=np.uint64)
+_BYTES_AT_A_TIME = 8
+"""So many bytes of a text are hashed at a time."""
+_MASKS: Hashes = np.array([2 ** (8 * words) - 1 for words in range(_BYTES_AT_A_TIME + 1)], dtype=np.uint64)
 _GOLDEN, _FIRST, _SECOND = (np.uint64(each) for each in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
 def report_hashes(frame: pl.DataFrame) -> tuple[Hashes, Hashes]:
-    """Of compact telemetry rows (`telemetry_columns.compact`): which report each is (worker_id, event_id), and what it
-    says beside, uint64 (rows).
+    """For compact telemetry rows (`telemetry_columns.compact`): the hashes of the report's id (worker_id, event_id) and
+    of all other fields, each uint64 (rows).
 
-    A field that is null adds nothing, so that what was remembered before a field came to the contract still holds.
+    A null field adds nothing, so hashes stay the same when an optional field is added to the contract.
     """
     names = [name for name in frame.columns if name not in _LEFT_OUT and frame[name].null_count() < frame.height]
     nulls = frame.select(pl.col(names).is_null())
-    bits = frame.select(_bits(name, frame.schema[name]) for name in (*_IDENTITY, *names))
+    bits = frame.select(_as_bits(name, frame.schema[name]) for name in (*_IDENTITY, *names))
     texts = _Texts(bits)
     with np.errstate(over="ignore"):
         worker, event = (texts.of(name) for name in _IDENTITY)
@@ -47,8 +47,8 @@ def report_hashes(frame: pl.DataFrame) -> tuple[Hashes, Hashes]:
         return _mixed(worker + _GOLDEN) ^ event, content
 
 
-def _bits(name: str, dtype: Any) -> pl.Expr:
-    """A column as numbers of eight octets, or as texts or lists of texts; something where it is null."""
+def _as_bits(name: str, dtype: Any) -> pl.Expr:
+    """A column as numbers of eight bytes, as texts or as lists of texts; nulls are filled with any value."""
     column = pl.col(name)
     if dtype == pl.Float64:
         return column.fill_null(0.0)
@@ -58,13 +58,13 @@ def _bits(name: str, dtype: Any) -> pl.Expr:
 
 
 class _Texts:
-    """The hashes of all texts of a frame, each that repeats hashed once."""
+    """The hashes of all texts of a frame; of dictionary-coded columns each distinct text is hashed once."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
         self._frame = frame
         self._hashes: dict[str, Hashes] = {}
         self._places: dict[str, npt.NDArray[np.int64]] = {}
-        """By column of coded texts, the hash of each row or item."""
+        """By dictionary-coded column: the index of the hash of each row or list item."""
         parts: dict[str, pl.Series] = {}
         for name, dtype in frame.schema.items():
             if isinstance(dtype, pl.List):
@@ -73,7 +73,7 @@ class _Texts:
                 parts[name] = self._distinct(name, frame[name])
             elif dtype == pl.String:
                 parts[name] = frame[name].fill_null("")
-        hashes = _octets(pl.concat([each.rename("") for each in parts.values()]))
+        hashes = _hashes_of_texts(pl.concat([each.rename("") for each in parts.values()]))
         stops = np.cumsum([len(each) for each in parts.values()])
         self._hashes = dict(zip(parts, np.split(hashes, stops[:-1]), strict=True))
 
@@ -83,7 +83,7 @@ class _Texts:
         return column.gather(firsts).cast(pl.String).fill_null("")
 
     def of(self, name: str) -> Hashes:
-        """Of each row of a column."""
+        """The hash of each row of a column."""
         hashes = self._hashes[name]
         if name in self._places:
             hashes = hashes[self._places[name]]
@@ -92,7 +92,7 @@ class _Texts:
 
 
 def _of_lists(column: pl.Series, items: Hashes) -> Hashes:
-    """Of lists of texts, from those of their items; the order counts."""
+    """Hashes of lists of texts, from those of their items; the order counts."""
     lengths = column.list.len().fill_null(0).to_numpy().astype(np.int64)
     stops = np.cumsum(lengths)
     place = np.arange(len(items), dtype=np.int64) - np.repeat(stops - lengths, lengths)
@@ -100,23 +100,23 @@ def _of_lists(column: pl.Series, items: Hashes) -> Hashes:
     return _mixed(lengths.astype(np.uint64)) + (sums[stops] - sums[stops - lengths])
 
 
-def _octets(texts: pl.Series) -> Hashes:
-    """Of texts, none null, by their UTF-8 octets."""
+def _hashes_of_texts(texts: pl.Series) -> Hashes:
+    """Hashes of texts, none null, by their UTF-8 bytes."""
     lengths = texts.str.len_bytes().to_numpy().astype(np.int64)
     starts = np.cumsum(lengths) - lengths
-    content = texts.str.join("").item().encode() + bytes(_OCTETS) if len(texts) else bytes(_OCTETS)
-    # Eight octets from each octet on, as one number.
-    octets: Any = np.ndarray((len(content) - _OCTETS + 1,), dtype="<u8", buffer=content, strides=(1,))
-    found = _mixed(lengths.astype(np.uint64))
-    left = np.flatnonzero(lengths)
-    taken = 0
-    while len(left):
-        rest = lengths[left] - taken
-        taken_now = octets[starts[left] + taken].astype(np.uint64) & _MASKS[np.minimum(rest, _OCTETS)]
-        found[left] = _mixed(found[left] ^ taken_now)
-        left = left[rest > _OCTETS]
-        taken += _OCTETS
-    return found
+    content = texts.str.join("").item().encode() + bytes(_BYTES_AT_A_TIME) if len(texts) else bytes(_BYTES_AT_A_TIME)
+    # The eight bytes that start at each byte, as one number.
+    words: Any = np.ndarray((len(content) - _BYTES_AT_A_TIME + 1,), dtype="<u8", buffer=content, strides=(1,))
+    result = _mixed(lengths.astype(np.uint64))
+    unfinished = np.flatnonzero(lengths)
+    hashed = 0
+    while len(unfinished):
+        remaining = lengths[unfinished] - hashed
+        word = words[starts[unfinished] + hashed].astype(np.uint64) & _MASKS[np.minimum(remaining, _BYTES_AT_A_TIME)]
+        result[unfinished] = _mixed(result[unfinished] ^ word)
+        unfinished = unfinished[remaining > _BYTES_AT_A_TIME]
+        hashed += _BYTES_AT_A_TIME
+    return result
 
 
 def _mixed(values: Hashes) -> Hashes:
@@ -129,5 +129,5 @@ def _mixed(values: Hashes) -> Hashes:
 
 
 def _seed(name: str) -> np.uint64:
-    """What tells the fields apart."""
+    """A seed from a field's name, so that equal values of different fields hash differently."""
     return np.uint64(int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little"))

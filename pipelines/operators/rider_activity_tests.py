@@ -1,7 +1,8 @@
-"""A bucket's riders at work: the tests of their claims' activity, who they are as others' peers, their week so far.
+"""Activity tests of a bucket's riders: the values of their claims' tests, the bucket's counts of peers, and the week's
+work.
 
-A test needs peers that other buckets know. What is the bucket's own is measured here, and sent to where the peers of a
-disruption are counted (`testing.py`); tests that cannot be met whoever the peers are stay here.
+A test needs peers of all buckets. What the bucket knows is measured here and sent to where the peers of a disruption
+are counted (`peer_activity_tests.py`); tests that fail whatever the peers are not sent.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from monsoon.pipelines.operators.disruption_log import DisruptionLog, Place
+from monsoon.pipelines.operators.disruption_log import DisruptionLog, EventKey
 from monsoon.pipelines.operators.product_claims import ProductClaims
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.transforms.activity.activity_test import (
@@ -50,7 +51,7 @@ PEERS: dict[str, Any] = {
     "peers": pl.Int64,
     "severe": pl.Int64,
 }
-"""How many of a bucket's riders were in a disruption's zone up to a moment, by platform."""
+"""How many of a bucket's riders were in a disruption's zone at an evaluation time, by platform."""
 
 TESTS: dict[str, Any] = {
     "disruption_id": pl.String,
@@ -67,23 +68,23 @@ TESTS: dict[str, Any] = {
     "own_severe": pl.Int64,
     "measured": pl.Boolean,
 }
-"""Tests that may be met; and with `measured` (else null) that a disruption ended, for claims that may not have met one:
-whether any of their tests was measured."""
+"""Tests that may pass; and, with `measured` not null, ends of disruptions, for claims none of whose tests may have
+passed: `measured` says whether any of their tests could be measured."""
 
 
 class Span(NamedTuple):
-    """What is worked on: moments later than `after_ms`, up to and including `upto_ms`."""
+    """A span of event time: later than `after_ms`, up to and including `upto_ms`."""
 
     after_ms: int
     upto_ms: int
 
-    def holds(self, at_ms: int) -> bool:
-        """Whether a moment is in it."""
+    def contains(self, at_ms: int) -> bool:
+        """Whether a moment lies in the span."""
         return self.after_ms < at_ms <= self.upto_ms
 
 
 class Due(NamedTuple):
-    """The tests of one confirmation in some zones that are made in a span, and whether the disruption ended in it."""
+    """The tests of one confirmation in some zones that are due in a span, and whether the disruption ended in it."""
 
     trigger: str
     start_ms: int
@@ -99,57 +100,59 @@ class RiderActivityTests:
 
     def __init__(self, config: JobConfig) -> None:
         self._config = config
-        self._live: set[tuple[Place, int]] = set()
-        """Episodes and zones of which tests may come."""
+        self._open_events: set[tuple[EventKey, int]] = set()
+        """Trigger events and zones that may still have tests."""
 
-    def touch(self, touched: Collection[tuple[Place, int]]) -> None:
-        """Something new is said of these."""
-        self._live.update(each for each in touched if self._config.triggers[each[0][0]][1].activity is not None)
+    def add_events(self, changed_events: Collection[tuple[EventKey, int]]) -> None:
+        """Adds trigger events with new revisions."""
+        self._open_events.update(
+            each for each in changed_events if self._config.triggers[each[0][0]][1].activity is not None
+        )
 
     def next_due_ms(self, done_ms: int) -> int | None:
-        """When the next test may be made."""
-        tests = (self._config.triggers[name][1].activity for name in {place[0] for place, _ in self._live})
+        """When the next test may be due (ms)."""
+        tests = (self._config.triggers[name][1].activity for name in {event[0] for event, _ in self._open_events})
         spans = {test.every_ms for test in tests if test is not None}
         return min(((done_ms // every_ms + 1) * every_ms for every_ms in spans), default=None)
 
-    def due(self, histories: DisruptionLog, span: Span) -> list[Due]:
-        """The tests of a span, in every zone; afterwards what is over is not looked at again."""
-        found: list[Due] = []
-        by_trigger: dict[str, set[tuple[Place, int]]] = defaultdict(set)
-        for each in self._live:
+    def due(self, log: DisruptionLog, span: Span) -> list[Due]:
+        """The tests of a span, in every zone; then drops events that have ended."""
+        due: list[Due] = []
+        by_trigger: dict[str, set[tuple[EventKey, int]]] = defaultdict(set)
+        for each in self._open_events:
             by_trigger[each[0][0]].add(each)
-        for name, live in sorted(by_trigger.items()):
+        for name, open_events in sorted(by_trigger.items()):
             trigger = self._config.triggers[name][1]
-            for series in histories.series(live, {name: trigger}):
-                found.extend(_due(name, trigger, series, span))
-        self._live = {each for each in self._live if histories.is_open(*each)}
-        return found
+            for series in log.series(open_events, {name: trigger}):
+                due.extend(_due(name, trigger, series, span))
+        self._open_events = {each for each in self._open_events if log.is_open(*each)}
+        return due
 
-    def looks_back_ms(self, due: Sequence[Due]) -> int:
-        """The moment after which reports matter to these tests; at least one."""
+    def reports_after_ms(self, due: Sequence[Due]) -> int:
+        """The moment (ms) after which reports are needed for these tests, of which there is at least one."""
         return min(
             (each.confirmed_ms if each.ended else min(time.t_ms for time in each.times))
             - self._test(each.trigger).window_ms
             for each in due
         )
 
-    def answers(
-        self, product_claims: ProductClaims, due: Sequence[Due], places: ReportCells, span: Span
+    def messages_of(
+        self, product_claims: ProductClaims, due: Sequence[Due], report_cells: ReportCells, span: Span
     ) -> Iterator[tuple[str, pl.DataFrame]]:
-        """What the bucket's riders say of the tests of one product, as `peers` (PEERS) and `tests` (TESTS); the tests
-        that may be met are noted on the product_claims."""
+        """The bucket's part of the tests of one product, as messages `peers` (PEERS) and `tests` (TESTS); records tests
+        that may pass in `product_claims`."""
         for name, (version, trigger) in self._config.triggers.items():
-            mine = [each for each in due if each.trigger == name]
-            if version.name != product_claims.product.name or not mine:
+            of_trigger = [each for each in due if each.trigger == name]
+            if version.name != product_claims.product.name or not of_trigger:
                 continue
             test = self._test(name)
-            peers = Peers(product_claims.coverage, places, version.zone_resolution, test)
-            seen = _seen(product_claims.product, trigger, mine, peers)
-            if seen.height:
-                yield "peers", seen
-            asked = _asked(product_claims, name, trigger, mine, places, peers, span)
-            if asked.height:
-                yield "tests", asked
+            peers = Peers(product_claims.coverage, report_cells, version.zone_resolution, test)
+            counts = _peer_counts(product_claims.product, trigger, of_trigger, peers)
+            if counts.height:
+                yield "peers", counts
+            tests = _tests_of_claims(product_claims, name, trigger, of_trigger, report_cells, peers, span)
+            if tests.height:
+                yield "tests", tests
 
     def _test(self, name: str) -> ActivityTest:
         test = self._config.triggers[name][1].activity
@@ -165,8 +168,8 @@ def _due(name: str, trigger: Trigger, series: Series, span: Span) -> Iterator[Du
     for breach, zones in by_breach.items():
         schedules = schedule_of(trigger.activity.every_ms, breach, series.revisions, span.upto_ms)
         for confirmed_ms, schedule in schedules.items():
-            times = [time for time in schedule.times if span.holds(time.at_ms)]
-            ended = any(span.holds(at_ms) for at_ms in schedule.ends_ms)
+            times = [time for time in schedule.times if span.contains(time.at_ms)]
+            ended = any(span.contains(at_ms) for at_ms in schedule.ends_ms)
             if times or ended:
                 start_ms = series.revisions[0].event.start_ms
                 yield Due(name, start_ms, series.platform, zones, confirmed_ms, times, ended)
@@ -176,37 +179,37 @@ def _identity(product: Product, trigger: Trigger, due: Due, zone: int) -> str:
     return disruption_id(product.name, trigger.name, cell_name(zone), due.platform, due.start_ms)
 
 
-def _seen(product: Product, trigger: Trigger, due: Sequence[Due], peers: Peers) -> pl.DataFrame:
-    """The bucket's riders as others' peers: PEERS."""
-    asked = [(each, zone, time) for each in due for zone in each.zones for time in each.times]
+def _peer_counts(product: Product, trigger: Trigger, due: Sequence[Due], peers: Peers) -> pl.DataFrame:
+    """Counts of the bucket's riders as peers of other riders: PEERS."""
+    planned = [(each, zone, time) for each in due for zone in each.zones for time in each.times]
     rows = peers.present(
-        np.array([zone for _, zone, _ in asked], dtype=np.uint64),
-        np.array([time.t_ms for *_, time in asked], dtype=np.int64),
-        np.array([time.at_ms for *_, time in asked], dtype=np.int64),
+        np.array([zone for _, zone, _ in planned], dtype=np.uint64),
+        np.array([time.t_ms for *_, time in planned], dtype=np.int64),
+        np.array([time.at_ms for *_, time in planned], dtype=np.int64),
     )
-    whole = counts_by_platform(rows, len(asked), len(peers.platforms))
-    there = np.flatnonzero(whole.peers).tolist()
-    told = [asked[group // len(peers.platforms)] for group in there]
+    whole = counts_by_platform(rows, len(planned), len(peers.platforms))
+    present = np.flatnonzero(whole.peers).tolist()
+    present_queries = [planned[group // len(peers.platforms)] for group in present]
     return pl.DataFrame(
         {
-            "disruption_id": [_identity(product, trigger, each, zone) for each, zone, _ in told],
-            "confirmed_at_ms": [each.confirmed_ms for each, *_ in told],
-            "at_ms": [time.at_ms for *_, time in told],
-            "t_ms": [time.t_ms for *_, time in told],
-            "platform": [peers.platforms[group % len(peers.platforms)] for group in there],
-            "peers": whole.peers[there],
-            "severe": whole.severe[there],
+            "disruption_id": [_identity(product, trigger, each, zone) for each, zone, _ in present_queries],
+            "confirmed_at_ms": [each.confirmed_ms for each, *_ in present_queries],
+            "at_ms": [time.at_ms for *_, time in present_queries],
+            "t_ms": [time.t_ms for *_, time in present_queries],
+            "platform": [peers.platforms[group % len(peers.platforms)] for group in present],
+            "peers": whole.peers[present],
+            "severe": whole.severe[present],
         },
         schema=PEERS,
     )
 
 
-def _asked(
+def _tests_of_claims(
     product_claims: ProductClaims,
     name: str,
     trigger: Trigger,
     due: Sequence[Due],
-    places: ReportCells,
+    report_cells: ReportCells,
     peers: Peers,
     span: Span,
 ) -> pl.DataFrame:
@@ -214,36 +217,38 @@ def _asked(
     test = trigger.activity
     assert test is not None
     names = {_identity(product_claims.product, trigger, each, zone) for each in due for zone in each.zones}
-    known = [product_claims.known[identity] for identity in sorted(names & product_claims.known.keys())]
-    codes = {worker: code for code, worker in enumerate(places.telemetry.workers)}
-    # Whether a test was ever measured is asked at the end; before it only what is new.
+    disruptions = [
+        product_claims.disruptions[identity] for identity in sorted(names & product_claims.disruptions.keys())
+    ]
+    codes = {worker: code for code, worker in enumerate(report_cells.telemetry.workers)}
+    # At the end of a disruption all its tests count, since `measured` covers them all; before, only new ones.
     after_ms = BEFORE_TIME_MS if any(each.ended for each in due) else span.after_ms
-    questions = planned_tests(known, EvaluationSchedules(trigger, span.upto_ms), after_ms)
-    own = OwnDrops.of(questions, Orders(places.telemetry), codes, peers, test)
+    planned = planned_tests(disruptions, EvaluationSchedules(trigger, span.upto_ms), after_ms)
+    own = OwnDrops.of(planned, Orders(report_cells.telemetry), codes, peers, test)
     rows = own.may_pass(test)
-    rows = rows[questions.at_ms[rows] > span.after_ms]
-    rows = rows[np.lexsort((questions.t_ms[rows], questions.at_ms[rows], questions.claim[rows]))]
-    kept = [row for row in rows.tolist() if _note(product_claims, questions, own, row, max_threshold(test))]
-    there = np.array(kept, dtype=np.int64)
-    seen, question = peers.present_distinct(questions.zone[there], questions.t_ms[there], questions.at_ms[there])
-    mine = own_counts(seen, question, own.rider[there], own.platform[there], len(peers.platforms))
-    claims = [questions.claims[claim] for claim in questions.claim[there].tolist()]
+    rows = rows[planned.at_ms[rows] > span.after_ms]
+    rows = rows[np.lexsort((planned.t_ms[rows], planned.at_ms[rows], planned.claim[rows]))]
+    pending = [row for row in rows.tolist() if _record_pending(product_claims, planned, own, row, max_threshold(test))]
+    present = np.array(pending, dtype=np.int64)
+    seen, query = peers.present_distinct(planned.zone[present], planned.t_ms[present], planned.at_ms[present])
+    presence = own_counts(seen, query, own.rider[present], own.platform[present], len(peers.platforms))
+    claims = [planned.claims[claim] for claim in planned.claim[present].tolist()]
     tests = pl.DataFrame(
         {
             **_claims(claims, name),
-            "at_ms": questions.at_ms[there],
-            "t_ms": questions.t_ms[there],
+            "at_ms": planned.at_ms[present],
+            "t_ms": planned.t_ms[present],
             "platform": [claim.terms.platform for claim in claims],
-            "sigma": own.sigma[there],
-            "drop": own.drop[there],
-            "value": questions.value[there],
-            "own_peers": mine.peers,
-            "own_severe": mine.severe,
+            "sigma": own.sigma[present],
+            "drop": own.drop[present],
+            "value": planned.value[present],
+            "own_peers": presence.peers,
+            "own_severe": presence.severe,
             "measured": [None] * len(claims),
         },
         schema=TESTS,
     )
-    return pl.concat([tests, _ends(product_claims, name, questions, own, span)])
+    return pl.concat([tests, _end_rows(product_claims, name, planned, own, span)])
 
 
 def _claims(claims: Sequence[TestedClaim], name: str) -> dict[str, Any]:
@@ -255,35 +260,41 @@ def _claims(claims: Sequence[TestedClaim], name: str) -> dict[str, Any]:
     }
 
 
-def _note(product_claims: ProductClaims, questions: PlannedTests, own: OwnDrops, row: int, surest: float) -> bool:
-    """Notes on the product_claims that a test may be met; false where one before is met for sure."""
-    claim = questions.claims[int(questions.claim[row])]
-    found = product_claims.found.setdefault(claim.disruption_id, {}).setdefault(claim.worker_id, [])
+def _record_pending(
+    product_claims: ProductClaims, planned: PlannedTests, own: OwnDrops, row: int, certain_sigma: float
+) -> bool:
+    """Records in `product_claims` that a test may pass; false where an earlier one passes whatever the peers."""
+    claim = planned.claims[int(planned.claim[row])]
+    activity_results = product_claims.activity_results.setdefault(claim.disruption_id, {}).setdefault(
+        claim.worker_id, []
+    )
     before = [
         each
-        for each in found
+        for each in activity_results
         if each.kind == "activity" and each.confirmed_at_ms == claim.confirmed_at_ms
     ]  # fmt: skip
-    if any((each.values["sigma"] or 0.0) >= surest for each in before):
+    if any((each.values["sigma"] or 0.0) >= certain_sigma for each in before):
         return False
     values: dict[str, float | None] = {
-        "at": float(questions.t_ms[row]),
-        "rain": float(questions.value[row]),
+        "at": float(planned.t_ms[row]),
+        "rain": float(planned.value[row]),
         "sigma": float(own.sigma[row]),
         "drop": float(own.drop[row]),
     }
-    found.append(passed_test(claim, int(questions.at_ms[row]), values))
+    activity_results.append(passed_test(claim, int(planned.at_ms[row]), values))
     return True
 
 
-def _ends(product_claims: ProductClaims, name: str, questions: PlannedTests, own: OwnDrops, span: Span) -> pl.DataFrame:
-    """That disruptions ended, for their claims: TESTS."""
-    first_ms = first_measured_ms(questions, own)
+def _end_rows(
+    product_claims: ProductClaims, name: str, planned: PlannedTests, own: OwnDrops, span: Span
+) -> pl.DataFrame:
+    """Rows (TESTS) for the claims of disruptions that ended."""
+    first_ms = first_measured_ms(planned, own)
     ended = [
-        (claim, at_ms, first_ms[place] <= at_ms)
-        for place, claim in enumerate(questions.claims)
+        (claim, at_ms, first_ms[index] <= at_ms)
+        for index, claim in enumerate(planned.claims)
         for at_ms in claim.ends_ms
-        if span.holds(at_ms)
+        if span.contains(at_ms)
     ]
     return pl.DataFrame(
         {
@@ -296,16 +307,16 @@ def _ends(product_claims: ProductClaims, name: str, questions: PlannedTests, own
     ).select(*TESTS)
 
 
-def found_in_the_week(
+def week_to_date_of(
     product_claims: ProductClaims, changed: Sequence[Disruption], telemetry: TelemetryTable, after_ms: int
 ) -> dict[str, list[ActivityResult]]:
-    """What riders of claims with a supplement had worked of the week, by worker_id; noted on the product_claims."""
+    """The week's work of riders whose claims have a supplement for it, by worker_id; recorded in `product_claims`."""
     codes = {worker: code for code, worker in enumerate(telemetry.workers)}
-    asked = [each for each in changed if uses_week_to_date(each.series.trigger)]
-    found = week_to_date_results(asked, Orders(telemetry), WorkedMinutes(telemetry), codes, after_ms)
-    for worker, activity_results in found.items():
+    supplemented = [each for each in changed if uses_week_to_date(each.series.trigger)]
+    by_worker = week_to_date_results(supplemented, Orders(telemetry), WorkedMinutes(telemetry), codes, after_ms)
+    for worker, activity_results in by_worker.items():
         for activity_result in activity_results:
-            product_claims.found.setdefault(activity_result.disruption_id, {}).setdefault(worker, []).append(
+            product_claims.activity_results.setdefault(activity_result.disruption_id, {}).setdefault(worker, []).append(
                 activity_result
             )
-    return found
+    return by_worker

@@ -1,4 +1,4 @@
-"""Subscription events to the riders whom their policies concern."""
+"""Routes subscription events to the buckets of the riders who hold their policies."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small
 from monsoon.transforms.geo.cells import cells_of
 
 PolicyKey = tuple[str, str]
-"""Product and policy_id: a policy is told from another of its id by its product."""
+"""Product and policy_id: two products may use the same policy_id."""
 
 
 class PolicyBook:
-    """Subscription events by policy, each once; an entry a policy, forgotten when its cover is long over."""
+    """Subscription events by policy, deduplicated; one state entry a policy, dropped some time after its cover."""
 
     def __init__(self, state: StateWriter) -> None:
         self._state = state
@@ -30,24 +30,24 @@ class PolicyBook:
         return bool(self._events)
 
     def add(self, events: Iterable[dict[str, Any]]) -> dict[PolicyKey, list[dict[str, Any]]]:
-        """Takes events in; gives those that are new."""
-        new: dict[PolicyKey, list[dict[str, Any]]] = {}
+        """Adds events; gives those that are new."""
+        new_events: dict[PolicyKey, list[dict[str, Any]]] = {}
         for event in events:
             policy = _policy_of(event)
-            known = self._events.setdefault(policy, {})
-            if event["event_id"] not in known:
-                known[event["event_id"]] = event
-                new.setdefault(policy, []).append(event)
-        for policy in new:
+            known_events = self._events.setdefault(policy, {})
+            if event["event_id"] not in known_events:
+                known_events[event["event_id"]] = event
+                new_events.setdefault(policy, []).append(event)
+        for policy in new_events:
             if self._state.durable:
-                self._state.put(_entry(policy), pack_small(self.of(policy)))
-        return new
+                self._state.put(_entry(policy), pack_small(self.events_of(policy)))
+        return new_events
 
-    def of(self, policy: PolicyKey) -> list[dict[str, Any]]:
+    def events_of(self, policy: PolicyKey) -> list[dict[str, Any]]:
         """All events of a policy."""
         return list(self._events.get(policy, {}).values())
 
-    def all(self) -> Iterator[dict[str, Any]]:
+    def all_events(self) -> Iterator[dict[str, Any]]:
         """All events."""
         for events in self._events.values():
             yield from events.values()
@@ -59,7 +59,7 @@ class PolicyBook:
                 yield from events.values()
 
     def expire(self, before_ms: int) -> set[PolicyKey]:
-        """Drops policies of which every event and every period lie before a moment; gives them."""
+        """Drops policies whose events and periods all lie before a moment; gives their keys."""
         gone = {
             policy
             for policy, events in self._events.items()
@@ -71,7 +71,7 @@ class PolicyBook:
         return gone
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
-        """Takes over what was kept."""
+        """Restores from state entries."""
         for _, payload in entries_of(entries, "policy"):
             for event in unpack_small(payload, list[dict[str, Any]]):
                 self._events.setdefault(_policy_of(event), {})[event["event_id"]] = event
@@ -82,7 +82,8 @@ def _entry(policy: PolicyKey) -> str:
 
 
 class RoutePolicies(KeyedOperator):
-    """Whole policies to every rider who ever held them; the cells of their homes to the triggers."""
+    """Sends subscription events to the bucket of every rider who ever held the policy, and the cells of the homes to
+    the triggers."""
 
     uid: ClassVar = "route-policies"
     label: ClassVar = "subscription events by policy"
@@ -93,34 +94,34 @@ class RoutePolicies(KeyedOperator):
         self._config = config
         self._arrived: list[tuple[str, list[dict[str, Any]]]] = []
         self._book = PolicyBook(state)
-        self._told = ZoneAnnouncements(state, config)
+        self._announcements = ZoneAnnouncements(state, config)
 
     def process(self, message: Message) -> None:
-        name = self._name("arrived")
+        name = self._new_entry("arrived")
         self._arrived.append((name, unpack(message.payload, list[dict[str, Any]])))
         self.state.put(name, message.payload)
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
-        yield from self._told.catch_up(self._homes(self._book.all()), upto_ms)
+        yield from self._announcements.catch_up(self._homes(self._book.all_events()), upto_ms)
         arrived: list[dict[str, Any]] = []
         for name, events in self._arrived:
             self.state.drop(name)
             arrived.extend(events)
         self._arrived.clear()
         holders = {policy: self._policy_holders(policy) for policy in {_policy_of(event) for event in arrived}}
-        new = self._book.add(arrived)
+        new_events = self._book.add(arrived)
         by_bucket: dict[int, list[dict[str, Any]]] = defaultdict(list)
-        for policy, events in new.items():
-            for bucket, told in self._tell(policy, events, holders[policy]):
-                by_bucket[bucket].extend(told)
-        telemetry_values = {version.name for version, _ in self._config.telemetry_values.values()}
+        for policy, events in new_events.items():
+            for bucket, sent in self._events_by_bucket(policy, events, holders[policy]):
+                by_bucket[bucket].extend(sent)
+        telemetry_products = {version.name for version, _ in self._config.telemetry_triggers.values()}
         for bucket, events in sorted(by_bucket.items()):
             yield Message("riders-evidence", bucket, "policies", upto_ms, pack(events))
-            asking = [event for event in events if event["product"] in telemetry_values]
-            if asking:
-                yield Message("witness-telemetry", bucket, "policies", upto_ms, pack(asking))
-        for resolution, cells in self._homes(event for events in new.values() for event in events).items():
-            yield from self._told.tell(resolution, cells, upto_ms)
+            with_telemetry_condition = [event for event in events if event["product"] in telemetry_products]
+            if with_telemetry_condition:
+                yield Message("witness-telemetry", bucket, "policies", upto_ms, pack(with_telemetry_condition))
+        for resolution, cells in self._homes(event for events in new_events.values() for event in events).items():
+            yield from self._announcements.announce(resolution, cells, upto_ms)
 
     def _homes(self, events: Iterable[Mapping[str, Any]]) -> dict[int, list[int]]:
         """The cells of the homes that events of running products state, by resolution."""
@@ -130,27 +131,27 @@ class RoutePolicies(KeyedOperator):
             if product is not None:
                 homes[product.zone_resolution].add((event["home_lat"], event["home_lon"]))
         cells = {}
-        for resolution, some in homes.items():
-            places = np.array(sorted(some), dtype=np.float64)
+        for resolution, coordinates in homes.items():
+            places = np.array(sorted(coordinates), dtype=np.float64)
             cells[resolution] = np.unique(cells_of(places[:, 0].copy(), places[:, 1].copy(), resolution)).tolist()
         return cells
 
     def _policy_holders(self, policy: PolicyKey) -> set[int]:
-        """Buckets of riders who have the policy's events."""
-        return {bucket_of(event["worker_id"], self._config.buckets) for event in self._book.of(policy)}
+        """The buckets of the riders who ever held a policy."""
+        return {bucket_of(event["worker_id"], self._config.buckets) for event in self._book.events_of(policy)}
 
-    def _tell(
-        self, policy: PolicyKey, events: list[dict[str, Any]], known: set[int]
+    def _events_by_bucket(
+        self, policy: PolicyKey, events: list[dict[str, Any]], known_buckets: set[int]
     ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        """New events to those who know the policy, all of them to those who do not."""
-        for bucket in sorted(known):
+        """The events to send to each bucket: the new ones to `known_buckets`, all to those that had none before."""
+        for bucket in sorted(known_buckets):
             yield bucket, events
-        for bucket in sorted(self._policy_holders(policy) - known):
-            yield bucket, self._book.of(policy)
+        for bucket in sorted(self._policy_holders(policy) - known_buckets):
+            yield bucket, self._book.events_of(policy)
 
     @property
     def next_work_ms(self) -> int | None:
-        return self.done_ms if self._arrived or self._told.new else None
+        return self.done_ms if self._arrived or self._announcements.new_triggers else None
 
     @property
     def holds_expiring_state(self) -> bool:
@@ -163,7 +164,7 @@ class RoutePolicies(KeyedOperator):
         for name, payload in entries_of(entries, "arrived"):
             self._arrived.append((name, unpack(payload, list[dict[str, Any]])))
         self._book.restore(entries)
-        self._told.restore(entries)
+        self._announcements.restore(entries)
 
 
 def _policy_of(event: Mapping[str, Any]) -> PolicyKey:

@@ -1,9 +1,8 @@
-"""The reports that were used lately, as hashes: what repeats one of them is told from what is new at a cost that does
-not depend on how many they are.
+"""The set of recently used reports, as hashes: duplicates are found at a cost that hardly depends on their number.
 
-Hashes lie in sorted arrays by the hour of event time in which they were used, an entry of the state each, and are
-looked up by bisection. Within an hour arrays are joined when there are several of one size, so that there are few
-however often event time goes on, and each hash is written anew a few times only.
+Hashes are kept in sorted arrays by the hour of event time in which the reports were used, one state entry an array, and
+looked up by binary search. Arrays of similar size within an hour are merged, as in a log-structured merge tree: there
+are few arrays however often the watermark advances, and each hash is rewritten only a few times.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from monsoon.pipelines.runtime.keyed_operator import StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import pack, unpack
 
 HOUR_MS = 3_600_000
-_SPAN_MS = 6 * HOUR_MS
-"""Hours that are over are joined by so much of the day."""
-_ALIKE = 4
-"""So many arrays of about one size are joined."""
-_SLOTS_EACH = 8
-"""Of what was never added about one in so many is looked for in vain."""
+_MERGE_SPAN_MS = 6 * HOUR_MS
+"""Arrays of past hours are merged within spans of this length."""
+_MERGE_COUNT = 4
+"""As soon as there are so many arrays of similar size, they are merged."""
+_SLOTS_PER_HASH = 8
+"""Size of the filter: its rate of false positives is about one in so many."""
 
 
-class _Kept(msgspec.Struct, array_like=True):
-    """An entry: the first and the last moment at which its reports were used (ms), which they are and what they said,
-    eight octets each, little end first, the former ascending."""
+class _Entry(msgspec.Struct, array_like=True):
+    """A state entry: when its first and last report were used (ms), the hashes of their ids and of their contents, as
+    little-endian uint64; ids ascending."""
 
     first_ms: int
     last_ms: int
@@ -49,29 +48,29 @@ class _Part:
 
     @property
     def size(self) -> int:
-        """The same for parts of about as many reports."""
+        """The size class: equal for parts with similar numbers of reports."""
         return (len(self.reports).bit_length() + 1) // 2
 
 
-class _Seen:
-    """Says of most hashes that were never added that they were not, by their first bits: what is new, as nearly all is,
-    costs one look, and not one for every array."""
+class _BloomFilter:
+    """A filter with one hash function (the first bits of a hash): new reports, which are nearly all, are mostly
+    recognized by one lookup instead of one in every array."""
 
     def __init__(self, added: Sequence[Hashes] = ()) -> None:
         self._count = 0
-        self._bits = max(12, (_SLOTS_EACH * sum(map(len, added))).bit_length())
+        self._bits = max(12, (_SLOTS_PER_HASH * sum(map(len, added))).bit_length())
         self._slots = np.zeros(2**self._bits, dtype=np.bool_)
         for hashes in added:
             self.add(hashes)
 
     def add(self, hashes: Hashes) -> bool:
-        """Whether there was room; without it, make another."""
+        """Adds hashes; false where the filter is too full and should be rebuilt."""
         self._count += len(hashes)
         self._slots[self._slot(hashes)] = True
-        return _SLOTS_EACH * self._count <= 2 * len(self._slots)
+        return _SLOTS_PER_HASH * self._count <= 2 * len(self._slots)
 
-    def may_have(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
-        """False where a hash was not added."""
+    def may_contain(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
+        """False where a hash was certainly not added."""
         found: npt.NDArray[np.bool_] = self._slots[self._slot(hashes)]
         return found
 
@@ -80,131 +79,133 @@ class _Seen:
 
 
 class SeenReports:
-    """Give it what was used (`put`); `find` says what is known, `lost` of which fields some of them had lost."""
+    """Used reports: add them with `put`, look them up with `find`; `nulled` gives the fields that validation nulled."""
 
     def __init__(self, state: StateWriter, new_name: Callable[[str], str]) -> None:
         """`new_name` names entries."""
         self._state, self._new_name = state, new_name
         self.parts: list[_Part] = []
-        self._seen = _Seen()
-        self._lost: dict[int, set[str]] = {}
-        self._lost_entries: list[tuple[str, int, dict[int, list[str]]]] = []
-        """Each with the moment from which it is known (ms)."""
+        self._filter = _BloomFilter()
+        self._nulled: dict[int, set[str]] = {}
+        self._nulled_entries: list[tuple[str, int, dict[int, list[str]]]] = []
+        """State entries: name, when they were written (ms), nulled fields by the hash of the report's id."""
 
     def __bool__(self) -> bool:
-        return bool(self.parts or self._lost_entries)
+        return bool(self.parts or self._nulled_entries)
 
     def find(self, reports: Hashes, contents: Hashes) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """For each row: whether its report is known, and whether by the same content."""
+        """For each row: whether its report was used, and whether with the same content."""
         known, same = np.zeros(len(reports), dtype=np.bool_), np.zeros(len(reports), dtype=np.bool_)
         order = np.argsort(reports)
-        order = order[self._seen.may_have(reports[order])]
+        order = order[self._filter.may_contain(reports[order])]
         wanted = reports[order]
         for part in self.parts:
-            at = np.searchsorted(part.reports, wanted)
-            at[at == len(part.reports)] = 0
-            hits = np.flatnonzero(part.reports[at] == wanted)
+            position = np.searchsorted(part.reports, wanted)
+            position[position == len(part.reports)] = 0
+            hits = np.flatnonzero(part.reports[position] == wanted)
             if len(hits):
                 rows = order[hits]
                 known[rows] = True
-                same[rows] = part.contents[at[hits]] == contents[rows]
+                same[rows] = part.contents[position[hits]] == contents[rows]
         return known, same
 
-    def put(self, reports: Hashes, contents: Hashes, used_ms: int, lost: Mapping[int, set[str]]) -> None:
-        """Reports that are used at a moment, none of them known, and which fields some of them lost.
+    def put(self, reports: Hashes, contents: Hashes, used_ms: int, nulled: Mapping[int, set[str]]) -> None:
+        """Adds reports that are used at `used_ms`, none of them known, and the fields that validation nulled in some.
 
-        They are remembered from then on, not from their own time: one of a clock of years ago is repeated today.
+        Retention starts at `used_ms`, not at their event time: a report whose clock is years behind is repeated today.
         """
         if len(reports):
             order = np.argsort(reports)
             self._add(used_ms, used_ms, reports[order], contents[order])
-            self._join_alike(used_ms // HOUR_MS)
-            if not self._seen.add(reports):
-                self._seen = _Seen([part.reports for part in self.parts])
-        self.lose(lost, used_ms)
+            self._merge_by_size(used_ms // HOUR_MS)
+            if not self._filter.add(reports):
+                self._filter = _BloomFilter([part.reports for part in self.parts])
+        self.add_nulled(nulled, used_ms)
 
-    def lost(self, report: int) -> set[str]:
-        """The fields that a report is known to have lost."""
-        return self._lost.get(report, set())
+    def nulled(self, report: int) -> set[str]:
+        """The fields that validation nulled in a report."""
+        return self._nulled.get(report, set())
 
-    def lose(self, lost: Mapping[int, set[str]], used_ms: int) -> None:
-        """Reports of which it is known from a moment on that they lost these fields."""
-        if lost:
-            self._add_lost(self._new_name("lost"), used_ms, {report: sorted(lost[report]) for report in sorted(lost)})
-            self._state.put_packed(self._lost_entries[-1][0], self._lost_entries[-1][1:])
+    def add_nulled(self, nulled: Mapping[int, set[str]], used_ms: int) -> None:
+        """Records nulled fields of reports; retention starts at `used_ms`."""
+        if nulled:
+            self._add_nulled_entry(
+                self._new_name("lost"), used_ms, {report: sorted(nulled[report]) for report in sorted(nulled)}
+            )
+            self._state.put_packed(self._nulled_entries[-1][0], self._nulled_entries[-1][1:])
 
     def expire(self, before_ms: int, upto_ms: int) -> None:
-        """Drops what is wholly older than a moment, and joins what is over by another."""
+        """Drops parts older than `before_ms`, and merges those whose span is over at `upto_ms`."""
         old = [part for part in self.parts if part.last_ms < before_ms]
         for part in old:
             self._drop(part)
         if old:
-            self._seen = _Seen([part.reports for part in self.parts])
+            self._filter = _BloomFilter([part.reports for part in self.parts])
         over: dict[tuple[int, int], list[_Part]] = defaultdict(list)
         for part in self.parts:
-            ended = [span_ms for span_ms in (HOUR_MS, _SPAN_MS) if part.last_ms < upto_ms // span_ms * span_ms]
+            ended = [span_ms for span_ms in (HOUR_MS, _MERGE_SPAN_MS) if part.last_ms < upto_ms // span_ms * span_ms]
             if ended:
                 over[ended[-1], part.last_ms // ended[-1]].append(part)
         for parts in over.values():
-            self._join(parts)
-        self._forget_lost(before_ms, upto_ms)
+            self._merge(parts)
+        self._expire_nulled(before_ms, upto_ms)
 
-    def _forget_lost(self, before_ms: int, upto_ms: int) -> None:
+    def _expire_nulled(self, before_ms: int, upto_ms: int) -> None:
         rest: list[tuple[str, int, dict[int, list[str]]]] = []
-        joined: dict[int, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
-        for entry in self._lost_entries:
-            name, last_ms, lost = entry
+        merged: dict[int, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+        for entry in self._nulled_entries:
+            name, last_ms, nulled = entry
             if last_ms >= upto_ms // HOUR_MS * HOUR_MS:
                 rest.append(entry)
                 continue
             self._state.drop(name)
             if last_ms >= before_ms:
-                for report, names in lost.items():
-                    joined[last_ms // HOUR_MS][report].update(names)
-        if len(rest) == len(self._lost_entries):
+                for report, names in nulled.items():
+                    merged[last_ms // HOUR_MS][report].update(names)
+        if len(rest) == len(self._nulled_entries):
             return
-        self._lost.clear()
-        self._lost_entries.clear()
-        for name, last_ms, lost in rest:
-            self._add_lost(name, last_ms, lost)
-        for hour, found in sorted(joined.items()):
-            self.lose(found, (hour + 1) * HOUR_MS - 1)
+        self._nulled.clear()
+        self._nulled_entries.clear()
+        for name, last_ms, nulled in rest:
+            self._add_nulled_entry(name, last_ms, nulled)
+        for hour, found in sorted(merged.items()):
+            self.add_nulled(found, (hour + 1) * HOUR_MS - 1)
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
-        """Takes over what was kept."""
+        """Restores from state entries."""
         for name, payload in entries_of(entries, "memory"):
-            kept: _Kept = unpack(payload, _Kept)
-            arrays = (np.frombuffer(each, dtype="<u8") for each in (kept.reports, kept.contents))
-            self.parts.append(_Part(name, kept.first_ms, kept.last_ms, *arrays))
-        self._seen = _Seen([part.reports for part in self.parts])
+            entry: _Entry = unpack(payload, _Entry)
+            arrays = (np.frombuffer(each, dtype="<u8") for each in (entry.reports, entry.contents))
+            self.parts.append(_Part(name, entry.first_ms, entry.last_ms, *arrays))
+        self._filter = _BloomFilter([part.reports for part in self.parts])
         for name, payload in entries_of(entries, "lost"):
-            self._add_lost(name, *unpack(payload, tuple[int, dict[int, list[str]]]))
+            self._add_nulled_entry(name, *unpack(payload, tuple[int, dict[int, list[str]]]))
 
-    def _add_lost(self, name: str, last_ms: int, lost: dict[int, list[str]]) -> None:
-        self._lost_entries.append((name, last_ms, lost))
-        for report, names in lost.items():
-            self._lost.setdefault(report, set()).update(names)
+    def _add_nulled_entry(self, name: str, last_ms: int, nulled: dict[int, list[str]]) -> None:
+        self._nulled_entries.append((name, last_ms, nulled))
+        for report, names in nulled.items():
+            self._nulled.setdefault(report, set()).update(names)
 
     def _add(self, first_ms: int, last_ms: int, reports: Hashes, contents: Hashes) -> None:
         part = _Part(self._new_name("memory"), first_ms, last_ms, reports, contents)
         self.parts.append(part)
-        octets = (each.astype("<u8").tobytes() for each in (reports, contents))
-        self._state.put(part.name, pack(_Kept(first_ms, last_ms, *octets)))
+        hash_bytes = (each.astype("<u8").tobytes() for each in (reports, contents))
+        self._state.put(part.name, pack(_Entry(first_ms, last_ms, *hash_bytes)))
 
-    def _join_alike(self, hour: int) -> None:
+    def _merge_by_size(self, hour: int) -> None:
         while True:
-            alike: dict[int, list[_Part]] = defaultdict(list)
+            by_size: dict[int, list[_Part]] = defaultdict(list)
             for part in self._of_hour(hour):
-                alike[part.size].append(part)
-            full = [parts for parts in alike.values() if len(parts) >= _ALIKE]
+                by_size[part.size].append(part)
+            full = [parts for parts in by_size.values() if len(parts) >= _MERGE_COUNT]
             if not full:
                 return
-            self._join(full[0])
+            self._merge(full[0])
 
     def _of_hour(self, hour: int) -> Iterator[_Part]:
         return (part for part in self.parts if part.first_ms // HOUR_MS == hour == part.last_ms // HOUR_MS)
 
-    def _join(self, parts: list[_Part]) -> None:
+    def _merge(self, parts: list[_Part]) -> None:
         if len(parts) < 2:
             return
         for part in parts:

@@ -1,4 +1,4 @@
-"""What turns entries of earlier versions of the state into present ones (`operator.MIGRATIONS`)."""
+"""Migrations of state entries from earlier state versions (`keyed_operator.MIGRATIONS`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from monsoon.pipelines.operators.deduplicate_records import Remembered, content_hash
-from monsoon.pipelines.operators.disruption_state import from_first
+from monsoon.pipelines.operators.disruption_state import from_version_1
 from monsoon.pipelines.operators.telemetry_buffer import SCHEMA
 from monsoon.pipelines.runtime.keyed_operator import Migration, entries_of
 from monsoon.pipelines.runtime.messages import pack, pack_frame, unpack, unpack_frame
@@ -23,14 +23,14 @@ from monsoon.transforms.validation.record_validator import ValidRecord
 
 
 def _each(**rewrite: Callable[[bytes], bytes]) -> Migration:
-    """Entries of these kinds made anew one by one, the others as they are."""
+    """A migration that rewrites each entry of these kinds and keeps the others."""
 
     def migrate(entries: Mapping[str, bytes]) -> dict[str, bytes]:
-        kept = {}
+        migrated = {}
         for name, payload in entries.items():
-            made = rewrite.get(name.partition("/")[0])
-            kept[name] = payload if made is None else made(payload)
-        return kept
+            rewritten = rewrite.get(name.partition("/")[0])
+            migrated[name] = payload if rewritten is None else rewritten(payload)
+        return migrated
 
     return migrate
 
@@ -46,49 +46,49 @@ def _hashed(payload: bytes) -> bytes:
 
 
 def _with_received_time(payload: bytes) -> bytes:
-    """Reports of before their contract had `received_time`: it is the last of its fields, and nobody stated it."""
+    """Adds `received_time`, null, to reports from before the contract had it; it is the contract's last field."""
     return pack_frame(unpack_frame(payload).with_columns(received_time=pl.lit(None, dtype=pl.Int64)))
 
 
 def _reports_by_rider(entries: Mapping[str, bytes]) -> dict[str, bytes]:
-    """What waits says itself which fields it lost. What was remembered is dropped: it lies under buckets of ids, where
-    nobody looks any more, as hashes of a release of Polars and, of access points, of a process."""
-    lost = [
+    """Held rows get a column with their nulled fields. Remembered reports are dropped: they are keyed by buckets of ids
+    instead of riders, and their hashes depend on the release of Polars and, for access points, on the process."""
+    nulled = [
         (used.record, ",".join(sorted(used.nulled)))
         for name, payload in entries_of(entries, "nulled")
         for used in unpack(payload, list[ValidRecord])
     ]
-    kept = {}
+    migrated = {}
     for name, payload in entries.items():
         kind = name.partition("/")[0]
         if kind in ("waiting", "late"):
-            kept[name] = pack_frame(_with_lost(unpack_frame(_with_received_time(payload)), lost))
+            migrated[name] = pack_frame(_with_nulled(unpack_frame(_with_received_time(payload)), nulled))
         elif kind not in ("memory", "nulled"):
-            kept[name] = payload
-    return kept
+            migrated[name] = payload
+    return migrated
 
 
-def _with_lost(rows: pl.DataFrame, lost: Sequence[tuple[dict[str, Any], str]]) -> pl.DataFrame:
-    """Rows with NULLED, said of the records that lost something."""
+def _with_nulled(rows: pl.DataFrame, records: Sequence[tuple[dict[str, Any], str]]) -> pl.DataFrame:
+    """Rows with the column NULLED, filled for the records with nulled fields."""
     nulled: list[str | None] = [None] * rows.height
-    said: dict[str, set[str]] = defaultdict(set)
-    for record, names in lost:
-        said[canonical_json(record)].update(names.split(","))
-    ids = pl.Series([record["event_id"] for record, _ in lost], dtype=pl.String)
-    suspects = rows["event_id"].is_in(ids.implode()).arg_true().to_list() if lost else []
-    for row in suspects:
-        nulled[row] = ",".join(sorted(said[canonical_json(rows.row(row, named=True))])) or None
+    nulled_of: dict[str, set[str]] = defaultdict(set)
+    for record, names in records:
+        nulled_of[canonical_json(record)].update(names.split(","))
+    ids = pl.Series([record["event_id"] for record, _ in records], dtype=pl.String)
+    candidates = rows["event_id"].is_in(ids.implode()).arg_true().to_list() if records else []
+    for row in candidates:
+        nulled[row] = ",".join(sorted(nulled_of[canonical_json(rows.row(row, named=True))])) or None
     return compact(rows.with_columns(pl.Series(NULLED, nulled, dtype=pl.String)), stream_fields("telemetry"))
 
 
 def _with_insured(payload: bytes) -> bytes:
-    """Silent riders of before policies had to be in force for some time: whoever held one counts."""
-    held = pl.col("bought_in_alert_window").is_not_nan()
-    return pack_frame(unpack_frame(payload).with_columns(insured=held))
+    """Adds `insured` to silent riders from before policies had to be in force for some time: all who had one count."""
+    had_policy = pl.col("bought_in_alert_window").is_not_nan()
+    return pack_frame(unpack_frame(payload).with_columns(insured=had_policy))
 
 
 def _known_from(panes: pl.DataFrame) -> pl.DataFrame:
-    """Panes of reports of which nobody had stated when they were received were known when they were over."""
+    """Adds `known_from_ms` to panes of reports without a received time: they are known from the end of the pane on."""
     return panes.with_columns(known_from_ms=pl.col("pane_start_ms") + PANE_MS)
 
 
@@ -130,21 +130,21 @@ def _small_with_present_names(payload: bytes) -> bytes:
 
 
 def _with_paid_reasons(payload: bytes) -> bytes:
-    """Claims of before reasons outlived a withdrawal: those that stand are those of what was paid."""
+    """Sets `paid_reasons` in claims from before there was that field: the reasons were those of what was paid."""
     claim: Any = _renamed(unpack_small(payload))
     if claim["paid_paise"] and "cap_partial" in claim["reasons"]:
         claim["paid_reasons"] = claim["reasons"]
     return pack_small(claim)
 
 
-OF_STEPS: dict[str, dict[int, Migration]] = {
+OPERATOR_MIGRATIONS: dict[str, dict[int, Migration]] = {
     "deduplicate-records": {1: _each(memory=_hashed)},
     "deduplicate-telemetry": {2: _reports_by_rider},
     "route-policies": {1: _each(policy=_smaller)},
     "riders-evidence": {
         1: _each(
             policy=_smaller,
-            disruption=lambda payload: from_first(_with_present_names(payload)),
+            disruption=lambda payload: from_version_1(_with_present_names(payload)),
             found=_smaller,
         ),
         2: _each(
@@ -163,4 +163,4 @@ OF_STEPS: dict[str, dict[int, Migration]] = {
         2: _each(claim=_with_paid_reasons, findings=_with_present_names),
     },
 }
-"""By operator and the version that is read."""
+"""By operator uid and the version that is read."""

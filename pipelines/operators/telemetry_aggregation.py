@@ -1,4 +1,5 @@
-"""How the answers of all buckets of riders come together: trust by who shares a phone, then sums, then a value."""
+"""Aggregation of telemetry queries: trust of silent riders by shared phones, then sums over all buckets of riders, then
+the value of the telemetry condition."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from monsoon.pipelines.operators.confirm_disruptions import Told
+from monsoon.pipelines.operators.confirm_disruptions import TelemetryValue
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import Message, pack, pack_frame, stacked, unpack_frame
@@ -28,29 +29,30 @@ DAYS: dict[str, Any] = {
     "pane_start_ms": pl.Int64,
     "known_from_ms": pl.Int64,
 }
-"""Who was on a phone: the first pane of each local day, and from when on one of the day's panes is known."""
+"""Riders by phone and local day: the first pane of the day, and from when on (ms) one of the day's panes is known."""
 
-_QUESTION = ["platform", "zone", "at_ms"]
-"""What names a question of one trigger."""
+_QUERY_KEY = ["platform", "zone", "at_ms"]
+"""The key of a query of one trigger."""
 
-_IDENTITY = {*_QUESTION, "device_id", "worker_id", "insured"}
+_NOT_INPUTS = {*_QUERY_KEY, "device_id", "worker_id", "insured"}
 
 
 def answer_frame(zone_queries: ZoneQueries, tallies: npt.NDArray[np.int64]) -> pl.DataFrame:
-    """Tallies on their way, with the questions that they answer; without those to which nothing is added."""
-    some = np.flatnonzero(tallies.any(axis=1))
+    """Tallies (rows in the order of the queries) as a message, with the keys of their queries; without those that are
+    zero."""
+    nonzero = np.flatnonzero(tallies.any(axis=1))
     return pl.DataFrame(
         {
-            "platform": pl.Series([zone_queries.platform[place] for place in some.tolist()], dtype=pl.String),
-            "zone": zone_queries.zone[some],
-            "at_ms": zone_queries.at_ms[some],
-            **{f"tally{column}": tallies[some, column] for column in range(tallies.shape[1])},
+            "platform": pl.Series([zone_queries.platform[index] for index in nonzero.tolist()], dtype=pl.String),
+            "zone": zone_queries.zone[nonzero],
+            "at_ms": zone_queries.at_ms[nonzero],
+            **{f"tally{column}": tallies[nonzero, column] for column in range(tallies.shape[1])},
         }
     )
 
 
 class TrustSilentRiders(KeyedOperator):
-    """Some phones: who was seen on them, and so what the trust of silent riders comes to."""
+    """Some phones: which riders used them, and with that the trust of silent riders."""
 
     uid: ClassVar = "witness-devices"
     label: ClassVar = "silent riders by phone"
@@ -59,9 +61,9 @@ class TrustSilentRiders(KeyedOperator):
     def __init__(self, key: int, state: StateWriter, config: JobConfig) -> None:
         super().__init__(key, state)
         self._config = config
-        self._days = TimePartitionedBuffer(state, "days", "pane_start_ms", self._name)
-        self._asked: dict[str, tuple[int, pl.DataFrame]] = {}
-        """By entry: the trigger's key, riders."""
+        self._days = TimePartitionedBuffer(state, "days", "pane_start_ms", self._new_entry)
+        self._riders: dict[str, tuple[int, pl.DataFrame]] = {}
+        """By state entry: the trigger's key, silent riders."""
 
     def process(self, message: Message) -> None:
         frame = unpack_frame(message.payload)
@@ -70,41 +72,41 @@ class TrustSilentRiders(KeyedOperator):
             self._days.put(frame, message.payload)
         else:
             name = self._defer(message.kind, message)
-            self._asked[name] = (int(trigger), frame)
+            self._riders[name] = (int(trigger), frame)
             self.state.put(name, message.payload)
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         by_trigger: dict[int, list[pl.DataFrame]] = {}
         for name in sorted(self._take_due(upto_ms)):
-            trigger, frame = self._asked.pop(name)
+            trigger, frame = self._riders.pop(name)
             self.state.drop(name)
             by_trigger.setdefault(trigger, []).append(frame)
         for trigger, frames in sorted(by_trigger.items()):
-            riders = pl.concat(frames).sort(*_QUESTION, "worker_id")
-            answers = self._trusted(trigger, riders)
+            riders = pl.concat(frames).sort(*_QUERY_KEY, "worker_id")
+            answers = self._trust_answers(trigger, riders)
             if answers.height:
                 yield Message("weigh-witness", trigger, "answers", upto_ms, pack_frame(answers))
 
-    def _trusted(self, trigger: int, riders: pl.DataFrame) -> pl.DataFrame:
-        product, terms = self._config.telemetry_values[trigger]
+    def _trust_answers(self, trigger: int, riders: pl.DataFrame) -> pl.DataFrame:
+        product, terms = self._config.telemetry_triggers[trigger]
         telemetry_condition = terms.telemetry_condition
         assert isinstance(telemetry_condition, SilentQuorum)
         days = stacked(self._days.frames, DAYS).filter(pl.col("device_id").is_in(riders["device_id"].implode()))
-        # Codes of the phones asked about and of whoever was on them.
+        # Codes of the phones of silent riders, and of all riders who used them.
         phones = pl.concat([riders["device_id"], days["device_id"]]).rank("dense").cast(pl.Int64).to_numpy() - 1
         workers = days["worker_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
         panes = (days[name].to_numpy() for name in ("pane_start_ms", "known_from_ms"))
         seen = DeviceDays.of_panes(phones[riders.height :], workers, *panes)
-        inputs = {name: riders[name].to_numpy() for name in riders.columns if name not in _IDENTITY}
+        inputs = {name: riders[name].to_numpy() for name in riders.columns if name not in _NOT_INPUTS}
         inputs["riders_on_device_28d"] = seen.riders(phones[: riders.height], riders["at_ms"].to_numpy())[0]
         trust = rider_trust(
             telemetry_condition, trust_score_terms(product, telemetry_condition), inputs, riders["insured"].to_numpy()
         )
-        asked = riders.select(_QUESTION).unique(maintain_order=True).rows()
-        place = {query: number for number, query in enumerate(asked)}
-        query = np.array([place[row] for row in riders.select(_QUESTION).iter_rows()], dtype=np.int64)
-        zone_queries = ZoneQueries.of(product.zone_resolution, asked)
-        return answer_frame(zone_queries, trust_tallies(telemetry_condition, len(asked), query, trust))
+        queries = riders.select(_QUERY_KEY).unique(maintain_order=True).rows()
+        index = {query: number for number, query in enumerate(queries)}
+        query = np.array([index[row] for row in riders.select(_QUERY_KEY).iter_rows()], dtype=np.int64)
+        zone_queries = ZoneQueries.of(product.zone_resolution, queries)
+        return answer_frame(zone_queries, trust_tallies(telemetry_condition, len(queries), query, trust))
 
     @property
     def holds_expiring_state(self) -> bool:
@@ -112,7 +114,7 @@ class TrustSilentRiders(KeyedOperator):
 
     def expire(self, upto_ms: int) -> None:
         self._days.expire(upto_ms - self._config.history_kept_ms - self._config.reports_kept_ms)
-        self._days.join(upto_ms)
+        self._days.compact(upto_ms)
 
     @property
     def next_work_ms(self) -> int | None:
@@ -121,12 +123,12 @@ class TrustSilentRiders(KeyedOperator):
     def restore(self, entries: Mapping[str, bytes]) -> None:
         self._days.restore(entries)
         for name, payload in entries_of(entries, "riders"):
-            self._defer_again(name)
-            self._asked[name] = (int(name.split("/")[1]), unpack_frame(payload))
+            self._restore_deferred(name)
+            self._riders[name] = (int(name.split("/")[1]), unpack_frame(payload))
 
 
 class AggregateTelemetryAnswers(KeyedOperator):
-    """One trigger that asks telemetry: the answers of all riders to each question, as one value."""
+    """One trigger with a telemetry condition: sums the tallies of all buckets, query by query, into one value."""
 
     uid: ClassVar = "weigh-witness"
     label: ClassVar = "answers of telemetry by trigger"
@@ -134,9 +136,9 @@ class AggregateTelemetryAnswers(KeyedOperator):
 
     def __init__(self, key: int, state: StateWriter, config: JobConfig) -> None:
         super().__init__(key, state)
-        self._witness = config.telemetry_values[key][1].telemetry_condition
+        self._condition = config.telemetry_triggers[key][1].telemetry_condition
         self._answers: dict[str, pl.DataFrame] = {}
-        """By entry."""
+        """By state entry."""
 
     def process(self, message: Message) -> None:
         name = self._defer("answers", message)
@@ -144,27 +146,27 @@ class AggregateTelemetryAnswers(KeyedOperator):
         self.state.put(name, message.payload)
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
-        ripe = sorted(self._take_due(upto_ms))
-        if not ripe:
+        due_entries = sorted(self._take_due(upto_ms))
+        if not due_entries:
             return
-        answers = pl.concat([self._answers.pop(name) for name in ripe])
-        for name in ripe:
+        answers = pl.concat([self._answers.pop(name) for name in due_entries])
+        for name in due_entries:
             self.state.drop(name)
-        whole = answers.group_by(_QUESTION).sum().sort(*_QUESTION)
-        values = self._values(whole.select(pl.exclude(_QUESTION)).to_numpy())
-        told: list[Told] = [
+        sums = answers.group_by(_QUERY_KEY).sum().sort(*_QUERY_KEY)
+        measured = self._values(sums.select(pl.exclude(_QUERY_KEY)).to_numpy())
+        values: list[TelemetryValue] = [
             (platform, zone, at_ms, value)
-            for (platform, zone, at_ms), value in zip(whole.select(_QUESTION).rows(), values.tolist(), strict=True)
+            for (platform, zone, at_ms), value in zip(sums.select(_QUERY_KEY).rows(), measured.tolist(), strict=True)
             if not np.isnan(value)
         ]
-        if told:
-            yield Message("judge-triggers", self.key, "witness", upto_ms, pack(told))
+        if values:
+            yield Message("judge-triggers", self.key, "witness", upto_ms, pack(values))
 
     def _values(self, tallies: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        if isinstance(self._witness, OrderDrop):
-            return order_drop(self._witness, tallies)
-        assert self._witness is not None
-        model = self._witness.model
+        if isinstance(self._condition, OrderDrop):
+            return order_drop(self._condition, tallies)
+        assert self._condition is not None
+        model = self._condition.model
         return quorum_values(tallies, None if model is None else load_model(model))
 
     @property
@@ -172,7 +174,7 @@ class AggregateTelemetryAnswers(KeyedOperator):
         return False
 
     def expire(self, upto_ms: int) -> None:
-        """Nothing is kept but what waits."""
+        """There is no state but deferred messages."""
 
     @property
     def next_work_ms(self) -> int | None:
@@ -180,5 +182,5 @@ class AggregateTelemetryAnswers(KeyedOperator):
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "answers"):
-            self._defer_again(name)
+            self._restore_deferred(name)
             self._answers[name] = unpack_frame(payload)

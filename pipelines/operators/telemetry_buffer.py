@@ -1,4 +1,4 @@
-"""A bucket's telemetry: the latest reports as rows, older ones as panes."""
+"""Buffers of a bucket's telemetry: recent reports as rows, older ones as panes."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ SCHEMA: dict[str, Any] = {
     "history": pl.Boolean,
     **dict.fromkeys(_NAMES, pl.Int64),
 }
-"""A pane on its way and in state: names, not codes, for riders and devices."""
+"""A pane in messages and in state: with ids of riders and devices instead of codes."""
 
 
 _PANES_WAIT_MS = 3_600_000
-"""Panes that nobody asks for are closed by the hour."""
+"""Panes that no claim needs earlier are closed after an hour."""
 
 _IDENTITY = ("worker_id", "event_id")
 
 
 class TelemetryBuffer(TimePartitionedBuffer):
-    """Validated rows, each once, in any order."""
+    """Validated, deduplicated rows, in any order."""
 
     @property
     def first_ms(self) -> int | None:
@@ -47,7 +47,7 @@ class TelemetryBuffer(TimePartitionedBuffer):
         return max((part.last_ms for part in self.parts), default=None)
 
     def first_after(self, at_ms: int) -> int | None:
-        """The first report at or after a moment."""
+        """The event time (ms) of the first report at or after a moment."""
         firsts = []
         for part in self.parts:
             if part.first_ms >= at_ms:
@@ -57,11 +57,11 @@ class TelemetryBuffer(TimePartitionedBuffer):
                 firsts.append(int(times.filter(times >= at_ms).min()))  # type: ignore[arg-type]
         return min(firsts, default=None)
 
-    def unheard(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Rows whose report (worker_id, event_id) is not among the rows kept.
+    def not_buffered(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Rows whose report (worker_id, event_id) is not in the buffer.
 
-        Only what is no later than these can repeat one: a repeat that came late, whose report is no longer remembered
-        elsewhere.
+        Duplicates come here only when they are so late that `DeduplicateTelemetry` no longer remembers the report; so
+        rows later than the buffer's last need no check.
         """
         if self.last_ms is None:
             return frame
@@ -70,51 +70,51 @@ class TelemetryBuffer(TimePartitionedBuffer):
             return frame
         times = frame["event_time"].filter(late)
         first_ms, last_ms = int(times.min()), int(times.max())  # type: ignore[arg-type]
-        near = [
+        overlapping = [
             part.frame.select(*_IDENTITY)
             for part in self.parts
             if part.first_ms <= last_ms and part.last_ms >= first_ms
         ]
-        if not near:
+        if not overlapping:
             return frame
         numbered = frame.select(*_IDENTITY).with_row_index("row").filter(late)
-        repeated = numbered.join(pl.concat(near), on=_IDENTITY, how="semi")["row"].to_numpy()
+        repeated = numbered.join(pl.concat(overlapping), on=_IDENTITY, how="semi")["row"].to_numpy()
         new = np.ones(frame.height, dtype=np.bool_)
         new[repeated] = False
         return frame.filter(pl.Series(new))
 
     def telemetry(self, after_ms: int | None = None, workers: Collection[str] | None = None) -> TelemetryTable:
-        """The trail of the reports after a moment (None: all), of some riders (None: of all)."""
-        found = list(self.rows_after(after_ms))
+        """The table of reports after a moment (ms; None: all), of some riders (None: of all)."""
+        frames = list(self.rows_after(after_ms))
         if workers is not None:
-            wanted = pl.col("worker_id").cast(pl.String).is_in(sorted(workers))
-            found = [frame.filter(wanted) for frame in found]
-        rows = joined(found)
+            of_workers = pl.col("worker_id").cast(pl.String).is_in(sorted(workers))
+            frames = [frame.filter(of_workers) for frame in frames]
+        rows = joined(frames)
         return to_telemetry_table(in_order(rows, np.ones(rows.height, dtype=np.bool_)))
 
 
 class PaneBuffer(TimePartitionedBuffer):
-    """Panes (SCHEMA) that are over."""
+    """Closed panes (SCHEMA)."""
 
     def frame(self, after_ms: int | None = None, workers: Collection[str] | None = None) -> pl.DataFrame:
-        """Panes that start after a moment (None: all), of some riders (None: of all)."""
-        found = list(self.rows_after(after_ms))
+        """Panes that start after a moment (ms; None: all), of some riders (None: of all)."""
+        frames = list(self.rows_after(after_ms))
         if workers is not None:
-            found = [frame.filter(pl.col("worker_id").is_in(sorted(workers))) for frame in found]
-        return stacked(found, SCHEMA)
+            frames = [frame.filter(pl.col("worker_id").is_in(sorted(workers))) for frame in frames]
+        return stacked(frames, SCHEMA)
 
 
 class PaneReducer:
-    """Reduces the reports of panes that are over to panes, each once; the rest of the bucket's work asks when."""
+    """Aggregates reports to panes, each pane once when it is closed; the operator decides when."""
 
     def __init__(self, state: StateWriter, reports: TelemetryBuffer, panes: PaneBuffer) -> None:
         self._state, self._reports, self._panes = state, reports, panes
         self.closed_ms: int | None = None
-        """Panes that start before it are over; None: no report yet."""
+        """Panes that start before it are closed (ms); None: none is."""
 
     @property
     def due_ms(self) -> int | None:
-        """Until when panes may wait; None: there are none."""
+        """When open panes have to be closed (ms); None: there are none."""
         first_ms = self._first_open_ms
         return None if first_ms is None else pane_floor(first_ms) + _PANES_WAIT_MS
 
@@ -123,7 +123,7 @@ class PaneReducer:
         return self._reports.first_ms if self.closed_ms is None else self._reports.first_after(self.closed_ms)
 
     def close(self, upto_ms: int) -> int | None:
-        """Closes panes that are over by then; gives the start of the first of them, or None."""
+        """Closes panes that end by `upto_ms`; gives the start (ms) of the first of them, or None."""
         first_ms, last_ms = self._first_open_ms, self._reports.last_ms
         if first_ms is None or last_ms is None:
             return None
@@ -137,19 +137,19 @@ class PaneReducer:
         return from_ms
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
-        """Goes on from entries."""
+        """Restores from state entries."""
         if "paned" in entries:
             self.closed_ms = unpack(entries["paned"], int)
 
 
 def closed_panes(telemetry: TelemetryTable, from_ms: int, to_ms: int) -> pl.DataFrame:
-    """The panes (SCHEMA) of a trail that start in [from, to), both whole panes; all their reports are in the trail."""
+    """The panes (SCHEMA) that start in [from, to), both starts of panes; `telemetry` must have all their reports."""
     panes = panes_of(telemetry)
     mine = (panes.pane_start_ms >= from_ms) & (panes.pane_start_ms < to_ms)
     return pl.DataFrame(
         {
-            "worker_id": words_of(telemetry.workers, panes.worker[mine]),
-            "device_id": words_of(telemetry.devices, panes["device"][mine]),
+            "worker_id": decoded(telemetry.workers, panes.worker[mine]),
+            "device_id": decoded(telemetry.devices, panes["device"][mine]),
             "pane_start_ms": panes.pane_start_ms[mine],
             "known_from_ms": panes.known_from_ms[mine],
             "history": panes.history[mine],
@@ -160,7 +160,7 @@ def closed_panes(telemetry: TelemetryTable, from_ms: int, to_ms: int) -> pl.Data
 
 
 def to_panes(frame: pl.DataFrame, telemetry: TelemetryTable) -> Panes:
-    """Panes in the codes of a trail that knows their riders and devices (`Trail.with_codes_for`)."""
+    """Panes with the codes of a telemetry table that has their riders and devices (`TelemetryTable.with_codes_for`)."""
     columns = {name: frame[name].to_numpy() for name in _NAMES}
     device = _codes(telemetry.devices, frame["device_id"])
     columns["device"] = np.where(device < 0, NULL, device)
@@ -176,14 +176,16 @@ def pane_floor(at_ms: int) -> int:
     return at_ms // PANE_MS * PANE_MS
 
 
-def words_of(words: tuple[str, ...], codes: Any) -> pl.Series:
-    """The words for codes, row by row."""
-    texts = pl.Series(words, dtype=pl.String)
+def decoded(values: tuple[str, ...], codes: Any) -> pl.Series:
+    """Decodes codes, row by row."""
+    texts = pl.Series(values, dtype=pl.String)
     return texts.gather(codes.astype(np.uint32)) if len(codes) else pl.Series([], dtype=pl.String)
 
 
-def _codes(words: tuple[str, ...], texts: pl.Series) -> Any:
-    """The place of each text among the words, -1 for none."""
+def _codes(values: tuple[str, ...], texts: pl.Series) -> Any:
+    """The code of each text, -1 for one without."""
     return (
-        texts.replace_strict(list(words), range(len(words)), default=-1, return_dtype=pl.Int64).fill_null(-1).to_numpy()
+        texts.replace_strict(list(values), range(len(values)), default=-1, return_dtype=pl.Int64)
+        .fill_null(-1)
+        .to_numpy()
     )

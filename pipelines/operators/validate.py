@@ -1,4 +1,4 @@
-"""Into the graph: parts of files to validated rows and dead letters. The one operator without a key."""
+"""The first operator, and the only one without a key: reads parts of files, validates their records."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.messages import (
-    LOOK,
     PART,
     RESULTS,
+    STATISTICS,
     Message,
     bucket_of,
     buckets_of_texts,
@@ -32,7 +32,7 @@ from monsoon.transforms.validation.record_validator import DeadLetter, RecordVal
 
 
 class Validate:
-    """Parts of files of any stream to validated rows, dead letters and counts."""
+    """Reads and validates parts of files of any stream; sends valid records, dead letters, counts and statistics."""
 
     uid: ClassVar = "read-and-validate"
     label: ClassVar = "parts of files to rows"
@@ -40,12 +40,12 @@ class Validate:
 
     def __init__(self, config: JobConfig) -> None:
         self._buckets = config.buckets
-        self._judges = {stream: RecordValidator(stream, config.catalogue) for stream in INPUT_STREAMS}
-        self._validator = BlockValidator(self._judges["telemetry"])
+        self._validators = {stream: RecordValidator(stream, config.catalogue) for stream in INPUT_STREAMS}
+        self._block_validator = BlockValidator(self._validators["telemetry"])
         self._files = OpenFiles()
 
     def __call__(self, stream: str, part: FilePart) -> Iterator[Message]:
-        """All that the part holds. A file that cannot be read is a result, told where the job was started."""
+        """The messages of one part. A file that cannot be read is a result too, raised where the job was started."""
         try:
             for piece in read_part(stream, part, self._files):
                 if stream == "telemetry":
@@ -57,37 +57,37 @@ class Validate:
         yield result(PART, 1)
 
     def _telemetry(self, piece: Piece) -> Iterator[Message]:
-        found = validate_piece(self._judges["telemetry"], self._validator, piece)
-        for frame in found.frames:
+        block = validate_piece(self._validators["telemetry"], self._block_validator, piece)
+        for frame in block.frames:
             for key, rows in split(frame, buckets_of_texts(frame["worker_id"], self._buckets)):
                 first_ms: Any = rows["event_time"].min()
                 yield Message("deduplicate-telemetry", key, "rows", first_ms, pack_frame(rows))
-        yield from account("telemetry", StreamCounts(read=found.read))
-        yield from _looked("telemetry", statistics_of(found))
-        yield from to_dead_letters("telemetry", found.dead, self._buckets)
+        yield from account("telemetry", StreamCounts(read=block.read))
+        yield from _statistics("telemetry", statistics_of(block))
+        yield from to_dead_letters("telemetry", block.dead, self._buckets)
 
     def _records(self, stream: str, piece: Piece) -> Iterator[Message]:
         by_key: dict[int, list[ValidRecord]] = defaultdict(list)
-        dead: list[DeadLetter] = []
-        verdicts = list(validate_records(self._judges[stream], piece))
-        for verdict in verdicts:
-            if isinstance(verdict, DeadLetter):
-                dead.append(verdict)
+        letters: list[DeadLetter] = []
+        validated = list(validate_records(self._validators[stream], piece))
+        for outcome in validated:
+            if isinstance(outcome, DeadLetter):
+                letters.append(outcome)
             else:
-                by_key[bucket_of(repr(short_id(verdict.record)), self._buckets)].append(verdict)
-        for key, members in by_key.items():
-            due_ms = min(takes_effect_ms(stream, used.record) for used in members)
-            yield Message("deduplicate-records", key, stream, due_ms, pack(members))
-        yield from account(stream, StreamCounts(read=len(verdicts)))
-        yield from _looked(stream, statistics_of_records(stream, verdicts))
-        yield from to_dead_letters(stream, dead, self._buckets)
+                by_key[bucket_of(repr(short_id(outcome.record)), self._buckets)].append(outcome)
+        for key, records in by_key.items():
+            due_ms = min(takes_effect_ms(stream, used.record) for used in records)
+            yield Message("deduplicate-records", key, stream, due_ms, pack(records))
+        yield from account(stream, StreamCounts(read=len(validated)))
+        yield from _statistics(stream, statistics_of_records(stream, validated))
+        yield from to_dead_letters(stream, letters, self._buckets)
 
 
-def _looked(stream: str, statistics: InputStatistics) -> Iterator[Message]:
+def _statistics(stream: str, statistics: InputStatistics) -> Iterator[Message]:
     if statistics.read:
-        yield result(LOOK, (stream, statistics))
+        yield result(STATISTICS, (stream, statistics))
 
 
 def takes_effect_ms(stream: str, record: dict[str, Any]) -> int:
-    """From when on a record counts: a correction when it was issued, all else at its event time."""
+    """When a record takes effect (ms): a correction when it was issued, all else at its event time."""
     return moments(record)[0]

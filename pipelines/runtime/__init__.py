@@ -1,4 +1,4 @@
-"""What a keyed operator is: its messages, timers and state, the configuration of its job, watermarks of sources.
+"""The base of keyed operators: messages, timers and state, the job's configuration, watermarks of sources.
 
-Belongs here: what all operators share. Does not: anything that only one of them does, nor anything of an engine.
+Belongs here: what all operators share. Does not: the logic of a single operator, nor anything of an engine.
 """

@@ -1,4 +1,4 @@
-"""What every operator is told: the products, the buckets, the model. Travels with the operators to the workers."""
+"""The job's configuration: products, model, parallelism, retention times. Serialized with the operators."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from monsoon.transforms.validation.catalogue import Catalogue
 
 _DAY_MS = 24 * 3_600_000
 _FIRST_TRIGGER = 2**30
-"""Keys from here on are triggers', smaller ones buckets."""
+"""Keys from here on belong to triggers, smaller ones are buckets."""
 
 
 @dataclass(frozen=True)
 class JobConfig:
-    """`known` are all products that a subscription may name, `running` those to run; `model` is None for the
-    model that comes with Monsoon. `references` is the folder of reference files, of the register of providers too.
-    `buckets` bounds the parallelism; results do not depend on it, state does."""
+    """`known` are all products that a subscription may name, `running` those to run; `model` is a model folder, None
+    for the model that comes with Monsoon. `references` is the folder of reference files, which has the register of
+    providers too. `buckets` is the number of keys of most operators and bounds the parallelism; results do not depend
+    on it, state does."""
 
     known: Mapping[str, Product]
     running: Mapping[str, Product]
@@ -31,29 +32,29 @@ class JobConfig:
     model: Path | None
     buckets: int
     reserves: bool = False
-    """Whether reserves may come, so that payouts are compared with them; where none can, payouts save that operator."""
+    """Whether the input has reserves. Without them the graph has no `ControlExposure`."""
     ids_remembered_ms: int = _DAY_MS
-    """How long after it was used a report's id is remembered, to tell a repeat from a report that came late, and what
-    else comes under its id from a new report: a day's shifts, and as far as a clock may be ahead of its arrival."""
+    """Retention of the ids of used reports, by which duplicates and conflicting reports are detected: a day's shifts,
+    and as far as a clock may be ahead of its arrival."""
     reports_kept_ms: int = 4 * _DAY_MS
-    """How long reports are kept as rows: a correction may ask for evidence of days ago."""
+    """Retention of reports as rows: after a correction evidence of days ago is measured again."""
     history_kept_ms: int = HISTORY_MS
-    """How far a correction's evidence looks back further still, on panes."""
+    """Retention of panes beyond that of rows: how far evidence looks back on panes."""
     corrected_ms: int = 28 * _DAY_MS
-    """How old the moment may be of which a reading speaks that comes late, or is a correction."""
+    """The maximum age of a late reading or a correction, by its event time."""
     remembered_ms: int = 35 * _DAY_MS
-    """How long readings, ended policies, ended disruptions, settled claims and dead letters are remembered: four weeks
-    of what may be corrected, and a week so that the edge of memory is never corrected."""
+    """Retention of readings, ended policies, ended disruptions, settled claims and dead letters: the four weeks that
+    may be corrected, and a week more, so that no correction meets state that is expiring."""
 
     @cached_property
     def policies_kept_ms(self) -> int:
-        """How long a policy is remembered after its cover and last event: as all else, and until nothing waits."""
+        """Retention of a policy after its cover and its last event: `remembered_ms`, or the longest waiting period."""
         versions = (version for product in self.known.values() for version in product.versions)
         return max([self.remembered_ms, *(version.waiting_ms for version in versions)])
 
     @cached_property
     def rows_kept_ms(self) -> int:
-        """How long reports are kept as rows, for the running products: a week's work must be all there at its end."""
+        """Retention of reports as rows, for the running products: a rule on a week's work needs the whole week."""
         versions = (version for product in self.running.values() for version in product.versions)
         weekly = any(uses_week_to_date(trigger) for version in versions for trigger in version.triggers)
         return max(self.reports_kept_ms, WEEK_MS + _DAY_MS if weekly else 0)
@@ -75,8 +76,8 @@ class JobConfig:
     def trigger_name(self, version: Product, trigger: str) -> str:
         """`product/trigger` in the oldest version of a running product, `product@version/trigger` in later ones.
 
-        State is found again by this name. A version that is added is always the newest: it takes no name, and so no
-        state, from those before it.
+        State is keyed by this name. A version that is added is always the newest, so it never takes the name, and with
+        it the state, of an earlier version.
         """
         oldest = next(self.running[version.name].versions)
         named = version.name if version.version == oldest.version else f"{version.name}@{version.version}"
@@ -84,7 +85,7 @@ class JobConfig:
 
     @cached_property
     def metrics_of_key(self) -> dict[int, frozenset[str]]:
-        """The metrics that each trigger listens to, by its key."""
+        """The metrics that each trigger reads, by its key."""
         return {
             key: metrics_of(trigger, alert_condition(version))
             for key, name in self.trigger_of_key.items()
@@ -93,20 +94,20 @@ class JobConfig:
 
     @cached_property
     def trigger_of_key(self) -> dict[int, str]:
-        """The triggers by the key under which they are judged, which does not depend on what else runs."""
+        """The names of triggers by their key, a hash of the name: it does not depend on what else runs."""
         return {zlib.crc32(name.encode()) % _FIRST_TRIGGER + _FIRST_TRIGGER: name for name in self.triggers}
 
     @cached_property
-    def telemetry_values(self) -> dict[int, tuple[Product, Trigger]]:
-        """Triggers that ask telemetry, each with its version, by key; others need none of the operators that answer."""
-        found = {key: self.triggers[name] for key, name in self.trigger_of_key.items()}
-        return {key: each for key, each in found.items() if each[1].telemetry_condition is not None}
+    def telemetry_triggers(self) -> dict[int, tuple[Product, Trigger]]:
+        """Triggers with a telemetry condition, each with its version, by key."""
+        by_key = {key: self.triggers[name] for key, name in self.trigger_of_key.items()}
+        return {key: each for key, each in by_key.items() if each[1].telemetry_condition is not None}
 
-    def listening(self, key: int) -> str:
-        """The operator to which a trigger's readings and cells go first."""
-        return "ask-witness" if key in self.telemetry_values else "judge-triggers"
+    def first_operator(self, key: int) -> str:
+        """The uid of the first operator that takes a trigger's readings and cells."""
+        return "ask-witness" if key in self.telemetry_triggers else "judge-triggers"
 
     @property
     def resolutions(self) -> list[int]:
-        """Of the running products' zones, each once."""
+        """The H3 resolutions of the running products' zones, ascending."""
         return sorted({version.zone_resolution for product in self.running.values() for version in product.versions})

@@ -1,8 +1,8 @@
-"""What travels between the operators: many rows at a time, as bytes, under the bucket that is their key.
+"""Messages between operators: each carries many rows or records, serialized, and is keyed by a bucket.
 
-A row of telemetry never crosses between the JVM and Python by itself. An operator sends chunks: Arrow files where rows
-are many, MessagePack where records are few. A key is a bucket: a stable hash of the id that the next operator keeps
-together.
+A row of telemetry never crosses between the JVM and Python by itself: messages carry batches, as Arrow streams where
+rows are many, as MessagePack where records are few. A bucket is a stable hash of the id by which the receiving operator
+is keyed.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import numpy.typing as npt
 import polars as pl
 
 RESULTS = "results"
-"""Where what is to be written goes; no operator of the graph."""
+"""The destination of results, which are written to the output; no operator of the graph."""
 
-PART, LOOK, END, WRITTEN = "part", "look", "end", "written"
-"""Results that are no records: a part of a file was read; what showed at it; event time has ended; so many records of a
-stream went to its files."""
+PART, STATISTICS, END, WRITTEN = "part", "look", "end", "written"
+"""Kinds of results that are no records of an output stream: a part of a file was read; statistics of its lines; event
+time has ended; how many records of a stream were written to files."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -55,7 +55,7 @@ def buckets_of(names: Iterable[str], buckets: int) -> pl.Series:
 
 
 def buckets_of_texts(texts: pl.Series, buckets: int) -> pl.Series:
-    """The buckets of ids that repeat, coded or not."""
+    """The buckets of ids that repeat, dictionary-coded or not."""
     distinct = texts.unique().cast(pl.String)
     return pl.Series(
         "bucket",
@@ -64,7 +64,7 @@ def buckets_of_texts(texts: pl.Series, buckets: int) -> pl.Series:
 
 
 def buckets_of_cells(cells: npt.NDArray[np.uint64], buckets: int) -> pl.Series:
-    """The buckets of H3 cells, whose last bits are all alike."""
+    """The buckets of H3 cells; they are hashed first, since their last bits are all the same."""
     mixed = (cells * _GOLDEN) >> np.uint64(40)
     return pl.Series("bucket", (mixed % np.uint64(buckets)).astype(np.int32))
 
@@ -76,15 +76,15 @@ def split(frame: pl.DataFrame, bucket: pl.Series) -> Iterator[tuple[int, pl.Data
 
 
 def pack_frame(frame: pl.DataFrame) -> bytes:
-    """Rows as a compressed Arrow stream: a byte on its way between Python and the JVM costs more than to compress it,
-    and an Arrow file more than a stream."""
+    """Rows as a compressed Arrow stream: moving a byte between Python and the JVM costs more than compressing it, and
+    the file format is larger than the stream format."""
     buffer = io.BytesIO()
     frame.write_ipc_stream(buffer, compression="zstd")
     return buffer.getvalue()
 
 
 def unpack_frame(payload: bytes) -> pl.DataFrame:
-    """What `pack_frame` was given."""
+    """The inverse of `pack_frame`."""
     return pl.read_ipc_stream(io.BytesIO(payload))
 
 
@@ -94,20 +94,20 @@ def pack(value: Any) -> bytes:
 
 
 def unpack(payload: bytes, type_: Any = Any) -> Any:
-    """What `pack` was given, checked against the type. Raises msgspec.ValidationError."""
+    """The inverse of `pack`, validated against the type. Raises msgspec.ValidationError."""
     return msgspec.msgpack.decode(payload, type=type_)
 
 
 def result(kind: str, value: Any) -> Message:
-    """What is to be written. It travels as JSON: Flink hands text to the driver as it is, bytes as lists of numbers."""
+    """A result, as JSON: Flink returns text to the client as it is, but bytes as lists of numbers."""
     return Message(RESULTS, 0, kind, 0, msgspec.json.encode(value))
 
 
 def unpack_result(payload: str | bytes, type_: Any = Any) -> Any:
-    """The value that `result` was given."""
+    """The value of a `result`."""
     return msgspec.json.decode(payload, type=type_)
 
 
 def stacked(frames: Sequence[pl.DataFrame], schema: Mapping[str, Any]) -> pl.DataFrame:
-    """Frames of one schema as one; with its columns where there is no frame."""
+    """Frames of one schema concatenated; an empty frame with its columns where there is none."""
     return pl.concat([pl.DataFrame(schema=schema), *frames])

@@ -1,7 +1,7 @@
-"""What is kept for weeks, made small: MessagePack, deflated against the words that all of it is made of.
+"""Compact encoding of state that is kept for weeks: MessagePack, deflated with a preset dictionary.
 
-A claim of 2 KB is mostly names of fields and features. Entries keep them, so that a later release reads what it knows
-by its name, and cost next to nothing: the words below are known to both sides.
+A claim of 2 KB is mostly names of fields and features. The encoding keeps the names, so that a later release can read
+fields by name; the preset dictionary makes them nearly free.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ route_linearity teleport_mps teleport_second_mps gps_jitter_m recent_activity_in
 shift_pattern peer_divergence subscription_alert_gap_s claims_7d account_age_d claim_burst_rank
 riders_on_device_28d proximity_degree shared_network_degree ring_score
 """
-"""Part of the state's form: entries can be read with these words alone, in this order. Others need a STATE_VERSION of
-their own; a name that is missing here costs its length, and nothing else."""
+"""Part of the state format: entries can only be read with these words in this order. A change needs a new
+STATE_VERSION. A name that is missing here is only stored at its full length."""
 
 _DICTIONARY = b"".join(pack(word) for word in _WORDS.split())
-"""As they stand in MessagePack."""
+"""The words as MessagePack encodes them."""
 
 _RAW = -zlib.MAX_WBITS
-"""Deflated data without zlib's header and sum: state is kept safe by who keeps it."""
+"""Raw deflate, without zlib's header and checksum: the state backend checks integrity."""
 
 
 def pack_small(value: Any) -> bytes:
-    """Plain data and dataclasses, as `pack` takes them."""
+    """Encodes plain data and dataclasses, as `pack` does."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, _RAW, zdict=_DICTIONARY)
     return deflate.compress(pack(value)) + deflate.flush()
 
 
 def unpack_small(payload: bytes, type_: Any = Any) -> Any:
-    """What `pack_small` was given, checked against the type. Raises ValueError."""
+    """The inverse of `pack_small`, validated against the type. Raises ValueError."""
     inflate = zlib.decompressobj(_RAW, zdict=_DICTIONARY)
     try:
         content = inflate.decompress(payload)

@@ -1,7 +1,8 @@
-"""Rows kept by their time: frames, an entry each, joined as they age, dropped when they are too old.
+"""A state buffer of rows, partitioned by time: one state entry a frame; entries are merged as they age (compaction) and
+dropped when they are too old (retention).
 
-Rows arrive in frames that cover as little time as lies between two watermarks. Left so, four weeks of them would be
-thousands of entries a key, to be looked through for every claim.
+Rows arrive in frames that cover only the time between two watermarks. Without compaction four weeks of them would be
+thousands of entries a key, all scanned for every claim.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def pack_rows(frame: pl.DataFrame) -> bytes:
 
 @dataclass(frozen=True)
 class Part:
-    """One entry: its rows, and the first and the last of their times (ms)."""
+    """One state entry: its rows, and their first and last time (ms)."""
 
     name: str
     frame: pl.DataFrame
@@ -39,8 +40,9 @@ class Part:
 class TimePartitionedBuffer:
     """Frames of one schema and kind of entry, by the column `time` (ms).
 
-    `new_name` names entries; `spans_ms` are the stretches of time whose parts are joined once they are over, ascending.
-    With a `schema` rows are few and kept as MessagePack, deflated: an Arrow stream of ten rows is 2 KB of headers.
+    `new_name` names entries; `spans_ms` are the lengths, ascending, of the time spans whose parts are merged once the
+    span is over. With a `schema` rows are few and stored as deflated MessagePack: an Arrow stream of ten rows has 2 KB
+    of headers.
     """
 
     def __init__(
@@ -65,35 +67,35 @@ class TimePartitionedBuffer:
         return [part.frame for part in self.parts]
 
     def put(self, frame: pl.DataFrame, payload: bytes | None = None) -> None:
-        """Rows, at least one; `payload` is the same packed, where that is at hand."""
+        """Adds rows, at least one; `payload` is the same frame packed, where the caller has it."""
         name = self._new_name(self._kind)
         self._add(name, frame)
         if self._state.durable:
             self._state.put(name, self._packed(frame, payload))
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
-        """Takes over what was kept."""
+        """Restores the parts from state entries."""
         for name, payload in entries_of(entries, self._kind):
             self._add(name, self._unpacked(payload))
 
     def expire(self, before_ms: int) -> None:
-        """Drops parts that are wholly older."""
+        """Drops parts whose last row is older."""
         for part in self.parts:
             if part.last_ms < before_ms:
                 self._state.drop(part.name)
         self.parts = [part for part in self.parts if part.last_ms >= before_ms]
 
-    def join(self, upto_ms: int) -> None:
-        """Joins parts that end in the same span, where that is over."""
+    def compact(self, upto_ms: int) -> None:
+        """Merges parts that end in the same span, where that span is over at `upto_ms`."""
         groups: dict[tuple[int, int], list[Part]] = defaultdict(list)
-        still: list[Part] = []
+        unmerged: list[Part] = []
         for part in self.parts:
             over = [span_ms for span_ms in self._spans_ms if part.last_ms < upto_ms // span_ms * span_ms]
             if over:
                 groups[over[-1], part.last_ms // over[-1]].append(part)
             else:
-                still.append(part)
-        self.parts = [parts[0] for parts in groups.values() if len(parts) == 1] + still
+                unmerged.append(part)
+        self.parts = [parts[0] for parts in groups.values() if len(parts) == 1] + unmerged
         for parts in groups.values():
             if len(parts) > 1:
                 for part in parts:
@@ -111,7 +113,7 @@ class TimePartitionedBuffer:
         return pl.DataFrame(unpack_small(payload, dict[str, list[Any]]), schema=self._schema)
 
     def drop(self, part: Part) -> None:
-        """Takes one part away."""
+        """Removes one part."""
         self.parts.remove(part)
         self._state.drop(part.name)
 
@@ -120,7 +122,7 @@ class TimePartitionedBuffer:
         self.parts.append(Part(name, frame, int(times.min()), int(times.max())))
 
     def rows_after(self, at_ms: int | None) -> Iterator[pl.DataFrame]:
-        """Rows later than a moment, part by part (None: all)."""
+        """Rows later than a moment (ms; None: all), part by part."""
         for part in self.parts:
             if at_ms is None or part.first_ms > at_ms:
                 yield part.frame

@@ -296,7 +296,7 @@ def test_a_repeat_of_a_report_that_an_earlier_release_used_counts_as_late_and_is
 
 def test_what_waited_with_fields_lost_is_counted_once_after_the_upgrade():
     """Version 2 kept a list of such reports beside them."""
-    from monsoon.pipelines.operators.state_migrations import OF_STEPS
+    from monsoon.pipelines.operators.state_migrations import OPERATOR_MIGRATIONS
     from monsoon.pipelines.runtime.messages import pack, pack_frame, unpack_frame
     from monsoon.sources.telemetry_columns import NULLED
 
@@ -308,7 +308,7 @@ def test_what_waited_with_fields_lost_is_counted_once_after_the_upgrade():
         "nulled/000000000002": pack([each for each in used if each.nulled]),
         "memory/000000000003": b"",
     }
-    migrated = OF_STEPS["deduplicate-telemetry"][2](entries)
+    migrated = OPERATOR_MIGRATIONS["deduplicate-telemetry"][2](entries)
     assert list(migrated) == ["waiting/000000000001"]
     frame = unpack_frame(migrated["waiting/000000000001"])
     store = TelemetryStore(StreamCounts())

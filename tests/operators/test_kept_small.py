@@ -13,7 +13,7 @@ from kit.streams import STREAMS, small_storm
 
 from monsoon.bench.state import TARGET_BYTES, attributed, kept_of_policies, repeat_weekly
 from monsoon.cli.main import main
-from monsoon.pipelines.operators.state_migrations import OF_STEPS
+from monsoon.pipelines.operators.state_migrations import OPERATOR_MIGRATIONS
 from monsoon.pipelines.runtime.keyed_operator import STATE_VERSION, StateError
 from monsoon.pipelines.runtime.messages import pack, pack_frame, unpack_frame
 from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small
@@ -36,10 +36,10 @@ def test_what_a_bucket_knows_of_disruptions_is_what_it_knew(played):
     known = 0
     for key, live in played.live["riders-evidence"].items():
         again = restored.live["riders-evidence"][key]
-        for name, product_claims in live._products.items():
-            theirs = again._products[name].known
-            assert theirs.keys() == product_claims.known.keys()
-            for identity, disruption in product_claims.known.items():
+        for name, product_claims in live._product_claims.items():
+            theirs = again._product_claims[name].disruptions
+            assert theirs.keys() == product_claims.disruptions.keys()
+            for identity, disruption in product_claims.disruptions.items():
                 assert theirs[identity].updates == disruption.updates
                 assert theirs[identity].revisions == disruption.revisions
                 assert list(theirs[identity].records(name)) == list(disruption.records(name))
@@ -101,12 +101,12 @@ def test_claims_of_version_2_keep_the_reason_of_what_was_paid(paid, reasons, kep
     claim = Claim("c", update("d", 0), terms(), status="approved", reasons=reasons, paid_paise=list(paid))
     entry = unpack_small(pack_small(claim))
     del entry["paid_reasons"]
-    migrated = OF_STEPS["adjudicate-claims"][2]({"claim/c": pack_small(entry), "compared/1": b"as it was"})
+    migrated = OPERATOR_MIGRATIONS["adjudicate-claims"][2]({"claim/c": pack_small(entry), "compared/1": b"as it was"})
     assert unpack_small(migrated["claim/c"], Claim) == replace(claim, paid_reasons=kept)
     assert migrated["compared/1"] == b"as it was"
 
 
 def test_silent_riders_of_version_2_count_where_they_held_a_policy():
     frame = pl.DataFrame({"worker_id": ["a", "b"], "bought_in_alert_window": [0.0, float("nan")]})
-    migrated = OF_STEPS["witness-devices"][2]({"riders/7/0/1/000000000001": pack_frame(frame)})
+    migrated = OPERATOR_MIGRATIONS["witness-devices"][2]({"riders/7/0/1/000000000001": pack_frame(frame)})
     assert unpack_frame(migrated["riders/7/0/1/000000000001"])["insured"].to_list() == [True, False]

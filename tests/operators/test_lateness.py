@@ -511,7 +511,7 @@ class Broker:
     def arrive(self, partition, minutes, records):
         stream = partition.partition("-")[0]
         for record in records:
-            self.watermarks.saw(partition, record["event_time"], at(minutes), at(minutes))
+            self.watermarks.observe(partition, record["event_time"], at(minutes), at(minutes))
         self.source.say(stream, records)
         self.time(minutes)
 
@@ -584,11 +584,11 @@ def test_a_clock_an_hour_ahead_does_not_close_the_world_early(tmp_path, believin
 def test_watermarks_never_go_back_and_stand_still_when_all_is_silent():
     marks = Watermarks(["a", "b"], 0, Lateness(lateness_ms=10, idle_after_ms=100, ahead_ms=5))
     assert marks.at(50) < 0, "b is still waited for"
-    marks.saw("a", 1000, 1000, 60)
+    marks.observe("a", 1000, 1000, 60)
     assert marks.at(70) < 0
     assert marks.at(100) == 989, "b is idle"
-    marks.saw("b", 500, 1000, 110)
+    marks.observe("b", 500, 1000, 110)
     assert marks.at(111) == 989, "never back"
     assert marks.at(5000) == 989, "all idle"
-    marks.saw("b", 2000, 1200, 5001)
+    marks.observe("b", 2000, 1200, 5001)
     assert marks.at(5002) == 1194, "believed up to five after its arrival"

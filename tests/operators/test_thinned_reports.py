@@ -5,7 +5,7 @@ import polars as pl
 from kit import LAT, LON, at
 from kit.streams import report
 
-from monsoon.pipelines.operators.telemetry_queries import _thinned
+from monsoon.pipelines.operators.telemetry_queries import _downsampled
 from monsoon.sources.telemetry_columns import records_frame
 from monsoon.sources.telemetry_store import in_order, joined
 from monsoon.sources.telemetry_table import to_telemetry_table
@@ -37,9 +37,9 @@ def test_orders_and_weeks_with_orders_stay(tmp_path):
         for n, minutes in enumerate(np.sort(rng.random(1500) * 240))
     ]
     frame = records_frame([ValidRecord(record) for record in records])
-    thin = _thinned(frame, [8])
+    thin = _downsampled(frame, [8])
     assert thin.height < frame.height * 0.8
-    assert _thinned(frame, []).height == 0
+    assert _downsampled(frame, []).height == 0
     terms = OrderDrop(0.65, 3_600_000, 4, 2, 5_400_000)
     zone = cell_of(LAT, LON, 8)
     moments = [at(float(minutes)) + WEEK_MS for minutes in rng.random(60) * 300]

@@ -12,7 +12,7 @@ from monsoon.cli.main import main
 from monsoon.pipelines.flink.dead_letter_limit import DeadLetterLimit
 from monsoon.pipelines.local.replay import read_inputs
 from monsoon.pipelines.results import summarized
-from monsoon.pipelines.runtime.messages import LOOK, pack, result
+from monsoon.pipelines.runtime.messages import STATISTICS, pack, result
 from monsoon.sources.files import FilePart, InputError
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.geo.squares import any_within, squares_of
@@ -193,7 +193,7 @@ def test_a_replay_of_what_is_mostly_refused_stops(tmp_path, capsys):
 
 
 def accounts_line(stream, seen):
-    return f"{LOOK} {result(LOOK, (stream, seen)).payload.decode()}\n"
+    return f"{STATISTICS} {result(STATISTICS, (stream, seen)).payload.decode()}\n"
 
 
 def test_a_running_job_is_watched_through_what_it_commits(tmp_path):
@@ -218,7 +218,7 @@ def test_a_running_job_is_watched_through_what_it_commits(tmp_path):
 def test_a_look_is_whole_after_its_way():
     seen = InputStatistics.of(3, [dead("a"), dead("b", ONE_ARRAY)], squares_of([1], [2]))
     assert pack(seen)
-    graph_said = result(LOOK, ("telemetry", seen)).payload
+    graph_said = result(STATISTICS, ("telemetry", seen)).payload
     assert json.loads(graph_said)[1]["refused"] == {"a": [1, "x"], "b": [1, ONE_ARRAY]}
 
 
