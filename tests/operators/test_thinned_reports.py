@@ -12,7 +12,7 @@ from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.product import OrderDrop
 from monsoon.transforms.telemetry_conditions.order_drop import order_tallies
-from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, Questions
+from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, ZoneQueries
 from monsoon.transforms.validation.record_validator import ValidRecord
 
 WEEK_MS = 7 * 24 * 3_600_000
@@ -43,7 +43,7 @@ def test_orders_and_weeks_with_orders_stay(tmp_path):
     terms = OrderDrop(0.65, 3_600_000, 4, 2, 5_400_000)
     zone = cell_of(LAT, LON, 8)
     moments = [at(float(minutes)) + WEEK_MS for minutes in rng.random(60) * 300]
-    questions = Questions.of(8, [(None, zone, at_ms) for at_ms in moments])
+    questions = ZoneQueries.of(8, [(None, zone, at_ms) for at_ms in moments])
     whole, kept = (
         order_tallies(terms, telemetry_table_of(each), questions, PolicyHolders(()), 0.0) for each in (frame, thin)
     )

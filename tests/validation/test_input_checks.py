@@ -148,7 +148,7 @@ def odd_storm(folder):
 def test_both_engines_say_the_same_of_the_whole(tmp_path):
     source = odd_storm(tmp_path / "in")
     inputs, outcome = locally(source)
-    graph = Graph(settings_of(source), keeps=False)
+    graph = Graph(settings_of(source), durable=False)
     for stream in STREAMS:
         for path in sorted((source / stream).iterdir()):
             graph.read(stream, FilePart(path))
@@ -183,7 +183,7 @@ def test_a_replay_of_what_is_mostly_refused_stops(tmp_path, capsys):
     assert main([*words, "--max-refused-share", "0.21"]) == 0
     with pytest.raises(InputError):
         read_inputs(source, load_products(), limit=RefusalLimit(0.2))
-    graph = Graph(settings_of(source), keeps=False)
+    graph = Graph(settings_of(source), durable=False)
     for path in sorted((source / "telemetry").iterdir()):
         graph.read("telemetry", FilePart(path))
     with pytest.raises(InputError, match=r"telemetry: 2,010 of 10,000 records are refused"):
