@@ -34,7 +34,7 @@ def source(request, shared):
 
 @pytest.mark.slow
 def test_whole(source):
-    graph = Graph(settings_of(source, 3), keeps=False)
+    graph = Graph(settings_of(source, 3), durable=False)
     for stream in STREAMS:
         for file in find_files(source / stream).files:
             for part in parts_of(file, 10_000_000):
