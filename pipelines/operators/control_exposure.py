@@ -10,15 +10,15 @@ from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import RESULTS, Message, bucket_of, pack, result, unpack
 from monsoon.transforms.exposure import (
+    AwardStatus,
     BucketState,
-    ReserveDecisions,
     Event,
     Instruction,
     PayoutTransition,
     Reserve,
     ReserveBook,
     ReserveBucket,
-    AwardStatus,
+    ReserveDecisions,
 )
 from monsoon.transforms.notifications import payment_notifications
 

@@ -45,7 +45,9 @@ class EvidenceRequests:
         PANES_LOOK_BACK_MS before."""
         # Codes of their own: the neighbors need panes only, not the telemetry table.
         workers, devices = sorted(set(frame["worker_id"])), sorted({*frame["device_id"].drop_nulls()})
-        names = TelemetryTable.from_columns(worker=[], event_time_ms=[], lat=[], lon=[]).with_codes_for(workers, devices)
+        names = TelemetryTable.from_columns(worker=[], event_time_ms=[], lat=[], lon=[]).with_codes_for(
+            workers, devices
+        )
         panes = to_panes(frame, names).in_time
         cells = PaneCells.of(panes, product.zone_resolution)
         rows = pl.DataFrame(

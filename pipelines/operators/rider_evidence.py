@@ -41,7 +41,7 @@ from monsoon.transforms.adjudication.claims import ActivityResult
 from monsoon.transforms.adjudication.scoring_schedule import rescore_delays_ms
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
 from monsoon.transforms.geo.cells import cell_of
-from monsoon.transforms.presence import REPORT_HOLDS_MS, ReportCells, Presence
+from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence, ReportCells
 from monsoon.transforms.product import Product
 from monsoon.transforms.triggers.series import Series
 
@@ -185,7 +185,9 @@ class RiderEvidence(KeyedOperator):
             # Disruptions are recorded for zones that new policy holders visited before they had a policy, too.
             report_cells = ReportCells(self._reports.telemetry(None, newcomers))
             margins_m = {version.presence_margin_m for version in claims.product.versions}
-            claims.newcomers = {margin_m: Presence(report_cells, newcomers, resolution, margin_m) for margin_m in margins_m}
+            claims.newcomers = {
+                margin_m: Presence(report_cells, newcomers, resolution, margin_m) for margin_m in margins_m
+            }
             cells.update(*(presence.visited.tolist() for presence in claims.newcomers.values()))
         mine = {trigger for trigger in self._config.triggers if self._product_of(trigger) == name}
         changed_events |= self._log.in_zones(mine, cells)
@@ -272,7 +274,9 @@ class RiderEvidence(KeyedOperator):
         lookup_start = LookupStart(self.done_ms, self.done_ms - self._config.reports_kept_ms + REPORT_HOLDS_MS)
         found: list[Disruption] = []
         for version, of_version in series:
-            presence = Presence(report_cells, sorted(claims.workers), version.zone_resolution, version.presence_margin_m)
+            presence = Presence(
+                report_cells, sorted(claims.workers), version.zone_resolution, version.presence_margin_m
+            )
             finder = CandidateFinder(version, claims.coverage, presence)
             of_all = list(finder.disruptions_of(of_version, claims.disruptions, lookup_start))
             if claims.newcomers:
