@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
 
 from monsoon.transforms.expressions import Expression
 
@@ -53,6 +56,18 @@ class WeightedScore:
     parts: tuple[WeightedPart, ...]
     unmeasured: float = 0.0
     mean_from: float = 0.0
+
+    @cached_property
+    def whole_weights(self) -> tuple[int, ...]:
+        """The weights in a unit of which each is a multiple: 0.25 + 0.20 + 0.15 reach 0.60 in any order."""
+        weights = [Fraction(repr(part.weight)) for part in self.parts]
+        per_unit = math.lcm(*(weight.denominator for weight in weights))
+        return tuple(int(weight * per_unit) for weight in weights)
+
+    @cached_property
+    def least_whole_weight(self) -> int:
+        """What the whole weights of the measured parts must come to, for a mean of these alone."""
+        return math.ceil(Fraction(repr(self.mean_from)) * sum(self.whole_weights))
 
 
 ScoreTerms = ModelScore | FormulaScore | WeightedScore

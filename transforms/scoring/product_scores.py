@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -70,7 +69,8 @@ def measured_share(terms: FormulaScore | WeightedScore, columns: Mapping[str, np
     1 or 0."""
     if isinstance(terms, FormulaScore):
         return (~np.isnan(score_columns(terms, columns))).astype(np.float64)
-    return _of_rows(part_columns(terms, columns), lambda measured: float(_share(terms, measured)))
+    total = sum(terms.whole_weights)
+    return _of_rows(part_columns(terms, columns), lambda measured: _measured_weight(terms, measured) / total)
 
 
 def part_columns(terms: WeightedScore, columns: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -80,13 +80,11 @@ def part_columns(terms: WeightedScore, columns: Mapping[str, np.ndarray]) -> lis
 
 def _instead(terms: WeightedScore, measured: Sequence[bool]) -> float | None:
     """What a part counts that was not measured; None: it leaves the mean."""
-    return terms.unmeasured if _share(terms, measured) < Fraction(repr(terms.mean_from)) else None
+    return terms.unmeasured if _measured_weight(terms, measured) < terms.least_whole_weight else None
 
 
-def _share(terms: WeightedScore, measured: Sequence[bool]) -> Fraction:
-    """The weights of the measured parts, of all; exact, so that 0.25 + 0.20 + 0.15 reach 0.60 in any order."""
-    weights = [Fraction(repr(part.weight)) for part in terms.parts]
-    return sum((w for w, known in zip(weights, measured, strict=True) if known), Fraction(0)) / sum(weights)
+def _measured_weight(terms: WeightedScore, measured: Sequence[bool]) -> int:
+    return sum(weight for weight, known in zip(terms.whole_weights, measured, strict=True) if known)
 
 
 def _of_rows(parts: Sequence[np.ndarray], value: Callable[[Sequence[bool]], float | None]) -> np.ndarray:
