@@ -125,7 +125,7 @@ def _play(
     that scores these inputs. `products` are all that policies may name."""
     from monsoon.cli.story import Played
     from monsoon.pipelines.local.collector import collector_paused
-    from monsoon.pipelines.local.replay import open_book, read_inputs, run_products
+    from monsoon.pipelines.local.replay import claim_evidence, read_inputs, run_products
     from monsoon.pipelines.results import write_results
     from monsoon.sinks.folder import OutputFolder
     from monsoon.sources.files import INPUT_FOLDERS
@@ -137,7 +137,7 @@ def _play(
             progress(f"simulating {storm.name}, {riders:,} riders", None)
             simulate(storm, riders, seed, source)
             inputs = read_inputs(source, products, progress)
-            book = open_book(inputs, source, scorer)
+            book = claim_evidence(inputs, source, scorer)
             with collector_paused():
                 outcome = run_products(running, inputs, book, progress)
             summary = write_results(output, inputs, outcome, running, book.models, progress)

@@ -78,12 +78,12 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 def run(args: argparse.Namespace) -> int:
     """Runs to the end of the input, then says in three lines what came out."""
     from monsoon.pipelines.flink.local_cluster import last_checkpoint
-    from monsoon.pipelines.flink.run import Running
+    from monsoon.pipelines.flink.run import RunOptions
     from monsoon.pipelines.flink.run import run as run_on_flink
 
     products, selected = chosen_products(args)
     checkpoints = args.checkpoints or Path(f"{os.path.abspath(args.output)}.checkpoints")
-    running = Running(
+    running = RunOptions(
         checkpoints,
         parallelism=args.parallelism or os.cpu_count() or 1,
         buckets=args.buckets,

@@ -1,4 +1,4 @@
-"""From measured evidence to the scores that a rider's machine asks for, whichever engine measured."""
+"""From scoring requests to evidence queries, and from measured evidence to the scores of claims, for every engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.scoring.calibration import on_scale
 
 _DECIMALS = 6
-"""Features are written to a millionth: sines may differ in the last bit between processors."""
+"""Features are rounded to a millionth: results of sines may differ in the last bit between processors."""
 
 _WEEK_MS = 7 * 24 * 3_600_000
 
@@ -45,7 +45,8 @@ def scores_of(evidence: Evidence, scorer: Scorer, product: Product) -> list[Clai
 
 
 class ScoringRequest(NamedTuple):
-    """A claim, by what happened to its rider, judged at a moment; `batch` numbers the claims compared with it."""
+    """A claim, given by its disruption update, to be scored at a moment (ms); claims of the same `batch` are compared
+    with each other."""
 
     update: DisruptionUpdate
     decided_at_ms: int
@@ -53,7 +54,7 @@ class ScoringRequest(NamedTuple):
 
 
 class ClaimMoment(NamedTuple):
-    """When a claim was first heard of, and the confirmation of its disruption (ms)."""
+    """When a claim was first known, and the confirmation of its disruption (ms)."""
 
     known_at_ms: int
     confirmed_at_ms: int
@@ -62,9 +63,9 @@ class ClaimMoment(NamedTuple):
 def queries_of(
     requests: Sequence[ScoringRequest], code_of: Mapping[str, int], claims: Mapping[str, Collection[ClaimMoment]]
 ) -> Queries:
-    """The questions to the evidence; at least one, all with terms, their zones of one resolution.
+    """The evidence queries of scoring requests; at least one, all with terms, their zones of one H3 resolution.
 
-    `code_of` gives riders' codes in the trail, `claims` all claims of each rider asked about (`claim_moment`).
+    `code_of` gives riders' codes in the telemetry table, `claims` all claims of each of these riders (`claim_moment`).
     """
     updates = [each.update for each in requests]
     terms = [update.terms for update in updates if update.terms is not None]
@@ -112,14 +113,14 @@ def claim_moments(disruptions: Collection[Disruption]) -> dict[str, list[ClaimMo
 
 
 def _rounded(column: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """To _DECIMALS decimals; numbers so large that they have none stay as they are."""
+    """Rounds to _DECIMALS decimals; numbers too large to have decimals stay as they are."""
     with np.errstate(over="ignore"):
         rounded = np.round(column, _DECIMALS)
     return np.where(np.isinf(rounded), column, rounded)
 
 
 def _rows(evidence: Evidence) -> tuple[list[Mapping[str, float | None]], list[Mapping[str, int]]]:
-    """The evidence claim by claim, as the contract has it: null for what was not measured."""
+    """The evidence claim by claim, in the contract's form: null for what was not measured."""
     columns = [evidence.values[name] for name in FEATURE_NAMES]
     counts = [evidence.reports[name].tolist() for name in FEATURE_NAMES]
     measured = [np.isfinite(column).tolist() for column in columns]

@@ -1,4 +1,4 @@
-"""Syndicate alerts over closed batches of claims, whichever engine put the batch together."""
+"""Syndicate alerts over closed batches of claims, for every engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monsoon.transforms.telemetry_table import TelemetryTable
 
 @dataclass(frozen=True)
 class Linked:
-    """A claim under one confirmation with what may link it to others; what is not known is None or empty."""
+    """A claim under one confirmation with the attributes that may link it to others; unknown ones are None or empty."""
 
     disruption_id: str
     confirmed_at_ms: int
@@ -37,12 +37,12 @@ class Linked:
 
     @property
     def batch(self) -> tuple[str, int]:
-        """The claims that it is looked at with: on one disruption, under one confirmation (ms)."""
+        """The batch of claims that it is compared with: those on one disruption, under one confirmation (ms)."""
         return self.disruption_id, self.confirmed_at_ms
 
 
 def linked(telemetry: TelemetryTable, requests: Sequence[ScoringRequest], queries: Queries) -> list[Linked]:
-    """The claims asked about, by the reports of the 30 min up to their confirmation."""
+    """The claims of scoring requests, with attributes from the reports of the 30 min up to their confirmation."""
     end_ms = queries.confirmed_at_ms
     window = Window.of(telemetry, queries.worker, queries.window_start_ms, end_ms, received_by_ms=end_ms)
     variance, reports = device.accelerometer_variance(window)
@@ -82,7 +82,7 @@ def watches(product: Product) -> bool:
 def alerts_of(product: Product, claims: Sequence[Linked]) -> list[dict[str, Any]]:
     """The alerts over these claims in the contract's form (contracts/syndicate_alert.schema.json), each batch whole.
 
-    Each claim is looked at by the version of the product that was in force when its disruption began.
+    The rule is that of the product version that was in force when the disruption began.
     """
     alerts = []
     for version in product.versions:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from monsoon.pipelines.local.evidence import ClaimEvidence
-from monsoon.pipelines.local.replay import open_book, read_inputs, run_products
+from monsoon.pipelines.local.replay import claim_evidence, read_inputs, run_products
 from monsoon.sources.files import STREAMS
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_product_file
@@ -118,7 +118,7 @@ class Scenario:
         with tempfile.TemporaryDirectory() as folder:
             products = {self._product.name: self._product}
             inputs = read_inputs(self.write(Path(folder)), products)
-            book = open_book(inputs, Path(folder), load_scorer())
+            book = claim_evidence(inputs, Path(folder), load_scorer())
             outcome = run_products(products, inputs, _Scripted(book, self._risks, self._trust))
         return Result(outcome.disruptions, outcome.claims, outcome.payouts, outcome.notifications, inputs.dead_letters)
 
@@ -146,7 +146,7 @@ class _Scripted:
     ) -> None:
         self._book, self._risks, self._trust = book, risks, trust
         self.model_version = book.model_version
-        self.begin, self.answer = book.begin, book.answer
+        self.begin, self.measure_scores = book.begin, book.measure_scores
         self._asked: dict[str, list[int]] = {}
         """By claim, the moments at which a score was asked for."""
 

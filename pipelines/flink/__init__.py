@@ -1,5 +1,5 @@
-"""The Flink engine: the same transforms, wired as keyed operators of one job graph.
+"""The Flink engine: the keyed operators wired as one job graph, in batch and streaming.
 
-Belongs here: the graph, shells around transforms that take a key's records in and give records out, the JDK. Does not:
-any rule of a product, any feature, any validation.
+Belongs here: the graph, process functions around operators, clusters and the JDK. Does not: any rule of a product, any
+feature, any validation.
 """

@@ -1,4 +1,4 @@
-"""Whether a running job refuses more records than it may, told from the accounts that it commits."""
+"""Stops a running job that refuses more records than allowed, by the accounts that it commits."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _MEND = (
 
 
 class DeadLetterLimit:
-    """Looks at the parts of a job's accounts that were committed since the last look; those that were there at the
-    beginning are another run's."""
+    """Checks, at each call, the accounts that were committed since the last one; files that existed at the beginning
+    belong to an earlier run."""
 
     def __init__(self, accounts: Path, limit: RefusalLimit | None, input_dir: Path) -> None:
         self._accounts, self._input_dir = accounts, input_dir

@@ -1,4 +1,4 @@
-"""What goes wrong around a Flink job, told in a line; and Flink's log, which has Java's own words.
+"""Errors of a Flink job as one line for users; and Flink's log, which has the stack traces.
 
 A process has one log, since its JVM is started once.
 """
@@ -55,14 +55,14 @@ def deepest_cause(trace: str) -> str:
 
 
 def log_to(file: Path) -> None:
-    """Flink's log, and its Python workers', go to the end of `file`, unless it was told otherwise before."""
+    """Appends the log of Flink and of its Python workers to `file`, unless another file was set before."""
     os.environ.setdefault(_FILE, str(file.absolute()))
     os.environ["LOG4J_PROPERTIES"] = str(Path(__file__).with_name("log4j2.properties"))
 
 
 @contextmanager
 def logged_for_now() -> Iterator[None]:
-    """A log that is kept if the job within fails, as the error's message says, and else is not."""
+    """A temporary log, kept only if the job within fails; the error's message then names it."""
     if _FILE in os.environ:
         log_to(Path(os.environ[_FILE]))
         yield
@@ -80,6 +80,6 @@ def logged_for_now() -> Iterator[None]:
 
 
 def named_log() -> str:
-    """Where the log is, to end a message with; empty where there is none."""
+    """The location of the log, as the end of a message; empty where there is none."""
     name = os.environ.get(_FILE)
     return f"; Flink's log: {name}" if name and Path(name).exists() else ""

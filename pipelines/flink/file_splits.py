@@ -1,12 +1,11 @@
-"""The order in which a streaming job reads a folder: parts of files by the earliest moment that they speak of.
+"""File splits of an input folder, ordered by the earliest event time in each.
 
-A watermark promises that nothing earlier comes. Files in any order can keep that promise only if somebody looks first:
-the plan knows for every part what is the earliest time in it and in all parts after it. A replay then loses no row to
-lateness, however its files are shuffled.
+A watermark states that no earlier record follows. To give exact watermarks for files in any order, the input is scanned
+first: the plan has the earliest event time of every part. Then no record of a replay is late, however the files are
+ordered.
 
-Nor does one record stop event time for all. What stands hours apart from the rest of its part, such as a report of a
-clock of years ago, is read by itself, in its own time; the rest of the part in the rest's. And a time that no record
-may have holds nothing back.
+A single record does not hold back event time. Records whose times are hours apart from the rest of their part, such as
+a report of a wrong clock, become a split of their own, read at its own time; and times that are not valid are ignored.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ END_MS = 2**62
 
 @dataclass(frozen=True)
 class FileSplit:
-    """A part of a stream's file; from it on nothing is earlier than `low_ms`. `content` is a checksum of the part."""
+    """A part of a stream's file; no record in it is earlier than `low_ms`. `content` is a checksum of the part."""
 
     stream: str
     part: FilePart
@@ -48,26 +47,26 @@ class FileSplit:
 
 
 def in_any_order(folder: Path, part_bytes: int) -> tuple[list[FileSplit], dict[str, tuple[str, ...]]]:
-    """All parts of the streams below `folder`, and what lies there by stream and is no input file, if only nothing.
+    """All parts of the streams below `folder`; and by stream, for each that is there, the names of ignored files.
 
     Raises InputError where there is no such folder or a file cannot be read.
     """
-    files, overlooked = _files(folder)
+    files, ignored = _files(folder)
     parts = [FileSplit(stream, part, END_MS) for stream, file in files for part in parts_of(file, part_bytes)]
-    return parts, overlooked
+    return parts, ignored
 
 
 def plan(folder: Path, part_bytes: int) -> tuple[list[FileSplit], dict[str, tuple[str, ...]]]:
-    """The same, earliest first: reads all of it once, and compressed files twice, so as to cut them too."""
-    files, overlooked = _files(folder)
+    """The same, ordered by earliest event time. Reads all files once, compressed ones twice, to split them too."""
+    files, ignored = _files(folder)
     parts = [planned for stream, file in files for planned in _of_file(stream, file, part_bytes)]
-    return sorted(parts, key=_order), overlooked
+    return sorted(parts, key=_order), ignored
 
 
 def _files(folder: Path) -> tuple[list[tuple[str, Path]], dict[str, tuple[str, ...]]]:
     found = {stream: find_files(folder / stream) for stream in streams_in(folder)}
-    files = [(stream, file) for stream, those in found.items() for file in those.files]
-    return files, {stream: those.ignored for stream, those in found.items()}
+    files = [(stream, file) for stream, found_files in found.items() for file in found_files.files]
+    return files, {stream: found_files.ignored for stream, found_files in found.items()}
 
 
 def _order(planned: FileSplit) -> tuple[int, int, str, int, int]:
@@ -80,16 +79,16 @@ def _of_file(stream: str, path: Path, part_bytes: int) -> Iterator[FileSplit]:
     content = _checksum_of_file(path) if is_parquet(path) else 0
     dated = [_dated(stream, part, content, files) for part in parts_of(path, part_bytes, cuts_gzip=True)]
     files.close(path)
-    for those in zip(*dated, strict=True):
-        parts = [planned for planned in those if planned is not None]
+    for splits in zip(*dated, strict=True):
+        parts = [planned for planned in splits if planned is not None]
         yield from _in_the_order_of_the_file(parts) if is_gzip(path) else parts
 
 
 def _dated(
     stream: str, part: FilePart, content: int, files: OpenFiles
 ) -> tuple[FileSplit | None, FileSplit, FileSplit | None]:
-    """The part with its earliest time, and apart from it what stands long before and long after the rest. `content` is
-    a checksum that its own goes on from."""
+    """Splits of a part: outliers long before the rest, the rest, outliers long after it. `content` is the checksum to
+    continue from."""
     found: list[npt.NDArray[np.int64]] = []
     for piece in read_part(stream, part, files):
         found.append(times_ms(stream, piece))
@@ -97,18 +96,18 @@ def _dated(
     times = np.concatenate([np.empty(0, dtype=np.int64), *found])
     since, before = bounds_of_most(times)
     low_ms = int(times.min(initial=END_MS))
-    most = FileSplit(
+    main_split = FileSplit(
         stream, replace(part, since_ms=since, before_ms=before), low_ms if since is None else since, content
     )
     return (
         None if since is None else FileSplit(stream, replace(part, before_ms=since), low_ms, content),
-        most,
+        main_split,
         None if before is None else FileSplit(stream, replace(part, since_ms=before), before, content),
     )
 
 
 def _in_the_order_of_the_file(parts: Sequence[FileSplit]) -> Iterator[FileSplit]:
-    """A compressed file can only be read from its beginning on: no part may be due later than one behind it."""
+    """A compressed file can only be read from its beginning: no part may come later than one behind it in the file."""
     low_ms = END_MS
     for planned in reversed(parts):
         low_ms = min(low_ms, planned.low_ms)
@@ -125,7 +124,7 @@ def _checksum(piece: Piece, before: int) -> int:
 
 
 def _checksum_of_file(path: Path) -> int:
-    """Of rows that have no bytes of their own."""
+    """For Parquet files, whose rows are not contiguous bytes."""
     content = 0
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):

@@ -1,4 +1,4 @@
-"""The job graph: which operator follows which, and what is together under one key.
+"""The job graph: source, operators with their keys and side outputs.
 
 The same for batch and streaming; the source, the process function around an operator and the sink differ.
 """
@@ -21,9 +21,9 @@ from pyflink.java_gateway import get_gateway
 
 from monsoon.pipelines.flink.file_splits import FileSplit
 from monsoon.pipelines.flink.process_functions import (
-    ITEM,
     KEYED_MESSAGE,
     LOW,
+    MESSAGE_ROW,
     NONE,
     PART,
     BatchOperatorFunction,
@@ -40,7 +40,7 @@ from monsoon.sources.files import FilePart
 
 @dataclass(frozen=True)
 class Config:
-    """What a graph is built from: the parts to read, in order, and what every operator is told."""
+    """What a graph is built from: the splits to read, in order, and the configuration of the operators."""
 
     parts: Sequence[FileSplit]
     settings: JobConfig
@@ -64,27 +64,27 @@ def build(env: StreamExecutionEnvironment, config: Config) -> DataStream:
     for operator in operators_of(config.settings):
         first, *others = inputs[operator.uid]
         keyed = _keyed(first.union(*others) if others else first)
-        shell = (
+        function = (
             StreamingOperatorFunction(operator, config.settings)
             if config.streaming
             else BatchOperatorFunction(operator, config.settings)
         )
-        connect(keyed.process(shell, KEYED_MESSAGE), operator.uid, operator.label, operator.to)
+        connect(keyed.process(function, KEYED_MESSAGE), operator.uid, operator.label, operator.to)
     first, *others = inputs[RESULTS]
     return first.union(*others)
 
 
 def _keyed(messages: DataStream) -> KeyedStream:
-    """Messages by their key. `key_by` would take each of them to Python and back, only to be told its first field."""
+    """Messages keyed by their first field, in Java: `key_by` would send each of them to Python and back."""
     selector = get_gateway().jvm.KeyByKeySelector()
     by_key = messages._j_data_stream.keyBy(selector, Types.ROW([Types.INT()]).get_java_type_info())
-    return KeyedStream(by_key, ITEM, messages)
+    return KeyedStream(by_key, MESSAGE_ROW, messages)
 
 
 def _parts(env: StreamExecutionEnvironment, config: Config) -> DataStream:
-    """The parts to read, counted through the plan, so that a checkpoint knows how far it came."""
+    """The splits to read: a number sequence over the plan, whose position is part of a checkpoint."""
     parallelism = env.get_parallelism()
-    env.set_parallelism(1)  # of every operator here, those without a name of ours too: one order, one shape to restore
+    env.set_parallelism(1)  # also for operators that Flink adds: one order, and the same graph at any parallelism
     if config.announced is None:
         places: Any = NumberSequenceSource(0, len(config.parts) - 1)
         ballast = _BALLAST if config.streaming else b""
@@ -104,8 +104,8 @@ def _parts(env: StreamExecutionEnvironment, config: Config) -> DataStream:
 
 
 _BALLAST = bytes(128 * 1024)
-"""What travels with a part's name in a stream: Flink's buffers would else hold thousands of parts, and a savepoint,
-which may not overtake them, wait until they are read."""
+"""Padding of each split in a stream: otherwise Flink's buffers would hold thousands of splits, and a savepoint, whose
+barriers may not overtake them, would wait until all are read."""
 
 
 def _row(planned: FileSplit, ballast: bytes) -> Row:
@@ -119,7 +119,7 @@ def _numbered(part: FilePart) -> tuple[str, int, int, int, int]:
 
 
 class _Plan(ProcessFunction):
-    """Places in the plan to its parts."""
+    """Maps positions in the plan to its splits."""
 
     def __init__(self, parts: Sequence[FileSplit], ballast: bytes) -> None:
         self._parts, self._ballast = parts, ballast
@@ -130,12 +130,12 @@ class _Plan(ProcessFunction):
 
 
 def announcement(planned: FileSplit) -> str:
-    """The line that announces a part."""
+    """The line that announces a split."""
     return json.dumps([planned.stream, *_numbered(planned.part), planned.low_ms])
 
 
 class _Announced(ProcessFunction):
-    """Announcements to the parts that they announce."""
+    """Parses announcements into splits."""
 
     def process_element(self, value: str, ctx: ProcessFunction.Context) -> Any:
         """One part."""
@@ -143,7 +143,7 @@ class _Announced(ProcessFunction):
 
 
 class _Low(TimestampAssigner):
-    """Nothing after a part is earlier than its `low_ms`: as its timestamp that makes the watermark."""
+    """Splits are ordered by `low_ms`: as their timestamp it gives the watermark."""
 
     def extract_timestamp(self, value: Row, record_timestamp: int) -> int:
         """In milliseconds."""

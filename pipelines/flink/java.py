@@ -39,10 +39,10 @@ def packaged_java() -> Path:
 
 
 def java_version(java: Path) -> int | None:
-    """The major version that a java says it has; None if it does not run."""
+    """The major version of a `java`, as it prints it; None if it does not run."""
     try:
-        said = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60).stderr
+        output = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60).stderr
     except (OSError, subprocess.SubprocessError):
         return None
-    found = re.search(r'version "(?:1\.)?(\d+)', said)
+    found = re.search(r'version "(?:1\.)?(\d+)', output)
     return int(found[1]) if found else None

@@ -37,8 +37,8 @@ _RESTORE_KEYS = ("execution.state-recovery.path", "execution.savepoint.path")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Builds the graph on the cluster that the client is told of, and waits for its end; returns 0, or 1 for a fault
-    that was told before anything was submitted.
+    """Builds the graph on the client's cluster and waits for its end; returns 0, or 1 for an error that was found, and
+    printed, before the job was submitted.
 
     Writes the output's streams as `monsoon run` does, without `summary.json`.
     """

@@ -1,7 +1,7 @@
 """What a job on a cluster was begun with, kept in its output: its state knows places in a plan, and goes on with no
 other.
 
-A cluster keeps checkpoints where it likes and restores what it is told to. So the client looks before it submits.
+A cluster restores any checkpoint that it is given. So the client checks the record before it submits the job.
 """
 
 from __future__ import annotations

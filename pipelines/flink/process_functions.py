@@ -24,11 +24,11 @@ from monsoon.pipelines.topology import OperatorFactory
 from monsoon.sources.files import FilePart
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
-ITEM = Types.ROW_NAMED(
+MESSAGE_ROW = Types.ROW_NAMED(
     ["bucket", "kind", "due_ms", "payload"],
     [Types.INT(), Types.STRING(), Types.LONG(), BYTES],
 )
-KEYED_MESSAGE = Types.ROW([Types.INT(), ITEM])
+KEYED_MESSAGE = Types.ROW([Types.INT(), MESSAGE_ROW])
 """A key and what goes to it: the form in which PyFlink wants the elements of a keyed stream."""
 RESULT = Types.ROW_NAMED(["key", "kind", "payload"], [Types.INT(), Types.STRING(), Types.STRING()])
 PART = Types.ROW_NAMED(
@@ -36,13 +36,13 @@ PART = Types.ROW_NAMED(
     [Types.STRING(), Types.STRING(), *[Types.LONG()] * 5, BYTES],
 )
 LOW = 6
-"""The place of `low_ms` in it."""
+"""The index of `low_ms` in PART."""
 NONE = -1
-"""In the place of a number that a part has not."""
+"""Stands for a bound that a part does not have."""
 
 
 def tags_to(names: tuple[str, ...]) -> dict[str, OutputTag]:
-    """A side output to each operator."""
+    """The tag of the side output to each operator."""
     return {name: OutputTag(name, RESULT if name == RESULTS else KEYED_MESSAGE) for name in names}
 
 
@@ -77,84 +77,84 @@ class ReadSplits(ProcessFunction):
 
 
 class BatchOperatorFunction(KeyedProcessFunction):
-    """Gives an operator everything of its key, once there is no more of it: order of arrival cannot matter."""
+    """Runs an operator once all messages of its key have arrived, so that their order cannot matter."""
 
     def __init__(self, operator: type[KeyedOperator], settings: JobConfig) -> None:
         self._operator, self._settings = operator, settings
         self._tags: dict[str, OutputTag] = {}
         self._factory: OperatorFactory | None = None
-        self._held: Any = None
+        self._messages: Any = None
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Once in each worker."""
         self._tags = tags_to(self._operator.to)
         self._factory = OperatorFactory(self._settings)
-        self._held = runtime_context.get_list_state(ListStateDescriptor("held", ITEM))
+        self._messages = runtime_context.get_list_state(ListStateDescriptor("held", MESSAGE_ROW))
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Keeps it."""
-        self._held.add(value)
+        self._messages.add(value)
         ctx.timer_service().register_event_time_timer(END_OF_TIME_MS)
         return iter(())
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
-        """The key is whole."""
+        """At the end of input: all messages of the key have arrived."""
         assert self._factory is not None
         operator: KeyedOperator | None = None
-        for bucket, kind, due_ms, payload in self._held.get():
+        for bucket, kind, due_ms, payload in self._messages.get():
             operator = operator or self._factory.make(self._operator, bucket, StateWriter(durable=False))
             operator.process(Message(self._operator.uid, bucket, kind, due_ms, bytes(payload)))
-        self._held.clear()
+        self._messages.clear()
         assert operator is not None
         for message in operator.advance(END_OF_TIME_MS):
             yield self._tags[message.to], _row(message, self._settings.buckets)
 
 
 class StreamingOperatorFunction(KeyedProcessFunction):
-    """Runs a step up to the watermark, whenever that reaches a moment at which the operator has something to do."""
+    """Runs an operator whenever the watermark reaches its next timer; its state entries are in Flink's map state."""
 
     def __init__(self, operator: type[KeyedOperator], settings: JobConfig) -> None:
         self._operator, self._settings = operator, settings
         self._tags: dict[str, OutputTag] = {}
         self._factory: OperatorFactory | None = None
         self._state: Any = None
-        self._running: dict[int, KeyedOperator] = {}
+        self._operators: dict[int, KeyedOperator] = {}
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Once in each worker, and again after a failure."""
         self._tags = tags_to(self._operator.to)
         self._factory = OperatorFactory(self._settings)
         self._state = runtime_context.get_map_state(MapStateDescriptor("kept", Types.STRING(), BYTES))
-        self._running = {}
+        self._operators = {}
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Hands it to the operator."""
-        operator = self._of(ctx.get_current_key())
+        operator = self._operator_for(ctx.get_current_key())
         operator.observe_watermark(ctx.timer_service().current_watermark())
         operator.process(Message(operator.uid, operator.key, value[1], value[2], bytes(value[3])))
-        self._keep(operator, ctx)
+        self._save(operator, ctx)
         return iter(())
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
-        """Event time has come."""
-        operator = self._of(ctx.get_current_key())
+        """Advances the operator to the watermark."""
+        operator = self._operator_for(ctx.get_current_key())
         upto_ms = ctx.timer_service().current_watermark()
-        # Of several timers that one watermark passes the first does all the work.
+        # Where one watermark fires several timers, the first call does all the work.
         if operator.timer_ms is not None and operator.timer_ms <= upto_ms:
             for message in operator.advance(upto_ms):
                 yield self._tags[message.to], _row(message, self._settings.buckets)
-        self._keep(operator, ctx)
+        self._save(operator, ctx)
 
-    def _of(self, key: int) -> KeyedOperator:
-        if key not in self._running:
+    def _operator_for(self, key: int) -> KeyedOperator:
+        if key not in self._operators:
             assert self._factory is not None
             bucket = buckets_by_key(self._settings.buckets).get(key, key)
             operator = self._factory.make(self._operator, bucket, StateWriter())
             operator.resume({name: bytes(payload) for name, payload in self._state.items()})
-            self._running[key] = operator
-        return self._running[key]
+            self._operators[key] = operator
+        return self._operators[key]
 
-    def _keep(self, operator: KeyedOperator, ctx: Any) -> None:
+    def _save(self, operator: KeyedOperator, ctx: Any) -> None:
         for name, payload in operator.state.drain().items():
             if payload is None:
                 self._state.remove(name)

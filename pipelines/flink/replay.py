@@ -58,13 +58,13 @@ def replay(
             buckets or default_buckets(slots),
             reserves="reserves" in streams_in(input_dir),
         )
-        parts, overlooked = in_any_order(input_dir, PART_BYTES)
+        parts, ignored = in_any_order(input_dir, PART_BYTES)
         progress("running on Flink", None)
         with logged_for_now():
             collected = CollectedResults.of(_run(parts, settings, slots) if parts else ())
             collected.require_parts(len(parts))
             collected.require_within(limit, input_dir)
-        collected.overlooked(overlooked)
+        collected.record_ignored(ignored)
         collected.providers = providers_are(references.providers)
         collected.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
         return write_results(output, collected, collected.outcome, running, {scorer.name: scorer.version}, progress)

@@ -1,4 +1,4 @@
-"""What a job wrote, put together into a replay's outcome and account."""
+"""Collects the results of a job into a replay's outcome and account."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CollectedResults:
 
     @staticmethod
     def of(results: Iterable[tuple[str, str | bytes]]) -> CollectedResults:
-        """From (kind, JSON) in any order. Raises InputError where a step met a file that cannot be read."""
+        """From (kind, JSON) in any order. Raises InputError where a file could not be read."""
         collected = CollectedResults()
         counts = {stream: StreamCounts() for stream in INPUT_STREAMS}
         written: Counter[str] = Counter()
@@ -115,7 +115,7 @@ class CollectedResults:
                 "folders"
             )
 
-    def overlooked(self, names: Mapping[str, Sequence[str]]) -> None:
-        """Takes note of what lay among the input files of each stream that there is, and is none."""
+    def record_ignored(self, names: Mapping[str, Sequence[str]]) -> None:
+        """Records, for each stream that is there, the files that are no input files."""
         for stream, ignored in names.items():
             self.counts.setdefault(stream, StreamCounts().as_dict())["ignored"] = list(ignored)

@@ -1,4 +1,4 @@
-"""Results on their way to files: each record a line, each stream by itself."""
+"""Results as lines of files: each record a line, each stream in a side output."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from monsoon.pipelines.runtime.messages import END, WRITTEN
 
 
 class ToResultLines(ProcessFunction):
-    """Results to the lines of their stream; what is no record of a stream goes to the last one, with its kind.
-    So does how many records there were, so that none can be missing in the end without a word."""
+    """Maps results to lines of their stream. Other results go to the last stream, with their kind; so does the number
+    of records of each result, by which missing records are detected at the end."""
 
     def __init__(self, streams: Sequence[str]) -> None:
         self._streams = tuple(streams)
         self._tags: dict[str, OutputTag] = {}
-        self._meters: ResultMetrics | None = None
+        self._metrics: ResultMetrics | None = None
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Once in each worker."""
         self._tags = {stream: OutputTag(stream, Types.STRING()) for stream in self._streams}
-        self._meters = ResultMetrics(runtime_context)
+        self._metrics = ResultMetrics(runtime_context)
 
     def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
         """One result: one element of as many lines as it has records."""
         _, kind, payload = value
-        assert self._meters is not None
-        self._meters.count(kind, payload)
-        *records, rest = self._streams
+        assert self._metrics is not None
+        self._metrics.count(kind, payload)
+        *records, accounts_stream = self._streams
         if kind in records:
             # The contract's records as they are: parsed only as far as where one ends.
             lines = [bytes(raw).decode() for raw in msgspec.json.decode(payload, type=list[msgspec.Raw])]
             yield self._tags[kind], "\n".join(lines)
-            yield self._tags[rest], f"{WRITTEN} {msgspec.json.encode((kind, len(lines))).decode()}"
+            yield self._tags[accounts_stream], f"{WRITTEN} {msgspec.json.encode((kind, len(lines))).decode()}"
         else:
-            yield self._tags[rest], f"{kind} {payload}"
+            yield self._tags[accounts_stream], f"{kind} {payload}"
 
 
 class UpToTheEnd(KeyedProcessFunction):
-    """Hands accounts on under one key, and says when event time has ended: a job that was stopped says nothing."""
+    """Forwards accounts under one key, and adds END when event time has ended, which it does not in a stopped job."""
 
     def process_element(self, value: str, ctx: KeyedProcessFunction.Context) -> Iterator[str]:
         """As it is."""
@@ -52,5 +52,5 @@ class UpToTheEnd(KeyedProcessFunction):
         yield value
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[str]:
-        """Every step has given all it had."""
+        """All operators have processed all their input."""
         yield f"{END} true"

@@ -30,7 +30,7 @@ class ResultMetrics:
         self._counters: dict[tuple[str, ...], Any] = {}
 
     def count(self, kind: str, payload: str) -> None:
-        """Counts what a result tells."""
+        """Updates the counters with a result."""
         value = unpack_result(payload)
         if kind == "counts":
             stream, counts = value

@@ -41,7 +41,7 @@ ACCOUNTS = "accounts"
 
 
 @dataclass(frozen=True)
-class Running:
+class RunOptions:
     """How to run: all but the input and the products."""
 
     checkpoints: Path
@@ -68,7 +68,7 @@ def run(
     output_dir: Path,
     products: Mapping[str, Product],
     selected: Sequence[str],
-    running: Running,
+    running: RunOptions,
     model: Path | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
@@ -84,14 +84,14 @@ def run(
     scorer = load_scorer(model)
     references = read_references(input_dir / "reference")
     progress("looking through the input", None)
-    parts, overlooked = plan(input_dir, running.part_bytes)
+    parts, ignored = plan(input_dir, running.part_bytes)
     began_with = folders.buckets if resume else default_buckets(running.parallelism)
     buckets = running.buckets or began_with
     identity = identity_of(input_dir, parts, chosen, scorer, buckets)
-    with folders.taken_up(identity) if resume else folders.begun(identity):
+    with folders.resumed_run(identity) if resume else folders.new_run(identity):
         settings = settings_of(input_dir, products, chosen, model, buckets)
         collected = _collect(parts, settings, folders, running, resume, progress)
-        collected.overlooked(overlooked)
+        collected.record_ignored(ignored)
         collected.providers = providers_are(references.providers)
         collected.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
         summary = summarized(collected, collected.outcome, chosen, {scorer.name: scorer.version})
@@ -128,7 +128,7 @@ def _collect(
     parts: Sequence[FileSplit],
     settings: JobConfig,
     folders: RunFolders,
-    running: Running,
+    running: RunOptions,
     resume: bool,
     progress: Progress,
 ) -> CollectedResults:
@@ -156,7 +156,7 @@ def _execute(
     parts: Sequence[FileSplit],
     settings: JobConfig,
     folders: RunFolders,
-    running: Running,
+    running: RunOptions,
     restore_from: str | None,
     progress: Progress,
 ) -> None:

@@ -50,20 +50,20 @@ class RunFolders:
         """What `begun` and `taken_up` would refuse at once, before the input is looked through. Raises OutputError."""
         if resume:
             self._require_record()
-        elif not self._decided_nothing():
-            self._refuse_foreign()
+        elif not self._has_no_results():
+            self._require_empty()
 
     @contextmanager
-    def begun(self, identity: Mapping[str, Any]) -> Iterator[None]:
+    def new_run(self, identity: Mapping[str, Any]) -> Iterator[None]:
         """A new run. If it fails before its first checkpoint it leaves nothing but the log; what a killed run left
         that never came so far is taken away.
 
         Raises OutputError where a folder holds anything else.
         """
         with self._locked():
-            if self._decided_nothing():
+            if self._has_no_results():
                 self._empty()
-            self._refuse_foreign()
+            self._require_empty()
             run_id = uuid.uuid4().hex
             # The record first: what was killed after it is known as a run that decided nothing.
             _write(self.checkpoints / _RECORD, {**identity, "output": str(self.output), "run_id": run_id})
@@ -72,12 +72,12 @@ class RunFolders:
             try:
                 yield
             except BaseException:
-                if self._decided_nothing():
+                if self._has_no_results():
                     self._empty()
                 raise
 
     @contextmanager
-    def taken_up(self, identity: Mapping[str, Any]) -> Iterator[None]:
+    def resumed_run(self, identity: Mapping[str, Any]) -> Iterator[None]:
         """A run that was begun before. Raises OutputError where it is another one, or none."""
         self._require_record()
         with self._locked():
@@ -107,12 +107,12 @@ class RunFolders:
         if not (self.checkpoints / _RECORD).exists():
             raise OutputError(f"{self.checkpoints}: holds no run to go on with; start one without --resume")
 
-    def _refuse_foreign(self) -> None:
+    def _require_empty(self) -> None:
         for folder in (self.output, self.checkpoints):
             if folder.exists() and not folder.is_dir():
                 raise OutputError(f"{folder}: is a file; give a new or empty folder")
-            ours = (self.log, _partial(self.checkpoints / _RECORD))
-            foreign = sorted(entry.name for entry in folder.glob("*") if entry not in ours)
+            own_files = (self.log, _partial(self.checkpoints / _RECORD))
+            foreign = sorted(entry.name for entry in folder.glob("*") if entry not in own_files)
             if foreign:
                 raise OutputError(f"{folder}: holds something ({foreign[0]}); {_MEND}")
 
@@ -149,7 +149,7 @@ class RunFolders:
         for job in {path.parent for path in self.checkpoints.glob("*/chk-*")}:
             shutil.rmtree(job, ignore_errors=True)
 
-    def _decided_nothing(self) -> bool:
+    def _has_no_results(self) -> bool:
         return (
             (self.checkpoints / _RECORD).exists()
             and last_checkpoint(self.checkpoints) is None
@@ -171,11 +171,11 @@ class RunFolders:
         for folder in (self.output, self.checkpoints):
             if folder.exists() and not folder.is_dir():
                 raise OutputError(f"{folder}: is a file; give a new or empty folder")
-        made = []
+        created = []
         for folder in (self.output, self.checkpoints):
-            made += [each for each in (folder, *folder.parents) if not each.exists()]
+            created += [each for each in (folder, *folder.parents) if not each.exists()]
             folder.mkdir(parents=True, exist_ok=True)
-        for folder in made:
+        for folder in created:
             sync_folder(folder.parent)
         descriptor = os.open(self.checkpoints, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -185,7 +185,7 @@ class RunFolders:
             raise OutputError(f"{self.checkpoints}: another run is under way here; wait for it") from error
         finally:
             os.close(descriptor)
-            for folder in made:
+            for folder in created:
                 with suppress(OSError):  # it is in use
                     folder.rmdir()
 

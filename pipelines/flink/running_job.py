@@ -1,4 +1,4 @@
-"""A job that was submitted: waited for, its progress asked for, canceled with Ctrl-C."""
+"""A submitted job: waiting for it, its progress, canceling it with Ctrl-C."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monsoon.pipelines.results import Progress
 from monsoon.sources.files import InputError
 
 _POLL_S = 0.2
-_ASK_S = 5.0
+_REQUEST_TIMEOUT_S = 5.0
 HOST = "localhost"
 
 
@@ -54,38 +54,38 @@ class RestApi:
 
     def get(self, path: str) -> Any:
         """The answer to a GET of `path`. Raises OSError and ValueError."""
-        with urllib.request.urlopen(f"http://{HOST}:{self.port}{path}", timeout=_ASK_S) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(f"http://{HOST}:{self.port}{path}", timeout=_REQUEST_TIMEOUT_S) as response:
+            return json.load(response)
 
 
 class EventTimeShare:
-    """The share of a plan that event time has passed in the last step: what is decided, not merely read.
+    """The share of the plan that the watermark of the adjudication has passed: what is decided, not merely read.
 
-    `lows_ms` is what the parts of the plan begin with, in their order.
+    `lows_ms` are the earliest event times of the plan's splits, in their order.
     """
 
     def __init__(self, api: RestApi, job_id: str, lows_ms: Sequence[int]) -> None:
         self._api, self._job, self._lows_ms = api, f"/jobs/{job_id}", lows_ms
         self._vertex: str | None = None
-        self._known: float | None = None
-        self._asked_s = 0.0
+        self._share: float | None = None
+        self._queried_s = 0.0
 
     def __call__(self) -> float | None:
-        """None as long as Flink does not tell."""
-        if time.monotonic() - self._asked_s >= 1:
+        """The share; None as long as Flink does not report a watermark."""
+        if time.monotonic() - self._queried_s >= 1:
             with suppress(OSError, ValueError):  # not up yet, or no longer
-                self._known = self._ask()
-            self._asked_s = time.monotonic()
-        return self._known
+                self._share = self._query()
+            self._queried_s = time.monotonic()
+        return self._share
 
-    def _ask(self) -> float | None:
+    def _query(self) -> float | None:
         if self._vertex is None:
             vertices = self._api.get(self._job)["vertices"]
             self._vertex = next((each["id"] for each in vertices if AdjudicateClaims.uid in each["name"]), None)
-        told = self._vertex and self._api.get(f"{self._job}/vertices/{self._vertex}/watermarks")
-        if not told:
+        watermarks = self._vertex and self._api.get(f"{self._job}/vertices/{self._vertex}/watermarks")
+        if not watermarks:
             return None
-        return bisect.bisect_left(self._lows_ms, min(int(each["value"]) for each in told)) / len(self._lows_ms)
+        return bisect.bisect_left(self._lows_ms, min(int(each["value"]) for each in watermarks)) / len(self._lows_ms)
 
 
 def wait_for(job: Any, share: EventTimeShare, progress: Progress, watch: Callable[[], None]) -> None:

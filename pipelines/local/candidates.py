@@ -1,5 +1,5 @@
-"""Who claims on what, on the local engine: every disruption of a product, and what its claims are told of their riders'
-own work. Columns that products have in common are made once."""
+"""Candidates on the local engine: the disruptions of a product, and the inputs of its riders' machines. Columns that
+products have in common are computed once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from monsoon.transforms.triggers.series import evaluate_trigger
 
 
 class Shared:
-    """What of a telemetry table serves every product; each made when it is first needed."""
+    """Data of a telemetry table that all products share, computed when it is first needed."""
 
     def __init__(self, telemetry: TelemetryTable, references: References | None = None) -> None:
         """`references` locate the telemetry table's cell towers; None: nothing is located."""
@@ -55,7 +55,7 @@ class Shared:
 
 
 class Candidates:
-    """The disruptions of one product, each under the version in force at its start, and what befalls its riders."""
+    """The disruptions of one product, each under the version in force at its start, with updates for its riders."""
 
     def __init__(
         self, product: Product, shared: Shared, readings: Sequence[Reading], subscriptions: Iterable[dict[str, Any]]
@@ -68,11 +68,11 @@ class Candidates:
 
     @property
     def disruptions(self) -> list[Disruption]:
-        """Every disruption worth a record."""
+        """All disruptions that are recorded."""
         return [disruption for _, disruption in self._found]
 
     def items(self) -> dict[str, list[DisruptionUpdate | ActivityResult]]:
-        """All that a rider's machine is told, by worker_id."""
+        """The inputs of riders' machines, by worker_id."""
         items: dict[str, list[DisruptionUpdate | ActivityResult]] = defaultdict(list)
         for disruption in self.disruptions:
             for worker, updates in disruption.updates.items():

@@ -1,4 +1,4 @@
-"""The garbage collector, out of the way while records are made by the hundred thousand."""
+"""Pausing the garbage collector while hundreds of thousands of records are made."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Within, nothing looks for cycles: there are next to none, and walking all records over and over takes a fifth of
-    the time."""
+    """Disables the cycle collector within the context: there are hardly any cycles, and scanning all records again and
+    again takes a fifth of the time."""
     paused = gc.isenabled()
     gc.disable()
     try:

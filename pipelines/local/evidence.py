@@ -1,8 +1,8 @@
 """Evidence and scores of claims on the local engine, measured in bulk.
 
-A rider's machine asks for a score in the middle of a decision. What is not known yet is noted, the rider put off, and
-all that was noted is measured together; then the riders put off are run again. One round answers the first decisions,
-the next the re-scores, so there are few.
+A rider's machine needs a score in the middle of a decision. Where the score is not measured yet, the rider is deferred;
+then all missing scores are measured in one batch and the deferred riders run again. The first round covers the first
+decisions, the next ones re-scores, so there are few.
 """
 
 from __future__ import annotations
@@ -25,46 +25,46 @@ from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.telemetry_table import TelemetryTable
 
 
-class Question(NamedTuple):
-    """The claims of one disruption, as confirmed at one moment, judged at another (ms)."""
+class ScoringQuery(NamedTuple):
+    """The claims of one disruption, as confirmed at one moment, scored at another (ms)."""
 
     disruption_id: str
     confirmed_at_ms: int
     at_ms: int
 
 
-class Unanswered(Exception):  # noqa: N818 - no error: the question goes into the next round
-    """A score that was not measured yet."""
+class ScoreNotMeasured(Exception):  # noqa: N818 - no error: the query is measured in the next round
+    """A machine needs a score that was not measured yet."""
 
-    def __init__(self, question: Question) -> None:
-        super().__init__(question)
-        self.question = question
+    def __init__(self, query: ScoringQuery) -> None:
+        super().__init__(query)
+        self.query = query
 
 
 class ClaimScores(Protocol):
-    """What a run of a product asks for scores."""
+    """Where the machines of a product get scores from."""
 
     model_version: str
 
     @property
     def syndicate_alerts(self) -> list[dict[str, Any]]:
-        """The alerts over the claims of the product that was begun last."""
+        """The syndicate alerts over the claims of the current product."""
 
     def begin(self, product: Product, disruptions: Collection[Disruption]) -> None:
-        """Told all disruptions of a product before its claims are adjudicated."""
+        """Called with all disruptions of a product, before its claims are adjudicated."""
 
-    def answer(self, questions: Collection[Question]) -> None:
-        """Measures what was asked."""
+    def measure_scores(self, scoring_queries: Collection[ScoringQuery]) -> None:
+        """Measures the scores of these queries."""
 
     def __call__(self, claim: Claim, at_ms: int) -> ClaimScore | None:
-        """Raises Unanswered where the score was not asked about yet; None where it was, and none came."""
+        """The score of a claim, None where it cannot be measured. Raises ScoreNotMeasured where it was not yet."""
 
 
 @dataclass(frozen=True)
 class _Batch:
     """The claims of one disruption under one confirmation, in the order of their worker_ids."""
 
-    question: Question
+    query: ScoringQuery
     updates: list[DisruptionUpdate]
 
 
@@ -80,47 +80,47 @@ class ClaimEvidence:
         self._disruptions: dict[str, Disruption] = {}
         self._claims: dict[str, list[ClaimMoment]] = {}
         self._scores: dict[tuple[str, int, int], ClaimScore] = {}
-        self._answered: set[Question] = set()
+        self._measured: set[ScoringQuery] = set()
         self._product: Product
         self._alerts: dict[str, dict[str, Any]] = {}
 
     @property
     def syndicate_alerts(self) -> list[dict[str, Any]]:
-        """The alerts over the claims of the product that was begun last, as far as they were asked about."""
+        """The alerts over the claims of the current product that were scored so far."""
         return list(self._alerts.values())
 
     def begin(self, product: Product, disruptions: Collection[Disruption]) -> None:
-        """Takes note of who may claim on what, and answers every first decision ahead."""
+        """Sets the product and its disruptions, and measures the scores of all first decisions."""
         self._product = product
         self._alerts.clear()
         self._disruptions = {disruption.disruption_id: disruption for disruption in disruptions}
         self._scores.clear()
-        self._answered.clear()
+        self._measured.clear()
         self._claims = claim_moments(disruptions)
         first = set()
         for disruption in disruptions:
             for updates in disruption.updates.values():
-                opened = next((h for h in updates if h.terms is not None and not h.withdrawn), None)
+                opened = next((update for update in updates if update.terms is not None and not update.withdrawn), None)
                 if opened is not None:
-                    first.add(Question(opened.disruption_id, opened.confirmed_at_ms, opened.at_ms))
-        self.answer(first)
+                    first.add(ScoringQuery(opened.disruption_id, opened.confirmed_at_ms, opened.at_ms))
+        self.measure_scores(first)
 
     def __call__(self, claim: Claim, at_ms: int) -> ClaimScore | None:
-        """The claim's score at `at_ms`, None where there is none; raises Unanswered where that was not asked yet."""
+        """The claim's score at `at_ms`, None where there is none. Raises ScoreNotMeasured where it was not measured."""
         about = claim.update
         score = self._scores.get((claim.claim_id, about.confirmed_at_ms, at_ms))
-        question = Question(about.disruption_id, about.confirmed_at_ms, at_ms)
-        if score is None and question not in self._answered:
-            raise Unanswered(question)
+        query = ScoringQuery(about.disruption_id, about.confirmed_at_ms, at_ms)
+        if score is None and query not in self._measured:
+            raise ScoreNotMeasured(query)
         return score
 
-    def answer(self, questions: Collection[Question]) -> None:
-        """Measures and scores the claims of these questions, all together. Each is asked once: what it does not find
-        will not be found another time."""
-        self._answered.update(questions)
-        batches = [self._batch(question) for question in sorted(questions)]
+    def measure_scores(self, scoring_queries: Collection[ScoringQuery]) -> None:
+        """Measures and scores the claims of these queries in one batch. Each query is measured once, even if it gives
+        no score."""
+        self._measured.update(scoring_queries)
+        batches = [self._batch(query) for query in sorted(scoring_queries)]
         claims = [
-            ScoringRequest(update, batch.question.at_ms, number)
+            ScoringRequest(update, batch.query.at_ms, number)
             for number, batch in enumerate(batches)
             for update in batch.updates
         ]
@@ -138,7 +138,7 @@ class ClaimEvidence:
     def _facts(
         self, claims: list[ScoringRequest], queries: Queries
     ) -> Callable[[str, int], Mapping[str, float]] | None:
-        """What rules ask of a claim (by id and confirmation) that is no feature; None where they ask nothing."""
+        """Facts for rules, other than features, by claim_id and confirmation (ms); None where rules need none."""
         if not watches(self._product):
             return None
         alerts = alerts_of(self._product, linked(self._telemetry, claims, queries))
@@ -146,14 +146,16 @@ class ClaimEvidence:
         members = members_of(alerts)
         return lambda claim, confirmed_at_ms: {"syndicate": float((claim, confirmed_at_ms) in members)}
 
-    def _batch(self, question: Question) -> _Batch:
+    def _batch(self, query: ScoringQuery) -> _Batch:
         present = []
-        updates_of = self._disruptions[question.disruption_id].updates
+        updates_of = self._disruptions[query.disruption_id].updates
         for worker in sorted(updates_of):
-            about = (
-                h for h in updates_of[worker] if h.confirmed_at_ms == question.confirmed_at_ms and h.terms is not None
+            under_confirmation = (
+                each
+                for each in updates_of[worker]
+                if each.confirmed_at_ms == query.confirmed_at_ms and each.terms is not None
             )
-            update = next(about, None)
+            update = next(under_confirmation, None)
             if update is not None:
                 present.append(update)
-        return _Batch(question, present)
+        return _Batch(query, present)

@@ -36,7 +36,7 @@ _RECEIVED = {
     "known_from_ms": pl.max_horizontal(_OVER_MS, (pl.col("received_time_ms") + PANE_MS - 1) // PANE_MS * PANE_MS),
     "history": pl.col("received_time_ms") - pl.col("event_time_ms") <= BASELINE_GRACE_MS,
 }
-"""By what, beside rider and time, the reports of a pane are alike."""
+"""What panes are grouped by, besides rider and time, where reports state when they were received."""
 
 
 def aggregation(aggregate: Aggregate) -> pl.Expr:

@@ -12,7 +12,7 @@ from typing import Any
 from monsoon.pipelines.answers import STREAM, Answers
 from monsoon.pipelines.local.candidates import Candidates, Shared
 from monsoon.pipelines.local.collector import collector_paused
-from monsoon.pipelines.local.evidence import ClaimEvidence, ClaimScores, Question, Unanswered
+from monsoon.pipelines.local.evidence import ClaimEvidence, ClaimScores, ScoreNotMeasured, ScoringQuery
 from monsoon.pipelines.results import Outcome, Progress, Providers, no_progress, providers_are, write_results
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sinks.record_files import Format
@@ -39,7 +39,7 @@ from monsoon.transforms.validation.record_validator import DeadLetter
 
 @dataclass
 class Inputs:
-    """The validated streams, and the account of every line: counts and dead letters by stream."""
+    """The validated streams, and the account of all lines: counts and dead letters by stream."""
 
     telemetry: TelemetryTable
     readings: list[Reading]
@@ -51,17 +51,17 @@ class Inputs:
     reference_rows_skipped: dict[str, int] = field(default_factory=dict)
     providers: Providers = "unregistered"
     statistics: dict[str, InputStatistics] = field(default_factory=dict)
-    """What shows of each stream as a whole."""
+    """Statistics of each stream as a whole."""
     references: References | None = None
     """Where the cell towers and access points of the telemetry table stand, once that was read."""
 
     @cached_property
     def shared(self) -> Shared:
-        """What of the telemetry serves every product."""
+        """What all products compute of the telemetry alike."""
         return Shared(self.telemetry, self.references)
 
     def refuse(self, stream: str, dead: Sequence[DeadLetter]) -> None:
-        """Accounts for records of a stream that could be read, and of which nothing could be made."""
+        """Adds dead letters of valid records that could not be used."""
         if not dead:
             return
         added, counts = StreamCounts(), self.counts[stream]
@@ -94,10 +94,10 @@ def replay(
     with OutputFolder(output_dir, (input_dir / name for name in INPUT_FOLDERS), file_format) as output:
         running = {name: products[name] for name in sorted(selected)}
         inputs = read_inputs(input_dir, products, progress, limit)
-        book = open_book(inputs, input_dir, scorer)
+        claim_scores = claim_evidence(inputs, input_dir, scorer)
         with collector_paused():
-            outcome = run_products(running, inputs, book, progress)
-        return write_results(output, inputs, outcome, running, book.models, progress)
+            outcome = run_products(running, inputs, claim_scores, progress)
+        return write_results(output, inputs, outcome, running, claim_scores.models, progress)
 
 
 def read_inputs(
@@ -142,8 +142,8 @@ def read_inputs(
     )
 
 
-def open_book(inputs: Inputs, input_dir: Path, scorer: Scorer) -> ClaimEvidence:
-    """What scores the claims of these inputs; takes note of reference rows that could not be used."""
+def claim_evidence(inputs: Inputs, input_dir: Path, scorer: Scorer) -> ClaimEvidence:
+    """Scores for the claims of these inputs; records in `inputs` the reference rows that could not be used."""
     references = read_references(input_dir / "reference")
     inputs.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
     inputs.references = references.locate(inputs.telemetry)
@@ -151,46 +151,46 @@ def open_book(inputs: Inputs, input_dir: Path, scorer: Scorer) -> ClaimEvidence:
 
 
 def run_products(
-    products: Mapping[str, Product], inputs: Inputs, book: ClaimScores, progress: Progress = no_progress
+    products: Mapping[str, Product], inputs: Inputs, claim_scores: ClaimScores, progress: Progress = no_progress
 ) -> Outcome:
-    """Everything the products make of the inputs, one after another."""
+    """The outcome of the products on these inputs, one after another."""
     outcome, answers = Outcome(), Answers(inputs.confirmations)
     for name, product in products.items():
         progress(f"running {name}", None)
-        run_product(product, inputs, book, outcome, answers)
+        run_product(product, inputs, claim_scores, outcome, answers)
     inputs.refuse(STREAM, answers.dead_letters())
     return outcome
 
 
 def run_product(
-    product: Product, inputs: Inputs, book: ClaimScores, outcome: Outcome, answers: Answers | None = None
+    product: Product, inputs: Inputs, claim_scores: ClaimScores, outcome: Outcome, answers: Answers | None = None
 ) -> None:
-    """Everything one product makes of the inputs, added to `outcome`; `answers` observes which it took."""
+    """Adds the outcome of one product to `outcome`; `answers` records which riders' answers it accepted."""
     answers = answers or Answers(())
-    claimants = Candidates(product, inputs.shared, inputs.readings, inputs.subscriptions)
-    disruptions = claimants.disruptions
+    candidates = Candidates(product, inputs.shared, inputs.readings, inputs.subscriptions)
+    disruptions = candidates.disruptions
     for disruption in disruptions:
         outcome.disruptions.extend(disruption.records(product.name))
-    items = claimants.items()
+    items = candidates.items()
     claims: list[dict[str, Any]] = []
     payouts: list[dict[str, Any]] = []
-    book.begin(product, disruptions)
+    claim_scores.begin(product, disruptions)
     pending = sorted(items)
     while pending:
-        put_off: dict[str, Question] = {}
+        deferred: dict[str, ScoringQuery] = {}
         for worker in pending:
             try:
-                machine = RiderMachine(product, book.model_version, book)
+                machine = RiderMachine(product, claim_scores.model_version, claim_scores)
                 decided = run_rider(machine, [*items[worker], *answers.of(worker)])
-            except Unanswered as asked:
-                put_off[worker] = asked.question
+            except ScoreNotMeasured as not_measured:
+                deferred[worker] = not_measured.query
                 continue
             claims.extend(decided[0])
             payouts.extend(decided[1])
             answers.record_refusals(worker, machine.take_refused())
-        book.answer(set(put_off.values()))
-        pending = sorted(put_off)
-    outcome.syndicate_alerts.extend(book.syndicate_alerts)
+        claim_scores.measure_scores(set(deferred.values()))
+        pending = sorted(deferred)
+    outcome.syndicate_alerts.extend(claim_scores.syndicate_alerts)
     publish(product, claims, payouts, inputs.reserves, outcome)
 
 
@@ -201,8 +201,8 @@ def publish(
     reserves: Iterable[dict[str, Any]],
     outcome: Outcome,
 ) -> None:
-    """Adds what riders' machines decided to `outcome`, which has the disruptions already: within the reserves, and with
-    what the riders should hear of it."""
+    """Adds the decisions of riders' machines to `outcome`, which has the disruptions already: payouts within the
+    reserves, and notifications."""
     outcome.claims.extend(claims)
     outcome.notifications.extend(claim_notifications(claims, {}))
     starts_ms = {record["disruption_id"]: record["start"] for record in outcome.disruptions}

@@ -44,10 +44,10 @@ def in_batch(source, folder, parallelism=1, buckets=3):
 
 def streaming(source, folder, parallelism=1, part_bytes=100_000):
     """What a run on Flink writes."""
-    from monsoon.pipelines.flink.run import Running, run
+    from monsoon.pipelines.flink.run import RunOptions, run
 
     checkpoints = folder.with_name(f"{folder.name}.checkpoints")
-    running = Running(checkpoints, parallelism, checkpoint_interval_ms=500, part_bytes=part_bytes)
+    running = RunOptions(checkpoints, parallelism, checkpoint_interval_ms=500, part_bytes=part_bytes)
     run(source, folder, PRODUCTS, list(PRODUCTS), running)
     return written(folder)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from kit import at
 from monsoon.pipelines.flink.result_collector import CollectedResults
-from monsoon.pipelines.local.replay import open_book, read_inputs, run_products
+from monsoon.pipelines.local.replay import claim_evidence, read_inputs, run_products
 from monsoon.pipelines.operator_test_harness import OperatorTestHarness
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import END_OF_TIME_MS
@@ -98,13 +98,13 @@ class Scripted:
 def locally(source, scorer=None):
     """Inputs and outcome of the local engine."""
     inputs = read_inputs(Path(source), PRODUCTS)
-    return inputs, run_products(dict(PRODUCTS), inputs, open_book(inputs, Path(source), scorer or load_scorer()))
+    return inputs, run_products(dict(PRODUCTS), inputs, claim_evidence(inputs, Path(source), scorer or load_scorer()))
 
 
 def by_both_engines(source, products):
     """Outcomes of the local engine and of the steps, which read file by file and then see all of time pass."""
     inputs, scorer = read_inputs(Path(source), products), load_scorer()
-    expected = run_products(dict(products), inputs, open_book(inputs, Path(source), scorer))
+    expected = run_products(dict(products), inputs, claim_evidence(inputs, Path(source), scorer))
     graph = Graph(JobConfig(products, products, Path(source) / "reference", None, 2, False), durable=False)
     for stream in STREAMS:
         for path in sorted((Path(source) / stream).glob("*.jsonl")):

@@ -12,7 +12,7 @@ class EveryScoreApproves:
     def begin(self, product, disruptions):
         pass
 
-    def answer(self, questions):
+    def measure_scores(self, questions):
         pass
 
     def __call__(self, claim, at_ms):

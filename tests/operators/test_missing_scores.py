@@ -25,10 +25,10 @@ class Forgetful(ClaimEvidence):
 
     rounds = 0
 
-    def answer(self, questions):
+    def measure_scores(self, questions):
         self.rounds += 1
         assert self.rounds < 50, "asked again and again"
-        super().answer(questions)
+        super().measure_scores(questions)
         mine = {
             update.terms.policy_id
             for disruption in self._disruptions.values()

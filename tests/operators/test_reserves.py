@@ -180,6 +180,6 @@ def test_absent_folders_are_empty_and_not_spoken_of(tmp_path):
     graph = Graph(settings_of(source))
     assert graph.settings.reserves
     collected = graph.collected()
-    collected.overlooked(plan(source, 1_000)[1])
+    collected.record_ignored(plan(source, 1_000)[1])
     assert collected.counts["reserves"] == inputs.counts["reserves"]
     assert "confirmations" not in collected.counts

@@ -4,7 +4,7 @@ import pytest
 from kit.graph import Graph, same, settings_of
 
 from monsoon.pipelines.flink.file_splits import in_any_order
-from monsoon.pipelines.local.replay import open_book, read_inputs, run_products
+from monsoon.pipelines.local.replay import claim_evidence, read_inputs, run_products
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_products
 from monsoon.sources.simulator import load_storm, simulate
@@ -22,7 +22,7 @@ def source(tmp_path_factory):
 @pytest.fixture(scope="module")
 def outcome(source):
     inputs = read_inputs(source, load_products())
-    return run_products(OFFSHIFT, inputs, open_book(inputs, source, load_scorer()))
+    return run_products(OFFSHIFT, inputs, claim_evidence(inputs, source, load_scorer()))
 
 
 def test_the_group_is_frozen_and_nobody_else(outcome):

@@ -11,7 +11,7 @@ import yaml
 from kit.graph import Graph, same
 from kit.streams import policy_record, report, write_streams
 
-from monsoon.pipelines.local.replay import open_book, read_inputs, replay, run_products
+from monsoon.pipelines.local.replay import claim_evidence, read_inputs, replay, run_products
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.sources.feeds.readings import read_feed
 from monsoon.sources.files import FilePart
@@ -205,7 +205,7 @@ def test_a_running_job_that_hears_of_it_three_days_later_says_the_same(tmp_path,
     late.write_text("".join(json.dumps(reading) + "\n" for reading in corrections))
     graph.read("oracle_readings", FilePart(late))
     inputs = read_inputs(source, heat)
-    same(graph.finish().outcome, run_products(heat, inputs, open_book(inputs, source, load_scorer())))
+    same(graph.finish().outcome, run_products(heat, inputs, claim_evidence(inputs, source, load_scorer())))
 
 
 @pytest.mark.parametrize(
