@@ -47,7 +47,7 @@ class RunFolders:
         return (self.output / SUMMARY).exists()
 
     def require_usable(self, resume: bool) -> None:
-        """What `begun` and `taken_up` would refuse at once, before the input is looked through. Raises OutputError."""
+        """What `new_run` and `resumed_run` would refuse, checked before the input is scanned. Raises OutputError."""
         if resume:
             self._require_record()
         elif not self._has_no_results():
@@ -78,7 +78,7 @@ class RunFolders:
 
     @contextmanager
     def resumed_run(self, identity: Mapping[str, Any]) -> Iterator[None]:
-        """A run that was begun before. Raises OutputError where it is another one, or none."""
+        """Resumes a run. Raises OutputError where it is another one, or none."""
         self._require_record()
         with self._locked():
             record = self._record()
@@ -191,12 +191,12 @@ class RunFolders:
 
 
 def _write(file: Path, value: Mapping[str, Any]) -> None:
-    """Whole or not at all."""
+    """Writes a file atomically."""
     replace_file(file, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n", _partial(file))
 
 
 def _partial(file: Path) -> Path:
-    """What is written before it takes the file's name."""
+    """The temporary name of a file that is being written."""
     return file.with_name(f".{file.name}")
 
 
