@@ -139,6 +139,6 @@ def _parsed(path: Path, content: IO[bytes], separator: str, has_names: bool) -> 
                 truncate_ragged_lines=True,
                 encoding="utf8-lossy",
             )
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # OSError: it seems packed
         reason = (str(error).splitlines() or [""])[0][:_QUOTED_CHARACTERS]  # Polars quotes what it read
         raise InputError(f"not a CSV file ({reason})", str(path), "Write it as CSV, or leave it out.") from error

@@ -26,6 +26,9 @@ _MAX_PATTERNS = 8
 _NEW_PATTERNS_PER_BLOCK = 3
 _MIN_LINES_FOR_PATTERN = 64
 """Lines left unmatched that justify looking for another order of keys."""
+_LINE_STARTS = (b"{", b" ", b"\t", b"\r", b"\n")
+"""What records and blank lines begin with. Polars skips a byte order mark, and unpacks what begins like gzip, zlib or
+zstd: `x^` on the first line is enough for that."""
 
 
 @dataclass(slots=True)
@@ -129,6 +132,8 @@ class BlockValidator:
         """The columns of clean lines; None if Polars sees them otherwise than the pattern did."""
         if not rows:
             return pl.DataFrame(schema=self._schema)
+        if not content.startswith(_LINE_STARTS):
+            return None
         try:
             parsed = pl.read_ndjson(content, schema=self._schema)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
@@ -155,7 +160,7 @@ def _lines(content: bytes) -> pl.Series | None:
     """The lines of a block as text; None if it is not UTF-8. Polars' CSV reader is the quickest splitter at
     hand."""
     count = content.count(b"\n") + (not content.endswith(b"\n"))
-    if b"\x01" not in content and not content.startswith(b"\xef\xbb\xbf"):
+    if b"\x01" not in content and content.startswith(_LINE_STARTS):
         try:
             lines = pl.read_csv(
                 content, has_header=False, separator="\x01", quote_char=None, schema={"line": pl.String}

@@ -1,6 +1,8 @@
 """The columnar way and the judge agree on every line: verdict, record, reason."""
 
+import gzip
 import random
+import zlib
 
 import polars as pl
 import pytest
@@ -205,6 +207,23 @@ def test_polars_reads_numbers_to_the_last_bit():
 def test_odd_blocks(content):
     lines = content.split(b"\n")
     assert outcome(BlockValidator(VALIDATOR).validate(content)) == validate_records(lines)
+
+
+PACKED = (b"x^", b"x\x01", b"x\x9c", b"x\xda", b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"\x1f\x8b\x08\0", b"BZh9")
+"""What streams of zlib, zstd, gzip and bzip2 begin with; the first is plain text."""
+
+
+@pytest.mark.parametrize("start", PACKED)
+@pytest.mark.parametrize("rest", [b"", b"\n" + GOOD_LINE, b" and so on\n" + GOOD_LINE + b"\n" + GOOD_LINE])
+def test_a_block_that_begins_like_a_packed_stream_is_lines_all_the_same(start, rest):
+    lines = (start + rest).split(b"\n")
+    assert outcome(BlockValidator(VALIDATOR).validate(start + rest)) == validate_records(lines)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+def test_packed_lines_are_not_unpacked_unasked(pack):
+    content = pack(GOOD_LINE + b"\n" + GOOD_LINE + b"\n")
+    assert outcome(BlockValidator(VALIDATOR).validate(content)) == validate_records(content.split(b"\n"))
 
 
 def test_an_unexpected_refusal_by_polars_falls_back_to_the_judge(monkeypatch):

@@ -16,7 +16,7 @@ from monsoon.sources.files import InputError
 from monsoon.sources.parts import OpenFiles, parts_of, read_part
 from monsoon.sources.streams import read_stream
 from monsoon.sources.telemetry_table import to_telemetry_table
-from monsoon.transforms.validation.details import ONE_ARRAY
+from monsoon.transforms.validation.details import ONE_ARRAY, PACKED, ZERO_BYTES
 from monsoon.transforms.validation.fields import stream_fields
 from monsoon.transforms.validation.record_validator import MAX_RAW_BYTES
 
@@ -379,6 +379,25 @@ ARRAYS = {
 def test_a_file_that_is_one_array_is_told_so(tmp_path, stream, data):
     found = read(write(tmp_path, stream, data), stream)
     assert any(ONE_ARRAY in letter["detail"] for letter in found.dead)
+    assert balanced(found.counts)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "hint"),
+    [
+        (partial(gzip.compress, mtime=0), PACKED),
+        (lambda data: data + bytes(512) + b"\n", ZERO_BYTES),
+        (lambda data: data + bytes(7) + data, ZERO_BYTES),
+    ],
+    ids=["gzip under a plain name", "cut off by a crash", "cut off and gone on with"],
+)
+@pytest.mark.parametrize("stream", ["telemetry", "oracle_readings"])
+def test_bytes_that_are_no_text_are_told_for_what_they_are(tmp_path, stream, spoil, hint):
+    data = b"".join(line + b"\n" for line in telemetry_lines()[:3])
+    found = read(write(tmp_path, stream, spoil(data)), stream)
+    details = [letter["detail"] for letter in found.dead if letter["reason"] == "not_json"]
+    assert sum(hint in detail for detail in details) == 1
+    assert not any("UTF-16" in detail for detail in details)
     assert balanced(found.counts)
 
 

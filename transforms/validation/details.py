@@ -11,7 +11,9 @@ LOCAL_TIMESTAMP = "TIMESTAMP without a time zone"
 
 ONE_ARRAY = "an array where a record belongs: if the file is one array, write it one record a line (jq -c '.[]' FILE)"
 UTF_16 = "text that seems to be UTF-16: write the file in UTF-8"
-FILE_HINTS = (ONE_ARRAY, UTF_16)
+PACKED = "a file that seems to be packed by gzip: give its name the ending .gz"
+ZERO_BYTES = "zero bytes where text belongs: the file was cut off while it was written; copy or write it again"
+FILE_HINTS = (ONE_ARRAY, UTF_16, PACKED, ZERO_BYTES)
 """What a detail says of the whole file."""
 
 _FORMS = {"day": "a day from 1970 to 2100 as YYYY-MM-DD", "reserve_cell": "an H3 cell of resolution 5 in hexadecimal"}
@@ -24,6 +26,10 @@ def not_json(line: bytes, why: str) -> str:
     start = line.lstrip(b" \t\r\n")
     if start.startswith(b"["):
         return f"{why}; {ONE_ARRAY}"
+    if line.startswith(b"\x1f\x8b"):
+        return f"{why}; {PACKED}"
+    if line.startswith(bytes(4)):
+        return f"{why}; {ZERO_BYTES}"
     if line.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in line[:4]:
         return f"{why}; {UTF_16}"
     if line.startswith(b"\xef\xbb\xbf"):
