@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from monsoon.pipelines import metrics
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sources.model_files import load_model
+from monsoon.sources.reference import ReferenceAccount
 from monsoon.transforms import notifications
 from monsoon.transforms.adjudication.decision import UNSCORED
 from monsoon.transforms.adjudication.machine import REVIEW_REASONS
@@ -36,12 +37,12 @@ def providers_are(register: ProviderRegister | None) -> Providers:
 
 
 class Account(Protocol):
-    """What became of every line read: counts, dead letters and what shows of the whole by stream, and reference rows
-    that were skipped."""
+    """What became of every line read: counts, dead letters and what shows of the whole by stream, and of the
+    reference files."""
 
     counts: dict[str, dict[str, Any]]
     dead_letters: list[dict[str, Any]]
-    reference_rows_skipped: dict[str, int]
+    reference_account: ReferenceAccount
     providers: Providers
     statistics: dict[str, InputStatistics]
 
@@ -139,11 +140,11 @@ def _summary(
     return {
         "monsoon": version("monsoon"),
         "streams": streams,
-        "warnings": warnings(account.statistics),
+        "warnings": warnings(account.statistics) + account.reference_account.warnings,
         "products": by_product,
         "models": {**models, **_witness_models(products)},
         "providers": account.providers,
-        "reference_rows_skipped": account.reference_rows_skipped,
+        "reference_rows_skipped": account.reference_account.rows_skipped,
         "records": {
             "disruptions": len(outcome.disruptions),
             "claims": len(outcome.claims),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,14 @@ import numpy.typing as npt
 import polars as pl
 
 from monsoon.sources.csv_tables import Layout, read_table
+from monsoon.sources.files import NO_INPUT
 from monsoon.sources.provider_register import PROVIDERS_FILE, read_provider_register
 from monsoon.transforms.evidence.limits import ACCESS_POINT_REACH_M, UNKNOWN_TOWER_RANGE_M
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.geo.sphere import distance_m
 from monsoon.transforms.provider_register import ProviderRegister
 from monsoon.transforms.telemetry_table import TelemetryTable
+from monsoon.transforms.validation.raw_identifiers import masked
 
 TOWERS_FILE = "cell_towers.csv"
 ACCESS_POINTS_FILE = "access_points.csv"
@@ -40,7 +42,7 @@ _ACCESS_POINTS = Layout(
     mend="Write the columns bssid, lat, lon, or leave the file out.",
 )
 
-_FAULTS_LISTED = 20
+_FAULTS_LISTED = 3
 _LIKE_SAMPLES = 2
 """Rows of which one rests on more than so many times the samples of the other do not contradict it (`fraud.md`,
 cell_tower_zone_match)."""
@@ -56,6 +58,14 @@ class Faults:
     first: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class ReferenceAccount:
+    """What became of the reference files: rows that could not be used by file, and in words what is wrong."""
+
+    rows_skipped: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True, eq=False)
 class ReferenceTables:
     """What the reference files say. `towers` has key, lat, lon, range_m; `access_points` has key, lat, lon; keys
@@ -65,6 +75,22 @@ class ReferenceTables:
     access_points: pl.DataFrame
     faults: dict[str, Faults]
     providers: ProviderRegister | None = None
+    passed_over: tuple[str, ...] = ()
+    """What else lies in the folder and is read by nobody."""
+
+    @property
+    def account(self) -> ReferenceAccount:
+        """What became of the files, for the summary."""
+        names = ", ".join((TOWERS_FILE, ACCESS_POINTS_FILE, PROVIDERS_FILE))
+        said = [
+            f"reference/{name}: {faults.rows:,} row{'s' * (faults.rows != 1)} not used as written: "
+            f"{masked('; '.join(faults.first), is_json=False)}{'; ...' * (faults.rows > len(faults.first))}"
+            for name, faults in sorted(self.faults.items())
+        ]
+        said += [
+            f"reference/{name}: passed over, being none of {names}, each also with .gz" for name in self.passed_over
+        ]
+        return ReferenceAccount({name: faults.rows for name, faults in sorted(self.faults.items())}, said)
 
     def locate(self, trail: TelemetryTable) -> References:
         """Places of the trail's cells and access points.
@@ -86,7 +112,8 @@ def read_references(folder: Path) -> ReferenceTables:
     several rows of one tower or access point that with the most samples speaks, of these the newest, of these the one
     whose numbers sort first, wherever it is in the file. Where a row with as good a claim (at least half as many
     samples) lies further from it than the larger of their ranges, nobody knows where the thing stands: all its rows
-    are skipped and told. Raises InputError for a file that is no CSV or lacks the columns.
+    are skipped and told. What else lies in the folder is told too. Raises InputError for a file
+    that is no CSV or lacks the columns.
     """
     faults: dict[str, Faults] = {}
     towers = read_table(folder / TOWERS_FILE, _TOWERS)
@@ -102,8 +129,19 @@ def read_references(folder: Path) -> ReferenceTables:
     if told:
         faults[PROVIDERS_FILE] = Faults(len(told), told[:_FAULTS_LISTED])
     return ReferenceTables(
-        places.select("key", "lat", "lon", "range_m"), spots.select("key", "lat", "lon"), faults, providers
+        places.select("key", "lat", "lon", "range_m"),
+        spots.select("key", "lat", "lon"),
+        faults,
+        providers,
+        _passed_over(folder),
     )
+
+
+def _passed_over(folder: Path) -> tuple[str, ...]:
+    """A register under another name would leave every provider's word as it is: that must not go unsaid."""
+    known = {f"{name}{packed}" for name in (TOWERS_FILE, ACCESS_POINTS_FILE, PROVIDERS_FILE) for packed in ("", ".gz")}
+    names = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else ()
+    return tuple(name for name in names if name not in known and not name.startswith(NO_INPUT))
 
 
 def _places(path: Path, table: pl.DataFrame, key: pl.Expr, range_m: float, faults: dict[str, Faults]) -> pl.DataFrame:

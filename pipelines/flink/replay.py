@@ -66,7 +66,7 @@ def replay(
             collected.require_within(limit, input_dir)
         collected.record_ignored(ignored)
         collected.providers = providers_are(references.providers)
-        collected.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
+        collected.reference_account = references.account
         return write_results(output, collected, collected.outcome, running, {scorer.name: scorer.version}, progress)
 
 

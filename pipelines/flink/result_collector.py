@@ -14,6 +14,7 @@ from monsoon.pipelines.results import Outcome, Providers
 from monsoon.pipelines.runtime.messages import END, PART, STATISTICS, WRITTEN, unpack_result
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import INPUT_STREAMS, OPTIONAL_STREAMS, InputError
+from monsoon.sources.reference import ReferenceAccount
 from monsoon.sources.streams import require_within
 from monsoon.transforms.validation.input_checks import InputStatistics, RefusalLimit
 
@@ -29,7 +30,7 @@ class CollectedResults:
     dead_letters: list[dict[str, Any]] = field(default_factory=list)
     late: dict[str, int] = field(default_factory=dict)
     """By stream: records that came after the watermark had passed their time."""
-    reference_rows_skipped: dict[str, int] = field(default_factory=dict)
+    reference_account: ReferenceAccount = field(default_factory=ReferenceAccount)
     providers: Providers = "unregistered"
     statistics: dict[str, InputStatistics] = field(default_factory=dict)
     parts: int = 0

@@ -93,7 +93,7 @@ def run(
         collected = _collect(parts, settings, folders, running, resume, progress)
         collected.record_ignored(ignored)
         collected.providers = providers_are(references.providers)
-        collected.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
+        collected.reference_account = references.account
         summary = summarized(collected, collected.outcome, chosen, {scorer.name: scorer.version})
         folders.finish(summary, STREAMS, ACCOUNTS)
         return summary

@@ -19,7 +19,7 @@ from monsoon.sinks.record_files import Format
 from monsoon.sources.accounting import StreamCounts, dead_letters
 from monsoon.sources.files import INPUT_FOLDERS, OPTIONAL_STREAMS, streams_in
 from monsoon.sources.provider_register import read_provider_register
-from monsoon.sources.reference import read_references
+from monsoon.sources.reference import ReferenceAccount, read_references
 from monsoon.sources.streams import StreamRead, read_stream
 from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.adjudication.driver import run_rider
@@ -48,7 +48,7 @@ class Inputs:
     dead_letters: list[dict[str, Any]]
     reserves: list[dict[str, Any]] = field(default_factory=list)
     confirmations: list[dict[str, Any]] = field(default_factory=list)
-    reference_rows_skipped: dict[str, int] = field(default_factory=dict)
+    reference_account: ReferenceAccount = field(default_factory=ReferenceAccount)
     providers: Providers = "unregistered"
     statistics: dict[str, InputStatistics] = field(default_factory=dict)
     """Statistics of each stream as a whole."""
@@ -145,7 +145,7 @@ def read_inputs(
 def claim_evidence(inputs: Inputs, input_dir: Path, scorer: Scorer) -> ClaimEvidence:
     """Scores for the claims of these inputs; records in `inputs` the reference rows that could not be used."""
     references = read_references(input_dir / "reference")
-    inputs.reference_rows_skipped = {name: faults.rows for name, faults in sorted(references.faults.items())}
+    inputs.reference_account = references.account
     inputs.references = references.locate(inputs.telemetry)
     return ClaimEvidence(inputs.telemetry, inputs.references, scorer)
 

@@ -54,6 +54,33 @@ def test_bad_rows_are_counted_and_told(tmp_path):
     assert faults.rows == 4
     assert faults.first[0].startswith("line 2: ")
     assert references.bssid_lat[1] == 28.6
+    assert tables.account.rows_skipped == {"access_points.csv": 4}
+    assert tables.account.warnings[0].startswith("reference/access_points.csv: 4 rows not used as written: line 2: ")
+    assert "ap1" in tables.account.warnings[0]
+
+
+def test_what_is_told_of_bad_rows_shows_no_raw_identifier(tmp_path):
+    (tmp_path / "access_points.csv").write_text("bssid,lat,lon\naa:bb:cc:dd:ee:ff,91,77\n")
+    [told] = read_references(tmp_path).account.warnings
+    assert "aa:bb" not in told
+    assert "[masked]" in told
+
+
+@pytest.mark.parametrize("name", ["providers.csv", "cell_towers.csv", "access_points.csv"])
+def test_a_file_that_begins_like_a_packed_stream_is_refused_in_words(tmp_path, name):
+    columns = "provider,metric,quality,mcc,net,area,cell,bssid,lat,lon"
+    (tmp_path / name).write_text(f"x^,{columns}\n" + "1," * 10 + "1\n")
+    with pytest.raises(InputError, match="not a CSV file"):
+        read_references(tmp_path)
+
+
+def test_files_that_nobody_reads_are_told(tmp_path):
+    for name in ("providers.CSV", "provider.csv", "cell_towers.csv.gz", "access_points.parquet", ".hidden", "_SUCCESS"):
+        (tmp_path / name).touch()
+    assert [line.partition(":")[0] for line in read_references(tmp_path).account.warnings] == [
+        "reference/access_points.parquet", "reference/provider.csv", "reference/providers.CSV",
+    ]  # fmt: skip
+    assert read_references(tmp_path / "none").account.warnings == []
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

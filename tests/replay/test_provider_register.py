@@ -94,6 +94,10 @@ def test_rows_that_are_not_as_they_should_be_are_told_and_release_nothing(tmp_pa
     found = read_references(tmp_path / "reference")
     assert found.faults["providers.csv"].rows == 6
     assert found.faults["providers.csv"].first[0].startswith("line 3: none of official, secondary, fallback")
+    assert found.account.warnings == [
+        "reference/providers.csv: 6 rows not used as written: line 3: none of official, secondary, fallback, taken as "
+        "fallback (offical); line 4: no provider (IMD); line 5: no metric of the contract, nor * (rain); ..."
+    ]
     assert quality(tmp_path, "imd", "aqi") == "fallback", "what was meant is not known: the least"
     assert quality(tmp_path, "imd", "rain_mm_24h") == "official"
     assert quality(tmp_path, "sky", "rain_mm_24h") == "fallback"
@@ -180,4 +184,8 @@ def test_the_summary_says_whether_providers_are_registered(tmp_path):
     summary = replay(source, tmp_path / "out", PRODUCTS, ["kawaach"], load_scorer())
     assert summary["providers"] == "registered"
     assert summary["reference_rows_skipped"] == {"providers.csv": 1}
+    assert summary["warnings"] == [
+        "reference/providers.csv: 1 row not used as written: line 3: none of official, secondary, fallback, taken as "
+        "fallback (nonsense)"
+    ]
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["providers"] == "registered"
