@@ -5,7 +5,7 @@ summary last. So a folder with a `summary.json` is whole, one without is not, an
 new one is: what fails in between is undone, at once or, after a kill, by the next replay. That holds through a power
 cut as well: what a summary speaks for is on the disk before the summary has its name.
 
-Readings of the text: docs/interpretations.md#records-and-folders.
+Interpretations of the specification: docs/interpretations.md#records-and-folders.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Accounting for every line of a stream, and its dead letters.
 
-Readings of the text: docs/interpretations.md#lines.
+Interpretations of the specification: docs/interpretations.md#lines.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Input folders: which files a stream has, and their lines in blocks of bounded size.
 
-Readings of the text: docs/interpretations.md#records-and-folders.
+Interpretations of the specification: docs/interpretations.md#records-and-folders.
 """
 
 from __future__ import annotations

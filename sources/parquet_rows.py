@@ -5,7 +5,7 @@ A row is validated as the JSON line of its known fields, in the schema's order, 
 columns are ignored whatever they hold: a row is no line, and has neither length nor depth of its own. A moment in UTC,
 in whatever unit, is its whole milliseconds; a timestamp of no zone could be any of a day's, and is refused.
 
-Readings of the text: docs/interpretations.md#parquet.
+Interpretations of the specification: docs/interpretations.md#parquet.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Both change only at some moments: when an event happens or its waiting period has passed, and when a period begins or
 ends. A timeline holds the state from each of them on. The state at a moment depends on the events up to that moment
-only, in whatever order they arrive. Readings of the text: docs/interpretations.md#coverage-and-waiting.
+only, in whatever order they arrive. Interpretations of the specification: docs/interpretations.md#coverage-and-waiting.
 """
 
 from __future__ import annotations

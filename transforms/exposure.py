@@ -5,7 +5,7 @@ A state machine for each product, day and cell, driven in event time. A payout w
 would exceed it is queued whole, and so is every later one: first in, first out. A raised reserve releases the queue
 from its head. Nothing is paid beyond the current reserve, and nothing is lost.
 
-Readings of the text: docs/interpretations.md#reserves.
+Interpretations of the specification: docs/interpretations.md#reserves.
 """
 
 from __future__ import annotations

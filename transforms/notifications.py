@@ -3,7 +3,7 @@
 Pure functions of published records. A revision makes a notification if the claim's status changed; payments and queued
 payouts make their own.
 
-Readings of the text: docs/interpretations.md#notifications.
+Interpretations of the specification: docs/interpretations.md#notifications.
 """
 
 from __future__ import annotations

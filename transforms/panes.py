@@ -9,7 +9,7 @@ The vocabulary is closed. A term is a telemetry table column times a scale, roun
 the reports of a pane at which its term is not null and all of its conditions `column = value` hold. Everything
 is an integer, so that no result depends on the order of rows.
 
-Readings of the text: docs/interpretations.md#when-a-report-was-received.
+Interpretations of the specification: docs/interpretations.md#when-a-report-was-received.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The last report at or before the moment decides, if it is at most 90 minutes old
 hour after the moment; a rider without one is at the home that the policy states. A product may count a reporting rider
 as in every zone within a margin of that position.
 
-Readings of the text: docs/interpretations.md#who-claims.
+Interpretations of the specification: docs/interpretations.md#who-claims.
 """
 
 from __future__ import annotations

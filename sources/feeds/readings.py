@@ -1,6 +1,6 @@
 """Oracle readings of a feed's rows: the index of running means, the heat index, and what is said as it is.
 
-Readings of the text: docs/interpretations.md#air.
+Interpretations of the specification: docs/interpretations.md#air.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A simulated storm as files: the input folder of `monsoon replay`, and the truth beside it.
 
-Readings of the text: docs/interpretations.md#records-and-folders.
+Interpretations of the specification: docs/interpretations.md#records-and-folders.
 """
 
 from __future__ import annotations

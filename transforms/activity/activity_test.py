@@ -5,7 +5,7 @@ Three parts, so that an engine that partitions riders can run each where the rid
 of claims, `Peers.present` finds the other riders in the zone, `compare_with_threshold` compares.
 `activity_test_results` does all of it and returns the `ActivityResult` of each claim.
 
-Readings of the text: docs/interpretations.md#the-activity-test.
+Interpretations of the specification: docs/interpretations.md#the-activity-test.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Orders and hours of riders from the beginning of the ISO week to a confirmation, for supplements that use them.
 
-Readings of the text: docs/interpretations.md#the-week-so-far.
+Interpretations of the specification: docs/interpretations.md#the-week-so-far.
 """
 
 from __future__ import annotations

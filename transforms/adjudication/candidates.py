@@ -1,6 +1,6 @@
 """Candidates: a disruption x the policies in force at its start x the riders present when it was confirmed.
 
-Readings of the text: docs/interpretations.md#who-claims.
+Interpretations of the specification: docs/interpretations.md#who-claims.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ withdrawals first, then other revisions, activity results, answers, and the hold
 order of the overlap rule, then the caps in theirs. Published revisions are never edited; what was paid stays paid and
 counts as paid in every rule.
 
-Readings of the text: docs/interpretations.md#claims.
+Interpretations of the specification: docs/interpretations.md#claims.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Amounts that a policy or a product file states are the decimal numbers written t
 the JSON number); formulas over them are exact; the result is rounded half to even to the paisa. Amounts are integers
 of paise ever after.
 
-Readings of the text: docs/interpretations.md#money.
+Interpretations of the specification: docs/interpretations.md#money.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A product compiled for adjudication: every version's formulas and rules, by name.
 
-Readings of the text: docs/interpretations.md#claims.
+Interpretations of the specification: docs/interpretations.md#claims.
 """
 
 from __future__ import annotations

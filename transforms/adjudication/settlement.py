@@ -4,7 +4,7 @@ own order.
 A claim's payout depends on what overlapping claims before it pay, and that on the caps, which take larger claims first.
 The two orders can conflict, so both rules are applied in turn until nothing changes.
 
-Readings of the text: docs/interpretations.md#claims.
+Interpretations of the specification: docs/interpretations.md#claims.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Source: Central Pollution Control Board, "National Air Quality Index", report of
 averaging times, minimum data), and "About AQI" on the board's site. Concentrations are running means: 24 h, for CO and
 O3 8 h.
 
-Readings of the text: docs/interpretations.md#air.
+Interpretations of the specification: docs/interpretations.md#air.
 """
 
 from __future__ import annotations

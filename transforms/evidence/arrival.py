@@ -4,7 +4,7 @@ A report without received_time counts as received at its event_time. One with re
 decisions made since; it establishes presence at a confirmation if it was received within PRESENCE_GRACE_MS of it; and
 it counts for a baseline or a pattern of shifts only if it was received within BASELINE_GRACE_MS of its event_time.
 
-Readings of the text: docs/interpretations.md#when-a-report-was-received.
+Interpretations of the specification: docs/interpretations.md#when-a-report-was-received.
 """
 
 from __future__ import annotations

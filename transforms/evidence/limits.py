@@ -1,6 +1,6 @@
 """Windows, minimum counts and tolerances of the features, and why each is what it is (docs/adr/0007).
 
-Readings of the text: docs/interpretations.md#evidence.
+Interpretations of the specification: docs/interpretations.md#evidence.
 """
 
 from __future__ import annotations

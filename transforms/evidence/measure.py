@@ -1,6 +1,6 @@
 """All features of many claims at once.
 
-Readings of the text: docs/interpretations.md#evidence.
+Interpretations of the specification: docs/interpretations.md#evidence.
 """
 
 from __future__ import annotations

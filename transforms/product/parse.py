@@ -1,6 +1,6 @@
 """Parses the document of a product file into checked terms: the shape first, then what only the whole file shows.
 
-Readings of the text: docs/interpretations.md#product-files.
+Interpretations of the specification: docs/interpretations.md#product-files.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Queries of telemetry conditions, the reports from their zones, and who holds which policy.
 
-Readings of the text: docs/interpretations.md#disruptions.
+Interpretations of the specification: docs/interpretations.md#disruptions.
 """
 
 from __future__ import annotations

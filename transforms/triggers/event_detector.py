@@ -4,7 +4,7 @@ The detector runs over moments in event-time order: event times of the readings 
 which they go stale, and the moments at which an absence has lasted long enough. It has no corrections: `history.py`
 goes back to a snapshot from before one and runs it again.
 
-Readings of the text: docs/interpretations.md#disruptions.
+Interpretations of the specification: docs/interpretations.md#disruptions.
 """
 
 from __future__ import annotations

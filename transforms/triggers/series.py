@@ -4,7 +4,7 @@ In a city of thousands of zones there are a few dozen series; a machine runs for
 zone of it. Zones with a threshold of their own are series of their own, and so are, for a trigger with a telemetry
 condition, zones with different telemetry.
 
-Readings of the text: docs/interpretations.md#disruptions.
+Interpretations of the specification: docs/interpretations.md#disruptions.
 """
 
 from __future__ import annotations

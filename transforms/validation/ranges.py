@@ -1,7 +1,7 @@
 """Ranges that depend on another field of the record: of a reading's value by metric, of event_time by received_time, of
 a position that is exactly 0, 0.
 
-Readings of the text: docs/interpretations.md#lines.
+Interpretations of the specification: docs/interpretations.md#lines.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 It defines validation. Faster paths may exist beside it, but only for records that it would accept unchanged.
 
-Readings of the text: docs/interpretations.md#lines.
+Interpretations of the specification: docs/interpretations.md#lines.
 """
 
 from __future__ import annotations
