@@ -185,7 +185,7 @@ def _rain(played: Played, stations: _Stations, levels: Sequence[float]) -> list[
     told: dict[tuple[int, str], tuple[int, float]] = {}
     for reading in played.inputs.readings:
         if reading.metric == _RAIN and reading.quality == "official":
-            key = (reading.event_time_ms, stations.nearest(reading.area.place_lat, reading.area.place_lon))
+            key = (reading.event_time_ms, stations.nearest(reading.area.center_lat, reading.area.center_lon))
             told[key] = max(told.get(key, (-1, 0.0)), (reading.revision, reading.value))
     last_ms = max(storm.time_ms(storm.published.series[name].until) for name in stations.places)  # type: ignore[union-attr]
     wet = {at_ms for (at_ms, _), (_, value) in told.items() if value > 0}

@@ -20,7 +20,7 @@ from monsoon.sources.parquet_rows import json_lines, read_batches, validate_batc
 from monsoon.sources.record_store import RecordStore
 from monsoon.sources.telemetry_store import TelemetryStore
 from monsoon.transforms.geo.areas import area_of
-from monsoon.transforms.geo.squares import squares_of
+from monsoon.transforms.geo.squares import grid_squares
 from monsoon.transforms.validation.catalogue import Catalogue
 from monsoon.transforms.validation.input_checks import REFUSAL_MEND, InputStatistics, RefusalLimit
 from monsoon.transforms.validation.record_validator import DeadLetter, RecordValidator, ValidRecord
@@ -128,7 +128,7 @@ def validate_piece(
 
 def statistics_of(found: ValidatedBlock) -> InputStatistics:
     """The statistics of a block of telemetry."""
-    squares = [square for frame in found.frames for square in squares_of(frame["lat"], frame["lon"])]
+    squares = [square for frame in found.frames for square in grid_squares(frame["lat"], frame["lon"])]
     return InputStatistics.of(found.read, found.dead, squares)
 
 
@@ -136,7 +136,7 @@ def statistics_of_records(stream: str, verdicts: Sequence[ValidRecord | DeadLett
     """The statistics of a block of another stream."""
     records = [each.record for each in verdicts if isinstance(each, ValidRecord)]
     places = [place for record in records if (place := _place(stream, record)) is not None]
-    squares = squares_of(*zip(*places, strict=True)) if places else []
+    squares = grid_squares(*zip(*places, strict=True)) if places else []
     return InputStatistics.of(len(verdicts), [each for each in verdicts if isinstance(each, DeadLetter)], squares)
 
 
@@ -145,7 +145,7 @@ def _place(stream: str, record: Mapping[str, Any]) -> tuple[float, float] | None
         return record["home_lat"], record["home_lon"]
     if stream == "oracle_readings":
         area = area_of(record)
-        return area.place_lat, area.place_lon
+        return area.center_lat, area.center_lon
     return None
 
 

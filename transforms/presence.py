@@ -18,7 +18,7 @@ import numpy.typing as npt
 from monsoon.transforms.evidence.arrival import PRESENCE_GRACE_MS, received_rows, rows_received_later
 from monsoon.transforms.evidence.ragged import Ragged
 from monsoon.transforms.geo.cells import cells_of
-from monsoon.transforms.geo.near import any_within, cells_around, cells_within
+from monsoon.transforms.geo.near import any_point_within, cells_around, cells_within
 from monsoon.transforms.telemetry_table import TelemetryTable, bisect_right, slices_of
 
 REPORT_HOLDS_MS = 90 * 60_000
@@ -86,7 +86,7 @@ class Presence:
     def _near(self, cell: int, other: int, at_ms: int) -> bool:
         """Whether a report of these 90 minutes from another cell lies within the margin."""
         rows = self._reports_from(other, at_ms)
-        return any_within(self._telemetry.lat[rows], self._telemetry.lon[rows], cell, self._margin_m)
+        return any_point_within(self._telemetry.lat[rows], self._telemetry.lon[rows], cell, self._margin_m)
 
     def _reports_from(self, cell: int, at_ms: int) -> npt.NDArray[np.int64]:
         """Rows of the reports from a cell in these 90 minutes."""

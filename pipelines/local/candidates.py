@@ -85,7 +85,7 @@ class Candidates:
     def _of(self, version: Product) -> Iterator[Disruption]:
         resolution = version.zone_resolution
         presence = Presence(self._shared.places, self._coverage.workers, resolution, version.presence_margin_m)
-        zones = Zones.of(self._zone_cells(presence), resolution)
+        zones = Zones.from_cells(self._zone_cells(presence), resolution)
         finder = CandidateFinder(version, self._coverage, presence)
         evaluator = TelemetryConditionEvaluator(version, self._coverage, self._shared.places, self._shared.references)
         for trigger in version.triggers:

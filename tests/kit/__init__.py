@@ -55,7 +55,7 @@ def reading(metric: str, value: float, minutes: float, **fields: Any) -> Reading
 def zones_at(*places: tuple[float, float], resolution: int = 9) -> Zones:
     """The zones of these (latitude, longitude)."""
     cells = [h3.latlng_to_cell(lat, lon, resolution) for lat, lon in places or [(LAT, LON)]]
-    return Zones.of(np.array(cells, dtype=np.uint64), resolution)
+    return Zones.from_cells(np.array(cells, dtype=np.uint64), resolution)
 
 
 def product_of(name: str) -> Product:

@@ -54,7 +54,7 @@ def telling(trigger, readings, zones, expected):
 def test_disruptions(example):
     product, readings, expected, notes = example
     cells = [h3.str_to_int(record["zone"]) for record in (*expected, *notes)]
-    zones = Zones.of(np.array(cells, dtype=np.uint64), product.zone_resolution)
+    zones = Zones.from_cells(np.array(cells, dtype=np.uint64), product.zone_resolution)
     got = {}
     for trigger in product.triggers:
         telemetry_values = telling(trigger, readings, zones, expected) if trigger.telemetry_condition else None

@@ -15,7 +15,7 @@ from monsoon.pipelines.results import summarized
 from monsoon.pipelines.runtime.messages import STATISTICS, pack, result
 from monsoon.sources.files import FilePart, InputError
 from monsoon.sources.product_files import load_products
-from monsoon.transforms.geo.squares import any_within, squares_of
+from monsoon.transforms.geo.squares import any_squares_within, grid_squares
 from monsoon.transforms.validation.details import ONE_ARRAY
 from monsoon.transforms.validation.input_checks import InputStatistics, RefusalLimit, RefusalWindows, warnings
 from monsoon.transforms.validation.record_validator import DeadLetter
@@ -92,24 +92,27 @@ def test_a_stream_without_end_is_judged_window_by_window():
 
 
 def test_squares_of_places():
-    assert len(squares_of([28.50, 28.59, 28.61], [77.20, 77.29, 77.2])) == 2
-    assert squares_of([], []) == []
-    assert squares_of([-90, 90], [-180, 180]) == sorted(squares_of([90, -90], [180, -180]))
+    assert len(grid_squares([28.50, 28.59, 28.61], [77.20, 77.29, 77.2])) == 2
+    assert grid_squares([], []) == []
+    assert grid_squares([-90, 90], [-180, 180]) == sorted(grid_squares([90, -90], [180, -180]))
 
 
 @pytest.mark.parametrize(("lat", "near"), [(28.58, True), (28.58 + 4.3, True), (28.58 + 4.7, False), (-28.58, False)])
 def test_five_hundred_km(lat, near):
-    assert any_within(squares_of([lat], [77.2]), squares_of([DELHI[0], -33.0], [DELHI[1], 151.0]), 500.0) == near
+    assert (
+        any_squares_within(grid_squares([lat], [77.2]), grid_squares([DELHI[0], -33.0], [DELHI[1], 151.0]), 500.0)
+        == near
+    )
 
 
 def test_many_squares_far_from_many_homes():
     lats, lons = [lat / 10 for lat in range(-600, -100)], [lon / 10 for lon in range(500)]
-    homes = squares_of([DELHI[0]] * 300, [70 + n / 10 for n in range(300)])
-    assert not any_within(squares_of(lats, lons), homes, 500.0)
+    homes = grid_squares([DELHI[0]] * 300, [70 + n / 10 for n in range(300)])
+    assert not any_squares_within(grid_squares(lats, lons), homes, 500.0)
 
 
 def seen_at(place):
-    return InputStatistics(1, squares=set(squares_of([place[0]], [place[1]])))
+    return InputStatistics(1, squares=set(grid_squares([place[0]], [place[1]])))
 
 
 @pytest.mark.parametrize("stream", ["telemetry", "oracle_readings"])
@@ -216,7 +219,7 @@ def test_a_running_job_is_watched_through_what_it_commits(tmp_path):
 
 
 def test_a_look_is_whole_after_its_way():
-    seen = InputStatistics.of(3, [dead("a"), dead("b", ONE_ARRAY)], squares_of([1], [2]))
+    seen = InputStatistics.of(3, [dead("a"), dead("b", ONE_ARRAY)], grid_squares([1], [2]))
     assert pack(seen)
     graph_said = result(STATISTICS, ("telemetry", seen)).payload
     assert json.loads(graph_said)[1]["refused"] == {"a": [1, "x"], "b": [1, ONE_ARRAY]}

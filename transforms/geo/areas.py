@@ -1,4 +1,4 @@
-"""The area that a reading covers: its H3 cell, its polygon, or the disc around its point; and the zones in it."""
+"""The area that an oracle reading covers (an H3 cell, a polygon, or a disc around a point), and the zones in an area."""
 
 from __future__ import annotations
 
@@ -20,18 +20,24 @@ _CACHE_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """An area and its place: cell center, polygon centroid, or the point. Degrees, WGS84."""
+    """An area with its center: of a cell H3's center, of a polygon the centroid, of a disc its point. Degrees, WGS84.
+
+    `cell` is set for a cell only, `wkt` for a polygon only, `radius_km` for a disc only.
+    """
 
     kind: Literal["cell", "polygon", "disc"]
-    place_lat: float
-    place_lon: float
+    center_lat: float
+    center_lon: float
     cell: int = 0
     radius_km: float = 0.0
     wkt: str = ""
 
 
 def area_of(record: Mapping[str, Any]) -> Area:
-    """The one area that a validated oracle reading names."""
+    """The area of a validated oracle reading, by its field `h3`, else `wkt`, else `lat` and `lon`.
+
+    A disc without `radius_km` has the default radius of the reading's metric.
+    """
     if record.get("h3") is not None:
         cell = h3.str_to_int(record["h3"])
         lat, lon = h3.cell_to_latlng(cell)
@@ -47,7 +53,7 @@ def area_of(record: Mapping[str, Any]) -> Area:
 
 @dataclass(frozen=True)
 class Zones:
-    """Zones of one resolution, sorted by the latitude of their centers.
+    """Zones (H3 cells) of one resolution, sorted by the latitude of their centers.
 
     `cells` uint64 (n,), `lat` and `lon` float64 (n,) in degrees.
     """
@@ -59,39 +65,43 @@ class Zones:
     _by_resolution: dict[int, npt.NDArray[np.uint64]] = field(default_factory=dict, repr=False, compare=False)
 
     @staticmethod
-    def of(cells: npt.NDArray[np.uint64], resolution: int) -> Zones:
-        """The distinct `cells`, which must all be of `resolution`."""
+    def from_cells(cells: npt.NDArray[np.uint64], resolution: int) -> Zones:
+        """Zones of the distinct `cells`, which must all be of `resolution`."""
         distinct = np.unique(np.asarray(cells, dtype=np.uint64))
         centers = np.array([h3.cell_to_latlng(int(cell)) for cell in distinct], dtype=np.float64).reshape(-1, 2)
         order = np.argsort(centers[:, 0], kind="stable")
         return Zones(resolution, distinct[order], centers[order, 0].copy(), centers[order, 1].copy())
 
     def covered_by(self, area: Area) -> npt.NDArray[np.intp]:
-        """Indices of the zones whose center lies in the area, border included; between cells by hierarchy."""
+        """Indices of the zones that an area covers, int (k,), ascending.
+
+        A polygon or disc covers the zones whose center lies in it, border included. A coarser cell covers its
+        descendants; a finer cell covers the zone whose center it contains.
+        """
         if area.kind == "cell":
             return self._in_cell(area.cell)
         if area.kind == "polygon":
             polygon = _polygon(area.wkt)
             _, south, _, north = polygon.bounds
-            candidates = self._between(south, north)
+            candidates = self._between_latitudes(south, north)
             return candidates[shapely.intersects_xy(polygon, self.lon[candidates], self.lat[candidates])]
         reach_deg = np.degrees(area.radius_km / EARTH_RADIUS_KM) * (1 + 1e-9) + 1e-9
-        candidates = self._between(area.place_lat - reach_deg, area.place_lat + reach_deg)
+        candidates = self._between_latitudes(area.center_lat - reach_deg, area.center_lat + reach_deg)
         return candidates[self.distance_m(area, candidates) <= area.radius_km * 1000.0]
 
     def distance_m(self, area: Area, zones: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
-        """Distance in meters on the sphere from the area's place to each zone's center."""
-        return distance_m(area.place_lat, area.place_lon, self.lat[zones], self.lon[zones])
+        """Distance in meters on the sphere from the area's center to the centers of the zones with these indices, float64 (k,)."""
+        return distance_m(area.center_lat, area.center_lon, self.lat[zones], self.lon[zones])
 
-    def _between(self, south: float, north: float) -> npt.NDArray[np.intp]:
+    def _between_latitudes(self, south: float, north: float) -> npt.NDArray[np.intp]:
         low = np.searchsorted(self.lat, south, side="left")
         return np.arange(low, np.searchsorted(self.lat, north, side="right"))
 
     def _in_cell(self, cell: int) -> npt.NDArray[np.intp]:
-        return np.flatnonzero(self._relatives(h3.get_resolution(cell)) == np.uint64(cell))
+        return np.flatnonzero(self._cells_at(h3.get_resolution(cell)) == np.uint64(cell))
 
-    def _relatives(self, resolution: int) -> npt.NDArray[np.uint64]:
-        """Each zone's parent at a coarser resolution, or its center child at a finer one."""
+    def _cells_at(self, resolution: int) -> npt.NDArray[np.uint64]:
+        """Each zone's parent at a coarser resolution, or its center child at a finer one, uint64 (n,)."""
         known = self._by_resolution.get(resolution)
         if known is None:
             relative = h3.cell_to_parent if resolution <= self.resolution else h3.cell_to_center_child

@@ -1,4 +1,4 @@
-"""Which cells lie near a point: those whose hexagon is within a margin of it, on the sphere."""
+"""H3 cells within a distance (margin) of a point, on the sphere."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Cells = npt.NDArray[np.uint64]
 _BLOCK = 65_536
 """Points processed together: a few dozen cells each, so that the arrays stay small."""
 
-_SLACK_M = 1.0
-"""Far more than a cosine's rounding amounts to."""
+_TOLERANCE_M = 1.0
+"""Far more than the rounding error of a cosine."""
 
-_NARROWEST = 0.6
+_MIN_EDGE_SHARE = 0.6
 """No cell's edge is shorter than this share of the mean of its resolution (H3's distortion over the globe)."""
 
 
 def cells_around(cells: Iterable[int], margin_m: float) -> Cells:
-    """The cells and all that may be within a margin of a point in one of them, sorted; perhaps some more."""
+    """A superset of the cells within `margin_m` of any point in one of `cells` (which it includes), uint64, sorted."""
     found: set[int] = set()
     for cell in cells:
         found.update(_disk(int(cell), margin_m))
@@ -35,10 +35,11 @@ def cells_around(cells: Iterable[int], margin_m: float) -> Cells:
 
 
 def cells_within(lat: Floats, lon: Floats, cell: Cells, margin_m: float) -> tuple[npt.NDArray[np.int64], Cells]:
-    """Pairs of a point (its index) and a cell whose hexagon is at most `margin_m` from it, in the order of the points.
+    """All pairs of a point and a cell whose hexagon is at most `margin_m` from it: the points' indices, and the cells.
 
-    `cell` is the one in which each point lies (at distance 0). Distances are on the sphere, to the great-circle arcs
-    between a cell's vertices; a cell exactly at the margin is within it.
+    `lat`, `lon` (degrees) and `cell`, the cell that contains the point, are of one length. The pairs are in the order
+    of the points; the point's own cell is among them. Distances are on the sphere, to the great-circle arcs between a
+    cell's vertices; a cell exactly at the margin is within it.
     """
     points, found = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
     for first in range(0, len(cell), _BLOCK):
@@ -49,8 +50,8 @@ def cells_within(lat: Floats, lon: Floats, cell: Cells, margin_m: float) -> tupl
     return np.concatenate(points), np.concatenate(found)
 
 
-def any_within(lat: Floats, lon: Floats, cell: int, margin_m: float) -> bool:
-    """Whether one of these points, all outside the cell, is at most `margin_m` from it."""
+def any_point_within(lat: Floats, lon: Floats, cell: int, margin_m: float) -> bool:
+    """Whether at least one of these points (degrees), all outside the cell, is at most `margin_m` from the cell."""
     return bool(len(lat)) and bool(np.any(_shape(cell)[1].distance_m(_vectors(lat, lon)) <= margin_m))
 
 
@@ -68,8 +69,8 @@ def _block_within(lat: Floats, lon: Floats, cell: Cells, margin_m: float) -> tup
     position = _vectors(lat, lon)
     centers = np.array([shape[0] for shape in shapes]).reshape(-1, 3)
     # Cosines decide what is surely inside and surely outside; the few pairs between are measured.
-    surely = np.array([_cosine(shape[2] + margin_m - _SLACK_M) for shape in shapes])
-    perhaps = np.array([_cosine(shape[3] + margin_m + _SLACK_M) for shape in shapes])
+    surely = np.array([_cosine(shape[2] + margin_m - _TOLERANCE_M) for shape in shapes])
+    perhaps = np.array([_cosine(shape[3] + margin_m + _TOLERANCE_M) for shape in shapes])
     cosine = np.zeros(len(point))
     for axis in range(3):
         cosine += position[point, axis] * centers[candidate, axis]
@@ -90,7 +91,7 @@ def _cosine(distance_m: float) -> float:
 
 @lru_cache(maxsize=65_536)
 def _disk(cell: int, margin_m: float) -> tuple[int, ...]:
-    edge_m = _NARROWEST * h3.average_hexagon_edge_length(h3.get_resolution(cell), unit="m")
+    edge_m = _MIN_EDGE_SHARE * h3.average_hexagon_edge_length(h3.get_resolution(cell), unit="m")
     # The first ring touches the cell; each further one is an edge farther away at least.
     rings = 1 + int(margin_m / edge_m) if margin_m > 0 else 0
     return tuple(sorted(h3.grid_disk(cell, rings)))

@@ -238,7 +238,7 @@ class IncrementalTrigger:
         return sorted(own, key=str)
 
     def _place(self, platform: str | None, speaking: set[Place], cells: set[int], *, anew: bool) -> None:
-        zones = Zones.of(np.array(sorted(cells), dtype=np.uint64), self._resolution)
+        zones = Zones.from_cells(np.array(sorted(cells), dtype=np.uint64), self._resolution)
         groups = self._groups[platform]
         if anew:
             for group in groups.values():

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from monsoon.transforms.geo.squares import any_within
+from monsoon.transforms.geo.squares import any_squares_within
 from monsoon.transforms.validation.details import FILE_HINTS
 from monsoon.transforms.validation.record_validator import DeadLetter
 
@@ -105,7 +105,7 @@ def warnings(by_stream: Mapping[str, InputStatistics]) -> list[str]:
         for hint, count in sorted(statistics.hints.items()):
             found.append(f"{stream}: {count:,} line{'s' * (count != 1)} refused as {hint}")
         squares = statistics.squares
-        if stream != "subscriptions" and squares and homes and not any_within(squares, homes, _NEAR_KM):
+        if stream != "subscriptions" and squares and homes and not any_squares_within(squares, homes, _NEAR_KM):
             found.append(
                 f"{stream}: nothing in it lies within {_NEAR_KM:.0f} km of any policy's home; are latitude and "
                 "longitude swapped?"
