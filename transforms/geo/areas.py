@@ -1,4 +1,4 @@
-"""The area that an oracle reading covers (an H3 cell, a polygon, or a disc around a point), and the zones in an area."""
+"""The area of an oracle reading (H3 cell, polygon, or disc around a point), and the zones that an area covers."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Zones:
         return candidates[self.distance_m(area, candidates) <= area.radius_km * 1000.0]
 
     def distance_m(self, area: Area, zones: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
-        """Distance in meters on the sphere from the area's center to the centers of the zones with these indices, float64 (k,)."""
+        """Great-circle distance in meters from the area's center to each zone of these indices, float64 (k,)."""
         return distance_m(area.center_lat, area.center_lon, self.lat[zones], self.lon[zones])
 
     def _between_latitudes(self, south: float, north: float) -> npt.NDArray[np.intp]:
