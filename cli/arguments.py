@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monsoon.transforms.spelling import nearest
+from monsoon.transforms.spelling import closest_name
 
 if TYPE_CHECKING:
     from monsoon.transforms.product import Product
@@ -26,7 +26,7 @@ class Parser(ArgumentParser):
         try:
             super()._check_value(action, value)
         except ArgumentError as error:
-            if meant := nearest(str(value), map(str, action.choices or ())):
+            if meant := closest_name(str(value), map(str, action.choices or ())):
                 error.message = f"{error.message}; did you mean {meant}?"
             raise
 

@@ -114,9 +114,9 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _explain(args: argparse.Namespace) -> int:
-    from monsoon.transforms.product.wording import explain
+    from monsoon.transforms.product.wording import policy_wording
 
-    for number, section in enumerate(explain(_asked(args))):
+    for number, section in enumerate(policy_wording(_asked(args))):
         print(("" if number == 0 else "\n") + printable(section.title))
         for line in _wrapped(map(printable, section.points)):
             print(line)

@@ -16,7 +16,7 @@ from monsoon.models.forest_export import ExportedForest, export_forest
 from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.scoring.calibration import Calibration, RiskTable
 from monsoon.transforms.scoring.features import measured_masks
-from monsoon.transforms.scoring.folder import MANIFEST, ModelFolder, describe_files
+from monsoon.transforms.scoring.folder import MANIFEST, ModelFolder, build_manifest
 from monsoon.transforms.scoring.forest import Forest
 from monsoon.transforms.scoring.scorer import CALIBRATION, FEATURES, PARITY, PARITY_TOLERANCE
 
@@ -156,14 +156,14 @@ def check_parity(fitted: FittedForest, forest: Forest, rows: np.ndarray) -> floa
 
 def scorer_of(path: Path, files: Mapping[str, bytes], name: str = CLAIM_ANOMALY.name) -> Scorer:
     """The scorer that a folder at `path` with these files will be. Raises ModelFolderError."""
-    return Scorer(ModelFolder(path, name, describe_files(name, files).version, files))
+    return Scorer(ModelFolder(path, name, build_manifest(name, files).version, files))
 
 
 def write_folder(path: Path, files: Mapping[str, bytes], name: str = CLAIM_ANOMALY.name) -> str:
     """Writes the folder and returns its version; what would not load is not written. Raises OSError,
     ModelFolderError."""
     scorer_of(path, files, name)
-    manifest = describe_files(name, files)
+    manifest = build_manifest(name, files)
     path.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (path / name).write_bytes(content)

@@ -22,7 +22,7 @@ from monsoon.sources.telemetry_store import TelemetryStore
 from monsoon.transforms.geo.areas import area_of
 from monsoon.transforms.geo.squares import grid_squares
 from monsoon.transforms.validation.catalogue import Catalogue
-from monsoon.transforms.validation.input_checks import REFUSAL_MEND, InputStatistics, RefusalLimit
+from monsoon.transforms.validation.input_checks import REFUSAL_REMEDY, InputStatistics, RefusalLimit
 from monsoon.transforms.validation.record_validator import DeadLetter, RecordValidator, ValidRecord
 
 Progress = Callable[[str, int, float], None]
@@ -83,7 +83,7 @@ def require_within(limit: RefusalLimit | None, statistics: InputStatistics, fold
     """Raises InputError where more of a stream's records are refused than the limit allows (None: any number)."""
     fault = None if limit is None else limit.fault(statistics)
     if fault is not None:
-        raise InputError(fault, str(folder), REFUSAL_MEND)
+        raise InputError(fault, str(folder), REFUSAL_REMEDY)
 
 
 class _Reporter:

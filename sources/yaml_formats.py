@@ -13,7 +13,7 @@ import msgspec
 from monsoon.sources.files import InputError
 from monsoon.sources.plain_yaml import PlainYamlError, read_file, read_plain_yaml
 from monsoon.transforms.documents import Fault, Section, fault_lines, faults_of, with_integers
-from monsoon.transforms.spelling import nearest
+from monsoon.transforms.spelling import closest_name
 
 Model = TypeVar("Model", bound=Section)
 _MOST_TOLD = 10
@@ -69,7 +69,7 @@ class YamlFormat(Generic[Model]):
                 raise self.error(f"no such {self.kind} file", name, f"Give a file, or one of: {', '.join(known)}")
             return self.parse(read_file(path), where=name)
         if name not in known:
-            near = nearest(name, known)
+            near = closest_name(name, known)
             mean = "" if near is None else f"Did you mean {near}? "
             raise self.error(f"no such {self.kind}", name, f"{mean}There are: {', '.join(known)}")
         where = f"{self.folder}/{name}.yaml"

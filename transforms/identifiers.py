@@ -1,4 +1,7 @@
-"""Names that a rerun gives again: ids are functions of what they name, never of when or where they were made."""
+"""Deterministic ids of records: a digest of the fields that identify them, so that a rerun yields the same ids.
+
+Each is a letter for the kind of record and 32 hexadecimal digits.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,15 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 
 
-def _name(prefix: str, parts: Sequence[str | int | None]) -> str:
+def _digest_id(prefix: str, parts: Sequence[str | int | None]) -> str:
     """`prefix` and 128 bits of BLAKE2 over the parts, unambiguous whatever characters they hold."""
-    spelled = ",".join([_spelled(part) for part in parts])
+    spelled = ",".join([_json(part) for part in parts])
     digest = hashlib.blake2b(f"[{spelled}]".encode(), digest_size=16).hexdigest()
     return f"{prefix}{digest}"
 
 
-def _spelled(part: str | int | None) -> str:
-    """As JSON has it."""
+def _json(part: str | int | None) -> str:
+    """The part as a JSON value."""
     if isinstance(part, str):
         return encode_basestring_ascii(part)
     return "null" if part is None else str(part)
@@ -24,30 +27,30 @@ def _spelled(part: str | int | None) -> str:
 
 def disruption_id(product: str, trigger: str, zone: str, platform: str | None, start_ms: int) -> str:
     """33 characters; a function of these five alone."""
-    return _name("d", [product, trigger, zone, platform, start_ms])
+    return _digest_id("d", [product, trigger, zone, platform, start_ms])
 
 
 @lru_cache(maxsize=4096)  # repeated while one rider's claims are decided
 def claim_id(policy_id: str, disruption: str) -> str:
     """33 characters; a function of the policy and the disruption alone."""
-    return _name("c", [policy_id, disruption])
+    return _digest_id("c", [policy_id, disruption])
 
 
 def reference_id(claim: str, instalment: int) -> str:
     """33 characters of [a-z0-9]; the payment provider's idempotency key for one instalment of a claim."""
-    return _name("p", [claim, instalment])
+    return _digest_id("p", [claim, instalment])
 
 
 def syndicate_alert_id(disruption: str, confirmed_at_ms: int, members: Sequence[str]) -> str:
     """33 characters; a function of the disruption as confirmed at that moment and of the group's riders."""
-    return _name("s", [disruption, confirmed_at_ms, *members])
+    return _digest_id("s", [disruption, confirmed_at_ms, *members])
 
 
 def reserve_alert_id(product: str, day: str, cell: str, at_ms: int) -> str:
     """33 characters; a function of a reserve's product, day and cell, and of the moment alone."""
-    return _name("a", [product, day, cell, at_ms])
+    return _digest_id("a", [product, day, cell, at_ms])
 
 
 def notification_id(claim: str, kind: str, at_ms: int, instalment: int | None) -> str:
     """33 characters; a function of the claim, the kind, the moment and, of a payment, the instalment alone."""
-    return _name("n", [claim, kind, at_ms, instalment])
+    return _digest_id("n", [claim, kind, at_ms, instalment])

@@ -81,7 +81,7 @@ _MAX_REASONS = 3
 
 
 def peril_in_words(peril: str) -> str:
-    """What struck; of a peril without words here its name."""
+    """A noun phrase such as `heavy rain`; for a peril without one here its name in quotes."""
     return PERILS.get(peril, f'"{_spelled(peril)}"')
 
 

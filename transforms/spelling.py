@@ -1,4 +1,4 @@
-"""The known name that somebody meant who wrote another one."""
+"""Suggestions for misspelled names ("did you mean ...?")."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ _LONGEST = 80
 _SHORTEST_PART = 3
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like `name`, or None if none is near.
+def closest_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most similar to `name` (itself, if known); None if none is similar.
 
-    Near is, first come: the same but for case, spaces, hyphens and underscores; alike in most letters; the only one
-    that contains `name`. Ties go to the name that is first in order.
+    Tried in turn: equal but for case, spaces, hyphens and underscores; a `difflib` ratio of at least 0.6; the only
+    name that contains `name`, if that has 3 characters or more. The first in alphabetical order wins a tie. A `name`
+    of more than 80 characters has no similar name.
     """
     if len(name) > _LONGEST:
         return None

@@ -129,7 +129,7 @@ class AdjudicateClaims(KeyedOperator):
         outputs = DecisionOutputs(machines.product)
         for worker in sorted(inputs.keys() | machines.due(upto_ms)):
             machine = machines.machine(worker, self._scorer.version)
-            before = machine.published
+            before = machine.published_statuses
             outputs.add(machine, before, run_rider(machine, inputs.get(worker, ()), upto_ms))
             answers.record_refusals(worker, machine.take_refused())
             machines.set_timer(worker)

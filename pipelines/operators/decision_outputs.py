@@ -9,7 +9,7 @@ from typing import Any
 from monsoon.pipelines.operators.control_exposure import published, to_reserve_buckets
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.messages import Message, result
-from monsoon.transforms.adjudication.machine import Published, RiderMachine
+from monsoon.transforms.adjudication.machine import ClaimOutputs, RiderMachine
 from monsoon.transforms.exposure import instructions_of, unlimited
 from monsoon.transforms.notifications import claim_notifications
 from monsoon.transforms.product import Product
@@ -26,7 +26,7 @@ class DecisionOutputs:
     starts_ms: dict[str, int] = field(default_factory=dict)
     """When the disruptions began, by disruption_id."""
 
-    def add(self, machine: RiderMachine, before: dict[str, str], decided: Published) -> None:
+    def add(self, machine: RiderMachine, before: dict[str, str], decided: ClaimOutputs) -> None:
         """Adds what a rider's machine decided; `before` is its `published` from before these decisions."""
         claims, payouts = decided
         if not claims:

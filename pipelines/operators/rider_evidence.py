@@ -35,7 +35,7 @@ from monsoon.pipelines.runtime.messages import (
 )
 from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small
 from monsoon.sources.reference import ReferenceTables
-from monsoon.transforms.activity.week_to_date import WEEK_MS, claims_by_week_to_date
+from monsoon.transforms.activity.week_to_date import WEEK_MS, claims_with_week_to_date
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, LookupStart
 from monsoon.transforms.adjudication.claims import ActivityResult
 from monsoon.transforms.adjudication.scoring_schedule import rescore_delays_ms
@@ -242,7 +242,7 @@ class RiderEvidence(KeyedOperator):
 
     def _evaluate_week(self, claims: ProductClaims, changed: Sequence[Disruption], upto_ms: int) -> Iterator[Message]:
         """Sends the week's work of riders to their claims, where a supplement may depend on it."""
-        supplemented = claims_by_week_to_date(changed, self.done_ms)
+        supplemented = claims_with_week_to_date(changed, self.done_ms)
         if not supplemented:
             return
         after_ms = min(update.start_ms for update, _ in supplemented) - WEEK_MS - 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monsoon.transforms.spelling import nearest
+from monsoon.transforms.spelling import closest_name
 
 STORMS = ["delhi-2024-05-29-heat", "delhi-2024-06-28", "chennai-2016-12-12-vardah"]
 
@@ -25,5 +25,5 @@ STORMS = ["delhi-2024-05-29-heat", "delhi-2024-06-28", "chennai-2016-12-12-varda
     ],
 )
 def test_the_nearest_name(name, known, meant):
-    assert nearest(name, known) == meant
-    assert nearest(name, reversed(known)) == meant
+    assert closest_name(name, known) == meant
+    assert closest_name(name, reversed(known)) == meant

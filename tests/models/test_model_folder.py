@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from monsoon.transforms.scoring import ModelFolderError, Scorer
-from monsoon.transforms.scoring.folder import MANIFEST, MAX_MANIFEST_BYTES, read_folder
+from monsoon.transforms.scoring.folder import MANIFEST, MAX_MANIFEST_BYTES, read_model_folder
 
 NAME = "claim_anomaly"
 
@@ -80,24 +80,24 @@ def test_a_manifest_names_files_of_the_folder_and_nothing_else(copy, name):
     version = f"{NAME}-{hashlib.sha256(listing.encode()).hexdigest()[:12]}"
     (copy / MANIFEST).write_text(json.dumps({"name": NAME, "version": version, "files": hashes}))
     with pytest.raises(ModelFolderError, match=rf"{MANIFEST}: .*(no file of the folder|itself).*; restore"):
-        read_folder(copy)
+        read_model_folder(copy)
 
 
 def test_a_models_own_name_is_a_plain_one_too(copy):
     manifest = json.loads((copy / MANIFEST).read_text())
     (copy / MANIFEST).write_text(json.dumps(manifest | {"name": "../claim_anomaly"}))
     with pytest.raises(ModelFolderError, match=r"'\.\./claim_anomaly\.onnx' is no file of the folder"):
-        read_folder(copy)
+        read_model_folder(copy)
 
 
 def test_what_is_no_file_or_too_large_a_one_is_refused_unread(copy):
     (copy / "parity.npy").unlink()
     os.mkfifo(copy / "parity.npy")
     with pytest.raises(ModelFolderError, match=r"parity\.npy: is no regular file"):
-        read_folder(copy)
+        read_model_folder(copy)
     (copy / MANIFEST).write_bytes(b" " * (MAX_MANIFEST_BYTES + 1))
     with pytest.raises(ModelFolderError, match=rf"{MANIFEST}: larger than 64 KiB"):
-        read_folder(copy)
+        read_model_folder(copy)
 
 
 def test_a_model_that_fails_parity_is_refused_though_its_hashes_agree(model_folder, write_folder, tmp_path):

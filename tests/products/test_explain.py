@@ -8,7 +8,7 @@ from monsoon.cli.main import main
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.expressions import Expression
 from monsoon.transforms.product.inputs import CLAIM, POLICY, WEEK, feature_units
-from monsoon.transforms.product.wording import explain
+from monsoon.transforms.product.wording import policy_wording
 from monsoon.transforms.product.wording.phrases import duration, formula_words, period, rupees
 
 PRODUCTS = load_products()
@@ -258,7 +258,7 @@ EXAMPLES = {
 
 
 def sections(name):
-    return {section.title: " ".join(section.points) for section in explain(PRODUCTS[name])}
+    return {section.title: " ".join(section.points) for section in policy_wording(PRODUCTS[name])}
 
 
 @pytest.mark.parametrize(("name", "title"), [(name, title) for name in CLAIM_FACTS for title in CLAIM_FACTS[name]])

@@ -12,7 +12,7 @@ from monsoon.transforms.documents import faults_of
 from monsoon.transforms.product import ProductError, parse_product
 from monsoon.transforms.product.document import ProductSection
 from monsoon.transforms.product.plain import plain_terms
-from monsoon.transforms.product.wording import explain
+from monsoon.transforms.product.wording import policy_wording
 
 NAMES = ("gic", "jugaad", "kawaach", "nexora", "offshift")
 
@@ -80,7 +80,7 @@ def test_what_has_the_shape_can_be_read_and_what_has_not_is_refused(value):
         faults = error.faults
     else:
         assert not refused
-        assert all(section.points for section in explain(product))
+        assert all(section.points for section in policy_wording(product))
         assert plain_terms(product)["name"] == product.name
         return
     assert faults

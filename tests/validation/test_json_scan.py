@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from validation.lines import hostile_lines
 
-from monsoon.transforms.validation.json_scan import json_depth, without_half_characters
+from monsoon.transforms.validation.json_scan import json_depth, replace_lone_surrogates
 
 
 def accepted_by_parser(line):
@@ -21,7 +21,7 @@ def accepted_by_parser(line):
 
 def without_halves(line):
     """RFC 8259 allows escapes that are half of a surrogate pair; the parser does not."""
-    return without_half_characters(line) or line
+    return replace_lone_surrogates(line) or line
 
 
 def levels(value):

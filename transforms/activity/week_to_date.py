@@ -41,8 +41,8 @@ class WorkedMinutes:
         self._before = np.concatenate(([0], np.cumsum(new)))
 
     def between(self, rider: Ints, from_ms: Ints, to_ms: Ints, received_by_ms: Ints) -> Ints:
-        """Minutes of each rider (code, -1 unknown) with such a report in [from, to] that had been received by a
-        moment."""
+        """The number of minutes with such a report in [from, to] that had been received by a moment, int64, one element
+        per query. `rider` is the code in the telemetry table; -1, unknown, gives 0."""
         lo, hi = self._telemetry.rows_between(rider, from_ms - 1, to_ms)
         minutes = self._of_rows(lo, hi)
         query, _ = rows_received_later(self._telemetry, lo, hi, received_by_ms)
@@ -87,7 +87,7 @@ def week_to_date_results(
     policy does not state what it carries, neither is known. Measured when the confirmation is published, from what had
     been received by then.
     """
-    claims = claims_by_week_to_date(disruptions, after_ms)
+    claims = claims_with_week_to_date(disruptions, after_ms)
     week_ms = np.array([iso_week_start_ms(update.start_ms) for update, _ in claims], dtype=np.int64)
     stated_ms = np.array([terms.stated_at_ms for _, terms in claims], dtype=np.int64)
     from_ms = np.maximum(week_ms, stated_ms)
@@ -102,8 +102,8 @@ def week_to_date_results(
         claims, this_week, completed.tolist(), worked.tolist(), strict=True
     ):
         values: dict[str, float | None] = {
-            "orders_so_far": _plus(terms.week_orders_carried, more_orders, counts),
-            "hours_so_far": _plus(terms.week_hours_carried, more_hours, counts),
+            "orders_so_far": _carried_plus(terms.week_orders_carried, more_orders, counts),
+            "hours_so_far": _carried_plus(terms.week_hours_carried, more_hours, counts),
         }
         activity_result = ActivityResult(
             update.at_ms, update.disruption_id, update.confirmed_at_ms, "work", True, values
@@ -112,13 +112,13 @@ def week_to_date_results(
     return found
 
 
-def _plus(carried: float | None, since: float, counts: bool) -> float | None:
+def _carried_plus(carried: float | None, since: float, counts: bool) -> float | None:
     if carried is None:
         return None
     return carried + since if counts else since
 
 
-def claims_by_week_to_date(
+def claims_with_week_to_date(
     disruptions: Iterable[Disruption], after_ms: int = BEFORE_TIME_MS
 ) -> list[tuple[DisruptionUpdate, PolicyTerms]]:
     """The claims on disruptions that may get a supplement that uses the week to date, each as first published under

@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from monsoon.transforms.adjudication.claims import AdjudicationInput
-from monsoon.transforms.adjudication.machine import Published, RiderMachine
+from monsoon.transforms.adjudication.machine import ClaimOutputs, RiderMachine
 from monsoon.transforms.triggers.history import END_OF_TIME_MS
 
 
-def run_rider(machine: RiderMachine, items: Iterable[AdjudicationInput], until_ms: int = END_OF_TIME_MS) -> Published:
+def run_rider(
+    machine: RiderMachine, items: Iterable[AdjudicationInput], until_ms: int = END_OF_TIME_MS
+) -> ClaimOutputs:
     """Runs a machine through all its inputs and timers up to `until_ms`.
 
     `items` must hold every input up to then.

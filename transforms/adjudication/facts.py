@@ -10,8 +10,10 @@ from monsoon.transforms.product import Product
 
 
 def bought_in_alert_window(product: Product, update: DisruptionUpdate, terms: PolicyTerms) -> bool:
-    """Whether the policy was activated within the product's window after a public alert for the zone: the first
-    reading of the unbroken alert, or the first of the run that confirmed. At both ends of the window counts as within.
+    """Whether the policy was activated within the product's alert window, which opens with a public alert for the zone
+    or with the first reading of those that confirmed the disruption. Both ends of the window are included.
+
+    False for a product without an alert window, and for a policy that was never activated.
 
     The alert is the last that began by the confirmation, whether or not it still holds: a policy that was bought
     because of a warning was bought because of it.

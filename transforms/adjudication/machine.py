@@ -45,12 +45,13 @@ Scorer = Callable[[Claim, int], ClaimScore | None]
 """Returns the evidence of a claim and its score at a moment (ms), from records with event time up to that moment; None
 where no score arrived, which is a fault, and sends the claim to manual review."""
 
-Published = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+ClaimOutputs = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 """Claim revisions and payout instructions, in the order in which they were decided."""
 
 
 class RiderMachine:
-    """Driven in event time: `decide` at each moment with inputs, and at `next_due_ms` for timers."""
+    """The claims of one rider on one product. Event time: call `decide` at each moment with inputs, and at
+    `next_due_ms` for its timers."""
 
     def __init__(self, product: Product, model_version: str, scorer: Scorer) -> None:
         self._product = product
@@ -84,12 +85,12 @@ class RiderMachine:
 
     @property
     def next_due_ms(self) -> int | None:
-        """When the earliest hold or step-up runs out."""
+        """When the earliest hold or step-up verification expires; None if no claim waits."""
         while self._timers and self._claims[self._timers[0][1]].due_ms != self._timers[0][0]:
             heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
-    def decide(self, at_ms: int, items: Iterable[AdjudicationInput]) -> Published:
+    def decide(self, at_ms: int, items: Iterable[AdjudicationInput]) -> ClaimOutputs:
         """Processes the rider's inputs of one moment, and the timers that run out then.
 
         All inputs of one moment come in one call; the same input again changes nothing.
@@ -327,7 +328,7 @@ class RiderMachine:
 
     # Published records, and the state as data.
 
-    def _publish(self, touched: Iterable[str], before: dict[str, tuple[Any, ...]], at_ms: int) -> Published:
+    def _publish(self, touched: Iterable[str], before: dict[str, tuple[Any, ...]], at_ms: int) -> ClaimOutputs:
         claims: list[dict[str, Any]] = []
         payouts: list[dict[str, Any]] = []
         for name in sorted(touched):
@@ -357,12 +358,12 @@ class RiderMachine:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has no claim, so that it is equal to a new machine."""
+        """Whether it has no claim."""
         return not self._claims
 
     @property
-    def published(self) -> dict[str, str]:
-        """The status of each claim's last revision, by claim_id."""
+    def published_statuses(self) -> dict[str, str]:
+        """The status of each claim with a published revision, by claim_id."""
         return {name: str(claim.status) for name, claim in self._claims.items() if claim.revision >= 0}
 
     @property
@@ -381,10 +382,10 @@ class RiderMachine:
         self._reset(claims)
 
     def expire(self, before_ms: int) -> set[str]:
-        """Drops settled claims of disruptions that were over, and of which nothing was said, since a moment.
+        """Drops settled claims whose disruption ended, and was last revised, before a moment; returns their claim_ids.
 
-        A claim stays while another that is not so old overlaps it or shares with it a cap's period, or what a rule
-        allows once. Returns the ids of those that were dropped.
+        A claim stays while a later one may depend on it: their disruptions overlap, or they share a cap's period or a
+        rule "once per ...".
         """
         old = {name for name, claim in self._claims.items() if claim.is_over(before_ms)}
         young = [claim for name, claim in self._claims.items() if name not in old]

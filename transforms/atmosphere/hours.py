@@ -1,7 +1,7 @@
 """Hourly values of intervals shorter than an hour: which hour an interval lies in, and the mean of those in one.
 
-An hour of the index is known if at least three quarters of it are measured, the share that Directive 2008/50/EC asks
-of hourly values (Annex XI A); CPCB requires nothing of the hours themselves, and two thirds of them for a 24 h mean.
+An hourly mean for the air quality index needs values for at least three quarters of the hour, the share that Directive
+2008/50/EC asks of hourly values (Annex XI A). CPCB has no rule for single hours; a 24 h mean needs two thirds of them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from monsoon.transforms.atmosphere.corrections import IssuedValue, revisions_of
 
 HOUR_MS = 3_600_000
 MIN_MEAN_COVERAGE_MS = HOUR_MS * 3 // 4
-"""Of an hour's mean concentration."""
+"""The least part of an hour that must be measured for its mean concentration."""
 MIN_RAIN_COVERAGE_MS = HOUR_MS
-"""Of an hour's rain: what fell in a gap is not known, and a part of a sum is no estimate of it."""
+"""The same for an hour's rain: what fell in a gap is not known, and a part of a sum is no estimate of it."""
 
 
 class Interval(NamedTuple):
-    """What a value was averaged over; a length of 0 is a moment."""
+    """The time over which a value was averaged, [end - length, end]; a length of 0 is an instantaneous value."""
 
     end_ms: int
     length_ms: int

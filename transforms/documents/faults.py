@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from monsoon.transforms.spelling import nearest
+from monsoon.transforms.spelling import closest_name
 
 Path = tuple[str | int, ...]
 """From the top of a document to a value: names of fields and indexes of lists."""
@@ -35,7 +35,7 @@ def quoted(value: object) -> str:
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """`; did you mean "x"?`, or nothing where no known name is near."""
-    found = nearest(name, known) if isinstance(name, str) else None
+    found = closest_name(name, known) if isinstance(name, str) else None
     return "" if found is None else f'; did you mean "{found}"?'
 
 

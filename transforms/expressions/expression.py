@@ -31,7 +31,7 @@ class Expression:
     unit: Unit | None
     inputs: tuple[tuple[str, Unit | None], ...] = field(repr=False)
     tree: Node = field(repr=False, compare=False)
-    _entrances: tuple[tuple[str, Callable[[Any], Any]], ...] = field(repr=False, compare=False)
+    _converters: tuple[tuple[str, Callable[[Any], Any]], ...] = field(repr=False, compare=False)
     _exact: Exact = field(repr=False, compare=False)
     _columns: Columns = field(repr=False, compare=False)
 
@@ -51,14 +51,14 @@ class Expression:
         """
         tree = read(text, inputs, result)
         used = {name: inputs[name] for name in sorted(set(tree.inputs()))}
-        entrances = tuple((name, condition if unit is None else pair) for name, unit in used.items())
+        converters = tuple((name, condition if unit is None else pair) for name, unit in used.items())
         return Expression(
             text=text,
             names=frozenset(used),
             unit=tree.unit,
             inputs=tuple(used.items()),
             tree=tree,
-            _entrances=entrances,
+            _converters=converters,
             _exact=compile_exact(tree),
             _columns=compile_columns(tree),
         )
@@ -74,12 +74,12 @@ class Expression:
             KeyError: an input used by the formula is absent from `inputs` (None says "not measured").
             TypeError: an input is no number.
         """
-        result = self._exact({name: enter(inputs[name]) for name, enter in self._entrances})
+        result = self._exact({name: convert(inputs[name]) for name, convert in self._converters})
         return Fraction(*result) if type(result) is tuple else result
 
     def number(self, inputs: Mapping[str, Fraction | int | float | bool | None]) -> float | None:
         """The exact result as the nearest double, for scores; None: not measured. Raises as `value` does."""
-        result = self._exact({name: enter(inputs[name]) for name, enter in self._entrances})
+        result = self._exact({name: convert(inputs[name]) for name, convert in self._converters})
         if type(result) is not tuple:
             return result
         try:

@@ -18,7 +18,7 @@ from monsoon.transforms.expressions.errors import ExpressionError, error_at
 from monsoon.transforms.expressions.exact import constant
 from monsoon.transforms.expressions.tree import Node
 from monsoon.transforms.expressions.units import DIMENSIONLESS, UNIT_NAMES, Unit
-from monsoon.transforms.spelling import nearest
+from monsoon.transforms.spelling import closest_name
 
 MAX_LENGTH = 2000
 MAX_DEPTH = 64
@@ -163,7 +163,7 @@ class _Reader:
             return Node("unit", UNIT_NAMES[name], name=name, value=Fraction(1))
         if name in SIGNATURES:
             raise self.error(parsed, f"{name} is a function: {SIGNATURES[name]}")
-        raise self.error(parsed, f"unknown name {name!r}", nearest(name, {*self.inputs, *UNIT_NAMES}))
+        raise self.error(parsed, f"unknown name {name!r}", closest_name(name, {*self.inputs, *UNIT_NAMES}))
 
     def unary(self, parsed: ast.expr, depth: int) -> Node:
         assert isinstance(parsed, ast.UnaryOp)
@@ -207,7 +207,7 @@ class _Reader:
         name = parsed.func.id if isinstance(parsed.func, ast.Name) else ""
         if name not in SIGNATURES:
             problem = f"unknown function {name!r}" if name else "only a function's name is called"
-            raise self.error(parsed.func, problem, nearest(name, SIGNATURES))
+            raise self.error(parsed.func, problem, closest_name(name, SIGNATURES))
         wanted = SIGNATURES[name].count(",") + 1
         enough = len(parsed.args) >= 2 if name in ("min", "max") else len(parsed.args) == wanted
         if parsed.keywords or not enough:

@@ -53,34 +53,34 @@ class _Describer:
         if (amount := _amount(node)) is not None:
             return amount, _ATOM
         if node.kind == "measured":
-            return f"{self.inside(node.operands[0], _ATOM)} is measured", _COMPARISON
+            return f"{self.parenthesized(node.operands[0], _ATOM)} is measured", _COMPARISON
         if (share := _share(node)) is not None:
             return f"{share}% of {self.phrase_of(node.operands[1])[0]}", _PRODUCT
         if node.kind in _INFIX:
             return self.infix(node)
         if node.kind == "not" and node.operands[0].kind == "measured":
-            return f"{self.inside(node.operands[0].operands[0], _ATOM)} is not measured", _COMPARISON
+            return f"{self.parenthesized(node.operands[0].operands[0], _ATOM)} is not measured", _COMPARISON
         if node.kind in ("negative", "not"):
-            sign, tightness = ("-", _SIGN) if node.kind == "negative" else ("not ", _NOT)
-            return sign + self.inside(node.operands[0], _ATOM), tightness
+            sign, precedence = ("-", _SIGN) if node.kind == "negative" else ("not ", _NOT)
+            return sign + self.parenthesized(node.operands[0], _ATOM), precedence
         if node.kind in _PHRASES:
-            return _PHRASES[node.kind](node, [self.inside(each, _OR) for each in node.operands])
+            return _PHRASES[node.kind](node, [self.parenthesized(each, _OR) for each in node.operands])
         return f"{node.kind}({self.phrase_of(node.operands[0])[0]})", _ATOM
 
-    def inside(self, node: Node, tightness: int) -> str:
+    def parenthesized(self, node: Node, precedence: int) -> str:
         words, own = self.phrase_of(node)
-        return words if own >= tightness else f"({words})"
+        return words if own >= precedence else f"({words})"
 
     def infix(self, node: Node) -> Phrase:
-        sign, tightness, right = _INFIX[node.kind]
+        sign, precedence, right = _INFIX[node.kind]
         first, *rest = node.operands
-        phrases = [self.inside(first, tightness), *[self.inside(each, right) for each in rest]]
-        return f" {sign} ".join(phrases), tightness
+        phrases = [self.parenthesized(first, precedence), *[self.parenthesized(each, right) for each in rest]]
+        return f" {sign} ".join(phrases), precedence
 
     def comparison(self, node: Node) -> str:
         if (flag := self.flag(node)) is not None:
             return flag
-        first, *rest = [self.inside(each, _SUM) for each in node.operands]
+        first, *rest = [self.parenthesized(each, _SUM) for each in node.operands]
         parts, before = [], first
         for sign, after in zip(node.comparisons, rest, strict=True):
             parts.append(f"{before} {_COMPARED[sign]} {after}")

@@ -1,4 +1,4 @@
-"""A small closed algebra of units: products of powers of the symbols in one table.
+"""Units of formulas: products of powers of the symbols in one table.
 
 Symbols of one dimension convert into each other exactly (1 d = 24 h); symbols of different dimensions never do. Rain
 depth (mm) is a dimension of its own beside distance (m, km): a rain rate is not a speed, and comparing the two is the
@@ -14,7 +14,7 @@ from functools import cached_property
 from math import prod
 
 from monsoon.transforms.expressions.errors import ExpressionError, error_at
-from monsoon.transforms.spelling import nearest
+from monsoon.transforms.spelling import closest_name
 
 SYMBOLS: dict[str, tuple[str, Fraction]] = {
     "INR": ("INR", Fraction(1)),
@@ -54,9 +54,10 @@ class Unit:
         """Reads "1", "INR", "INR/h", "mm/h", "(m/s2)2", "m2/s4", "%": factors joined by * and /, left to right.
 
         Raises:
-            ExpressionError: no such unit; names the symbol and the nearest known one.
+            ExpressionError: the text is no unit, or longer than 64 characters, or a power is beyond 9; for an unknown
+                symbol it names the closest known one.
         """
-        return _UnitReader(text).read()
+        return _UnitParser(text).read()
 
     def __str__(self) -> str:
         above = [_power(symbol, power) for symbol, power in self.powers if power > 0]
@@ -80,11 +81,11 @@ class Unit:
 
     @cached_property
     def scale(self) -> Fraction:
-        """How many of `dimension` one of this unit is, exactly."""
+        """The exact factor that converts a value of this unit into `dimension` (0.01 for paise, which is INR)."""
         return prod((SYMBOLS[symbol][1] ** power for symbol, power in self.powers), start=Fraction(1))
 
     def normalized(self) -> Unit:
-        """This unit without two symbols of one dimension (INR/h*min -> INR), and without % beside anything else."""
+        """This unit with at most one symbol of each dimension (INR/h*min -> INR), and % only where it stands alone."""
         if len(self.powers) <= 1 and all(abs(power) == 1 for symbol, power in self.powers if symbol == "%"):
             return self
         dimensions = [SYMBOLS[symbol][0] for symbol, _ in self.powers]
@@ -110,7 +111,7 @@ def _power(symbol: str, power: int) -> str:
     return symbol if power == 1 else f"{symbol}{power}"
 
 
-class _UnitReader:
+class _UnitParser:
     """Recursive descent over a unit's text: factor ((* | /) factor)*; a factor is 1, symbol[power] or (unit)[power]."""
 
     def __init__(self, text: str) -> None:
@@ -157,7 +158,7 @@ class _UnitReader:
         if symbol is None:
             raise error_at(self.text, at, "a unit is missing (1 is the dimensionless one)")
         if symbol not in SYMBOLS:
-            raise error_at(self.text, at, f"unknown unit {symbol!r}", nearest(symbol, SYMBOLS))
+            raise error_at(self.text, at, f"unknown unit {symbol!r}", closest_name(symbol, SYMBOLS))
         return self.raised(Unit(((symbol, 1),)))
 
     def raised(self, unit: Unit) -> Unit:

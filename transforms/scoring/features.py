@@ -9,8 +9,8 @@ import numpy as np
 class Feature(msgspec.Struct, frozen=True):
     """One column of the model's input.
 
-    `points_to_fraud`: the end that points to fraud; values beyond `ordinary` on the other end are all
-    alike to the model. `honest_median` is what occlusion puts in the feature's place.
+    `group`: its sensor group. `points_to_fraud`: whether high values, low values or both point to fraud.
+    `honest_median`: the median of honest claims, which replaces the value when `Scorer.explain` occludes the feature.
     """
 
     name: str
@@ -21,8 +21,8 @@ class Feature(msgspec.Struct, frozen=True):
 
 
 class FeatureList(msgspec.Struct, frozen=True):
-    """`groups`: sensor groups, in the order of the mask's bits from the lowest. `features`: in input order,
-    those of a group side by side and the groups in their order."""
+    """`groups`: sensor groups; group g is bit g of the availability mask. `features`: the model's input columns in
+    order, sorted by group."""
 
     groups: tuple[str, ...]
     features: tuple[Feature, ...]
@@ -32,7 +32,10 @@ class FeatureList(msgspec.Struct, frozen=True):
         return tuple(feature.name for feature in self.features)
 
     def group_starts(self) -> np.ndarray:
-        """The first feature of each group, int (groups,). Raises ValueError if they do not stand in order."""
+        """The index of each group's first feature, int (groups,).
+
+        Raises ValueError unless features are sorted by group, no group is empty, and there are at most 16.
+        """
         order = [self.groups.index(feature.group) for feature in self.features]
         if order != sorted(order) or len(set(order)) != len(self.groups) or len(self.groups) > 16:
             raise ValueError("features must stand group by group, at most 16 groups, none of them empty")

@@ -1,4 +1,4 @@
-"""A model folder on disk: which files it has, and that they are the ones that were published.
+"""Reads a model folder and checks its files against the hashes in its manifest.
 
 `manifest.json` holds the SHA-256 of every other file. The version of the model is a hash of those hashes, so
 any change of any file, the model card included, is another version.
@@ -17,14 +17,14 @@ MAX_MANIFEST_BYTES = 64 * 1024
 MAX_FILES = 64
 MAX_FILE_BYTES = 256 * 1024 * 1024
 """A thousand times what a forest of 200 trees takes; more is read by mistake, or to fill the memory."""
-MEND = "restore the folder from version control, or train it again: monsoon train --output DIR"
+_REMEDY = "restore the folder from version control, or train it again: monsoon train --output DIR"
 
 
 class ModelFolderError(Exception):
     """A model folder that must not be used; the message names the file, what differs and what to do."""
 
     def __init__(self, path: Path, fault: str) -> None:
-        super().__init__(f"model folder refused: {path}: {fault}; {MEND}")
+        super().__init__(f"model folder refused: {path}: {fault}; {_REMEDY}")
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -49,23 +49,23 @@ class ModelFolder:
     contents: Mapping[str, bytes]
 
 
-def describe_files(name: str, contents: Mapping[str, bytes]) -> Manifest:
-    """The manifest of a model folder that holds exactly these files."""
+def build_manifest(name: str, contents: Mapping[str, bytes]) -> Manifest:
+    """The manifest for these files (name: content); the version is `name` and 12 hexadecimal digits."""
     hashes = {file: hashlib.sha256(contents[file]).hexdigest() for file in sorted(contents)}
     listing = "".join(f"{digest}  {file}\n" for file, digest in hashes.items())
     version = f"{name}-{hashlib.sha256(listing.encode()).hexdigest()[:12]}"
     return Manifest(name, version, hashes)
 
 
-def read_folder(path: Path) -> ModelFolder:
-    """Every file that the manifest lists, each checked against its hash.
+def read_model_folder(path: Path) -> ModelFolder:
+    """Reads every file that the manifest lists into memory and checks it against its hash.
 
-    Raises ModelFolderError, also where the manifest names anything but files of the folder itself: nothing outside
-    it is opened.
+    Raises ModelFolderError: a file is missing, too large or differs, or the manifest is malformed or names a path
+    outside the folder, which is not opened.
     """
     manifest = _read_manifest(path / MANIFEST)
     contents = {file: _read_file(path / file, MAX_FILE_BYTES) for file in manifest.files}
-    actual = describe_files(manifest.name, contents)
+    actual = build_manifest(manifest.name, contents)
     for file, digest in manifest.files.items():
         if actual.files[file] != digest:
             fault = f"SHA-256 is {actual.files[file][:12]}..., {MANIFEST} says {digest[:12]}..."
@@ -80,13 +80,13 @@ def _read_manifest(path: Path) -> Manifest:
         manifest = msgspec.json.decode(_read_file(path, MAX_MANIFEST_BYTES), type=Manifest)
     except msgspec.DecodeError as error:
         raise ModelFolderError(path, str(error)) from error
-    for fault in _misnamed(manifest):
+    for fault in _manifest_faults(manifest):
         raise ModelFolderError(path, fault)
     return manifest
 
 
-def _misnamed(manifest: Manifest) -> Iterator[str]:
-    """File names that a manifest may not have."""
+def _manifest_faults(manifest: Manifest) -> Iterator[str]:
+    """What is wrong with the names and the number of files that a manifest lists."""
     if len(manifest.files) > MAX_FILES:
         yield f"lists {len(manifest.files)} files, and {MAX_FILES} is the most that a model folder has"
     for file in (f"{manifest.name}.onnx", *manifest.files):

@@ -1,4 +1,8 @@
-"""The exported forest: runs the ONNX graph and reads its exact path lengths."""
+"""The isolation forest: runs its ONNX graph.
+
+Path lengths are whole numbers of quanta. The quantum is a power of two (the model's metadata `quantum`) to which the
+export rounds path lengths, so that sums are exact.
+"""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +16,12 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 _OUTPUTS = ["path_length", "anomaly_score"]
-_ROWS_TO_SHARE = 100_000
+_MIN_ROWS_FOR_THREADS = 100_000
 """A third of a second's work; fewer are not worth a thread."""
 
 
 class Forest:
-    """One onnxruntime session. Raises ValueError for bytes that are no such model."""
+    """One onnxruntime session, on one thread. Raises ValueError for bytes that are no such model."""
 
     def __init__(self, model: bytes) -> None:
         options = onnxruntime.SessionOptions()
@@ -32,7 +36,8 @@ class Forest:
             raise ValueError(f"no forest that onnxruntime reads ({error})") from error
 
     def run(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Path lengths in quanta, int64 (n,), lower is more anomalous; and anomaly scores, float64 (n,).
+        """Path lengths in quanta, summed over the trees, int64 (n,), lower is more anomalous; and anomaly scores, (n,)
+        in (0, 1), higher is more anomalous.
 
         rows: float32 (n, features), NaN = not measured. The path length is a sum without rounding: the same in any
         batch, order of trees and machine.
@@ -41,16 +46,16 @@ class Forest:
         return self._quanta(path_length), anomaly_score[:, 0]
 
     def path_quanta(self, rows: np.ndarray) -> np.ndarray:
-        """The first result of `run` alone; of many rows on two cores."""
-        if len(rows) < _ROWS_TO_SHARE:
+        """The path lengths of `run` alone, int64 (n,), in quanta; from 100,000 rows on two threads share the work."""
+        if len(rows) < _MIN_ROWS_FOR_THREADS:
             return self._quanta(self._session.run(_OUTPUTS[:1], {"features": rows})[0])
         halves = np.array_split(rows, 2)
         with ThreadPoolExecutor(len(halves)) as pool:
             found = pool.map(lambda half: self._session.run(_OUTPUTS[:1], {"features": half})[0], halves)
             return self._quanta(np.concatenate(list(found)))
 
-    def levels(self, quanta: float) -> float:
-        """Quanta of the forest's total path length as levels of its mean path."""
+    def mean_path_length(self, quanta: float) -> float:
+        """The mean path length of a tree, in levels, from the sum over all trees in quanta."""
         return quanta / float(self._quanta_per_level) / self.trees
 
     def _quanta(self, path_length: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The named scores of a product, from evidence: one claim exactly, or columns of riders."""
+"""The named scores of a product (such as `anomaly` and `trust`): of one claim, or of a column of claims."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def score_value(terms: FormulaScore | WeightedScore, inputs: Mapping[str, Any]) 
         value = terms.formula.number(inputs)
     else:
         parts = [part.value.number(inputs) for part in terms.parts]
-        instead = _instead(terms, [each is not None for each in parts])
+        instead = _value_of_unmeasured(terms, [each is not None for each in parts])
         total = weights = 0.0
         for part, measured in zip(terms.parts, parts, strict=True):
             counts = instead if measured is None else min(max(measured, 0.0), 1.0)
@@ -52,7 +52,7 @@ def score_columns(terms: FormulaScore | WeightedScore, columns: Mapping[str, np.
         value = np.asarray(terms.formula.columns(columns), dtype=np.float64)
     else:
         parts = part_columns(terms, columns)
-        instead = _of_rows(parts, lambda measured: _instead(terms, measured))
+        instead = _by_measured_parts(parts, lambda measured: _value_of_unmeasured(terms, measured))
         parts = [np.where(np.isnan(values), instead, values) for values in parts]
         total, weights = np.zeros(len(parts[0])), np.zeros(len(parts[0]))
         for part, values in zip(terms.parts, parts, strict=True):
@@ -65,21 +65,21 @@ def score_columns(terms: FormulaScore | WeightedScore, columns: Mapping[str, np.
 
 
 def measured_share(terms: FormulaScore | WeightedScore, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """How much of a score was measured, float64 (n,) in [0, 1]: the weights of the measured parts, of all; of a formula
-    1 or 0."""
+    """How much of a score was measured, float64 (n,) in [0, 1]: the weights of the measured parts as a share of
+    all weights. Of a formula 1 where it was measured, else 0."""
     if isinstance(terms, FormulaScore):
         return (~np.isnan(score_columns(terms, columns))).astype(np.float64)
     total = sum(terms.whole_weights)
-    return _of_rows(part_columns(terms, columns), lambda measured: _measured_weight(terms, measured) / total)
+    return _by_measured_parts(part_columns(terms, columns), lambda measured: _measured_weight(terms, measured) / total)
 
 
 def part_columns(terms: WeightedScore, columns: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    """The parts of a score, float64 (n,) in [0, 1] each, NaN = not measured."""
+    """The columns of a score's parts before weighting, float64 (n,) in [0, 1] each, NaN = not measured."""
     return [np.clip(np.asarray(part.value.columns(columns), dtype=np.float64), 0.0, 1.0) for part in terms.parts]
 
 
-def _instead(terms: WeightedScore, measured: Sequence[bool]) -> float | None:
-    """What a part counts that was not measured; None: it leaves the mean."""
+def _value_of_unmeasured(terms: WeightedScore, measured: Sequence[bool]) -> float | None:
+    """The value that stands for each unmeasured part; None: unmeasured parts are left out of the mean."""
     return terms.unmeasured if _measured_weight(terms, measured) < terms.least_whole_weight else None
 
 
@@ -87,8 +87,9 @@ def _measured_weight(terms: WeightedScore, measured: Sequence[bool]) -> int:
     return sum(weight for weight, known in zip(terms.whole_weights, measured, strict=True) if known)
 
 
-def _of_rows(parts: Sequence[np.ndarray], value: Callable[[Sequence[bool]], float | None]) -> np.ndarray:
-    """What a function makes of which parts a row has, float64 (n,), NaN = None; called once for each that occurs."""
+def _by_measured_parts(parts: Sequence[np.ndarray], value: Callable[[Sequence[bool]], float | None]) -> np.ndarray:
+    """`value` of each row's measured parts (a bool per part), float64 (n,), NaN for None; called once per distinct
+    combination."""
     measured, which = np.unique(~np.isnan(np.stack(parts, axis=1)), axis=0, return_inverse=True)
     values = [value(row) for row in measured.tolist()]
     return np.array([np.nan if each is None else each for each in values], dtype=np.float64)[which.reshape(-1)]

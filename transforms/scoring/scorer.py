@@ -10,7 +10,7 @@ import numpy as np
 
 from monsoon.transforms.scoring.calibration import Calibration, RiskTable
 from monsoon.transforms.scoring.features import FeatureList, measured_masks
-from monsoon.transforms.scoring.folder import ModelFolder, ModelFolderError, read_folder
+from monsoon.transforms.scoring.folder import ModelFolder, ModelFolderError, read_model_folder
 from monsoon.transforms.scoring.forest import Forest
 
 FEATURES, CALIBRATION, PARITY = "features.json", "calibration.json", "parity.npy"
@@ -71,7 +71,7 @@ class Scorer:
     @classmethod
     def load(cls, path: str | Path) -> "Scorer":
         """Reads and checks the folder at `path`. Raises ModelFolderError."""
-        return cls(read_folder(Path(path)))
+        return cls(read_model_folder(Path(path)))
 
     def rows(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """The model's input, float32 (n, features), from one float column (n,) a feature, NaN = not measured.
@@ -140,7 +140,7 @@ class Scorer:
         return gains, np.argsort(-gains, axis=1, kind="stable")[:, :REASONS]
 
     def _contribution(self, row: np.ndarray, feature: int, gains: np.ndarray) -> Contribution:
-        weight = round(self._forest.levels(float(gains[feature])), 6)
+        weight = round(self._forest.mean_path_length(float(gains[feature])), 6)
         median = float(self.honest_medians[feature])
         return Contribution(self.features[feature], float(row[feature]), median, weight)
 

@@ -49,7 +49,7 @@ def type_fault(field: Field, value: Any) -> str:
     return f"{field.name} must be of JSON type {field.kind}"
 
 
-def bounds(field: Field, value: Any) -> str:
+def range_fault(field: Field, value: Any) -> str:
     """What a value of the right type must be instead."""
     if field.choices is not None:
         return f"{field.name} is none of {', '.join(sorted(field.choices))}"
@@ -80,7 +80,7 @@ def _unit(field: Field, value: Any) -> str:
     return ""
 
 
-def raw_fault(field: Field) -> str:
+def raw_identifier_fault(field: Field) -> str:
     """What is wrong with a raw identifier."""
     if field.role == "keyed_hash":
         return f"{field.name} must be a keyed hash"

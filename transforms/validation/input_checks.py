@@ -94,7 +94,7 @@ class RefusalWindows:
         return self._limit.fault(window)
 
 
-REFUSAL_MEND = "Mend the input, or let it pass with --max-refused-share 1: dead_letters/ then has every refused line"
+REFUSAL_REMEDY = "Mend the input, or let it pass with --max-refused-share 1: dead_letters/ then has every refused line"
 
 
 def warnings(by_stream: Mapping[str, InputStatistics]) -> list[str]:

@@ -30,8 +30,8 @@ _ESCAPE = re.compile(
 """A pair of surrogates, half of one (the group), or any other escape."""
 
 
-def without_half_characters(line: bytes) -> bytes | None:
-    """The line with other escapes in place of those that are half of a surrogate pair; None where it has none."""
+def replace_lone_surrogates(line: bytes) -> bytes | None:
+    """The line with U+FFFD in place of each escape of a lone surrogate; None where it has none."""
     whole = _ESCAPE.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], line)
     return None if whole == line else whole
 

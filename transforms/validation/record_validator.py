@@ -19,10 +19,10 @@ import msgspec
 from monsoon.transforms.calendar import is_day
 from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.validation.catalogue import Catalogue
-from monsoon.transforms.validation.details import bounds, not_json, raw_fault, type_fault
+from monsoon.transforms.validation.details import not_json, range_fault, raw_identifier_fault, type_fault
 from monsoon.transforms.validation.fields import LATEST_TIME_MS, Field, stream_fields
 from monsoon.transforms.validation.geometry import is_reading_cell, is_reserve_cell, polygon_fault
-from monsoon.transforms.validation.json_scan import json_depth, without_half_characters
+from monsoon.transforms.validation.json_scan import json_depth, replace_lone_surrogates
 from monsoon.transforms.validation.ranges import NO_FIX, RANGE_RULES
 from monsoon.transforms.validation.raw_identifiers import is_raw_identifier, masked
 
@@ -36,7 +36,7 @@ _BLANK = b" \t\r\n"
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 _MAYBE_BEYOND_DOUBLE = b"0" * 309
 """As many digits in a row, once all digits are made alike."""
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _GLOBE = {"lat": 90.0, "lon": 180.0}
 _AREAS = ("lat", "lon", "h3", "wkt")
 
@@ -52,10 +52,10 @@ class ValidRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A line or record that cannot be used. `seen_at` is its own event_time where readable, else 0.
+    """A line or record that cannot be used. `seen_at` is the record's event_time in ms where that is valid, else 0.
 
-    `raw` is the line as it may be published: invalid bytes replaced, raw identifiers masked. `original` is its
-    `fingerprint`, which distinguishes lines whose published text is the same.
+    `raw` is the line as it may be published: invalid bytes replaced, raw identifiers masked. `original` is the
+    `fingerprint` of the line, which distinguishes lines whose masked text is the same; it is not the line itself.
     """
 
     reason: str
@@ -101,22 +101,22 @@ class RecordValidator:
         try:
             record = self._decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            return _refused(line, "not_json", not_json(line, str(error)))
+            return _unparsed_dead_letter(line, "not_json", not_json(line, str(error)))
         except (RecursionError, ValueError):
             record = None
         if line.lstrip(_BLANK)[:1] != b"{":
-            return _refused(line, "not_json", not_json(line, "not an object"))
+            return _unparsed_dead_letter(line, "not_json", not_json(line, "not an object"))
         depth = 1
         maybe_beyond_double = _MAYBE_BEYOND_DOUBLE in line.translate(_DIGITS_ALIKE)
         if record is None or line.count(b"{") + line.count(b"[") > MAX_DEPTH or maybe_beyond_double:
             measured = json_depth(line)
             if measured is None:
-                return _refused(line, "not_json", "malformed, or a number beyond a double")
+                return _unparsed_dead_letter(line, "not_json", "malformed, or a number beyond a double")
             depth = measured
         if len(line) > MAX_LINE_BYTES:
-            return _refused(line, "too_long", f"{len(line)} bytes, more than {MAX_LINE_BYTES}")
+            return _unparsed_dead_letter(line, "too_long", f"{len(line)} bytes, more than {MAX_LINE_BYTES}")
         if depth > MAX_DEPTH:
-            return _refused(line, "too_deep", f"{depth} levels, more than {MAX_DEPTH}")
+            return _unparsed_dead_letter(line, "too_deep", f"{depth} levels, more than {MAX_DEPTH}")
         return self._validate_record(record, line)
 
     def _decode(self, line: bytes) -> Any:
@@ -125,7 +125,7 @@ class RecordValidator:
         try:
             return self._decoder.decode(line)
         except msgspec.DecodeError:
-            whole = without_half_characters(line)
+            whole = replace_lone_surrogates(line)
             if whole is None:
                 raise
             self._decoder.decode(whole)
@@ -149,7 +149,7 @@ class RecordValidator:
             return None
         detail = f"{size} bytes, more than {MAX_LINE_BYTES}; raw holds the first {MAX_RAW_BYTES}"
         detail = not_json(bytes(kept), detail)
-        return DeadLetter("too_long", detail, _readable(bytes(kept), is_json=False), 0, digest.digest())
+        return DeadLetter("too_long", detail, _masked_text(bytes(kept), is_json=False), 0, digest.digest())
 
     def _validate_record(self, record: dict[str, Any], line: bytes) -> ValidRecord | DeadLetter:
         used: dict[str, Any] = {}
@@ -176,14 +176,14 @@ class RecordValidator:
             elif broken is _WRONG_TYPE:
                 wrong_type = wrong_type or (f"wrong_type:{name}", type_fault(field, value))
             else:
-                out_of_range = out_of_range or (f"out_of_range:{name}", bounds(field, value))
+                out_of_range = out_of_range or (f"out_of_range:{name}", range_fault(field, value))
         fault = missing or wrong_type or out_of_range or self._relations(used) or self._raw_fault(used)
         if fault is None:
             return ValidRecord(used, tuple(nulled))
         reason, detail = fault
         if reason == "bad_area" and nulled:
             detail = "; ".join([detail, *self._why_nulled(record, nulled)])
-        return DeadLetter(reason, detail, _readable(line), _readable_time(record), fingerprint(line))
+        return DeadLetter(reason, detail, _masked_text(line), _event_time_ms(record), fingerprint(line))
 
     def _why_nulled(self, record: dict[str, Any], nulled: list[str]) -> Iterator[str]:
         """What is wrong with the fields of an area that were made null."""
@@ -191,7 +191,7 @@ class RecordValidator:
             if field.name in nulled and field.name in _AREAS:
                 value = record[field.name]
                 broken = check(field, value)[1]
-                yield type_fault(field, value) if broken is _WRONG_TYPE else bounds(field, value)
+                yield type_fault(field, value) if broken is _WRONG_TYPE else range_fault(field, value)
 
     def _reading_fault(self, record: dict[str, Any]) -> Fault | None:
         metric = METRICS.get(record["metric"])
@@ -233,7 +233,7 @@ class RecordValidator:
             value = used[field.name]
             texts = value if type(value) is list else () if value is None else (value,)
             if any(map(is_raw_identifier, texts)):
-                return f"raw_identifier:{field.name}", raw_fault(field)
+                return f"raw_identifier:{field.name}", raw_identifier_fault(field)
         return None
 
 
@@ -246,7 +246,7 @@ def _check_string(field: Field, value: Any) -> tuple[Any, str | None]:
         return None, _WRONG_TYPE
     if field.choices is not None and field.role != "catalogue" and value not in field.choices:
         return None, _OUT_OF_RANGE
-    if not value.isascii() and _HALF_CHARACTER.search(value):
+    if not value.isascii() and _LONE_SURROGATE.search(value):
         return None, _OUT_OF_RANGE
     if field.pattern is not None and re.fullmatch(field.pattern, value) is None:
         return None, _OUT_OF_RANGE
@@ -283,7 +283,7 @@ def _check_boolean(field: Field, value: Any) -> tuple[Any, str | None]:
 def _check_strings(field: Field, value: Any) -> tuple[Any, str | None]:
     if type(value) is not list or any(type(item) is not str for item in value):
         return None, _WRONG_TYPE
-    if any(not item.isascii() and _HALF_CHARACTER.search(item) for item in value):
+    if any(not item.isascii() and _LONE_SURROGATE.search(item) for item in value):
         return None, _OUT_OF_RANGE
     if field.max_length is not None and len(value) > field.max_length:
         return None, _OUT_OF_RANGE
@@ -309,17 +309,17 @@ def _no_fault(record: dict[str, Any]) -> Fault | None:
     return None
 
 
-def _readable_time(record: dict[str, Any]) -> int:
+def _event_time_ms(record: dict[str, Any]) -> int:
     value = record.get("event_time")
     return value if type(value) is int and 0 <= value <= LATEST_TIME_MS else 0
 
 
-def _refused(line: bytes, reason: str, detail: str) -> DeadLetter:
+def _unparsed_dead_letter(line: bytes, reason: str, detail: str) -> DeadLetter:
     """The dead letter of a line whose fields are not read, so that its time is not known."""
-    return DeadLetter(reason, detail, _readable(line, is_json=reason != "not_json"), 0, fingerprint(line))
+    return DeadLetter(reason, detail, _masked_text(line, is_json=reason != "not_json"), 0, fingerprint(line))
 
 
-def _readable(line: bytes, *, is_json: bool = True) -> str:
+def _masked_text(line: bytes, *, is_json: bool = True) -> str:
     return masked(line.decode("utf-8", "replace"), is_json=is_json)
 
 

@@ -5,4 +5,4 @@ about one claim (`monsoon.transforms.plain_words`).
 """
 
 from monsoon.transforms.product.wording.phrases import Section as Section
-from monsoon.transforms.product.wording.policy import explain as explain
+from monsoon.transforms.product.wording.policy import policy_wording as policy_wording

@@ -1,4 +1,7 @@
-"""The words that every part of a policy's wording shares: amounts, durations, metrics, inputs of formulas."""
+"""Phrases that all sections of a policy's wording share: amounts, durations, metrics, inputs of formulas.
+
+Every function returns English text; the docstrings quote examples.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _DAY_MS = 24 * HOUR_MS
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it, a sentence or more each."""
+    """A heading and its paragraphs, each of one sentence or more."""
 
     title: str
     points: tuple[str, ...]
@@ -36,7 +39,7 @@ def duration(ms: int) -> str:
 
 
 def period(ms: int) -> str:
-    """After "the last": `hour`, `90 minutes`."""
+    """A duration as it follows "the last": `hour` (not `1 hour`), `90 minutes`."""
     return duration(ms).removeprefix("1 ")
 
 
@@ -52,7 +55,7 @@ def listed(words: Iterable[str], last: str = "and") -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital letter and a full stop."""
+    """The text with a capital letter and, unless it ends a sentence already, a full stop."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 
@@ -80,7 +83,7 @@ _FLAGS = {
 
 
 def metric_words(metric: str) -> str:
-    """What is measured, without its unit."""
+    """`the rain`: a metric's name without its unit; of an unknown metric the name with spaces for _."""
     return _MEASURED[metric][0] if metric in _MEASURED else metric.replace("_", " ")
 
 
@@ -98,7 +101,7 @@ def threshold(metric: str, breach: Comparison) -> str:
 
 
 def alert_words(metric: str, breach: Comparison) -> str:
-    """`a red alert`, for what is an alert only by name."""
+    """`a red alert` for a flag; for a measured metric `an alert (the rain is above 65 mm per hour)`."""
     return (
         _FLAGS[metric].removesuffix(" is in force") if metric in _FLAGS else f"an alert ({condition(metric, breach)})"
     )
@@ -176,7 +179,8 @@ def formula_words(expression: Expression, product: Product) -> str:
 
 def plan_amounts(expression: Expression, product: Product, plans: Sequence[str] | None = None) -> str:
     """`, your plan's share being 60% in basic and 70% in standard`, for the plans' terms in a formula (all plans, or
-    those named); empty without any. A formula that is a plan's term says only the amounts."""
+    those named); empty where the formula uses none. For a formula that is one term alone only the amounts are
+    listed: `, 60% in basic and 70% in standard`."""
     notes = []
     named = [plan for plan in product.plans.values() if plans is None or plan.name in plans]
     for term in sorted(expression.names & {term for plan in named for term in plan.terms}):
@@ -189,7 +193,7 @@ def plan_amounts(expression: Expression, product: Product, plans: Sequence[str] 
 
 
 def term_words(value: float, unit: str) -> str:
-    """A plan's term with its unit: rupees, a share, or what it is."""
+    """A plan's term with its unit: `Rs 500` of INR, `60%` of a dimensionless value up to 1, else `4.5 orders`."""
     if unit == "INR":
         return rupees(value)
     if unit == "1":

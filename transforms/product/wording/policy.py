@@ -1,4 +1,4 @@
-"""A whole product in words."""
+"""The policy wording of a product."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _REPORT_AGE = "90 minutes"
 """How old a rider's last report may be for presence (products.md, "Presence")."""
 
 
-def explain(product: Product) -> tuple[Section, ...]:
+def policy_wording(product: Product) -> tuple[Section, ...]:
     """The policy wording of one version of a product, in sections."""
     return (
         _head(product),
@@ -152,7 +152,7 @@ def _cap(cap: Cap, product: Product) -> str:
 
 
 def _waiting(product: Product) -> Section:
-    points = _waiting_terms(product.waiting_ms)
+    points = _waiting_period(product.waiting_ms)
     if (lockout := product.lockout) is not None:
         alert = alert_words(lockout.alert, lockout.breach)
         points.append(
@@ -169,8 +169,8 @@ def _waiting(product: Product) -> Section:
     return Section("Waiting rules", tuple(points))
 
 
-def _waiting_terms(waiting_ms: int) -> list[str]:
-    """What changes of a policy wait, and what a gap in cover does."""
+def _waiting_period(waiting_ms: int) -> list[str]:
+    """When changes to a policy take effect, and what a gap in cover does."""
     gap = (
         "A policy counts as activated anew where it is renewed or upgraded after its cover had ended, be it by a moment"
     )
