@@ -55,7 +55,7 @@ def timed(product: Product, scorer: Scorer, count: int) -> str:
 
 
 class _Known:
-    """The score of the one claim of a rider, whenever it is asked for."""
+    """The score of the one claim of a rider, whenever it is requested."""
 
     def __init__(self, score: ClaimScore) -> None:
         self._score = score

@@ -1,4 +1,4 @@
-"""`monsoon bench claims`: how long the candidates of one storm take, from their evidence to what riders are told."""
+"""`monsoon bench claims`: how long the candidates of one storm take, from their evidence to notifications."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
     products = load_products(args.products.split(",") if args.products else None)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    print(f"{'product':<10} {'scores s':>9} {'machines s':>11} {'told s':>7} {'all s':>6} {'us each':>8}  decisions")
+    print(f"{'product':<10} {'scores s':>9} {'machines s':>11} {'notify s':>8} {'all s':>6} {'us each':>8}  decisions")
     scorer = load_scorer()
     for product in products.values():
         print(timed(product, scorer, args.candidates), flush=True)

@@ -60,10 +60,10 @@ def run(args: argparse.Namespace) -> int:
 def _batch(folder: Path, rows: int, runs: int) -> Iterator[str]:
     source = simulated(folder, rows)
     parse = measure(python("-m", "monsoon.pipelines.flink.parse_only", str(source / "telemetry")), runs)
-    asked = ("replay", "--products", PRODUCT, "--input", source, "--output")
-    replay = measure(monsoon(*asked, folder / f"{rows}-flink", "--engine", "flink"), runs)
-    local = measure(monsoon(*asked, folder / f"{rows}-out"), runs)
-    yield f"batch, {rows:,} rows asked for"
+    words = ("replay", "--products", PRODUCT, "--input", source, "--output")
+    replay = measure(monsoon(*words, folder / f"{rows}-flink", "--engine", "flink"), runs)
+    local = measure(monsoon(*words, folder / f"{rows}-out"), runs)
+    yield f"batch, {rows:,} rows requested"
     yield f"  Flink SQL parsing every column  {parse.wall_s:8.1f} s"
     yield f"  replay --engine flink           {replay.wall_s:8.1f} s   ratio {replay.wall_s / parse.wall_s:.2f}"
     yield f"  replay on the local engine      {local.wall_s:8.1f} s   ratio {local.wall_s / parse.wall_s:.2f}"

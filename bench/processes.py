@@ -12,7 +12,7 @@ from statistics import median
 
 
 class BenchError(ChildProcessError):
-    """A measured command failed, or did nothing that could be measured; the message holds what it said."""
+    """A measured command failed, or did nothing that could be measured; the message holds its standard error."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,13 @@ def _once(command: Sequence[str]) -> Measured:
     began_s = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
-    said = process.stderr.read()
+    errors = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     wall_s = time.monotonic() - began_s
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        raise BenchError(f"{' '.join(command)} failed ({process.returncode}): {said.decode(errors='replace').strip()}")
+        raise BenchError(
+            f"{' '.join(command)} failed ({process.returncode}): {errors.decode(errors='replace').strip()}"
+        )
     kilobytes = usage.ru_maxrss if sys.platform != "darwin" else usage.ru_maxrss / 1024
     return Measured(wall_s, usage.ru_utime + usage.ru_stime, kilobytes * 1024 / 1e6)

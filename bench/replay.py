@@ -70,11 +70,11 @@ def run(args: argparse.Namespace) -> int:
             source = simulated(folder, rows)
             parse = measure(python("-c", _PARSE, str(source)), args.runs)
             output = folder / f"{rows}-out"
-            asked = ("--products", PRODUCT, "--input", source, "--output", output)
-            replay = measure(monsoon("replay", *asked), args.runs)
+            words = ("--products", PRODUCT, "--input", source, "--output", output)
+            replay = measure(monsoon("replay", *words), args.runs)
             read = _rows(output)
             if not read:
-                raise BenchError(f"--rows {rows}: so few riders that none reported; ask for more rows")
+                raise BenchError(f"--rows {rows}: so few riders that none reported; request more rows")
             print(_line(read, parse, replay), flush=True)
     return 0
 

@@ -164,18 +164,18 @@ def attributed(entries: Any, settings: Any) -> BytesByPolicy:
         size = len(entry.name) + len(entry.payload)
         parts = entry.name.split("/")
         if entry.kind == "found":
-            told = [(parts[2], rider) for rider in unpack_small(entry.payload)]
+            claims = [(parts[2], rider) for rider in unpack_small(entry.payload)]
         elif entry.kind == "met":
-            told = [(parts[2], rider) for _, rider, _ in unpack(entry.payload)]
+            claims = [(parts[2], rider) for _, rider, _ in unpack(entry.payload)]
         elif entry.kind == "compared":
             columns = unpack_small(entry.payload)
-            told = list(zip(columns["disruption_id"], columns["worker_id"], strict=True))
+            claims = list(zip(columns["disruption_id"], columns["worker_id"], strict=True))
         else:
             continue
-        for identity, rider in told:
+        for identity, rider in claims:
             policy_id = speaking.get((parts[1], identity, rider))
             if policy_id is not None:
-                kept[parts[1], policy_id]["others"] += size // len(told)
+                kept[parts[1], policy_id]["others"] += size // len(claims)
     return kept
 
 

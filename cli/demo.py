@@ -1,4 +1,4 @@
-"""`monsoon demo`: real storms, from raw telemetry to payout, told in the terminal."""
+"""`monsoon demo`: real storms, from raw telemetry to payout, reported in the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monsoon.cli.arguments import MAX_RIDERS, add_product_files, count_to, seed
 from monsoon.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
-    from monsoon.cli.story import Played
+    from monsoon.cli.demo_report import DemoRun
     from monsoon.pipelines.local.evidence import ClaimEvidence
     from monsoon.sources.simulator import Storm
     from monsoon.transforms.product import Product
@@ -53,29 +53,29 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 
 def run(args: argparse.Namespace) -> int:
-    """Simulates, replays, tells: the Delhi rain under kawaach, or a product's own storms."""
+    """Simulates, replays and reports: the Delhi rain under kawaach, or a product's own storms."""
     from monsoon.sources.files import InputError
 
     if args.product is not None:
         return _play_product(args)
     for option, value in (("--storm", args.storm), ("--product-file", args.product_file)):
         if value:
-            raise InputError("says nothing without --product", option, "Add --product NAME, or leave it out.")
+            raise InputError("has no effect without --product", option, "Add --product NAME, or leave it out.")
     return _play_delhi(args)
 
 
 def _play_product(args: argparse.Namespace) -> int:
     """Each storm by itself, the earliest first."""
-    from monsoon.cli.story import tell
+    from monsoon.cli.demo_report import report
     from monsoon.sinks.folder import refuse_what_is_not_ours
-    from monsoon.sinks.places import require_writable
+    from monsoon.sinks.writable import require_writable
     from monsoon.sources.files import InputError
     from monsoon.sources.model_files import load_scorer
     from monsoon.sources.product_files import load_products
     from monsoon.sources.simulator import load_storm, refuse_what_was_not_simulated, storms_that_show
 
     products, product = load_products(extra=args.product_file), args.product
-    load_products([product], args.product_file)  # tells which there are
+    load_products([product], args.product_file)  # its error lists the products there are
     storms = [load_storm(args.storm)] if args.storm else storms_that_show(product)
     if not storms:
         raise InputError(f"no storm of storms/ shows {product}", "--product", "Name one with --storm.")
@@ -87,26 +87,26 @@ def _play_product(args: argparse.Namespace) -> int:
     scorer = load_scorer()
     for storm in storms:
         riders = args.riders or storm.modeled.riders.count
-        played, _ = _play(storm, riders, args.seed, args.folder / product / storm.name, products, product, scorer)
-        print(tell(played) + "\n")
+        demo_run, _ = _play(storm, riders, args.seed, args.folder / product / storm.name, products, product, scorer)
+        print(report(demo_run) + "\n")
     print(f"Inputs and outputs: {args.folder / product}/STORM/  Next: monsoon replay --help")
     return 0
 
 
 def _play_delhi(args: argparse.Namespace) -> int:
     """The storm, then once more with the gridded product alone."""
-    from monsoon.cli.story import tell, tell_alone
+    from monsoon.cli.demo_report import gridded_only_report, report
     from monsoon.pipelines.local.replay import run_products
     from monsoon.sources.model_files import load_scorer
     from monsoon.sources.product_files import load_products
     from monsoon.sources.simulator import load_storm
 
     storm, products = load_storm(STORM), load_products([PRODUCT])
-    played, book = _play(storm, args.riders or RIDERS, args.seed, args.folder, products, PRODUCT, load_scorer())
-    print(tell(played))
+    demo_run, book = _play(storm, args.riders or RIDERS, args.seed, args.folder, products, PRODUCT, load_scorer())
+    print(report(demo_run))
     grid = {feed.provider for feed in storm.modeled.feeds if feed.gridded}
-    heard = [reading for reading in played.inputs.readings if reading.provider in grid]
-    print(tell_alone(storm, run_products(products, replace(played.inputs, readings=heard), book)))
+    gridded_readings = [reading for reading in demo_run.inputs.readings if reading.provider in grid]
+    print(gridded_only_report(storm, run_products(products, replace(demo_run.inputs, readings=gridded_readings), book)))
     folder = args.folder
     print(f"\nInput: {folder / 'input'}/  Output: {folder / 'output'}/  Next: monsoon replay --help")
     return 0
@@ -120,10 +120,10 @@ def _play(
     products: Mapping[str, Product],
     product: str,
     scorer: Scorer,
-) -> tuple[Played, ClaimEvidence]:
-    """Simulates the storm into input/, replays it under one product into output/; what there is to tell, and the book
-    that scores these inputs. `products` are all that policies may name."""
-    from monsoon.cli.story import Played
+) -> tuple[DemoRun, ClaimEvidence]:
+    """Simulates the storm into input/, replays it under one product into output/; returns the run, and the evidence
+    and scores of its inputs. `products` are all that policies may name."""
+    from monsoon.cli.demo_report import DemoRun
     from monsoon.pipelines.local.collector import collector_paused
     from monsoon.pipelines.local.replay import claim_evidence, read_inputs, run_products
     from monsoon.pipelines.results import write_results
@@ -143,4 +143,4 @@ def _play(
             summary = write_results(output, inputs, outcome, running, book.models, progress)
     finally:
         progress.done()
-    return Played(storm, products[product], inputs, outcome, summary, source / "labels.csv"), book
+    return DemoRun(storm, products[product], inputs, outcome, summary, source / "labels.csv"), book

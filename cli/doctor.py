@@ -1,6 +1,6 @@
 """`monsoon doctor`: what this checkout needs of its machine, what is wrong with it, and how to mend each.
 
-Python's own library is all that is imported before a check needs more, so that it can say what a set-up lacks.
+Python's own library is all that is imported before a check needs more, so that it can report what a set-up lacks.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ example:
   monsoon doctor
   monsoon doctor --input runs/delhi --output runs/delhi-out --web-port 8081
 
-Looks at Python, .venv, the versions in it against constraints.txt, the disk, the package index, Java and Flink's jars,
+Checks Python, .venv, the versions in it against constraints.txt, the disk, the package index, Java and Flink's jars,
 the port of the web UI, and the folders that are named. Installs and changes nothing, works before the first set-up,
-and ends with 1 if something is a fault, with 0 if all else is only worth knowing.
+and ends with 1 if something is a fault, with 0 if there are only warnings.
 """
 
 
@@ -39,7 +39,9 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser.add_argument(
         "--web-port", type=count_to(65_535), default=8081, metavar="PORT", help="of `monsoon run` (default: 8081)"
     )
-    parser.add_argument("--format", choices=["text", "json"], default="text", help="how to say it (default: text)")
+    parser.add_argument(
+        "--format", choices=["text", "json"], default="text", help="the format of the report (default: text)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -57,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _lines(findings: list[Finding]) -> Iterator[str]:
     for finding in findings:
-        yield printable(f"{finding.state:<7}  {finding.what:<9}  {finding.says}")
+        yield printable(f"{finding.state:<7}  {finding.what:<9}  {finding.message}")
         if finding.mend:
             yield f"{'':<20}mend: {printable(finding.mend)}"
     counts = Counter(finding.state for finding in findings)

@@ -1,4 +1,5 @@
-"""What follows from the facts of a machine: pure functions, one a check, each with what is wrong and how to mend it."""
+"""The checks of `monsoon doctor`: pure functions of the facts of a machine, each with what is wrong and how to mend
+it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ OLDEST_JAVA = 17
 FULL_MB = 200
 """Less than this left, and neither a replay nor a set-up comes far."""
 NEED_MB = {"core": 700, "train": 1_300, "dev": 1_300, "flink": 3_000}
-"""What installing an extra takes, as ./monsoon reckons."""
+"""The disk space that installing an extra takes, as ./monsoon has it."""
 WHEN_NEEDED = {
     "core": "every command",
     "train": "monsoon train and evaluate",
@@ -23,11 +24,11 @@ WHEN_NEEDED = {
 
 
 class Finding(NamedTuple):
-    """One line of what the doctor says; `mend` is empty where nothing is to be done."""
+    """One line of the report; `mend` is empty where nothing is to be done."""
 
     what: str
     state: str
-    says: str
+    message: str
     mend: str = ""
 
 
@@ -46,16 +47,16 @@ class Facts:
     made_elsewhere: bool = False
     """.venv was made by another checkout, or by hand."""
     ready: Mapping[str, bool] = field(default_factory=dict)
-    """By extra: whether it is installed as setup.py and constraints.txt now say."""
+    """By extra: whether it is installed as setup.py and constraints.txt now require."""
     free_mb: Mapping[str, int] = field(default_factory=dict)
     """By folder that is written to."""
-    index_says: str | None = None
-    """Of the package index: empty, or why it could not be reached; None where no pip is there to ask."""
+    index_error: str | None = None
+    """Of the package index: empty, or why it could not be reached; None where there is no pip to try it with."""
     pinned: Mapping[str, str] = field(default_factory=dict)
     installed: Mapping[str, str] = field(default_factory=dict)
     """Versions by name in lower case with hyphens."""
     lacking: tuple[str, ...] = ()
-    """Packages that a ready extra asks for and that are not there."""
+    """Packages that an installed extra needs and that are missing."""
     java_home: str | None = None
     """JAVA_HOME as it is set."""
     javas: tuple[tuple[str, int | None], ...] = ()
@@ -65,9 +66,9 @@ class Facts:
     port: int = 8081
     port_free: bool = True
     can_listen: bool = True
-    input_says: tuple[str, str] | None = None
+    input_error: tuple[str, str] | None = None
     """Of the folder to be replayed: what is wrong with it and the mend, or nothing; None where none was named."""
-    output_says: tuple[str, str] | None = None
+    output_error: tuple[str, str] | None = None
     not_found_out: tuple[tuple[str, str], ...] = ()
     """What could not be found out, and why."""
 
@@ -84,7 +85,7 @@ def check(facts: Facts) -> list[Finding]:
         *_jars(facts),
         *_ports(facts),
         *_folders(facts),
-        *(Finding(what, WARNING, f"could not be looked at: {why}") for what, why in facts.not_found_out),
+        *(Finding(what, WARNING, f"could not be checked: {why}") for what, why in facts.not_found_out),
     ]
 
 
@@ -140,11 +141,11 @@ def _disk(facts: Facts) -> list[Finding]:
     need_mb = 0 if facts.ready.get("core") else NEED_MB["core"]
     findings = []
     for folder, free_mb in facts.free_mb.items():
-        says = f"{free_mb:,} MB free at {folder}"
+        message = f"{free_mb:,} MB free at {folder}"
         wanted_mb = need_mb if folder == facts.root else 0
         if free_mb < max(wanted_mb, FULL_MB):
             why = f"setting up needs {wanted_mb:,} MB" if wanted_mb else "too little to write results"
-            findings.append(Finding("disk", FAULT, f"{says}; {why}", "free some space, or use another disk"))
+            findings.append(Finding("disk", FAULT, f"{message}; {why}", "free some space, or use another disk"))
             continue
         short = [
             f"{extra} {NEED_MB[extra]:,}"
@@ -153,23 +154,25 @@ def _disk(facts: Facts) -> list[Finding]:
         ]
         if short:
             mend = f"free some space before {_some([WHEN_NEEDED[each.split()[0]] for each in short])}"
-            findings.append(Finding("disk", WARNING, f"{says}; what is not installed needs MB: {_some(short)}", mend))
+            findings.append(
+                Finding("disk", WARNING, f"{message}; what is not installed needs MB: {_some(short)}", mend)
+            )
         else:
-            findings.append(Finding("disk", OK, says))
+            findings.append(Finding("disk", OK, message))
     return findings
 
 
 def _index(facts: Facts) -> list[Finding]:
-    if facts.index_says is None:
-        return [Finding("index", OK, "the Python package index was not asked: there is no pip yet to ask it with")]
-    if not facts.index_says:
+    if facts.index_error is None:
+        return [Finding("index", OK, "the Python package index was not tried: there is no pip yet to try it with")]
+    if not facts.index_error:
         return [Finding("index", OK, "the Python package index answers")]
     complete = bool(facts.ready) and all(facts.ready.values())
-    says = f"the Python package index cannot be reached: {facts.index_says}"
+    message = f"the Python package index cannot be reached: {facts.index_error}"
     if complete:
-        return [Finding("index", WARNING, says, "nothing now: all extras are installed")]
+        return [Finding("index", WARNING, message, "nothing now: all extras are installed")]
     mend = "check the network (behind a proxy: HTTPS_PROXY; for a mirror: PIP_INDEX_URL)"
-    return [Finding("index", WARNING if facts.ready.get("core") else FAULT, says, mend)]
+    return [Finding("index", WARNING if facts.ready.get("core") else FAULT, message, mend)]
 
 
 def _java(facts: Facts) -> list[Finding]:
@@ -212,13 +215,13 @@ def _ports(facts: Facts) -> list[Finding]:
 
 def _folders(facts: Facts) -> list[Finding]:
     findings = []
-    for what, can, told in (
-        ("input", "can be read", facts.input_says),
-        ("output", "can be written", facts.output_says),
+    for what, can, error in (
+        ("input", "can be read", facts.input_error),
+        ("output", "can be written", facts.output_error),
     ):
-        if told is not None:
-            says, mend = told
-            findings.append(Finding(what, FAULT, says, mend) if says else Finding(what, OK, can))
+        if error is not None:
+            message, mend = error
+            findings.append(Finding(what, FAULT, message, mend) if message else Finding(what, OK, can))
     return findings
 
 

@@ -1,4 +1,4 @@
-"""What is so on this machine, found out without changing anything; what cannot be found out is said, never raised."""
+"""Collects the facts of this machine without changing anything; what cannot be found out is recorded, never raised."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def facts(root: Path, input_dir: Path | None, output_dir: Path | None, port: int
     """The facts of the checkout at `root`."""
     failed: list[tuple[str, str]] = []
 
-    def found(what: str, ask: Callable[[], Any], otherwise: Any) -> Any:
+    def found(what: str, probe: Callable[[], Any], otherwise: Any) -> Any:
         try:
-            return ask()
+            return probe()
         except Exception as error:
             failed.append((what, f"{type(error).__name__}: {error}"))
             return otherwise
@@ -49,7 +49,7 @@ def facts(root: Path, input_dir: Path | None, output_dir: Path | None, port: int
         made_elsewhere=found("set-up", lambda: _made_elsewhere(root), False),
         ready=ready,
         free_mb=found("disk", lambda: free_mb(root, output_dir), {}),
-        index_says=found("index", lambda: index_says(pinned.get(_ASKED_OF_INDEX)), None),
+        index_error=found("index", lambda: index_error(pinned.get(_ASKED_OF_INDEX)), None),
         pinned=pinned,
         installed=installed,
         lacking=found("versions", lambda: lacking(ready, installed), ()),
@@ -59,8 +59,8 @@ def facts(root: Path, input_dir: Path | None, output_dir: Path | None, port: int
         port=port,
         port_free=_can_listen(port),
         can_listen=_can_listen(0),
-        input_says=None if input_dir is None else found("input", lambda: input_says(input_dir), None),
-        output_says=None if output_dir is None else found("output", lambda: output_says(output_dir), None),
+        input_error=None if input_dir is None else found("input", lambda: input_error(input_dir), None),
+        output_error=None if output_dir is None else found("output", lambda: output_error(output_dir), None),
         not_found_out=tuple(failed),
     )
 
@@ -90,7 +90,7 @@ def ready_extras(root: Path) -> dict[str, bool]:
 
 
 def lacking(ready: dict[str, bool], installed: dict[str, str]) -> tuple[str, ...]:
-    """What the extras that are ready ask for and is not installed."""
+    """Packages that the installed extras need and that are missing."""
     if not ready.get("core"):
         return ()
     try:
@@ -122,7 +122,7 @@ def _nearest(folder: Path) -> Path:
     return next(place for place in (folder.absolute(), *folder.absolute().parents) if place.is_dir())
 
 
-def index_says(version: str | None) -> str | None:
+def index_error(version: str | None) -> str | None:
     """Empty if pip, with its own settings, gets a small package of the index; else its last words."""
     if find_spec("pip") is None or version is None:
         return None
@@ -137,8 +137,8 @@ def index_says(version: str | None) -> str | None:
             )
         except subprocess.TimeoutExpired:
             return f"no answer in {_PATIENCE_S} s"
-    said = [line for line in done.stderr.splitlines() if line.strip()]
-    return "" if done.returncode == 0 else (said[-1] if said else f"pip ended with {done.returncode}")
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    return "" if done.returncode == 0 else (lines[-1] if lines else f"pip ended with {done.returncode}")
 
 
 def javas() -> Iterator[tuple[str, int | None]]:
@@ -170,7 +170,7 @@ def _can_listen(port: int) -> bool:
     return True
 
 
-def input_says(folder: Path) -> tuple[str, str]:
+def input_error(folder: Path) -> tuple[str, str]:
     """What a replay would refuse of an input at first sight, or make nothing of, and the mend; empty if nothing."""
     from monsoon.sources.files import InputError, find_files, streams_in
 
@@ -184,15 +184,15 @@ def input_says(folder: Path) -> tuple[str, str]:
     return "", ""
 
 
-def output_says(folder: Path) -> tuple[str, str]:
+def output_error(folder: Path) -> tuple[str, str]:
     """What a replay would refuse of an output, and the mend; empty where it would begin."""
     from monsoon.sinks.folder import OutputError, refuse_what_is_not_ours
-    from monsoon.sinks.places import require_writable
+    from monsoon.sinks.writable import require_writable
 
     try:
         require_writable(folder)
         refuse_what_is_not_ours(folder)
     except OutputError as error:
-        says, _, mend = str(error).rpartition("; ")
-        return says, mend
+        message, _, mend = str(error).rpartition("; ")
+        return message, mend
     return "", ""

@@ -16,10 +16,10 @@ example:
   monsoon feed --provider us_embassy --input newdelhi_pm25.csv.gz --output runs/smog
   monsoon feed --provider cpcb --input rk_puram.csv --at 28.563,77.187 --station "R K Puram" --output runs/smog
 
-What comes several times an hour is averaged to hours. Hourly concentrations become the AQI on CPCB's scale,
-temperature and humidity the heat index. An index on the US scale is converted or refused, never passed through. Each
-provider file says which fields, units, scale and clock its feed speaks; docs/feeds.md says how to write one. Feeds of
-several providers may go to one folder.
+What comes several times an hour is averaged to hours. Hourly concentrations become the AQI on CPCB's scale, temperature
+and humidity the heat index. An index on the US scale is converted or refused, never passed through. Each provider file
+states which fields, units, scale and clock its feed has; docs/feeds.md explains how to write one. Feeds of several
+providers may go to one folder.
 """
 
 STEPS = ("5 min", "10 min", "15 min", "30 min", "1 h")
@@ -37,10 +37,12 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         "--input", type=Path, required=True, nargs="+", metavar="FILE", help="*.csv, *.jsonl or *.json, also with .gz"
     )
     parser.add_argument(
-        "--at", type=_place, metavar="LAT,LON", help="where the station stands, if the feed does not say"
+        "--at", type=_place, metavar="LAT,LON", help="the position of the station, if the feed does not state it"
     )
     parser.add_argument(
-        "--step", choices=tuple(STEPS), help="how long each row's interval is, if neither it nor the provider file says"
+        "--step",
+        choices=tuple(STEPS),
+        help="how long each row's interval is, if neither it nor the provider file states it",
     )
     parser.add_argument("--station", default="", metavar="NAME", help="the name of the station at --at")
     parser.add_argument(
@@ -50,7 +52,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 
 def run(args: argparse.Namespace) -> int:
-    """Reads the feed, writes its readings, and says in a few lines what came of its rows.
+    """Reads the feed, writes its readings, and prints in a few lines what became of its rows.
 
     Ends with 1 where there are rows and none of them could even be read.
     """
@@ -86,8 +88,8 @@ def describe(title: str, summary: Mapping[str, Any]) -> str:
     lines = [printable(title), f"rows             {rows}"]
     if summary["dead_letters"]:
         lines.append(f"dead letters     {_counted(summary['dead_letters'])}")
-    if summary["not_spoken"]:
-        lines.append(f"not spoken       {_counted(summary['not_spoken'])}")
+    if summary["other_quantity"]:
+        lines.append(f"other quantities {_counted(summary['other_quantity'])}")
     for words, names in (
         ("not read", summary["columns_not_read"]),
         ("unknown units", summary["columns_in_no_known_unit"]),
@@ -113,11 +115,11 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 
 _MENDS = {
-    "wrong_interval": "Give means of an hour or less: longer ones say nothing of an hour.",
-    "not_hourly": "Say with --step how long each row's interval is.",
+    "wrong_interval": "Give means of an hour or less: longer ones do not show an hour.",
+    "not_hourly": "Give with --step how long each row's interval is.",
     "overlapping_interval": "Give each time once.",
     "wrong_unit": "Give them in a unit of docs/feeds.md.",
-    "bad_time": "Give times as the provider file says, or mend its clock.format.",
+    "bad_time": "Give times in the format of the provider file, or mend its clock.format.",
     "missing_field": "Give rows with that field, or a provider file that names it as they do.",
     "not_json": "Give one JSON object a line in *.jsonl, or an API's answer in *.json.",
 }
@@ -127,7 +129,7 @@ def _mend(reasons: Mapping[str, int]) -> str:
     """What to do about the commonest of reasons."""
     commonest = max(sorted(reasons), key=lambda reason: reasons[reason])
     if commonest.startswith("missing_field:") and "lat" in commonest:
-        return "Say with --at LAT,LON where the station stands."
+        return "Give the position of the station with --at LAT,LON."
     return _MENDS.get(commonest.partition(":")[0], "Mend them, or the provider file (docs/feeds.md).")
 
 
@@ -138,18 +140,18 @@ def nothing_usable(summary: Mapping[str, Any]) -> str | None:
     rows = summary["rows"]
     if not rows["read"]:
         return "the file has no rows. Give one with the rows of the time in question."
-    worst = max(("dead", "not_spoken", "incomplete_hour", "missing", "used"), key=lambda name: rows[name])
+    worst = max(("dead", "other_quantity", "incomplete_hour", "missing", "used"), key=lambda name: rows[name])
     if worst == "dead":
         return f"rows were refused ({_counted(summary['dead_letters'])}). {_mend(summary['dead_letters'])}"
-    if worst == "not_spoken":
-        spoken_of = _counted(summary["not_spoken"]) or "none of its fields"
+    if worst == "other_quantity":
+        found = _counted(summary["other_quantity"]) or "none of its fields"
         return (
-            f"the rows speak of nothing that this provider file reads ({spoken_of}). Is it this provider's feed? "
-            "docs/feeds.md says how to write a provider file."
+            f"the rows have no quantity that this provider file reads ({found}). Is it this provider's feed? "
+            "docs/feeds.md explains how to write a provider file."
         )
     return {
         "incomplete_hour": "of no hour are three quarters covered (of rain the whole). Give a feed without such gaps, "
-        "or, if its rows stand for longer than --step says, the right --step.",
+        "or, if its rows are of longer intervals than --step, the right --step.",
         "missing": "every value is what its provider writes for a missing one. Give another time, or another station.",
         "used": "an AQI needs 16 of 24 hours (CO, O3: 6 of 8), and nowhere are as many known. Give hourly values, a "
         "day or more of them; means of a day are none.",

@@ -23,7 +23,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs all three checks, whatever the first ones say; 0 if all pass, else 1."""
+    """Runs all three checks, whatever the first ones return; 0 if all pass, else 1."""
     if args.fix:
         _call("ruff", "check", "--fix", "--quiet", ".")
         _call("ruff", "format", "--quiet", ".")
@@ -50,7 +50,7 @@ def _types() -> bool:
 def link_folders() -> None:
     """Makes ``build/typing/monsoon/<folder>`` for each package folder of the checkout.
 
-    The folders have no parent named ``monsoon``, which is what tells mypy that ``transforms/trail.py`` is
+    The folders have no parent named ``monsoon``, which shows mypy that ``transforms/trail.py`` is
     ``monsoon.transforms.telemetry_table`` (docs/adr/0002-package-layout.md).
     """
     links = ROOT / LINKS

@@ -1,4 +1,5 @@
-"""`monsoon`: parses the command and runs it; an error a user can meet is told in one line, never as a stack trace."""
+"""`monsoon`: parses the command and runs it; an error that a user can meet is printed in one line, never as a stack
+trace."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ PLACES = ("output", "folder", "checkpoints")
 """The options of any command that name a folder to be written."""
 
 _WORDS = {
-    "demo": "simulate the storm of 28 June 2024 in Delhi, replay it and tell its story",
+    "demo": "simulate the storm of 28 June 2024 in Delhi, replay it and report on it",
     "simulate": "write a storm's telemetry, readings and subscriptions",
     "feed": "turn a provider's raw feed into oracle readings",
     "replay": "turn a folder of streams into disruptions, claims and payouts",
@@ -50,14 +51,14 @@ _WORDS = {
     "train": "train and calibrate the model claim_anomaly",
     "evaluate": "measure the model on storms it was not trained on",
     "bench": "measure speed, as ratios within one run",
-    "doctor": "say what this machine lacks, and how to mend it",
+    "doctor": "report what this machine lacks, and how to mend it",
     "test": "run the test suite",
     "lint": "check style and types",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit code (0 fine, 1 a fault that was told, 2 wrong usage, 130 interrupted).
+    """Runs one command; returns its exit code (0 fine, 1 an error that was printed, 2 wrong usage, 130 interrupted).
 
     After an interruption Ctrl-C is ignored: the process is about to end.
     """
@@ -75,16 +76,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not interrupts.came and not isinstance(error, KeyboardInterrupt):
             raise
         interrupts.ignore()
-        _say(f"monsoon: {_stopped(error)}")
+        _print_error(f"monsoon: {_stopped(error)}")
         return 130
     finally:
         interrupts.restore()
 
 
 def _stopped(error: BaseException) -> str:
-    """What a command says of its interruption, else what is true of all that say nothing."""
-    said = str(error) if isinstance(error, KeyboardInterrupt) else ""
-    return said or "interrupted; nothing half-written was left"
+    """The message of a command about its interruption, else the general one."""
+    message = str(error) if isinstance(error, KeyboardInterrupt) else ""
+    return message or "interrupted; nothing half-written was left"
 
 
 class _Interrupts:
@@ -122,20 +123,20 @@ def _run(words: Sequence[str]) -> int:
             return int(args.run(args))
         finally:
             if sys.stdout is not None:
-                sys.stdout.flush()  # here, where a full disk can be told
+                sys.stdout.flush()  # here, where a full disk can be reported
     except BrokenPipeError:
         _drop_output()
         return 0
     except Exception as error:
-        if not isinstance(error, _told_errors()):
+        if not isinstance(error, _user_errors()):
             raise
         _drop_output()
-        _say(f"{command}: {_told(error)}")
+        _print_error(f"{command}: {_message_of(error)}")
         return 1
 
 
 def _require_places(args: argparse.Namespace) -> None:
-    """A place that is not of this machine, or cannot be written, is told before the work, not after it.
+    """A place that is not of this machine, or cannot be written, is reported before the work, not after it.
 
     Raises InputError and OutputError.
     """
@@ -143,9 +144,9 @@ def _require_places(args: argparse.Namespace) -> None:
         from monsoon.sources.locations import require_local
 
         require_local(vars(args))
-    for name in PLACES if args.command != "doctor" else ():  # which says it among its findings
+    for name in PLACES if args.command != "doctor" else ():  # which reports it among its findings
         if isinstance(path := getattr(args, name, None), Path):
-            from monsoon.sinks.places import require_writable
+            from monsoon.sinks.writable import require_writable
 
             require_writable(path, f"--{name}")
 
@@ -159,10 +160,10 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    asked = next((word for word in words if not word.startswith("-")), None)
+    command = next((word for word in words if not word.startswith("-")), None)
     for name in COMMANDS:
-        # Only the command asked for is imported: --help stays quick, and no command needs another's packages.
-        if name == asked:
+        # Only the command that runs is imported: --help stays quick, and no command needs another's packages.
+        if name == command:
             import_module(f"monsoon.cli.{name}").add_parser(subparsers, help=_WORDS[name])
         else:
             subparsers.add_parser(name, help=_WORDS[name])
@@ -170,7 +171,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 class _Version(argparse.Action):
-    """Looks the version up only when asked: that takes as long as all the rest of the start."""
+    """Looks the version up only when needed: that takes as long as all the rest of the start."""
 
     def __call__(self, parser: argparse.ArgumentParser, *unused: Any) -> None:
         from importlib.metadata import version
@@ -179,7 +180,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _told_errors() -> tuple[type[Exception], ...]:
+def _user_errors() -> tuple[type[Exception], ...]:
     """Errors whose message says what is wrong, where, and what to do; and what the operating system refused."""
     from monsoon.pipelines.flink.errors import ClusterError
     from monsoon.sinks.folder import OutputError
@@ -190,7 +191,7 @@ def _told_errors() -> tuple[type[Exception], ...]:
     return (InputError, OutputError, ProductError, ModelFolderError, ClusterError, OSError, MemoryError)
 
 
-def _told(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
         advice = {28: "; free some space, or give --output a folder on another disk"}.get(error.errno or 0, "")
@@ -200,7 +201,7 @@ def _told(error: Exception) -> str:
     return str(error)
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     """One line on standard error, whatever a path or a quoted file has in it."""
     if sys.stderr is not None:  # print would take standard output instead
         print(printable(text), file=sys.stderr)
@@ -215,7 +216,7 @@ def _warn(
     line: str | None = None,
 ) -> None:
     """A warning as what it is to a user: a line, and not the place in the code that gave it."""
-    _say(f"monsoon: warning: {message}")
+    _print_error(f"monsoon: warning: {message}")
 
 
 def _drop_output() -> None:

@@ -1,4 +1,4 @@
-"""`monsoon products`: what the products say, in a table, as terms, in plain English; and whether a file is right."""
+"""`monsoon products`: products in a table, as terms, in plain English; and the check of a product file."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _in_force(version: Product) -> str:
 def _show(args: argparse.Namespace) -> int:
     from monsoon.transforms.product.plain import plain_terms
 
-    terms = plain_terms(_asked(args))
+    terms = plain_terms(_selected(args))
     if args.format == "json":
         import json
 
@@ -116,14 +116,14 @@ def _check(args: argparse.Namespace) -> int:
 def _explain(args: argparse.Namespace) -> int:
     from monsoon.transforms.product.wording import policy_wording
 
-    for number, section in enumerate(policy_wording(_asked(args))):
+    for number, section in enumerate(policy_wording(_selected(args))):
         print(("" if number == 0 else "\n") + printable(section.title))
         for line in _wrapped(map(printable, section.points)):
             print(line)
     return 0
 
 
-def _asked(args: argparse.Namespace) -> Product:
+def _selected(args: argparse.Namespace) -> Product:
     """The product and version that the arguments name; raises ProductError."""
     from monsoon.sources.product_files import load_products
     from monsoon.transforms.product import ProductError

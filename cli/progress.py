@@ -8,7 +8,7 @@ from typing import TextIO
 
 
 class ProgressLine:
-    """Call with a stage and the share of it that is done (None: unknown). Says nothing when not on a terminal."""
+    """Call with a stage and the share of it that is done (None: unknown). Prints nothing when not on a terminal."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream

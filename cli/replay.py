@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monsoon.cli.arguments import add_product_options, add_refusal_option, chosen_products, refusal_limit
-from monsoon.cli.outcome_words import say_links, tell
 from monsoon.cli.progress import ProgressLine
+from monsoon.cli.result_summary import print_summary, warn_of_links
 
 if TYPE_CHECKING:
     from monsoon.pipelines.results import Progress
@@ -46,15 +46,15 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 
 def run(args: argparse.Namespace) -> int:
-    """Replays, then says in three lines what came out."""
+    """Replays, then prints a summary of three lines."""
     products, selected = chosen_products(args)
-    say_links("monsoon replay", args.input)
+    warn_of_links("monsoon replay", args.input)
     progress = ProgressLine()
     try:
         summary = _replay(args, products, selected, progress)
     finally:
         progress.done()
-    tell("monsoon replay", summary, args.output)
+    print_summary("monsoon replay", summary, args.output)
     return 0
 
 

@@ -16,8 +16,8 @@ from monsoon.cli.arguments import (
     product_words,
     refusal_limit,
 )
-from monsoon.cli.outcome_words import say_links, tell
 from monsoon.cli.progress import ProgressLine
+from monsoon.cli.result_summary import print_summary, warn_of_links
 
 _EXAMPLE = """\
 example:
@@ -76,7 +76,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs to the end of the input, then says in three lines what came out."""
+    """Runs to the end of the input, then prints a summary of three lines."""
     from monsoon.pipelines.flink.local_cluster import last_checkpoint
     from monsoon.pipelines.flink.run import RunOptions
     from monsoon.pipelines.flink.run import run as run_on_flink
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         savepoint=args.from_savepoint,
         limit=refusal_limit(args),
     )
-    say_links("monsoon run", args.input)
+    warn_of_links("monsoon run", args.input)
     progress = ProgressLine()
     try:
         summary = run_on_flink(
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         raise KeyboardInterrupt(f"stopped; to go on from its last checkpoint: {_resuming(args)}") from None
     finally:
         progress.done()
-    tell("monsoon run", summary, args.output)
+    print_summary("monsoon run", summary, args.output)
     return 0
 
 

@@ -17,8 +17,8 @@ example:
   monsoon simulate --storm delhi-2024-06-28 --rows 1000000 --seed 7 --output runs/million
 
 Writes telemetry/, oracle_readings/, subscriptions/ and reference/, reserves/ and a register of providers where the
-storm has some, and the truth in labels.csv; docs/storms.md says what a storm file may hold. The same storm, riders and
-seed give the same bytes.
+storm has some, and the truth in labels.csv; docs/storms.md explains what a storm file may hold. The same storm, riders
+and seed give the same bytes.
 --feeds gridded leaves only the gridded product's readings, on which alone nobody may be paid. An output folder that has
 no such labels.csv, or more than these files, is left alone.
 """
@@ -46,7 +46,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 
 def run(args: argparse.Namespace) -> int:
-    """Simulates, then says in a few lines what was written."""
+    """Simulates, then prints in a few lines what was written."""
     from monsoon.sources.simulator import load_storm, refuse_what_was_not_simulated, riders_for_rows, simulate
     from monsoon.sources.simulator.frames import DEFAULT_ATTACKERS
 

@@ -29,7 +29,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         "--model",
         choices=("claim_anomaly", "outage"),
         default="claim_anomaly",
-        help="claim_anomaly scores claims, outage tells outages from riders who go offline (default: claim_anomaly)",
+        help="claim_anomaly scores claims, outage finds outages among silent riders (default: claim_anomaly)",
     )
     parser.add_argument("--seed", type=seed, default=1, metavar="S", help="of everything that is drawn (default: 1)")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""What `claim_anomaly` looks at: its features, and how strongly each can speak against a claim."""
+"""The features of the model `claim_anomaly`, and how strongly each can contribute to a claim's risk."""
 
 from monsoon.models.design import FeatureDesign, ModelDesign
 

@@ -24,9 +24,9 @@ Warp = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class FeatureDesign:
-    """`fraud_end`: where the feature has said all it can, from the specification of the evidence or, marked so,
-    from measured phones. `ordinary`: the other end; None = the honest median. `strong`: the feature may by itself
-    contradict a claim; the weak ones only add to others."""
+    """`fraud_end`: the value beyond which the feature contributes no more, from the specification of the evidence or,
+    marked so, from measured phones. `ordinary`: the other end; None = the honest median. `strong`: the feature may by
+    itself contradict a claim; the weak ones only add to others."""
 
     name: str
     unit: str
@@ -40,7 +40,7 @@ class FeatureDesign:
 
 @dataclass(frozen=True)
 class ModelDesign:
-    """What a model is called and what it looks at, in input order, the features of a group side by side; and the share
+    """A model's name and its features, in input order, the features of a group side by side; and the share
     of its calibration rows that have one contradiction."""
 
     name: str
@@ -64,7 +64,7 @@ class ModelDesign:
 
     @property
     def fraud_ends(self) -> np.ndarray:
-        """Where each feature has said all it can, float64 (features,)."""
+        """The value beyond which each feature contributes no more, float64 (features,)."""
         return np.array([feature.fraud_end for feature in self.features])
 
     def honest_medians(self, rows: np.ndarray) -> np.ndarray:

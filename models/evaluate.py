@@ -42,9 +42,9 @@ class Rate:
 class Outcome:
     """How the claims of one kind of rider fare.
 
-    `silent`: of all claims, those with fewer than SIGNALS_FOR_STEP_UP sensor groups measured; a phone that says nothing
-    is no evidence, so no model can catch it. The others are of the claims with evidence: approved at once, softly
-    held, stepped up, and with a risk above the one that FALSE_POSITIVES of the honest exceed.
+    `silent`: of all claims, those with fewer than SIGNALS_FOR_STEP_UP sensor groups measured; a phone that reports
+    nothing is no evidence, so no model can catch it. The others are of the claims with evidence: approved at once,
+    softly held, stepped up, and with a risk above the one that FALSE_POSITIVES of the honest exceed.
     """
 
     kind: str

@@ -1,7 +1,7 @@
-"""What `outage` looks at: its features, and how strongly each can speak against a real outage.
+"""The features of the model `outage`, and how strongly each can contribute to the risk that it is no outage.
 
 "Fraud" stands for the other verdict, riders who went offline. The forest is fitted on real outages alone; how far a
-feature is ordinary is said here, so that how outages differ among themselves does not hide what is none.
+feature is ordinary is stated here, so that how outages differ among themselves does not hide what is none.
 """
 
 from monsoon.models.design import FeatureDesign, ModelDesign
@@ -11,7 +11,7 @@ DESIGNS = (
     FeatureDesign("silent_share", "1", "silence", "low", "linear", 0.2, ordinary=0.5),
     # In an outage of one platform the others' riders work on, but for those whose shift ends.
     FeatureDesign("others_silent_share", "1", "others", "high", "linear", 0.6, ordinary=0.35),
-    # Some apps say offline when the platform drops the session, so this alone says little.
+    # Some apps say offline when the platform drops the session, so this alone is weak evidence.
     FeatureDesign("offline_share", "1", "manner", "high", "linear", 1.0, ordinary=0.8, strong=False),
     # An outage does not wait for the trip's end.
     FeatureDesign("on_trip_share", "1", "work", "low", "linear", 0.05, ordinary=0.15),

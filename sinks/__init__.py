@@ -1,5 +1,5 @@
 """Where results go, by technology.
 
 Belongs here: writing records whole, in a stable order, so that a reader never sees half a result. Does not: deciding
-what a record says.
+the content of records.
 """

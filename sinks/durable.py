@@ -1,7 +1,7 @@
-"""Onto the disk, not only into the memory of the operating system, and in an order that a power cut cannot turn around.
+"""Durable writes: files and names synced to disk, in an order that survives a power cut.
 
-A file is safe once it is synced, its name once the folder that holds it is. What says that others are whole may get its
-name only when they have both.
+A file is safe once it is synced, its name once the folder that holds it is. A file that marks others as whole may get
+its name only when they have both.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _NO_SUCH_THING = (errno.EINVAL, errno.ENOTSUP)
-"""What file systems say that cannot sync a folder, and so leave nothing to be done."""
+"""Errors of file systems that cannot sync a folder, which are ignored."""
 
 
 def write_file(path: Path, content: bytes) -> None:

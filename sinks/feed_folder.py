@@ -11,7 +11,7 @@ import msgspec
 
 from monsoon.sinks.durable import sync_folder, write_file
 from monsoon.sinks.folder import OutputError
-from monsoon.sinks.places import require_writable
+from monsoon.sinks.writable import require_writable
 
 READINGS, DEAD_LETTERS = "oracle_readings", "dead_letters"
 
@@ -47,7 +47,7 @@ def write_feed(
             write_file(partial[path], content)
         for path in contents:
             os.replace(partial[path], path)
-            sync_folder(path.parent)  # the summary, which comes last, speaks for the others
+            sync_folder(path.parent)  # the summary, which comes last, marks the others as whole
     except OSError as error:
         raise OutputError(
             f"{folder}: cannot write here ({error.strerror or error}); give --output a folder that you may write"

@@ -3,7 +3,7 @@
 Everything is written beside its place first, and at the end an earlier result is moved aside and the new one in, the
 summary last. So a folder with a `summary.json` is whole, one without is not, and an earlier result is there until the
 new one is: what fails in between is undone, at once or, after a kill, by the next replay. That holds through a power
-cut as well: what a summary speaks for is on the disk before the summary has its name.
+cut as well: what a summary accounts for is on the disk before the summary has its name.
 
 Interpretations of the specification: docs/interpretations.md#records-and-folders.
 """
@@ -42,7 +42,7 @@ _MEND = "give --output a new or empty folder"
 
 
 class OutputError(Exception):
-    """The output folder cannot be used; the message says what stands in the way and what to do."""
+    """The output folder cannot be used; the message says what is in the way and what to do."""
 
 
 class OutputFolder:
@@ -64,7 +64,7 @@ class OutputFolder:
         refuse_what_is_not_ours(path)
         self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
-            with _interrupts_put_off():
+            with _interrupts_deferred():
                 path.mkdir(parents=True, exist_ok=True)
                 self._lock = _lock(path)
                 self._clear()
@@ -102,7 +102,7 @@ class OutputFolder:
             (self._partial / stream).mkdir(exist_ok=True)
             sync_folder(self._partial / stream)
         write_file(self._partial / SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
-        with _interrupts_put_off():
+        with _interrupts_deferred():
             self._earlier.mkdir()
             try:
                 self._sync()
@@ -135,7 +135,7 @@ class OutputFolder:
 
     def abandon(self) -> None:
         """Removes what was not finished, and the folder if it was new; an earlier result stays."""
-        with _interrupts_put_off():
+        with _interrupts_deferred():
             if not self._earlier.exists():  # otherwise it holds what could not be put back
                 shutil.rmtree(self._partial, ignore_errors=True)
             for folder in self._made:
@@ -226,7 +226,7 @@ def _foreign(entry: Path) -> str | None:
 
 
 @contextmanager
-def _interrupts_put_off() -> Iterator[None]:
+def _interrupts_deferred() -> Iterator[None]:
     """Ctrl-C within takes effect at the end. Only the main thread is ever interrupted by it."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,5 @@
-"""Records of a contract as a Parquet file: a column a field, typed as the contract says; equal records, equal bytes."""
+"""Encodes records of a contract as a Parquet file: a column a field, typed by the contract; equal records, equal
+bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ Schema = Mapping[str, Any]
 
 
 class RecordError(TypeError):
-    """A record that is not as its contract says; which field of which contract. A fault of Monsoon, not of a user."""
+    """A record that violates its contract; which field of which contract. A fault of Monsoon, not of a user."""
 
 
 def parquet_of(contract: str, records: Sequence[Mapping[str, Any]]) -> bytes:
@@ -48,7 +49,7 @@ def parquet_of(contract: str, records: Sequence[Mapping[str, Any]]) -> bytes:
 @cache
 def columns_of(contract: str) -> Mapping[str, pl.DataType | None]:
     """Field -> type, in the order of `contracts/CONTRACT.schema.json`; None for an object whose fields and types are
-    open, which stands as JSON text. Objects of open names and one type are maps, times stay milliseconds."""
+    open, which is JSON text. Objects of open names and one type are maps, times stay milliseconds."""
     text = resources.files("monsoon.contracts").joinpath(f"{contract}.schema.json").read_text(encoding="utf-8")
     return {name: _type(f"{contract}.{name}", schema) for name, schema in json.loads(text)["properties"].items()}
 
@@ -71,10 +72,10 @@ def _type(path: str, schema: Schema) -> pl.DataType | None:
 
 
 def _closed(path: str, schema: Schema) -> pl.DataType:
-    """The type of what stands within another, where text would be lost among values."""
+    """The type of a nested value, where JSON text could not be told from other values."""
     found = _type(path, schema)
     if found is None:
-        raise RecordError(f"{path}: an open object within another; say its fields in the contract")
+        raise RecordError(f"{path}: an open object within another; list its fields in the contract")
     return found
 
 

@@ -1,4 +1,4 @@
-"""A stream's records as the content of one file, in the format that was asked for."""
+"""Encodes a stream's records as the content of one file, in JSON Lines or Parquet."""
 
 from __future__ import annotations
 

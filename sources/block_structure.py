@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 _CACHED_BYTES = 128 * 1024
-"""So much of a block is looked at together: it stays in the processor's cache."""
+"""The part of a block that is processed at once: it fits the processor's cache."""
 
 _SHORTEST_REST = 4
 """Bytes from the closing quote of a key to the end of its object, both included: `":0}`."""
@@ -64,7 +64,7 @@ class Structure:
         return Structure(octets, np.concatenate(objects), arrays, quotes, keys, np.concatenate(nulls))
 
     def agrees_with(self, parsed: pl.DataFrame) -> bool:
-        """Whether the columns that Polars parsed from the block hold all that it says, and nothing else. The block must
+        """Whether the columns that Polars parsed from the block hold all its values, and nothing else. The block must
         be without backslashes: an escape can hide what it writes."""
         text = [name for name, dtype in parsed.schema.items() if dtype == pl.String]
         lists = [name for name, dtype in parsed.schema.items() if dtype == pl.List(pl.String)]

@@ -19,7 +19,7 @@ from monsoon.transforms.validation.record_validator import MAX_RAW_BYTES
 STREAMS = ("telemetry", "oracle_readings", "subscriptions")
 """Streams of which an input must have a folder, be it empty."""
 OPTIONAL_STREAMS = ("reserves", "confirmations")
-"""Streams whose folder may be absent, which is to say that there are no records."""
+"""Streams whose folder may be absent, which means no records."""
 INPUT_STREAMS = STREAMS + OPTIONAL_STREAMS
 INPUT_FOLDERS = (*INPUT_STREAMS, "reference")
 """What an input holds: a folder a stream, and the reference files."""
@@ -93,7 +93,7 @@ def find_files(folder: Path) -> StreamFiles:
     _require_folder(folder, f"Give the folder that holds the stream's files: {NAMES}")
     files: list[Path] = []
     ignored: list[Path] = []
-    _look_into(folder, (os.path.realpath(folder),), files, ignored)
+    _scan(folder, (os.path.realpath(folder),), files, ignored)
     for file in files:
         if not file.exists():
             raise InputError("a link to a file that is not there", str(file), "Put the file there, or take it away")
@@ -109,7 +109,7 @@ def find_files(folder: Path) -> StreamFiles:
     )
 
 
-def _look_into(folder: Path, within: tuple[str, ...], files: list[Path], ignored: list[Path]) -> None:
+def _scan(folder: Path, within: tuple[str, ...], files: list[Path], ignored: list[Path]) -> None:
     """Adds what a folder holds; `within` are it and those around it, so that a link to one of them is no way in."""
     try:
         entries = sorted(folder.iterdir())
@@ -123,7 +123,7 @@ def _look_into(folder: Path, within: tuple[str, ...], files: list[Path], ignored
             if real in within:
                 ignored.append(entry)
             else:
-                _look_into(entry, (*within, real), files, ignored)
+                _scan(entry, (*within, real), files, ignored)
         elif entry.name.lower().endswith((*_LINES, *_GZIPPED, _PARQUET)):
             files.append(entry)
         else:
@@ -180,14 +180,14 @@ def read_blocks(
     """The lines of a file of lines, plain or gzipped, or of a part of it, in blocks of about `block_bytes` cut at line
     feeds. A byte order mark at the file's beginning is no part of its first line.
 
-    `at_byte` is told how far into the file on disk reading has come; `content` is what the file holds, for those who
+    `at_byte` is called with the position in the file on disk; `content` is what the file holds, for those who
     have it open. Raises InputError where the file cannot be read or its compression is broken.
     """
-    with faults_told(path), ExitStack() as opened:
-        told = None
+    with reading_errors(path), ExitStack() as opened:
+        position = None
         if content is None:
             disk = opened.enter_context(path.open("rb"))
-            told = disk.tell
+            position = disk.tell
             content = uncompressed(disk) if is_gzip(path) else disk
         whole = content
         if part is not None and part.stop is not None:
@@ -196,12 +196,12 @@ def read_blocks(
             whole.seek(0)
         for block in _cut(content, block_bytes):
             yield block
-            if at_byte is not None and told is not None:
-                at_byte(told())
+            if at_byte is not None and position is not None:
+                at_byte(position())
 
 
 @contextmanager
-def faults_told(path: Path) -> Iterator[None]:
+def reading_errors(path: Path) -> Iterator[None]:
     """Raises InputError for what fails while a file is read."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""What native code says to the process's standard error, past Python."""
+"""Drops what native code writes to the process's standard error, past Python."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 def native_messages_dropped() -> Iterator[None]:
     """Drops what is written to file descriptor 2 within.
 
-    Polars panics at some damaged files: an exception that callers tell in a line, but Rust has by then printed a
+    Polars panics at some damaged files: an exception that callers report in a line, but Rust has by then printed a
     message of its own, with a stack trace. Python's own messages must wait until the end.
     """
     if sys.stderr is None:  # closed when the process began: descriptor 2 may be any file by now

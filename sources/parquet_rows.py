@@ -39,15 +39,15 @@ _EXACT_INTEGER = 2.0**53
 
 
 def row_count(path: Path) -> int:
-    """How many rows a Parquet file says that it has. Raises InputError if it cannot be read."""
-    with native_messages_dropped(), _faults_told(path):
+    """The number of rows in a Parquet file's metadata. Raises InputError if it cannot be read."""
+    with native_messages_dropped(), _reading_errors(path):
         count: int = _scanned(path).select(pl.len()).collect().item()
         return count
 
 
 def read_batches(path: Path, start: int = 0, stop: int | None = None) -> Iterator[pl.DataFrame]:
     """The rows [start, stop) of a Parquet file, in order. Raises InputError if it cannot be read."""
-    with _faults_told(path):
+    with _reading_errors(path):
         scan = _scanned(path)
         if stop is None:
             stop = scan.select(pl.len()).collect().item()
@@ -60,7 +60,7 @@ def _scanned(path: Path) -> pl.LazyFrame:
 
 
 @contextmanager
-def _faults_told(path: Path) -> Iterator[None]:
+def _reading_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, TypeError) as error:
@@ -70,7 +70,7 @@ def _faults_told(path: Path) -> Iterator[None]:
 
 
 def json_lines(batch: pl.DataFrame, fields: Sequence[Field]) -> Iterator[bytes]:
-    """Each row as the JSON line that says the same; what JSON cannot express is left for the validator to refuse.
+    """Each row as the equivalent JSON line; what JSON cannot express is left for the validator to refuse.
 
     Bytes are text, and no JSON where they are not UTF-8. NaN is null, and an integral double or decimal in an
     integer column the integer: writers of data frames know no other nullable integer. A time or a duration, which
@@ -164,7 +164,7 @@ def milliseconds(moments: pl.Series) -> pl.Series:
 
 
 def _with_text(batch: pl.DataFrame) -> pl.DataFrame:
-    """The batch with columns of bytes as text where they are UTF-8 throughout: not every writer says so."""
+    """The batch with columns of bytes as text where they are UTF-8 throughout: not every writer marks them as text."""
     for name, dtype in batch.schema.items():
         if dtype in (pl.Binary, pl.List(pl.Binary)):
             try:

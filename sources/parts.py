@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from monsoon.sources.files import BLOCK_BYTES, FilePart, faults_told, is_gzip, is_parquet, read_blocks, uncompressed
+from monsoon.sources.files import BLOCK_BYTES, FilePart, is_gzip, is_parquet, read_blocks, reading_errors, uncompressed
 from monsoon.sources.parquet_rows import row_count
 from monsoon.sources.record_times import Piece, within
 from monsoon.sources.streams import parquet_batches
@@ -33,12 +33,12 @@ def parts_of(path: Path, part_bytes: int, *, cuts_gzip: bool = False) -> Iterato
         for start in range(0, rows, step):
             yield FilePart(path, start, min(rows, start + step))
     elif not is_gzip(path):
-        with faults_told(path), path.open("rb") as plain:
+        with reading_errors(path), path.open("rb") as plain:
             yield from _cut(path, plain, part_bytes, path.stat().st_size)
     elif not cuts_gzip:
         yield FilePart(path)
     else:
-        with faults_told(path), path.open("rb") as disk:
+        with reading_errors(path), path.open("rb") as disk:
             yield from _cut(path, uncompressed(disk), part_bytes, None)
 
 

@@ -77,7 +77,7 @@ def load_product_file(path: Path) -> Product:
 
 
 def read_product(content: bytes, where: str) -> Product:
-    """The one version of a product that a file's content says; `where` names the file.
+    """The one version of a product in a file's content; `where` names the file.
 
     Warns (FutureWarning) of what the next release will not read. Raises ProductError, with all faults, where it cannot
     be used.

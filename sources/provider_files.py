@@ -36,15 +36,16 @@ Names = str | Annotated[tuple[str, ...], Meta(min_length=1)]
 
 STEPS_MIN: Mapping[str, int] = {"5 min": 5, "10 min": 10, "15 min": 15, "30 min": 30, "1 h": 60}
 MAX_RADIUS_KM = 79.78
-"""A disc of 20,000 km2, the most that a reading may speak for."""
+"""A disc of 20,000 km2, the largest area that a reading may cover."""
 
 
 class Clock(Section, frozen=True):
-    """`field` holds the time as `format` says (iso8601, epoch_s, epoch_ms, or a strptime pattern; of several the
-    first that fits); `zone` counts where the text names none, and before it `offset_s`, a field with seconds ahead of
-    UTC. `stamps` says which moment names an interval; readings name its end. `begins` is the field with the interval's
-    beginning; `step` is its length where no field says it, an hour unless given. `issued` is the field with the time of
-    publication, in the same format, if there is one: then a second value for an hour is a correction."""
+    """`field` holds the time as `format` says (iso8601, epoch_s, epoch_ms, or a strptime pattern; of several the first
+    that fits); `zone` counts where the text names none, and before it `offset_s`, a field with seconds ahead of UTC.
+    `stamps`: which moment of an interval a row states; readings state its end. `begins` is the field with the
+    interval's beginning; `step` is its length where no field states it, an hour unless given. `issued` is the field
+    with the time of publication, in the same format, if there is one: then a second value for an hour is a
+    correction."""
 
     field: Names
     format: Names
@@ -62,8 +63,8 @@ class Clock(Section, frozen=True):
 
 
 class Area(Section, frozen=True):
-    """Where the readings speak: a fixed point, two fields of the row, or (neither given) `--at LAT,LON`. With
-    `may_lack` rows may lack the fields, and `--at` says where these stand."""
+    """The position of readings: a fixed point, two fields of the row, or (neither given) `--at LAT,LON`. With
+    `may_lack` rows may lack the fields, and `--at` gives the position of these."""
 
     lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
     lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
@@ -90,8 +91,8 @@ class Answer(Section, frozen=True):
     units: str | None = None
 
 
-class FeedFormat(Section, frozen=True):
-    """One quantity that the feed speaks: its field (in the long format, its name), its unit where the feed states none;
+class QuantityFormat(Section, frozen=True):
+    """One quantity of the feed: its field (in the long format, its name), its unit where the feed states none;
     of a concentration or a US index the hours it averages, of an index its scale and, on a US scale, its pollutant."""
 
     field: Names
@@ -111,7 +112,7 @@ class Provider(Section, frozen=True):
     quality: Quality
     clock: Clock
     area: Area
-    quantities: Annotated[tuple[FeedFormat, ...], Meta(min_length=1)]
+    quantities: Annotated[tuple[QuantityFormat, ...], Meta(min_length=1)]
     long: LongFormat | None = None
     answer: Answer | None = None
     missing: tuple[str | float, ...] = ()
@@ -119,7 +120,7 @@ class Provider(Section, frozen=True):
 
     @property
     def needs_place(self) -> bool:
-        """Whether the command line must say where the station stands."""
+        """Whether the command line must give the station's position."""
         return self.area.lat is None and self.area.lat_field is None
 
 
@@ -144,7 +145,7 @@ def parse_provider(content: bytes, *, where: str) -> Provider:
 
 
 def _inconsistencies(provider: Provider) -> Iterator[Fault]:
-    """What a type cannot say, each with its place."""
+    """Faults that types cannot express, each with its path."""
     area, clock = provider.area, provider.clock
     if (area.lat is None) != (area.lon is None) or (area.lat_field is None) != (area.lon_field is None):
         yield Fault(("area",), "lat and lon, or lat_field and lon_field, come together")
@@ -158,53 +159,53 @@ def _inconsistencies(provider: Provider) -> Iterator[Fault]:
             yield Fault(("clock", "format"), problem)
     if clock.begins is not None and (clock.step is not None or clock.stamps != "hour_ending"):
         yield Fault(("clock", "begins"), "from there to clock.field; stamps is then hour_ending, and there is no step")
-    for index, spoken in enumerate(provider.quantities):
-        yield from _wrong_quantity(spoken, ("quantities", index))
-    names = [spoken.quantity if spoken.scale in (None, "cpcb") else spoken.of for spoken in provider.quantities]
+    for index, quantity in enumerate(provider.quantities):
+        yield from _wrong_quantity(quantity, ("quantities", index))
+    names = [quantity.quantity if quantity.scale in (None, "cpcb") else quantity.of for quantity in provider.quantities]
     for index, name in enumerate(names):
         if name in names[:index]:
-            yield Fault(("quantities", index), f"{name} is spoken twice; name the field to go by")
+            yield Fault(("quantities", index), f"{name} is read twice; name the field to go by")
     if "aqi" in names and POLLUTANTS.keys() & set(names):
         yield Fault(("quantities",), "an index on CPCB's scale and concentrations; name what to go by")
 
 
-def _wrong_quantity(spoken: FeedFormat, path: Path) -> Iterator[Fault]:
+def _wrong_quantity(quantity: QuantityFormat, path: Path) -> Iterator[Fault]:
     """The first of what is wrong with one quantity: the rest follows from it."""
-    found = _wrong_unit(spoken) or (_wrong_index(spoken) if spoken.quantity == "aqi" else _wrong_mean(spoken))
+    found = _wrong_unit(quantity) or (_wrong_index(quantity) if quantity.quantity == "aqi" else _wrong_mean(quantity))
     if found is not None:
         field, problem = found
         yield Fault((*path, field) if field else path, problem)
 
 
-def _wrong_unit(spoken: FeedFormat) -> tuple[str, str] | None:
-    if spoken.quantity not in QUANTITIES:
-        near = did_you_mean(spoken.quantity, QUANTITIES)
-        return "quantity", f"unknown {quoted(spoken.quantity)}{near}; there are: {', '.join(QUANTITIES)}"
-    units = QUANTITIES[spoken.quantity].units
-    if unit_name(spoken.unit) not in units:
-        return "unit", f"{quoted(spoken.unit)} is none of {spoken.quantity}'s: {', '.join(units)}"
+def _wrong_unit(quantity: QuantityFormat) -> tuple[str, str] | None:
+    if quantity.quantity not in QUANTITIES:
+        near = did_you_mean(quantity.quantity, QUANTITIES)
+        return "quantity", f"unknown {quoted(quantity.quantity)}{near}; there are: {', '.join(QUANTITIES)}"
+    units = QUANTITIES[quantity.quantity].units
+    if unit_name(quantity.unit) not in units:
+        return "unit", f"{quoted(quantity.unit)} is none of {quantity.quantity}'s: {', '.join(units)}"
     return None
 
 
-def _wrong_mean(spoken: FeedFormat) -> tuple[str, str] | None:
-    if spoken.scale is not None or spoken.of is not None:
+def _wrong_mean(quantity: QuantityFormat) -> tuple[str, str] | None:
+    if quantity.scale is not None or quantity.of is not None:
         return "", "scale and of belong to an aqi"
-    if spoken.quantity not in POLLUTANTS:
-        return None if spoken.averaged_over is None else ("averaged_over", "it belongs to a concentration")
-    means = ("1 h", f"{POLLUTANTS[spoken.quantity].mean_h} h")
-    if spoken.averaged_over not in means:
-        return "averaged_over", f"of {spoken.quantity} it is {' or '.join(means)}"
+    if quantity.quantity not in POLLUTANTS:
+        return None if quantity.averaged_over is None else ("averaged_over", "it belongs to a concentration")
+    means = ("1 h", f"{POLLUTANTS[quantity.quantity].mean_h} h")
+    if quantity.averaged_over not in means:
+        return "averaged_over", f"of {quantity.quantity} it is {' or '.join(means)}"
     return None
 
 
-def _wrong_index(spoken: FeedFormat) -> tuple[str, str] | None:
-    if spoken.scale is None:
+def _wrong_index(quantity: QuantityFormat) -> tuple[str, str] | None:
+    if quantity.scale is None:
         return "scale", f"an aqi without a scale is no measurement; {', '.join(get_args(Scale))}"
-    if spoken.scale == "cpcb":
-        return ("", "of and averaged_over belong to a US index") if spoken.of or spoken.averaged_over else None
-    if spoken.of is None:
+    if quantity.scale == "cpcb":
+        return ("", "of and averaged_over belong to a US index") if quantity.of or quantity.averaged_over else None
+    if quantity.of is None:
         return "of", "a US index can be turned into a concentration only if it is that of pm25; else it is refused"
-    if spoken.averaged_over not in ("1 h", "24 h"):
+    if quantity.averaged_over not in ("1 h", "24 h"):
         return "averaged_over", "of a US index 1 h or 24 h; a NowCast weighs 12 hours and cannot be averaged again"
     return None
 

@@ -1,4 +1,4 @@
-"""`reference/providers.csv`: who may speak of what, and how good that is.
+"""Reads `reference/providers.csv`, the register of providers: the quality of each provider by metric.
 
 What the text leaves open: docs/interpretations.md#providers.
 """
@@ -29,8 +29,8 @@ def read_provider_register(folder: Path) -> tuple[ProviderRegister | None, tuple
     """The register in a folder of reference files (None: there is none), and in words the rows that are not as they
     should be.
 
-    A row that names no provider, or no metric, is skipped. One whose quality is none stands for the least, fallback: a
-    slip of the pen releases no money. Raises InputError for a file that is no CSV, is empty or lacks the columns.
+    A row that names no provider, or no metric, is skipped. One whose quality is none counts as fallback, the lowest: a
+    typing error releases no money. Raises InputError for a file that is no CSV, is empty or lacks the columns.
     """
     path = folder / PROVIDERS_FILE
     there = [each for each in (path, path.with_name(f"{path.name}.gz")) if os.path.lexists(each)]
@@ -38,7 +38,7 @@ def read_provider_register(folder: Path) -> tuple[ProviderRegister | None, tuple
         return None, ()
     table = read_table(path, _LAYOUT)
     if not table.height and there[0].stat().st_size == 0:
-        raise InputError("is empty, and would let nobody speak", str(there[0]), _MEND)
+        raise InputError("is empty, and would make every provider fallback", str(there[0]), _MEND)
     rows: list[tuple[str, str, Quality]] = []
     faults: list[str] = []
     for line, provider, metric, stated in table.select("line", *_LAYOUT.required).rows():

@@ -86,7 +86,7 @@ def short_id(record: Mapping[str, Any]) -> RecordId:
 
 
 def moments(record: Mapping[str, Any]) -> tuple[int, ...]:
-    """The moments (ms) by which records of one identity are told apart: when it takes effect, then its event time."""
+    """The moments (ms) that order records of one identity: when it takes effect, then its event time."""
     event_time: int = record["event_time"]
     if not record.get("revision"):
         return event_time, event_time

@@ -26,7 +26,7 @@ _GAP_MS = 6 * 3_600_000
 
 
 def times_ms(stream: str, piece: Piece) -> npt.NDArray[np.int64]:
-    """All moments of which a piece speaks, in no order (ms)."""
+    """All times stated by the records of a piece, in no order (ms)."""
     if isinstance(piece, LongLine):
         return np.empty(0, dtype=np.int64)
     if isinstance(piece, Block):
@@ -36,7 +36,7 @@ def times_ms(stream: str, piece: Piece) -> npt.NDArray[np.int64]:
     return _possible(stream, found.explode()).drop_nulls().to_numpy()
 
 
-def bounds_of_most(times: npt.NDArray[np.int64]) -> tuple[int | None, int | None]:
+def typical_bounds(times: npt.NDArray[np.int64]) -> tuple[int | None, int | None]:
     """From when on and before when the records lie among which the one in the middle does, none hours after the one
     before; None where nothing lies beyond. What does is of a clock of years ago, a phone that was in a drawer, a clock
     that is ahead."""
@@ -128,6 +128,6 @@ def _possible(stream: str, moments: pl.Series) -> pl.Series:
 
 @cache
 def _bounds_ms(stream: str) -> tuple[int, int]:
-    """Between which moments a record of the stream may stand."""
+    """The range of valid times of the stream's records."""
     field: Any = next(field for field in stream_fields(stream) if field.name == "event_time")
     return int(field.minimum), int(field.maximum)

@@ -1,4 +1,5 @@
-"""Reference files: where cell towers and access points stand, and who may speak (`provider_register.py`)."""
+"""Reads reference files: positions of cell towers and access points, and the provider register
+(`provider_register.py`)."""
 
 from __future__ import annotations
 
@@ -60,7 +61,7 @@ class Faults:
 
 @dataclass(frozen=True)
 class ReferenceAccount:
-    """What became of the reference files: rows that could not be used by file, and in words what is wrong."""
+    """The account of the reference files: rows that could not be used, by file, and warnings."""
 
     rows_skipped: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -68,7 +69,7 @@ class ReferenceAccount:
 
 @dataclass(frozen=True, eq=False)
 class ReferenceTables:
-    """What the reference files say. `towers` has key, lat, lon, range_m; `access_points` has key, lat, lon; keys
+    """The contents of the reference files. `towers` has key, lat, lon, range_m; `access_points` has key, lat, lon; keys
     are distinct. `faults` is by file name, for files that have any. `providers` is None where there is no register."""
 
     towers: pl.DataFrame
@@ -108,12 +109,12 @@ class ReferenceTables:
 def read_references(folder: Path) -> ReferenceTables:
     """Reads the folder's reference files; an absent file or folder locates nothing.
 
-    Rows that cannot be used (a place off the globe, a number that is none, a missing field) are skipped and told. Of
-    several rows of one tower or access point that with the most samples speaks, of these the newest, of these the one
-    whose numbers sort first, wherever it is in the file. Where a row with as good a claim (at least half as many
-    samples) lies further from it than the larger of their ranges, nobody knows where the thing stands: all its rows
-    are skipped and told. What else lies in the folder is told too. Raises InputError for a file
-    that is no CSV or lacks the columns.
+    Rows that cannot be used (a place off the globe, a number that is none, a missing field) are skipped and reported.
+    Of several rows of one tower or access point that with the most samples is used, of these the newest, of these the
+    one whose numbers sort first, wherever it is in the file. Where a row with as good a claim (at least half as many
+    samples) lies further from it than the larger of their ranges, its position is not known: all its rows are skipped
+    and reported. Other files in the folder are reported too. Raises InputError for a file that is no CSV or lacks the
+    columns.
     """
     faults: dict[str, Faults] = {}
     towers = read_table(folder / TOWERS_FILE, _TOWERS)
@@ -125,27 +126,28 @@ def read_references(folder: Path) -> ReferenceTables:
     places = _places(folder / TOWERS_FILE, towers, key, UNKNOWN_TOWER_RANGE_M, faults)
     points = read_table(folder / ACCESS_POINTS_FILE, _ACCESS_POINTS)
     spots = _places(folder / ACCESS_POINTS_FILE, points, pl.col("bssid"), ACCESS_POINT_REACH_M, faults)
-    providers, told = read_provider_register(folder)
-    if told:
-        faults[PROVIDERS_FILE] = Faults(len(told), told[:_FAULTS_LISTED])
+    providers, invalid = read_provider_register(folder)
+    if invalid:
+        faults[PROVIDERS_FILE] = Faults(len(invalid), invalid[:_FAULTS_LISTED])
     return ReferenceTables(
         places.select("key", "lat", "lon", "range_m"),
         spots.select("key", "lat", "lon"),
         faults,
         providers,
-        _passed_over(folder),
+        _unknown_files(folder),
     )
 
 
-def _passed_over(folder: Path) -> tuple[str, ...]:
-    """A register under another name would leave every provider's word as it is: that must not go unsaid."""
+def _unknown_files(folder: Path) -> tuple[str, ...]:
+    """Files of other names: a register under another name would leave every stated quality in force, and must be
+    reported."""
     known = {f"{name}{packed}" for name in (TOWERS_FILE, ACCESS_POINTS_FILE, PROVIDERS_FILE) for packed in ("", ".gz")}
     names = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else ()
     return tuple(name for name in names if name not in known and not name.startswith(NO_INPUT))
 
 
 def _places(path: Path, table: pl.DataFrame, key: pl.Expr, range_m: float, faults: dict[str, Faults]) -> pl.DataFrame:
-    """One row a key: key, lat, lon, range_m; `range_m` stands where a row states none."""
+    """One row a key: key, lat, lon, range_m; `range_m` is used where a row states none."""
     stated = {name: _number(name) if name in table.columns else pl.lit(None, pl.Float64) for name in _STATED}
     rows = table.select(
         line=pl.col("line"),
@@ -160,15 +162,15 @@ def _places(path: Path, table: pl.DataFrame, key: pl.Expr, range_m: float, fault
     rows = rows.with_columns(good=good.fill_null(False))
     bad = rows.filter(~pl.col("good")).select("line", "key", "lat", "lon").with_columns(why=pl.lit(_NO_PLACE))
     kept = rows.filter("good").sort("key", -pl.col("samples"), -pl.col("updated"), "lat", "lon", "range_m")
-    speaking = kept.unique("key", keep="first", maintain_order=True)
-    unknown = kept.join(_contradicted(kept, speaking), on="key", how="semi")
-    told = unknown.select("line", "key", "lat", "lon").with_columns(why=pl.lit(_TWO_PLACES))
-    told = pl.concat([bad, told]).sort("line")
-    if len(told):
-        first = told.head(_FAULTS_LISTED).rows()
+    selected = kept.unique("key", keep="first", maintain_order=True)
+    unknown = kept.join(_contradicted(kept, selected), on="key", how="semi")
+    skipped = unknown.select("line", "key", "lat", "lon").with_columns(why=pl.lit(_TWO_PLACES))
+    skipped = pl.concat([bad, skipped]).sort("line")
+    if len(skipped):
+        first = skipped.head(_FAULTS_LISTED).rows()
         words = (f"line {line}: {why} ({name}, {lat}, {lon})" for line, name, lat, lon, why in first)
-        faults[path.name] = Faults(len(told), tuple(words))
-    return speaking.join(unknown, on="key", how="anti", maintain_order="left")
+        faults[path.name] = Faults(len(skipped), tuple(words))
+    return selected.join(unknown, on="key", how="anti", maintain_order="left")
 
 
 _STATED = ("range", "samples", "updated")
@@ -176,13 +178,13 @@ _NO_PLACE = "no identity or no place on the globe"
 _TWO_PLACES = "in two places, one as likely as the other"
 
 
-def _contradicted(rows: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:
-    """The keys, perhaps repeated, of which a row with like samples lies elsewhere than the one that speaks."""
-    several = rows.filter(pl.col("key").is_duplicated()).join(speaking, on="key", suffix="_of_speaker")
-    like = several.filter(pl.col("samples_of_speaker") <= _LIKE_SAMPLES * pl.col("samples"))
-    numbers = (like[name].to_numpy() for name in ("lat", "lon", "lat_of_speaker", "lon_of_speaker"))
+def _contradicted(rows: pl.DataFrame, selected: pl.DataFrame) -> pl.DataFrame:
+    """The keys, perhaps repeated, of which a row with like samples lies elsewhere than the one selected."""
+    several = rows.filter(pl.col("key").is_duplicated()).join(selected, on="key", suffix="_selected")
+    like = several.filter(pl.col("samples_selected") <= _LIKE_SAMPLES * pl.col("samples"))
+    numbers = (like[name].to_numpy() for name in ("lat", "lon", "lat_selected", "lon_selected"))
     away_m = pl.Series(distance_m(*numbers), dtype=pl.Float64)
-    reach_m = like.select(pl.max_horizontal("range_m", "range_m_of_speaker")).to_series()
+    reach_m = like.select(pl.max_horizontal("range_m", "range_m_selected")).to_series()
     return like.filter(away_m > reach_m).select("key")
 
 

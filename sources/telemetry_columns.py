@@ -36,7 +36,7 @@ def clean_rows(
     """Rows (bool) whose values are all of the contract, given columns of the right types.
 
     `measured`: the lines that they come of are known not to be too long. `named`: what may hold no raw identifier is
-    looked at elsewhere.
+    checked elsewhere.
     """
     checks = [check for field in fields for check in _checks(field, measured, named or not field.must_not_identify)]
     lead_ms = pl.col("event_time") - pl.col("received_time")

@@ -25,7 +25,7 @@ from monsoon.transforms.validation.fields import NON_CONTENT_FIELDS, stream_fiel
 from monsoon.transforms.validation.record_validator import DeadLetter
 
 _ARRIVAL = tuple(field.name for field in stream_fields("telemetry") if field.name in NON_CONTENT_FIELDS)
-"""What tells how a report came, and not what it says."""
+"""Columns about the transport of a report, not its content."""
 _PART_ROWS = 500_000
 """Rows suspected of being duplicates are compared in parts of about this size."""
 _COLUMNS_AT_ONCE = 2
@@ -96,7 +96,7 @@ class TelemetryStore:
         if not len(rows):
             return
         group = frame[rows]
-        # Of repeats the one that came first stays: nothing else tells them apart.
+        # Of repeats the one that arrived first is kept: they differ in nothing else.
         by = ["event_id", pl.col("worker_id").to_physical(), *_ARRIVAL]
         order = group.select(pl.arg_sort_by(by, nulls_last=True)).to_series()
         rows, group = rows.gather(order), group[order]

@@ -85,7 +85,7 @@ def _either(first: pl.Series, second: pl.Series) -> npt.NDArray[np.int8]:
 
 
 def _received(times: pl.Series) -> npt.NDArray[np.int64]:
-    """Milliseconds, -1 where null; a trail that never says when it was received has one -1 for all its rows."""
+    """Milliseconds, -1 where null; a table without received times has one -1 for all its rows."""
     if times.null_count() == len(times):
         return np.broadcast_to(np.int64(-1), len(times))
     return times.fill_null(-1).to_numpy()

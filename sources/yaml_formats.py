@@ -81,7 +81,7 @@ class YamlFormat(Generic[Model]):
         return found
 
     def parse(self, content: bytes, *, where: str) -> Model:
-        """A file's content, checked; `where` names it in messages. Raises the format's error, which tells all faults
+        """A file's content, checked; `where` names it in messages. Raises the format's error, which lists all faults
         of its shape, or, if there is none, all others."""
         try:
             root = read_plain_yaml(content)

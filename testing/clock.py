@@ -10,7 +10,7 @@ from monsoon.transforms.product import duration_ms
 
 
 class Clock:
-    """Event time, in milliseconds since the epoch, which goes on only when it is told to.
+    """Event time, in milliseconds since the epoch, which advances only when the test does so.
 
     >>> clock = Clock("2024-06-28 12:00")
     >>> clock.advance("1 h 30 min").local()

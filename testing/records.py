@@ -1,4 +1,4 @@
-"""Records of the contracts, complete and plausible, but for what a test says otherwise."""
+"""Records of the contracts, complete and plausible; a test overrides the fields that matter to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scenario: what riders, their phones and the oracles do, in order; and what a product makes of it."""
+"""A scenario: scripted records of riders, phones and oracles, and the decisions of a product on them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _WELL_MEASURED = 9
 
 @dataclass
 class Result:
-    """What a product made of a scenario, as records of the contracts (contracts/), every revision of them.
+    """The output of a product for a scenario, as records of the contracts (contracts/), every revision of them.
 
-    `refused` are the scripted records that were no records: dead letters, each with its reason.
+    `refused` are the scripted records that were invalid: dead letters, each with its reason.
     """
 
     disruptions: list[dict[str, Any]]
@@ -48,12 +48,12 @@ class Result:
             raise LookupError(f"{len(found)} claims of {rider}{by}; claims there are: {there}")
         return next(iter(found.values()))
 
-    def story(self, rider: str, trigger: str | None = None) -> list[str]:
+    def statuses(self, rider: str, trigger: str | None = None) -> list[str]:
         """The statuses that a rider's claims went through, in the order of their revisions."""
         return [claim["status"] for claim in self._claims(rider, trigger)]
 
     def paid_inr(self, rider: str) -> float:
-        """What a rider was paid in all, in rupees."""
+        """The sum of a rider's payouts, in rupees."""
         return float(sum(each["amount_paise"] for each in self.payouts if each["worker_id"] == rider) / 100)
 
     def _claims(self, rider: str, trigger: str | None) -> list[dict[str, Any]]:
@@ -68,13 +68,13 @@ class Scenario:
     """One product, one place unless records say otherwise, and records scripted at the time of the `clock`.
 
     `product` is a product or the path of its file. Every method that scripts a record takes its other fields, by the
-    names of its contract, and answers with the record.
+    names of its contract, and returns the record.
     """
 
     product: Product | Path | str
     clock: Clock = field(default_factory=Clock)
     place: tuple[float, float] = CHENNAI
-    """Latitude and longitude where nothing else is said, degrees."""
+    """The default latitude and longitude, degrees."""
 
     def __post_init__(self) -> None:
         self._product = self.product if isinstance(self.product, Product) else load_product_file(Path(self.product))
@@ -97,7 +97,7 @@ class Scenario:
     def reading(
         self, provider: str, metric: str, value: float, at: tuple[float, float] | None = None, **fields: Any
     ) -> dict[str, Any]:
-        """A provider says now what a metric is, around a place."""
+        """A provider publishes a reading of a metric now, around a place."""
         made = oracle_reading(
             self._id("reading"), provider, metric, value, self.clock.now_ms, *(at or self.place), **fields
         )
@@ -105,7 +105,8 @@ class Scenario:
 
     def score(self, rider: str, *anomaly: float | None, trust: float | None = None) -> None:
         """Scripts the scores of every claim of a rider, each well measured: the first `anomaly` for the first decision,
-        the next when a hold has run out and asks again, and the last from then on. None: nothing was measured.
+        the next when a hold has run out and the claim is scored again, and the last from then on. None: nothing was
+        measured.
 
         Without a script a claim has the scores of the product file, from what the phones reported.
         """
@@ -114,7 +115,7 @@ class Scenario:
         self._risks[rider], self._trust[rider] = list(anomaly), trust
 
     def play(self) -> Result:
-        """What comes of it once all time has passed: the local engine's decisions, as `monsoon replay` makes them."""
+        """The decisions of the local engine once all timers have fired, as `monsoon replay` makes them."""
         with tempfile.TemporaryDirectory() as folder:
             products = {self._product.name: self._product}
             inputs = read_inputs(self.write(Path(folder)), products)
@@ -147,8 +148,8 @@ class _Scripted:
         self._book, self._risks, self._trust = book, risks, trust
         self.model_version = book.model_version
         self.begin, self.measure_scores = book.begin, book.measure_scores
-        self._asked: dict[str, list[int]] = {}
-        """By claim, the moments at which a score was asked for."""
+        self._score_times_ms: dict[str, list[int]] = {}
+        """By claim, the moments at which a score was requested."""
 
     @property
     def syndicate_alerts(self) -> list[dict[str, Any]]:
@@ -160,9 +161,9 @@ class _Scripted:
         script = None if terms is None else self._risks.get(terms.worker_id)
         if found is None or script is None or terms is None:
             return found
-        asked = self._asked.setdefault(claim.claim_id, [])
-        if at_ms not in asked:  # a rider's decisions may be made again, from the start
-            asked.append(at_ms)
-        risk = script[min(asked.index(at_ms), len(script) - 1)]
+        times_ms = self._score_times_ms.setdefault(claim.claim_id, [])
+        if at_ms not in times_ms:  # a rider's decisions may be made again, from the start
+            times_ms.append(at_ms)
+        risk = script[min(times_ms.index(at_ms), len(script) - 1)]
         signals = 0 if risk is None else _WELL_MEASURED
         return replace(found, risk=risk, trust=self._trust[terms.worker_id], signals=signals)

@@ -30,7 +30,7 @@ from monsoon.sources.files import (
     streams_in,
 )
 from monsoon.sources.parts import OpenFiles, parts_of, read_part
-from monsoon.sources.record_times import Piece, bounds_of_most, times_ms
+from monsoon.sources.record_times import Piece, times_ms, typical_bounds
 
 END_MS = 2**62
 """`low_ms` of a part in which no time can be read."""
@@ -94,7 +94,7 @@ def _dated(
         found.append(times_ms(stream, piece))
         content = _checksum(piece, content)
     times = np.concatenate([np.empty(0, dtype=np.int64), *found])
-    since, before = bounds_of_most(times)
+    since, before = typical_bounds(times)
     low_ms = int(times.min(initial=END_MS))
     main_split = FileSplit(
         stream, replace(part, since_ms=since, before_ms=before), low_ms if since is None else since, content

@@ -34,7 +34,7 @@ _MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 class Line:
     """One row: its text, and its fields by name, or why it has none.
 
-    `units` are those that the feed states, by field; `around` is what it says once for all rows (an answer's own
+    `units` are those that the feed states, by field; `around` has the fields stated once for all rows (an answer's own
     fields, the lines above a CSV header)."""
 
     text: str
@@ -61,8 +61,8 @@ def open_feed(path: Path, provider: Provider, columns: ColumnReader, *, is_place
     """The rows of a file in the order of the file, blank ones left out.
 
     A row is one line; a quoted CSV field cannot hold a line feed. CSV text that is no UTF-8 is read as Windows-1252.
-    `is_placed` is whether the command says where rows stand that do not. Raises InputError where the name tells no
-    format, the file cannot be read, or a CSV file has no header with the provider's columns.
+    `is_placed` is whether the command line gives the position of rows without one. Raises InputError where the name
+    shows no format, the file cannot be read, or a CSV file has no header with the provider's columns.
     """
     if not path.name.endswith(SUFFIXES):
         raise InputError("neither CSV nor JSON by its name", str(path), f"Name it *{', *'.join(SUFFIXES)}")
@@ -132,7 +132,7 @@ class _CsvRows:
         )
 
     def _around(self, preamble: Sequence[tuple[str, ...]]) -> dict[str, str]:
-        """What the lines above the header say: `name,value` lines, and a table of one row below its own header."""
+        """The fields above the header: `name,value` lines, and a table of one row below its own header."""
         around: dict[str, str] = {}
         names: list[str | None] = []
         for cells in preamble:
@@ -142,24 +142,24 @@ class _CsvRows:
             if any(known) and len(filled) > 2:
                 names = known
             elif names and len(trimmed) == len(names):
-                said = {name: cell for name, cell in zip(names, trimmed, strict=True) if name is not None}
-                if around.keys() & said.keys():
+                stated = {name: cell for name, cell in zip(names, trimmed, strict=True) if name is not None}
+                if around.keys() & stated.keys():
                     raise InputError(
                         "holds several places in one file", str(self._file.path), "Ask the provider for one at a time"
                     )
-                around |= said
+                around |= stated
             elif known and known[0] is not None and len(filled) == 2:
                 around[known[0]] = filled[1]
         return around
 
     def _require_place(self, header: Columns, around: Mapping[str, str]) -> None:
-        """Raises InputError where no row could say where it stands."""
+        """Raises InputError where no row can have a position."""
         area = self._provider.area
-        said = {*header.names, *around}
+        stated = {*header.names, *around}
         for names in (names_of(area.lat_field), names_of(area.lon_field)):
-            if names and not said & set(names) and not (area.may_lack and self._is_placed):
+            if names and not stated & set(names) and not (area.may_lack and self._is_placed):
                 mend = "Say where with --at LAT,LON." if area.may_lack else "Give it as its provider publishes it."
-                raise InputError(f"has no column {names[0]!r}, which says where it stands", str(self._file.path), mend)
+                raise InputError(f"has no column {names[0]!r}, with its position", str(self._file.path), mend)
 
     def _note(self, header: Columns) -> None:
         if header.ambiguous:
@@ -321,7 +321,7 @@ def _document(path: Path) -> bytes:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """Lines that are not blank; of one that is too long, no more than tells that it is."""
+    """Lines that are not blank; of one that is too long, no more than shows that it is."""
     is_first = True
     for block in read_blocks(path):
         if isinstance(block, LongLine):

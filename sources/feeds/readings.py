@@ -1,4 +1,4 @@
-"""Oracle readings of a feed's rows: the index of running means, the heat index, and what is said as it is.
+"""Makes oracle readings of a feed's rows: AQI of running means, heat index, and values taken over unchanged.
 
 Interpretations of the specification: docs/interpretations.md#air.
 """
@@ -21,7 +21,7 @@ from monsoon.sources.feeds.columns import ColumnReader
 from monsoon.sources.feeds.lines import FeedFile, open_feed
 from monsoon.sources.feeds.rows import Place, RefusedRow, Row, RowReader
 from monsoon.sources.feeds.stations import Stations, StationValues
-from monsoon.sources.provider_files import FeedFormat, Provider, ProviderError
+from monsoon.sources.provider_files import Provider, ProviderError, QuantityFormat
 from monsoon.transforms.atmosphere.corrections import HourlySeries, IssuedValue, aqi_history, revisions_of
 from monsoon.transforms.atmosphere.cpcb import POLLUTANTS, rounded_index
 from monsoon.transforms.atmosphere.heat_index import heat_index_c
@@ -29,7 +29,7 @@ from monsoon.transforms.atmosphere.hours import HOUR_MS
 from monsoon.transforms.atmosphere.quantities import QUANTITIES
 from monsoon.transforms.validation.raw_identifiers import masked
 
-ROW_COUNTS = ("used", "incomplete_hour", "missing", "not_spoken", "duplicate", "dead")
+ROW_COUNTS = ("used", "incomplete_hour", "missing", "other_quantity", "duplicate", "dead")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class FeedReadings:
 def read_feed(provider: Provider, paths: Iterable[Path], place: Place | None = None) -> FeedReadings:
     """The readings of all rows of the files; the same for the same rows, whatever their order and files.
 
-    `place` is where the station stands, for providers whose rows do not say, and only for those. Raises InputError
+    `place` is the station's position, for providers whose rows do not state it, and only for those. Raises InputError
     where a file cannot be read or has none of the provider's columns, ProviderError where `place` is at odds with the
     provider file.
     """
@@ -58,7 +58,7 @@ def read_feed(provider: Provider, paths: Iterable[Path], place: Place | None = N
     rows: list[Row] = []
     refusals: list[RefusedRow] = []
     counts: Counter[str] = Counter()
-    not_spoken: Counter[str] = Counter()
+    other_quantity: Counter[str] = Counter()
     files: list[FeedFile] = []
     for path in sorted(set(paths)):
         file = open_feed(path, provider, columns, is_placed=place is not None)
@@ -72,43 +72,43 @@ def read_feed(provider: Provider, paths: Iterable[Path], place: Place | None = N
                 refusals.append(item)
             else:
                 counts[item.reason] += 1
-                not_spoken.update([item.name] if item.name else [])
+                other_quantity.update([item.name] if item.name else [])
     stations = Stations(provider)
-    # Rows without values last: whether they withdraw something shows when all that was said is there.
+    # Rows without values last: whether they withdraw a value shows once all values are there.
     for row in sorted(rows, key=lambda row: (not row.values, row.time_ms, row.content)):
         outcome = stations.take(row)
         if isinstance(outcome, RefusedRow):
             refusals.append(outcome)
         else:
             counts["used" if outcome is None else outcome.reason] += 1
-    settled = stations.settle()
-    refusals += settled.refusals
-    counts["incomplete_hour"] = len(settled.incomplete)
-    counts["used"] -= len(settled.refusals) + len(settled.incomplete)
+    results = stations.settle()
+    refusals += results.refusals
+    counts["incomplete_hour"] = len(results.incomplete)
+    counts["used"] -= len(results.refusals) + len(results.incomplete)
     counts["dead"] = len(refusals)
     by_name = {
         quantity_format.of or quantity_format.quantity: quantity_format for quantity_format in provider.quantities
     }
-    found = [reading for station in settled.stations for reading in _Readings(provider, by_name, station).all()]
+    found = [reading for station in results.stations for reading in _Readings(provider, by_name, station).all()]
     found.sort(key=lambda reading: (reading["event_time"], reading["reading_id"], reading["revision"]))
     letters = sorted((_letter(refusal) for refusal in refusals), key=lambda letter: json.dumps(letter, sort_keys=True))
     summary = _summary(provider, counts, refusals, found)
     summary |= {
-        "not_spoken": dict(sorted(not_spoken.items())),
+        "other_quantity": dict(sorted(other_quantity.items())),
         "columns_not_read": sorted({name for file in files for name in file.unread}),
         "columns_in_no_known_unit": sorted({name for file in files for name in file.unusable}),
         "preamble_lines": sum(file.preamble_lines for file in files),
         "hours": {
-            "averaged": sum(station.averaged_hours for station in settled.stations),
-            "incomplete": sum(station.incomplete_hours for station in settled.stations),
-            "without_enough_hours_before": _hours_without_index(settled.stations, found),
+            "averaged": sum(station.averaged_hours for station in results.stations),
+            "incomplete": sum(station.incomplete_hours for station in results.stations),
+            "without_enough_hours_before": _hours_without_index(results.stations, found),
         },
     }
     return FeedReadings(found, letters, summary)
 
 
 def _hours_without_index(stations: Iterable[StationValues], readings: Iterable[Mapping[str, Any]]) -> int:
-    """Hours with a concentration of which no index could be said, as too few of those before are known."""
+    """Hours with a concentration without an index, as too few of those before are known."""
     known = sum(len({end for name in POLLUTANTS for end in station.values.get(name, ())}) for station in stations)
     return known - sum(
         reading["metric"] == "aqi" and not reading["revision"] and reading["aqi_basis"] != "provider"
@@ -119,7 +119,9 @@ def _hours_without_index(stations: Iterable[StationValues], readings: Iterable[M
 class _Readings:
     """The readings of one station."""
 
-    def __init__(self, provider: Provider, quantity_format: Mapping[str, FeedFormat], station: StationValues) -> None:
+    def __init__(
+        self, provider: Provider, quantity_format: Mapping[str, QuantityFormat], station: StationValues
+    ) -> None:
         self._provider, self._quantity_formats = provider, quantity_format
         self._place, self._values = station.place, station.values
 
@@ -168,7 +170,7 @@ class _Readings:
             if metric is None:
                 continue
             for time_ms in sorted(times):
-                formula = _whole if metric == "aqi" else _as_said
+                formula = _whole if metric == "aqi" else _to_three_decimals
                 versions = revisions_of([times[time_ms]], formula, time_ms)
                 marks = {"aqi_basis": "provider"} if metric == "aqi" else {}
                 yield from self._revisions(metric, time_ms, versions, **marks)
@@ -199,7 +201,7 @@ class _Readings:
         return {name: value for name, value in record.items() if value is not None}
 
 
-def _as_said(value: float) -> float:
+def _to_three_decimals(value: float) -> float:
     """To the third decimal: 273.15 K more or less leaves dust of arithmetic behind."""
     return round(value, 3) + 0.0
 
@@ -209,7 +211,7 @@ def _whole(index: float) -> float:
 
 
 def _heat_index(temperature_c: ArrayLike, relative_humidity_pct: ArrayLike) -> NDArray[np.float64]:
-    """To a tenth of a degree, as stations say temperatures."""
+    """To a tenth of a degree, as stations report temperatures."""
     return np.asarray(np.round(heat_index_c(temperature_c, relative_humidity_pct), 1) + 0.0)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import structs
 
 from monsoon.sources.feeds.lines import EMPTY, Line
-from monsoon.sources.provider_files import OFFSETS_MIN, FeedFormat, Names, Provider, names_of
+from monsoon.sources.provider_files import OFFSETS_MIN, Names, Provider, QuantityFormat, names_of
 from monsoon.transforms.atmosphere.hours import HOUR_MS
 from monsoon.transforms.atmosphere.quantities import QUANTITIES, RATE_UNIT, unit_name
 from monsoon.transforms.atmosphere.us_epa import pm25_ug_m3_of_us_epa_aqi, us_epa_table_at
@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a row's station stands; stations of one name in two places are two."""
+    """A row's station and its position; stations of one name in two positions are two."""
 
     station: str
     lat: float
@@ -40,10 +40,10 @@ class Place:
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """A usable row: the moment its values are valid for (the end of its interval), the interval's length (None where
-    neither row nor provider file says it), and the values, none of them missing, in their quantity's own unit; of rain
-    in less than an hour the intensity. `content` is what tells two rows apart, whatever the order of their fields.
+    neither row nor provider file states it), and the values, none of them missing, in their quantity's own unit; of
+    rain in less than an hour the intensity. `content` identifies the row, whatever the order of its fields.
 
-    A row without values, of a provider that issues corrections, may withdraw what was said before."""
+    A row without values, of a provider that issues corrections, may withdraw an earlier value."""
 
     time_ms: int
     length_ms: int | None
@@ -65,8 +65,8 @@ class RefusedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
-    """A row that says nothing that is wanted: a value its provider calls missing, or another quantity, `name`."""
+class SkippedRow:
+    """A row without a value to read: the provider marks it as missing, or it is of another quantity, `name`."""
 
     reason: str
     name: str = ""
@@ -79,7 +79,7 @@ class _Fault(Exception):  # noqa: N818
 
 
 class RowReader:
-    """Reads the rows of one provider; `place` is where its station stands if the rows do not say."""
+    """Reads the rows of one provider; `place` is its station's position if the rows do not state it."""
 
     def __init__(self, provider: Provider, place: Place | None) -> None:
         self._provider, self._place = provider, place
@@ -90,22 +90,22 @@ class RowReader:
         }
         self._formats = names_of(provider.clock.format)
 
-    def read(self, line: Line) -> Row | RefusedRow | Silence:
-        """What the row says; never raises, whatever its fields hold."""
+    def read(self, line: Line) -> Row | RefusedRow | SkippedRow:
+        """Parses a row; never raises, whatever its fields hold."""
         seen_at_ms = 0
         try:
             if line.fields is None:
                 if line.reason == EMPTY:
-                    return Silence("missing")
+                    return SkippedRow("missing")
                 raise _Fault(line.reason, line.detail)
             cells = self._cells(line)
-            if isinstance(cells, Silence):
+            if isinstance(cells, SkippedRow):
                 return cells
             time_ms = seen_at_ms = self._time_ms(line, self._provider.clock.field)
             numbers = {quantity_format: self._number(content, name) for name, quantity_format, content in cells}
             present = {quantity_format: number for quantity_format, number in numbers.items() if number is not None}
             if not present and self._provider.clock.issued is None:
-                return Silence("missing")
+                return SkippedRow("missing")
             if present:
                 self._refuse(line.fields)
             length_ms = self._length_ms(line, time_ms, present)
@@ -130,8 +130,8 @@ class RowReader:
         except RecursionError:
             return RefusedRow("too_deep", "nested too deeply", line, seen_at_ms)
 
-    def _cells(self, line: Line) -> list[tuple[str, FeedFormat, Any]] | Silence:
-        """Field name, quantity and content, of the quantities that the row could speak."""
+    def _cells(self, line: Line) -> list[tuple[str, QuantityFormat, Any]] | SkippedRow:
+        """Field name, format and content of the quantities that the row has fields for."""
         fields = line.fields or {}
         long = self._provider.long
         if long is None:
@@ -139,23 +139,23 @@ class RowReader:
             for name, quantity_format in self._by_name.items():
                 if quantity_format not in found and (content := _at(fields, name, _ABSENT)) is not _ABSENT:
                     found[quantity_format] = (name, quantity_format, content)
-            return list(found.values()) or Silence("not_spoken")
+            return list(found.values()) or SkippedRow("other_quantity")
         name, parameter = _first(fields, long.parameter)
         if parameter is None:
             raise _Fault(f"missing_field:{name}", "it names the quantity")
         if not isinstance(parameter, str):
             raise _Fault(f"wrong_type:{name}", f"{str(parameter)[:40]!r} names no quantity")
-        spoken_here = self._by_name.get(parameter.strip())
-        if spoken_here is None:
-            return Silence("not_spoken", parameter.strip()[:40])
+        listed = self._by_name.get(parameter.strip())
+        if listed is None:
+            return SkippedRow("other_quantity", parameter.strip()[:40])
         value_name, content = _first(fields, long.value)
         unit = None if long.unit is None else _first(fields, long.unit)[1]
         if unit is None:
-            return [(value_name, spoken_here, content)]
+            return [(value_name, listed, content)]
         stated = unit_name(str(unit))
-        if stated not in QUANTITIES[spoken_here.quantity].units:
-            raise _Fault(f"wrong_unit:{parameter}", f"{str(unit)[:40]!r}, none of {spoken_here.quantity}'s")
-        return [(value_name, _in_unit(spoken_here, stated), content)]
+        if stated not in QUANTITIES[listed.quantity].units:
+            raise _Fault(f"wrong_unit:{parameter}", f"{str(unit)[:40]!r}, none of {listed.quantity}'s")
+        return [(value_name, _in_unit(listed, stated), content)]
 
     def _number(self, content: Any, name: str) -> float | None:
         if content is None or (isinstance(content, str) and content.strip() in self._missing):
@@ -163,7 +163,7 @@ class RowReader:
         number = _number(content, name)
         return None if number in self._missing_numbers else number
 
-    def _length_ms(self, line: Line, time_ms: int, present: Mapping[FeedFormat, float]) -> int | None:
+    def _length_ms(self, line: Line, time_ms: int, present: Mapping[QuantityFormat, float]) -> int | None:
         """The length of the row's interval, which must be one that its quantities are read of."""
         clock = self._provider.clock
         name, content = _first(line.fields or {}, clock.begins)
@@ -201,11 +201,11 @@ class RowReader:
             return Place(self._place.station or name, self._place.lat, self._place.lon)
         place = Place(name, _within(lat, lat_name, 90.0), _within(lon, lon_name, 180.0))
         if place.lat == 0 and place.lon == 0:
-            raise _Fault(f"out_of_range:{lat_name}", "0, 0 is no station: what has no position says so")
+            raise _Fault(f"out_of_range:{lat_name}", "0, 0 is no station, but a position that was not known")
         return place
 
     def _issued_ms(self, line: Line, time_ms: int) -> int | None:
-        """When the row was published; a row that does not say, at its own time."""
+        """When the row was published; its own time where that is not stated."""
         field = self._provider.clock.issued
         if field is None:
             return None
@@ -260,7 +260,7 @@ _ABSENT = object()
 
 
 def _first(fields: Mapping[str, Any], names: Names | None, around: Mapping[str, Any] | None = None) -> tuple[str, Any]:
-    """The first of a field's names under which something stands, and what; the first name and None if under none."""
+    """The first of a field's names that has a value, and the value; the first name and None if none has."""
     alternatives = names_of(names)
     for source in (fields, around or {}):
         for name in alternatives:
@@ -307,7 +307,7 @@ def _number(content: Any, name: str) -> float:
 
 def _within(content: Any, name: str, limit: float) -> float:
     if content is None or content == "":
-        raise _Fault(f"missing_field:{name}", "it says where the station stands; or say it with --at LAT,LON")
+        raise _Fault(f"missing_field:{name}", "it is the position of the station; or give it with --at LAT,LON")
     number = _number(content, name)
     if abs(number) > limit:
         raise _Fault(f"out_of_range:{name}", f"must be at least -{limit:g} and at most {limit:g}")
@@ -315,11 +315,11 @@ def _within(content: Any, name: str, limit: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def _in_unit(quantity_format: FeedFormat, unit: str) -> FeedFormat:
+def _in_unit(quantity_format: QuantityFormat, unit: str) -> QuantityFormat:
     return structs.replace(quantity_format, unit=unit)
 
 
-def _lengths_ms(quantity_format: FeedFormat) -> tuple[int, int]:
+def _lengths_ms(quantity_format: QuantityFormat) -> tuple[int, int]:
     """The shortest and the longest interval that a quantity is read of."""
     if quantity_format.averaged_over not in (None, "1 h"):
         length_ms = int(str(quantity_format.averaged_over).split()[0]) * HOUR_MS
@@ -335,10 +335,10 @@ def _spelled(length_ms: int) -> str:
 
 
 def _in_own_unit(
-    quantity_format: FeedFormat, unit: str, number: float, time_ms: int, length_ms: int | None
+    quantity_format: QuantityFormat, unit: str, number: float, time_ms: int, length_ms: int | None
 ) -> tuple[str, float]:
-    """Quantity and value; a US index becomes the concentration that it stands for, an amount of rain that fell in less
-    than an hour its intensity."""
+    """Quantity and value; a US index becomes the concentration that it corresponds to, an amount of rain that fell in
+    less than an hour its intensity."""
     quantity = QUANTITIES[quantity_format.quantity]
     value = quantity.converted(number, unit)
     max_value = CPCB_HIGHEST if quantity_format.scale == "cpcb" else quantity.max_value

@@ -1,4 +1,5 @@
-"""What the rows of a feed said, by station: repeats and contradictions, hours of shorter intervals, and readings."""
+"""Collects the rows of a feed by station: drops repeats, refuses contradictions, averages shorter intervals to
+hours."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from itertools import product as combinations
 from typing import NamedTuple
 
-from monsoon.sources.feeds.rows import Place, RefusedRow, Row, Silence
+from monsoon.sources.feeds.rows import Place, RefusedRow, Row, SkippedRow
 from monsoon.sources.provider_files import OFFSETS_MIN, Provider
 from monsoon.transforms.atmosphere.corrections import IssuedValue
 from monsoon.transforms.atmosphere.cpcb import POLLUTANTS
@@ -32,7 +33,7 @@ class _Held(NamedTuple):
 
 
 _Issues = dict[int, _Held]
-"""Values of one interval by their time of issue; -1 where the provider says none."""
+"""Values of one interval by their time of issue; -1 where the provider states none."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class StationValues:
 
 
 @dataclass(frozen=True)
-class Settled:
+class StationResults:
     """What became of all rows: values by station, rows refused, rows of which no hour could be made."""
 
     stations: list[StationValues]
@@ -56,7 +57,7 @@ class Settled:
 
 
 class Stations:
-    """What the rows said, by place, quantity and interval."""
+    """The values of the rows, by place, quantity and interval."""
 
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
@@ -65,19 +66,19 @@ class Stations:
             for quantity_format in provider.quantities
             if quantity_format.averaged_over == "1 h"
         } | {RAIN}
-        self._said: dict[Place, dict[str, dict[Interval, _Issues]]] = {}
+        self._values_by_place: dict[Place, dict[str, dict[Interval, _Issues]]] = {}
 
-    def take(self, row: Row) -> RefusedRow | Silence | None:
+    def take(self, row: Row) -> RefusedRow | SkippedRow | None:
         """Keeps the row, unless it repeats or contradicts one that was taken. Rows come in the order of their time
-        and content, so that of two that contradict each other always the same one stands."""
-        station = self._said.setdefault(row.place, {})
+        and content, so that of two that contradict each other always the same one is kept."""
+        station = self._values_by_place.setdefault(row.place, {})
         issued_ms = -1 if row.issued_ms is None else row.issued_ms
         if not row.values:
             keys = {Interval(row.time_ms, 0), Interval(row.time_ms, row.length_ms or HOUR_MS)}
             issues = [issued for times in station.values() for key in keys for issued in times.get(key, ())]
             if issues and issued_ms > min(issues):
-                return RefusedRow("retracted_without_value", "no reading can say this", row.line, row.time_ms)
-            return Silence("missing")
+                return RefusedRow("retracted_without_value", "no reading can express this", row.line, row.time_ms)
+            return SkippedRow("missing")
         fresh = {}
         for quantity, value in row.values.items():
             key = self._key(quantity, row)
@@ -85,36 +86,36 @@ class Stations:
             if held is None:
                 fresh[quantity] = _Held(value, row)
             elif held.value != value:
-                detail = f"another {quantity} of this {_name(key)}, issued at the same time, stands"
+                detail = f"another {quantity} of this {_name(key)}, issued at the same time, is used"
                 return RefusedRow("conflicting_duplicate", detail, row.line, row.time_ms)
         if not fresh:
-            return Silence("duplicate")
+            return SkippedRow("duplicate")
         for quantity, item in fresh.items():
             station.setdefault(quantity, {}).setdefault(self._key(quantity, row), {})[issued_ms] = item
         return None
 
     def _key(self, quantity: str, row: Row) -> Interval:
-        """The interval that a value is averaged over; of what is said as it is, the moment."""
+        """The interval over which a value is averaged; for a value taken over unchanged, the moment."""
         length_ms = HOUR_MS if row.length_ms is None else row.length_ms
         if quantity not in self._averaged or (quantity == RAIN and length_ms == HOUR_MS):
             return Interval(row.time_ms, 0)
         return Interval(row.time_ms, length_ms)
 
-    def settle(self) -> Settled:
+    def settle(self) -> StationResults:
         """Values by station, with the hours of shorter intervals averaged, and the rows that have no part in them."""
-        settled = Settled([], [], [])
-        for place, station in self._said.items():
+        results = StationResults([], [], [])
+        for place, station in self._values_by_place.items():
             phase_ms, refused = self._off_the_hour(station)
             refused |= self._overlapping(_without(station, refused), phase_ms)
             refused |= _heat_beyond_a_reading(_without(station, refused))
             refused |= self._rain_beyond_a_reading(_without(station, refused), phase_ms)
             kept = _without(station, refused)
             values, used = self._averages(place, kept, phase_ms)
-            settled.stations.append(values)
-            settled.refusals.extend(refused.values())
+            results.stations.append(values)
+            results.refusals.extend(refused.values())
             rows = dict.fromkeys(held.row for held in _all(kept))
-            settled.incomplete.extend(row for row in rows if row not in used)
-        return settled
+            results.incomplete.extend(row for row in rows if row not in used)
+        return results
 
     def _off_the_hour(self, station: Mapping[str, Mapping[Interval, _Issues]]) -> tuple[int, dict[Row, RefusedRow]]:
         """When hours end (in milliseconds after a full hour of UTC), and concentrations that end at another minute or
@@ -138,7 +139,7 @@ class Stations:
         refused: dict[Row, RefusedRow] = {}
         undeclared = Counter(row.time_ms % HOUR_MS for row in whole if row.length_ms is None)
         if len(undeclared) > 1 and 2 * max(undeclared.values()) <= undeclared.total():
-            detail = "values come several times an hour, and no field says what each is the mean of: give --step"
+            detail = "values come several times an hour, and no field states what each is the mean of: give --step"
             refused = {row: _refusal("not_hourly", detail, row) for row in whole if row.length_ms is None}
         detail = f"the station's hours end {phase_ms // 60_000} min past in UTC"
         for row in whole:
@@ -151,7 +152,7 @@ class Stations:
         return phase_ms, refused
 
     def _overlapping(self, station: Mapping[str, Mapping[Interval, _Issues]], phase_ms: int) -> dict[Row, RefusedRow]:
-        """Rows whose interval another row covers in part, the longer of two, or of two as long the earlier, stands."""
+        """Rows whose interval another row covers in part, the longer of two, or of two as long the earlier, is used."""
         taken: dict[tuple[str, int], list[Interval]] = defaultdict(list)
         claims: dict[Interval, dict[Row, set[str]]] = defaultdict(lambda: defaultdict(set))
         for name in sorted(station.keys() & self._averaged):
@@ -173,7 +174,7 @@ class Stations:
                 if over is None:
                     fresh |= names
                 else:
-                    detail = f"another row stands for {_name(over)} of this time"
+                    detail = f"another row is used for {_name(over)} of this time"
                     refused[row] = _refusal("overlapping_interval", detail, row)
             for name in fresh:
                 taken[name, hour].append(interval)
@@ -182,7 +183,7 @@ class Stations:
     def _rain_beyond_a_reading(
         self, station: Mapping[str, Mapping[Interval, _Issues]], phase_ms: int
     ) -> dict[Row, RefusedRow]:
-        """Rows that together are more rain in an hour than a reading may say."""
+        """Rows that together are more rain in an hour than a reading may state."""
         rain = station.get(RAIN, {})
         max_mm = QUANTITIES[RAIN].max_value
         values, _ = self._averages(Place("", 0.0, 0.0), {RAIN: rain}, phase_ms)
@@ -247,7 +248,7 @@ def _heat_beyond_a_reading(station: Mapping[str, Mapping[Interval, _Issues]]) ->
 def _without(
     station: Mapping[str, Mapping[Interval, _Issues]], refused: Mapping[Row, RefusedRow]
 ) -> dict[str, dict[Interval, _Issues]]:
-    """What the other rows said."""
+    """The values of the other rows."""
     kept: dict[str, dict[Interval, _Issues]] = {}
     for quantity, times in station.items():
         for key, issues in times.items():

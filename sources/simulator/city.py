@@ -2,7 +2,7 @@
 
 Positions are meters east (x) and north (y) of the districts' middle; good to 0.1% over a city. Towers and access
 points stand on jittered lattices, so that what a phone sees at a place is arithmetic, not a search. Codes number
-them; `Names` turns codes into what a report says.
+them; `Names` turns codes into the values of reports.
 """
 
 from __future__ import annotations

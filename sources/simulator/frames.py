@@ -122,7 +122,7 @@ def riders_for_rows(storm: Storm, rows: int, seed: int) -> int:
     reported = sum(part.height for part in sample.telemetry())
     rows_per_ms = reported / _reporting_ms(sample.population)
     riders = max(1, round(rows * len(sample.population) / reported))
-    # Other counts draw other riders: the shifts that they would have say how many rows.
+    # Other counts draw other riders: the number of rows follows from their shifts.
     off_of: dict[int, float] = {}
     while riders not in off_of and len(off_of) < MAX_TRIES:
         drawn = build_population(storm, sample.city, riders, seed, DEFAULT_ATTACKERS)

@@ -236,7 +236,8 @@ def _rings(rng: np.random.Generator, columns: dict[str, Any], bad: NDArray[np.in
 
 
 def _syndicate_sizes(storm: Storm, riders: int) -> list[int]:
-    """Members of each syndicate: as the storm says, in proportion where it has fewer riders than it is meant for."""
+    """Members of each syndicate: as the storm file states, in proportion where it has fewer riders than it is meant
+    for."""
     terms = storm.modeled.riders
     return [round(syndicate.size * min(1.0, riders / terms.count)) for syndicate in terms.syndicates]
 
@@ -268,7 +269,7 @@ def _syndicate(columns: dict[str, Any], members: NDArray[np.int64], code: int, t
 
 
 def _groups(rng: np.random.Generator, size: int, min_size: int, max_size: int) -> NDArray[np.int64]:
-    """For each of `size` members the first member of its group of `least` to `most`."""
+    """For each of `size` members the first member of its group of `min_size` to `max_size`."""
     first = np.zeros(size, np.int64)
     begin = 0
     while begin < size:

@@ -1,4 +1,4 @@
-"""Where a phone says it is: honest satellite fixes with their faults, and the three ways of lying.
+"""Reported positions: honest satellite fixes with their errors, and the three kinds of spoofing.
 
 Fixes of a modern phone: accuracy 3-8 m in the open (docs/storms.md#compared-with-recordings). Under a blocked sky the
 error grows, a fix may be lost to the network location, and now and then one is far off. `speed_mps` is NaN without a
@@ -132,7 +132,7 @@ def _claimed(rng: np.random.Generator, reports: Reports, track: NDArray[np.int8]
 
 
 def _mock_flags(rng: np.random.Generator, reports: Reports) -> tuple[Floats, Floats]:
-    """mock_location and mock_setting as 1, 0 or NaN (the phone does not tell)."""
+    """mock_location and mock_setting as 1, 0 or NaN (the phone does not report it)."""
     flags = reports.riders.flags[reports.rider]
     now_and_then = (flags == FLAG_NOW_AND_THEN) & (reports.episodes(rng, 40) < 0.2)
     location = (flags == FLAG_LOCATION) & reports.false & (rng.random(len(reports)) < 0.92)

@@ -1,7 +1,7 @@
 """What a phone's radios show: satellite signal and time, serving cell, Wi-Fi in sight, public network.
 
-Only a radio spoofer touches the satellite signal; nobody moves cells and access points, so these always tell where
-the phone really is, unless it says nothing.
+Only a radio spoofer touches the satellite signal; nobody moves cells and access points, so these always show
+where the phone really is, where it reports them.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ def _signal(rng: np.random.Generator, reports: Reports, blocked: Flags, has_fix:
     open_sky = CN0_DBHZ[tier] + 1.3 * reports.of_device(3)
     cn0 = np.where(beamed, open_sky + lift_db + 0.5 * rng.standard_normal(n, dtype=np.float32), cn0)
     agc = np.where(beamed, agc + gain_db, agc)
-    heard = has_fix & ~(reports.home & ~beamed & (rng.random(n) < 0.3))
+    received = has_fix & ~(reports.home & ~beamed & (rng.random(n) < 0.3))
     return {
-        "cn0_dbhz": np.where(riders.has_cn0[rider] & heard, np.round(cn0, 1), np.nan),
+        "cn0_dbhz": np.where(riders.has_cn0[rider] & received, np.round(cn0, 1), np.nan),
         "agc_db": np.where(riders.has_agc[rider], np.round(agc, 1), np.nan),
     }
 

@@ -1,4 +1,4 @@
-"""What products have set aside, where a storm file says so: the input stream `reserves`."""
+"""The input stream `reserves` of a storm, where its file states reserves."""
 
 from __future__ import annotations
 

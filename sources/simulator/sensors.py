@@ -1,4 +1,4 @@
-"""Accelerometer, barometer and battery: what the phone's own sensors say of rider, ride and rest."""
+"""Accelerometer, barometer and battery: the phone's sensors while riding and at rest."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def storms_that_show(product: str) -> list[Storm]:
 
 
 def _inconsistencies(storm: Storm) -> Iterator[Fault]:
-    """What a type cannot say: names that must exist, times that must be times, in order."""
+    """Faults that types cannot express: names that must exist, times that must be times, in order."""
     yield from _wrong_feeds(storm)
     yield from _wrong_riders(storm)
     yield from _wrong_policies(storm)
@@ -100,8 +100,8 @@ def _unknown(path: Path, what: str, name: str, known: Iterable[str]) -> Iterator
 def _wrong_feeds(storm: Storm) -> Iterator[Fault]:
     for name, station in storm.places.items():
         if station.lat == 0 and station.lon == 0:
-            yield Fault(("places", name), "0, 0 is no place: it is what a phone without a fix says")
-    heard: set[tuple[str, ...]] = set()
+            yield Fault(("places", name), "0, 0 is no place: a phone without a fix reports it")
+    known: set[tuple[str, ...]] = set()
     for i, feed in enumerate(storm.modeled.feeds):
         path: Path = ("modeled", "feeds", i)
         if feed.metric in PLATFORM_METRICS and feed.platform is None:
@@ -118,10 +118,10 @@ def _wrong_feeds(storm: Storm) -> Iterator[Fault]:
                 yield Fault(path, f'the field "every_min" is missing ({quoted(name)} has no times of its own)')
             if isinstance(series, Steps | Curve) and series.metric != feed.metric:
                 yield Fault(at, f"series {quoted(name)} is {series.metric}, not {feed.metric}")
-            voice = (feed.provider, feed.metric, feed.platform or "", place)
-            if voice in heard:
+            feed_key = (feed.provider, feed.metric, feed.platform or "", place)
+            if feed_key in known:
                 yield Fault((*path, "at"), f"{feed.provider} reports {feed.metric} at {quoted(place)} twice", at)
-            heard.add(voice)
+            known.add(feed_key)
     for i, correction in enumerate(storm.modeled.corrections):
         if (correction.first is None) == (correction.off_by is None):
             yield Fault(("modeled", "corrections", i), "give either first or off_by")

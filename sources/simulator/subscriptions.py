@@ -60,7 +60,7 @@ SUBSCRIPTION_SCHEMA: dict[str, Any] = {
     "week_hours_carried": pl.Float64,
 }
 OPTIONAL = tuple(SUBSCRIPTION_SCHEMA)[-7:]
-"""Columns that stand only where a policy of the storm states them."""
+"""Columns that exist only where a policy of the storm states them."""
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -69,7 +69,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class _People:
-    """What every insurer is told of a rider, honestly or not; one element a rider."""
+    """What a rider states to every insurer, honestly or not; one element a rider."""
 
     home_lat: Floats
     home_lon: Floats
@@ -126,7 +126,7 @@ def _of_product(
     tier = rng.choice(5, n, p=(0.1, 0.2, 0.35, 0.25, 0.1))
     tier[bad] = rng.choice(5, int(bad.sum()), p=(0.4, 0.3, 0.2, 0.08, 0.02))
     age_days = np.where(bad & (draws[0] < 0.5), 1 + 30 * draws[1], 10 + 900 * draws[1] ** 1.5)
-    home_lat, home_lon = _homes_as_told(city, p, draws[2:])
+    home_lat, home_lon = _stated_homes(city, p, draws[2:])
 
     rider, begin_ms, event_ms, kind, place = _events(storm, contracts, rng)
     plan = contracts.plan[rider]
@@ -213,8 +213,8 @@ def _contracts(
     return _Contracts(held, plan, period_ms, bought_ms, periods, ~bad & (fate > 0.97))
 
 
-def _homes_as_told(city: City, p: Population, draws: Floats) -> tuple[Floats, Floats]:
-    """Latitudes and longitudes. An attacker's address is in the struck zone, like everything that is only said."""
+def _stated_homes(city: City, p: Population, draws: Floats) -> tuple[Floats, Floats]:
+    """Latitudes and longitudes. An attacker's address is in the struck zone, like everything that is only stated."""
     home_lat, home_lon = city.to_degrees(p.home_x, p.home_y)
     false_lat, false_lon = city.to_degrees(
         city.depot_x[p.depot] + 900 * (draws[0] - 0.5), city.depot_y[p.depot] + 900 * (draws[1] - 0.5)
@@ -265,9 +265,9 @@ def _stated(
         return found
     mean, sd = (figure * (1 + 0.1 * rng.standard_normal(n)) for figure in usual)
     if "orders" in policies.states:
-        told = _nine_in_ten(rng, np.round(mean, 2))
-        found["orders_per_hour"] = told[rider]
-        found["orders_per_hour_sd"] = np.where(np.isnan(told), np.nan, np.round(np.maximum(sd, 0.3), 2))[rider]
+        stated = _nine_in_ten(rng, np.round(mean, 2))
+        found["orders_per_hour"] = stated[rider]
+        found["orders_per_hour_sd"] = np.where(np.isnan(stated), np.nan, np.round(np.maximum(sd, 0.3), 2))[rider]
     if "slab" in policies.states:
         planned = np.round(rng.uniform(25, 60, n))
         slab = 5 * np.floor(mean * planned * rng.uniform(0.85, 1.12, n) / 5)

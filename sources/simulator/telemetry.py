@@ -56,7 +56,7 @@ TELEMETRY_SCHEMA: dict[str, Any] = {
     "orders_completed": pl.Int64,
 }
 RECEIVED_SCHEMA: dict[str, Any] = {"received_time": pl.Int64}
-"""What stands behind it where the storm has a gateway."""
+"""The column added where the storm has a gateway."""
 
 
 def telemetry_schema(storm: Storm) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def block_telemetry(
     """The telemetry of block `number` (`riders`, of `population` in all), see `telemetry_schema`: the storm's history,
     if it asks for one, oldest week first, then the storm itself; each by rider and time.
 
-    A function of its arguments alone: each block has its own random numbers, whoever asks for it and in any order.
+    A function of its arguments alone: each block has its own random numbers, whichever is generated first.
     """
     history = storm.modeled.riders.history
     weeks = range(history.weeks if history else 0, -1, -1)

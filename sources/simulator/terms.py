@@ -1,4 +1,4 @@
-"""What a storm file may say: its sections, each a strict type. docs/storms.md tells the same in words.
+"""The model of a storm file: its sections, each a strict type; docs/storms.md explains them.
 
 Times are local, `YYYY-MM-DD HH:MM`. Shares are from 0 to 1, weights only compare with each other.
 """
@@ -41,7 +41,7 @@ class Period(Section, frozen=True):
     end: LocalTime
 
 
-# What was measured or said, over time.
+# Published and modeled series over time.
 
 
 class RainPart(Section, frozen=True):
@@ -53,7 +53,7 @@ class RainPart(Section, frozen=True):
 
 
 class RainTotal(Section, frozen=True, tag_field="kind", tag="rain_total"):
-    """`mm` of rain in the `hours` up to `until`; the storm's rain_spread says when it fell."""
+    """`mm` of rain in the `hours` up to `until`; the storm's rain_spread distributes it over time."""
 
     until: LocalTime
     hours: float
@@ -110,7 +110,7 @@ class Spread(Section, frozen=True):
 class Feed(Section, frozen=True):
     """What one provider reports: at each place of `at`, the named series times `gain`, plus `bias`.
 
-    Readings stand at multiples of `every_min` of the local day plus `offset_min` (absent: the series' own times) and
+    Readings are at multiples of `every_min` of the local day plus `offset_min` (absent: the series' own times) and
     are published `delay_min` later; in `gaps` [start, end) the provider is silent.
     """
 
@@ -129,7 +129,7 @@ class Feed(Section, frozen=True):
 
 
 class Correction(Section, frozen=True):
-    """The reading of `time` (those up to `until`) first said `first`, or its value plus `off_by`.
+    """The reading of `time` (those up to `until`) was first published as `first`, or its value plus `off_by`.
 
     The next correction's figure, at last the series' own value, was published at `issued`, as the next revision.
     """
@@ -145,8 +145,8 @@ class Correction(Section, frozen=True):
     platform: str | None = None
 
 
-class Registered(Section, frozen=True):
-    """What the operator's register of providers says: the quality of a provider for a metric, or for all (`*`)."""
+class RegisteredProvider(Section, frozen=True):
+    """A row of the operator's register of providers: the quality of a provider for a metric, or for all (`*`)."""
 
     provider: ProviderId
     metric: Literal[MetricName, "*"]
@@ -262,7 +262,7 @@ class Upgrade(Section, frozen=True):
 
 
 class Policies(Section, frozen=True):
-    """The policies of one product; a product may stand twice, so that some riders hold two of its policies.
+    """The policies of one product; a product may be listed twice, so that some riders hold two of its policies.
 
     Held by the `share` of honest riders and by every attacker. `late_share` of the honest buy around the first alert,
     `cancelled_share` cancel while the storm is on. `states`: which optional figures nine in ten of them give.
@@ -297,7 +297,7 @@ class Modeled(Section, frozen=True):
     rain_spread: tuple[Spread, ...] = ()
     series: dict[str, Series] = msgspec.field(default_factory=dict)
     corrections: tuple[Correction, ...] = ()
-    register: tuple[Registered, ...] = ()
+    register: tuple[RegisteredProvider, ...] = ()
     alert: LocalTime | None = None
     hindrances: tuple[Hindrance, ...] = ()
     policies: tuple[Policies, ...] = ()

@@ -44,7 +44,7 @@ READING_SCHEMA: dict[str, Any] = {
     "wkt": pl.String,
 }
 OPTIONAL = ("platform", "h3", "wkt")
-"""Columns that stand only where a reading of the storm has them."""
+"""Columns that exist only where a reading of the storm has them."""
 DECIMALS: dict[str, int] = {
     "rain_mm_h": 1,
     "rain_mm_24h": 1,
@@ -201,7 +201,7 @@ def _feed_rows(storm: Storm, feed: Feed, place: str, series: str) -> list[dict[s
 
 
 def _corrections(storm: Storm, feed: Feed, place: str, times_ms: Times) -> dict[int, list[tuple[Slip, int]]]:
-    """By the time of a reading: what it said first, and when the next figure came, in the order they came."""
+    """By the time of a reading: its first value, and the times of the later ones, in order."""
     found: dict[int, list[tuple[Slip, int]]] = {}
     voice = (feed.provider, feed.metric, place, feed.platform)
     mine = [c for c in storm.modeled.corrections if (c.provider, c.metric, c.place, c.platform) == voice]

@@ -165,8 +165,8 @@ def _halfway(output: Path) -> bool:
 def refuse_what_was_not_simulated(output: Path) -> None:
     """Raises InputError unless all that `output` holds can have been written by a simulation.
 
-    A real input has the same folders, and maybe the same files: the labels, with their columns, tell. Where one was
-    killed half-way they may be on their way.
+    A real input has the same folders, and maybe the same files: the labels, with their columns, distinguish it. Where
+    one was killed half-way they may be on their way.
     """
     if output.is_symlink() and not output.exists():
         raise InputError(f"is a symbolic link to {os.readlink(output)}, which is not there", str(output), _MEND)

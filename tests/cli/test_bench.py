@@ -56,4 +56,4 @@ def test_nothing_to_measure_is_told(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(bench, "measure", lambda command, runs: Measured(1.0, 1.0, 1.0))
     monkeypatch.setattr(bench, "_rows", lambda output: 0)
     assert main(["bench", "replay", "--rows", "1", "--folder", str(tmp_path)]) == 1
-    assert capsys.readouterr().err == "monsoon bench: --rows 1: so few riders that none reported; ask for more rows\n"
+    assert capsys.readouterr().err == "monsoon bench: --rows 1: so few riders that none reported; request more rows\n"

@@ -60,9 +60,9 @@ def test_a_product_plays_its_own_storms(tmp_path, capsys):
 def test_with_and_without_product_the_same_story_is_told(demo, tmp_path, capsys):
     words = ["demo", "--product", "kawaach", "--storm", "delhi-2024-06-28", "--riders", "200"]
     assert main([*words, "--folder", str(tmp_path)]) == 0
-    told = capsys.readouterr().out.partition("\n\nInputs and outputs:")[0]
-    assert "What the official stations reported: mm of rain in 24 h (from * 75, ** 100 a level of rain)" in told
-    assert demo[0].startswith(told)
+    figures = capsys.readouterr().out.partition("\n\nInputs and outputs:")[0]
+    assert "What the official stations reported: mm of rain in 24 h (from * 75, ** 100 a level of rain)" in figures
+    assert demo[0].startswith(figures)
 
 
 def test_a_storm_in_which_nobody_holds_the_product_is_told_in_peace(tmp_path, capsys):

@@ -19,15 +19,15 @@ FINE = Facts(
     root="checkout",
     ready={"core": True, "train": True, "dev": True, "flink": True},
     free_mb={"checkout": 50_000},
-    index_says="",
+    index_error="",
     pinned={"numpy": "2.1.3"},
     installed={"numpy": "2.1.3", "monsoon": "0.1.0"},
     javas=(("jdk", 21),),
     flink_jars=9,
-    input_says=("", ""),
-    output_says=("", ""),
+    input_error=("", ""),
+    output_error=("", ""),
 )
-NEW = replace(FINE, ready=dict.fromkeys(FINE.ready, False), installed={}, javas=(), flink_jars=None, index_says=None)
+NEW = replace(FINE, ready=dict.fromkeys(FINE.ready, False), installed={}, javas=(), flink_jars=None, index_error=None)
 
 
 def test_nothing_is_wrong_with_what_is_fine():
@@ -58,7 +58,7 @@ def test_a_fresh_checkout_is_no_fault():
         ({"lacking": ("polars",)}, "versions", FAULT, "polars is not installed", "rm -rf checkout/.venv"),
         ({"free_mb": {"checkout": 199}}, "disk", FAULT, "too little", "free some space"),
         ({"free_mb": {"checkout": 50_000, "other": 10}}, "disk", FAULT, "10 MB free at other", "free some space"),
-        ({"index_says": "no route"}, "index", WARNING, "no route", "nothing now"),
+        ({"index_error": "no route"}, "index", WARNING, "no route", "nothing now"),
         ({"javas": ()}, "java", FAULT, "no Java for Flink", "install a JDK of at least 17"),
         ({"javas": (("jdk", 11),)}, "java", FAULT, "no Java for Flink", "install a JDK of at least 17"),
         ({"java_home": "old", "javas": (("old", 11), ("jdk", 21))}, "java", WARNING, "is Java 11", "unset it"),
@@ -66,15 +66,15 @@ def test_a_fresh_checkout_is_no_fault():
         ({"flink_jars": 0}, "jars", FAULT, "without its jars", "rm -rf checkout/.venv"),
         ({"port_free": False, "port": 8081}, "ports", WARNING, "port 8081 is taken", "another --web-port"),
         ({"can_listen": False}, "ports", WARNING, "nothing can listen", "allow"),
-        ({"input_says": ("in: no such folder", "Give one")}, "input", FAULT, "no such folder", "Give one"),
-        ({"output_says": ("out: is a file", "give another")}, "output", FAULT, "is a file", "give another"),
-        ({"not_found_out": (("java", "OSError: no"),)}, "java", WARNING, "could not be looked at: OSError", ""),
+        ({"input_error": ("in: no such folder", "Give one")}, "input", FAULT, "no such folder", "Give one"),
+        ({"output_error": ("out: is a file", "give another")}, "output", FAULT, "is a file", "give another"),
+        ({"not_found_out": (("java", "OSError: no"),)}, "java", WARNING, "could not be checked: OSError", ""),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_mend(changed, what, state, says, mend):
     wrong = [finding for finding in check(replace(FINE, **changed)) if finding.state != OK]
     assert [(finding.what, finding.state) for finding in wrong] == [(what, state)]
-    assert says in wrong[0].says
+    assert says in wrong[0].message
     assert mend in wrong[0].mend
     assert bool(wrong[0].mend) == bool(mend)
 
@@ -82,7 +82,7 @@ def test_what_is_wrong_is_told_with_its_mend(changed, what, state, says, mend):
 @pytest.mark.parametrize(
     ("changed", "what", "state", "says"),
     [
-        ({"index_says": "no route"}, "index", FAULT, "no route"),
+        ({"index_error": "no route"}, "index", FAULT, "no route"),
         ({"free_mb": {"checkout": 699}}, "disk", FAULT, "setting up needs 700 MB"),
         ({"free_mb": {"checkout": 2_999}}, "disk", WARNING, "flink 3,000"),
     ],
@@ -90,19 +90,19 @@ def test_what_is_wrong_is_told_with_its_mend(changed, what, state, says, mend):
 def test_before_the_first_set_up_more_is_needed(changed, what, state, says):
     findings = [finding for finding in check(replace(NEW, **changed)) if finding.what == what]
     assert [finding.state for finding in findings] == [state]
-    assert says in findings[0].says
+    assert says in findings[0].message
 
 
 def test_without_the_index_what_is_installed_goes_on():
     ready = {**FINE.ready, "flink": False}
-    findings = [finding for finding in check(replace(FINE, ready=ready, index_says="no route")) if finding.mend]
+    findings = [finding for finding in check(replace(FINE, ready=ready, index_error="no route")) if finding.mend]
     assert [(finding.what, finding.state) for finding in findings] == [("index", WARNING)]
     assert "HTTPS_PROXY" in findings[0].mend
 
 
 @pytest.fixture
 def no_index(monkeypatch):
-    monkeypatch.setattr(doctor_facts, "index_says", lambda version: "")
+    monkeypatch.setattr(doctor_facts, "index_error", lambda version: "")
 
 
 def test_it_finds_this_machine_fine_and_names_the_web_port(tmp_path, capsys, no_index):
@@ -138,7 +138,7 @@ def test_what_cannot_be_found_out_is_no_crash(capsys, no_index, monkeypatch):
         monkeypatch.setattr(doctor_facts, name, broken)
     assert main(["doctor"]) == 0
     said = capsys.readouterr().out
-    assert said.count("could not be looked at: RuntimeError: no such tool") == 6
+    assert said.count("could not be checked: RuntimeError: no such tool") == 6
 
 
 def test_pins_are_those_of_the_constraints(root):
@@ -169,4 +169,4 @@ def test_an_index_that_does_not_answer_is_told_in_pips_words(monkeypatch, tmp_pa
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_NO_INDEX", "0")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "none"))
-    assert "ERROR" in doctor_facts.index_says("1.17.0")
+    assert "ERROR" in doctor_facts.index_error("1.17.0")

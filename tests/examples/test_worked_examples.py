@@ -12,7 +12,7 @@ import pytest
 from kit.examples import mostly_slow
 from kit.scores import EveryScoreApproves
 
-from monsoon.pipelines.local.candidates import Candidates, Shared
+from monsoon.pipelines.local.candidates import Candidates, SharedTelemetry
 from monsoon.pipelines.local.replay import read_inputs, run_product
 from monsoon.pipelines.results import Outcome
 from monsoon.sources.product_files import load_products
@@ -200,7 +200,7 @@ def test_every_activity_test(shared, period):
     trigger = product.trigger("rain")
     folder = shared / "examples" / f"gic-{period}"
     inputs = read_inputs(folder, PRODUCTS)
-    shared_columns = Shared(inputs.telemetry)
+    shared_columns = SharedTelemetry(inputs.telemetry)
     claimants = Candidates(product, shared_columns, inputs.readings, inputs.subscriptions)
     disruptions = [in_the_end(disruption) for disruption in claimants.disruptions]
     coverage = Coverage(product, (event for event in inputs.subscriptions if event["product"] == "gic"))

@@ -221,7 +221,7 @@ def test_a_long_feed_with_its_own_offset_and_units(tmp_path):
     (reading,) = found.readings
     assert (reading["event_time"], reading["value"], reading["lat"]) == (ms(16), 308.0, 28.63576)
     assert found.summary["dead_letters"] == {"wrong_unit:no2": 1}
-    assert accounted(found)["not_spoken"] == 1
+    assert accounted(found)["other_quantity"] == 1
 
 
 def test_a_us_index_is_converted_never_passed_through(tmp_path):
@@ -430,7 +430,7 @@ BROKEN = {
     "a US index of a NowCast": (
         "quantity: temperature, unit: C", "quantity: aqi, unit: index, scale: us_epa_2012, of: pm25", "NowCast",
     ),
-    "the same twice": ("quantity: pm10", "quantity: pm25", "pm25 is spoken twice"),
+    "the same twice": ("quantity: pm10", "quantity: pm25", "pm25 is read twice"),
     "half a place": ("lon: 77.2", "radius_km: 3", "come together"),
     "no pattern": ('"%Y-%m-%d %H:%M"', "local", "clock.format"),
     "no YAML": ("name: test_air", "name: [", "not YAML"),

@@ -75,7 +75,7 @@ def test_a_feed_of_something_else_names_it_and_fails(tmp_path, capsys):
     row = {"parameter": {"name": "um003", "units": "x"}, "value": 1, "datetime": "2024-11-02T01:00:00Z"}
     path.write_text(json.dumps(row) + "\n")
     code, _, summary, said = run(tmp_path, capsys, "openaq", path)
-    assert (code, summary["not_spoken"]) == (1, {"um003": 1})
+    assert (code, summary["other_quantity"]) == (1, {"um003": 1})
     assert "1 um003" in said.err
 
 

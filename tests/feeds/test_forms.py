@@ -150,7 +150,7 @@ def test_a_file_with_several_tables(tmp_path):
     found = cpcb(tmp_path, "From Date,To Date,PM2.5 (ug/m3),NO2 (ug/m3)", rows=rows)
     assert [(reading["value"], reading["aqi_basis"]) for reading in found.readings] == [(301.0, "cpcb_aqi")]
     rows = accounted(found)
-    assert (rows["used"], rows["not_spoken"], rows["dead"]) == (32, 5, 1)
+    assert (rows["used"], rows["other_quantity"], rows["dead"]) == (32, 5, 1)
     assert found.summary["dead_letters"] == {"not_csv": 1}
 
 
@@ -311,11 +311,11 @@ def test_openaqs_explorer_and_archive(tmp_path):
     assert [r["value"] for r in one.readings] == [308.0]
 
 
-def test_what_is_not_spoken_leaves_its_name(tmp_path):
+def test_what_is_other_quantity_leaves_its_name(tmp_path):
     rows = [{**result(1), "parameter": {"name": name, "units": "x"}} for name in ("um003", "um003", "relativehumidity")]
     rows.append({**result(1), "parameter": {"id": 2}})
     found = openaq(tmp_path, "\n".join(map(json.dumps, rows)), "a.jsonl", HERE)
-    assert found.summary["not_spoken"] == {"relativehumidity": 1, "um003": 2}
+    assert found.summary["other_quantity"] == {"relativehumidity": 1, "um003": 2}
     assert found.summary["dead_letters"] == {"wrong_type:parameter": 1}
 
 

@@ -169,7 +169,7 @@ def test_the_gauge_of_karimganj(shared):
         assert len(said) > 2_500
         assert got == said
     others = sum(row["data_type_code"] in ("IPC", "MPC") for row in rows)
-    assert found.summary["not_spoken"]["IPC"] + found.summary["not_spoken"]["MPC"] == others
+    assert found.summary["other_quantity"]["IPC"] + found.summary["other_quantity"]["MPC"] == others
     assert found.summary["rows"]["used"] + others == len(rows)
 
 

@@ -16,7 +16,7 @@ from kit.streams import report, small_storm, write_lines, write_parquet, write_s
 from monsoon.pipelines.flink.file_splits import END_MS, in_any_order, plan
 from monsoon.sources.files import Block, FilePart, InputError, LongLine
 from monsoon.sources.parts import OpenFiles, parts_of, read_part
-from monsoon.sources.record_times import bounds_of_most, times_ms, within
+from monsoon.sources.record_times import times_ms, typical_bounds, within
 
 YEAR_MINUTES = 365 * 24 * 60
 YEARS_AGO = at(-23 * YEAR_MINUTES)
@@ -74,7 +74,7 @@ def test_a_line_too_long_belongs_to_one_half():
 def test_where_most_of_a_part_lies(hours, since, before):
     times = pl.Series([hour * 3_600_000 for hour in hours], dtype=pl.Int64).to_numpy()
     expected = [None if each is None else each * 3_600_000 for each in (since, before)]
-    assert list(bounds_of_most(times)) == expected
+    assert list(typical_bounds(times)) == expected
 
 
 def contents(stream, parts, files=None):

@@ -38,7 +38,7 @@ def test_a_claim_is_what_the_product_says():
     result = curfew().play()
     assert result.refused == []
     assert (result.claim("asha")["status"], result.paid_inr("asha")) == ("approved", 600)
-    assert result.story("asha") == ["approved"]
+    assert result.statuses("asha") == ["approved"]
     assert [each["trigger"] for each in result.disruptions if each["revision"] == 0] == ["curfew"]
 
 
@@ -56,7 +56,7 @@ def test_scripted_scores_lead_where_the_rules_say(scores, story, paid):
     storm = curfew()
     storm.score("asha", *scores)
     result = storm.play()
-    assert (result.story("asha", "curfew"), result.paid_inr("asha")) == (story, paid)
+    assert (result.statuses("asha", "curfew"), result.paid_inr("asha")) == (story, paid)
 
 
 def test_a_record_that_is_none_is_refused_with_its_reason():

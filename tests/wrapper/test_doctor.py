@@ -56,7 +56,7 @@ def test_when_packages_of_a_set_up_are_gone(sources):
 def test_folders_can_be_asked_about_only_when_set_up(sources, tmp_path):
     code, findings = told(sources, "--input", str(tmp_path), "--output", str(tmp_path / "out"))
     assert findings["input"][0] == "warning"
-    assert "could not be looked at" in findings["input"][1]
+    assert "could not be checked" in findings["input"][1]
     assert code == 0
 
 

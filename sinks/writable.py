@@ -1,4 +1,4 @@
-"""Whether something can be written to a place, asked before the work that would be lost if it cannot."""
+"""Checks whether a folder can be written, before the work that would be lost if it cannot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monsoon.sinks.folder import OutputError
 def require_writable(path: Path, option: str = "--output") -> None:
     """Raises OutputError unless a folder at `path` can be made, or files in the one that is there; leaves no trace.
 
-    `option` is the one that named it, for the message. What the folder may hold is for those to say who write to it.
+    `option` is the one that named it, for the message. What the folder may hold is checked by those who write to it.
     """
     mend = f"give {option} a new or empty folder"
     try:

@@ -1,4 +1,4 @@
-"""What is said when a replay or a run is over: three lines on what happened, what was refused, and where to look."""
+"""The summary that `replay` and `run` print at their end: what was decided, what was refused, and where to look."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 from monsoon.cli.printable import printable
 
 _NAMED = 3
-"""So many files that were passed over are named; `summary.json` has them all."""
+"""Ignored files named at most; `summary.json` has them all."""
 _REASONS = 4
-"""So many reasons are told, the commonest first."""
+"""Reasons listed at most, the commonest first."""
 
 
-def tell(command: str, summary: Mapping[str, Any], output: Path) -> None:
+def print_summary(command: str, summary: Mapping[str, Any], output: Path) -> None:
     """The three lines on standard output, warnings on standard error."""
-    if passed_over := overlooked(summary):
+    if passed_over := ignored_files_warning(summary):
         print(f"{command}: {passed_over}", file=sys.stderr)
     for warning in summary["warnings"]:
         print(f"{command}: warning: {printable(warning)}", file=sys.stderr)
     print(describe(summary, output))
 
 
-def say_links(command: str, source: Path) -> None:
-    """A line on standard error for input files that a link brings in from outside the input; says nothing of folders
-    that are not there, which the work itself will."""
+def warn_of_links(command: str, source: Path) -> None:
+    """A line on standard error for input files that a link brings in from outside the input; not of folders
+    that are missing, which the command itself reports."""
     from monsoon.sources.files import InputError, find_files, streams_in
 
     try:
@@ -41,15 +41,15 @@ def say_links(command: str, source: Path) -> None:
         print(f"{command}: warning: links lead out of the input, and are followed: {shown}{more}", file=sys.stderr)
 
 
-def overlooked(summary: Mapping[str, Any]) -> str:
-    """A line on what lay among the input files and is none, empty if there is nothing of the kind."""
-    from monsoon.sources.files import NAMES, NO_INPUT  # not for those who ask for help, and may have Python alone
+def ignored_files_warning(summary: Mapping[str, Any]) -> str:
+    """A line on files in the input folders that are no input files; empty if there are none."""
+    from monsoon.sources.files import NAMES, NO_INPUT  # not needed for --help, which runs on Python alone
 
     names = [
         f"{stream}/{name}"
         for stream, counts in summary["streams"].items()
         for name in counts["ignored"]
-        if not name.rstrip("/").rpartition("/")[2].startswith(NO_INPUT)  # no oversight: a mark of another tool
+        if not name.rstrip("/").rpartition("/")[2].startswith(NO_INPUT)  # a mark of another tool, ignored on purpose
     ]
     if not names:
         return ""
@@ -60,11 +60,11 @@ def overlooked(summary: Mapping[str, Any]) -> str:
 
 def describe(summary: Mapping[str, Any], output: Path) -> str:
     """Three lines for people."""
-    return "\n".join((_happened(summary), _refused(summary), _where(summary, output)))
+    return "\n".join((_decided(summary), _refused(summary), _where(summary, output)))
 
 
-def _happened(summary: Mapping[str, Any]) -> str:
-    """What was read and what became of it, over all products; each product by itself where several have claims."""
+def _decided(summary: Mapping[str, Any]) -> str:
+    """Lines read and decisions, over all products; claims by product where several have any."""
     products: Mapping[str, Any] = summary["products"]
     disruptions = sum(sum(each["disruptions"].values()) for each in products.values())
     statuses = Counter[str]()
@@ -73,14 +73,14 @@ def _happened(summary: Mapping[str, Any]) -> str:
     claims = f"{_count(statuses.total(), 'claim')}{_listed(statuses, ' ({})')}"
     paid = sum(each["payouts"] for each in products.values())
     of = {name: sum(each["claims"].values()) for name, each in products.items() if each["claims"]}
-    told = (
+    words = (
         f"decided: {_count(_lines(summary, 'read'), 'line')} read; {_count(disruptions, 'disruption')}, {claims}, "
         f"{_count(paid, 'payout')}, Rs {sum(each['payout_paise'] for each in products.values()) / 100:,.2f}"
     )
     if waiting := sum(each["queued_claims"] for each in products.values()):
         paise = sum(each["queued_paise"] for each in products.values())
-        told += f"; {_count(waiting, 'claim')} wait{'s' * (waiting == 1)} for a reserve, Rs {paise / 100:,.2f}"
-    return told + (f"; claims by product: {_listed(of)}" if len(of) > 1 else "")
+        words += f"; {_count(waiting, 'claim')} wait{'s' * (waiting == 1)} for a reserve, Rs {paise / 100:,.2f}"
+    return words + (f"; claims by product: {_listed(of)}" if len(of) > 1 else "")
 
 
 def _refused(summary: Mapping[str, Any]) -> str:
@@ -91,12 +91,12 @@ def _refused(summary: Mapping[str, Any]) -> str:
         reasons.update(counts["reasons"])
         values.update(counts["nulled"])
     references = Counter(summary["reference_rows_skipped"])
-    told = [f"refused: {_count(_lines(summary, 'dead'), 'line')}{_listed(reasons, ' ({})')}"]
+    words = [f"refused: {_count(_lines(summary, 'dead'), 'line')}{_listed(reasons, ' ({})')}"]
     if values:
-        told.append(f"{_count(values.total(), 'value')} of lines that were used{_listed(values, ' ({})')}")
+        words.append(f"{_count(values.total(), 'value')} of lines that were used{_listed(values, ' ({})')}")
     if references:
-        told.append(f"{_count(references.total(), 'reference row')}{_listed(references, ' ({})')}")
-    return ", ".join(told) + f"; {_count(_lines(summary, 'duplicate'), 'repeat')} passed over"
+        words.append(f"{_count(references.total(), 'reference row')}{_listed(references, ' ({})')}")
+    return ", ".join(words) + f"; {_count(_lines(summary, 'duplicate'), 'repeat')} passed over"
 
 
 def _where(summary: Mapping[str, Any], output: Path) -> str:

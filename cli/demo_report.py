@@ -1,7 +1,6 @@
-"""The words of the demo: what was reported of a storm, what a product made of it, who was paid and who was not.
+"""The report of the demo: readings of a storm, disruptions of a product, claims by kind of rider, payouts.
 
-Told from what the replay decided and what the storm and product files say, so a new product or storm needs no words of
-its own.
+It is made from the replay's output and the storm and product files, so a new product or storm needs no text of its own.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _HOUR_MS = 3_600_000
 _GROUPS = (
     ("honest", "honest riders"),
     ("mock_app", "mock-location app"),
-    ("replayed_trace", "replayed trace, rooted phone"),
+    ("rerun_trace", "rerun trace, rooted phone"),
     ("radio_spoof", "radio spoofing"),
     ("syndicate", "a syndicate that joined for the storm"),
 )
@@ -43,8 +42,8 @@ Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Played:
-    """One storm under one product: what went in, what came out, and the truth about the riders."""
+class DemoRun:
+    """One storm under one product: inputs, outputs, and the labels of the riders."""
 
     storm: Storm
     product: Product
@@ -66,44 +65,44 @@ class Played:
         return list({record["disruption_id"]: record for record in revisions}.values())
 
     def paid_paise(self, claims: Iterable[Record]) -> int:
-        """What the payouts of these claims come to."""
+        """The sum of the payouts of these claims, in paise."""
         paid: Counter[str] = Counter()
         for payout in self.outcome.payouts:
             paid[payout["claim_id"]] += payout["amount_paise"]
         return sum(paid[claim["claim_id"]] for claim in claims)
 
 
-def tell(played: Played) -> str:
-    """The whole story, as a few tables."""
-    storm, product, streams = played.storm, played.product.name, played.summary["streams"]
-    telemetry, result = streams["telemetry"], played.summary["products"][product]
-    events = sum(event["product"] == product for event in played.inputs.subscriptions)
+def report(run: DemoRun) -> str:
+    """The whole report, as a few tables."""
+    storm, product, streams = run.storm, run.product.name, run.summary["streams"]
+    telemetry, result = streams["telemetry"], run.summary["products"][product]
+    events = sum(event["product"] == product for event in run.inputs.subscriptions)
     lines = [
         storm.title,
-        f"  {telemetry['used']:,} reports of {len(played.inputs.telemetry.workers):,} riders "
+        f"  {telemetry['used']:,} reports of {len(run.inputs.telemetry.workers):,} riders "
         f"({telemetry['duplicate']:,} repeats, {telemetry['dead']:,} unusable), "
         f"{streams['oracle_readings']['used']:,} readings, {events:,} subscription events of {product}",
         "",
         "  Reported, and each provider's most extreme figure",
         *_table(_reported(storm)),
         "",
-        *_station_tables(played),
+        *_station_tables(run),
         f"  What {product} made of it",
-        *_table(_confirmed(played)),
+        *_table(_confirmed(run)),
         "",
         "  Claims, how each was first decided, and what became of it",
-        *_table(_claimed(played)),
+        *_table(_claimed(run)),
     ]
-    if why := _why_not(played.claims):
+    if why := _why_not(run.claims):
         lines.append(f"  Not paid, or not yet: {why}")
-    if played.outcome.syndicate_alerts:
-        lines.append(f"  Syndicate alerts: {len(played.outcome.syndicate_alerts):,}")
+    if run.outcome.syndicate_alerts:
+        lines.append(f"  Syndicate alerts: {len(run.outcome.syndicate_alerts):,}")
     lines.append(f"  {result['payouts']:,} payouts, Rs {rupees(result['payout_paise']):,.2f}")
     return "\n".join(lines)
 
 
-def tell_alone(storm: Storm, outcome: Outcome) -> str:
-    """What the gridded product alone would have led to."""
+def gridded_only_report(storm: Storm, outcome: Outcome) -> str:
+    """The disruptions and payouts by the readings of the gridded product alone."""
     (total,) = {series.mm for name, series in storm.published.series.items() if name == "grid"}  # type: ignore[union-attr]
     return (
         f"  With the gridded product alone ({total} mm for the day): {len(outcome.disruptions)} disruptions, "
@@ -142,20 +141,21 @@ def _reported(storm: Storm) -> list[list[str]]:
 # --- stations, where a storm has totals of several and the product a trigger on them
 
 
-def _station_tables(played: Played) -> list[str]:
-    """What stations said hour by hour, and what came of it around each; nothing where that says no more."""
-    stations = _Stations(played.storm)
-    triggers = [trigger for trigger in played.product.triggers if trigger.metric == _RAIN]
+def _station_tables(run: DemoRun) -> list[str]:
+    """Readings of the stations hour by hour, and zones and claims near each; empty for storms without several
+    stations."""
+    stations = _Stations(run.storm)
+    triggers = [trigger for trigger in run.product.triggers if trigger.metric == _RAIN]
     if len(stations.places) < 2 or not triggers:
         return []
     levels = sorted(level.breach.threshold for level in triggers[0].levels)
     marks = ", ".join(f"{'*' * number} {level:g}" for number, level in enumerate(levels, 1))
     return [
         f"  What the official stations reported: mm of rain in 24 h (from {marks} a level of {triggers[0].name})",
-        *_table(_rain(played, stations, levels)),
+        *_table(_rain(run, stations, levels)),
         "",
         "  What was made of it, by the nearest station",
-        *_table(_around(played, stations)),
+        *_table(_around(run, stations)),
         "",
     ]
 
@@ -179,47 +179,47 @@ class _Stations:
         return self.nearest(*h3.cell_to_latlng(h3.str_to_int(zone)))
 
 
-def _rain(played: Played, stations: _Stations, levels: Sequence[float]) -> list[list[str]]:
+def _rain(run: DemoRun, stations: _Stations, levels: Sequence[float]) -> list[list[str]]:
     """Hourly official figures, a column a station, as finally corrected."""
-    storm = played.storm
-    told: dict[tuple[int, str], tuple[int, float]] = {}
-    for reading in played.inputs.readings:
+    storm = run.storm
+    figures: dict[tuple[int, str], tuple[int, float]] = {}
+    for reading in run.inputs.readings:
         if reading.metric == _RAIN and reading.quality == "official":
             key = (reading.event_time_ms, stations.nearest(reading.area.center_lat, reading.area.center_lon))
-            told[key] = max(told.get(key, (-1, 0.0)), (reading.revision, reading.value))
+            figures[key] = max(figures.get(key, (-1, 0.0)), (reading.revision, reading.value))
     last_ms = max(storm.time_ms(storm.published.series[name].until) for name in stations.places)  # type: ignore[union-attr]
-    wet = {at_ms for (at_ms, _), (_, value) in told.items() if value > 0}
+    wet = {at_ms for (at_ms, _), (_, value) in figures.items() if value > 0}
     shown = sorted(at_ms for at_ms in wet if at_ms <= last_ms and (at_ms - last_ms) % _HOUR_MS == 0)
 
     def figure(at_ms: int, name: str) -> str:
-        if (at_ms, name) not in told:
+        if (at_ms, name) not in figures:
             return "-" + " " * (len(levels) + 1)
-        _, value = told[at_ms, name]
+        _, value = figures[at_ms, name]
         return f"{value:.1f} {'*' * sum(value >= level for level in levels):<{len(levels)}}"
 
     head = ["", *(place.title for place in stations.places.values())]
     return [head, *([_clock(storm, at_ms), *(figure(at_ms, name) for name in stations.places)] for at_ms in shown)]
 
 
-def _around(played: Played, stations: _Stations) -> list[list[str]]:
-    """What became of the zones and claims nearest to each station."""
+def _around(run: DemoRun, stations: _Stations) -> list[list[str]]:
+    """Zones and claims by the nearest station."""
     zones = Counter(
-        stations.nearest_to_zone(record["zone"]) for record in played.disruptions if record["state"] != "withdrawn"
+        stations.nearest_to_zone(record["zone"]) for record in run.disruptions if record["state"] != "withdrawn"
     )
-    near = _grouped(played.claims, lambda claim: stations.nearest_to_zone(claim["zone"]))
+    near = _grouped(run.claims, lambda claim: stations.nearest_to_zone(claim["zone"]))
     rows = [["", "24 h total", "zones disrupted", "claims", "paid", "in review", "not eligible", "Rs"]]
     for name, place in stations.places.items():
         status = Counter(claim["status"] for claim in near[name])
         rows.append(
             [
                 place.title,
-                f"{played.storm.published.series[name].mm} mm",  # type: ignore[union-attr]
+                f"{run.storm.published.series[name].mm} mm",  # type: ignore[union-attr]
                 str(zones[name]),
                 str(len(near[name])),
                 str(status["approved"]),
                 str(status["manual_review"]),
                 str(status["ineligible"] + status["withdrawn"]),
-                f"{rupees(played.paid_paise(near[name])):,.0f}",
+                f"{rupees(run.paid_paise(near[name])):,.0f}",
             ]
         )
     return rows
@@ -228,11 +228,11 @@ def _around(played: Played, stations: _Stations) -> list[list[str]]:
 # --- what the product made of it
 
 
-def _confirmed(played: Played) -> list[list[str]]:
+def _confirmed(run: DemoRun) -> list[list[str]]:
     """A row for each trigger that was confirmed, or that the storm was written to show."""
-    storm = played.storm
-    found = _grouped(played.disruptions, lambda record: (record["trigger"], record.get("platform") or ""))
-    for trigger in storm.shows.get(played.product.name, ()):
+    storm = run.storm
+    found = _grouped(run.disruptions, lambda record: (record["trigger"], record.get("platform") or ""))
+    for trigger in storm.shows.get(run.product.name, ()):
         if not any(name == trigger for name, _ in found):
             found[trigger, ""] = []
     rows = [["trigger", "zones", "earliest start", "first confirmed", "providers", "withdrawn"]]
@@ -251,19 +251,19 @@ def _confirmed(played: Played) -> list[list[str]]:
     return rows
 
 
-def _claimed(played: Played) -> list[list[str]]:
-    """A row for honest riders, each kind of attacker, and those whose phone said nothing when it counted."""
-    told = pl.read_csv(played.labels, columns=["worker_id", "kind", "notes"], schema_overrides={"notes": pl.String})
+def _claimed(run: DemoRun) -> list[list[str]]:
+    """A row for honest riders, each kind of attacker, and those whose phone was silent around the confirmation."""
+    labels = pl.read_csv(run.labels, columns=["worker_id", "kind", "notes"], schema_overrides={"notes": pl.String})
     group_of = {
-        worker: "syndicate" if "syndicate" in (notes or "").split() else kind for worker, kind, notes in told.rows()
+        worker: "syndicate" if "syndicate" in (notes or "").split() else kind for worker, kind, notes in labels.rows()
     }
-    first = {claim["claim_id"]: claim["status"] for claim in played.outcome.claims if claim["revision"] == 0}
-    silent = {claim["claim_id"] for claim in played.claims if not claim["feature_reports"]}
+    first = {claim["claim_id"]: claim["status"] for claim in run.outcome.claims if claim["revision"] == 0}
+    silent = {claim["claim_id"] for claim in run.claims if not claim["feature_reports"]}
     mine = _grouped(
-        played.claims,
+        run.claims,
         lambda claim: _SILENT if claim["claim_id"] in silent else group_of.get(claim["worker_id"], "honest"),
     )
-    rows = [["", "claims", "approved at once", "held", "asked", "paid", "in review", "not eligible", "Rs"]]
+    rows = [["", "claims", "approved at once", "held", "stepped up", "paid", "in review", "not eligible", "Rs"]]
     for group, title in (*_GROUPS, (_SILENT, _SILENT)):
         if not mine[group]:
             continue
@@ -279,7 +279,7 @@ def _claimed(played: Played) -> list[list[str]]:
                 str(final["approved"]),
                 str(final["soft_hold"] + final["step_up"] + final["manual_review"]),
                 str(final["ineligible"] + final["withdrawn"]),
-                f"{rupees(played.paid_paise(mine[group])):,.0f}",
+                f"{rupees(run.paid_paise(mine[group])):,.0f}",
             ]
         )
     return rows

@@ -7,7 +7,7 @@ import pytest
 from kit.streams import small_storm, write_streams
 
 from monsoon.cli.main import main
-from monsoon.cli.outcome_words import describe
+from monsoon.cli.result_summary import describe
 
 NOTHING = {"read": 0, "used": 0, "duplicate": 0, "dead": 0, "nulled": {}, "reasons": {}, "ignored": []}
 NO_CLAIMS = {"disruptions": {}, "claims": {}, "payouts": 0, "payout_paise": 0, "queued_claims": 0, "queued_paise": 0}
@@ -78,8 +78,8 @@ def test_replay_tells_them_and_they_agree_with_the_output(tmp_path, capsys):
     (tmp_path / "in" / "telemetry" / "zz.jsonl").write_text('{"a": 1}\nno json\n\n')
     (tmp_path / "in" / "telemetry" / "notes.txt").write_text("mine")
     assert main(["replay", "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
-    told = capsys.readouterr()
-    decided, refused, look = told.out.splitlines()
+    words = capsys.readouterr()
+    decided, refused, look = words.out.splitlines()
     found = json.loads((tmp_path / "out" / "summary.json").read_text())
     letters = (tmp_path / "out" / "dead_letters" / "part-00000.jsonl").read_text().splitlines()
     assert f"decided: {sum(each['read'] for each in found['streams'].values()):,} lines read; " in decided
@@ -87,7 +87,7 @@ def test_replay_tells_them_and_they_agree_with_the_output(tmp_path, capsys):
     assert refused.startswith(f"refused: {len(letters)} lines (1 ")
     assert all(json.loads(letter)["reason"] in refused for letter in letters)
     assert str(tmp_path / "out") in look
-    assert told.err.splitlines() == [
+    assert words.err.splitlines() == [
         "monsoon replay: warning: passed over, being no *.jsonl, *.ndjson or *.json, each also with .gz, or "
         "*.parquet: telemetry/notes.txt"
     ]
@@ -103,8 +103,8 @@ def test_both_engines_and_a_run_say_it_in_the_same_words(tmp_path, capsys, monke
     said = []
     for words in (["replay"], ["replay", "--engine", "flink"], ["run"]):
         assert main([*words, *places]) == 0
-        told = capsys.readouterr()
-        said.append((told.out, told.err.replace("monsoon run: ", "monsoon replay: ")))
+        words = capsys.readouterr()
+        said.append((words.out, words.err.replace("monsoon run: ", "monsoon replay: ")))
     assert said[0] == said[1] == said[2]
     assert len(said[0][0].splitlines()) == 3
     assert said[0][1].count("\n") == 1
