@@ -6,6 +6,7 @@ Interpretations of the specification: docs/interpretations.md#records-and-folder
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import zlib
 from collections.abc import Callable, Iterator
@@ -232,7 +233,7 @@ class _Bounded:
 def _cut(plain: IO[bytes], block_bytes: int) -> Iterator[Block | LongLine]:
     """Each block is what one read gives and the rest of its last line, unless that line is too long to hold."""
     after = b""
-    while chunk := after + plain.read(block_bytes):
+    while chunk := after + plain.read(_to_line_end(plain, block_bytes)):
         tail = b"" if chunk.endswith(b"\n") else plain.readline(MAX_RAW_BYTES)
         after = b""
         if tail.endswith(b"\n") or len(tail) < MAX_RAW_BYTES:
@@ -244,6 +245,18 @@ def _cut(plain: IO[bytes], block_bytes: int) -> Iterator[Block | LongLine]:
         long = _Pieces(plain, chunk[begun:] + tail, block_bytes)
         yield LongLine(iter(long))
         after = long.after
+
+
+def _to_line_end(plain: IO[bytes], block_bytes: int) -> int:
+    """How much of a file on disk to read for a block that ends with a line: no rest of a line to copy it together with.
+    Of other sources, which cannot look ahead, and where that line is too long, `block_bytes`."""
+    if not isinstance(plain, io.BufferedReader):
+        return block_bytes
+    start = plain.tell()
+    plain.seek(start + block_bytes - 1)
+    rest = plain.readline(MAX_RAW_BYTES)
+    plain.seek(start)
+    return block_bytes - 1 + len(rest) if rest.endswith(b"\n") else block_bytes
 
 
 class _Pieces:
