@@ -85,14 +85,39 @@ class Job:
     def run(self, turns=None):
         """So many turns, or to the end."""
         while turns is None or turns > 0:
+            if self.chance.random() < 0.01:
+                self.behind, self.busy = self._some(), self._some()
             if not self._turn():
-                return
+                if not (self.behind or self.busy):
+                    return
+                self.behind, self.busy = set(), set()
             turns = None if turns is None else turns - 1
 
-    def drain(self):
-        """Until nothing is on its way, the source standing still."""
-        while self._turn(source=False):
-            pass
+    def settle(self, behind=(), busy=()):
+        """Until only subtasks that are behind, or busy with a bundle, have anything to do; the source gives nothing."""
+        while True:
+            self.behind, self.busy = set(behind), set(busy)
+            while self._turn(source=False):
+                pass
+            if self.busy == set(busy):  # else timers kept others busy as well
+                return
+
+    def give(self):
+        """The source gives its next part."""
+        planned = self.parts[self.given]
+        self.low_ms = planned.low_ms
+        to = (Validate.uid, self.given % self.parallelism)
+        self.queues[SOURCE, to].append(("element", part_row(planned, b"")))
+        self.given += 1
+
+    def mark(self, ms):
+        """The source gives a watermark."""
+        for name in self.subtasks_of([Validate.uid]):
+            self.queues[SOURCE, name].append(("watermark", ms))
+
+    def subtasks_of(self, uids):
+        """The names of all subtasks of some operators."""
+        return [(uid, number) for uid in uids for number in range(self.parallelism)]
 
     @property
     def ended(self):
@@ -103,8 +128,6 @@ class Job:
         return CollectedResults.of(self.results)
 
     def _turn(self, source=True):
-        if self.chance.random() < 0.01:
-            self.behind, self.busy = self._some(), self._some()
         at_work = [(name, subtask) for name, subtask in self.subtasks.items() if subtask.at_work]
         ready = [subtask for name, subtask in at_work if name not in self.busy]
         names = self.behind | {name for name, subtask in at_work if subtask.worked_ms is not None}
@@ -112,8 +135,7 @@ class Job:
         if source and self.given <= len(self.parts) and sum(map(len, self.queues.values())) < 400:
             ready += [SOURCE] * 3
         if not ready:
-            self.behind, self.busy = set(), set()
-            return bool(at_work or any(self.queues.values()))
+            return False
         turn = self.chance.choice(ready)
         if turn == SOURCE:
             self._give()
@@ -130,19 +152,12 @@ class Job:
     def _give(self):
         """The next part, or a watermark: by the clock, and so not after every part."""
         if self.low_ms is not None and self.chance.random() < 0.5:
-            self._mark(self.low_ms - 1)
-        if self.given == len(self.parts):
-            self._mark(END_OF_TIME_MS)
+            self.mark(self.low_ms - 1)
+        if self.given < len(self.parts):
+            self.give()
         else:
-            planned = self.parts[self.given]
-            self.low_ms = planned.low_ms
-            to = (Validate.uid, self.given % self.parallelism)
-            self.queues[SOURCE, to].append(("element", part_row(planned, b"")))
-        self.given += 1
-
-    def _mark(self, ms):
-        for number in range(self.parallelism):
-            self.queues[SOURCE, (Validate.uid, number)].append(("watermark", ms))
+            self.mark(END_OF_TIME_MS)
+            self.given += 1
 
 
 class _Subtask:

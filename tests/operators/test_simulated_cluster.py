@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from kit import LAT, LON, golden, reading_record
+from kit import LAT, LON, at, golden, reading_record
 from kit.graph import StillPhoneScorer, locally, same, settings_of
 from kit.reserves import RESERVES, answer
 from kit.streams import policy_record, report, small_storm, write_streams
@@ -11,6 +11,8 @@ from operators.test_received import work
 from operators.test_witness import outage_day
 
 from monsoon.pipelines.flink.file_splits import plan
+from monsoon.pipelines.runtime.keyed_operator import END_OF_TIME_MS
+from monsoon.pipelines.topology import OPERATORS, operators_of
 
 pytestmark = pytest.mark.flink  # for its process functions; no JVM is started
 PART_BYTES = 8_000
@@ -49,9 +51,8 @@ STORMS = {
 }
 
 
-def check(tmp_path, storm, seed, parallelism=2):
-    from kit.cluster import Job
-
+def written(tmp_path, storm):
+    """The storm's folder, and its scorer."""
     records, scorer = STORMS[storm]
     present = {
         stream: sorted(
@@ -60,8 +61,13 @@ def check(tmp_path, storm, seed, parallelism=2):
         )
         for stream, some in records().items()
     }
-    source = write_streams(tmp_path / "in", present)
-    scorer = scorer and scorer()
+    return write_streams(tmp_path / "in", present), scorer and scorer()
+
+
+def check(tmp_path, storm, seed, parallelism=2):
+    from kit.cluster import Job
+
+    source, scorer = written(tmp_path, storm)
     chance = random.Random(seed)
     job = Job(settings_of(source, 4), plan(source, PART_BYTES)[0], chance, parallelism, scorer)
     while not job.ended:
@@ -83,3 +89,60 @@ def test_the_replays_records(tmp_path, storm):
 @pytest.mark.parametrize("storm", STORMS)
 def test_the_replays_records_however_subtasks_stray(tmp_path, storm, seed):
     check(tmp_path, storm, seed, parallelism=1 + seed)
+
+
+class InOrder:
+    """No chance: the first of those that can go on."""
+
+    def random(self):
+        return 1.0
+
+    def choice(self, some):
+        return some[0]
+
+
+QUARTER_MS = 900_000
+UIDS = [operator.uid for operator in OPERATORS]
+
+
+def one_goes_ahead(tmp_path, storm, uid, first, restarts):
+    """Of two watermarks one subtask of the operator hears of the second only, and has sent all up to it when the
+    operators after it hear of the first, from the other subtask."""
+    from kit.cluster import Job
+
+    source, scorer = written(tmp_path, storm)
+    settings = settings_of(source, 4)
+    job = Job(settings, plan(source, 1_000_000)[0], InOrder(), 2, scorer)
+    for _ in job.parts:
+        job.give()
+    job.settle()
+    later = job.subtasks_of([each.uid for each in operators_of(settings) if UIDS.index(each.uid) > UIDS.index(uid)])
+    ahead, other = (uid, first), (uid, 1 - first)
+    # The curfew at 0 and the rain at 30 lie between a second and a first: claims are decided where one goes ahead.
+    marks = [at(-45) - 1 + QUARTER_MS * number for number in range(4 * 8)]
+    for one, next_ in zip(marks[::2], marks[1::2], strict=True):
+        job.mark(one)
+        job.settle(later, busy=[ahead])
+        job.mark(next_)
+        job.settle([other, *later], busy=[ahead])
+        job.settle([other, *later])
+        if restarts:
+            job.restart()
+        job.settle([other])
+        job.settle()
+    job.mark(END_OF_TIME_MS)
+    job.settle()
+    same(job.collected().outcome, locally(source, scorer)[1])
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_riders_of_one_subtask_go_ahead(tmp_path, restarts):
+    one_goes_ahead(tmp_path, "golden", "riders-evidence", 0, restarts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("uid", UIDS)
+def test_one_subtask_of_any_operator_goes_ahead(tmp_path, uid, first):
+    storm = "outage" if "witness" in uid else "golden"
+    one_goes_ahead(tmp_path, storm, uid, first, restarts=bool(first))
