@@ -1,4 +1,4 @@
-"""A synthetic population of honest claims, and one model folder trained on it for all tests of the folder."""
+"""A synthetic population of honest claims, and one forest fitted to it for all tests of the folder."""
 
 from __future__ import annotations
 
@@ -48,15 +48,9 @@ def fitted() -> FittedForest:
 
 
 @pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model, for tests of the folder and the scorer. Not to be changed."""
-    from monsoon.models.train import MODEL_CARD, build_files, write_folder
-
-    folder = tmp_path_factory.mktemp("model")
-    forest_rows, calibration_rows = honest_claims(5_000, SEED), honest_claims(10_000, SEED + 1)
-    files = build_files(forest_rows, calibration_rows, SEED, trees=20)
-    write_folder(folder, files | {MODEL_CARD: b"# A card\n"})
-    return folder
+def model_folder(root: Path) -> Path:
+    """The published model. Not to be changed."""
+    return root / "models" / "onnx" / "claim_anomaly"
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,7 @@ def test_parity_with_scikit_learn_with_missing_values(fitted, forest, rows):
     assert np.diff(expected[order]).max() <= 2e-6
 
 
+@pytest.mark.slow
 def test_no_claim_changes_tier(fitted, forest, rows, honest):
     table = RiskTable(fit_calibration(forest.path_quanta, honest(10_000, 12).astype(np.float32), np.array([0])))
     measured = np.ones(len(rows), dtype=np.uint16)

@@ -31,6 +31,16 @@ def files_of(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST}
 
 
+@pytest.mark.slow
+def test_what_is_trained_is_written_whole(write_folder, honest, tmp_path):
+    from monsoon.models.train import MODEL_CARD, build_files
+
+    files = build_files(honest(5_000, 7), honest(10_000, 8), 7, trees=20) | {MODEL_CARD: b"# A card\n"}
+    version = write_folder(tmp_path / "model", files)
+    assert Scorer.load(tmp_path / "model").version == version
+    assert files_of(tmp_path / "model") == files
+
+
 def test_version_is_a_hash_of_every_file(model_folder, write_folder, tmp_path):
     scorer = Scorer.load(model_folder)
     assert scorer.version == json.loads((model_folder / MANIFEST).read_text())["version"]

@@ -4,6 +4,7 @@ import random
 
 import pytest
 from kit import at, subscription_record
+from kit.examples import mostly_slow
 from kit.graph import Graph, Scripted, StillPhoneScorer, locally, same, settings_of
 from kit.streams import small_storm, write_streams
 
@@ -86,7 +87,7 @@ def test_an_answer_that_comes_too_late(tmp_path, asked):
     assert inputs.counts["confirmations"]["reasons"] == {"answer_late": 1}
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", mostly_slow(range(4)))
 def test_streaming_says_the_same(tmp_path, asked, seed):
     """In any order of files, twice over, cut anywhere, steps lagging, restored now and then."""
     chance = random.Random(seed)

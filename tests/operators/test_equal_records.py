@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import at, reading_record
-from kit.examples import examples
+from kit.examples import examples, mostly_slow
 from kit.graph import Graph, Scripted, locally, same, settings_of
 from kit.streams import STREAMS, policy_record, report, small_storm, write_streams
 
@@ -32,7 +32,7 @@ def test_whole(tmp_path, buckets):
     assert collected.dead_letters == inputs.dead_letters
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", mostly_slow(range(4)))
 def test_steps_that_lag_behind_others(tmp_path, seed):
     """A step may be handed what several watermarks brought at once."""
     records, chance = small_storm(), random.Random(seed)
@@ -45,9 +45,9 @@ def test_steps_that_lag_behind_others(tmp_path, seed):
     same(graph.finish().outcome, expected)
 
 
-@pytest.mark.parametrize("part_bytes", [20_000, 100_000])
-@pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("restore", [False, True])
+@pytest.mark.parametrize("part_bytes", mostly_slow([20_000, 100_000]))
+@pytest.mark.parametrize("shuffle", mostly_slow([True, False]))
+@pytest.mark.parametrize("restore", mostly_slow([True, False]))
 def test_streaming(tmp_path, part_bytes, shuffle, restore):
     records = small_storm()
     for stream in STREAMS:
@@ -107,7 +107,7 @@ def at_its_own_pace(seed):
     return strays
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", mostly_slow(range(8)))
 def test_watermarks_that_come_after_what_was_sent_later(tmp_path, seed):
     """A step has been sent what is of later moments than the watermark that it hears of; and is restored at times."""
     source, strays = Scripted(tmp_path / "in", buckets=3), at_its_own_pace(seed)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import at, reading_record, subscription_record
-from kit.examples import examples
+from kit.examples import examples, mostly_slow
 from kit.graph import Scripted, StillPhoneScorer, same
 from kit.streams import report
 
@@ -263,7 +263,7 @@ def storm(late_at, late, readings):
     ]
 
 
-@pytest.mark.parametrize("restored", [False, True])
+@pytest.mark.parametrize("restored", mostly_slow([True, False]))
 def test_a_late_reading_opens_the_disruption_that_it_would_have_opened(tmp_path, restored):
     source = scripted(tmp_path, storm(60, [], [curfew(0, -50)]))
     if restored:
@@ -533,7 +533,7 @@ def played(broker, *, telemetry, until=30):
         broker.time(minutes)
 
 
-@pytest.mark.parametrize("silent_from", [-60, -20])
+@pytest.mark.parametrize("silent_from", mostly_slow([-20, -60]))
 def test_a_silent_source_or_an_idle_partition_does_not_stop_claims(tmp_path, silent_from):
     """One partition never gives anything, or falls silent: claims are decided all the same, while time goes on."""
     broker = Broker(tmp_path / "in", ["telemetry-0", "telemetry-1", "oracle_readings-0"])
@@ -558,7 +558,7 @@ def test_without_patience_a_silent_source_would_stop_them(tmp_path):
     assert broker.paid() == []
 
 
-@pytest.mark.parametrize("believing", [False, True])
+@pytest.mark.parametrize("believing", mostly_slow([False, True]))
 def test_a_clock_an_hour_ahead_does_not_close_the_world_early(tmp_path, believing):
     """A phone whose clock is an hour ahead, and honest ones: were it believed, theirs would all come too late."""
     broker = Broker(tmp_path / "in", ["telemetry-0", "oracle_readings-0"])

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from kit.examples import mostly_slow
 from kit.graph import Graph, settings_of
 from kit.streams import small_storm, write_streams
 
@@ -81,7 +82,7 @@ def test_people_decide_it_and_the_rider_hears_why(locally):
     assert {claim["status"] for claim in outcome.claims if claim["worker_id"] != LOST} >= {"approved"}
 
 
-@pytest.mark.parametrize("restore", [False, True])
+@pytest.mark.parametrize("restore", mostly_slow([True, False]))
 def test_both_engines_say_the_same(source, locally, restore):
     _, expected = locally
     graph = Losing(settings_of(source, 3))

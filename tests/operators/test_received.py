@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import LAT, LON, at, reading_record
-from kit.examples import examples
+from kit.examples import examples, mostly_slow
 from kit.graph import Graph, Scripted, StillPhoneScorer, by_both_engines, locally, same, settings_of
 from kit.streams import STREAMS, policy_record, report, small_storm, write_streams
 from operators.test_equal_records import at_its_own_pace, moments
@@ -55,7 +55,7 @@ def of_seed(seed, every_min=2.0):
     return delayed(outage_day() if seed % 3 == 2 else work(small_storm(every_min=every_min)), seed)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", mostly_slow(range(6)))
 def test_whole(tmp_path, seed):
     source = write_streams(tmp_path / "in", of_seed(seed))
     graph = Graph(settings_of(source, 3), durable=False)
@@ -66,7 +66,7 @@ def test_whole(tmp_path, seed):
     assert expected.claims
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", mostly_slow(range(6)))
 def test_streaming_and_restored(tmp_path, seed):
     records = of_seed(seed)
     for some in records.values():

@@ -161,6 +161,7 @@ def test_everything_is_forgotten_once_nothing_comes_any_more(tmp_path):
     assert left == {(uid, "progress") for uid in KINDS} | ever
 
 
+@pytest.mark.slow
 def test_a_disruption_that_stays_open_is_remembered_from_its_start(tmp_path):
     """A curfew of twelve days with a memory of three: one id from start to end, and nobody is paid twice for it."""
     source = Scripted(tmp_path / "in", **SHORT)
@@ -179,6 +180,7 @@ def test_a_disruption_that_stays_open_is_remembered_from_its_start(tmp_path):
     assert len(outcome.payouts) == 1
 
 
+@pytest.mark.slow
 def test_small_frames_are_joined(tmp_path):
     """A week of watermarks leaves tens of entries of rows and panes under a key, not thousands."""
     source, _ = feed(tmp_path, 6, riders=3, every_min=10)

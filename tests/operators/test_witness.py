@@ -4,6 +4,7 @@ import random
 
 import pytest
 from kit import LAT, LON, at, reading_record
+from kit.examples import mostly_slow
 from kit.graph import Graph, Scripted, locally, same, settings_of
 from kit.streams import policy_record, report, write_streams
 
@@ -80,7 +81,7 @@ def test_whole(tmp_path, buckets):
     same(graph.finish().outcome, locally(source)[1])
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", mostly_slow(range(4)))
 def test_streaming_with_steps_that_lag_and_restarts(tmp_path, seed):
     chance = random.Random(seed)
     records = outage_day()
@@ -96,7 +97,7 @@ def test_streaming_with_steps_that_lag_and_restarts(tmp_path, seed):
     same(graph.finish().outcome, locally(source)[1])
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", mostly_slow(range(4)))
 def test_watermarks_that_stray_between_steps(tmp_path, seed):
     chance = random.Random(seed)
     source = Scripted(tmp_path / "in", buckets=2)

@@ -13,6 +13,8 @@ from monsoon.sources.product_files import load_products
 
 KNOWN = load_products(PRODUCTS)
 
+pytestmark = pytest.mark.slow
+
 
 def run(source, folder, names=PRODUCTS):
     """The lines of every output, and the summary."""

@@ -4,6 +4,7 @@ import hashlib
 
 import polars as pl
 import pytest
+from kit.examples import mostly_slow
 from polars.testing import assert_frame_equal
 
 from monsoon.sources.files import InputError
@@ -63,7 +64,7 @@ def test_a_block_is_the_same_alone(delhi):
     assert_frame_equal(next(scenario.telemetry(1, 2)), whole[1])
 
 
-@pytest.mark.parametrize("name", ["bengaluru-2020-03-22-curfew", "delhi-2024-07-31-cloudburst"])
+@pytest.mark.parametrize("name", mostly_slow(["delhi-2024-07-31-cloudburst", "bengaluru-2020-03-22-curfew"]))
 def test_history_hindrances_syndicates_and_policies_change_nothing_of_this(name, tmp_path, monkeypatch):
     """Two runs, on other threads and in other files; and a block made alone."""
     storm = load_storm(name)

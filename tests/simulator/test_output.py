@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from kit.examples import mostly_slow
 
 from monsoon.cli.main import main
 from monsoon.sources.files import InputError
@@ -95,7 +96,7 @@ def test_a_link_to_nowhere_is_told_in_a_line(tmp_path, capsys):
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.parametrize("move", range(MOVES))
+@pytest.mark.parametrize("move", mostly_slow([len(ENTRIES), *range(len(ENTRIES)), *range(len(ENTRIES) + 1, MOVES)]))
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_what_fails_while_it_is_put_in_place_leaves_the_earlier_one(delhi, two, earlier, monkeypatch, move, error):
     count = iter(range(MOVES * 3))
@@ -112,7 +113,7 @@ def test_what_fails_while_it_is_put_in_place_leaves_the_earlier_one(delhi, two, 
     assert sorted(path.name for path in earlier.iterdir()) == list(ENTRIES)
 
 
-@pytest.mark.parametrize("move", range(MOVES + 2))
+@pytest.mark.parametrize("move", mostly_slow([MOVES + 1, *range(MOVES + 1)], 2))
 def test_reserves_come_and_go_with_the_storm_that_has_them(delhi, tmp_path, monkeypatch, move):
     """A storm with reserves replaced by one without, and the other way round, wherever the moves stop."""
     rich = load_storm("delhi-2024-07-31-cloudburst")
@@ -152,7 +153,7 @@ simulate(load_storm("delhi-2024-06-28"), 1, 2, pathlib.Path(sys.argv[1]))
 """
 
 
-@pytest.mark.parametrize("move", [0, 1, len(ENTRIES) + 1, MOVES - 1])
+@pytest.mark.parametrize("move", mostly_slow([1, 0, len(ENTRIES) + 1, MOVES - 1]))
 def test_after_a_kill_the_next_run_puts_the_earlier_one_back(delhi, two, earlier, move):
     killed = subprocess.run([sys.executable, "-c", KILLED, str(earlier), str(move)], stderr=subprocess.PIPE)
     assert killed.returncode == -signal.SIGKILL

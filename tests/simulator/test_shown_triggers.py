@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 import pytest
+from kit.examples import mostly_slow
 
 from monsoon.pipelines.local.replay import replay
 from monsoon.sources.model_files import load_scorer
@@ -31,7 +32,7 @@ def test_a_products_storms_are_played_in_the_order_of_time(name):
     assert storms
 
 
-@pytest.fixture(scope="module", params=SHOWING)
+@pytest.fixture(scope="module", params=mostly_slow(sorted(SHOWING, key=lambda name: STORMS[name].modeled.riders.count)))
 def replayed(request, tmp_path_factory):
     """(storm, its disruptions' and claims' folder), replayed with every product that it shows."""
     storm = STORMS[request.param]

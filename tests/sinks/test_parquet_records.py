@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from kit.examples import mostly_slow
 from kit.five import five_at_once
 from kit.hostile import HOSTILE
 from kit.reserves import RESERVES
@@ -24,7 +25,7 @@ OPEN = {"claims": ["payout_terms"]}
 """Columns of JSON text."""
 
 
-@pytest.fixture(scope="module", params=["made up", "five products"])
+@pytest.fixture(scope="module", params=mostly_slow(["made up", "five products"]))
 def source(request, tmp_path_factory):
     """Inputs with which every output has a record, those of the second by another hand."""
     folder = tmp_path_factory.mktemp("in")

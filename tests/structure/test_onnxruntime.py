@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from kit.examples import mostly_slow
 
 FOREST = "transforms/scoring/forest.py"
 
@@ -31,15 +32,17 @@ def test_one_module_imports_it(modules):
 
 @pytest.mark.parametrize(
     "program",
-    [
-        "import monsoon.transforms.scoring",
-        "import monsoon.pipelines.local.replay",
-        "import monsoon.models",
-        "import monsoon.pipelines.training.claim_anomaly",
-        "from monsoon.pipelines.topology import OperatorFactory",  # what a Python worker of Flink makes its steps with
-    ],
+    mostly_slow(
+        [
+            "import monsoon.pipelines.local.replay",
+            "import monsoon.transforms.scoring",
+            "import monsoon.models",
+            "import monsoon.pipelines.training.claim_anomaly",
+            "from monsoon.pipelines.topology import OperatorFactory",  # as a Python worker of Flink does
+        ]
+    ),
 )
-@pytest.mark.parametrize("inherited", [None, "0"])
+@pytest.mark.parametrize("inherited", mostly_slow([None, "0"]))
 def test_it_is_told_before_it_is_imported_in_every_process(program, inherited):
     env = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     if inherited is not None:

@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import pytest
 from kit import at, reading
+from kit.examples import mostly_slow
 
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.triggers import history as history_module
@@ -21,9 +22,17 @@ TRIGGERS = [(product, trigger) for product in PRODUCTS.values() for trigger in p
 SLOT = 17
 
 cases = pytest.mark.parametrize(
-    "chosen", TRIGGERS, ids=[f"{product.name}-{trigger.name}" for product, trigger in TRIGGERS]
+    "chosen",
+    [
+        pytest.param(
+            (product, trigger),
+            id=f"{product.name}-{trigger.name}",
+            marks=[] if trigger is product.triggers[0] else [pytest.mark.slow],
+        )
+        for product, trigger in TRIGGERS
+    ],
 )
-seeds = pytest.mark.parametrize("seed", [0, 1])
+seeds = pytest.mark.parametrize("seed", mostly_slow([0, 1]))
 
 
 def built(chosen, seed):

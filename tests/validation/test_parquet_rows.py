@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kit.examples import examples
+from kit.examples import examples, mostly_slow
 from validation.lines import CATALOGUE, GOOD, TELEMETRY, with_changes
 from validation.test_line_blocks import outcome
 from validation.test_read_stream import balanced
@@ -84,7 +84,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("values", FOREIGN, ids=lambda values: str(values.dtype))
-@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
+@pytest.mark.parametrize("field", mostly_slow(FIELDS, 6), ids=lambda field: field.name)
 def test_a_foreign_type_is_the_wrong_type(field, values):
     validated = both_ways(frame().with_columns(values.alias(field.name)))
     if field.required:

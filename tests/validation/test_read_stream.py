@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import polars as pl
 import pytest
+from kit.examples import mostly_slow
 from validation.lines import CATALOGUE, GOOD, line_of, with_changes
 
 from monsoon.sources import files, line_blocks, streams
@@ -116,7 +117,7 @@ def test_duplication(tmp_path, plain):
     assert doubled.counts["read"] == 2 * plain.counts["read"]
 
 
-@pytest.mark.parametrize("block_bytes", [200, 30_000])
+@pytest.mark.parametrize("block_bytes", mostly_slow([30_000, 200]))
 def test_block_size(tmp_path, plain, monkeypatch, block_bytes):
     monkeypatch.setattr(streams, "read_blocks", partial(files.read_blocks, block_bytes=block_bytes))
     assert content(read(write(tmp_path, "telemetry", telemetry_lines()))) == content(plain)

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from kit.examples import mostly_slow
 
 from monsoon.cli.bench import BENCHES
 from monsoon.cli.main import COMMANDS, main
@@ -10,15 +11,15 @@ from monsoon.cli.schema import FORMATS
 from monsoon.sources.file_formats import MODELS
 
 ASKED = [
-    [],
     ["--help"],
-    ["-h"],
-    *([command, "--help"] for command in COMMANDS),
-    *(["bench", bench, "--help"] for bench in BENCHES),
-    *(["products", action, "-h"] for action in ("list", "show", "check", "explain")),
     ["replay", "--input", "in", "--hel"],
     ["run", "--resume", "--help"],
     ["test", "-k", "x", "--help"],
+    *(["bench", bench, "--help"] for bench in BENCHES),
+    [],
+    ["-h"],
+    *([command, "--help"] for command in COMMANDS),
+    *(["products", action, "-h"] for action in ("list", "show", "check", "explain")),
 ]
 
 
@@ -46,7 +47,7 @@ def real(monkeypatch, capsys):
     return print_help
 
 
-@pytest.mark.parametrize("words", ASKED, ids=" ".join)
+@pytest.mark.parametrize("words", mostly_slow(ASKED, 6), ids=" ".join)
 def test_help_is_the_commands_own_and_installs_nothing(sources, real, words):
     before = sorted(sources.folder.rglob("*"))
     done = sources.run(*words, COLUMNS="80")
