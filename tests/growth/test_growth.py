@@ -159,7 +159,7 @@ def test_many_claims_of_one_rider(risk, apart):
 def ask(events, count, minutes):
     coverage = Coverage(KAWAACH, events)
     for n in range(count):
-        assert coverage.speaking("w1", KAWAACH.trigger("rain"), None, at(minutes * n + 1)) is not None
+        assert coverage.applicable_policy("w1", KAWAACH.trigger("rain"), None, at(minutes * n + 1)) is not None
 
 
 def test_many_policies_of_one_rider():

@@ -11,13 +11,13 @@ from monsoon.transforms.scoring import Scores
 
 
 def test_simulated_claims_repeat_and_carry_every_feature():
-    claims, again = (simulated_claims(load_storm("chennai-2015-12-01"), 64, 4, seed, attackers=0.2) for seed in (5, 5))
+    claims, again = (simulated_claims(load_storm("chennai-2015-12-01"), 256, 4, seed, attackers=0.2) for seed in (5, 5))
     assert set(claims.kinds) == {"honest", "mock_app", "replayed_trace", "radio_spoof"}
     rows = claims.rows(NAMES)
     assert np.array_equal(rows, again.rows(NAMES), equal_nan=True)
     assert (claims.workers == again.workers).all()
     assert not np.isnan(rows[claims.kinds == "honest"]).all(axis=0).any()
-    other = simulated_claims(load_storm("chennai-2015-12-01"), 64, 4, 6, attackers=0.0)
+    other = simulated_claims(load_storm("chennai-2015-12-01"), 256, 4, 6, attackers=0.0)
     assert set(other.kinds) == {"honest"}
     assert not set(other.workers) & set(claims.workers)
 
