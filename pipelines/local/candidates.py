@@ -30,7 +30,7 @@ from monsoon.transforms.triggers.readings import Reading
 from monsoon.transforms.triggers.series import evaluate_trigger
 
 
-class Shared:
+class SharedTelemetry:
     """Data of a telemetry table that all products share, computed when it is first needed."""
 
     def __init__(self, telemetry: TelemetryTable, references: References | None = None) -> None:
@@ -58,7 +58,11 @@ class Candidates:
     """The disruptions of one product, each under the version in force at its start, with updates for its riders."""
 
     def __init__(
-        self, product: Product, shared: Shared, readings: Sequence[Reading], subscriptions: Iterable[dict[str, Any]]
+        self,
+        product: Product,
+        shared: SharedTelemetry,
+        readings: Sequence[Reading],
+        subscriptions: Iterable[dict[str, Any]],
     ) -> None:
         self._product, self._shared, self._readings = product, shared, readings
         self._coverage = Coverage(product, (event for event in subscriptions if event["product"] == product.name))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from monsoon.pipelines.answers import STREAM, Answers
-from monsoon.pipelines.local.candidates import Candidates, Shared
+from monsoon.pipelines.local.candidates import Candidates, SharedTelemetry
 from monsoon.pipelines.local.collector import collector_paused
 from monsoon.pipelines.local.evidence import ClaimEvidence, ClaimScores, ScoreNotMeasured, ScoringQuery
 from monsoon.pipelines.results import Outcome, Progress, Providers, no_progress, providers_are, write_results
@@ -56,9 +56,9 @@ class Inputs:
     """Where the cell towers and access points of the telemetry table stand, once that was read."""
 
     @cached_property
-    def shared(self) -> Shared:
+    def shared(self) -> SharedTelemetry:
         """What all products compute of the telemetry alike."""
-        return Shared(self.telemetry, self.references)
+        return SharedTelemetry(self.telemetry, self.references)
 
     def refuse(self, stream: str, dead: Sequence[DeadLetter]) -> None:
         """Adds dead letters of valid records that could not be used."""

@@ -117,6 +117,6 @@ def test_order_and_zones_judged_with_it_make_no_difference(history, chosen, rand
     random.shuffle(shuffled)
     got = {}
     for cell in np.unique(zones.cells):
-        alone = type(zones).of(np.array([cell], dtype=np.uint64), zones.resolution)
+        alone = type(zones).from_cells(np.array([cell], dtype=np.uint64), zones.resolution)
         got |= spelled(all_at_once(product, trigger, shuffled, alone)[0])
     assert got == spelled(expected)
