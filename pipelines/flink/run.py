@@ -22,7 +22,7 @@ from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.flink.run_folders import RunFolders
 from monsoon.pipelines.flink.running_job import EventTimeShare, RestApi, wait_for
 from monsoon.pipelines.results import Progress, no_progress, providers_are, summarized
-from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.job_config import FOLDER_INTERVAL_MS, JobConfig
 from monsoon.sinks.folder import STREAMS, OutputError
 from monsoon.sources.files import streams_in
 from monsoon.sources.model_files import load_scorer
@@ -118,10 +118,11 @@ def settings_of(
     chosen: Mapping[str, Product],
     model: Path | None,
     buckets: int,
+    interval_ms: int = FOLDER_INTERVAL_MS,
 ) -> JobConfig:
     """The configuration of a run."""
     reserves = "reserves" in streams_in(input_dir)
-    return JobConfig(products, chosen, input_dir / "reference", model, buckets, reserves)
+    return JobConfig(products, chosen, input_dir / "reference", model, buckets, reserves, interval_ms)
 
 
 def _collect(

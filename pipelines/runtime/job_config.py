@@ -18,6 +18,12 @@ _DAY_MS = 24 * 3_600_000
 _FIRST_TRIGGER = 2**30
 """Keys from here on belong to triggers, smaller ones are buckets."""
 
+LIVE_INTERVAL_MS = 10_000
+"""Of streams whose events happen now: a decision waits this long at most."""
+
+FOLDER_INTERVAL_MS = 900_000
+"""Of folders, whose events are past: nobody waits for a decision, and a watermark that goes far costs less work."""
+
 
 @dataclass(frozen=True)
 class JobConfig:
@@ -33,6 +39,14 @@ class JobConfig:
     buckets: int
     reserves: bool = False
     """Whether the input has reserves. Without them the graph has no `ControlExposure`."""
+    interval_ms: int = LIVE_INTERVAL_MS
+    """Event time advances in intervals of this length; results do not depend on it.
+
+    An operator works at the ends of intervals only, and its messages are due there. Each subtask sees watermarks of its
+    own: if one went from W1 to W3 at once and another stopped at W2 between them, an operator after both would hold at
+    W2 a message of which one part is due and another is not. No message crosses the end of an interval, so what is due
+    by W2 has arrived in messages of its own.
+    """
     ids_remembered_ms: int = _DAY_MS
     """Retention of the ids of used reports, by which duplicates and conflicting reports are detected: a day's shifts,
     and as far as a clock may be ahead of its arrival."""

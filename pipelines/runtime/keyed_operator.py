@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 import polars as pl
 
+from monsoon.pipelines.runtime.job_config import LIVE_INTERVAL_MS
 from monsoon.pipelines.runtime.messages import Message, pack, unpack
 from monsoon.transforms.triggers.history import END_OF_TIME_MS as LAST_TIMER_MS
 
@@ -33,14 +34,6 @@ Migration = Callable[[Mapping[str, bytes]], dict[str, bytes]]
 
 MIGRATIONS: dict[str, dict[int, Migration]] = {}
 """By operator uid and version: turns entries of that version into entries of the next."""
-
-INTERVAL_MS = 10_000
-"""Event time advances in intervals of this length: an operator works at their ends, and its messages are due there.
-
-Each subtask sees its own sequence of watermarks. If one goes from W1 to W3 at once and another stops at W2 between
-them, an operator behind both would hold at W2 a message of which only a part is due. Therefore no message spans the end
-of an interval: what is due by W2 arrives in separate messages.
-"""
 
 _PROGRESS = "progress"
 
@@ -95,6 +88,8 @@ class KeyedOperator(ABC):
     """The uids of the operators to which it sends; RESULTS for the output."""
     advances_by_interval: ClassVar[bool] = True
     """Whether it advances one interval at a time; needed where receivers defer its messages until they are due."""
+    interval_ms = LIVE_INTERVAL_MS
+    """Length of the intervals in which event time advances (`JobConfig.interval_ms`)."""
 
     def __init__(self, key: int, state: StateWriter) -> None:
         self.key, self.state = key, state
@@ -137,11 +132,11 @@ class KeyedOperator(ABC):
     @property
     def timer_ms(self) -> int | None:
         """The event-time timer to set (ms): the end of the interval in which work or expiry is due; None: no timer."""
-        return None if self.due_ms is None else interval_end(max(self.due_ms, self.done_ms + 1))
+        return None if self.due_ms is None else self._interval_end(max(self.due_ms, self.done_ms + 1))
 
     def observe_watermark(self, watermark_ms: int) -> None:
         """Called before `process`: messages that follow may be late with regard to this watermark."""
-        upto_ms = _last_interval_end(watermark_ms)
+        upto_ms = self._last_interval_end(watermark_ms)
         if self.done_ms < upto_ms < LAST_TIMER_MS and (self.due_ms is None or self.due_ms > upto_ms):
             self._save_progress(upto_ms)
 
@@ -152,15 +147,25 @@ class KeyedOperator(ABC):
     def advance(self, upto_ms: int) -> Iterator[Message]:
         """Works up to the last interval end that the watermark has passed, one interval with work after the other;
         never goes back. Bounded input without durable state has one watermark and is processed at once."""
-        upto_ms = _last_interval_end(upto_ms)
+        upto_ms = self._last_interval_end(upto_ms)
         if upto_ms < self.done_ms:
             return
         while self.state.durable and self.advances_by_interval and self.next_work_ms is not None:
-            end_ms = interval_end(max(self.next_work_ms, self.done_ms + 1))
+            end_ms = self._interval_end(max(self.next_work_ms, self.done_ms + 1))
             if end_ms >= min(upto_ms, LAST_TIMER_MS):
                 break
             yield from self._advance_to(end_ms)
         yield from self._advance_to(upto_ms)
+
+    def _interval_end(self, ms: int) -> int:
+        """The last moment (ms) of the interval of a moment."""
+        return ms // self.interval_ms * self.interval_ms + self.interval_ms - 1
+
+    def _last_interval_end(self, watermark_ms: int) -> int:
+        """The last moment (ms) of the last interval that is over once the watermark has come this far."""
+        if watermark_ms >= LAST_TIMER_MS:
+            return watermark_ms
+        return (watermark_ms + 1) // self.interval_ms * self.interval_ms - 1
 
     def _advance_to(self, upto_ms: int) -> Iterator[Message]:
         yield from self.on_watermark(upto_ms)
@@ -260,16 +265,6 @@ class KeyedOperator(ABC):
         if self._serial == 1:
             self._save_progress(self.done_ms)  # state entries always come with their version
         return f"{kind}/{self._serial:012d}"
-
-
-def interval_end(ms: int) -> int:
-    """The last moment (ms) of the interval of a moment."""
-    return ms // INTERVAL_MS * INTERVAL_MS + INTERVAL_MS - 1
-
-
-def _last_interval_end(watermark_ms: int) -> int:
-    """The last moment (ms) of the last interval that this watermark has passed."""
-    return watermark_ms if watermark_ms >= LAST_TIMER_MS else (watermark_ms + 1) // INTERVAL_MS * INTERVAL_MS - 1
 
 
 def entries_of(entries: Mapping[str, bytes], kind: str) -> Iterator[tuple[str, bytes]]:

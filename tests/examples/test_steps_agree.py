@@ -77,7 +77,7 @@ def pieces_of(records, chance):
 def test_as_it_happens(source, tmp_path):
     """In pieces in the order of time, steps lagging behind others, and resumed twice on the way."""
     chance = random.Random(source.name)
-    scripted = Scripted(tmp_path / "in", buckets=2)
+    scripted = Scripted(tmp_path / "in", buckets=2, interval_ms=6 * 3_600_000)
     if (source / "reference").is_dir():
         shutil.copytree(source / "reference", tmp_path / "in" / "reference")
     pieces = list(pieces_of(records_of(source), chance))
