@@ -117,7 +117,9 @@ def kept_of_policies(source: Path, products: Mapping[str, Product]) -> BytesByPo
     from monsoon.sources.files import FilePart
 
     weeks = source / "weeks"
-    harness = OperatorTestHarness(JobConfig(products, products, source / "reference", None, BUCKETS))
+    harness = OperatorTestHarness(
+        JobConfig(products, products, source / "reference", None, BUCKETS, interval_ms=HOUR_MS)
+    )
     first_ms = min(record["event_time"] for record in _records(weeks / "telemetry"))
     harness.read("subscriptions", FilePart(weeks / "subscriptions" / "all.jsonl"))
     for week in range(WEEKS):
