@@ -61,7 +61,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         type=count_to(_MAX_PARALLELISM),
         metavar="N",
         help="into how many keys riders, phones and places are hashed: a part of the state, and the highest "
-        "parallelism that can be used (default: 4 times the parallelism; --resume: as begun)",
+        "parallelism that can be used (default: 4; --resume: as begun)",
     )
     parser.add_argument(
         "--checkpoint-interval-ms",

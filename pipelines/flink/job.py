@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from monsoon.pipelines.flink.errors import ClusterError
 from monsoon.pipelines.flink.file_splits import plan
 from monsoon.pipelines.flink.job_record import buckets_of, recorded
-from monsoon.pipelines.flink.keys import MAX_PARALLELISM, default_buckets
+from monsoon.pipelines.flink.keys import MAX_PARALLELISM, STREAMING_BUCKETS
 from monsoon.pipelines.flink.run import PART_BYTES, identity_of, settings_of, sink
 from monsoon.sinks.folder import OutputError
 from monsoon.sources.files import InputError
@@ -72,7 +72,7 @@ def _submit(args: argparse.Namespace) -> None:
         )
     restored_from = _restored_from(env)
     began_with = None if restored_from is None else buckets_of(output)
-    buckets = args.buckets or began_with or default_buckets(env.get_parallelism())
+    buckets = args.buckets or began_with or STREAMING_BUCKETS
     settings = settings_of(input_dir, products, chosen, args.model, buckets)
     identity = identity_of(input_dir, parts, chosen, scorer, buckets) | {"output": str(output)}
     with recorded(output, identity, restored_from):
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=range(1, MAX_PARALLELISM + 1),
         metavar="N",
         help="into how many keys riders, phones and places are hashed, 1 to 128: a part of the state, and the highest "
-        "parallelism that can be used (default: 4 times the parallelism; restoring: as begun)",
+        "parallelism that can be used (default: 4; restoring: as begun)",
     )
     parser.add_argument("--part-bytes", type=int, default=PART_BYTES, metavar="N", help="size of a part of a file")
     return parser

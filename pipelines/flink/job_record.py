@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from monsoon.pipelines.flink.keys import BUCKETS_BEFORE
+from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
 from monsoon.sinks.durable import replace_file, sync_folder
 from monsoon.sinks.folder import OutputError
 
@@ -54,7 +54,7 @@ def buckets_of(output: Path) -> int | None:
 
 
 def _record_of(output: Path) -> dict[str, Any]:
-    return {"buckets": BUCKETS_BEFORE} | msgspec.json.decode((output / RECORD).read_bytes(), type=dict[str, Any])
+    return {"buckets": STREAMING_BUCKETS} | msgspec.json.decode((output / RECORD).read_bytes(), type=dict[str, Any])
 
 
 def _refuse_what_is_there(output: Path) -> None:

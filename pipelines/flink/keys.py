@@ -16,8 +16,8 @@ MAX_PARALLELISM = 128
 BUCKETS_PER_SLOT = 4
 """Enough to even out the slots; messages between two operators grow in number with the square of the buckets."""
 
-BUCKETS_BEFORE = 4
-"""Of every job whose record names no number of buckets."""
+STREAMING_BUCKETS = 4
+"""Of a streaming job that states no number, and of one whose record names none."""
 
 _WORD = 0xFFFFFFFF
 _ROW_HASH = 62

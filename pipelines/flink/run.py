@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from monsoon.pipelines.flink.dead_letter_limit import DeadLetterLimit
 from monsoon.pipelines.flink.errors import ClusterError, error_in_words, log_to
 from monsoon.pipelines.flink.file_splits import FileSplit, plan
-from monsoon.pipelines.flink.keys import default_buckets
+from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
 from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
 from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.flink.run_folders import RunFolders
@@ -48,7 +48,7 @@ class RunOptions:
     parallelism: int = 1
     buckets: int | None = None
     """Into how many keys riders, phones and places are hashed: a part of the state, and the highest parallelism that
-    can be used. None: `default_buckets`; with `resume` what the run began with."""
+    can be used. None: STREAMING_BUCKETS; with `resume` what the run began with."""
     checkpoint_interval_ms: int = 1_000
     resume: bool = False
     web_port: int | None = None
@@ -85,7 +85,7 @@ def run(
     references = read_references(input_dir / "reference")
     progress("looking through the input", None)
     parts, ignored = plan(input_dir, running.part_bytes)
-    began_with = folders.buckets if resume else default_buckets(running.parallelism)
+    began_with = folders.buckets if resume else STREAMING_BUCKETS
     buckets = running.buckets or began_with
     identity = identity_of(input_dir, parts, chosen, scorer, buckets)
     with folders.resumed_run(identity) if resume else folders.new_run(identity):

@@ -21,7 +21,7 @@ _FIRST_TRIGGER = 2**30
 LIVE_INTERVAL_MS = 10_000
 """Of streams whose events happen now: a decision waits this long at most."""
 
-FOLDER_INTERVAL_MS = 900_000
+FOLDER_INTERVAL_MS = 3_600_000
 """Of folders, whose events are past: nobody waits for a decision, and a watermark that goes far costs less work."""
 
 
