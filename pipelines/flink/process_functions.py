@@ -140,7 +140,8 @@ class StreamingOperatorFunction(KeyedProcessFunction):
         operator = self._operator_for(ctx.get_current_key())
         upto_ms = ctx.timer_service().current_watermark()
         # Where one watermark fires several timers, the first call does all the work.
-        if operator.timer_ms is not None and operator.timer_ms <= upto_ms:
+        timer_ms = operator.timer_ms
+        if timer_ms is not None and timer_ms <= upto_ms:
             for message in operator.advance(upto_ms):
                 yield self._tags[message.to], _row(message, self._settings.buckets)
         self._save(operator, ctx)
@@ -162,5 +163,5 @@ class StreamingOperatorFunction(KeyedProcessFunction):
                 self._state.put(name, payload)
         # A timer that has passed would fire at once, under the same watermark.
         watermark_ms = ctx.timer_service().current_watermark()
-        if operator.timer_ms is not None and watermark_ms < END_OF_TIME_MS:
-            ctx.timer_service().register_event_time_timer(max(0, operator.timer_ms, watermark_ms + 1))
+        if watermark_ms < END_OF_TIME_MS and (timer_ms := operator.timer_ms) is not None:
+            ctx.timer_service().register_event_time_timer(max(0, timer_ms, watermark_ms + 1))

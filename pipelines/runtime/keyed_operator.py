@@ -123,7 +123,8 @@ class KeyedOperator(ABC):
     @property
     def due_ms(self) -> int | None:
         """When work or expiry is due next (ms); None: not before another message arrives."""
-        dues = [] if self.next_work_ms is None else [self.next_work_ms]
+        work_ms = self.next_work_ms
+        dues = [] if work_ms is None else [work_ms]
         # After the end of bounded input nothing expires.
         if self.state.durable and self.holds_expiring_state and self.done_ms < LAST_TIMER_MS:
             dues.append((self.done_ms // EXPIRY_INTERVAL_MS + 1) * EXPIRY_INTERVAL_MS)
@@ -132,13 +133,16 @@ class KeyedOperator(ABC):
     @property
     def timer_ms(self) -> int | None:
         """The event-time timer to set (ms): the end of the interval in which work or expiry is due; None: no timer."""
-        return None if self.due_ms is None else self._interval_end(max(self.due_ms, self.done_ms + 1))
+        due_ms = self.due_ms
+        return None if due_ms is None else self._interval_end(max(due_ms, self.done_ms + 1))
 
     def observe_watermark(self, watermark_ms: int) -> None:
         """Called before `process`: messages that follow may be late with regard to this watermark."""
         upto_ms = self._last_interval_end(watermark_ms)
-        if self.done_ms < upto_ms < LAST_TIMER_MS and (self.due_ms is None or self.due_ms > upto_ms):
-            self._save_progress(upto_ms)
+        if self.done_ms < upto_ms < LAST_TIMER_MS:
+            due_ms = self.due_ms
+            if due_ms is None or due_ms > upto_ms:
+                self._save_progress(upto_ms)
 
     @abstractmethod
     def restore(self, entries: Mapping[str, bytes]) -> None:
@@ -150,8 +154,9 @@ class KeyedOperator(ABC):
         upto_ms = self._last_interval_end(upto_ms)
         if upto_ms < self.done_ms:
             return
-        while self.state.durable and self.advances_by_interval and self.next_work_ms is not None:
-            end_ms = self._interval_end(max(self.next_work_ms, self.done_ms + 1))
+        by_interval = self.state.durable and self.advances_by_interval
+        while by_interval and (work_ms := self.next_work_ms) is not None:
+            end_ms = self._interval_end(max(work_ms, self.done_ms + 1))
             if end_ms >= min(upto_ms, LAST_TIMER_MS):
                 break
             yield from self._advance_to(end_ms)
