@@ -29,9 +29,9 @@ def key_group(key: int) -> int:
     return _murmur(_ROW_HASH + key) % MAX_PARALLELISM
 
 
-def default_buckets(parallelism: int) -> int:
-    """The buckets of a job that is begun at this parallelism. It bounds the parallelism of the job from then on."""
-    return min(BUCKETS_PER_SLOT * parallelism, MAX_PARALLELISM)
+def batch_buckets(slots: int) -> int:
+    """The buckets of a batch job, which keeps no state beyond its end and may follow the machine."""
+    return min(BUCKETS_PER_SLOT * slots, MAX_PARALLELISM)
 
 
 @cache

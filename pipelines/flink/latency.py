@@ -28,7 +28,7 @@ def latencies_ms(source: Path, folder: Path, product: str) -> list[float]:
     """Milliseconds, one for each payout of the product whose moment the watermark passed while the job ran."""
     from monsoon.pipelines.flink.file_splits import plan
     from monsoon.pipelines.flink.graph import Config, announcement, build
-    from monsoon.pipelines.flink.keys import default_buckets
+    from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
     from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
     from monsoon.pipelines.flink.run import settings_of
     from monsoon.pipelines.runtime.job_config import LIVE_INTERVAL_MS
@@ -41,7 +41,7 @@ def latencies_ms(source: Path, folder: Path, product: str) -> list[float]:
     products = load_products()
     parts, _ = plan(source.absolute(), PART_BYTES)
     settings = settings_of(
-        source.absolute(), products, {product: products[product]}, None, default_buckets(1), LIVE_INTERVAL_MS
+        source.absolute(), products, {product: products[product]}, None, STREAMING_BUCKETS, LIVE_INTERVAL_MS
     )
     env = environment(
         streaming_settings(os.cpu_count() or 1, checkpoints=folder / "checkpoints", checkpoint_interval_ms=1_000)

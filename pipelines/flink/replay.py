@@ -9,7 +9,7 @@ from typing import Any
 
 from monsoon.pipelines.flink.errors import error_in_words, logged_for_now
 from monsoon.pipelines.flink.file_splits import FileSplit, in_any_order
-from monsoon.pipelines.flink.keys import default_buckets
+from monsoon.pipelines.flink.keys import batch_buckets
 from monsoon.pipelines.flink.local_cluster import batch_settings, environment
 from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.results import Progress, no_progress, providers_are, write_results
@@ -55,7 +55,7 @@ def replay(
             running,
             input_dir / "reference",
             model,
-            buckets or default_buckets(slots),
+            buckets or batch_buckets(slots),
             reserves="reserves" in streams_in(input_dir),
         )
         parts, ignored = in_any_order(input_dir, PART_BYTES)

@@ -85,8 +85,7 @@ def run(
     references = read_references(input_dir / "reference")
     progress("looking through the input", None)
     parts, ignored = plan(input_dir, running.part_bytes)
-    began_with = folders.buckets if resume else STREAMING_BUCKETS
-    buckets = running.buckets or began_with
+    buckets = running.buckets or (folders.buckets if resume else STREAMING_BUCKETS)
     identity = identity_of(input_dir, parts, chosen, scorer, buckets)
     with folders.resumed_run(identity) if resume else folders.new_run(identity):
         settings = settings_of(input_dir, products, chosen, model, buckets)

@@ -120,7 +120,7 @@ def run_with_table_sink(source, output, savepoint, table):
 
     from monsoon.pipelines.flink.file_splits import plan
     from monsoon.pipelines.flink.graph import Config, build
-    from monsoon.pipelines.flink.keys import default_buckets
+    from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
     from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
     from monsoon.pipelines.flink.run import PART_BYTES, settings_of, sink
 
@@ -133,7 +133,7 @@ def run_with_table_sink(source, output, savepoint, table):
     tables.get_config().set("table.exec.uid.generation", "ALWAYS")
     parts, _ = plan(source, PART_BYTES)
     results = build(
-        env, Config(parts, settings_of(source, PRODUCTS, PRODUCTS, None, default_buckets(1)), streaming=True)
+        env, Config(parts, settings_of(source, PRODUCTS, PRODUCTS, None, STREAMING_BUCKETS), streaming=True)
     )
     sink(results, output)
     tables.create_temporary_view("results", tables.from_data_stream(results))
