@@ -113,12 +113,13 @@ BytesByPolicy = dict[tuple[str, str], Counter[str]]
 def kept_of_policies(source: Path, products: Mapping[str, Product]) -> BytesByPolicy:
     """What is kept of each policy when four weeks have gone by since the first storm began."""
     from monsoon.pipelines.operator_test_harness import OperatorTestHarness
+    from monsoon.pipelines.runtime.intervals import FixedIntervals
     from monsoon.pipelines.runtime.job_config import JobConfig
     from monsoon.sources.files import FilePart
 
     weeks = source / "weeks"
     harness = OperatorTestHarness(
-        JobConfig(products, products, source / "reference", None, BUCKETS, interval_ms=HOUR_MS)
+        JobConfig(products, products, source / "reference", None, BUCKETS, intervals=FixedIntervals(HOUR_MS))
     )
     first_ms = min(record["event_time"] for record in _records(weeks / "telemetry"))
     harness.read("subscriptions", FilePart(weeks / "subscriptions" / "all.jsonl"))

@@ -31,6 +31,7 @@ last checkpoint. With --web-port 8081 Flink's web UI and REST API are at http://
 """
 
 _MAX_PARALLELISM = 128
+_PART_BYTES, _MAX_PART_BYTES = 8 * 2**20, 2**30
 
 
 def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
@@ -70,6 +71,13 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         metavar="N",
         help="how often results are committed, at least 200 (default: 1000)",
     )
+    parser.add_argument(
+        "--part-bytes",
+        type=count_to(_MAX_PART_BYTES),
+        default=_PART_BYTES,
+        metavar="N",
+        help="size of the parts in which files are read; --resume: as begun (default: 8 MiB)",
+    )
     parser.add_argument("--web-port", type=count_to(65_535), metavar="PORT", help="Flink's web UI and REST API, here")
     add_refusal_option(parser)
     parser.set_defaults(run=run)
@@ -90,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
         checkpoint_interval_ms=args.checkpoint_interval_ms,
         resume=args.resume,
         web_port=args.web_port,
+        part_bytes=args.part_bytes,
         savepoint=args.from_savepoint,
         limit=refusal_limit(args),
     )
@@ -122,4 +131,6 @@ def _resuming(args: argparse.Namespace) -> str:
     for option in ("checkpoints", "model"):
         if (value := getattr(args, option)) is not None:
             words += [f"--{option}", str(value)]
+    if args.part_bytes != _PART_BYTES:
+        words += ["--part-bytes", str(args.part_bytes)]
     return shlex.join(words + product_words(args))

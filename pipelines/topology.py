@@ -73,7 +73,7 @@ class OperatorFactory:
             made = AdjudicateClaims(key, state, self._config, self._scorer)
         else:
             made = operator(key, state, self._config)  # type: ignore[call-arg]
-        made.interval_ms = self._config.interval_ms
+        made.intervals = self._config.intervals
         return made
 
     @cached_property

@@ -42,6 +42,12 @@ def parts_of(path: Path, part_bytes: int, *, cuts_gzip: bool = False) -> Iterato
             yield from _cut(path, uncompressed(disk), part_bytes, None)
 
 
+def bytes_in(part: FilePart) -> int:
+    """About how many bytes a part of known end has, uncompressed."""
+    assert part.stop is not None
+    return (part.stop - part.start) * (_ROW_BYTES if is_parquet(part.path) else 1)
+
+
 def _cut(path: Path, file: IO[bytes], part_bytes: int, size: int | None) -> Iterator[FilePart]:
     """Parts that end at line feeds; `size` is None where seeking stops at the end by itself."""
     start = 0

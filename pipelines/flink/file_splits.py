@@ -13,6 +13,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,15 @@ from monsoon.sources.files import (
     is_parquet,
     streams_in,
 )
-from monsoon.sources.parts import OpenFiles, parts_of, read_part
+from monsoon.sources.parts import OpenFiles, bytes_in, parts_of, read_part
 from monsoon.sources.record_times import Piece, times_ms, typical_bounds
 
 END_MS = 2**62
 """`low_ms` of a part in which no time can be read."""
+
+
+INTERVAL_BYTES = 1024 * 1024
+"""Input of an interval of event time, at least: what an interval costs by itself is little beside reading it."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,21 @@ def plan(folder: Path, part_bytes: int) -> tuple[list[FileSplit], dict[str, tupl
     files, ignored = _files(folder)
     parts = [planned for stream, file in files for planned in _of_file(stream, file, part_bytes)]
     return sorted(parts, key=_order), ignored
+
+
+def interval_ends(parts: Sequence[FileSplit], part_bytes: int) -> tuple[int, ...]:
+    """Watermarks (ms), ascending, that occur while the parts of a `plan` are read, where intervals of event time end.
+
+    At least INTERVAL_BYTES, or `part_bytes` if that is less, are read between two of them.
+    """
+    ends_ms: list[int] = []
+    read_bytes = 0
+    for last, planned in pairwise(parts):
+        read_bytes += bytes_in(last.part)
+        if last.low_ms < planned.low_ms < END_MS and read_bytes >= min(INTERVAL_BYTES, part_bytes):
+            ends_ms.append(planned.low_ms - 1)
+            read_bytes = 0
+    return tuple(ends_ms)
 
 
 def _files(folder: Path) -> tuple[list[tuple[str, Path]], dict[str, tuple[str, ...]]]:

@@ -31,7 +31,6 @@ def latencies_ms(source: Path, folder: Path, product: str) -> list[float]:
     from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
     from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
     from monsoon.pipelines.flink.run import settings_of
-    from monsoon.pipelines.runtime.job_config import LIVE_INTERVAL_MS
     from monsoon.sources.product_files import load_products
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -40,9 +39,7 @@ def latencies_ms(source: Path, folder: Path, product: str) -> list[float]:
         each.mkdir(parents=True)
     products = load_products()
     parts, _ = plan(source.absolute(), PART_BYTES)
-    settings = settings_of(
-        source.absolute(), products, {product: products[product]}, None, STREAMING_BUCKETS, LIVE_INTERVAL_MS
-    )
+    settings = settings_of(source.absolute(), products, {product: products[product]}, None, STREAMING_BUCKETS)
     env = environment(
         streaming_settings(os.cpu_count() or 1, checkpoints=folder / "checkpoints", checkpoint_interval_ms=1_000)
     )

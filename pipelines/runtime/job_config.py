@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from monsoon.pipelines.runtime.intervals import FixedIntervals, Intervals
 from monsoon.transforms.activity.week_to_date import WEEK_MS, uses_week_to_date
 from monsoon.transforms.evidence.limits import HISTORY_MS
 from monsoon.transforms.product import Product, Trigger
@@ -17,12 +18,6 @@ from monsoon.transforms.validation.catalogue import Catalogue
 _DAY_MS = 24 * 3_600_000
 _FIRST_TRIGGER = 2**30
 """Keys from here on belong to triggers, smaller ones are buckets."""
-
-LIVE_INTERVAL_MS = 10_000
-"""Of streams whose events happen now: a decision waits this long at most."""
-
-FOLDER_INTERVAL_MS = 3_600_000
-"""Of folders, whose events are past: nobody waits for a decision, and a watermark that goes far costs less work."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +34,8 @@ class JobConfig:
     buckets: int
     reserves: bool = False
     """Whether the input has reserves. Without them the graph has no `ControlExposure`."""
-    interval_ms: int = LIVE_INTERVAL_MS
-    """Event time advances in intervals of this length; results do not depend on it.
+    intervals: Intervals = FixedIntervals()
+    """Event time advances in these intervals; results do not depend on them.
 
     An operator works at the ends of intervals only, and its messages are due there. Each subtask sees watermarks of its
     own: if one went from W1 to W3 at once and another stopped at W2 between them, an operator after both would hold at

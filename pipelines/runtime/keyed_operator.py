@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 import polars as pl
 
-from monsoon.pipelines.runtime.job_config import LIVE_INTERVAL_MS
+from monsoon.pipelines.runtime.intervals import FixedIntervals, Intervals
 from monsoon.pipelines.runtime.messages import Message, pack, unpack
 from monsoon.transforms.triggers.history import END_OF_TIME_MS as LAST_TIMER_MS
 
@@ -88,8 +88,8 @@ class KeyedOperator(ABC):
     """The uids of the operators to which it sends; RESULTS for the output."""
     advances_by_interval: ClassVar[bool] = True
     """Whether it advances one interval at a time; needed where receivers defer its messages until they are due."""
-    interval_ms = LIVE_INTERVAL_MS
-    """Length of the intervals in which event time advances (`JobConfig.interval_ms`)."""
+    intervals: Intervals = FixedIntervals()
+    """The intervals in which event time advances (`JobConfig.intervals`)."""
 
     def __init__(self, key: int, state: StateWriter) -> None:
         self.key, self.state = key, state
@@ -134,11 +134,11 @@ class KeyedOperator(ABC):
     def timer_ms(self) -> int | None:
         """The event-time timer to set (ms): the end of the interval in which work or expiry is due; None: no timer."""
         due_ms = self.due_ms
-        return None if due_ms is None else self._interval_end(max(due_ms, self.done_ms + 1))
+        return None if due_ms is None else self.intervals.end_of(max(due_ms, self.done_ms + 1))
 
     def observe_watermark(self, watermark_ms: int) -> None:
         """Called before `process`: messages that follow may be late with regard to this watermark."""
-        upto_ms = self._last_interval_end(watermark_ms)
+        upto_ms = self.intervals.last_end(watermark_ms)
         if self.done_ms < upto_ms < LAST_TIMER_MS:
             due_ms = self.due_ms
             if due_ms is None or due_ms > upto_ms:
@@ -151,26 +151,16 @@ class KeyedOperator(ABC):
     def advance(self, upto_ms: int) -> Iterator[Message]:
         """Works up to the last interval end that the watermark has passed, one interval with work after the other;
         never goes back. Bounded input without durable state has one watermark and is processed at once."""
-        upto_ms = self._last_interval_end(upto_ms)
+        upto_ms = self.intervals.last_end(upto_ms)
         if upto_ms < self.done_ms:
             return
         by_interval = self.state.durable and self.advances_by_interval
         while by_interval and (work_ms := self.next_work_ms) is not None:
-            end_ms = self._interval_end(max(work_ms, self.done_ms + 1))
+            end_ms = self.intervals.end_of(max(work_ms, self.done_ms + 1))
             if end_ms >= min(upto_ms, LAST_TIMER_MS):
                 break
             yield from self._advance_to(end_ms)
         yield from self._advance_to(upto_ms)
-
-    def _interval_end(self, ms: int) -> int:
-        """The last moment (ms) of the interval of a moment."""
-        return ms // self.interval_ms * self.interval_ms + self.interval_ms - 1
-
-    def _last_interval_end(self, watermark_ms: int) -> int:
-        """The last moment (ms) of the last interval that is over once the watermark has come this far."""
-        if watermark_ms >= LAST_TIMER_MS:
-            return watermark_ms
-        return (watermark_ms + 1) // self.interval_ms * self.interval_ms - 1
 
     def _advance_to(self, upto_ms: int) -> Iterator[Message]:
         yield from self.on_watermark(upto_ms)

@@ -14,6 +14,7 @@ from kit.flink_runs import locally as written_locally
 from kit.graph import Graph, Scripted, locally, same, settings_of
 
 from monsoon.pipelines.operators.validate import takes_effect_ms
+from monsoon.pipelines.runtime.intervals import FixedIntervals
 from monsoon.sources.files import find_files
 from monsoon.sources.parts import parts_of
 from monsoon.sources.product_files import load_products
@@ -77,7 +78,7 @@ def pieces_of(records, chance):
 def test_as_it_happens(source, tmp_path):
     """In pieces in the order of time, steps lagging behind others, and resumed twice on the way."""
     chance = random.Random(source.name)
-    scripted = Scripted(tmp_path / "in", buckets=2, interval_ms=6 * 3_600_000)
+    scripted = Scripted(tmp_path / "in", buckets=2, intervals=FixedIntervals(6 * 3_600_000))
     if (source / "reference").is_dir():
         shutil.copytree(source / "reference", tmp_path / "in" / "reference")
     pieces = list(pieces_of(records_of(source), chance))

@@ -24,7 +24,7 @@ def test_in_batch(source, expected, tmp_path):
 
 
 def test_streaming(source, expected, tmp_path):
-    assert streaming(source, tmp_path / "out", 2) == expected
+    assert streaming(source, tmp_path / "out", 2, part_bytes=1_000_000) == expected
 
 
 def test_each_as_if_it_were_alone(source, expected, tmp_path):

@@ -8,7 +8,7 @@ import socket
 import time
 
 import pytest
-from kit.flink_runs import PRODUCTS, Command, asked, locally, running_job, written
+from kit.flink_runs import COMMAND_PART_BYTES, PRODUCTS, Command, asked, locally, running_job, written
 
 from monsoon.cli.main import main
 
@@ -118,11 +118,12 @@ def run_with_table_sink(source, output, savepoint, table):
     """The same job restored with an INSERT of its results into a table beside; returns how many rows that got."""
     from pyflink.table import StreamTableEnvironment
 
-    from monsoon.pipelines.flink.file_splits import plan
+    from monsoon.pipelines.flink.file_splits import interval_ends, plan
     from monsoon.pipelines.flink.graph import Config, build
     from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
     from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
-    from monsoon.pipelines.flink.run import PART_BYTES, settings_of, sink
+    from monsoon.pipelines.flink.run import settings_of, sink
+    from monsoon.pipelines.runtime.intervals import PlannedIntervals
 
     checkpoints = output.with_name(f"{output.name}.checkpoints")
     restore_from = savepoint.absolute().as_uri()
@@ -131,10 +132,10 @@ def run_with_table_sink(source, output, savepoint, table):
     )
     tables = StreamTableEnvironment.create(env)
     tables.get_config().set("table.exec.uid.generation", "ALWAYS")
-    parts, _ = plan(source, PART_BYTES)
-    results = build(
-        env, Config(parts, settings_of(source, PRODUCTS, PRODUCTS, None, STREAMING_BUCKETS), streaming=True)
-    )
+    parts, _ = plan(source, COMMAND_PART_BYTES)
+    intervals = PlannedIntervals(interval_ends(parts, COMMAND_PART_BYTES))
+    settings = settings_of(source, PRODUCTS, PRODUCTS, None, STREAMING_BUCKETS, intervals)
+    results = build(env, Config(parts, settings, streaming=True))
     sink(results, output)
     tables.create_temporary_view("results", tables.from_data_stream(results))
     tables.execute_sql(

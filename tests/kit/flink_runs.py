@@ -15,6 +15,8 @@ from monsoon.sources.product_files import load_products
 
 PRODUCTS = load_products()
 PATIENCE_S = 180
+COMMAND_PART_BYTES = 100_000
+"""Size of parts in commands that are to be stopped on the way."""
 
 
 def written(folder):
@@ -42,7 +44,7 @@ def in_batch(source, folder, parallelism=1, buckets=3):
     return written(folder)
 
 
-def streaming(source, folder, parallelism=1, part_bytes=100_000):
+def streaming(source, folder, parallelism=1, part_bytes=200_000):
     """What a run on Flink writes."""
     from monsoon.pipelines.flink.run import RunOptions, run
 
@@ -57,6 +59,7 @@ class Command:
 
     def __init__(self, source, output, *options, interval_ms=300):
         words = ["--input", str(source), "--output", str(output), "--checkpoint-interval-ms", str(interval_ms)]
+        words += ["--part-bytes", str(COMMAND_PART_BYTES)]
         self.checkpoints = Path(f"{output}.checkpoints")
         self.before = self.moment()
         self.process = subprocess.Popen(
