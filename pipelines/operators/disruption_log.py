@@ -46,13 +46,11 @@ class DisruptionLog:
 
     def series(self, changed: Iterable[tuple[EventKey, int]], triggers: Mapping[str, Trigger]) -> Iterator[Series]:
         """All revisions of each event; zones with the same revisions share one series."""
-        groups: dict[tuple[EventKey, tuple[int, ...]], list[int]] = defaultdict(list)
+        groups: dict[tuple[EventKey, tuple[Revision, ...]], list[int]] = defaultdict(list)
         for event, zone in changed:
-            groups[event, tuple(map(id, self._revisions[event][zone]))].append(zone)
-        for (event, _), zones in groups.items():
-            zones.sort()
-            revisions = tuple(self._revisions[event][zones[0]])
-            yield Series(triggers[event[0]], event[1], np.array(zones, dtype=np.uint64), revisions)
+            groups[event, tuple(self._revisions[event][zone])].append(zone)
+        for (event, revisions), zones in groups.items():
+            yield Series(triggers[event[0]], event[1], np.array(sorted(zones), dtype=np.uint64), revisions)
 
     def is_open(self, event: EventKey, zone: int) -> bool:
         """Whether an event is confirmed and not ended by its last revision."""

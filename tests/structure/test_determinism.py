@@ -45,10 +45,20 @@ def test_transforms_import_nothing_of_the_process(modules):
     assert wrong == []
 
 
+def _without_hash_methods(tree):
+    """The nodes outside of `__hash__`, of which only dictionaries and sets make use."""
+    remaining = [tree]
+    while remaining:
+        node = remaining.pop()
+        if not (isinstance(node, ast.FunctionDef) and node.name == "__hash__"):
+            yield node
+            remaining += ast.iter_child_nodes(node)
+
+
 def test_transforms_call_neither_clock_nor_chance(modules):
     wrong = []
     for module in _in_transforms(modules):
-        for node in ast.walk(module.tree):
+        for node in _without_hash_methods(module.tree):
             if not isinstance(node, ast.Call):
                 continue
             called = ast.unparse(node.func)

@@ -42,6 +42,17 @@ def test_every_folder_says_what_belongs_there(root, modules):
     assert [path for path, words in docstrings.items() if len(words.split()) < 5] == []
 
 
+def test_nothing_is_keyed_by_id(modules):
+    """The id of an object that is gone may be that of another: a key is a name, or the object itself."""
+    wrong = [
+        module.at(node)
+        for module in modules
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Name) and node.id == "id"
+    ]
+    assert wrong == []
+
+
 def test_sql_is_never_put_together_in_python(modules):
     wrong = []
     for module in modules:

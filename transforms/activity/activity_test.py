@@ -23,8 +23,9 @@ from monsoon.transforms.activity.orders import Floats, Ints, Orders, deviation_u
 from monsoon.transforms.activity.peers import Cells, PeerRows, Peers, codes_of, min_threshold, threshold_of
 from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import ActivityResult, PolicyTerms
-from monsoon.transforms.product import ActivityTest, Trigger
+from monsoon.transforms.product import ActivityTest, Comparison, Trigger
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS
+from monsoon.transforms.triggers.machine import Revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class EvaluationSchedules:
 
     trigger: Trigger
     upto_ms: int = END_OF_TIME_MS
-    _known: dict[tuple[int, str], tuple[object, dict[int, EvaluationSchedule]]] = field(default_factory=dict)
+    _known: dict[tuple[tuple[Revision, ...], Comparison], dict[int, EvaluationSchedule]] = field(default_factory=dict)
 
     def of(self, disruption: Disruption) -> dict[int, EvaluationSchedule]:
         """The tests by confirmation (ms); none for a trigger without an activity test."""
@@ -69,12 +70,10 @@ class EvaluationSchedules:
         if test is None:
             return {}
         breach = self.trigger.zone_breaches.get(disruption.zone, self.trigger.levels[0].breach)
-        key = (id(disruption.revisions), str(breach))
+        key = (disruption.revisions, breach)
         if key not in self._known:
-            # The revisions are kept beside their schedule, so that the id stays theirs.
-            schedule = schedule_of(test.every_ms, breach, disruption.revisions, self.upto_ms)
-            self._known[key] = (disruption.revisions, schedule)
-        return self._known[key][1]
+            self._known[key] = schedule_of(test.every_ms, breach, disruption.revisions, self.upto_ms)
+        return self._known[key]
 
 
 def planned_tests(

@@ -120,7 +120,7 @@ class CandidateFinder:
         for revision in series.revisions:
             by_start[revision.event.start_ms].append(revision)
         for start_ms, of_start in by_start.items():
-            revisions = tuple(of_start)  # one object for all zones, which share its schedule of tests
+            revisions = tuple(of_start)  # one object for all zones: found equal at once where it is a key
             if not self._product.from_ms <= start_ms < self._product.until_ms:
                 continue
             confirmed = sorted({revision.event.confirmed_at_ms for revision in revisions})

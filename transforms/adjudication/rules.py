@@ -6,7 +6,7 @@ Interpretations of the specification: docs/interpretations.md#claims.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim
@@ -15,8 +15,6 @@ from monsoon.transforms.adjudication.payout import CACHE_SIZE, Amount, PayoutCal
 from monsoon.transforms.calendar import clock_hour, iso_week, local_day
 from monsoon.transforms.product import Product
 from monsoon.transforms.product.terms import OnceBy, Per
-
-_PRODUCTS_CACHED = 64
 
 Period = tuple[str, Any]
 """A cap's `per`, and the day, the week, or the policy and when its period began."""
@@ -61,12 +59,12 @@ class ProductRules:
     def __init__(self, product: Product) -> None:
         self.product = product
         self._only = None if product.earlier else VersionRules(product)
-        self._versions = {} if self._only else {id(each): VersionRules(each) for each in product.versions}
+        self._versions = {} if self._only else {each.from_ms: VersionRules(each) for each in product.versions}
         self.versions = tuple(self._versions.values()) if self._only is None else (self._only,)
 
     def of(self, claim: Claim) -> VersionRules:
         """The version that decides a claim: the one in force when its disruption began."""
-        return self._only or self._versions[id(self.product.at(claim.update.start_ms))]
+        return self._only or self._versions[self.product.at(claim.update.start_ms).from_ms]
 
     @cached_property
     def pers(self) -> Sequence[Per]:
@@ -93,15 +91,7 @@ def _once_value(by: OnceBy, claim: Claim) -> Any:
     return clock_hour(claim.update.confirmed_at_ms)
 
 
-_cache: dict[int, ProductRules] = {}
-"""By the identity of a product that stays alive here: a machine a rider shares one set of rules."""
-
-
+@lru_cache(maxsize=64)
 def rules_of(product: Product) -> ProductRules:
-    """The rules of a product, made once."""
-    rules = _cache.get(id(product))
-    if rules is None:
-        if len(_cache) >= _PRODUCTS_CACHED:
-            _cache.clear()
-        rules = _cache[id(product)] = ProductRules(product)
-    return rules
+    """The rules of a product, made once: the machines of all riders share them."""
+    return ProductRules(product)

@@ -333,6 +333,10 @@ class Product:
     earlier: tuple[Product, ...] = ()
     """Versions that were in force before, oldest first."""
 
+    def __hash__(self) -> int:
+        # Some fields are mappings, which cannot be hashed.
+        return hash((self.name, self.version))
+
     def accepts_plan(self, plan: str) -> bool:
         """Whether a policy may name this plan, its options included, under any version."""
         return any(version.plan_of(plan) is not None for version in self.versions)

@@ -33,6 +33,10 @@ class Revision:
     """Whether only `values`, or an absence that may pass, changed: activity tests need it, but no record is written of
     it, and it has the number of the revision before."""
 
+    def __hash__(self) -> int:
+        # A key in every zone, so it is short: `values` grow with each revision of an event.
+        return hash((self.at_ms, self.revision, self.event.start_ms))
+
 
 class TriggerMachine:
     """Takes readings by `take_effect`, moment by moment in order; `finish` advances event time until all timers
