@@ -5,8 +5,7 @@ import math
 import h3.api.basic_int as h3
 import numpy as np
 import pytest
-
-from tests.evidence.conftest import CENTER, NOW_MS, ZONE, evidence_of, north, reports
+from evidence.conftest import CENTER, NOW_MS, ZONE, evidence_of, north, reports
 
 DAY_MS = 24 * 3_600_000
 OUTSIDE_LAT = north(1000)

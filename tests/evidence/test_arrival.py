@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+from evidence.conftest import CENTER, NOW_MS, ZONE, reports, telemetry_table_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from monsoon.transforms.evidence.features import FEATURES
 from monsoon.transforms.evidence.measure import measure
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries
-from tests.evidence.conftest import CENTER, NOW_MS, ZONE, reports, telemetry_table_of
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

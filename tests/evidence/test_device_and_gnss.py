@@ -3,8 +3,7 @@
 import math
 
 import pytest
-
-from tests.evidence.conftest import NOW_MS, reports
+from evidence.conftest import NOW_MS, reports
 
 HALF_HOUR_MS = 30 * 60_000
 

@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import pytest
+from evidence.conftest import CENTER, NOW_MS, ZONE, evidence_of, reports, telemetry_table_of
 from hypothesis import given
 from hypothesis import strategies as st
 from kit.examples import examples
@@ -13,7 +14,6 @@ from monsoon.transforms.evidence import measure as measuring
 from monsoon.transforms.evidence.features import FEATURES
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries
-from tests.evidence.conftest import CENTER, NOW_MS, ZONE, evidence_of, reports, telemetry_table_of
 
 BATCH_FEATURES = {"claim_burst_rank", "peer_divergence"}
 

@@ -5,11 +5,11 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from evidence.conftest import reports, telemetry_table_of
 
 from monsoon.sources.files import InputError
 from monsoon.sources.reference import read_references
 from monsoon.transforms.evidence.limits import UNKNOWN_TOWER_RANGE_M
-from tests.evidence.conftest import reports, telemetry_table_of
 
 OPENCELLID = "radio,mcc,net,area,cell,unit,lon,lat,range,samples,changeable,created,updated,averageSignal\n"
 CELL = "LTE-404-45-5123-20481"

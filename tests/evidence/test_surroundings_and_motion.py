@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from evidence.conftest import CENTER, NOW_MS, north, reports
 
 from monsoon.sources.reference import read_references
 from monsoon.transforms.evidence.references import References
-from tests.evidence.conftest import CENTER, NOW_MS, north, reports
 
 HALF_HOUR_MS = 30 * 60_000
 FAR_LAT = north(5000)
@@ -38,8 +38,8 @@ def test_an_access_point_across_the_street_from_the_zone_is_in_it(one):
 
 @pytest.mark.parametrize(("meters", "match"), [(0, 1.0), (1009, 1.0), (2020, 0.5), (3031, 0.0), (9000, 0.0)])
 def test_tower_match_falls_from_its_reach_to_three_times_that(one, meters, match):
-    tower = [np.array([value]) for value in (CENTER[0], CENTER[1], 1000.0)]
-    references = References(*tower, np.empty(0), np.empty(0))
+    lat, lon, range_m = (np.array([value]) for value in (*CENTER, 1000.0))
+    references = References(lat, lon, range_m, np.empty(0), np.empty(0))
     rows = reports("w", 3, lat=north(meters), accuracy_m=10.0, cell=["LTE-404-45-5-2", "LTE-404-45-5-2", None])
     value, count = one(rows, "cell_tower_zone_match", references=references)
     assert value == pytest.approx(match, abs=1e-6)

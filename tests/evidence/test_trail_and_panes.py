@@ -156,13 +156,13 @@ def test_panes_come_in_any_order_but_once():
     random.Random(1).shuffle(order)
     columns = {name: values[order] for name, values in panes.values.items()}
     keys = (panes.worker, panes.pane_start_ms, panes.known_from_ms, panes.history)
-    again = Panes.of(*(key[order] for key in keys), columns, 2)
+    again = Panes.of(*(key[order] for key in keys), values=columns, workers=2)
     assert again.pane_start_ms.tolist() == panes.pane_start_ms.tolist()
     assert again.worker_starts.tolist() == [0, 5, 9]
     twice = [0, *order]
     columns = {name: values[twice] for name, values in panes.values.items()}
     with pytest.raises(ValueError, match="occurs twice"):
-        Panes.of(*(key[twice] for key in keys), columns, 2)
+        Panes.of(*(key[twice] for key in keys), values=columns, workers=2)
 
 
 def test_an_aggregate_names_columns_of_the_trail():

@@ -276,8 +276,8 @@ def test_nothing_is_paid_beyond_the_reserve_and_nothing_is_lost(drawn):
     if book.waits:
         last = decided.alerts[-1]
         assert last["queued_paise"] == sum(each.amount_paise for each in book._queue)
-        stated = max((e for e in events if isinstance(e, Reserve)), key=lambda e: (e.event_time_ms, e.reserve_id))
-        assert paid + book._queue[0].amount_paise > stated.amount_paise, "the head could be paid"
+        newest = max((e for e in events if isinstance(e, Reserve)), key=lambda e: (e.event_time_ms, e.reserve_id))
+        assert paid + book._queue[0].amount_paise > newest.amount_paise, "the head could be paid"
     elif decided.alerts:
         assert decided.alerts[-1]["queued_claims"] == decided.alerts[-1]["queued_paise"] == 0
 

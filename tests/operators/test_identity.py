@@ -5,7 +5,9 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -280,9 +282,8 @@ def test_a_repeat_of_a_report_that_an_earlier_release_used_counts_as_late_and_is
     source.graph = Graph.resumed(source.graph.settings, state, (), SETTINGS["scorer"])
 
     def rows():
-        return sum(
-            part.frame.height for live in source.graph.live["riders-evidence"].values() for part in live._reports.parts
-        )
+        operators: Iterable[Any] = source.graph.live["riders-evidence"].values()
+        return sum(part.frame.height for operator in operators for part in operator._reports.parts)
 
     before = rows()
     repeated = [each for each in read_half(folder, "first")["telemetry"] if each["event_time"] <= at(10)]

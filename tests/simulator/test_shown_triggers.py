@@ -18,8 +18,8 @@ SHOWING = sorted(name for name, storm in STORMS.items() if set(storm.shows) & se
 def test_the_storms_show_every_trigger_of_every_product():
     shown = defaultdict(set)
     for storm in STORMS.values():
-        for product, triggers in storm.shows.items():
-            shown[product] |= set(triggers)
+        for name, triggers in storm.shows.items():
+            shown[name] |= set(triggers)
     for name, product in PRODUCTS.items():
         assert shown[name] == {trigger.name for trigger in product.triggers}, name
 

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -73,8 +74,13 @@ def test_all_tests_are_collected_without_the_flink_extra(root):
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def test_types_are_checked_under_import_names(tmp_path, monkeypatch, capsys):
+def test_types_are_checked_under_import_names(tmp_path, root, monkeypatch, capsys):
     """mypy sees monsoon.<folder>, and its messages name the file that a reader can open."""
+    (tmp_path / "tests").mkdir()
+    shutil.copy(root / "tests" / "mypy.ini", tmp_path / "tests")
+    (tmp_path / "tests" / "test_it.py").write_text(
+        '"""A test."""\n\nfrom monsoon.transforms.wrong import GONE\n\nassert GONE\n'
+    )
     (tmp_path / "transforms").mkdir()
     (tmp_path / "transforms" / "__init__.py").write_text('"""Nothing."""\n')
     (tmp_path / "transforms" / "wrong.py").write_text('COUNT: int = "one"\n')
@@ -82,6 +88,8 @@ def test_types_are_checked_under_import_names(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(lint, "ROOT", tmp_path)
     args = argparse.Namespace(fix=False)
     assert lint.run(args) == 1
-    assert "\ntransforms/wrong.py:1: error" in capsys.readouterr().out
-    (tmp_path / "transforms" / "wrong.py").write_text('"""Right."""\n\nCOUNT: int = 1\n')
+    told = capsys.readouterr().out
+    assert "\ntransforms/wrong.py:1: error" in told
+    assert '\ntests/test_it.py:3: error: Module "monsoon.transforms.wrong" has no attribute "GONE"' in told
+    (tmp_path / "transforms" / "wrong.py").write_text('"""Right."""\n\nCOUNT: int = 1\nGONE = 2\n')
     assert lint.run(args) == 0
