@@ -48,13 +48,14 @@ def recorded(output: Path, identity: Mapping[str, Any], restored_from: str | Non
 def buckets_of(output: Path) -> int | None:
     """With how many buckets the job of this output was begun; None: there is none."""
     try:
-        return int(_record_of(output)["buckets"])
+        return int(read_record(output / RECORD)["buckets"])
     except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
         return None
 
 
-def _record_of(output: Path) -> dict[str, Any]:
-    return {"buckets": STREAMING_BUCKETS} | msgspec.json.decode((output / RECORD).read_bytes(), type=dict[str, Any])
+def read_record(file: Path) -> dict[str, Any]:
+    """What a job or a run was begun with; records of earlier releases do not state the buckets."""
+    return {"buckets": STREAMING_BUCKETS} | msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
 
 
 def _refuse_what_is_there(output: Path) -> None:
@@ -68,7 +69,7 @@ def _refuse_what_is_there(output: Path) -> None:
 
 def _require_same(output: Path, identity: Mapping[str, Any], restored_from: str) -> None:
     try:
-        before = _record_of(output)
+        before = read_record(output / RECORD)
     except (FileNotFoundError, msgspec.MsgspecError) as error:
         raise OutputError(
             f"{output}: holds no job to go on with from {restored_from}; give the output that the job was begun with"

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlparse
 
 import msgspec
 
-from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
+from monsoon.pipelines.flink.job_record import read_record
 from monsoon.pipelines.flink.local_cluster import last_checkpoint
 from monsoon.sinks.durable import replace_file, sync_files, sync_folder, write_file
 from monsoon.sinks.folder import SUMMARY, OutputError
@@ -101,7 +101,7 @@ class RunFolders:
         return int(self._record()["buckets"])
 
     def _record(self) -> dict[str, Any]:
-        return {"buckets": STREAMING_BUCKETS} | msgspec.json.decode((self.checkpoints / _RECORD).read_bytes())
+        return read_record(self.checkpoints / _RECORD)
 
     def _require_record(self) -> None:
         if not (self.checkpoints / _RECORD).exists():

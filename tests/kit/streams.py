@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from kit import LAT, LON, at, reading_record, subscription_record
+from monsoon.testing.records import telemetry_report
 
 STREAMS = ("telemetry", "oracle_readings", "subscriptions")
 
@@ -18,33 +19,17 @@ STREAMS = ("telemetry", "oracle_readings", "subscriptions")
 def report(worker: str, minutes: float, **fields: Any) -> dict[str, Any]:
     """A telemetry report of the contract, at Safdarjung unless `fields` say otherwise."""
     n = round(minutes * 60)
-    record = {
-        "event_id": f"{worker}-{n:06d}",
-        "worker_id": worker,
+    made = telemetry_report(f"{worker}-{n:06d}", worker, at(minutes), LAT, LON)
+    own = {
         "device_id": f"d{worker}x",
-        "event_time": at(minutes),
         "lat": round(LAT + 0.0001 * (n % 7), 6),
-        "lon": round(LON + 0.0001 * (n % 5), 6),
-        "accuracy_m": 8.0,
-        "speed_mps": float(n % 9),
-        "mock_location": False,
-        "mock_setting": False,
-        "accel_var": 0.5 + n % 4,
-        "pressure_hpa": 990.0 + n % 3,
-        "cn0_dbhz": 30.0,
-        "agc_db": 44.0,
-        "gnss_time": at(minutes),
-        "network_time": at(minutes) + 40,
         "bssids": [f"b{n % 11:04d}x", f"b{n % 13:04d}x"],
         "cell": "LTE-404-45-5000-20001",
-        "battery_pct": 80.0,
-        "charging": False,
         "ip_prefix": "ipx0001",
-        "platform": "zepto",
         "app_state": ("offline", "online", "on_trip")[n % 3],
         "orders_completed": n % 2,
     }
-    return record | fields
+    return made | own | fields
 
 
 def policy_record(worker: str, policy: str, minutes: float = -1000, **fields: Any) -> dict[str, Any]:
