@@ -81,7 +81,6 @@ def streaming_settings(
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         # Parts wait in line before the workers that read them; a barrier need not.
         "execution.checkpointing.unaligned.enabled": "true",
-        "taskmanager.network.memory.buffer-debloat.enabled": "true",
         **_RESTARTS,
     }
     if restore_from is not None:
@@ -90,10 +89,14 @@ def streaming_settings(
 
 
 def _common(parallelism: int) -> dict[str, str]:
+    # Some sixty exchanges, each of p times p channels with two buffers of 32 KiB, and eight more for each sender.
+    network_memory = f"{64 + 32 * parallelism + 4 * parallelism * parallelism} mb"
     return {
         "parallelism.default": str(parallelism),
         "pipeline.max-parallelism": str(MAX_PARALLELISM),
         "taskmanager.numberOfTaskSlots": str(parallelism),
+        "taskmanager.memory.network.min": network_memory,
+        "taskmanager.memory.network.max": network_memory,
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
     }

@@ -22,7 +22,7 @@ from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.flink.run_folders import RunFolders
 from monsoon.pipelines.flink.running_job import EventTimeShare, RestApi, wait_for
 from monsoon.pipelines.results import Progress, no_progress, providers_are, summarized
-from monsoon.pipelines.runtime.intervals import FixedIntervals, Intervals, PlannedIntervals
+from monsoon.pipelines.runtime.intervals import LIVE_INTERVALS, Intervals, PlannedIntervals
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.sinks.folder import STREAMS, OutputError
 from monsoon.sources.files import streams_in
@@ -119,7 +119,7 @@ def settings_of(
     chosen: Mapping[str, Product],
     model: Path | None,
     buckets: int,
-    intervals: Intervals = FixedIntervals(),
+    intervals: Intervals = LIVE_INTERVALS,
 ) -> JobConfig:
     """The configuration of a run."""
     reserves = "reserves" in streams_in(input_dir)

@@ -49,3 +49,5 @@ class PlannedIntervals:
 
 
 Intervals = FixedIntervals | PlannedIntervals
+
+LIVE_INTERVALS = FixedIntervals()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from monsoon.pipelines.runtime.intervals import FixedIntervals, Intervals
+from monsoon.pipelines.runtime.intervals import LIVE_INTERVALS, Intervals
 from monsoon.transforms.activity.week_to_date import WEEK_MS, uses_week_to_date
 from monsoon.transforms.evidence.limits import HISTORY_MS
 from monsoon.transforms.product import Product, Trigger
@@ -34,7 +34,7 @@ class JobConfig:
     buckets: int
     reserves: bool = False
     """Whether the input has reserves. Without them the graph has no `ControlExposure`."""
-    intervals: Intervals = FixedIntervals()
+    intervals: Intervals = LIVE_INTERVALS
     """Event time advances in these intervals; results do not depend on them.
 
     An operator works at the ends of intervals only, and its messages are due there. Each subtask sees watermarks of its

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 import polars as pl
 
-from monsoon.pipelines.runtime.intervals import FixedIntervals, Intervals
+from monsoon.pipelines.runtime.intervals import LIVE_INTERVALS, Intervals
 from monsoon.pipelines.runtime.messages import Message, pack, unpack
 from monsoon.transforms.triggers.history import END_OF_TIME_MS as LAST_TIMER_MS
 
@@ -88,7 +88,7 @@ class KeyedOperator(ABC):
     """The uids of the operators to which it sends; RESULTS for the output."""
     advances_by_interval: ClassVar[bool] = True
     """Whether it advances one interval at a time; needed where receivers defer its messages until they are due."""
-    intervals: Intervals = FixedIntervals()
+    intervals: Intervals = LIVE_INTERVALS
     """The intervals in which event time advances (`JobConfig.intervals`)."""
 
     def __init__(self, key: int, state: StateWriter) -> None:

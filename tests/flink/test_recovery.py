@@ -1,16 +1,23 @@
 """A run that is killed, interrupted, stopped or loses its workers ends in the local engine's records."""
 
+import gzip
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import time
 
+import polars as pl
 import pytest
 from kit.flink_runs import COMMAND_PART_BYTES, PRODUCTS, Command, asked, locally, running_job, written
+from kit.refusals import many_refused
 
 from monsoon.cli.main import main
+from monsoon.pipelines.flink.file_splits import interval_ends, plan
+from monsoon.pipelines.local.replay import replay
+from monsoon.sources.model_files import load_scorer
 
 pytestmark = [pytest.mark.flink, pytest.mark.slow]
 
@@ -86,6 +93,47 @@ def test_a_python_worker_killed_alone(tmp_path, storm):
     assert written(tmp_path / "out") == expected
 
 
+@pytest.mark.parametrize("ending", ["jsonl.gz", "parquet"])
+def test_killed_in_the_middle_of_one_large_file(tmp_path, storm, ending):
+    """It is read in parts, so a checkpoint may lie between two of them."""
+    source, expected = tmp_path / "in", storm[1]
+    shutil.copytree(storm[0], source)
+    plain = sorted((source / "telemetry").iterdir())
+    lines = [line for file in plain for line in file.read_bytes().splitlines(keepends=True)]
+    for file in plain:
+        file.unlink()
+    if ending == "parquet":
+        rows = pl.read_ndjson(b"".join(lines), infer_schema_length=None)
+        rows.write_parquet(source / "telemetry" / "all.parquet")
+        expected = locally(source, tmp_path / "local")
+    else:
+        (source / "telemetry" / "all.jsonl.gz").write_bytes(gzip.compress(b"".join(lines)))
+    parts = plan(source, COMMAND_PART_BYTES)[0]
+    others = sum(planned.stream != "telemetry" for planned in parts)
+
+    first = Command(source, tmp_path / "out", "--parallelism", "1")
+    first.wait_until(lambda: first.parts_read() > others + 2)
+    first.kill()
+    assert first.parts_read() < len(parts)
+
+    code, _, err = Command(source, tmp_path / "out", "--resume").end()
+    assert (code, err) == (0, "")
+    assert written(tmp_path / "out") == expected
+
+
+def test_a_run_of_what_is_mostly_refused_stops_and_goes_on(tmp_path):
+    source = many_refused(tmp_path / "in", 7_990, 2_010)
+    code, _, err = Command(source, tmp_path / "out", "--products", "kawaach").end()
+    assert code == 1
+    assert "telemetry: 2,010 of 10,000 records are refused, 20.1% where 20% may be. The job was stopped" in err
+    assert err.count("\n") == 1
+
+    words = ["--products", "kawaach", "--resume", "--max-refused-share", "1"]
+    assert Command(source, tmp_path / "out", *words).end()[0] == 0
+    replay(source, tmp_path / "local", PRODUCTS, ["kawaach"], load_scorer())
+    assert written(tmp_path / "out") == written(tmp_path / "local")
+
+
 def stop_with_savepoint(command, port):
     """Stops the one job as Flink's own client does; returns where the savepoint is."""
     command.wait_for_checkpoints()
@@ -118,7 +166,6 @@ def run_with_table_sink(source, output, savepoint, table):
     """The same job restored with an INSERT of its results into a table beside; returns how many rows that got."""
     from pyflink.table import StreamTableEnvironment
 
-    from monsoon.pipelines.flink.file_splits import interval_ends, plan
     from monsoon.pipelines.flink.graph import Config, build
     from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
     from monsoon.pipelines.flink.local_cluster import environment, streaming_settings

@@ -60,7 +60,7 @@ class Command:
     def __init__(self, source, output, *options, interval_ms=300):
         words = ["--input", str(source), "--output", str(output), "--checkpoint-interval-ms", str(interval_ms)]
         words += ["--part-bytes", str(COMMAND_PART_BYTES)]
-        self.checkpoints = Path(f"{output}.checkpoints")
+        self.output, self.checkpoints = Path(output), Path(f"{output}.checkpoints")
         self.before = self.moment()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "monsoon.cli.main", "run", *words, *options],
@@ -92,6 +92,11 @@ class Command:
             return len(seen) > many
 
         self.wait_until(enough)
+
+    def parts_read(self):
+        """How many parts of files have been read, by what was committed."""
+        lines = (line for part in (self.output / "accounts").glob("part*.jsonl") for line in part.open())
+        return sum(line.startswith("part ") for line in lines)
 
     def signal(self, number):
         """To the whole group, as a terminal or a shutdown does; returns (exit code, stdout, stderr)."""

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kit.graph import Graph, locally, settings_of
-from kit.streams import STREAMS, report, small_storm, write_lines, write_streams
+from kit.refusals import many_refused
+from kit.streams import STREAMS, small_storm, write_lines, write_streams
 
 from monsoon.cli.main import main
 from monsoon.pipelines.flink.dead_letter_limit import DeadLetterLimit
@@ -161,16 +162,6 @@ def test_both_engines_say_the_same_of_the_whole(tmp_path):
     assert told == summarized(collected, collected.outcome, {}, {})["warnings"]
     assert [warning.partition(":")[0] for warning in told] == ["oracle_readings", "telemetry"]
     assert ONE_ARRAY in told[1]
-
-
-def many_refused(folder, good, bad):
-    records = small_storm()
-    lines = [json.dumps(report("w1", 0.01 * number)) for number in range(good)]
-    in_seconds = [report("w1", 0, event_id=f"s{number}", event_time=1_719_531_000 + number) for number in range(bad)]
-    lines += map(json.dumps, in_seconds)
-    write_streams(folder, {**records, "telemetry": []})
-    write_lines(folder, "telemetry", lines, parts=3)
-    return folder
 
 
 def test_a_replay_of_what_is_mostly_refused_stops(tmp_path, capsys):
