@@ -71,6 +71,12 @@ def _submit(args: argparse.Namespace) -> None:
             "execution.checkpointing.interval is not set: files are written with checkpoints only. Set it in the "
             "cluster's configuration or by flink run -Dexecution.checkpointing.interval=10s"
         )
+    if env.get_checkpoint_config().is_unaligned_checkpoints_enabled():
+        raise ClusterError(
+            "execution.checkpointing.unaligned.enabled is true: the job may stop for good at a checkpoint "
+            "(docs/adr/0050-checkpoints-are-aligned.md). Submit it with "
+            "flink run -Dexecution.checkpointing.unaligned.enabled=false"
+        )
     restored_from = _restored_from(env)
     began_with = None if restored_from is None else buckets_of(output)
     buckets = args.buckets or began_with or STREAMING_BUCKETS

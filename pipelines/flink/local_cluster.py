@@ -79,8 +79,7 @@ def streaming_settings(
         "execution.checkpointing.savepoint-dir": (checkpoints / "savepoints").absolute().as_uri(),
         "execution.checkpointing.num-retained": "2",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-        # Parts wait in line before the workers that read them; a barrier need not.
-        "execution.checkpointing.unaligned.enabled": "true",
+        "execution.checkpointing.unaligned.enabled": "false",  # docs/adr/0050-checkpoints-are-aligned.md
         **_RESTARTS,
     }
     if restore_from is not None:
@@ -90,7 +89,7 @@ def streaming_settings(
 
 def _common(parallelism: int) -> dict[str, str]:
     # Some sixty exchanges, each of p times p channels with two buffers of 32 KiB, and eight more for each sender.
-    network_memory = f"{64 + 32 * parallelism + 4 * parallelism * parallelism} mb"
+    network_memory = f"{min(1024, 64 + 32 * parallelism + 4 * parallelism * parallelism)} mb"
     return {
         "parallelism.default": str(parallelism),
         "pipeline.max-parallelism": str(MAX_PARALLELISM),

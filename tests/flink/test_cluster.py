@@ -121,6 +121,10 @@ def test_a_cluster_writes_what_the_local_engine_writes(cluster, tmp_path):
     assert changed.returncode != 0
     assert "begun with another content of the input" in changed.stdout + changed.stderr
     assert lines(tmp_path / "out") == expected
+    stuck = "-Dexecution.checkpointing.unaligned.enabled=true"
+    refused = cluster(stuck, *job, "--output", tmp_path / "none", check=False)
+    assert refused.returncode != 0
+    assert "execution.checkpointing.unaligned.enabled is true" in refused.stdout + refused.stderr
     nowhere = ("-pym", "monsoon.pipelines.flink.job", "--input", tmp_path / "nowhere", "--output", tmp_path / "none")
     refused = cluster(*nowhere, check=False)
     assert refused.returncode != 0
