@@ -1,4 +1,4 @@
-"""The glossary says what contracts and registry say. `python tests/evidence/test_glossary.py` writes it anew."""
+"""The glossary is generated from contracts and feature list: `python tests/evidence/test_glossary.py` writes it."""
 
 import json
 import math
@@ -11,14 +11,14 @@ GLOSSARY = ROOT / "docs" / "glossary.md"
 
 INTRODUCTION = """# Glossary
 
-Names of fields and features, each with unit, range and the meaning of null. A test holds this page against
-`contracts/` and `transforms/evidence/features.py`.
+Names of fields and features, each with unit, range and the meaning of null. The page is generated from `contracts/` and
+`transforms/evidence/features.py`; a test checks that it is current.
 
 ## Features of a claim
 
-Each is a number or null, and comes with how many reports it rests on. Null never points to fraud. "Fraud at" is the
-end of the range that does. What windows, counts and tolerances they use: `transforms/evidence/limits.py` and
-[readings of the text](interpretations.md#evidence).
+Each is a number or null, with the number of reports from which it was measured. Null never points to fraud. "Fraud at"
+is the end of the range that does. Windows, minimum counts and tolerances are in `transforms/evidence/limits.py` and
+[interpretations](interpretations.md#evidence).
 
 | feature | group | unit | range | fraud at | meaning | null when |
 |---|---|---|---|---|---|---|

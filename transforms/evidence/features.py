@@ -1,4 +1,4 @@
-"""The features that evidence consists of: the one list of their names, units and meaning.
+"""The features of which evidence consists: the only list of their names, units and meaning.
 
 `docs/glossary.md` has the same list for readers; a test keeps both equal.
 """
@@ -12,7 +12,7 @@ from typing import Literal
 SensorGroup = Literal[
     "mock", "accelerometer", "barometer", "gnss", "wifi", "cell", "battery", "motion", "activity", "policy", "graph"
 ]
-"""What has to work for a feature to be measured; features of a group are mostly measured or missing together."""
+"""The sensors that a feature needs; features of a group are mostly measured or missing together."""
 
 Direction = Literal["high", "low", "either"]
 
@@ -41,17 +41,17 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "accelerometer_variance", "(m/s^2)^2", 0, _INF, "accelerometer", "low",
-        "median accel_var; near 0 is a phone at rest",
+        "median accel_var; near 0 for a phone at rest",
         "no accelerometer",
     ),
     Feature(
         "barometric_delta_match", "share", 0, 1, "barometer", "low",
         "agreement of the pressure change with that of other riders nearby at the same time",
-        "no barometer, fewer than 3 others, or fewer than 3 five-minute steps",
+        "no barometer, fewer than 3 others, or fewer than 3 five-minute changes",
     ),
     Feature(
         "gnss_cn0_agc_anomaly", "share", 0, 1, "gnss", "high",
-        "reports whose signal is stronger than the phone's own sky before the window",
+        "reports whose C/N0 and AGC indicate more received power than the phone's own baseline before the window",
         "no C/N0 or no AGC, or fewer than 20 reports of the phone before the window",
     ),
     Feature(
@@ -61,12 +61,12 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "bssid_zone_match", "share", 0, 1, "wifi", "low",
-        "located access points that stand in the zone, weighted by sightings from reports that claim to be there",
+        "located access points with a position in the zone, weighted by sightings from reports located there",
         "no located access point seen from the zone",
     ),
     Feature(
         "cell_tower_zone_match", "share", 0, 1, "cell", "low",
-        "median of 1 within tower range + accuracy, falling to 0 at 3 x that",
+        "median over reports: 1 within tower range + accuracy, falling to 0 at 3 x that",
         "no report with a located tower",
     ),
     Feature(
@@ -91,13 +91,13 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "second_implied_speed_mps", "m/s", 0, _INF, "motion", "high",
-        "second largest of the same; above 33 is a speed exceeded twice",
+        "second largest of the same; above 33: a speed of 33 m/s was exceeded twice",
         "fewer than 3 reports",
     ),
     Feature(
         "gps_jitter_m", "m", 0, _INF, "motion", "low",
-        "root mean square distance of a fix from its place while stopped; 0 is no receiver's",
-        "fewer than 8 steps between stopped fixes",
+        "root mean square distance of a fix from its position while stopped; never 0 with a real receiver",
+        "fewer than 8 displacements between stopped fixes",
     ),
     Feature(
         "recent_activity_in_zone", "count", 0, _INF, "activity", "low",
@@ -121,7 +121,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "subscription_alert_gap_s", "s", -_INF, _INF, "policy", "high",
-        "activation of the policy - first public alert for the zone; positive is bought after it",
+        "activation of the policy - first public alert for the zone; positive: bought after the alert",
         "no alert, or no activation known",
     ),
     Feature(
@@ -136,7 +136,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "claim_burst_rank", "difference of shares", -1, 1, "motion", "high",
-        "how much steeper the disruption's arrival curve is at this claim than the zone's own curve",
+        "how much steeper the disruption's arrival curve is at this claim than the zone's usual arrival curve",
         "fewer than 5 riders in the zone, or too little history of the neighborhood",
     ),
     Feature(
