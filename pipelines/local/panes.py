@@ -1,11 +1,14 @@
-"""Panes by Polars, generated from their definition."""
+"""Panes by numpy, generated from their definition: the telemetry table has the reports of a pane side by side."""
 
 from __future__ import annotations
 
-import numpy as np
-import polars as pl
+from dataclasses import dataclass
+from typing import Any
 
-from monsoon.transforms.panes import AGGREGATES, BASELINE_GRACE_MS, LIMIT, PANE_MS, Aggregate, Panes
+import numpy as np
+import numpy.typing as npt
+
+from monsoon.transforms.panes import AGGREGATES, BASELINE_GRACE_MS, LIMIT, NULL, PANE_MS, Aggregate, Panes
 from monsoon.transforms.telemetry_table import DTYPES, TelemetryTable
 
 _CODED_NULL = {name for name, dtype in DTYPES.items() if name != "event_time_ms" and dtype is not np.float64}
@@ -13,57 +16,74 @@ _CODED_NULL = {name for name, dtype in DTYPES.items() if name != "event_time_ms"
 
 def panes_of(telemetry: TelemetryTable) -> Panes:
     """The panes of every report of the telemetry table."""
-    used = {column for aggregate in AGGREGATES for column in _columns(aggregate)} | {"worker", "event_time_ms"}
+    start_ms = telemetry.event_time_ms // PANE_MS * PANE_MS
+    keys: list[npt.NDArray[Any]] = [telemetry.worker, start_ms]
+    order = None
     if telemetry.states_received:
-        used.add("received_time_ms")
-    rows = pl.DataFrame({name: getattr(telemetry, name) for name in sorted(used)}).lazy()
-    rows = rows.with_columns(pane_start_ms=pl.col("event_time_ms") // PANE_MS * PANE_MS)
-    by = ["worker", "pane_start_ms"]
-    if telemetry.states_received:
-        rows, by = rows.with_columns(**_RECEIVED), [*by, *_RECEIVED]
-    panes = rows.group_by(by).agg(aggregation(aggregate) for aggregate in AGGREGATES).collect()
+        received_ms = telemetry.received_time_ms
+        known_ms = np.maximum(start_ms + PANE_MS, (received_ms + PANE_MS - 1) // PANE_MS * PANE_MS)
+        keys += [known_ms, received_ms - telemetry.event_time_ms <= BASELINE_GRACE_MS]
+        order = np.lexsort(keys[::-1])
+        keys = [key[order] for key in keys]
+    begins = np.ones(len(telemetry), dtype=np.bool_)
+    begins[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    groups = _Groups(telemetry, order, np.flatnonzero(begins), begins)
+    keys = [key[groups.first] for key in keys]
     if not telemetry.states_received:
-        panes = panes.with_columns(known_from_ms=_OVER_MS, history=pl.lit(True))
-    columns = {aggregate.name: panes[aggregate.name].to_numpy() for aggregate in AGGREGATES}
-    worker, start_ms, known_from_ms, history = (
-        panes[name].to_numpy() for name in ("worker", "pane_start_ms", *_RECEIVED)
-    )
-    return Panes.of(worker, start_ms, known_from_ms, history, columns, len(telemetry.workers))
+        keys += [keys[1] + PANE_MS, np.ones(len(groups.first), dtype=np.bool_)]
+    columns = {aggregate.name: groups.aggregated(aggregate) for aggregate in AGGREGATES}
+    worker_starts = np.searchsorted(keys[0], np.arange(len(telemetry.workers) + 1)).astype(np.int64)
+    return Panes(keys[0], keys[1], keys[2], keys[3], columns, worker_starts)
 
 
-_OVER_MS = pl.col("pane_start_ms") + PANE_MS
-_RECEIVED = {
-    "known_from_ms": pl.max_horizontal(_OVER_MS, (pl.col("received_time_ms") + PANE_MS - 1) // PANE_MS * PANE_MS),
-    "history": pl.col("received_time_ms") - pl.col("event_time_ms") <= BASELINE_GRACE_MS,
-}
-"""What panes are grouped by, besides rider and time, where reports state when they were received."""
+@dataclass(frozen=True)
+class _Groups:
+    """The reports of a telemetry table, in `order` (None: the table's) by pane; each pane begins at a row of `first`,
+    where `begins` holds."""
 
+    telemetry: TelemetryTable
+    order: npt.NDArray[np.int64] | None
+    first: npt.NDArray[np.int64]
+    begins: npt.NDArray[np.bool_]
 
-def aggregation(aggregate: Aggregate) -> pl.Expr:
-    """The aggregate as an expression over the rows of a telemetry table, in the telemetry table's order."""
-    column = pl.col(aggregate.column)
-    if DTYPES[aggregate.column] is np.float64:
-        present = column.is_not_nan()
-        term = (column * aggregate.scale + 0.5).floor().clip(-LIMIT, LIMIT)
-    else:
-        present = column >= 0 if aggregate.column in _CODED_NULL else column.is_not_null()
-        term = (column.cast(pl.Int64) * aggregate.scale).clip(-LIMIT, LIMIT)
-    for condition, value in aggregate.where:
-        present = present & (pl.col(condition) == value)
-    if aggregate.kind == "count":
-        return present.sum().cast(pl.Int64).alias(aggregate.name)
-    taken: pl.Expr = pl.when(present).then(term)
-    if aggregate.kind in ("last", "distinct"):
-        taken = taken.drop_nulls()
-    reduced = {
-        "sum": taken.sum,
-        "min": taken.min,
-        "max": taken.max,
-        "last": taken.last,
-        "distinct": taken.n_unique,
-    }[aggregate.kind]()
-    return reduced.cast(pl.Int64).fill_null(aggregate.empty).alias(aggregate.name)
+    def _column(self, name: str) -> npt.NDArray[Any]:
+        column: npt.NDArray[Any] = getattr(self.telemetry, name)
+        return column if self.order is None else column[self.order]
 
+    def aggregated(self, aggregate: Aggregate) -> npt.NDArray[np.int64]:
+        """The aggregate of each pane."""
+        column = self._column(aggregate.column)
+        if column.dtype == np.float64:
+            present = ~np.isnan(column)
+        else:
+            present = column >= 0 if aggregate.column in _CODED_NULL else np.ones(len(column), dtype=np.bool_)
+        for condition, value in aggregate.where:
+            present &= self._column(condition) == value
+        if aggregate.kind == "count":
+            return np.add.reduceat(present.astype(np.int64), self.first)
+        if column.dtype == np.float64:
+            with np.errstate(over="ignore"):
+                scaled = np.floor(np.where(present, column, 0.0) * aggregate.scale + 0.5)
+            term = np.clip(scaled, -LIMIT, LIMIT).astype(np.int64)
+        else:
+            term = np.clip(column.astype(np.int64) * aggregate.scale, -LIMIT, LIMIT)
+        return self._reduced(aggregate.kind, term, present)
 
-def _columns(aggregate: Aggregate) -> tuple[str, ...]:
-    return (aggregate.column, *(column for column, _ in aggregate.where))
+    def _reduced(
+        self, kind: str, term: npt.NDArray[np.int64], present: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.int64]:
+        if kind == "sum":
+            return np.add.reduceat(np.where(present, term, 0), self.first)
+        if kind == "max":
+            return np.maximum.reduceat(np.where(present, term, NULL), self.first)
+        if kind == "min":  # -NULL is NULL
+            return -np.maximum.reduceat(np.where(present, -term, NULL), self.first)
+        if kind == "last":
+            last = np.maximum.reduceat(np.where(present, np.arange(len(term)), -1), self.first)
+            return np.where(last >= 0, term[last], NULL)
+        pane = (np.cumsum(self.begins) - 1)[present]
+        order = np.lexsort((term[present], pane))
+        pane, term = pane[order], term[present][order]
+        new = np.ones(len(pane), dtype=np.bool_)
+        new[1:] = (pane[1:] != pane[:-1]) | (term[1:] != term[:-1])
+        return np.bincount(pane[new], minlength=len(self.first))

@@ -130,7 +130,7 @@ def _received(event_ms: int, received_ms: int) -> tuple[int, bool]:
 
 
 @given(ROWS)
-def test_polars_panes_are_the_definition(rows):
+def test_panes_are_the_definition(rows):
     telemetry = _telemetry(rows)
     panes = panes_of(telemetry)
     rows_of = {}
