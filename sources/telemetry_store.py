@@ -28,6 +28,8 @@ _ARRIVAL = tuple(field.name for field in stream_fields("telemetry") if field.nam
 """Columns about the transport of a report, not its content."""
 _PART_ROWS = 500_000
 """Rows suspected of being duplicates are compared in parts of about this size."""
+_FEW_ROWS = 4_000
+"""Up to here one call of Polars costs more than Python takes for the texts of a column."""
 _COLUMNS_AT_ONCE = 2
 _TIME_BITS = 42
 """Enough for event_time, which validation ends at 2100-01-01 (4.1e12 ms)."""
@@ -183,23 +185,39 @@ def _same_as_previous(column: pl.Series) -> npt.NDArray[np.bool_]:
 def _order(frame: pl.DataFrame, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint32]:
     """Indices of the kept rows in the order (worker_id, event_time, event_id)."""
     kept: npt.NDArray[np.uint32] = np.flatnonzero(keep).astype(np.uint32)
-    workers = frame["worker_id"].rechunk()
-    ranks = code_ranks(workers)[0][workers.to_physical().to_numpy()[kept]].astype(np.uint64)
+    ranks = coded(frame["worker_id"].rechunk())[1][kept].astype(np.uint64)
     times = frame["event_time"].rechunk().to_numpy()[kept].astype(np.uint64)
     key = (ranks << np.uint64(_TIME_BITS)) | times
-    by_key = pl.Series(key).arg_sort().to_numpy()
+    few = len(key) <= _FEW_ROWS
+    by_key = np.argsort(key) if few else pl.Series(key).arg_sort().to_numpy()
     key = key[by_key]
     kept = kept[by_key]
     repeats = key[1:] == key[:-1]
     tied = np.flatnonzero(np.append(repeats, False) | np.append(False, repeats))
     if len(tied):
-        ids = frame["event_id"].gather(kept[tied])
+        ids = frame["event_id"][kept[tied]]
+        if few:
+            kept[tied] = [row for *_, row in sorted(zip(key[tied].tolist(), ids.to_list(), kept[tied].tolist(), strict=True))]
+            return kept
         settled = pl.DataFrame({"key": key[tied], "id": ids, "row": kept[tied]}).sort("key", "id")
         kept[tied] = settled["row"].to_numpy()
     return kept
 
 
-def code_ranks(column: pl.Series) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+def coded(column: pl.Series) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
+    """The sorted texts of a categorical column and each row's rank among them, -1 where null."""
+    if len(column) <= _FEW_ROWS:
+        values = column.to_list()
+        texts = sorted({text for text in values if text is not None})
+        rank_of: dict[str | None, int] = {text: rank for rank, text in enumerate(texts)}
+        rank_of[None] = -1
+        return tuple(texts), np.array([rank_of[text] for text in values], dtype=np.int32)
+    ranks, words = _code_ranks(column)
+    rank_of_code = np.append(ranks, np.int32(-1))
+    return words, rank_of_code[column.to_physical().fill_null(len(ranks)).to_numpy()]
+
+
+def _code_ranks(column: pl.Series) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
     """For a categorical column: code -> rank of its text among the texts in use, and those texts, sorted.
 
     Codes depend on the order in which texts were met; ranks do not. Ranks of codes not in use are -1.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from monsoon.sources.telemetry_columns import CODED, coded_type
-from monsoon.sources.telemetry_store import code_ranks
+from monsoon.sources.telemetry_columns import CODED
+from monsoon.sources.telemetry_store import coded
 from monsoon.transforms.telemetry_table import APP_STATES, TelemetryTable
 
 _FLOATS = (
@@ -34,14 +36,11 @@ def to_telemetry_table(frame: pl.DataFrame) -> TelemetryTable:
 
     words, codes = {}, {}
     for name in CODED:
-        if name != "app_state":
-            words[name], codes[name] = _coded(take(name))
-    floats = {name: take(name).fill_null(float("nan")).to_numpy() for name in _FLOATS}
-    states = pl.Series(APP_STATES, dtype=coded_type("app_state")).to_physical().to_list()
-    app_state = take("app_state").to_physical().replace_strict(states, range(len(states)), default=-1)
+        words[name], codes[name] = coded(take(name))
+    floats = {name: _float(take(name)) for name in _FLOATS}
+    states = [APP_STATES.index(state) if state in APP_STATES else -1 for state in words["app_state"]]
     lists = take("bssids")
-    lengths = lists.list.len().fill_null(0).to_numpy()
-    bssids, bssid_codes = _coded(lists.explode().drop_nulls())
+    bssids, bssid_codes = coded(lists.explode().drop_nulls())
     worker = codes["worker_id"]
     return TelemetryTable(
         workers=words["worker_id"],
@@ -59,38 +58,34 @@ def to_telemetry_table(frame: pl.DataFrame) -> TelemetryTable:
         mock=_either(take("mock_location"), take("mock_setting")),
         gnss_time_ms=_float(take("gnss_time")),
         network_time_ms=_float(take("network_time")),
-        charging=take("charging").cast(pl.Int8).fill_null(-1).to_numpy(),
+        charging=_integers(take("charging").cast(pl.Int8)),
         cell=codes["cell"],
-        bssid_offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]),
+        bssid_offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(_integers(lists.list.len(), 0), dtype=np.int64)]),
         bssid_codes=bssid_codes,
         ip_prefix=codes["ip_prefix"],
         platform=codes["platform"],
-        app_state=app_state.cast(pl.Int8).to_numpy(),
-        orders_completed=take("orders_completed").fill_null(-1).to_numpy(),
+        app_state=np.array([*states, -1], dtype=np.int8)[codes["app_state"]],
+        orders_completed=_integers(take("orders_completed")),
     )
-
-
-def _coded(column: pl.Series) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
-    """The sorted texts of a categorical column and each row's rank among them, -1 where null."""
-    ranks, texts = code_ranks(column)
-    rank_of_code = np.append(ranks, np.int32(-1))
-    codes = column.to_physical().fill_null(len(ranks)).to_numpy()
-    return texts, rank_of_code[codes]
 
 
 def _either(first: pl.Series, second: pl.Series) -> npt.NDArray[np.int8]:
     """1 where at least one is true, 0 where one is false and none true, -1 where neither is known."""
-    one, other = (flag.cast(pl.Int8).fill_null(-1).to_numpy() for flag in (first, second))
-    return np.maximum(one, other)
+    return np.maximum(_integers(first.cast(pl.Int8)), _integers(second.cast(pl.Int8)))
 
 
 def _received(times: pl.Series) -> npt.NDArray[np.int64]:
     """Milliseconds, -1 where null; a table without received times has one -1 for all its rows."""
     if times.null_count() == len(times):
         return np.broadcast_to(np.int64(-1), len(times))
-    return times.fill_null(-1).to_numpy()
+    return _integers(times)
 
 
-def _float(times: pl.Series) -> npt.NDArray[np.float64]:
-    """Moments (ms) as doubles, which hold every one that validation lets pass; NaN where null."""
-    return times.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+def _integers(column: pl.Series, null: int = -1) -> npt.NDArray[Any]:
+    """Integers as they are, with a value for null."""
+    return (column.fill_null(null) if column.null_count() else column).to_numpy()
+
+
+def _float(column: pl.Series) -> npt.NDArray[np.float64]:
+    """Doubles, which hold every moment (ms) that validation lets pass; NaN where null."""
+    return column.to_numpy().astype(np.float64, copy=False)
