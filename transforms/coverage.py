@@ -180,12 +180,20 @@ class Coverage:
 
     def is_home(self, cell: int, resolution: int, at_ms: int) -> bool:
         """Whether the home that counts of a policy at a moment lies in a cell of this resolution, in force or not."""
+        return self._homes_at(resolution).any_in(cell, at_ms)
+
+    def residents(self, cell: int, resolution: int) -> set[str]:
+        """The riders of policies that ever state a home that counts in a cell of this resolution."""
+        policies = (self.policies[policy_id] for policy_id in self._homes_at(resolution).policies_in(cell))
+        return {worker for policy in policies for worker in policy.workers}
+
+    def _homes_at(self, resolution: int) -> _Homes:
         homes = self._homes.get(resolution)
         if homes is None:
             homes = self._homes[resolution] = _Homes(resolution)
             for policy in self.policies.values():
                 homes.add(policy)
-        return homes.any_in(cell, at_ms)
+        return homes
 
     def _of_worker(self, worker: str) -> dict[str, Policy]:
         """The policies of a rider, which are about to change: clears what is cached of them."""
@@ -270,6 +278,9 @@ class _Homes:
     def remove(self, policy: Policy) -> None:
         for _, lat, lon in policy.homes:
             self._spans[cell_of(lat, lon, self._resolution)].pop(policy.policy_id, None)
+
+    def policies_in(self, cell: int) -> Collection[str]:
+        return self._spans.get(cell, {}).keys()
 
     def any_in(self, cell: int, at_ms: int) -> bool:
         return any(

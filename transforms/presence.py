@@ -9,8 +9,9 @@ Interpretations of the specification: docs/interpretations.md#who-claims.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -41,26 +42,30 @@ class ReportCells:
 
 @dataclass(frozen=True)
 class PresenceSnapshot:
-    """All riders at one moment: `by_cell` those with a report, under each cell in which they count; `silent` those
-    without one."""
+    """The riders with a report at one moment (`reporting`), under each cell in which they count (`by_cell`)."""
 
     by_cell: dict[int, list[str]]
-    silent: list[str]
+    reporting: Set[str]
 
 
 class Presence:
     """The presence of some riders, in cells of one resolution; a rider with a report counts as in every cell within
     `margin_m` of its position (`transforms.geo.near`)."""
 
-    def __init__(self, places: ReportCells, workers: Sequence[str], resolution: int, margin_m: float = 0.0) -> None:
+    def __init__(self, places: ReportCells, workers: Iterable[str], resolution: int, margin_m: float = 0.0) -> None:
         self._telemetry = places.telemetry
+        self.workers = workers if isinstance(workers, Set) else frozenset(workers)
         self._cells = places.cells(resolution)
         self.resolution, self._margin_m = resolution, margin_m
-        self._workers = sorted(workers)
-        code_of = {worker: code for code, worker in enumerate(self._telemetry.workers)}
-        self._codes = np.array([code_of.get(worker, -1) for worker in self._workers], dtype=np.int64)
-        self._dwells = DwellIntervals.of(places, self._codes[self._codes >= 0], resolution, REPORT_HOLDS_MS)
+        mine = [code for code, worker in enumerate(self._telemetry.workers) if worker in self.workers]
+        self._codes = np.array(mine, dtype=np.int64)
+        """Of the riders with any report, in the order of their ids."""
+        self._dwells = DwellIntervals.of(places, self._codes, resolution, REPORT_HOLDS_MS)
         self._named: dict[str, npt.NDArray[np.int64]] = {}
+
+    @cached_property
+    def _cells_of_reports(self) -> frozenset[int]:
+        return frozenset(self._dwells.cell.tolist())
 
     @property
     def visited(self) -> npt.NDArray[np.uint64]:
@@ -78,6 +83,8 @@ class Presence:
         return any(self._has_reports_in(other, at_ms) and self._near(cell, other, at_ms) for other in others)
 
     def _has_reports_in(self, cell: int, at_ms: int) -> bool:
+        if cell not in self._cells_of_reports:
+            return False
         rows = self._dwells.among(np.array([cell], dtype=np.uint64)).rows
         first, last = self._dwells.first_ms[rows], self._dwells.last_ms[rows]
         meets = bool(np.any((first <= at_ms) & (last >= at_ms - REPORT_HOLDS_MS)))
@@ -98,12 +105,10 @@ class Presence:
 
     def _last_rows(self, at_ms: int) -> npt.NDArray[np.int64]:
         """The row of each rider's last report of the 90 minutes up to `at_ms`, both ends included; -1 for none."""
-        rows = np.full(len(self._codes), -1, dtype=np.int64)
-        known = np.flatnonzero(self._codes >= 0)
-        last = self._telemetry.last_at_or_before(self._codes[known], np.full(len(known), at_ms, dtype=np.int64))
-        known, last = known[last >= 0], last[last >= 0]
-        recent = self._telemetry.event_time_ms[last] >= at_ms - REPORT_HOLDS_MS
-        rows[known[recent]] = last[recent]
+        rows = self._telemetry.last_at_or_before(self._codes, np.full(len(self._codes), at_ms, dtype=np.int64))
+        found = np.flatnonzero(rows >= 0)
+        old = self._telemetry.event_time_ms[rows[found]] < at_ms - REPORT_HOLDS_MS
+        rows[found[old]] = -1
         if self._telemetry.states_received:
             late = np.flatnonzero((rows >= 0) & (self._telemetry.received_time_ms[rows] > at_ms + PRESENCE_GRACE_MS))
             lo, hi = self._telemetry.rows_between(self._codes[late], at_ms - REPORT_HOLDS_MS - 1, at_ms)
@@ -121,10 +126,11 @@ class Presence:
             riders = seen[point]
         by_cell: dict[int, list[str]] = {}
         for rider, cell in zip(riders.tolist(), cells.tolist(), strict=True):
-            by_cell.setdefault(cell, []).append(self._workers[rider])
-        silent = np.ones(len(self._workers), dtype=bool)
-        silent[seen] = False
-        return PresenceSnapshot(by_cell, [self._workers[rider] for rider in np.flatnonzero(silent).tolist()])
+            by_cell.setdefault(cell, []).append(self._worker(rider))
+        return PresenceSnapshot(by_cell, {self._worker(rider) for rider in seen.tolist()})
+
+    def _worker(self, rider: int) -> str:
+        return self._telemetry.workers[self._codes[rider]]
 
     def riders_naming(self, platform: str, at_ms: int) -> set[str]:
         """Riders whose reports named a platform in the 90 minutes up to `at_ms`, both ends included."""
@@ -136,7 +142,7 @@ class Presence:
         named = before[hi] - before[lo]
         rider, row = rows_received_later(self._telemetry, lo, hi, at_ms + PRESENCE_GRACE_MS)
         np.subtract.at(named, rider, before[row + 1] - before[row])
-        return {self._workers[rider] for rider in np.flatnonzero(named > 0).tolist()}
+        return {self._worker(rider) for rider in np.flatnonzero(named > 0).tolist()}
 
 
 @dataclass(frozen=True, eq=False)

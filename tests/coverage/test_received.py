@@ -53,9 +53,9 @@ def presence_of(*reports, workers=("w",), margin_m=0.0):
 def test_what_comes_more_than_a_quarter_of_an_hour_later_establishes_no_presence(received, present, margin_m):
     presence = presence_of(("w", -5, received), margin_m=margin_m)
     snapshot = presence.at(at(0))
-    assert (snapshot.by_cell.get(ZONE, []), snapshot.silent) == ((["w"], []) if present else ([], ["w"]))
+    assert (snapshot.by_cell.get(ZONE, []), snapshot.reporting) == ((["w"], {"w"}) if present else ([], set()))
     assert presence.reported_in(ZONE, at(0)) is present
-    assert (presence.at(at(76)).silent == ["w"]) is (received is not None and received > 91)
+    assert ("w" not in presence.at(at(76)).reporting) is (received is not None and received > 91)
 
 
 def test_the_report_before_it_speaks_in_its_place():
@@ -64,8 +64,8 @@ def test_the_report_before_it_speaks_in_its_place():
         h3.latlng_to_cell(far, LON, RESOLUTION): ["w"]
     }
     # Unless that is more than 90 min old.
-    assert presence_of(("w", -90.001, None, far), ("w", -5, 16)).at(at(0)).silent == ["w"]
-    assert presence_of(("w", -90, None, far), ("w", -5, 16)).at(at(0)).silent == []
+    assert presence_of(("w", -90.001, None, far), ("w", -5, 16)).at(at(0)).reporting == set()
+    assert presence_of(("w", -90, None, far), ("w", -5, 16)).at(at(0)).reporting == {"w"}
 
 
 def test_a_platform_named_by_a_report_that_came_too_late_is_no_bridge():

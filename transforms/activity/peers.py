@@ -41,7 +41,7 @@ class Peers:
         self._test = test
         self._orders = Orders(places.telemetry)
         code_of = {worker: code for code, worker in enumerate(places.telemetry.workers)}
-        known = [worker for worker in coverage.workers if worker in code_of]
+        known = [worker for worker in places.telemetry.workers if worker in coverage.holders]
         codes = np.array([code_of[worker] for worker in known], dtype=np.int64)
         self._dwells = DwellIntervals.of(places, codes, resolution, test.window_ms)
         states = [

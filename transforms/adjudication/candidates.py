@@ -103,7 +103,6 @@ class CandidateFinder:
         self._bridges = frozenset(name for name, plan in product.plans.items() if plan.bridge)
         self._snapshots: dict[int, PresenceSnapshot] = {}
         self._naming: dict[tuple[str, int], set[str]] = {}
-        self._silent_at_home: dict[tuple[str, str | None, int, int], dict[int, list[PolicyState]]] = {}
 
     def disruptions(
         self, series: Series, known: Mapping[str, Disruption] | None = None, since: LookupStart = LookupStart()
@@ -164,13 +163,19 @@ class CandidateFinder:
         return disruption_of(identity, name, series, revisions, present)
 
     def _present(self, series: Series, zone: int, start_ms: int, confirmed_ms: int) -> Sequence[PolicyState]:
-        """The policies, in force at the start, of the riders in the zone at confirmation."""
+        """The policies, in force at the start, of the riders in the zone at confirmation: by their report, without one
+        at the home that the policy states."""
+        snapshot, resolution = self._snapshot(confirmed_ms), self._product.zone_resolution
         reporting = [
-            self._applicable(worker, series, start_ms, confirmed_ms)
-            for worker in self._snapshot(confirmed_ms).by_cell.get(zone, ())
+            self._applicable(worker, series, start_ms, confirmed_ms) for worker in snapshot.by_cell.get(zone, ())
         ]
-        at_home = self._at_home(series, start_ms, confirmed_ms).get(zone, [])
-        return [state for state in reporting if state is not None] + at_home
+        residents = (self._coverage.residents(zone, resolution) & self._presence.workers) - snapshot.reporting
+        silent = [self._applicable(worker, series, start_ms, confirmed_ms) for worker in sorted(residents)]
+        return [state for state in reporting if state is not None] + [
+            state
+            for state in silent
+            if state is not None and cell_of(state.record["home_lat"], state.record["home_lon"], resolution) == zone
+        ]
 
     def _applicable(self, worker: str, series: Series, start_ms: int, confirmed_ms: int) -> PolicyState | None:
         bridges: frozenset[str] = frozenset()
@@ -186,19 +191,6 @@ class CandidateFinder:
         if at_ms not in self._snapshots:
             self._snapshots[at_ms] = self._presence.at(at_ms)
         return self._snapshots[at_ms]
-
-    def _at_home(self, series: Series, start_ms: int, confirmed_ms: int) -> dict[int, list[PolicyState]]:
-        """Policies of riders without a report, by the cell of the home they state."""
-        key = (series.trigger.name, series.platform, start_ms, confirmed_ms)
-        if key not in self._silent_at_home:
-            homes: dict[int, list[PolicyState]] = defaultdict(list)
-            for worker in self._snapshot(confirmed_ms).silent:
-                state = self._applicable(worker, series, start_ms, confirmed_ms)
-                if state is not None:
-                    lat, lon = state.record["home_lat"], state.record["home_lon"]
-                    homes[cell_of(lat, lon, self._product.zone_resolution)].append(state)
-            self._silent_at_home[key] = homes
-        return self._silent_at_home[key]
 
     def _terms(self, state: PolicyState, trigger: str) -> PolicyTerms:
         record = state.record
