@@ -71,8 +71,12 @@ def buckets_of_cells(cells: npt.NDArray[np.uint64], buckets: int) -> pl.Series:
 
 def split(frame: pl.DataFrame, bucket: pl.Series) -> Iterator[tuple[int, pl.DataFrame]]:
     """The rows of each bucket."""
-    for (key,), part in frame.with_columns(bucket).partition_by(bucket.name, as_dict=True, include_key=False).items():
-        yield int(key), part
+    keys = bucket.to_numpy()
+    order = np.argsort(keys, kind="stable")
+    distinct, first = np.unique(keys[order], return_index=True)
+    ordered = frame[order] if len(distinct) > 1 else frame
+    for key, start, rows in zip(distinct.tolist(), first.tolist(), np.diff(first, append=len(keys)), strict=True):
+        yield key, ordered.slice(start, rows)
 
 
 def pack_frame(frame: pl.DataFrame) -> bytes:
@@ -110,4 +114,4 @@ def unpack_result(payload: str | bytes, type_: Any = Any) -> Any:
 
 def stacked(frames: Sequence[pl.DataFrame], schema: Mapping[str, Any]) -> pl.DataFrame:
     """Frames of one schema concatenated; an empty frame with its columns where there is none."""
-    return pl.concat([pl.DataFrame(schema=schema), *frames])
+    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
