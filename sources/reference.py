@@ -211,6 +211,8 @@ def _tower_key(cell: str) -> str:
 
 def _lookup(table: pl.DataFrame, keys: Sequence[str]) -> npt.NDArray[np.float64]:
     """The numbers of each key, float64 (numbers, keys); NaN where the table has no such key."""
+    if not table.height:
+        return np.full((table.width - 1, len(keys)), np.nan)
     wanted = pl.DataFrame({"key": pl.Series(keys, dtype=pl.String)})
     found = wanted.join(table, on="key", how="left", maintain_order="left").drop("key")
     return found.select(pl.all().cast(pl.Float64).fill_null(float("nan"))).to_numpy().T

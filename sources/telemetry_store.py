@@ -197,7 +197,8 @@ def _order(frame: pl.DataFrame, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.u
     if len(tied):
         ids = frame["event_id"][kept[tied]]
         if few:
-            kept[tied] = [row for *_, row in sorted(zip(key[tied].tolist(), ids.to_list(), kept[tied].tolist(), strict=True))]
+            by_id = sorted(zip(key[tied].tolist(), ids.to_list(), kept[tied].tolist(), strict=True))
+            kept[tied] = [row for *_, row in by_id]
             return kept
         settled = pl.DataFrame({"key": key[tied], "id": ids, "row": kept[tied]}).sort("key", "id")
         kept[tied] = settled["row"].to_numpy()

@@ -40,6 +40,7 @@ def to_telemetry_table(frame: pl.DataFrame) -> TelemetryTable:
     floats = {name: _float(take(name)) for name in _FLOATS}
     states = [APP_STATES.index(state) if state in APP_STATES else -1 for state in words["app_state"]]
     lists = take("bssids")
+    lengths = _integers(lists.list.len(), 0)
     bssids, bssid_codes = coded(lists.explode().drop_nulls())
     worker = codes["worker_id"]
     return TelemetryTable(
@@ -60,7 +61,7 @@ def to_telemetry_table(frame: pl.DataFrame) -> TelemetryTable:
         network_time_ms=_float(take("network_time")),
         charging=_integers(take("charging").cast(pl.Int8)),
         cell=codes["cell"],
-        bssid_offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(_integers(lists.list.len(), 0), dtype=np.int64)]),
+        bssid_offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]),
         bssid_codes=bssid_codes,
         ip_prefix=codes["ip_prefix"],
         platform=codes["platform"],

@@ -14,20 +14,24 @@ from monsoon.transforms.telemetry_table import DTYPES, TelemetryTable
 _CODED_NULL = {name for name, dtype in DTYPES.items() if name != "event_time_ms" and dtype is not np.float64}
 
 
-def panes_of(telemetry: TelemetryTable) -> Panes:
-    """The panes of every report of the telemetry table."""
-    start_ms = telemetry.event_time_ms // PANE_MS * PANE_MS
-    keys: list[npt.NDArray[Any]] = [telemetry.worker, start_ms]
-    order = None
+def panes_of(telemetry: TelemetryTable, rows: npt.NDArray[np.int64] | None = None) -> Panes:
+    """The panes of some reports of the telemetry table (ascending rows; None: of every report)."""
+
+    def taken(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return column if rows is None else column[rows]
+
+    time_ms, received_ms = taken(telemetry.event_time_ms), taken(telemetry.received_time_ms)
+    start_ms = time_ms // PANE_MS * PANE_MS
+    keys: list[npt.NDArray[Any]] = [taken(telemetry.worker), start_ms]
     if telemetry.states_received:
-        received_ms = telemetry.received_time_ms
         known_ms = np.maximum(start_ms + PANE_MS, (received_ms + PANE_MS - 1) // PANE_MS * PANE_MS)
-        keys += [known_ms, received_ms - telemetry.event_time_ms <= BASELINE_GRACE_MS]
+        keys += [known_ms, received_ms - time_ms <= BASELINE_GRACE_MS]
         order = np.lexsort(keys[::-1])
         keys = [key[order] for key in keys]
-    begins = np.ones(len(telemetry), dtype=np.bool_)
+        rows = order if rows is None else rows[order]
+    begins = np.ones(len(time_ms), dtype=np.bool_)
     begins[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
-    groups = _Groups(telemetry, order, np.flatnonzero(begins), begins)
+    groups = _Groups(telemetry, rows, np.flatnonzero(begins), begins)
     keys = [key[groups.first] for key in keys]
     if not telemetry.states_received:
         keys += [keys[1] + PANE_MS, np.ones(len(groups.first), dtype=np.bool_)]
@@ -38,17 +42,17 @@ def panes_of(telemetry: TelemetryTable) -> Panes:
 
 @dataclass(frozen=True)
 class _Groups:
-    """The reports of a telemetry table, in `order` (None: the table's) by pane; each pane begins at a row of `first`,
-    where `begins` holds."""
+    """Rows of a telemetry table (None: all), pane by pane; each pane begins at a place of `first`, where `begins`
+    holds."""
 
     telemetry: TelemetryTable
-    order: npt.NDArray[np.int64] | None
+    rows: npt.NDArray[np.int64] | None
     first: npt.NDArray[np.int64]
     begins: npt.NDArray[np.bool_]
 
     def _column(self, name: str) -> npt.NDArray[Any]:
         column: npt.NDArray[Any] = getattr(self.telemetry, name)
-        return column if self.order is None else column[self.order]
+        return column if self.rows is None else column[self.rows]
 
     def aggregated(self, aggregate: Aggregate) -> npt.NDArray[np.int64]:
         """The aggregate of each pane."""
@@ -69,9 +73,7 @@ class _Groups:
             term = np.clip(column.astype(np.int64) * aggregate.scale, -LIMIT, LIMIT)
         return self._reduced(aggregate.kind, term, present)
 
-    def _reduced(
-        self, kind: str, term: npt.NDArray[np.int64], present: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.int64]:
+    def _reduced(self, kind: str, term: npt.NDArray[np.int64], present: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         if kind == "sum":
             return np.add.reduceat(np.where(present, term, 0), self.first)
         if kind == "max":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 
@@ -22,6 +24,11 @@ class DisruptionLog:
     """All revisions of every trigger event in every zone, until they expire."""
 
     _revisions: dict[EventKey, dict[int, list[Revision]]] = field(default_factory=lambda: defaultdict(dict))
+    _events: dict[int, set[EventKey]] = field(default_factory=lambda: defaultdict(set))
+    """By zone."""
+    _revised: list[tuple[int, int, EventKey]] = field(default_factory=list)
+    """A heap of when events were revised (ms), each with a number of its own."""
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def add(self, record: SeriesRecord) -> set[tuple[EventKey, int]]:
         """Adds the revisions of a series; gives the events and zones that changed."""
@@ -29,20 +36,16 @@ class DisruptionLog:
         for revision in record.revisions:
             event = (record.trigger, record.platform, revision.event.start_ms)
             by_zone = self._revisions[event]
+            heapq.heappush(self._revised, (revision.at_ms, next(self._numbers), event))
             for zone in record.zones:
                 by_zone.setdefault(zone, []).append(revision)
+                self._events[zone].add(event)
                 changed.add((event, zone))
         return changed
 
     def in_zones(self, triggers: Collection[str], zones: Collection[int]) -> set[tuple[EventKey, int]]:
         """All events of some triggers in some zones."""
-        return {
-            (event, zone)
-            for event, by_zone in self._revisions.items()
-            if event[0] in triggers
-            for zone in zones
-            if zone in by_zone
-        }
+        return {(event, zone) for zone in zones for event in self._events.get(zone, ()) if event[0] in triggers}
 
     def series(self, changed: Iterable[tuple[EventKey, int]], triggers: Mapping[str, Trigger]) -> Iterator[Series]:
         """All revisions of each event; zones with the same revisions share one series."""
@@ -61,12 +64,22 @@ class DisruptionLog:
         """Whether there are revisions of this event."""
         return event in self._revisions
 
-    def expire(self, before_ms: int) -> None:
-        """Drops events that are over and have had no revision since `before_ms`."""
-        for event, by_zone in list(self._revisions.items()):
-            last = [revisions[-1] for revisions in by_zone.values()]
-            if all(revision.at_ms < before_ms and revision.state != "confirmed" for revision in last):
-                del self._revisions[event]
+    def expire(self, before_ms: int) -> bool:
+        """Drops events that are over and have had no revision since `before_ms`; gives whether there were any."""
+        expired = False
+        while self._revised and self._revised[0][0] < before_ms:
+            *_, event = heapq.heappop(self._revised)
+            last = [revisions[-1] for revisions in self._revisions.get(event, {}).values()]
+            if last and all(each.at_ms < before_ms and each.state != "confirmed" for each in last):
+                self._drop(event)
+                expired = True
+        return expired
+
+    def _drop(self, event: EventKey) -> None:
+        for zone in self._revisions.pop(event):
+            self._events[zone].discard(event)
+            if not self._events[zone]:
+                del self._events[zone]
 
 
 def event_keys_of(record: SeriesRecord) -> set[EventKey]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,30 +40,31 @@ class EvidenceRequests:
         self._phones_sent: dict[tuple[str, str], tuple[int, int]] = {}
         """By device_id and worker_id: the last local day that was sent, and from when on (ms) that use was known."""
 
-    def panes_to_neighbors(self, product: Product, frame: pl.DataFrame, from_ms: int, due_ms: int) -> Iterator[Message]:
-        """Panes that start at `from_ms` or later, to their neighborhoods; `frame` also has those of the
-        PANES_LOOK_BACK_MS before."""
+    def panes_to_neighbors(
+        self, frame: pl.DataFrame, from_ms: int, resolutions: Iterable[int]
+    ) -> dict[int, list[tuple[int, bytes]]]:
+        """By resolution of zones: panes that start at `from_ms` or later, to the buckets of their neighborhoods;
+        `frame` also has those of the PANES_LOOK_BACK_MS before."""
         # Codes of their own: the neighbors need panes only, not the telemetry table.
-        workers, devices = sorted(set(frame["worker_id"])), sorted({*frame["device_id"].drop_nulls()})
-        names = TelemetryTable.from_columns(worker=[], event_time_ms=[], lat=[], lon=[]).with_codes_for(
-            workers, devices
-        )
-        panes = to_panes(frame, names).in_time
-        cells = PaneCells.of(panes, product.zone_resolution)
-        rows = pl.DataFrame(
-            {
-                "worker_id": decoded(names.workers, panes.worker),
-                "pane_start_ms": panes.pane_start_ms,
-                "neighborhood": cells.neighborhood,
-                "age": dwell_ages(panes, cells),
-                "change_pa": pressure_changes_pa(panes),
-            },
-            schema=PANES,
-        )
-        new = panes.pane_start_ms >= from_ms
-        buckets = buckets_of_cells(cells.neighborhood[new], self._buckets)
-        for key, part in split(rows.filter(pl.Series(new)), buckets):
-            yield Message("compare-neighbors", key, f"panes/{product.name}", due_ms, pack_frame(part))
+        workers = sorted(set(frame["worker_id"].to_list()))
+        panes = to_panes(frame, workers, ()).in_time
+        new = np.flatnonzero(panes.pane_start_ms >= from_ms)
+        worker_ids, change_pa = decoded(workers, panes.worker[new]), pressure_changes_pa(panes)[new]
+        by_resolution = {}
+        for resolution in resolutions:
+            cells = PaneCells.of(panes, resolution)
+            neighborhood = cells.neighborhood[new]
+            columns = {
+                "worker_id": worker_ids,
+                "pane_start_ms": panes.pane_start_ms[new],
+                "neighborhood": neighborhood,
+                "age": dwell_ages(panes, cells)[new],
+                "change_pa": change_pa,
+            }
+            buckets = buckets_of_cells(neighborhood, self._buckets)
+            parts = split(pl.DataFrame(columns, schema=PANES), buckets)
+            by_resolution[resolution] = [(key, pack_frame(part)) for key, part in parts]
+        return by_resolution
 
     def evidence(
         self,
@@ -76,8 +77,8 @@ class EvidenceRequests:
         """The evidence of scoring requests, measured on `telemetry` and on all panes (`frame`) of the riders."""
         product = product_claims.product
         workers = workers_of(requests)
-        telemetry = telemetry.with_codes_for(sorted({*frame["worker_id"]}), sorted({*frame["device_id"].drop_nulls()}))
-        panes = to_panes(frame, telemetry)
+        telemetry = telemetry.with_codes_for(frame["worker_id"].to_list(), {*frame["device_id"].to_list()} - {None})
+        panes = to_panes(frame, telemetry.workers, telemetry.devices)
         cells = PaneCells.of(panes, product.zone_resolution)
         codes = {worker: code for code, worker in enumerate(telemetry.workers)}
         queries = queries_of(requests, codes, {worker: product_claims.claims[worker].values() for worker in workers})
@@ -101,13 +102,14 @@ class EvidenceRequests:
         due_ms: int,
     ) -> Iterator[Message]:
         """Each claim, by the rider's phone, to where the riders of a phone are counted."""
+        known = np.flatnonzero(own.device >= 0)
         claims = pl.DataFrame(
             {
-                **_identity(requests),
-                "decided_at_ms": queries.decided_at_ms,
-                "device_id": [None if code < 0 else telemetry.devices[code] for code in own.device.tolist()],
+                **_identity([requests[index] for index in known.tolist()]),
+                "decided_at_ms": queries.decided_at_ms[known],
+                "device_id": [telemetry.devices[code] for code in own.device[known].tolist()],
             }
-        ).drop_nulls("device_id")
+        )
         for key, part in split(claims, buckets_of(claims["device_id"].to_list(), self._buckets)):
             yield Message("compare-neighbors", key, f"riders/{product.name}", due_ms, pack_frame(part))
 
@@ -132,15 +134,18 @@ class EvidenceRequests:
 
     def phones_to_neighbors(self, frame: pl.DataFrame, due_ms: int) -> Iterator[Message]:
         """Riders and their phones in new panes, once a day, by phone to where its riders are counted."""
-        seen = frame.drop_nulls("device_id")
-        seen = seen.with_columns(day=local_day_number(seen["pane_start_ms"].to_numpy())).sort("day", "known_from_ms")
-        sent, is_new = self._phones_sent, []
-        for device, worker, day, known_ms in seen.select("device_id", "worker_id", "day", "known_from_ms").iter_rows():
-            before_day, before_ms = sent.get((device, worker), (None, 0))
-            is_new.append(before_day != day or known_ms < before_ms)
-            if is_new[-1]:
-                sent[device, worker] = (day, known_ms)
-        rows = seen.select(*PHONES).filter(pl.Series(is_new, dtype=pl.Boolean))
+        day, known_ms = local_day_number(frame["pane_start_ms"].to_numpy()), frame["known_from_ms"].to_numpy()
+        order = np.lexsort((known_ms, day))
+        phones = list(zip(frame["device_id"].to_list(), frame["worker_id"].to_list(), strict=True))
+        sent, new = self._phones_sent, []
+        for row, *last in zip(order.tolist(), day[order].tolist(), known_ms[order].tolist(), strict=True):
+            before_day, before_ms = sent.get(phones[row], (None, 0))
+            if phones[row][0] is not None and (before_day != last[0] or last[1] < before_ms):
+                sent[phones[row]] = (last[0], last[1])
+                new.append(row)
+        if not new:
+            return
+        rows = frame.select(*PHONES)[new]
         for key, part in split(rows, buckets_of(rows["device_id"].to_list(), self._buckets)):
             yield Message("compare-neighbors", key, "phones/-", due_ms, pack_frame(part))
 
@@ -185,22 +190,25 @@ class EvidenceRequests:
         due_ms: int,
     ) -> Iterator[Message]:
         """Each claim, once for each confirmation, to the neighborhood of its zone."""
-        platforms = [None if code < 0 else telemetry.platforms[code] for code in own.work.platform.tolist()]
+        first = np.flatnonzero([each.batch >= 0 for each in requests])
+        if not len(first):
+            return
+        platforms = [None if code < 0 else telemetry.platforms[code] for code in own.work.platform[first].tolist()]
+        neighborhoods = neighborhoods_of(queries.zone[first], product.zone_resolution)
         claims = pl.DataFrame(
             {
-                **_identity(requests),
-                "zone_cell": queries.zone,
-                "age": own.arrivals.age,
-                "arrival_reports": own.arrivals.reports,
-                "orders": own.work.orders,
-                "work_reports": own.work.reports,
+                **_identity([requests[index] for index in first.tolist()]),
+                "zone_cell": queries.zone[first],
+                "age": own.arrivals.age[first],
+                "arrival_reports": own.arrivals.reports[first],
+                "orders": own.work.orders[first],
+                "work_reports": own.work.reports[first],
                 "platform": pl.Series(platforms, dtype=pl.String),
-                "orders_per_hour": queries.orders_per_hour,
-                "neighborhood": neighborhoods_of(queries.zone, product.zone_resolution),
+                "orders_per_hour": queries.orders_per_hour[first],
+                "neighborhood": neighborhoods,
             }
         )
-        claims = claims.filter(pl.Series([each.batch >= 0 for each in requests], dtype=pl.Boolean))
-        buckets = buckets_of_cells(claims["neighborhood"].to_numpy(), self._buckets)
+        buckets = buckets_of_cells(neighborhoods, self._buckets)
         for key, part in split(claims, buckets):
             yield Message("compare-neighbors", key, f"claims/{product.name}", due_ms, pack_frame(part))
 
@@ -208,6 +216,8 @@ class EvidenceRequests:
         self, product: Product, telemetry: TelemetryTable, panes: Panes, pressure_panes: Any, due_ms: int
     ) -> Iterator[Message]:
         """Panes whose pressure has to be compared, to their neighborhoods."""
+        if not len(pressure_panes):
+            return
         where = PaneCells.of(panes, product.zone_resolution).neighborhood[pressure_panes]
         rows = pl.DataFrame(
             {

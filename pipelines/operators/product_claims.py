@@ -34,18 +34,33 @@ class ProductClaims:
         self.activity_results: dict[str, dict[str, list[ActivityResult]]] = {}
         """By disruption_id and worker_id: results of the week's work, and each activity test that may be the first to
         pass, depending on peers in other buckets."""
+        self._new_results: set[str] = set()
+        """The disruptions with activity results that were added since they were last taken."""
         self.scoring_times: list[tuple[int, str]] = []
         """A heap of (moment (ms), disruption_id): when claims on a disruption may have to be scored."""
+        self._revised: list[tuple[int, str]] = []
+        """A heap of (moment (ms), disruption_id): the last revisions."""
         self._scheduled: set[tuple[int, str]] = set()
         """The elements of `scoring_times`."""
 
     def record_disruption(self, disruption: Disruption) -> None:
         """Adds a disruption, or replaces it by its present revision."""
         self.disruptions[disruption.disruption_id] = disruption
+        heapq.heappush(self._revised, (disruption.revisions[-1].at_ms, disruption.disruption_id))
         for worker, updates in disruption.updates.items():
             moment = claim_moment(updates)
             if moment is not None:
                 self.claims[worker][disruption.disruption_id] = moment
+
+    def add_activity_result(self, worker: str, result: ActivityResult) -> None:
+        """Adds a result of one of a rider's claims."""
+        self.activity_results.setdefault(result.disruption_id, {}).setdefault(worker, []).append(result)
+        self._new_results.add(result.disruption_id)
+
+    def take_new_results(self) -> set[str]:
+        """The disruptions with activity results that were added since the last call."""
+        taken, self._new_results = self._new_results, set()
+        return taken
 
     def schedule(self, disruptions: Iterable[Disruption], after_ms: int) -> None:
         """Schedules the scoring of claims on these disruptions, at moments later than `after_ms`."""
@@ -113,15 +128,18 @@ class ProductClaims:
 
     def expire(self, before_ms: int) -> list[str]:
         """Drops disruptions that are over and have had no revision since `before_ms`; gives their ids."""
-        expired = [
-            identity
-            for identity, each in self.disruptions.items()
-            if each.revisions[-1].at_ms < before_ms and each.revisions[-1].state != "confirmed"
-        ]
-        for identity in expired:
-            self.activity_results.pop(identity, None)
-            for worker in self.disruptions.pop(identity).updates:
-                self.claims[worker].pop(identity, None)
-                if not self.claims[worker]:
-                    del self.claims[worker]
+        expired = []
+        while self._revised and self._revised[0][0] < before_ms:
+            _, identity = heapq.heappop(self._revised)
+            each = self.disruptions.get(identity)
+            if each and each.revisions[-1].at_ms < before_ms and each.revisions[-1].state != "confirmed":
+                expired.append(identity)
+                self._forget(identity)
         return expired
+
+    def _forget(self, identity: str) -> None:
+        self.activity_results.pop(identity, None)
+        for worker in self.disruptions.pop(identity).updates:
+            self.claims[worker].pop(identity, None)
+            if not self.claims[worker]:
+                del self.claims[worker]

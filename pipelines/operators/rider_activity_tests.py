@@ -29,7 +29,7 @@ from monsoon.transforms.activity.activity_test import (
     planned_tests,
 )
 from monsoon.transforms.activity.evaluation_schedule import EvaluationTime, schedule_of
-from monsoon.transforms.activity.orders import Orders
+from monsoon.transforms.activity.orders import Ints, Orders
 from monsoon.transforms.activity.peers import Peers, max_threshold
 from monsoon.transforms.activity.week_to_date import WorkedMinutes, uses_week_to_date, week_to_date_results
 from monsoon.transforms.adjudication.candidates import Disruption
@@ -147,12 +147,8 @@ class RiderActivityTests:
                 continue
             test = self._test(name)
             peers = Peers(product_claims.coverage, report_cells, version.zone_resolution, test)
-            counts = _peer_counts(product_claims.product, trigger, of_trigger, peers)
-            if counts.height:
-                yield "peers", counts
-            tests = _tests_of_claims(product_claims, name, trigger, of_trigger, report_cells, peers, span)
-            if tests.height:
-                yield "tests", tests
+            yield from _peer_counts(product_claims.product, trigger, of_trigger, peers)
+            yield from _tests_of_claims(product_claims, name, trigger, of_trigger, report_cells, peers, span)
 
     def _test(self, name: str) -> ActivityTest:
         test = self._config.triggers[name][1].activity
@@ -179,7 +175,9 @@ def _identity(product: Product, trigger: Trigger, due: Due, zone: int) -> str:
     return disruption_id(product.name, trigger.name, cell_name(zone), due.platform, due.start_ms)
 
 
-def _peer_counts(product: Product, trigger: Trigger, due: Sequence[Due], peers: Peers) -> pl.DataFrame:
+def _peer_counts(
+    product: Product, trigger: Trigger, due: Sequence[Due], peers: Peers
+) -> Iterator[tuple[str, pl.DataFrame]]:
     """Counts of the bucket's riders as peers of other riders: PEERS."""
     planned = [(each, zone, time) for each in due for zone in each.zones for time in each.times]
     rows = peers.present(
@@ -189,8 +187,10 @@ def _peer_counts(product: Product, trigger: Trigger, due: Sequence[Due], peers: 
     )
     whole = counts_by_platform(rows, len(planned), len(peers.platforms))
     present = np.flatnonzero(whole.peers).tolist()
+    if not present:
+        return
     present_queries = [planned[group // len(peers.platforms)] for group in present]
-    return pl.DataFrame(
+    counts = pl.DataFrame(
         {
             "disruption_id": [_identity(product, trigger, each, zone) for each, zone, _ in present_queries],
             "confirmed_at_ms": [each.confirmed_ms for each, *_ in present_queries],
@@ -202,6 +202,7 @@ def _peer_counts(product: Product, trigger: Trigger, due: Sequence[Due], peers: 
         },
         schema=PEERS,
     )
+    yield "peers", counts
 
 
 def _tests_of_claims(
@@ -212,7 +213,7 @@ def _tests_of_claims(
     report_cells: ReportCells,
     peers: Peers,
     span: Span,
-) -> pl.DataFrame:
+) -> Iterator[tuple[str, pl.DataFrame]]:
     """The tests of the bucket's claims: TESTS."""
     test = trigger.activity
     assert test is not None
@@ -224,16 +225,25 @@ def _tests_of_claims(
     # At the end of a disruption all its tests count, since `measured` covers them all; before, only new ones.
     after_ms = BEFORE_TIME_MS if any(each.ended for each in due) else span.after_ms
     planned = planned_tests(disruptions, EvaluationSchedules(trigger, span.upto_ms), after_ms)
+    if not planned.claims:
+        return
     own = OwnDrops.of(planned, Orders(report_cells.telemetry), codes, peers, test)
     rows = own.may_pass(test)
     rows = rows[planned.at_ms[rows] > span.after_ms]
     rows = rows[np.lexsort((planned.t_ms[rows], planned.at_ms[rows], planned.claim[rows]))]
     pending = [row for row in rows.tolist() if _record_pending(product_claims, planned, own, row, max_threshold(test))]
-    present = np.array(pending, dtype=np.int64)
+    frames = [_pending_rows(name, planned, own, peers, np.array(pending, dtype=np.int64))] if pending else []
+    frames += _end_rows(product_claims, name, planned, own, span)
+    if frames:
+        yield "tests", pl.concat(frames)
+
+
+def _pending_rows(name: str, planned: PlannedTests, own: OwnDrops, peers: Peers, present: Ints) -> pl.DataFrame:
+    """Rows (TESTS) for tests that may pass."""
     seen, query = peers.present_distinct(planned.zone[present], planned.t_ms[present], planned.at_ms[present])
     presence = own_counts(seen, query, own.rider[present], own.platform[present], len(peers.platforms))
     claims = [planned.claims[claim] for claim in planned.claim[present].tolist()]
-    tests = pl.DataFrame(
+    return pl.DataFrame(
         {
             **_claims(claims, name),
             "at_ms": planned.at_ms[present],
@@ -248,7 +258,6 @@ def _tests_of_claims(
         },
         schema=TESTS,
     )
-    return pl.concat([tests, _end_rows(product_claims, name, planned, own, span)])
 
 
 def _claims(claims: Sequence[TestedClaim], name: str) -> dict[str, Any]:
@@ -265,12 +274,9 @@ def _record_pending(
 ) -> bool:
     """Records in `product_claims` that a test may pass; false where an earlier one passes whatever the peers."""
     claim = planned.claims[int(planned.claim[row])]
-    activity_results = product_claims.activity_results.setdefault(claim.disruption_id, {}).setdefault(
-        claim.worker_id, []
-    )
     before = [
         each
-        for each in activity_results
+        for each in product_claims.activity_results.get(claim.disruption_id, {}).get(claim.worker_id, ())
         if each.kind == "activity" and each.confirmed_at_ms == claim.confirmed_at_ms
     ]  # fmt: skip
     if any((each.values["sigma"] or 0.0) >= certain_sigma for each in before):
@@ -281,14 +287,14 @@ def _record_pending(
         "sigma": float(own.sigma[row]),
         "drop": float(own.drop[row]),
     }
-    activity_results.append(passed_test(claim, int(planned.at_ms[row]), values))
+    product_claims.add_activity_result(claim.worker_id, passed_test(claim, int(planned.at_ms[row]), values))
     return True
 
 
 def _end_rows(
     product_claims: ProductClaims, name: str, planned: PlannedTests, own: OwnDrops, span: Span
-) -> pl.DataFrame:
-    """Rows (TESTS) for the claims of disruptions that ended."""
+) -> list[pl.DataFrame]:
+    """Rows (TESTS) for the claims of disruptions that ended; no frame where there are none."""
     first_ms = first_measured_ms(planned, own)
     ended = [
         (claim, at_ms, first_ms[index] <= at_ms)
@@ -296,7 +302,9 @@ def _end_rows(
         for at_ms in claim.ends_ms
         if span.contains(at_ms)
     ]
-    return pl.DataFrame(
+    if not ended:
+        return []
+    rows = pl.DataFrame(
         {
             **_claims([claim for claim, *_ in ended], name),
             "at_ms": [at_ms for _, at_ms, _ in ended],
@@ -304,7 +312,8 @@ def _end_rows(
             **dict.fromkeys(("t_ms", "platform", "sigma", "drop", "value", "own_peers", "own_severe")),
         },
         schema_overrides=TESTS,
-    ).select(*TESTS)
+    )
+    return [rows.select(*TESTS)]
 
 
 def week_to_date_of(
@@ -316,7 +325,5 @@ def week_to_date_of(
     by_worker = week_to_date_results(supplemented, Orders(telemetry), WorkedMinutes(telemetry), codes, after_ms)
     for worker, activity_results in by_worker.items():
         for activity_result in activity_results:
-            product_claims.activity_results.setdefault(activity_result.disruption_id, {}).setdefault(worker, []).append(
-                activity_result
-            )
+            product_claims.add_activity_result(worker, activity_result)
     return by_worker

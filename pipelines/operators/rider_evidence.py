@@ -48,6 +48,9 @@ from monsoon.transforms.triggers.series import Series
 _LOOK_BACK_MS = ACTIVITY_MS + 1
 """Evidence and presence look back 90 min from a confirmation, presence including that moment."""
 
+_RECENT_MS = 6 * 3_600_000
+"""The reports of an interval are laid out in one table, but for what needs reports of more than 6 h before it."""
+
 
 class RiderEvidence(KeyedOperator):
     """One bucket of riders: joins their telemetry and policies with the series of all triggers."""
@@ -71,8 +74,6 @@ class RiderEvidence(KeyedOperator):
         """A heap of moments (ms) at which claims of any bucket may be scored, for which panes have to be closed."""
         self._scheduled_times: set[int] = set()
         """The elements of `_scoring_times`."""
-        self._report_cells_cache: tuple[int, ReportCells] | None = None
-        """During `on_watermark`: the cells of all reports after a moment (ms)."""
         self._activity_tests = RiderActivityTests(config)
         self._series: list[tuple[str, set[EventKey]]] = []
         """State entries of series, each with the trigger events of its revisions."""
@@ -106,7 +107,8 @@ class RiderEvidence(KeyedOperator):
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         changed_events: dict[str, set[Any]] = defaultdict(set)
-        for record in self._take_series_of(self._take_due(upto_ms)):
+        records = self._take_series_of(self._take_due(upto_ms))
+        for record in records:
             new = self._log.add(record)
             changed_events[self._product_of(record.trigger)].update(new)
             self._activity_tests.add_events(new)
@@ -114,17 +116,45 @@ class RiderEvidence(KeyedOperator):
         tests = self._activity_tests.due(self._log, Span(self.done_ms, upto_ms))
         for due in tests:
             self._schedule(due.trigger, (time.at_ms for time in due.times))
-        new_panes_ms = self._pane_reducer.close(upto_ms) if self._closes_panes(upto_ms) else None
+        closes_panes = self._closes_panes(upto_ms)
+        self._lay_out_reports(records, tests, closes_panes, upto_ms)
+        new_panes_ms = self._pane_reducer.close(upto_ms) if closes_panes else None
+        panes_to_neighbors: dict[int, list[tuple[int, bytes]]] = {}
         if new_panes_ms is not None:
-            yield from self._requests.phones_to_neighbors(self._panes.frame(new_panes_ms - 1), upto_ms)
-        self._report_cells_cache = None
+            panes = self._panes.frame(new_panes_ms - PANES_LOOK_BACK_MS - 1)
+            new_panes = panes.filter(panes["pane_start_ms"] >= new_panes_ms)
+            yield from self._requests.phones_to_neighbors(new_panes, upto_ms)
+            resolutions = {claims.product.zone_resolution for claims in self._product_claims.values()}
+            panes_to_neighbors = self._requests.panes_to_neighbors(panes, new_panes_ms, resolutions)
         for name, claims in self._product_claims.items():
             self._apply_policy_changes(claims, changed_events[name])
             mine = [due for due in tests if self._product_of(due.trigger) == name]
             yield from self._process_product(name, claims, changed_events[name], mine, upto_ms)
-            if new_panes_ms is not None:
-                panes = self._panes.frame(new_panes_ms - PANES_LOOK_BACK_MS - 1)
-                yield from self._requests.panes_to_neighbors(claims.product, panes, new_panes_ms, upto_ms)
+            for key, payload in panes_to_neighbors.get(claims.product.zone_resolution, ()):
+                yield Message("compare-neighbors", key, f"panes/{name}", upto_ms, payload)
+
+    def _lay_out_reports(
+        self, records: Sequence[SeriesRecord], tests: Sequence[Due], closes_panes: bool, upto_ms: int
+    ) -> None:
+        """Lays out the reports that this interval needs in one table: of corrections and other work on moments long
+        past it has no part, which would make every table long."""
+        if upto_ms == END_OF_TIME_MS:
+            self._reports.report_cells(BEFORE_TIME_MS)
+            return
+        confirmed_ms = [
+            revision.event.confirmed_at_ms
+            for record in records
+            for revision in record.revisions
+            if revision.at_ms > self.done_ms
+        ]
+        needs = [each - _LOOK_BACK_MS for each in confirmed_ms]
+        if tests:
+            needs.append(self._activity_tests.reports_after_ms(tests) - 1)
+        if closes_panes and (panes_ms := self._pane_reducer.open_ms) is not None:
+            needs.append(panes_ms - 1)
+        recent = [each for each in needs if each >= self.done_ms - _RECENT_MS]
+        if recent:
+            self._reports.report_cells(min(recent))
 
     def _product_of(self, trigger: str) -> str:
         return self._config.triggers[trigger][0].name
@@ -185,6 +215,8 @@ class RiderEvidence(KeyedOperator):
             # Disruptions are recorded for zones that new policy holders visited before they had a policy, too.
             report_cells = ReportCells(self._reports.telemetry(None, newcomers))
             margins_m = {version.presence_margin_m for version in claims.product.versions}
+            if not len(report_cells.telemetry):
+                margins_m.clear()
             claims.newcomers = {
                 margin_m: Presence(report_cells, newcomers, resolution, margin_m) for margin_m in margins_m
             }
@@ -203,14 +235,9 @@ class RiderEvidence(KeyedOperator):
         for disruption in changed:
             self._record_disruption(claims, disruption)
         yield from self._send_records(claims.product, changed, upto_ms)
-        counts_before = {identity: _count(found) for identity, found in claims.activity_results.items()}
         yield from self._send_activity_tests(claims, tests, upto_ms)
         yield from self._evaluate_week(claims, changed, upto_ms)
-        with_new_results = {
-            identity
-            for identity, each in claims.activity_results.items()
-            if _count(each) != counts_before.get(identity, 0)
-        }
+        with_new_results = claims.take_new_results()
         for identity in sorted(with_new_results):
             if self.state.durable:
                 self.state.put(f"found/{name}/{identity}", pack_small(claims.activity_results[identity]))
@@ -227,15 +254,22 @@ class RiderEvidence(KeyedOperator):
             yield Message("adjudicate-claims", self.key, f"happenings/{name}", upto_ms, pack(updates))
         if requests:
             earliest_ms = min(each.update.confirmed_at_ms for each in requests) - _LOOK_BACK_MS
-            telemetry = self._report_cells_after(earliest_ms, upto_ms).telemetry
-            panes = self._panes.frame(None, workers_of(requests))
+            workers = workers_of(requests)
+            # A claim that was held or corrected may look back far: that needs the reports of its rider alone.
+            at_hand = self._reports.covers(earliest_ms)
+            telemetry = (
+                self._reports.report_cells(earliest_ms).telemetry
+                if at_hand
+                else self._reports.telemetry(earliest_ms, workers)
+            )
+            panes = self._panes.of_workers(workers)
             yield from self._requests.evidence(claims, requests, telemetry, panes, upto_ms)
 
     def _send_activity_tests(self, claims: ProductClaims, tests: Sequence[Due], upto_ms: int) -> Iterator[Message]:
         """Sends the bucket's part of the activity tests to `ComparePeers`, where peers are counted."""
         if not tests:
             return
-        report_cells = self._report_cells_after(self._activity_tests.reports_after_ms(tests) - 1, upto_ms)
+        report_cells = self._reports.report_cells(self._activity_tests.reports_after_ms(tests) - 1)
         for kind, rows in self._activity_tests.messages_of(claims, tests, report_cells, Span(self.done_ms, upto_ms)):
             for key, part in split(rows, buckets_of(rows["disruption_id"].to_list(), self._config.buckets)):
                 yield Message("compare-neighbors", key, f"{kind}/{claims.product.name}", upto_ms, pack_frame(part))
@@ -250,15 +284,6 @@ class RiderEvidence(KeyedOperator):
         results = pack(sorted(week_to_date_of(claims, changed, telemetry, self.done_ms).items()))
         yield Message("adjudicate-claims", self.key, f"findings/{claims.product.name}", upto_ms, results)
 
-    def _report_cells_after(self, after_ms: int, upto_ms: int) -> ReportCells:
-        """The cells of at least the reports after a moment."""
-        if self._report_cells_cache is None or self._report_cells_cache[0] > after_ms:
-            # At the end of bounded input everything is processed at once: one table for all.
-            whole = upto_ms == END_OF_TIME_MS
-            telemetry = self._reports.telemetry(None if whole else after_ms)
-            self._report_cells_cache = (BEFORE_TIME_MS if whole else after_ms, ReportCells(telemetry))
-        return self._report_cells_cache[1]
-
     def _disruptions(self, claims: ProductClaims, changed_events: set[Any], upto_ms: int) -> list[Disruption]:
         """The changed disruptions that concern riders of the bucket, each with its updates for them."""
         series: list[tuple[Product, list[Series]]] = []
@@ -270,13 +295,11 @@ class RiderEvidence(KeyedOperator):
         if not series:
             return []
         confirmed = confirmed_after([each for _, of_version in series for each in of_version], self.done_ms)
-        report_cells = self._report_cells_after(min(confirmed, default=upto_ms) - _LOOK_BACK_MS, upto_ms)
+        report_cells = self._reports.report_cells(min(confirmed, default=upto_ms) - _LOOK_BACK_MS)
         lookup_start = LookupStart(self.done_ms, self.done_ms - self._config.reports_kept_ms + REPORT_HOLDS_MS)
         found: list[Disruption] = []
         for version, of_version in series:
-            presence = Presence(
-                report_cells, sorted(claims.workers), version.zone_resolution, version.presence_margin_m
-            )
+            presence = Presence(report_cells, claims.workers, version.zone_resolution, version.presence_margin_m)
             finder = CandidateFinder(version, claims.coverage, presence)
             of_all = list(finder.disruptions_of(of_version, claims.disruptions, lookup_start))
             if claims.newcomers:
@@ -324,16 +347,17 @@ class RiderEvidence(KeyedOperator):
         self._panes.expire(reports_ms - self._config.history_kept_ms)
         self._panes.compact(upto_ms)
         before_ms = upto_ms - self._config.remembered_ms
-        self._log.expire(before_ms)
-        for name, events in self._series:
-            if name not in self._pending_series and not any(map(self._log.has_event, events)):
-                self.state.drop(name)
-                events.clear()
-        self._series = [entry for entry in self._series if entry[1]]
+        if self._log.expire(before_ms):
+            for name, events in self._series:
+                if name not in self._pending_series and not any(map(self._log.has_event, events)):
+                    self.state.drop(name)
+                    events.clear()
+            self._series = [entry for entry in self._series if entry[1]]
         for name, policy in sorted(self._book.expire(upto_ms - self._config.policies_kept_ms)):
             claims = self._product_claims[name]
+            holders = claims.coverage.policies[policy].workers
             claims.coverage.replace_events(policy, ())
-            claims.workers &= claims.coverage.holders
+            claims.workers -= holders - claims.coverage.holders
         for claims in self._product_claims.values():
             for identity in claims.expire(before_ms):
                 self.state.drop(f"disruption/{claims.product.name}/{identity}")
@@ -373,7 +397,3 @@ class RiderEvidence(KeyedOperator):
             )
         for claims in self._product_claims.values():
             claims.schedule(claims.disruptions.values(), self.done_ms)
-
-
-def _count(found: Mapping[str, Sequence[ActivityResult]]) -> int:
-    return sum(map(len, found.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -25,6 +26,8 @@ class PolicyBook:
     def __init__(self, state: StateWriter) -> None:
         self._state = state
         self._events: dict[PolicyKey, dict[str, dict[str, Any]]] = {}
+        self._ends: list[tuple[int, PolicyKey]] = []
+        """A heap of when events and their periods are over (ms)."""
 
     def __bool__(self) -> bool:
         return bool(self._events)
@@ -34,14 +37,18 @@ class PolicyBook:
         new_events: dict[PolicyKey, list[dict[str, Any]]] = {}
         for event in events:
             policy = _policy_of(event)
-            known_events = self._events.setdefault(policy, {})
+            known_events = self._events.get(policy, {})
             if event["event_id"] not in known_events:
-                known_events[event["event_id"]] = event
+                self._know(policy, event)
                 new_events.setdefault(policy, []).append(event)
         for policy in new_events:
             if self._state.durable:
                 self._state.put(_entry(policy), pack_small(self.events_of(policy)))
         return new_events
+
+    def _know(self, policy: PolicyKey, event: dict[str, Any]) -> None:
+        self._events.setdefault(policy, {})[event["event_id"]] = event
+        heapq.heappush(self._ends, (_over_ms(event), policy))
 
     def events_of(self, policy: PolicyKey) -> list[dict[str, Any]]:
         """All events of a policy."""
@@ -60,21 +67,25 @@ class PolicyBook:
 
     def expire(self, before_ms: int) -> set[PolicyKey]:
         """Drops policies whose events and periods all lie before a moment; gives their keys."""
-        gone = {
-            policy
-            for policy, events in self._events.items()
-            if all(max(event["event_time"], event["coverage_end"]) < before_ms for event in events.values())
-        }
-        for policy in gone:
-            del self._events[policy]
-            self._state.drop(_entry(policy))
+        gone = set()
+        while self._ends and self._ends[0][0] < before_ms:
+            _, policy = heapq.heappop(self._ends)
+            if policy in self._events and all(_over_ms(each) < before_ms for each in self._events[policy].values()):
+                del self._events[policy]
+                self._state.drop(_entry(policy))
+                gone.add(policy)
         return gone
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         """Restores from state entries."""
         for _, payload in entries_of(entries, "policy"):
             for event in unpack_small(payload, list[dict[str, Any]]):
-                self._events.setdefault(_policy_of(event), {})[event["event_id"]] = event
+                self._know(_policy_of(event), event)
+
+
+def _over_ms(event: Mapping[str, Any]) -> int:
+    """When an event and the period that it states are over (ms)."""
+    return max(event["event_time"], event["coverage_end"])
 
 
 def _entry(policy: PolicyKey) -> str:

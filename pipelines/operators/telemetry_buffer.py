@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from monsoon.pipelines.local.panes import panes_of
@@ -15,6 +17,7 @@ from monsoon.pipelines.runtime.time_partitioned_buffer import TimePartitionedBuf
 from monsoon.sources.telemetry_store import in_order, joined
 from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.panes import AGGREGATES, NULL, PANE_MS, Panes
+from monsoon.transforms.presence import ReportCells
 from monsoon.transforms.telemetry_table import TelemetryTable
 
 _NAMES = [aggregate.name for aggregate in AGGREGATES if aggregate.name != "device"]
@@ -37,6 +40,9 @@ _IDENTITY = ("worker_id", "event_id")
 
 class TelemetryBuffer(TimePartitionedBuffer):
     """Validated, deduplicated rows, in any order."""
+
+    _laid_out: tuple[int, list[str], ReportCells] | None = None
+    """The last result of `report_cells`: after which moment (ms), of which parts."""
 
     @property
     def first_ms(self) -> int | None:
@@ -88,19 +94,54 @@ class TelemetryBuffer(TimePartitionedBuffer):
         frames = list(self.rows_after(after_ms))
         if workers is not None:
             of_workers = pl.col("worker_id").cast(pl.String).is_in(sorted(workers))
-            frames = [frame.filter(of_workers) for frame in frames]
-        rows = joined(frames)
-        return to_telemetry_table(in_order(rows, np.ones(rows.height, dtype=np.bool_)))
+            frames = [part for frame in frames if (part := frame.filter(of_workers)).height]
+        return table_of(frames)
+
+    def report_cells(self, after_ms: int) -> ReportCells:
+        """The cells of at least the reports after a moment (ms): the same object as long as it serves."""
+        if self._laid_out is not None:
+            from_ms, parts, report_cells = self._laid_out
+            if from_ms <= after_ms and parts == self._parts_after(from_ms):
+                return report_cells
+        report_cells = ReportCells(self.telemetry(after_ms))
+        self._laid_out = (after_ms, self._parts_after(after_ms), report_cells)
+        return report_cells
+
+    def covers(self, after_ms: int) -> bool:
+        """Whether `report_cells` has all the reports after a moment (ms) at hand."""
+        return self._laid_out is not None and self._laid_out[0] <= after_ms
+
+    def _parts_after(self, after_ms: int) -> list[str]:
+        return [part.name for part in self.parts if part.last_ms > after_ms]
+
+
+def table_of(frames: Sequence[pl.DataFrame]) -> TelemetryTable:
+    """The table of all rows of some frames."""
+    if not frames:
+        return _no_reports()
+    rows = joined(frames)
+    return to_telemetry_table(in_order(rows, np.ones(rows.height, dtype=np.bool_)))
+
+
+@cache
+def _no_reports() -> TelemetryTable:
+    return to_telemetry_table(joined(()))
 
 
 class PaneBuffer(TimePartitionedBuffer):
     """Closed panes (SCHEMA)."""
 
-    def frame(self, after_ms: int | None = None, workers: Collection[str] | None = None) -> pl.DataFrame:
-        """Panes that start after a moment (ms; None: all), of some riders (None: of all)."""
-        frames = list(self.rows_after(after_ms))
-        if workers is not None:
-            frames = [frame.filter(pl.col("worker_id").is_in(sorted(workers))) for frame in frames]
+    def frame(self, after_ms: int | None = None) -> pl.DataFrame:
+        """Panes that start after a moment (ms; None: all)."""
+        return stacked(list(self.rows_after(after_ms)), SCHEMA)
+
+    def of_workers(self, workers: Collection[str]) -> pl.DataFrame:
+        """All panes of some riders."""
+        frames = []
+        for part in self.parts:
+            rows = [part.rows_of_worker[worker] for worker in workers if worker in part.rows_of_worker]
+            if rows:
+                frames.append(part.frame[np.sort(np.concatenate(rows))])
         return stacked(frames, SCHEMA)
 
 
@@ -115,23 +156,25 @@ class PaneReducer:
     @property
     def due_ms(self) -> int | None:
         """When open panes have to be closed (ms); None: there are none."""
-        first_ms = self._first_open_ms
-        return None if first_ms is None else pane_floor(first_ms) + _PANES_WAIT_MS
+        open_ms = self.open_ms
+        return None if open_ms is None else open_ms + _PANES_WAIT_MS
 
     @property
-    def _first_open_ms(self) -> int | None:
-        return self._reports.first_ms if self.closed_ms is None else self._reports.first_after(self.closed_ms)
+    def open_ms(self) -> int | None:
+        """The start (ms) of the first open pane; None: there are none."""
+        closed_ms = self.closed_ms
+        first_ms = self._reports.first_ms if closed_ms is None else self._reports.first_after(closed_ms)
+        return None if first_ms is None else pane_floor(first_ms)
 
     def close(self, upto_ms: int) -> int | None:
         """Closes panes that end by `upto_ms`; gives the start (ms) of the first of them, or None."""
-        first_ms, last_ms = self._first_open_ms, self._reports.last_ms
-        if first_ms is None or last_ms is None:
+        from_ms, last_ms = self.open_ms, self._reports.last_ms
+        if from_ms is None or last_ms is None:
             return None
-        from_ms = pane_floor(first_ms)
         to_ms = min(pane_floor(min(upto_ms, last_ms + PANE_MS)), pane_floor(last_ms) + PANE_MS)
         if to_ms <= from_ms:
             return None
-        self._panes.put(closed_panes(self._reports.telemetry(from_ms - 1), from_ms, to_ms))
+        self._panes.put(closed_panes(self._reports.report_cells(from_ms - 1).telemetry, from_ms, to_ms))
         self.closed_ms = to_ms
         self._state.put_packed("paned", to_ms)
         return from_ms
@@ -144,31 +187,31 @@ class PaneReducer:
 
 def closed_panes(telemetry: TelemetryTable, from_ms: int, to_ms: int) -> pl.DataFrame:
     """The panes (SCHEMA) that start in [from, to), both starts of panes; `telemetry` must have all their reports."""
-    panes = panes_of(telemetry)
-    mine = (panes.pane_start_ms >= from_ms) & (panes.pane_start_ms < to_ms)
+    time_ms = telemetry.event_time_ms
+    panes = panes_of(telemetry, np.flatnonzero((time_ms >= from_ms) & (time_ms < to_ms)))
     return pl.DataFrame(
         {
-            "worker_id": decoded(telemetry.workers, panes.worker[mine]),
-            "device_id": decoded(telemetry.devices, panes["device"][mine]),
-            "pane_start_ms": panes.pane_start_ms[mine],
-            "known_from_ms": panes.known_from_ms[mine],
-            "history": panes.history[mine],
-            **{name: panes[name][mine] for name in _NAMES},
+            "worker_id": decoded(telemetry.workers, panes.worker),
+            "device_id": decoded(telemetry.devices, panes["device"]),
+            "pane_start_ms": panes.pane_start_ms,
+            "known_from_ms": panes.known_from_ms,
+            "history": panes.history,
+            **{name: panes[name] for name in _NAMES},
         },
         schema=SCHEMA,
     )
 
 
-def to_panes(frame: pl.DataFrame, telemetry: TelemetryTable) -> Panes:
-    """Panes with the codes of a telemetry table that has their riders and devices (`TelemetryTable.with_codes_for`)."""
+def to_panes(frame: pl.DataFrame, workers: Sequence[str], devices: Sequence[str]) -> Panes:
+    """Panes with codes for their riders and devices: positions among those of a telemetry table that has them all
+    (`TelemetryTable.with_codes_for`)."""
     columns = {name: frame[name].to_numpy() for name in _NAMES}
-    device = _codes(telemetry.devices, frame["device_id"])
-    columns["device"] = np.where(device < 0, NULL, device)
-    worker = _codes(telemetry.workers, frame["worker_id"])
+    columns["device"] = _codes(devices, frame["device_id"], NULL)
+    worker = _codes(workers, frame["worker_id"], -1)
     start_ms, known_from_ms, history = (
         frame[name].to_numpy() for name in ("pane_start_ms", "known_from_ms", "history")
     )
-    return Panes.of(worker, start_ms, known_from_ms, history, columns, len(telemetry.workers))
+    return Panes.of(worker, start_ms, known_from_ms, history, columns, len(workers))
 
 
 def pane_floor(at_ms: int) -> int:
@@ -176,16 +219,12 @@ def pane_floor(at_ms: int) -> int:
     return at_ms // PANE_MS * PANE_MS
 
 
-def decoded(values: tuple[str, ...], codes: Any) -> pl.Series:
+def decoded(values: Sequence[str], codes: Any) -> pl.Series:
     """Decodes codes, row by row."""
-    texts = pl.Series(values, dtype=pl.String)
-    return texts.gather(codes.astype(np.uint32)) if len(codes) else pl.Series([], dtype=pl.String)
+    return pl.Series(values, dtype=pl.String)[codes.astype(np.uint32)]
 
 
-def _codes(values: tuple[str, ...], texts: pl.Series) -> Any:
-    """The code of each text, -1 for one without."""
-    return (
-        texts.replace_strict(list(values), range(len(values)), default=-1, return_dtype=pl.Int64)
-        .fill_null(-1)
-        .to_numpy()
-    )
+def _codes(values: Sequence[str], texts: pl.Series, null: int) -> npt.NDArray[np.int64]:
+    """The code of each text."""
+    code_of: dict[str | None, int] = {value: code for code, value in enumerate(values)}
+    return np.array([code_of.get(text, null) for text in texts.to_list()], dtype=np.int64)

@@ -23,6 +23,7 @@ from monsoon.pipelines.operators.telemetry_buffer import (
     PaneReducer,
     TelemetryBuffer,
     decoded,
+    table_of,
     to_panes,
 )
 from monsoon.pipelines.runtime.job_config import JobConfig
@@ -37,8 +38,6 @@ from monsoon.pipelines.runtime.messages import (
     unpack_frame,
 )
 from monsoon.sources.reference import ReferenceTables
-from monsoon.sources.telemetry_store import in_order, joined
-from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.activity import ShiftHistory
 from monsoon.transforms.evidence.devices import local_day_number
@@ -235,9 +234,9 @@ class AnswerTelemetryQueries(KeyedOperator):
         if not len(silent.worker):
             return
         silent_workers = sorted({telemetry.workers[code] for code in silent.worker.tolist()})
-        frame = self._panes.frame(None, silent_workers)
+        frame = self._panes.of_workers(silent_workers)
         known = telemetry.with_codes_for((), sorted({*frame["device_id"].drop_nulls()}))
-        panes = to_panes(frame, known)
+        panes = to_panes(frame, known.workers, known.devices)
         habits = ShiftHistory.of(panes, PaneCells.of(panes, zone_queries.resolution), zone_queries.resolution)
         located = self._references.locate(telemetry)
         inputs, phone = trust_inputs(terms, telemetry, zone_queries, silent, located, habits, holders)
@@ -332,8 +331,7 @@ def _telemetry(frames: Sequence[pl.DataFrame], spans: Sequence[tuple[int, int]])
     """The reports of some time spans (start, end] (ms)."""
     time = pl.col("event_time")
     wanted = pl.any_horizontal([(time > start_ms) & (time <= end_ms) for start_ms, end_ms in spans])
-    rows = joined([frame.filter(wanted) for frame in frames])
-    return to_telemetry_table(in_order(rows, np.ones(rows.height, dtype=np.bool_)))
+    return table_of([part for frame in frames if (part := frame.filter(wanted)).height])
 
 
 def _without(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:

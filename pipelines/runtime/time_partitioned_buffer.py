@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from monsoon.pipelines.runtime.keyed_operator import StateWriter, entries_of
@@ -35,6 +38,14 @@ class Part:
     frame: pl.DataFrame
     first_ms: int
     last_ms: int
+
+    @cached_property
+    def rows_of_worker(self) -> Mapping[str, npt.NDArray[np.uint32]]:
+        """The rows of each rider (worker_id)."""
+        rows: dict[str, list[int]] = defaultdict(list)
+        for row, worker in enumerate(self.frame["worker_id"].to_list()):
+            rows[worker].append(row)
+        return {worker: np.array(mine, dtype=np.uint32) for worker, mine in rows.items()}
 
 
 class TimePartitionedBuffer:

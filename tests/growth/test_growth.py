@@ -10,20 +10,33 @@ import numpy as np
 import pytest
 from kit import LAT, LON, ScriptedScores, at, kawaach, product_of, subscription_record, update, zones_at
 from kit.examples import mostly_slow
+from kit.graph import settings_of
+from kit.streams import policy_record, report
 
+from monsoon.pipelines.operators.confirm_disruptions import SeriesRecord
+from monsoon.pipelines.operators.rider_evidence import RiderEvidence
+from monsoon.pipelines.runtime.keyed_operator import BEFORE_TIME_MS, StateWriter
+from monsoon.pipelines.runtime.messages import Message, pack, pack_frame
+from monsoon.sources.reference import read_references
+from monsoon.sources.telemetry_columns import NULLED, records_frame
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.geo.areas import Area
+from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.triggers.conditions import alert_condition
+from monsoon.transforms.triggers.event_detector import EventState
 from monsoon.transforms.triggers.history import Observation
-from monsoon.transforms.triggers.machine import TriggerMachine
+from monsoon.transforms.triggers.machine import Revision, TriggerMachine
 from monsoon.transforms.triggers.readings import Reading
 from monsoon.transforms.triggers.series import evaluate_trigger
+from monsoon.transforms.validation.record_validator import ValidRecord
 
 KAWAACH = kawaach()
 JUGAAD = product_of("jugaad")
 HERE = Area("disc", LAT, LON, radius_km=10.0)
 LINEAR = 5.5
+CONSTANT = 1.1
+"""Where only what is not news is four times as much."""
 
 
 def lines_run(work, *args):
@@ -176,3 +189,86 @@ def test_many_events_of_one_policy():
         return lambda: ask(events, count, 10)
 
     assert growth(prepare, 100) < LINEAR
+
+
+class Bucket:
+    """One bucket of riders of kawaach; `settings` has the folder of a source."""
+
+    def __init__(self, settings):
+        self._operator = RiderEvidence(0, StateWriter(), settings, read_references(settings.references))
+
+    def _take(self, kind, payload):
+        self._operator.process(Message("riders-evidence", 0, kind, 0, payload))
+
+    def policies(self, *records):
+        self._take("policies", pack(records))
+
+    def reports(self, *records):
+        self._take("rows", pack_frame(records_frame([ValidRecord(each, ()) for each in records]).drop(NULLED)))
+
+    def curfew(self, minutes, lat=LAT, state="confirmed"):
+        event = EventState(at(minutes), at(minutes), 1.0, None, ("imd",), ("r",), at(minutes))
+        if state == "ended":
+            event = replace(event, absent_since_ms=at(minutes + 5), end_ms=at(minutes + 5))
+        revisions = [Revision(at(minutes + 5 * n), n, each, event) for n, each in enumerate({"confirmed": 0, state: 0})]
+        zone = cell_of(lat, LON, KAWAACH.zone_resolution)
+        self._take("series", pack([SeriesRecord("kawaach/curfew", None, [zone], revisions, BEFORE_TIME_MS)]))
+
+    def advance(self, minutes):
+        return list(self._operator.advance(at(minutes) - 1))
+
+
+NEWS_MIN = 24 * 60 + 1
+"""Within an hour of event time, so that nothing expires with the news."""
+
+
+def news_of_a_day_later(bucket):
+    """A rider of a new policy reports, and there is a curfew, which is not the first."""
+    bucket.curfew(NEWS_MIN - 30, LAT - 1)
+    bucket.advance(NEWS_MIN)
+
+    def work():
+        bucket.policies(policy_record("new", "p-new"))
+        bucket.reports(*(report("new", NEWS_MIN + minutes, lat=LAT, lon=LON) for minutes in range(8)))
+        bucket.curfew(NEWS_MIN + 9)
+        messages = bucket.advance(NEWS_MIN + 10)
+        assert {"happenings/kawaach", "evidence/kawaach"} <= {message.kind for message in messages}
+
+    return work
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    return lambda: Bucket(settings_of(tmp_path, buckets=1, products=["kawaach"]))
+
+
+def test_riders_of_a_bucket_without_news(bucket):
+    def prepare(count):
+        made = bucket()
+        made.policies(*(policy_record(f"w{n}", f"p{n}", home_lat=LAT + 1 + 0.1 * n) for n in range(count)))
+        made.reports(*(report(f"w{n}", 5 * minutes) for n in range(count) for minutes in range(3)))
+        return news_of_a_day_later(made)
+
+    assert growth(prepare, 30) < CONSTANT
+
+
+def test_policies_of_a_product(bucket):
+    def prepare(count):
+        made = bucket()
+        made.policies(*(policy_record(f"w{n}", f"p{n}", home_lat=LAT + 1 + 0.1 * n) for n in range(count)))
+        return news_of_a_day_later(made)
+
+    assert growth(prepare, 100) < CONSTANT
+
+
+def test_history_of_panes_and_disruptions(bucket):
+    def prepare(count):
+        made = bucket()
+        made.policies(*(policy_record(name, f"p-{name}") for name in ("w0", "w1")))
+        for n in range(count):
+            made.reports(*(report(f"w{n % 2}", 10 * n + minutes) for minutes in (0, 5)))
+            made.curfew(10 * n, LAT + 0.1 * (1 + n % 7), "ended")
+            made.advance(10 * n + 10)
+        return news_of_a_day_later(made)
+
+    assert growth(prepare, 30) < CONSTANT
