@@ -26,6 +26,7 @@ from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.triggers.conditions import alert_condition
 from monsoon.transforms.triggers.event_detector import EventState
 from monsoon.transforms.triggers.history import Observation
+from monsoon.transforms.triggers.incremental import IncrementalTrigger, TelemetryQueryTrigger
 from monsoon.transforms.triggers.machine import Revision, TriggerMachine
 from monsoon.transforms.triggers.readings import Reading
 from monsoon.transforms.triggers.series import evaluate_trigger
@@ -144,6 +145,62 @@ def test_many_places_of_one_provider():
         return lambda: evaluate_trigger(KAWAACH.trigger("rain"), readings, zones)
 
     assert growth(prepare, 100) < LINEAR
+
+
+def advance(running, readings):
+    """An advance for each reading, at its moment."""
+    for reading in readings:
+        running.observe(reading, reading.effective_ms)
+        if isinstance(running, TelemetryQueryTrigger):
+            running.pending_queries(reading.effective_ms)
+        else:
+            running.advance(reading.effective_ms)
+        assert running.next_due_ms is not None
+
+
+def running_of(which, places):
+    """A trigger on a stream with zones at these places, and by what to make a reading of it: of the kind that publishes
+    revisions, or that queries telemetry."""
+    product = {"revisions": KAWAACH, "queries": product_of("offshift")}[which]
+    trigger = product.trigger({"revisions": "rain", "queries": "outage"}[which])
+    kind = {"revisions": IncrementalTrigger, "queries": TelemetryQueryTrigger}[which]
+    running = kind(trigger, product.zone_resolution)
+    running.add_cells(zones_at(*places, resolution=product.zone_resolution).cells.tolist())
+
+    def observed(minutes, north, place):
+        area = Area("disc", LAT + north, LON, radius_km=10.0)
+        reading = said(90, minutes, metric=trigger.metric, area=area, place=place)
+        return replace(reading, platform="zepto" if trigger.platform_only else None)
+
+    return running, observed
+
+
+@pytest.mark.parametrize("onward", mostly_slow([False, True]), ids=["around the same zones", "onward"])
+@pytest.mark.parametrize("which", ["revisions", "queries"])
+def test_a_disc_that_moves_with_each_reading(which, onward):
+    """Each is a new place, nearer to some zones than those before; `onward`: as many zones as readings."""
+
+    def prepare(count):
+        north = [0.02 * n if onward else 0.02 * (n % 7) + 0.0001 * n for n in range(count)]
+        zones = [(LAT + degrees, LON) for degrees in north[: count if onward else 7]]
+        running, observed = running_of(which, zones)
+        readings = [observed(30 * n, degrees, n) for n, degrees in enumerate(north)]
+        return lambda: advance(running, readings)
+
+    assert growth(prepare, 50) < LINEAR
+
+
+@pytest.mark.parametrize("which", ["revisions", "queries"])
+def test_zones_without_news(which):
+    """As many groups of zones as readings, of which all but the first have but one reading."""
+
+    def prepare(count):
+        running, observed = running_of(which, [(LAT + 0.2 * n, LON) for n in range(count)])
+        advance(running, [observed(n, 0.2 * n, n) for n in range(count)])
+        further = [observed(count + n, 0.0, 0) for n in range(count)]
+        return lambda: advance(running, further)
+
+    assert growth(prepare, 50) < LINEAR
 
 
 def adjudicate(updates, scores):

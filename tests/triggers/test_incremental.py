@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from kit import LAT, LON, at, reading, zones_at
 
 from monsoon.sources.product_files import load_products
+from monsoon.transforms.geo.areas import Area, Zones
 from monsoon.transforms.triggers.conditions import alert_condition
 from monsoon.transforms.triggers.incremental import IncrementalTrigger, TelemetryQueryTrigger
-from monsoon.transforms.triggers.series import evaluate_trigger, telemetry_queries
+from monsoon.transforms.triggers.place_order import PlaceOrder, covered_cells
+from monsoon.transforms.triggers.series import evaluate_trigger, group_zones, telemetry_queries
 
 PRODUCTS = load_products()
 PLACES = ((LAT, LON), (LAT + 0.05, LON), (LAT, LON + 0.15))
@@ -24,7 +26,7 @@ drawn = st.lists(
         st.sampled_from(["imd", "admin", "news"]),
         st.integers(0, 2),  # revision
         st.integers(0, 9),  # slots until a correction is issued
-        st.sampled_from([(0.0, 8.0), (0.0, 8.0), (0.05, 4.0)]),  # degrees north, kilometers around
+        st.sampled_from([(0.0, 8.0), (0.0, 8.0), (0.05, 4.0), (0.03, 6.0), (0.025, 6.0)]),  # degrees north, km around
     ),
     max_size=30,
 )
@@ -120,3 +122,44 @@ def test_order_and_zones_judged_with_it_make_no_difference(history, chosen, rand
         alone = type(zones).from_cells(np.array([cell], dtype=np.uint64), zones.resolution)
         got |= spelled(all_at_once(product, trigger, shuffled, alone)[0])
     assert got == spelled(expected)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["rain_mm_24h", "aqi"]),
+            st.sampled_from(["imd", "admin"]),
+            st.integers(-2, 2),  # hundredths of a degree north
+            st.integers(1, 4),  # kilometers around
+        ),
+        min_size=1,
+        max_size=8,
+        unique=True,
+    ),
+    st.integers(1, 30),
+)
+def test_groups_of_zones_as_places_come_are_those_of_all_places(drawn_places, first):
+    places = [
+        (metric, provider, Area("disc", LAT + 0.01 * north, LON, radius_km=kilometers))
+        for metric, provider, north, kilometers in drawn_places
+    ]
+    grid = [(LAT + 0.01 * north, LON + 0.005 * east) for north in range(-3, 4) for east in range(-2, 3)]
+    early, late = zones_at(*grid[::2], resolution=8), zones_at(*grid[first::2], resolution=8)
+    late = Zones.from_cells(np.setdiff1d(late.cells, early.cells), 8)
+    kept = PlaceOrder()
+    for zones in (early, late):
+        for number, place in enumerate(places):
+            for cell, distance_um in covered_cells(place[2], zones):
+                kept.add(cell, number, place, distance_um)
+    every = early.joined(late)
+    assert every.cells.tolist() == Zones.from_cells(every.cells, 8).cells.tolist()
+    groups = {frozenset(every.cells[indices].tolist()): dict(ranks) for ranks, indices in group_zones(places, every)}
+    orders = {}
+    for cell, zone in kept.zones.items():
+        orders.setdefault(zone.order, set()).add(cell)
+    assert set(map(frozenset, orders.values())) == groups.keys()
+    for cells, ranks in groups.items():
+        for cell in cells:
+            zone = kept.zones[cell]
+            sorted_um = {number: zone.sorted_um[places[number][:2]] for number in ranks}
+            assert {number: sorted_um[number].index(um) for number, um in zone.distance_um.items()} == ranks

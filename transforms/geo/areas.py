@@ -72,6 +72,17 @@ class Zones:
         order = np.argsort(centers[:, 0], kind="stable")
         return Zones(resolution, distinct[order], centers[order, 0].copy(), centers[order, 1].copy())
 
+    def joined(self, others: Zones) -> Zones:
+        """These and other zones of the resolution, none of which is among these."""
+        at = np.searchsorted(self.lat, others.lat)
+        return Zones(
+            self.resolution,
+            np.insert(self.cells, at, others.cells),
+            np.insert(self.lat, at, others.lat),
+            np.insert(self.lon, at, others.lon),
+            {each: np.insert(known, at, others._cells_at(each)) for each, known in self._by_resolution.items()},
+        )
+
     def covered_by(self, area: Area) -> npt.NDArray[np.intp]:
         """Indices of the zones that an area covers, int (k,), ascending.
 

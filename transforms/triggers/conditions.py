@@ -102,9 +102,9 @@ class SeriesRules:
     corroborated: Set[int] = frozenset()
     """The moments (ms) at which the riders' telemetry corroborates the readings, for a trigger with a telemetry
     condition."""
-    query_times_ms: set[int] = field(default_factory=set)
-    """The moments (ms) at which all other conditions breached, so that telemetry must be queried; for a trigger with a
-    telemetry condition."""
+    query_times_ms: dict[int, None] = field(default_factory=dict)
+    """The moments (ms) at which all other conditions breached, so that telemetry must be queried, in the order in which
+    they were found; for a trigger with a telemetry condition."""
 
     @staticmethod
     def of(trigger: Trigger, alert: Condition | None = None, corroborated: Set[int] = frozenset()) -> SeriesRules:

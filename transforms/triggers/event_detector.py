@@ -308,7 +308,7 @@ class EventDetector:
         if self._trigger.telemetry_condition is not None and (
             not self._rules.evaluated_at_readings or self._last_observed_ms[OWN_ROLE] == now_ms
         ):
-            self._rules.query_times_ms.add(now_ms)
+            self._rules.query_times_ms.setdefault(now_ms)
             self._corroborated = now_ms in self._rules.corroborated
         return self._corroborated or self._open is not None
 

@@ -32,8 +32,8 @@ _Runs = tuple[Reading | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A reading with the distance rank of its place among its provider's in this series; None: it covers other
-    zones."""
+    """A reading with the distance rank of its place among its provider's in this series (any number that orders them;
+    equal where equally near); None: it covers other zones."""
 
     reading: Reading
     distance_rank: int | None

@@ -2,21 +2,24 @@
 
 Its state is the log of readings, each with the moment at which it took effect; machines are made from it. A reading
 that arrives after its moment has passed takes effect at once instead, and what was published is revised.
+
+An advance costs what is new: it compares new places with the zones, and runs the machines that observe a new reading or
+have something due.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from functools import cache
+from itertools import count, groupby, islice
 
 import numpy as np
 
 from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.product import Comparison, Trigger
-from monsoon.transforms.triggers import series
 from monsoon.transforms.triggers.conditions import (
     Condition,
     metrics_of,
@@ -26,71 +29,56 @@ from monsoon.transforms.triggers.conditions import (
 )
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS, Observation
 from monsoon.transforms.triggers.machine import Revision, TriggerMachine
-from monsoon.transforms.triggers.readings import Identity, Reading
+from monsoon.transforms.triggers.place_order import PlaceOrder, covered_cells
+from monsoon.transforms.triggers.reading_log import EffectiveReading, ReadingLog, WaitingReading
+from monsoon.transforms.triggers.readings import Reading
 from monsoon.transforms.triggers.series import Series, TelemetryQueries
 
 _BEFORE_START_MS = 2 * 24 * 3_600_000
 """A disruption starts where runs of readings began, the chain of each unbroken for at most 24 h (`max_gap`)."""
 
-DistanceRanks = frozenset[tuple[series.Place, int]]
-"""The places whose readings cover a zone, each with its distance rank."""
-
 Variant = tuple[Comparison | None, int | None]
 """The zone's own threshold; the zone itself, for a trigger with a telemetry condition."""
 
-_GroupKey = tuple[DistanceRanks, Variant]
-
-EffectiveReading = tuple[int, int, Identity, Reading]
-"""When a reading takes effect here (ms), its revision, its identity."""
-
-Place = tuple[str | None, series.Place]
-"""Platform (None for readings of all platforms) and place: metric, provider and area."""
+_GroupKey = tuple[int, Variant]
+"""The order of the places that cover a zone (`CoveredZone.order`), and its variant."""
 
 
-class _ReadingLog:
-    """Readings by place, and by identity with every revision."""
+@dataclass(eq=False)
+class _StationGroup:
+    """Zones that the same places cover in the same order of distance, and their machine."""
 
-    def __init__(self, trigger: Trigger, metrics: Set[str]) -> None:
-        self._trigger, self._metrics = trigger, metrics
-        self.places: dict[Place, set[Identity]] = defaultdict(set)
-        self.by_id: dict[Identity, list[EffectiveReading]] = defaultdict(list)
+    platform: str | None
+    key: _GroupKey
+    first: int
+    """The zone whose distances give the machine the order: with it the machine goes where a new place divides the
+    group."""
+    distance_um: dict[int, int]
+    """By place that covers the zones: the distance from `first`, which orders them as in each of the zones."""
+    machine: TriggerMachine
+    zones: set[int] = field(default_factory=set)
+    published: list[Revision] = field(default_factory=list)
+    due_ms: int | None = None
+    """The machine's, as it was when it last ran."""
 
-    def add(self, effective: EffectiveReading) -> None:
-        place = self.place(effective[3])
-        if place is not None:
-            self.places[place].add(effective[2])
-        self.by_id[effective[2]].append(effective)
-
-    def place(self, reading: Reading) -> Place | None:
-        """The place of a reading; None for one that this trigger does not use."""
-        return series.place_of(self._trigger, self._metrics, reading)
-
-    def ids_at(self, places: Iterable[Place]) -> set[Identity]:
-        """Identities of the readings of these places."""
-        return set().union(*(self.places[place] for place in places if place in self.places))
-
-    def of(self, ids: Collection[Identity]) -> list[EffectiveReading]:
-        """Every revision of these readings, in the order in which they took effect."""
-        known = ids if len(ids) < len(self.by_id) else [name for name in self.by_id if name in ids]
-        return sorted(
-            (effective for name in known for effective in self.by_id.get(name, ())), key=lambda entry: entry[:3]
-        )
+    def feed(self, readings: Iterable[EffectiveReading]) -> Iterator[Revision]:
+        """What the machine publishes as these readings take effect, in this order."""
+        for at_ms, moment in groupby(readings, key=lambda entry: entry[0]):
+            observed = [
+                Observation(reading, None if place is None else self.distance_um.get(place))
+                for _, _, _, reading, place in moment
+            ]
+            yield from self.machine.take_effect(at_ms, observed)
 
 
 @dataclass
-class _StationGroup:
-    """Zones that the same stations cover in the same order of distance, and their machine."""
+class _Platform:
+    """The zones of a platform."""
 
-    rank_of: dict[Place, int]
-    make: Callable[[], TriggerMachine]
-    machine: TriggerMachine = field(init=False)
-    zones: list[int] = field(default_factory=list)
-    concerned: set[Identity] = field(default_factory=set)
-    """Identities of the readings that the machine has observed."""
-    published: list[Revision] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.machine = self.make()
+    places: PlaceOrder = field(default_factory=PlaceOrder)
+    groups: dict[_GroupKey, _StationGroup] = field(default_factory=dict)
+    group_of: dict[int, _StationGroup] = field(default_factory=dict)
+    """By zone."""
 
 
 class IncrementalTrigger:
@@ -103,19 +91,33 @@ class IncrementalTrigger:
     def __init__(self, trigger: Trigger, resolution: int, alert: Condition | None = None) -> None:
         self._trigger, self._resolution, self._alert = trigger, resolution, alert
         self._metrics = metrics_of(trigger, alert)
-        self._waiting: list[EffectiveReading] = []
-        self._log = _ReadingLog(trigger, self._metrics)
-        """What took effect."""
+        self._waiting: list[WaitingReading] = []
         self._known: set[int] = set()
         self._new: set[int] = set()
         """Cells of which series were emitted, and cells added since."""
+        self._zones = self._zones_of(())
+        """Those compared with places: all but cells added since the last `advance`."""
         self._corroborated: dict[tuple[str | None, int], set[int]] = defaultdict(set)
         """By platform and zone, the moments at which telemetry corroborates the readings."""
-        self._activated: set[tuple[str | None, int]] = set()
-        """Platforms and zones corroborated for the first time since the last `advance`."""
-        self._groups: dict[str | None, dict[_GroupKey, _StationGroup]] = defaultdict(dict)
-        self._done_ms = BEFORE_TIME_MS
+        self._activated: dict[str | None, set[int]] = defaultdict(set)
+        """By platform, zones corroborated for the first time since the last `advance`."""
         self._forgotten_ms = BEFORE_TIME_MS
+        self._serial = count()
+        self._clear()
+
+    def _clear(self) -> None:
+        """Begins with no reading in effect."""
+        self._log = ReadingLog(self._trigger, self._metrics)
+        """What took effect."""
+        self._platforms: dict[str | None, _Platform] = {}
+        """Those of readings of the trigger's own metric."""
+        self._groups_at: dict[int, set[_StationGroup]] = defaultdict(set)
+        """By place, the groups of the zones that it covers."""
+        self._ran: dict[_StationGroup, set[int]] = {}
+        """Groups that the last `advance` ran or made, or gave zones, with these zones."""
+        self._dues: list[tuple[int, int, _StationGroup]] = []
+        """A heap of when groups are due (ms); an entry is void once `due_ms` of the group differs."""
+        self._done_ms = BEFORE_TIME_MS
 
     @property
     def cells(self) -> list[int]:
@@ -125,12 +127,7 @@ class IncrementalTrigger:
     @property
     def next_due_ms(self) -> int | None:
         """The earliest moment at which a reading takes effect or a machine has something to do."""
-        dues = [self._waiting[0][0]] if self._waiting else []
-        for group in self._all_groups():
-            due_ms = group.machine.next_due_ms
-            if due_ms is not None:
-                dues.append(due_ms)
-        return min(dues, default=None)
+        return min((heap[0][0] for heap in (self._waiting, self._dues) if heap), default=None)
 
     def add_cells(self, cells: Iterable[int]) -> None:
         """Adds zones in which disruptions are wanted from now on."""
@@ -151,42 +148,38 @@ class IncrementalTrigger:
         ):
             return
         if (platform, zone) not in self._corroborated:
-            self._activated.add((platform, zone))
+            self._activated[platform].add(zone)
         self._corroborated[platform, zone].add(at_ms)
 
     def resume(self, done_ms: int) -> None:
         """Restores the state after `advance(done_ms)` from the readings and zones given: nothing is emitted."""
-        for _ in self.advance(done_ms):
-            pass
+        self.advance(done_ms)
 
     def advance(self, upto_ms: int) -> list[Series]:
         """What is published after the last call and up to `upto_ms`; for new zones, everything published so far."""
         upto_ms = min(upto_ms, END_OF_TIME_MS)
-        ready = _ReadingLog(self._trigger, self._metrics)
-        while self._waiting and self._waiting[0][0] <= upto_ms:
-            ready.add(heapq.heappop(self._waiting))
-        self._regroup(ready)
-        emitted = [
-            (platform, group, self._run(group, ready, upto_ms))
-            for platform, groups in self._groups.items()
-            for group in groups.values()
-        ]
-        for entries in ready.by_id.values():
-            for effective in entries:
-                self._log.add(effective)
+        known_places = len(self._log.places)
+        ready = list(self._take_ready(upto_ms))
+        groups = self._regroup(known_places)
+        observed = self._observed(ready)
+        groups |= dict.fromkeys([*observed, *self._take_due(upto_ms)])
+        self._ran = {}
         found = []
-        for platform, group, revisions in emitted:
-            new = [zone for zone in group.zones if zone not in self._known or (platform, zone) in self._activated]
-            known = sorted(set(group.zones).difference(new))
-            for zones, these in ((known, revisions), (new, group.published)):
+        for group in groups:
+            revisions = self._run(group, observed.get(group, ()), upto_ms)
+            new = (group.zones & self._new) | (group.zones & self._activated[group.platform])
+            self._ran[group] = new
+            for zones, these in ((group.zones - new if revisions else (), revisions), (new, group.published)):
                 if zones and these:
                     cells = np.array(sorted(zones), dtype=np.uint64)
-                    found.append(Series(self._trigger, platform, cells, tuple(these)))
+                    found.append(Series(self._trigger, group.platform, cells, tuple(these)))
+        while self._dues and self._dues[0][0] != self._dues[0][2].due_ms:
+            heapq.heappop(self._dues)
         self._known |= self._new
         self._new = set()
-        self._activated = set()
+        self._activated.clear()
         self._done_ms = upto_ms
-        return found
+        return sorted(found, key=lambda each: (each.platform or "", each.zones[0]))
 
     def expire(self, before_ms: int) -> int:
         """Drops readings that took effect before a moment, and rebuilds the machines from the rest.
@@ -195,20 +188,18 @@ class IncrementalTrigger:
         were dropped.
         """
         before_ms = min([before_ms, *(start_ms - _BEFORE_START_MS for start_ms in self._open_since())])
-        rest = [
-            effective for revisions in self._log.by_id.values() for effective in revisions if effective[0] >= before_ms
-        ]
+        effective = (each for revisions in self._log.by_id.values() for each in revisions.effective)
+        rest = [each[:4] for each in effective if each[0] >= before_ms]
         waiting, done_ms = self._waiting, self._done_ms
-        self._log, self._groups = _ReadingLog(self._trigger, self._metrics), defaultdict(dict)
-        self._done_ms = BEFORE_TIME_MS
+        self._clear()
         for moments in self._corroborated.values():
             moments.difference_update([at_ms for at_ms in moments if at_ms < before_ms])
         self._waiting = rest
         heapq.heapify(self._waiting)
         self._forgotten_ms = before_ms
         self.resume(done_ms)
-        for effective in waiting:
-            heapq.heappush(self._waiting, effective)
+        for each in waiting:
+            heapq.heappush(self._waiting, each)
         return before_ms
 
     def _open_since(self) -> Iterator[int]:
@@ -218,89 +209,138 @@ class IncrementalTrigger:
             yield from (start_ms for start_ms, revision in last.items() if revision.state == "confirmed")
 
     def _all_groups(self) -> Iterator[_StationGroup]:
-        return (group for groups in self._groups.values() for group in groups.values())
+        return (group for platform in self._platforms.values() for group in platform.groups.values())
 
-    def _regroup(self, ready: _ReadingLog) -> None:
-        """Assigns zones to groups once there are new places or new zones."""
-        grown = {place[0] for place in ready.places if place not in self._log.places}
-        everywhere = None in grown
-        for platform in self._platforms(ready):
-            anew = everywhere or platform in grown
-            activated = {zone for of, zone in self._activated if of == platform}
-            cells = self._known | self._new if anew else self._new | (activated & self._known)
-            if cells:
-                speaking = {place for log in (self._log, ready) for place in log.places if place[0] in (None, platform)}
-                self._place(platform, speaking, cells, anew=anew)
+    def _zones_of(self, cells: Collection[int]) -> Zones:
+        return Zones.from_cells(np.array(sorted(cells), dtype=np.uint64), self._resolution)
 
-    def _platforms(self, ready: _ReadingLog) -> list[str | None]:
-        """The platforms of readings of the trigger's own metric."""
-        own = {place[0] for log in (self._log, ready) for place in log.places if place[1][0] == self._trigger.metric}
-        return sorted(own, key=str)
+    def _take_ready(self, upto_ms: int) -> Iterator[EffectiveReading]:
+        """The readings that take effect up to a moment, in this order, with their places."""
+        while self._waiting and self._waiting[0][0] <= upto_ms:
+            waiting = heapq.heappop(self._waiting)
+            yield (*waiting, self._log.number_of_place(waiting[3]))
 
-    def _place(self, platform: str | None, speaking: set[Place], cells: set[int], *, anew: bool) -> None:
-        zones = Zones.from_cells(np.array(sorted(cells), dtype=np.uint64), self._resolution)
-        groups = self._groups[platform]
-        if anew:
-            for group in groups.values():
-                group.zones.clear()
-        places = list(speaking)
-        for ranks, indices in series.group_zones([place for _, place in places], zones):
-            rank_of = {places[station]: rank for station, rank in ranks}
-            if all(metric != self._trigger.metric for _, (metric, _, _) in rank_of):
-                continue
-            distance_rank = frozenset((place, rank) for (_, place), rank in rank_of.items())
-            for variant, members in self._variants(platform, zones.cells[indices].tolist()).items():
-                if (distance_rank, variant) not in groups:
-                    groups[distance_rank, variant] = self._group(platform, rank_of, variant)
-                groups[distance_rank, variant].zones.extend(members)
-        self._groups[platform] = {key: group for key, group in groups.items() if group.zones}
+    def _take_due(self, upto_ms: int) -> Iterator[_StationGroup]:
+        """The groups with something to do up to a moment."""
+        while self._dues and self._dues[0][0] <= upto_ms:
+            due_ms, _, group = heapq.heappop(self._dues)
+            if group.due_ms == due_ms:
+                group.due_ms = None
+                yield group
 
-    def _variants(self, platform: str | None, cells: Iterable[int]) -> dict[Variant, list[int]]:
-        """Zones by threshold and telemetry: those of one variant and the same stations share a machine. With a
-        telemetry condition, without zones of which there is no value."""
-        found: dict[Variant, list[int]] = defaultdict(list)
+    def _regroup(self, known_places: int) -> dict[_StationGroup, None]:
+        """Compares new zones with the places, and new places (of numbers from `known_places` on) with the zones.
+
+        Returns the groups that are new or have new zones.
+        """
+        if not self._new and not self._activated and known_places == len(self._log.places):
+            return {}
+        new_zones = self._zones_of(self._new)
+        if self._new:
+            self._zones = self._zones.joined(new_zones)
+        new_covered = cache(lambda area: covered_cells(area, new_zones))
+        all_covered = cache(lambda area: covered_cells(area, self._zones))
+        places = self._log.places
+        own = {platform for platform, (metric, _, _) in places[known_places:] if metric == self._trigger.metric}
+        added = own - self._platforms.keys()
+        self._platforms |= {platform: _Platform() for platform in sorted(added, key=str)}
+        groups: dict[_StationGroup, None] = {}
+        for name, platform in self._platforms.items():
+            covering: dict[int, list[int]] = defaultdict(list)
+            for number in range(0 if self._new or name in added else known_places, len(places)):
+                place_platform, place = places[number]
+                if place_platform not in (None, name):
+                    continue
+                covered = new_covered if number < known_places and name not in added else all_covered
+                for cell, distance_um in covered(place[2]):
+                    platform.places.add(cell, number, place, distance_um)
+                    covering[cell].append(number)
+            groups |= self._assign(name, covering)
+        return groups
+
+    def _assign(self, name: str | None, covering: dict[int, list[int]]) -> dict[_StationGroup, None]:
+        """Moves zones to the groups of the places that now cover them (`covering`: by zone, those that are new to it).
+
+        Returns the groups that are new or have new zones.
+        """
+        platform = self._platforms[name]
+        cells = set(covering) | (self._activated[name] & platform.places.zones.keys())
+        for cell, numbers in covering.items():
+            group = platform.group_of.get(cell)
+            if group is not None and group.first == cell:
+                del platform.groups[group.key]
+                group.key = (platform.places.zones[cell].order, group.key[1])
+                platform.groups[group.key] = group
+                cells |= group.zones
+                for number in numbers:
+                    self._groups_at[number].add(group)
+        changed: dict[_StationGroup, None] = {}
         for cell in cells:
-            threshold = zone_threshold(self._trigger, cell)
-            if self._trigger.telemetry_condition is None:
-                found[threshold, None].append(cell)
-            elif (platform, cell) in self._corroborated:
-                found[threshold, cell].append(cell)
-        return found
+            zone = platform.places.zones[cell]
+            former = platform.group_of.get(cell)
+            variant = self._variant(name, cell) if former is None else former.key[1]
+            if variant is None or all(metric != self._trigger.metric for metric, _ in zone.sorted_um):
+                continue
+            key = (zone.order, variant)
+            if former is not None:
+                if former.key == key:
+                    continue
+                former.zones.remove(cell)
+            group = platform.groups.get(key)
+            if group is None:
+                group = platform.groups[key] = self._group(name, key, cell)
+            group.zones.add(cell)
+            platform.group_of[cell] = group
+            changed[group] = None
+        return changed
 
-    def _group(self, platform: str | None, rank_of: dict[Place, int], variant: Variant) -> _StationGroup:
+    def _variant(self, platform: str | None, cell: int) -> Variant | None:
+        """The variant of a zone: those of one variant and the same places share a machine. With a telemetry condition,
+        None for a zone of which there is no value."""
+        threshold = zone_threshold(self._trigger, cell)
+        if self._trigger.telemetry_condition is None:
+            return threshold, None
+        return (threshold, cell) if (platform, cell) in self._corroborated else None
+
+    def _group(self, platform: str | None, key: _GroupKey, first: int) -> _StationGroup:
         """A group with a machine that has observed the readings so far."""
-        threshold, zone = variant
+        threshold, zone = key[1]
         corroborated = frozenset() if zone is None else self._corroborated[platform, zone]
-        trigger = with_threshold(self._trigger, threshold)
-        group = _StationGroup(rank_of, lambda: TriggerMachine(trigger, self._alert, corroborated))
-        group.concerned = self._log.ids_at(group.rank_of)
-        group.published = self._catch_up(group)
+        machine = TriggerMachine(with_threshold(self._trigger, threshold), self._alert, corroborated)
+        distance_um = self._platforms[platform].places.zones[first].distance_um
+        group = _StationGroup(platform, key, first, distance_um, machine)
+        group.published = [*group.feed(self._log.at(distance_um)), *machine.run_until(self._done_ms)]
+        for number in distance_um:
+            self._groups_at[number].add(group)
         return group
 
-    def _catch_up(self, group: _StationGroup) -> list[Revision]:
-        published = list(self._feed(group, self._log.of(group.concerned)))
-        return published + group.machine.run_until(self._done_ms)
+    def _observed(self, ready: Sequence[EffectiveReading]) -> dict[_StationGroup, list[EffectiveReading]]:
+        """Logs readings; what each group observes of them: those at its places, with every other revision of them."""
+        by_id = self._log.by_id
+        newest = {each[2]: by_id[each[2]].newest for each in ready if each[2] in by_id}
+        for each in ready:
+            self._log.add(each)
+        observed: dict[_StationGroup, list[EffectiveReading]] = defaultdict(list)
+        for each in ready:
+            groups_at = [self._groups_at[place] for place in by_id[each[2]].places if place in self._groups_at]
+            former = newest.pop(each[2], None)
+            for group in set().union(*groups_at):
+                if former is not None:
+                    # A group that it was not near until now has not observed it, and must not follow an older one.
+                    observed[group].append((each[0], *former[1:4], None))
+                observed[group].append(each)
+        return observed
 
-    def _run(self, group: _StationGroup, ready: _ReadingLog, upto_ms: int) -> list[Revision]:
+    def _run(self, group: _StationGroup, readings: Iterable[EffectiveReading], upto_ms: int) -> list[Revision]:
         """The group's revisions after `done_ms` and up to `upto_ms`."""
-        joining = ready.ids_at(group.rank_of) - group.concerned
-        group.concerned |= joining
-        if not joining.isdisjoint(self._log.by_id):
-            # Another revision of it was observed at another place: the machine must observe that one too.
-            group.machine = group.make()
-            self._catch_up(group)
-        revisions = list(self._feed(group, ready.of(group.concerned)))
-        revisions += group.machine.run_until(upto_ms)
+        revisions = [*group.feed(readings), *group.machine.run_until(upto_ms)]
         group.published += revisions
+        due_ms = group.machine.next_due_ms
+        if due_ms != group.due_ms:
+            group.due_ms = due_ms
+            if due_ms is not None:
+                heapq.heappush(self._dues, (due_ms, next(self._serial), group))
         return revisions
-
-    def _feed(self, group: _StationGroup, effective: Iterable[EffectiveReading]) -> Iterator[Revision]:
-        for at_ms, moment in groupby(effective, key=lambda entry: entry[0]):
-            yield from group.machine.take_effect(at_ms, [self._observed(group, reading) for _, _, _, reading in moment])
-
-    def _observed(self, group: _StationGroup, reading: Reading) -> Observation:
-        place = self._log.place(reading)
-        return Observation(reading, None if place is None else group.rank_of.get(place))
 
 
 class TelemetryQueryTrigger(IncrementalTrigger):
@@ -312,23 +352,29 @@ class TelemetryQueryTrigger(IncrementalTrigger):
     def __init__(self, trigger: Trigger, resolution: int) -> None:
         super().__init__(trigger, resolution)
         self._queried: dict[tuple[str | None, int], set[int]] = defaultdict(set)
+        self._examined: dict[_StationGroup, int] = {}
+        """How many of a machine's moments were examined, all of them for each zone of the group then."""
 
     def pending_queries(self, upto_ms: int) -> list[TelemetryQueries]:
         """The queries up to a moment, under the revisions in effect by then; each moment of a zone is queried once."""
         self.advance(upto_ms)
         found = []
-        for platform, groups in self._groups.items():
-            for group in groups.values():
-                zones: dict[tuple[int, ...], list[int]] = defaultdict(list)
-                for zone in group.zones:
-                    new = group.machine.query_times_ms - self._queried[platform, zone]
-                    if new:
-                        self._queried[platform, zone] |= new
-                        zones[tuple(sorted(new))].append(zone)
-                for moments_ms, members in zones.items():
-                    cells = np.array(sorted(members), dtype=np.uint64)
-                    found.append(TelemetryQueries(platform, cells, np.array(moments_ms, dtype=np.int64)))
-        return found
+        for group in self._ran if self._examined else self._all_groups():
+            moments_ms = group.machine.query_times_ms
+            recent_ms = list(islice(reversed(moments_ms), len(moments_ms) - self._examined.get(group, 0)))
+            self._examined[group] = len(moments_ms)
+            new_zones = self._ran.get(group, set())
+            zones: dict[tuple[int, ...], list[int]] = defaultdict(list)
+            for zone in group.zones if recent_ms else new_zones:
+                queried = self._queried[group.platform, zone]
+                new = set(moments_ms if zone in new_zones else recent_ms) - queried
+                if new:
+                    queried |= new
+                    zones[tuple(sorted(new))].append(zone)
+            for new_ms, members in zones.items():
+                cells = np.array(sorted(members), dtype=np.uint64)
+                found.append(TelemetryQueries(group.platform, cells, np.array(new_ms, dtype=np.int64)))
+        return sorted(found, key=lambda each: (each.platform or "", each.zones[0]))
 
     def resume(self, done_ms: int) -> None:
         """Restores the state after `pending_queries(done_ms)`: its queries were made."""
@@ -338,10 +384,8 @@ class TelemetryQueryTrigger(IncrementalTrigger):
         before_ms = super().expire(before_ms)
         for moments in self._queried.values():
             moments.difference_update([at_ms for at_ms in moments if at_ms < before_ms])
+        self._examined.clear()
         return before_ms
 
-    def _variants(self, platform: str | None, cells: Iterable[int]) -> dict[Variant, list[int]]:
-        found: dict[Variant, list[int]] = defaultdict(list)
-        for cell in cells:
-            found[zone_threshold(self._trigger, cell), None].append(cell)
-        return found
+    def _variant(self, platform: str | None, cell: int) -> Variant | None:
+        return zone_threshold(self._trigger, cell), None

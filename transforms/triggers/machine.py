@@ -102,8 +102,9 @@ class TriggerMachine:
         return self._history.next_ms
 
     @property
-    def query_times_ms(self) -> Set[int]:
-        """For a trigger with a telemetry condition: the moments so far at which telemetry must be queried."""
+    def query_times_ms(self) -> dict[int, None]:
+        """For a trigger with a telemetry condition: the moments so far at which telemetry must be queried (keys), in
+        the order in which they were found."""
         return self._rules.query_times_ms
 
     def _run_on(self, new: Iterable[Observation], until_ms: int) -> Iterator[Revision]:

@@ -196,8 +196,7 @@ def group_zones(places: Sequence[Place], zones: Zones) -> list[tuple[list[tuple[
     code_of = {state: code for code, state in enumerate(sorted({place[:2] for place in places}))}
     parts = []
     for area, at_area in stations_of.items():
-        covered = zones.covered_by(area)
-        distance_um = np.rint(zones.distance_m(area, covered) * 1e6).astype(np.int64)
+        covered, distance_um = distances_um(area, zones)
         for station in at_area:
             station_and_provider = np.full((2, len(covered)), [[station], [code_of[places[station][:2]]]])
             parts.append(np.vstack((covered, distance_um, station_and_provider)))
@@ -213,6 +212,12 @@ def group_zones(places: Sequence[Place], zones: Zones) -> list[tuple[list[tuple[
         alike[entry.tobytes()].append(index)
     entries = (np.frombuffer(content, dtype=observed.dtype).reshape(-1, 2).tolist() for content in alike)
     return [(entry, zone[starts[indices]]) for entry, indices in zip(entries, alike.values(), strict=True)]
+
+
+def distances_um(area: Area, zones: Zones) -> tuple[Indices, Indices]:
+    """The zones (as indices) that an area covers, and their distances (micrometers) from its center."""
+    covered = zones.covered_by(area)
+    return covered, np.rint(zones.distance_m(area, covered) * 1e6).astype(np.int64)
 
 
 def _ranks(zone: Indices, provider: Indices, distance_um: Indices) -> Indices:
