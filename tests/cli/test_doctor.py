@@ -165,6 +165,7 @@ def test_what_a_ready_extra_lacks(monkeypatch):
     assert doctor_facts.lacking({**ready, "flink": True}, {}) == ("apache-flink", "polars", "ruff")
 
 
+@pytest.mark.slow
 def test_an_index_that_does_not_answer_is_told_in_pips_words(monkeypatch, tmp_path):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_NO_INDEX", "0")

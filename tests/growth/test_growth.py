@@ -318,6 +318,7 @@ def test_policies_of_a_product(bucket):
     assert growth(prepare, 100) < CONSTANT
 
 
+@pytest.mark.slow
 def test_history_of_panes_and_disruptions(bucket):
     def prepare(count):
         made = bucket()

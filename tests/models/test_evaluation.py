@@ -10,6 +10,7 @@ from monsoon.sources.simulator import load_storm
 from monsoon.transforms.scoring import Scores
 
 
+@pytest.mark.slow
 def test_simulated_claims_repeat_and_carry_every_feature():
     claims, again = (simulated_claims(load_storm("chennai-2015-12-01"), 256, 4, seed, attackers=0.2) for seed in (5, 5))
     assert set(claims.kinds) == {"honest", "mock_app", "replayed_trace", "radio_spoof"}

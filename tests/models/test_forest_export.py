@@ -27,6 +27,7 @@ def rows(honest):
     return sample_for_parity(honest(20_000, 11), 120_000, np.random.default_rng(3))
 
 
+@pytest.mark.slow
 def test_parity_with_scikit_learn_with_missing_values(fitted, forest, rows):
     assert 0.08 < np.isnan(rows).mean() < 0.12
     quanta, scores = forest.run(rows)

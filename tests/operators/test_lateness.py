@@ -549,6 +549,7 @@ def test_a_silent_source_or_an_idle_partition_does_not_stop_claims(tmp_path, sil
     assert at(20) < broker.watermarks.at(at(29)) < at(29)
 
 
+@pytest.mark.slow
 def test_without_patience_a_silent_source_would_stop_them(tmp_path):
     broker = Broker(tmp_path / "in", ["telemetry-0", "telemetry-1", "oracle_readings-0"])
     broker.watermarks = Watermarks(
@@ -558,6 +559,7 @@ def test_without_patience_a_silent_source_would_stop_them(tmp_path):
     assert broker.paid() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("believing", mostly_slow([False, True]))
 def test_a_clock_an_hour_ahead_does_not_close_the_world_early(tmp_path, believing):
     """A phone whose clock is an hour ahead, and honest ones: were it believed, theirs would all come too late."""

@@ -82,6 +82,7 @@ def test_people_decide_it_and_the_rider_hears_why(locally):
     assert {claim["status"] for claim in outcome.claims if claim["worker_id"] != LOST} >= {"approved"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restore", mostly_slow([True, False]))
 def test_both_engines_say_the_same(source, locally, restore):
     _, expected = locally

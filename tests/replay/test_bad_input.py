@@ -210,6 +210,7 @@ def test_the_largest_doubles_are_judged_without_a_warning(tmp_path):
     assert features["recent_activity_in_zone"] > 2.0**63
 
 
+@pytest.mark.slow
 def test_a_name_that_the_locale_cannot_write_is_no_error(tmp_path):
     source = write_streams(tmp_path / "\u0928\u092e", small_storm())
     (source / "reference").mkdir()

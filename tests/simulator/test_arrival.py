@@ -86,6 +86,7 @@ def simulated(root, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_report_that_is_sent_again_arrives_again(simulated):
     arrivals = {}
     for record in lines(simulated / "in/telemetry"):

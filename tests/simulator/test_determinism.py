@@ -46,6 +46,7 @@ def test_another_seed_is_another_simulation(delhi):
     assert set(one["event_id"]).isdisjoint(other["event_id"])
 
 
+@pytest.mark.slow
 def test_files_threads_and_compression_change_nothing(delhi, tmp_path, monkeypatch):
     simulate(delhi, 140, 3, tmp_path / "a")
     monkeypatch.setattr(writing, "THREADS", 1)
@@ -64,6 +65,7 @@ def test_a_block_is_the_same_alone(delhi):
     assert_frame_equal(next(scenario.telemetry(1, 2)), whole[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", mostly_slow(["delhi-2024-07-31-cloudburst", "bengaluru-2020-03-22-curfew"]))
 def test_history_hindrances_syndicates_and_policies_change_nothing_of_this(name, tmp_path, monkeypatch):
     """Two runs, on other threads and in other files; and a block made alone."""

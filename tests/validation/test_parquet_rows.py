@@ -166,6 +166,7 @@ def odd_batches(draw):
     return batch.select(draw(st.permutations(batch.columns)))
 
 
+@pytest.mark.slow
 @examples(200)
 @given(odd_batches())
 def test_columns_of_any_type_are_judged_as_their_lines(batch):

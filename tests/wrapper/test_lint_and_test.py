@@ -32,14 +32,15 @@ def run_test(*words):
     return args.run(args)
 
 
-USUAL = "not (flink and slow)"
+USUAL, QUICK = "not (flink and slow)", "not flink and not slow"
 
 
 @pytest.mark.parametrize(
     ("words", "arguments", "profile"),
     [
         ([], ["-m", USUAL], None),
-        (["--quick"], ["-m", "not flink and not slow"], "quick"),
+        (["--quick"], ["-m", QUICK, "-n", "auto", "--dist", "worksteal"], "quick"),
+        (["--quick", "tests/money"], ["-m", QUICK, "tests/money"], "quick"),
         (["--all"], [], None),
         (["-k", "overlap", "tests/money", "-x"], ["-m", USUAL, "-k", "overlap", "tests/money", "-x"], None),
     ],
@@ -74,6 +75,7 @@ def test_all_tests_are_collected_without_the_flink_extra(root):
     assert done.returncode == 0, done.stdout[-3000:]
 
 
+@pytest.mark.slow
 def test_types_are_checked_under_import_names(tmp_path, root, monkeypatch, capsys):
     """mypy sees monsoon.<folder>, and its messages name the file that a reader can open."""
     (tmp_path / "tests").mkdir()

@@ -327,6 +327,7 @@ def test_interrupt_is_answered_and_recovered_from(checkout):
     assert checkout.run("demo").returncode == 0
 
 
+@pytest.mark.slow
 def test_two_at_once_set_up_once(checkout):
     both = [checkout.start("demo", FAKE_PIP="slow") for _ in range(2)]
     told = [process.communicate(timeout=30) for process in both]
@@ -336,6 +337,7 @@ def test_two_at_once_set_up_once(checkout):
     assert sum("waiting for another set-up" in err for _, err in told) == 1
 
 
+@pytest.mark.slow
 def test_a_pip_that_outlives_its_wrapper_is_waited_for(checkout):
     first = checkout.start("demo", FAKE_PIP="slow")
     wait_for(lambda: checkout.calls("pip"))
