@@ -30,7 +30,7 @@ _HOUR_MS = 3_600_000
 _GROUPS = (
     ("honest", "honest riders"),
     ("mock_app", "mock-location app"),
-    ("rerun_trace", "rerun trace, rooted phone"),
+    ("replayed_trace", "replayed trace, rooted phone"),
     ("radio_spoof", "radio spoofing"),
     ("syndicate", "a syndicate that joined for the storm"),
 )

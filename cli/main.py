@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import os
 import signal
 import sys
@@ -99,12 +100,14 @@ class _Interrupts:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.came = True
+        logging.disable()  # py4j logs the traceback of an interrupted call
         raise KeyboardInterrupt
 
     def ignore(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def restore(self) -> None:
+        logging.disable(logging.NOTSET)
         if signal.getsignal(signal.SIGINT) == self._note:
             signal.signal(signal.SIGINT, self._before)
 

@@ -110,6 +110,14 @@ def _alert_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
     return (record["event_time"], record["alert_id"])
 
 
+_WITHOUT = {
+    "oracle_readings": "no disruption can be confirmed",
+    "subscriptions": "nobody is insured",
+    "telemetry": "every rider is assumed to be at home",
+}
+"""What a required stream without records means for the decisions."""
+
+
 def _summary(
     account: Account, outcome: Outcome, products: Iterable[Product], models: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -140,7 +148,15 @@ def _summary(
     return {
         "monsoon": version("monsoon"),
         "streams": streams,
-        "warnings": warnings(account.statistics) + account.reference_account.warnings,
+        "warnings": [
+            *(
+                f"{stream}: holds no record; {effect}"
+                for stream, effect in _WITHOUT.items()
+                if not streams[stream]["read"]
+            ),
+            *warnings(account.statistics),
+            *account.reference_account.warnings,
+        ],
         "products": by_product,
         "models": {**models, **_witness_models(products)},
         "providers": account.providers,

@@ -145,8 +145,8 @@ def _collect(
     if parts and not collected.ended:
         if resume and restore_from is None:
             raise OutputError(
-                f"{folders.checkpoints}: no complete checkpoint to go on from; start anew, without --resume, "
-                "in new folders"
+                f"{folders.checkpoints}: no complete checkpoint to go on from; start anew: the same command "
+                "without --resume"
             )
         raise StoppedError("the job was stopped with a savepoint; to go on: the same command with --resume")
     collected.require_parts(len(parts))

@@ -5,7 +5,9 @@ import re
 
 import pytest
 
+from monsoon.cli.demo_report import _GROUPS
 from monsoon.cli.main import main
+from monsoon.sources.simulator.population import KINDS
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,15 @@ def test_the_story_tells_what_the_output_holds(demo):
     assert f"{len(payouts):,} payouts, Rs {rupees:,.2f}" in text
     summary = json.loads((output / "summary.json").read_text())
     assert summary["products"]["kawaach"]["payouts"] == len(payouts)
+
+
+def test_every_claim_is_in_a_row_of_its_kind_of_rider(demo):
+    assert {kind for kind, _ in _GROUPS} == {*KINDS, "syndicate"}
+    text, output = demo
+    claims = {json.loads(line)["claim_id"] for line in (output / "claims/part-00000.jsonl").read_text().splitlines()}
+    rows = text.partition("Claims, how each was first decided")[2].splitlines()[2:]
+    counts = [int(re.search(r"  +([\d,]+)  ", line)[1].replace(",", "")) for line in rows if "%)" in line]
+    assert sum(counts) == len(claims)
 
 
 @pytest.mark.slow
