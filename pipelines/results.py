@@ -152,7 +152,7 @@ def _summary(
             *(
                 f"{stream}: holds no record; {effect}"
                 for stream, effect in _WITHOUT.items()
-                if not streams[stream]["read"]
+                if stream in streams and not streams[stream]["read"]
             ),
             *warnings(account.statistics),
             *account.reference_account.warnings,
