@@ -86,7 +86,7 @@ def _traced(results: Any, folder: Path) -> None:
                 moments = [payout["created_at"] for payout in json.loads(value[2])]
                 with open(folder / str(os.getpid()), "a") as file:
                     file.write(json.dumps([time.time(), moments]) + "\n")
-            yield value[1]
+            return iter(())
 
     results.process(Trace(), Types.STRING()).name("trace").uid("trace").print()
 

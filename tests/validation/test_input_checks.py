@@ -230,3 +230,11 @@ def test_links_out_of_the_input_are_told_on_a_line(tmp_path, capsys):
         f"telemetry/linked.jsonl -> {elsewhere}\n"
     )
     assert str(elsewhere) not in (tmp_path / "out" / "summary.json").read_text(), "it says nothing of where it ran"
+
+
+def test_a_stream_without_records_is_warned_of(tmp_path, capsys):
+    source = write_streams(tmp_path / "in", small_storm() | {"telemetry": []})
+    assert main(["replay", "--input", str(source), "--output", str(tmp_path / "out"), "--products", "kawaach"]) == 0
+    warning = "telemetry: holds no record; every rider is assumed to be at home"
+    assert warning in capsys.readouterr().err
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["warnings"] == [warning]
