@@ -31,7 +31,7 @@ last checkpoint. With --web-port 8081 Flink's web UI and REST API are at http://
 """
 
 _MAX_PARALLELISM = 128
-_PART_BYTES, _MAX_PART_BYTES = 8 * 2**20, 2**30
+_MAX_PART_BYTES = 2**30
 
 
 def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
@@ -74,7 +74,6 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser.add_argument(
         "--part-bytes",
         type=count_to(_MAX_PART_BYTES),
-        default=_PART_BYTES,
         metavar="N",
         help="size of the parts in which files are read; --resume: as begun (default: 8 MiB)",
     )
@@ -86,7 +85,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 def run(args: argparse.Namespace) -> int:
     """Runs to the end of the input, then prints a summary of three lines."""
     from monsoon.pipelines.flink.local_cluster import last_checkpoint
-    from monsoon.pipelines.flink.run import RunOptions
+    from monsoon.pipelines.flink.run import PART_BYTES, RunOptions
     from monsoon.pipelines.flink.run import run as run_on_flink
 
     products, selected = chosen_products(args)
@@ -98,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         checkpoint_interval_ms=args.checkpoint_interval_ms,
         resume=args.resume,
         web_port=args.web_port,
-        part_bytes=args.part_bytes,
+        part_bytes=args.part_bytes or PART_BYTES,
         savepoint=args.from_savepoint,
         limit=refusal_limit(args),
     )
@@ -128,9 +127,7 @@ def run(args: argparse.Namespace) -> int:
 def _resuming(args: argparse.Namespace) -> str:
     """The command that goes on with a run that was stopped."""
     words = ["./monsoon", "run", "--resume", "--input", str(args.input), "--output", str(args.output)]
-    for option in ("checkpoints", "model"):
+    for option in ("checkpoints", "model", "part_bytes"):
         if (value := getattr(args, option)) is not None:
-            words += [f"--{option}", str(value)]
-    if args.part_bytes != _PART_BYTES:
-        words += ["--part-bytes", str(args.part_bytes)]
+            words += [f"--{option.replace('_', '-')}", str(value)]
     return shlex.join(words + product_words(args))

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from monsoon.pipelines.runtime.intervals import PlannedIntervals
 from monsoon.sources.files import (
     BLOCK_BYTES,
     INPUT_STREAMS,
@@ -68,8 +69,8 @@ def plan(folder: Path, part_bytes: int) -> tuple[list[FileSplit], dict[str, tupl
     return sorted(parts, key=_order), ignored
 
 
-def interval_ends(parts: Sequence[FileSplit], part_bytes: int) -> tuple[int, ...]:
-    """Watermarks (ms), ascending, that occur while the parts of a `plan` are read, where intervals of event time end.
+def intervals_of(parts: Sequence[FileSplit], part_bytes: int) -> PlannedIntervals:
+    """The intervals of event time of a `plan`, which end at watermarks that occur while its parts are read.
 
     At least INTERVAL_BYTES, or `part_bytes` if that is less, are read between two of them.
     """
@@ -80,7 +81,7 @@ def interval_ends(parts: Sequence[FileSplit], part_bytes: int) -> tuple[int, ...
         if last.low_ms < planned.low_ms < END_MS and read_bytes >= min(INTERVAL_BYTES, part_bytes):
             ends_ms.append(planned.low_ms - 1)
             read_bytes = 0
-    return tuple(ends_ms)
+    return PlannedIntervals(tuple(ends_ms))
 
 
 def _files(folder: Path) -> tuple[list[tuple[str, Path]], dict[str, tuple[str, ...]]]:

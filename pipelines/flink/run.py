@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from monsoon.pipelines.flink.dead_letter_limit import DeadLetterLimit
 from monsoon.pipelines.flink.errors import ClusterError, error_in_words, log_to
-from monsoon.pipelines.flink.file_splits import FileSplit, interval_ends, plan
+from monsoon.pipelines.flink.file_splits import FileSplit, intervals_of, plan
 from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
 from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
 from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.flink.run_folders import RunFolders
 from monsoon.pipelines.flink.running_job import EventTimeShare, RestApi, wait_for
 from monsoon.pipelines.results import Progress, no_progress, providers_are, summarized
-from monsoon.pipelines.runtime.intervals import LIVE_INTERVALS, Intervals, PlannedIntervals
+from monsoon.pipelines.runtime.intervals import LIVE_INTERVALS, Intervals
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.sinks.folder import STREAMS, OutputError
 from monsoon.sources.files import streams_in
@@ -89,7 +89,7 @@ def run(
     buckets = running.buckets or (folders.buckets if resume else STREAMING_BUCKETS)
     identity = identity_of(input_dir, parts, chosen, scorer, buckets)
     with folders.resumed_run(identity) if resume else folders.new_run(identity):
-        intervals = PlannedIntervals(interval_ends(parts, running.part_bytes))
+        intervals = intervals_of(parts, running.part_bytes)
         settings = settings_of(input_dir, products, chosen, model, buckets, intervals)
         collected = _collect(parts, settings, folders, running, resume, progress)
         collected.record_ignored(ignored)

@@ -15,7 +15,7 @@ from kit.flink_runs import COMMAND_PART_BYTES, PRODUCTS, Command, asked, locally
 from kit.refusals import many_refused
 
 from monsoon.cli.main import main
-from monsoon.pipelines.flink.file_splits import interval_ends, plan
+from monsoon.pipelines.flink.file_splits import intervals_of, plan
 from monsoon.pipelines.local.replay import replay
 from monsoon.sources.model_files import load_scorer
 
@@ -171,7 +171,6 @@ def run_with_table_sink(source, output, savepoint, table):
     from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
     from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
     from monsoon.pipelines.flink.run import settings_of, sink
-    from monsoon.pipelines.runtime.intervals import PlannedIntervals
 
     checkpoints = output.with_name(f"{output.name}.checkpoints")
     restore_from = savepoint.absolute().as_uri()
@@ -181,7 +180,7 @@ def run_with_table_sink(source, output, savepoint, table):
     tables = StreamTableEnvironment.create(env)
     tables.get_config().set("table.exec.uid.generation", "ALWAYS")
     parts, _ = plan(source, COMMAND_PART_BYTES)
-    intervals = PlannedIntervals(interval_ends(parts, COMMAND_PART_BYTES))
+    intervals = intervals_of(parts, COMMAND_PART_BYTES)
     settings = settings_of(source, PRODUCTS, PRODUCTS, None, STREAMING_BUCKETS, intervals)
     results = build(env, Config(parts, settings, streaming=True))
     sink(results, output)

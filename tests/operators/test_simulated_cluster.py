@@ -10,8 +10,8 @@ from kit.streams import policy_record, report, small_storm, write_streams
 from operators.test_received import work
 from operators.test_witness import outage_day
 
-from monsoon.pipelines.flink.file_splits import interval_ends, plan
-from monsoon.pipelines.runtime.intervals import FixedIntervals, PlannedIntervals
+from monsoon.pipelines.flink.file_splits import intervals_of, plan
+from monsoon.pipelines.runtime.intervals import FixedIntervals
 from monsoon.pipelines.runtime.keyed_operator import END_OF_TIME_MS
 from monsoon.pipelines.topology import OPERATORS, operators_of
 
@@ -71,7 +71,7 @@ def check(tmp_path, storm, seed, parallelism=2):
     source, scorer = written(tmp_path, storm)
     chance = random.Random(seed)
     parts, _ = plan(source, PART_BYTES)
-    planned = PlannedIntervals(interval_ends(parts, PART_BYTES))
+    planned = intervals_of(parts, PART_BYTES)
     intervals = {"planned": planned, "short": FixedIntervals()}[chance.choice(["planned", "short"])]
     job = Job(settings_of(source, 4, intervals=intervals), parts, chance, parallelism, scorer)
     while not job.ended:
