@@ -26,8 +26,8 @@ from monsoon.transforms.presence import Presence, ReportCells
 from monsoon.transforms.product import Product
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.conditions import alert_condition
+from monsoon.transforms.triggers.evaluate import evaluate_trigger
 from monsoon.transforms.triggers.readings import Reading
-from monsoon.transforms.triggers.series import evaluate_trigger
 
 
 class SharedTelemetry:

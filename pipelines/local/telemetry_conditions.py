@@ -29,8 +29,8 @@ from monsoon.transforms.telemetry_conditions.silent_quorum import (
     trust_inputs,
     trust_score_terms,
 )
+from monsoon.transforms.triggers.evaluate import TelemetryValues, telemetry_queries
 from monsoon.transforms.triggers.readings import Reading
-from monsoon.transforms.triggers.series import TelemetryValues, telemetry_queries
 
 
 class TelemetryConditionEvaluator:

@@ -7,7 +7,7 @@ from monsoon.transforms.adjudication.candidates import CandidateFinder
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.presence import Presence, ReportCells
 from monsoon.transforms.telemetry_table import TelemetryTable
-from monsoon.transforms.triggers.series import evaluate_trigger
+from monsoon.transforms.triggers.evaluate import evaluate_trigger
 
 KAWAACH = kawaach()
 CURFEW = KAWAACH.trigger("curfew")

@@ -24,12 +24,12 @@ from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.geo.areas import Area
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.triggers.conditions import alert_condition
+from monsoon.transforms.triggers.evaluate import evaluate_trigger
 from monsoon.transforms.triggers.event_detector import EventState
-from monsoon.transforms.triggers.history import Observation
+from monsoon.transforms.triggers.history import END_OF_TIME_MS, Observation
 from monsoon.transforms.triggers.incremental import IncrementalTrigger, TelemetryQueryTrigger
 from monsoon.transforms.triggers.machine import Revision, TriggerMachine
 from monsoon.transforms.triggers.readings import Reading
-from monsoon.transforms.triggers.series import evaluate_trigger
 from monsoon.transforms.validation.record_validator import ValidRecord
 
 KAWAACH = kawaach()
@@ -78,7 +78,7 @@ def play(trigger, readings, machine=None):
     machine = machine or TriggerMachine(KAWAACH.trigger(trigger))
     for at_ms in sorted(moments):
         machine.take_effect(at_ms, moments[at_ms])
-    machine.finish()
+    machine.run_until(END_OF_TIME_MS)
     return machine
 
 

@@ -17,9 +17,9 @@ from monsoon.transforms.adjudication.claims import Claim, ClaimScore, Disruption
 from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.product import Product
 from monsoon.transforms.triggers.conditions import alert_condition
+from monsoon.transforms.triggers.evaluate import evaluate_trigger
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.readings import Reading, reading_from_record
-from monsoon.transforms.triggers.series import evaluate_trigger
 
 MINUTE_MS = 60_000
 NOON_MS = 1_719_556_200_000

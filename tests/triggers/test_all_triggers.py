@@ -14,7 +14,7 @@ from monsoon.sources.product_files import load_products
 from monsoon.transforms.triggers import history as history_module
 from monsoon.transforms.triggers.conditions import SeriesRules, alert_condition
 from monsoon.transforms.triggers.event_detector import EventDetector, as_published
-from monsoon.transforms.triggers.history import Observation
+from monsoon.transforms.triggers.history import END_OF_TIME_MS, Observation
 from monsoon.transforms.triggers.machine import TriggerMachine
 
 PRODUCTS = load_products()
@@ -100,7 +100,7 @@ def test_corrections_end_where_judging_the_last_revisions_afresh_does(chosen, se
     observed = built(chosen, seed)
     with patch.object(history_module, "_SNAPSHOT_READINGS", 3):
         machine = machine_of(chosen)
-        published = play(machine, observed) + machine.finish()
+        published = play(machine, observed) + machine.run_until(END_OF_TIME_MS)
     last = {}
     for item in sorted(observed, key=lambda item: item.reading.revision):
         last[item.reading.reading_id] = item
@@ -119,7 +119,7 @@ def test_where_a_fold_starts_again_makes_no_difference(chosen, seed):
     for readings in (1, 4, 1000):
         with patch.object(history_module, "_SNAPSHOT_READINGS", readings):
             machine = machine_of(chosen)
-            found.append((play(machine, observed) + machine.finish(), machine.query_times_ms))
+            found.append((play(machine, observed) + machine.run_until(END_OF_TIME_MS), machine.query_times_ms))
     assert found[0] == found[1] == found[2]
 
 
@@ -128,7 +128,7 @@ def test_where_a_fold_starts_again_makes_no_difference(chosen, seed):
 def test_revisions_count_up_and_silent_ones_do_not_count(chosen, seed):
     machine = machine_of(chosen)
     counts = {}
-    published = play(machine, built(chosen, seed)) + machine.finish()
+    published = play(machine, built(chosen, seed)) + machine.run_until(END_OF_TIME_MS)
     assert [revision.at_ms for revision in published] == sorted(revision.at_ms for revision in published)
     for revision in published:
         before = counts.get(revision.event.start_ms, -1)

@@ -11,7 +11,7 @@ from kit import LAT, at, evaluate, kawaach, reading
 from monsoon.transforms.triggers import history as history_module
 from monsoon.transforms.triggers.conditions import SeriesRules
 from monsoon.transforms.triggers.event_detector import EventDetector
-from monsoon.transforms.triggers.history import Observation
+from monsoon.transforms.triggers.history import END_OF_TIME_MS, Observation
 from monsoon.transforms.triggers.machine import TriggerMachine
 
 KAWAACH = kawaach()
@@ -166,7 +166,7 @@ def test_where_a_fold_starts_again_makes_no_difference(history):
     for readings in (1, 2, 5, 1000):
         with patch.object(history_module, "_SNAPSHOT_READINGS", readings):
             machine = TriggerMachine(RAIN)
-            published = play(machine, observed) + machine.finish()
+            published = play(machine, observed) + machine.run_until(END_OF_TIME_MS)
         expected = expected or published
         assert published == expected
 
@@ -176,7 +176,7 @@ def test_the_machine_ends_where_judging_the_last_revisions_afresh_does(history):
     observed = built(history)
     with patch.object(history_module, "_SNAPSHOT_READINGS", 3):
         machine = TriggerMachine(RAIN)
-        published = play(machine, observed) + machine.finish()
+        published = play(machine, observed) + machine.run_until(END_OF_TIME_MS)
     last = {}
     for item in sorted(observed, key=lambda item: item.reading.revision):
         last[item.reading.reading_id] = item
@@ -196,7 +196,7 @@ def _final_state(published, start_ms):
 @given(histories)
 def test_revisions_count_up_and_moments_never_go_back(history):
     machine = TriggerMachine(RAIN)
-    published = play(machine, built(history)) + machine.finish()
+    published = play(machine, built(history)) + machine.run_until(END_OF_TIME_MS)
     assert [r.at_ms for r in published] == sorted(r.at_ms for r in published)
     counts = {}
     for revision in published:

@@ -7,7 +7,7 @@ import pytest
 from kit import LAT, LON, at, evaluate, product_of, reading, zones_at
 
 from monsoon.transforms.product import Comparison
-from monsoon.transforms.triggers.series import evaluate_trigger
+from monsoon.transforms.triggers.evaluate import evaluate_trigger
 
 GIC = product_of("gic")
 

@@ -9,13 +9,23 @@ from kit import LAT, LON, at, reading, zones_at
 
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.geo.areas import Area, Zones
-from monsoon.transforms.triggers.conditions import alert_condition
+from monsoon.transforms.oracle_metrics import METRICS
+from monsoon.transforms.triggers.conditions import (
+    alert_condition,
+    metrics_of,
+    telemetry_condition_holds,
+    with_threshold,
+    zone_threshold,
+)
+from monsoon.transforms.triggers.evaluate import evaluate_trigger, telemetry_queries
+from monsoon.transforms.triggers.history import END_OF_TIME_MS, Observation
 from monsoon.transforms.triggers.incremental import IncrementalTrigger, TelemetryQueryTrigger
+from monsoon.transforms.triggers.machine import TriggerMachine
 from monsoon.transforms.triggers.place_order import PlaceOrder, covered_cells
-from monsoon.transforms.triggers.series import evaluate_trigger, group_zones, telemetry_queries
 
 PRODUCTS = load_products()
 PLACES = ((LAT, LON), (LAT + 0.05, LON), (LAT, LON + 0.15))
+NAMING_A_PLATFORM = {name for name, metric in METRICS.items() if metric.needs_platform}
 TRIGGERS = [(product, trigger) for product in PRODUCTS.values() for trigger in product.triggers]
 
 drawn = st.lists(
@@ -76,6 +86,75 @@ def all_at_once(product, trigger, readings, zones):
     return evaluate_trigger(
         trigger, readings, zones, alert=alert_condition(product), telemetry_values=telemetry_values
     ), telemetry_values
+
+
+def ranks_of(places, zones, index):
+    """By place (index) that covers a zone: its rank by distance among those of its metric and provider."""
+    um = {
+        number: round(float(zones.distance_m(area, np.array([index]))[0]) * 1e6)
+        for number, (_, _, area) in enumerate(places)
+        if index in zones.covered_by(area)
+    }
+    return {
+        number: sorted({um[other] for other in um if places[other][:2] == places[number][:2]}).index(um[number])
+        for number in um
+    }
+
+
+def by_one_machine(product, trigger, readings, zones, platform, index):
+    """What a machine of the zone's own publishes of all readings, and when it queries telemetry."""
+    alert, zone = alert_condition(product), int(zones.cells[index])
+    metrics = metrics_of(trigger, alert)
+    mine = [
+        each
+        for each in readings
+        if each.metric in metrics
+        and not (
+            trigger.platform_only and each.platform != platform and each.metric in NAMING_A_PLATFORM | {trigger.metric}
+        )
+    ]
+    places = list(dict.fromkeys((each.metric, each.provider, each.area) for each in mine))
+    ranks = ranks_of(places, zones, index)
+    rank_of = {id(each): ranks.get(places.index((each.metric, each.provider, each.area))) for each in mine}
+    near = {each.identity for each in mine if rank_of[id(each)] is not None}
+    if not any(places[number][0] == trigger.metric for number in ranks):
+        return [], set()
+    moments = {}
+    for each in readings:
+        if each.identity in near:
+            moments.setdefault(each.effective_ms, []).append(Observation(each, rank_of.get(id(each))))
+    terms = with_threshold(trigger, zone_threshold(trigger, zone))
+
+    def run(corroborated):
+        machine = TriggerMachine(terms, alert, corroborated)
+        published = [each for at_ms in sorted(moments) for each in machine.take_effect(at_ms, moments[at_ms])]
+        return published + machine.run_until(END_OF_TIME_MS), set(machine.query_times_ms)
+
+    if trigger.telemetry_condition is None:
+        return run(frozenset())
+    queried = run(frozenset())[1]
+    corroborated = {
+        at_ms for at_ms in queried if telemetry_condition_holds(trigger.telemetry_condition, measured(zone, at_ms))
+    }
+    return run(corroborated)[0], queried
+
+
+@given(drawn, st.sampled_from(TRIGGERS))
+def test_all_at_once_is_a_machine_for_each_zone(history, chosen):
+    product, trigger = chosen
+    readings = readings_of(product, trigger, history)
+    zones = zones_at(*PLACES, resolution=product.zone_resolution)
+    found, telemetry_values = all_at_once(product, trigger, readings, zones)
+    expected, queried = {}, set()
+    for platform in ["zepto"] if trigger.platform_only else [None]:
+        for index, zone in enumerate(zones.cells.tolist()):
+            published, moments = by_one_machine(product, trigger, readings, zones, platform, index)
+            if published:
+                expected[platform, zone] = published
+            if trigger.telemetry_condition is not None:
+                queried |= {(platform, zone, at_ms) for at_ms in moments}
+    assert spelled(found) == expected
+    assert set(telemetry_values) == queried
 
 
 @given(drawn, st.sampled_from(TRIGGERS), st.lists(st.integers(0, 60), max_size=5), st.integers(0, 3), st.booleans())
@@ -153,7 +232,12 @@ def test_groups_of_zones_as_places_come_are_those_of_all_places(drawn_places, fi
                 kept.add(cell, number, place, distance_um)
     every = early.joined(late)
     assert every.cells.tolist() == Zones.from_cells(every.cells, 8).cells.tolist()
-    groups = {frozenset(every.cells[indices].tolist()): dict(ranks) for ranks, indices in group_zones(places, every)}
+    alike = {}
+    for index, cell in enumerate(every.cells.tolist()):
+        ranks = ranks_of(places, every, index)
+        if ranks:
+            alike.setdefault(tuple(sorted(ranks.items())), set()).add(cell)
+    groups = {frozenset(cells): dict(ranks) for ranks, cells in alike.items()}
     orders = {}
     for cell, zone in kept.zones.items():
         orders.setdefault(zone.order, set()).add(cell)

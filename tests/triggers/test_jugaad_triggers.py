@@ -4,7 +4,7 @@ import pytest
 from kit import LAT, at, evaluate, product_of, reading, zones_at
 
 from monsoon.transforms.triggers.alerts import Alert
-from monsoon.transforms.triggers.series import evaluate_trigger, telemetry_queries
+from monsoon.transforms.triggers.evaluate import evaluate_trigger, telemetry_queries
 
 JUGAAD = product_of("jugaad")
 MS = 1 / 60_000

@@ -3,7 +3,7 @@
 import pytest
 from kit import LAT, MINUTE_MS, at, evaluate, kawaach, reading, zones_at
 
-from monsoon.transforms.triggers.series import evaluate_trigger
+from monsoon.transforms.triggers.evaluate import evaluate_trigger
 
 PROVIDERS = (("imd", "official"), ("openweather", "secondary"), ("skymet", "secondary"))
 KAWAACH = kawaach()

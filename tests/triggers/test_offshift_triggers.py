@@ -4,7 +4,7 @@ import pytest
 from kit import LAT, at, evaluate, product_of, reading, zones_at
 
 from monsoon.transforms.triggers.alerts import Alert
-from monsoon.transforms.triggers.series import telemetry_queries
+from monsoon.transforms.triggers.evaluate import telemetry_queries
 
 OFFSHIFT = product_of("offshift")
 MINUTE_MS = 60_000

@@ -12,8 +12,8 @@ from monsoon.sources.product_files import load_products
 from monsoon.sources.streams import read_stream
 from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.triggers.conditions import alert_condition
+from monsoon.transforms.triggers.evaluate import evaluate_trigger, telemetry_queries
 from monsoon.transforms.triggers.readings import reading_from_record
-from monsoon.transforms.triggers.series import evaluate_trigger, telemetry_queries
 from monsoon.transforms.validation.catalogue import Catalogue
 
 PRODUCTS = load_products()

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from monsoon.transforms.product import Trigger
 from monsoon.transforms.triggers.conditions import Condition, SeriesRules
 from monsoon.transforms.triggers.event_detector import EventState, as_published
-from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS, EventHistory, Observation
+from monsoon.transforms.triggers.history import BEFORE_TIME_MS, EventHistory, Observation
 from monsoon.transforms.triggers.readings import Identity
 
 State = Literal["confirmed", "ended", "withdrawn"]
@@ -39,8 +39,7 @@ class Revision:
 
 
 class TriggerMachine:
-    """Takes readings by `take_effect`, moment by moment in order; `finish` advances event time until all timers
-    fired."""
+    """Takes readings by `take_effect`, moment by moment in order; `run_until` advances event time between them."""
 
     def __init__(self, trigger: Trigger, alert: Condition | None = None, corroborated: Set[int] = frozenset()) -> None:
         """`alert`: the product's public alert (`alert_condition`). `corroborated`: for a trigger with a telemetry
@@ -89,12 +88,6 @@ class TriggerMachine:
     def run_until(self, until_ms: int) -> list[Revision]:
         """What is published by `until_ms` if no reading takes effect before."""
         return list(self._run_on((), until_ms))
-
-    def finish(self) -> list[Revision]:
-        """What is still to be published once no reading can come any more."""
-        published = self.run_until(END_OF_TIME_MS)
-        self._now_ms = END_OF_TIME_MS
-        return published
 
     @property
     def next_due_ms(self) -> int | None:

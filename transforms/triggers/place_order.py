@@ -1,6 +1,8 @@
 """The places that cover each zone, in the order of distance, kept as zones and places come.
 
-`series.group_zones` finds the same groups of zones from all places at once.
+A place's rank is by distance among those of its provider and metric, 0 being the nearest.
+
+Interpretations of the specification: docs/interpretations.md#disruptions.
 """
 
 from __future__ import annotations
@@ -8,8 +10,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from monsoon.transforms.geo.areas import Area, Zones
-from monsoon.transforms.triggers.series import Place, distances_um
+from monsoon.transforms.triggers.reading_log import Place
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +54,7 @@ class PlaceOrder:
 
 
 def covered_cells(area: Area, zones: Zones) -> list[tuple[int, int]]:
-    """The cells that an area covers, each with its distance (micrometers)."""
-    covered, distance_um = distances_um(area, zones)
+    """The cells that an area covers, each with the distance (micrometers) from its center."""
+    covered = zones.covered_by(area)
+    distance_um = np.rint(zones.distance_m(area, covered) * 1e6).astype(np.int64)
     return list(zip(zones.cells[covered].tolist(), distance_um.tolist(), strict=True))

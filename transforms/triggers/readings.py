@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,9 +60,3 @@ def reading_from_record(record: Mapping[str, Any]) -> Reading:
         platform=record.get("platform"),
         area=area_of(record),
     )
-
-
-def in_effect_order(readings: Iterable[Reading]) -> list[Reading]:
-    """Readings in the order in which they take effect; ties by identity and revision, so that the order of
-    arrival does not matter."""
-    return sorted(readings, key=lambda reading: (reading.effective_ms, reading.identity, reading.revision))
