@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from monsoon.pipelines.claim_scores import scores_of
 from monsoon.pipelines.local.collector import collector_paused
 from monsoon.pipelines.local.replay import publish
 from monsoon.pipelines.results import Outcome
 from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore, DisruptionUpdate, PolicyTerms
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
+from monsoon.transforms.claim_scores import scores_of
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence
 from monsoon.transforms.identifiers import disruption_id

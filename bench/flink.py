@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _batch(folder: Path, rows: int, runs: int) -> Iterator[str]:
     source = simulated(folder, rows)
-    parse = measure(python("-m", "monsoon.pipelines.flink.parse_only", str(source / "telemetry")), runs)
+    parse = measure(python("-m", "monsoon.bench.flink_parse", str(source / "telemetry")), runs)
     words = ("replay", "--products", PRODUCT, "--input", source, "--output")
     replay = measure(monsoon(*words, folder / f"{rows}-flink", "--engine", "flink"), runs)
     local = measure(monsoon(*words, folder / f"{rows}-out"), runs)
@@ -98,7 +98,7 @@ def _candidates(folder: Path, rows: int, runs: int) -> Iterator[str]:
 
 def _latency(folder: Path, rows: int, runs: int) -> Iterator[str]:
     from monsoon.bench.flink_inputs import time_ordered
-    from monsoon.pipelines.flink.latency import latencies_ms
+    from monsoon.bench.flink_latency import latencies_ms
 
     source, _ = time_ordered(simulated(folder, rows // 4), folder / f"{rows // 4}-ordered")
     found = sorted(latencies_ms(source, folder / "latency", PRODUCT))

@@ -112,10 +112,10 @@ BytesByPolicy = dict[tuple[str, str], Counter[str]]
 
 def kept_of_policies(source: Path, products: Mapping[str, Product]) -> BytesByPolicy:
     """What is kept of each policy when four weeks have gone by since the first storm began."""
-    from monsoon.pipelines.operator_test_harness import OperatorTestHarness
     from monsoon.pipelines.runtime.intervals import FixedIntervals
     from monsoon.pipelines.runtime.job_config import JobConfig
     from monsoon.sources.files import FilePart
+    from monsoon.testing.operator_harness import OperatorTestHarness
 
     weeks = source / "weeks"
     harness = OperatorTestHarness(
@@ -133,7 +133,7 @@ def kept_of_policies(source: Path, products: Mapping[str, Product]) -> BytesByPo
 
 
 def attributed(entries: Any, settings: Any) -> BytesByPolicy:
-    """Entries (`operator_test_harness.Entry`) by the policies to which they belong, names counted with them. What
+    """Entries (`operator_harness.Entry`) by the policies to which they belong, names counted with them. What
     belongs to riders, phones, places or readings is no policy's, and left out."""
     from monsoon.pipelines.operators.disruption_state import unpack_disruption
     from monsoon.pipelines.runtime.messages import unpack

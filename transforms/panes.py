@@ -1,4 +1,4 @@
-"""Panes: telemetry reduced to (worker, 5 min), defined once as data; each engine generates its query from it.
+"""Panes: telemetry reduced to (worker, 5 min), defined once as data; `pane_aggregation.py` computes what it says.
 
 Reports of one rider and 5 min that were received later than the pane was over are panes of their own, one for each 5
 min in which they came, so that a decision can leave out what had not been received by then; and so are those that came

@@ -11,17 +11,17 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
-from monsoon.pipelines.claim_scores import ClaimMoment, ScoringRequest, claim_moments, queries_of, scores_of
-from monsoon.pipelines.local.panes import panes_of
-from monsoon.pipelines.syndicate_alerts import alerts_of, linked, members_of, watches
 from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import Claim, ClaimScore, DisruptionUpdate
+from monsoon.transforms.claim_scores import ClaimMoment, ScoringRequest, claim_moments, queries_of, scores_of
 from monsoon.transforms.evidence.measure import measure
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.identifiers import claim_id
+from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
+from monsoon.transforms.syndicate_alerts import alerts_of, linked, members_of, watches
 from monsoon.transforms.telemetry_table import TelemetryTable
 
 

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from monsoon.pipelines.answers import STREAM, Answers
 from monsoon.pipelines.local.candidates import Candidates, SharedTelemetry
 from monsoon.pipelines.local.collector import collector_paused
 from monsoon.pipelines.local.evidence import ClaimEvidence, ClaimScores, ScoreNotMeasured, ScoringQuery
@@ -24,6 +23,7 @@ from monsoon.sources.streams import StreamRead, read_stream
 from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
+from monsoon.transforms.adjudication.rider_answers import STREAM, Answers
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.exposure import Reserve, instructions_of, unlimited, within_reserves
 from monsoon.transforms.notifications import claim_notifications, payment_notifications

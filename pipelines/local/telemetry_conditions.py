@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from monsoon.pipelines.local.panes import panes_of
 from monsoon.sources.model_files import load_model
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.activity import ShiftHistory
@@ -15,6 +14,7 @@ from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.neighborhoods import PaneCells
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.geo.areas import Zones
+from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.presence import ReportCells
 from monsoon.transforms.product import OrderDrop, Product, SilentQuorum, Trigger
 from monsoon.transforms.telemetry_conditions.order_drop import order_drop, order_tallies

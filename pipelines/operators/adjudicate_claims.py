@@ -12,8 +12,6 @@ import h3.api.basic_int as h3
 import numpy as np
 import polars as pl
 
-from monsoon.pipelines.answers import STREAM, Answers
-from monsoon.pipelines.claim_scores import scores_of
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
 from monsoon.pipelines.operators.decision_outputs import DecisionOutputs
 from monsoon.pipelines.operators.peer_features import CLAIM
@@ -28,12 +26,13 @@ from monsoon.pipelines.runtime.messages import (
 )
 from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartitionedBuffer
-from monsoon.pipelines.syndicate_alerts import watches
 from monsoon.sources.accounting import StreamCounts
 from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore, DisruptionUpdate
 from monsoon.transforms.adjudication.claims import AdjudicationInput as RiderInput
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
+from monsoon.transforms.adjudication.rider_answers import STREAM, Answers
+from monsoon.transforms.claim_scores import scores_of
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence, with_neighbor_features
@@ -42,6 +41,7 @@ from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
+from monsoon.transforms.syndicate_alerts import watches
 
 _PANES: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "reports": pl.Int64}
 _PRESSURE_DEVIATIONS: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "deviation_pa": pl.Float64}

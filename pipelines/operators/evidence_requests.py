@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from monsoon.pipelines.claim_scores import ScoringRequest, queries_of
 from monsoon.pipelines.operators.peer_features import PANES, PHONES
 from monsoon.pipelines.operators.product_claims import ProductClaims
 from monsoon.pipelines.operators.telemetry_buffer import decoded, to_panes
 from monsoon.pipelines.runtime.messages import Message, buckets_of, buckets_of_cells, pack, pack_frame, split
-from monsoon.pipelines.syndicate_alerts import Linked, linked, watches
 from monsoon.sources.reference import ReferenceTables
+from monsoon.transforms.claim_scores import ScoringRequest, queries_of
 from monsoon.transforms.evidence.batch import dwell_ages
 from monsoon.transforms.evidence.devices import local_day_number
 from monsoon.transforms.evidence.features import FEATURE_NAMES
@@ -26,6 +25,7 @@ from monsoon.transforms.evidence.surroundings import pressure_changes_pa, pressu
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.panes import PANE_MS, Panes
 from monsoon.transforms.product import Product
+from monsoon.transforms.syndicate_alerts import Linked, linked, watches
 from monsoon.transforms.telemetry_table import TelemetryTable
 
 PANES_LOOK_BACK_MS = PANE_MS + ACTIVITY_MS

@@ -26,7 +26,6 @@ from monsoon.pipelines.runtime.messages import (
     unpack_frame,
 )
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartitionedBuffer
-from monsoon.pipelines.syndicate_alerts import Linked, alerts_of, members_of
 from monsoon.transforms.adjudication.claims import ActivityResult
 from monsoon.transforms.evidence.batch import Arrivals, DwellIntervals, HourlyOrders, claim_burst_rank, peer_divergence
 from monsoon.transforms.evidence.devices import DeviceDays
@@ -34,6 +33,7 @@ from monsoon.transforms.evidence.surroundings import deviation_from_neighbors_pa
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
+from monsoon.transforms.syndicate_alerts import Linked, alerts_of, members_of
 
 CLAIM = ["disruption_id", "confirmed_at_ms", "worker_id"]
 """The key of a claim under one confirmation."""

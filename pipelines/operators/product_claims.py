@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from monsoon.pipelines.claim_scores import ClaimMoment, ScoringRequest, claim_moment
 from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import ActivityResult, DisruptionUpdate
 from monsoon.transforms.adjudication.scoring_schedule import ScoringTime, scoring_times
+from monsoon.transforms.claim_scores import ClaimMoment, ScoringRequest, claim_moment
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.presence import Presence
 from monsoon.transforms.product import Product

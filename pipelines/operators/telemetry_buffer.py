@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from monsoon.pipelines.local.panes import panes_of
 from monsoon.pipelines.runtime.keyed_operator import StateWriter
 from monsoon.pipelines.runtime.messages import stacked, unpack
 from monsoon.pipelines.runtime.time_partitioned_buffer import TimePartitionedBuffer
 from monsoon.sources.telemetry_store import in_order, joined
 from monsoon.sources.telemetry_table import to_telemetry_table
+from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.panes import AGGREGATES, NULL, PANE_MS, Panes
 from monsoon.transforms.presence import ReportCells
 from monsoon.transforms.telemetry_table import TelemetryTable

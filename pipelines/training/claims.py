@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from monsoon.pipelines.local.panes import panes_of
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.line_blocks import ValidatedBlock
 from monsoon.sources.reference import ACCESS_POINTS_FILE, TOWERS_FILE, ReferenceTables, read_references
@@ -23,6 +22,7 @@ from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.evidence.measure import measure
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.geo.cells import cells_of
+from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.validation.fields import stream_fields
 

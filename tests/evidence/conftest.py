@@ -9,11 +9,11 @@ import h3.api.basic_int as h3
 import numpy as np
 import pytest
 
-from monsoon.pipelines.local.panes import panes_of
 from monsoon.transforms.evidence.measure import Evidence, measure
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.geo.sphere import EARTH_RADIUS_M
+from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.telemetry_table import TelemetryTable
 
 NOW_MS = 1_719_570_000_000  # 2024-06-28 15:50 in Kolkata, a whole pane

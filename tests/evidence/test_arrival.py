@@ -9,12 +9,12 @@ from evidence.conftest import CENTER, NOW_MS, ZONE, reports, telemetry_table_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monsoon.pipelines.local.panes import panes_of
 from monsoon.transforms.evidence.arrival import received_rows, rows_received_later
 from monsoon.transforms.evidence.features import FEATURES
 from monsoon.transforms.evidence.measure import measure
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries
+from monsoon.transforms.pane_aggregation import panes_of
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

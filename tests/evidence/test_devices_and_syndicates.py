@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from evidence.conftest import NOW_MS, evidence_of, reports
 
-from monsoon.pipelines.syndicate_alerts import Linked, alerts_of, members_of
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.identifiers import claim_id
+from monsoon.transforms.syndicate_alerts import Linked, alerts_of, members_of
 
 DAY_MS = 24 * 3_600_000
 MINUTE_MS = 60_000

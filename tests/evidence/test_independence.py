@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit.examples import examples
 
-from monsoon.pipelines.local.panes import panes_of
 from monsoon.transforms.evidence import measure as measuring
 from monsoon.transforms.evidence.features import FEATURES
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries
+from monsoon.transforms.pane_aggregation import panes_of
 
 BATCH_FEATURES = {"claim_burst_rank", "peer_divergence"}
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monsoon.pipelines.local.panes import panes_of
 from monsoon.transforms.geo.sphere import EARTH_RADIUS_M, distance_m
+from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.panes import AGGREGATES, LIMIT, PANE_MS, Aggregate, Panes
 from monsoon.transforms.telemetry_table import DTYPES, TelemetryTable
 

@@ -8,13 +8,13 @@ import numpy as np
 from kit import at
 from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.local.replay import claim_evidence, read_inputs, run_products
-from monsoon.pipelines.operator_test_harness import OperatorTestHarness
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import END_OF_TIME_MS
 from monsoon.pipelines.topology import OperatorFactory
 from monsoon.sources.files import STREAMS, FilePart
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_products
+from monsoon.testing.operator_harness import OperatorTestHarness
 from monsoon.transforms.scoring.scorer import Scores
 
 PRODUCTS = load_products()

@@ -6,13 +6,13 @@ import h3.api.basic_int as h3
 import numpy as np
 import pytest
 
-from monsoon.pipelines.local.panes import panes_of
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.coverage import Policy
 from monsoon.transforms.evidence.activity import ShiftHistory
 from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.neighborhoods import PaneCells
 from monsoon.transforms.evidence.references import References
+from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, ZoneQueries
 from monsoon.transforms.telemetry_conditions.silent_quorum import (
     TALLIES,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from monsoon.pipelines.claim_scores import ScoringRequest
+from monsoon.transforms.claim_scores import ScoringRequest
 from monsoon.transforms.evidence import device
 from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.identifiers import claim_id, syndicate_alert_id

@@ -1,4 +1,4 @@
-"""Counts every column of telemetry with Flink SQL, in batch: `python -m monsoon.pipelines.flink.parse_only DIR`."""
+"""Counts every column of telemetry with Flink SQL, in batch: `python -m monsoon.bench.flink_parse DIR`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TYPES = {
 def statements(folder: str) -> list[str]:
     """The statements of count_telemetry.sql for a folder, with the columns of the contract."""
     fields = stream_fields("telemetry")
-    text = files("monsoon.pipelines.flink").joinpath("count_telemetry.sql").read_text()
+    text = files("monsoon.bench").joinpath("count_telemetry.sql").read_text()
     filled = text.format(
         folder=folder,
         columns=",\n".join(f"    `{field.name}` {_TYPES[field.kind]}" for field in fields),
