@@ -323,14 +323,21 @@ def unlimited(instructions: Iterable[Instruction]) -> ReserveDecisions:
     return ReserveDecisions([PayoutTransition("paid", each.payout["created_at"], each) for each in instructions])
 
 
-def within_reserves(events: Iterable[Event]) -> ReserveDecisions:
-    """The decisions on all events of all buckets, bucket by bucket."""
+def within_reserves(
+    events: Iterable[Event], books: dict[ReserveBucket, ReserveBook] | None = None, done_ms: int = -1
+) -> ReserveDecisions:
+    """The decisions on events of any buckets, bucket by bucket, after all decisions up to `done_ms`.
+
+    `books` are those of before, to which new ones are added; None: there are none.
+    """
+    books = {} if books is None else books
     by_reserve_bucket: dict[ReserveBucket, list[Event]] = defaultdict(list)
     for event in events:
         by_reserve_bucket[event.pool].append(event)
     decided = ReserveDecisions()
     for pool in sorted(by_reserve_bucket):
-        decisions = ReserveBook(BucketState(pool)).run(by_reserve_bucket[pool], -1)
+        book = books.setdefault(pool, ReserveBook(BucketState(pool)))
+        decisions = book.run(by_reserve_bucket[pool], done_ms)
         decided.transitions.extend(decisions.transitions)
         decided.alerts.extend(decisions.alerts)
     return decided

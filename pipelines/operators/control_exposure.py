@@ -19,6 +19,7 @@ from monsoon.transforms.exposure import (
     ReserveBook,
     ReserveBucket,
     ReserveDecisions,
+    within_reserves,
 )
 from monsoon.transforms.notifications import payment_notifications
 
@@ -58,37 +59,20 @@ class ControlExposure(KeyedOperator):
     def __init__(self, key: int, state: StateWriter, config: JobConfig) -> None:
         super().__init__(key, state)
         self._config = config
-        self._deferred_payloads: dict[str, bytes] = {}
-        """Payloads of messages that are not due yet, by state entry."""
         self._books: dict[ReserveBucket, ReserveBook] = {}
 
     def process(self, message: Message) -> None:
-        name = self._defer(f"arrived/{message.kind}", message)
-        self._deferred_payloads[name] = message.payload
-        self.state.put(name, message.payload)
+        self._defer(f"arrived/{message.kind}", message, _events(message.kind, message.payload))
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
-        by_reserve_bucket: dict[ReserveBucket, list[Event]] = defaultdict(list)
-        for name in self._take_due(upto_ms):
-            self.state.drop(name)
-            payload = self._deferred_payloads.pop(name)
-            for event in _events(name.split("/")[1], payload) if payload else ():
-                by_reserve_bucket[event.pool].append(event)
-        decided = ReserveDecisions()
-        for pool in sorted(by_reserve_bucket):
-            book = self._book(pool)
-            decisions = book.run(by_reserve_bucket[pool], self.done_ms)
-            self._keep(book, decisions.transitions)
-            decided.transitions.extend(decisions.transitions)
-            decided.alerts.extend(decisions.alerts)
+        events = [event for part in self._drop_due(upto_ms) for event in part]
+        decided = within_reserves(events, self._books, self.done_ms)
+        self._save_transitions(decided.transitions)
+        for pool in sorted({event.pool for event in events}):
+            self.state.put_packed(f"account/{pool.name}", self._books[pool].account)
         yield from published(decided)
 
-    def _book(self, pool: ReserveBucket) -> ReserveBook:
-        if pool not in self._books:
-            self._books[pool] = ReserveBook(BucketState(pool))
-        return self._books[pool]
-
-    def _keep(self, book: ReserveBook, transitions: Iterable[PayoutTransition]) -> None:
+    def _save_transitions(self, transitions: Iterable[PayoutTransition]) -> None:
         for transition in transitions:
             queued, aside = _entry("queued", transition.instruction), _entry("aside", transition.instruction)
             if transition.kind == "queued":
@@ -99,11 +83,6 @@ class ControlExposure(KeyedOperator):
                 self.state.put_packed(aside, transition.instruction)
             elif transition.waited:
                 self.state.drop(aside)
-        self.state.put_packed(f"account/{book.account.pool.name}", book.account)
-
-    @property
-    def next_work_ms(self) -> int | None:
-        return self._next_deferred_ms
 
     @property
     def holds_expiring_state(self) -> bool:
@@ -120,8 +99,7 @@ class ControlExposure(KeyedOperator):
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "arrived"):
-            self._restore_deferred(name)
-            self._deferred_payloads[name] = payload
+            self._restore_deferred(name, _events(name.split("/")[1], payload))
         for _, payload in entries_of(entries, "account"):
             account = unpack(payload, BucketState)
             self._books[account.pool] = ReserveBook(account)
@@ -141,9 +119,8 @@ def _entry(kind: str, instruction: Instruction) -> str:
     return f"{kind}/{instruction.pool.name}/{instruction.payout['reference_id']}"
 
 
-def _events(kind: str, payload: bytes) -> Iterator[Any]:
+def _events(kind: str, payload: bytes) -> list[Event]:
     if kind == "reserves":
-        yield from map(Reserve.of, unpack(payload, list[dict[str, Any]]))
-        return
-    for events in unpack(payload, _InstructionsAndStandings):
-        yield from events
+        return [Reserve.of(record) for record in unpack(payload, list[dict[str, Any]])]
+    instructions, standings = unpack(payload, _InstructionsAndStandings)
+    return [*instructions, *standings]

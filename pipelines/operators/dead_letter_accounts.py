@@ -43,23 +43,20 @@ class AccountDeadLetters(KeyedOperator):
     def __init__(self, key: int, state: StateWriter, config: JobConfig) -> None:
         super().__init__(key, state)
         self._config = config
-        self._waiting: list[tuple[str, str, list[DeadLetter]]] = []
         self._seen: set[Fingerprint] = set()
         self._seen_at: list[tuple[str, int, list[Fingerprint]]] = []
         """State entries of `_seen`, each with the watermark (ms) at which it was written: invalid lines may have no
         event time."""
 
     def process(self, message: Message) -> None:
-        name = self._new_entry(f"waiting/{message.kind}")
-        self._waiting.append((name, message.kind, unpack(message.payload, list[DeadLetter])))
-        self.state.put(name, message.payload)
+        self._defer_untimed(
+            f"waiting/{message.kind}", message, (message.kind, unpack(message.payload, list[DeadLetter]))
+        )
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         by_stream: dict[str, list[DeadLetter]] = defaultdict(list)
-        for name, stream, letters in self._waiting:
+        for stream, letters in self._drop_due(upto_ms):
             by_stream[stream].extend(letters)
-            self.state.drop(name)
-        self._waiting.clear()
         for stream, letters in by_stream.items():
             counts, new_letters = StreamCounts(), []
             for letter in letters:
@@ -81,10 +78,6 @@ class AccountDeadLetters(KeyedOperator):
         self._seen_at.append((name, at_ms, new))
 
     @property
-    def next_work_ms(self) -> int | None:
-        return self.done_ms if self._waiting else None
-
-    @property
     def holds_expiring_state(self) -> bool:
         return bool(self._seen_at)
 
@@ -98,7 +91,7 @@ class AccountDeadLetters(KeyedOperator):
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "waiting"):
-            self._waiting.append((name, name.split("/")[1], unpack(payload, list[DeadLetter])))
+            self._restore_untimed(name, (name.split("/")[1], unpack(payload, list[DeadLetter])))
         for name, payload in entries_of(entries, "seen"):
             self._remember(name, *unpack(payload, tuple[int, list[Fingerprint]]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -56,6 +56,10 @@ PHONES: dict[str, Any] = {
 """Riders by phone and day: the first pane of the day with both."""
 
 
+_DEFERRED = ("claims", "linked", "sought", "tests", "riders")
+"""Kinds of messages that are deferred until they are due."""
+
+
 class ComparePeers(KeyedOperator):
     """All panes of some neighborhoods, and all claims on disruptions in them; riders of some phones."""
 
@@ -77,42 +81,30 @@ class ComparePeers(KeyedOperator):
             for name in sorted(config.running)
         }
         self._phones = TimePartitionedBuffer(state, "phones", "pane_start_ms", self._new_entry, schema=PHONES)
-        self._deferred_frames: dict[tuple[str, str], list[tuple[str, pl.DataFrame]]] = defaultdict(list)
-        """By kind of message ("claims", "sought", "tests", "riders") and product: state entries with their rows, until
-        they are due."""
-        self._linked: dict[str, tuple[str, list[Linked]]] = {}
-        """By state entry: the product, and claims to check for syndicates."""
 
     def process(self, message: Message) -> None:
         kind, product = message.kind.split("/")
-        if kind == "linked":
-            name = self._defer(message.kind, message)
-            self._linked[name] = (product, unpack(message.payload, list[Linked]))
-            self.state.put(name, message.payload)
+        if kind in _DEFERRED:
+            self._defer(message.kind, message, _deferred(kind, product, message.payload))
             return
         frame = unpack_frame(message.payload)
         if kind == "panes":
             self._panes[product].put(frame, message.payload)
         elif kind == "peers":
             self._activity_tests[product].peers.put(frame, message.payload)
-        elif kind == "phones":
-            self._phones.put(frame, message.payload)
         else:
-            name = self._defer(message.kind, message)
-            self._deferred_frames[kind, product].append((name, frame))
-            self.state.put(name, message.payload)
+            self._phones.put(frame, message.payload)
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
-        due_entries = self._take_due(upto_ms)
-        panes = {}
-        if due_entries:
-            panes = {name: stacked(self._panes[name].frames, PANES) for _, name in self._deferred_frames}
-        for (kind, name), deferred in sorted(self._deferred_frames.items()):
-            due = [part for entry, part in deferred if entry in due_entries]
-            if not due:
+        due: dict[tuple[str, str], list[Any]] = defaultdict(list)
+        for kind, product, content in self._drop_due(upto_ms):
+            due[kind, product].append(content)
+        panes = {name: stacked(self._panes[name].frames, PANES) for name in {product for _, product in due}}
+        for (kind, name), contents in sorted(due.items()):
+            if kind == "linked":
+                yield from self._detect_syndicates(name, [claim for part in contents for claim in part], upto_ms)
                 continue
-            self._deferred_frames[kind, name] = [(entry, part) for entry, part in deferred if entry not in due_entries]
-            frame = pl.concat(due)
+            frame = pl.concat(contents)
             if kind == "tests":
                 yield from self._send_test_results(name, frame, upto_ms)
             elif kind == "riders":
@@ -122,28 +114,20 @@ class ComparePeers(KeyedOperator):
             else:
                 product = self._config.running[name]
                 yield from self._send(f"compared/{name}", _compared(product, frame, panes[name]), upto_ms)
-        yield from self._detect_syndicates(due_entries, upto_ms)
-        for entry in due_entries:
-            self.state.drop(entry)
 
-    def _detect_syndicates(self, due_entries: set[str], upto_ms: int) -> Iterator[Message]:
-        by_product: dict[str, list[Linked]] = defaultdict(list)
-        for entry in sorted(due_entries & self._linked.keys()):
-            product, claims = self._linked.pop(entry)
-            by_product[product].extend(claims)
-        for name, claims in sorted(by_product.items()):
-            alerts = alerts_of(self._config.running[name], claims)
-            if not alerts:
-                continue
-            yield result("syndicate_alerts", alerts)
-            by_key: dict[int, set[tuple[str, int]]] = defaultdict(set)
-            members = members_of(alerts)
-            for claim in claims:
-                identity = (claim_id(claim.policy_id, claim.disruption_id), claim.confirmed_at_ms)
-                if identity in members:
-                    by_key[bucket_of(claim.worker_id, self._config.buckets)].add(identity)
-            for key, of_bucket in sorted(by_key.items()):
-                yield Message("adjudicate-claims", key, f"members/{name}", upto_ms, pack(sorted(of_bucket)))
+    def _detect_syndicates(self, name: str, claims: Sequence[Linked], upto_ms: int) -> Iterator[Message]:
+        alerts = alerts_of(self._config.running[name], claims)
+        if not alerts:
+            return
+        yield result("syndicate_alerts", alerts)
+        by_key: dict[int, set[tuple[str, int]]] = defaultdict(set)
+        members = members_of(alerts)
+        for claim in claims:
+            identity = (claim_id(claim.policy_id, claim.disruption_id), claim.confirmed_at_ms)
+            if identity in members:
+                by_key[bucket_of(claim.worker_id, self._config.buckets)].add(identity)
+        for key, of_bucket in sorted(by_key.items()):
+            yield Message("adjudicate-claims", key, f"members/{name}", upto_ms, pack(sorted(of_bucket)))
 
     @property
     def holds_expiring_state(self) -> bool:
@@ -170,23 +154,19 @@ class ComparePeers(KeyedOperator):
         for key, part in split(rows, buckets_of(rows["worker_id"].to_list(), self._config.buckets)):
             yield Message("adjudicate-claims", key, kind, due_ms, pack_frame(part))
 
-    @property
-    def next_work_ms(self) -> int | None:
-        return self._next_deferred_ms
-
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for panes in self._panes.values():
             panes.restore(entries)
         for activity_tests in self._activity_tests.values():
             activity_tests.restore(entries)
         self._phones.restore(entries)
-        for name, payload in entries_of(entries, "linked"):
-            self._restore_deferred(name)
-            self._linked[name] = (name.split("/")[1], unpack(payload, list[Linked]))
-        for kind in ("claims", "sought", "tests", "riders"):
+        for kind in _DEFERRED:
             for name, payload in entries_of(entries, kind):
-                self._restore_deferred(name)
-                self._deferred_frames[kind, name.split("/")[1]].append((name, unpack_frame(payload)))
+                self._restore_deferred(name, _deferred(kind, name.split("/")[1], payload))
+
+
+def _deferred(kind: str, product: str, payload: bytes) -> tuple[str, str, Any]:
+    return kind, product, unpack(payload, list[Linked]) if kind == "linked" else unpack_frame(payload)
 
 
 def _riders(claims: pl.DataFrame, phones: pl.DataFrame) -> pl.DataFrame:

@@ -103,22 +103,15 @@ class RoutePolicies(KeyedOperator):
     def __init__(self, key: int, state: StateWriter, config: JobConfig) -> None:
         super().__init__(key, state)
         self._config = config
-        self._arrived: list[tuple[str, list[dict[str, Any]]]] = []
         self._book = PolicyBook(state)
         self._announcements = ZoneAnnouncements(state, config)
 
     def process(self, message: Message) -> None:
-        name = self._new_entry("arrived")
-        self._arrived.append((name, unpack(message.payload, list[dict[str, Any]])))
-        self.state.put(name, message.payload)
+        self._defer_untimed("arrived", message, unpack(message.payload, list[dict[str, Any]]))
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         yield from self._announcements.catch_up(self._homes(self._book.all_events()), upto_ms)
-        arrived: list[dict[str, Any]] = []
-        for name, events in self._arrived:
-            self.state.drop(name)
-            arrived.extend(events)
-        self._arrived.clear()
+        arrived = [event for events in self._drop_due(upto_ms) for event in events]
         holders = {policy: self._policy_holders(policy) for policy in {_policy_of(event) for event in arrived}}
         new_events = self._book.add(arrived)
         by_bucket: dict[int, list[dict[str, Any]]] = defaultdict(list)
@@ -162,7 +155,7 @@ class RoutePolicies(KeyedOperator):
 
     @property
     def next_work_ms(self) -> int | None:
-        return self.done_ms if self._arrived or self._announcements.new_triggers else None
+        return self.done_ms if self._announcements.new_triggers else super().next_work_ms
 
     @property
     def holds_expiring_state(self) -> bool:
@@ -173,7 +166,7 @@ class RoutePolicies(KeyedOperator):
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "arrived"):
-            self._arrived.append((name, unpack(payload, list[dict[str, Any]])))
+            self._restore_untimed(name, unpack(payload, list[dict[str, Any]]))
         self._book.restore(entries)
         self._announcements.restore(entries)
 

@@ -95,8 +95,8 @@ class KeyedOperator(ABC):
         self.key, self.state = key, state
         self.done_ms = BEFORE_TIME_MS
         self._serial = 0
-        self._deferred: dict[str, int] = {}
-        """State entries of messages that are not due yet, and when they are (ms)."""
+        self._deferred: dict[str, tuple[int, Any]] = {}
+        """Messages that are not due yet, by state entry: when they are due (ms), and their content."""
 
     @abstractmethod
     def process(self, message: Message) -> None:
@@ -107,17 +107,16 @@ class KeyedOperator(ABC):
         """Does all work that is due after `done_ms`, up to and including `upto_ms`, in event-time order."""
 
     @property
-    @abstractmethod
     def next_work_ms(self) -> int | None:
         """When work is due next (ms); None: not before another message arrives."""
+        return self._next_deferred_ms
 
     @property
-    @abstractmethod
     def holds_expiring_state(self) -> bool:
         """Whether there is state that expires."""
+        return False
 
-    @abstractmethod
-    def expire(self, upto_ms: int) -> None:
+    def expire(self, upto_ms: int) -> None:  # noqa: B027 - most state is messages, which are dropped when processed
         """Drops state that is expired at `upto_ms`; called at most every EXPIRY_INTERVAL_MS, if state is durable."""
 
     @property
@@ -228,31 +227,50 @@ class KeyedOperator(ABC):
             )
         return progress
 
-    def _defer(self, kind: str, message: Message) -> str:
+    def _defer(self, kind: str, message: Message, content: Any = None) -> str:
         """The name of a new entry for a message that is processed when it is due, with all others due by then."""
         due_ms = max(message.due_ms, self.done_ms + 1)
         name = self._new_entry(f"{kind}/{due_ms}")
-        self._deferred[name] = due_ms
+        self._deferred[name] = (due_ms, content)
+        self.state.put(name, message.payload)
         return name
 
-    def _restore_deferred(self, name: str) -> bool:
+    def _defer_untimed(self, kind: str, message: Message, content: Any) -> None:
+        """Defers a message to the next watermark, whatever its moment."""
+        name = self._new_entry(kind)
+        self._deferred[name] = (self.done_ms, content)
+        self.state.put(name, message.payload)
+
+    def _restore_deferred(self, name: str, content: Any = None) -> bool:
         """Defers a restored entry again; gives whether it still has to be processed."""
         due_ms = int(name.split("/")[-2])
         if due_ms > self.done_ms:
-            self._deferred[name] = due_ms
+            self._deferred[name] = (due_ms, content)
         return due_ms > self.done_ms
 
-    def _take_due(self, upto_ms: int) -> set[str]:
-        """Removes from the deferred entries those that are due by a moment, and gives them."""
-        due_entries = {name for name, due_ms in self._deferred.items() if due_ms <= upto_ms}
-        for name in due_entries:
+    def _restore_untimed(self, name: str, content: Any) -> None:
+        """Restores an entry that `_defer_untimed` made."""
+        self._deferred[name] = (self.done_ms, content)
+
+    def _take_due(self, upto_ms: int) -> dict[str, Any]:
+        """Removes from the deferred messages those that are due by a moment; gives their contents by entry, in the
+        order of their arrival."""
+        due = {name: content for name, (due_ms, content) in self._deferred.items() if due_ms <= upto_ms}
+        for name in due:
             del self._deferred[name]
-        return due_entries
+        return dict(sorted(due.items(), key=lambda item: item[0].rpartition("/")[2]))
+
+    def _drop_due(self, upto_ms: int) -> list[Any]:
+        """The contents of those, whose entries are dropped."""
+        due = self._take_due(upto_ms)
+        for name in due:
+            self.state.drop(name)
+        return list(due.values())
 
     @property
     def _next_deferred_ms(self) -> int | None:
-        """When the next deferred entry is due (ms)."""
-        return min(self._deferred.values(), default=None)
+        """When the next deferred message is due (ms)."""
+        return min((due_ms for due_ms, _ in self._deferred.values()), default=None)
 
     def _new_entry(self, kind: str) -> str:
         """The name of a new state entry: its kind and a serial number."""
