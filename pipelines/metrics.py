@@ -120,6 +120,9 @@ PAISE_INSTRUCTED = Metric(
     "paise_instructed", "counter", "paise", "amount instructed", "compare with the reserve", while_running=True
 )
 
+OF_LINES = {"read": RECORDS_READ, "used": RECORDS_USED, "duplicate": RECORDS_DUPLICATE, "dead": RECORDS_DEAD}
+"""By their names in the counts of a stream."""
+
 METRICS = (
     RECORDS_READ,
     RECORDS_USED,

@@ -6,10 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any, Literal, Protocol
+from operator import itemgetter
+from typing import Any, Literal
 
 from monsoon.pipelines import metrics
 from monsoon.sinks.folder import OutputFolder
+from monsoon.sources.files import OPTIONAL_STREAMS
 from monsoon.sources.model_files import load_model
 from monsoon.sources.reference import ReferenceAccount
 from monsoon.transforms import notifications
@@ -36,15 +38,27 @@ def providers_are(register: ProviderRegister | None) -> Providers:
     return "unregistered" if register is None else "registered"
 
 
-class Account(Protocol):
-    """What became of every line read: counts, dead letters and what shows of the whole by stream, and of the
-    reference files."""
+STREAM_ORDER = ("subscriptions", "oracle_readings", "telemetry", *OPTIONAL_STREAMS)
+"""The order of input streams in the account."""
 
-    counts: dict[str, dict[str, Any]]
-    dead_letters: list[dict[str, Any]]
-    reference_account: ReferenceAccount
-    providers: Providers
-    statistics: dict[str, InputStatistics]
+
+def dead_letter_order(letter: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The order in which dead letters are written."""
+    by_content = itemgetter("seen_at", "reason", "raw", "detail")
+    return STREAM_ORDER.index(letter["stream"]), *by_content(letter)
+
+
+@dataclass(kw_only=True)
+class Account:
+    """What became of every line read, and of the reference files."""
+
+    counts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By stream."""
+    dead_letters: list[dict[str, Any]] = field(default_factory=list)
+    reference_account: ReferenceAccount = field(default_factory=ReferenceAccount)
+    providers: Providers = "unregistered"
+    statistics: dict[str, InputStatistics] = field(default_factory=dict)
+    """Of each stream as a whole."""
 
 
 @dataclass
@@ -70,12 +84,8 @@ def write_results(
     """Writes every stream in a fixed order, and the summary, which it returns. `models` are versions by name."""
     progress("writing", None)
     summary = summarized(account, outcome, products, models)
-    output.write("disruptions", outcome.disruptions)
-    output.write("claims", outcome.claims)
-    output.write("payouts", outcome.payouts)
-    output.write("notifications", outcome.notifications)
-    output.write("reserve_alerts", outcome.reserve_alerts)
-    output.write("syndicate_alerts", outcome.syndicate_alerts)
+    for stream in _ORDERS:
+        output.write(stream, getattr(outcome, stream))
     output.write("dead_letters", account.dead_letters)
     output.finish(summary)
     return summary
@@ -85,30 +95,20 @@ def summarized(
     account: Account, outcome: Outcome, products: Mapping[str, Product], models: Mapping[str, str]
 ) -> dict[str, Any]:
     """The summary of an outcome, whose records it puts in the order in which they are written."""
-    outcome.disruptions.sort(key=_disruption_order)
-    outcome.claims.sort(key=_claim_order)
-    outcome.payouts.sort(key=_payout_order)
-    outcome.notifications.sort(key=notifications.order)
-    outcome.reserve_alerts.sort(key=_alert_order)
-    outcome.syndicate_alerts.sort(key=_alert_order)
+    for stream, order in _ORDERS.items():
+        getattr(outcome, stream).sort(key=order)
     return _summary(account, outcome, products.values(), models)
 
 
-def _disruption_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (record["revised_at"], record["disruption_id"], record["revision"])
-
-
-def _claim_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (record["decided_at"], record["claim_id"], record["revision"])
-
-
-def _payout_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (record["created_at"], record["claim_id"], record["instalment"])
-
-
-def _alert_order(record: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (record["event_time"], record["alert_id"])
-
+_ORDERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "disruptions": itemgetter("revised_at", "disruption_id", "revision"),
+    "claims": itemgetter("decided_at", "claim_id", "revision"),
+    "payouts": itemgetter("created_at", "claim_id", "instalment"),
+    "notifications": notifications.order,
+    "reserve_alerts": itemgetter("event_time", "alert_id"),
+    "syndicate_alerts": itemgetter("event_time", "alert_id"),
+}
+"""The streams of an outcome in the order in which they are written, and the order of the records of each."""
 
 _WITHOUT = {
     "oracle_readings": "no disruption can be confirmed",
@@ -162,12 +162,7 @@ def _summary(
         "providers": account.providers,
         "reference_rows_skipped": account.reference_account.rows_skipped,
         "records": {
-            "disruptions": len(outcome.disruptions),
-            "claims": len(outcome.claims),
-            "payouts": len(outcome.payouts),
-            "notifications": len(outcome.notifications),
-            "reserve_alerts": len(outcome.reserve_alerts),
-            "syndicate_alerts": len(outcome.syndicate_alerts),
+            **{stream: len(getattr(outcome, stream)) for stream in _ORDERS},
             "dead_letters": len(account.dead_letters),
         },
         "metrics": _samples(streams, by_product) | _oracle_modes(outcome.disruptions),
@@ -187,23 +182,21 @@ def _samples(streams: Mapping[str, Mapping[str, Any]], products: Mapping[str, Ma
     """What a streaming job reports while it runs, as it stands at the end."""
     samples = {}
     for stream, counts in streams.items():
-        for metric, count in (
-            (metrics.RECORDS_READ, "read"),
-            (metrics.RECORDS_USED, "used"),
-            (metrics.RECORDS_DUPLICATE, "duplicate"),
-            (metrics.RECORDS_DEAD, "dead"),
-        ):
+        for count, metric in metrics.OF_LINES.items():
             samples[metrics.sample_name(metric, stream=stream)] = counts[count]
     for product, result in products.items():
         for state, count in result["disruptions"].items():
             samples[metrics.sample_name(metrics.DISRUPTIONS, product=product, state=state)] = count
         for status, count in result["claims"].items():
             samples[metrics.sample_name(metrics.CLAIMS, product=product, status=status)] = count
-        samples[metrics.sample_name(metrics.CLAIMS_UNSCORED, product=product)] = result["unscored_claims"]
-        samples[metrics.sample_name(metrics.PAYOUTS, product=product)] = result["payouts"]
-        samples[metrics.sample_name(metrics.PAYOUT_PAISE, product=product)] = result["payout_paise"]
-        samples[metrics.sample_name(metrics.QUEUED_CLAIMS, product=product)] = result["queued_claims"]
-        samples[metrics.sample_name(metrics.QUEUED_PAISE, product=product)] = result["queued_paise"]
+        for metric, name in (
+            (metrics.CLAIMS_UNSCORED, "unscored_claims"),
+            (metrics.PAYOUTS, "payouts"),
+            (metrics.PAYOUT_PAISE, "payout_paise"),
+            (metrics.QUEUED_CLAIMS, "queued_claims"),
+            (metrics.QUEUED_PAISE, "queued_paise"),
+        ):
+            samples[metrics.sample_name(metric, product=product)] = result[name]
     return samples
 
 

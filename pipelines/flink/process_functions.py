@@ -76,20 +76,35 @@ class ReadSplits(ProcessFunction):
             yield self._tags[message.to], _row(message, self._settings.buckets)
 
 
-class BatchOperatorFunction(KeyedProcessFunction):
-    """Runs an operator once all messages of its key have arrived, so that their order cannot matter."""
+class _OperatorFunction(KeyedProcessFunction):
+    """What both process functions around an operator need."""
 
     def __init__(self, operator: type[KeyedOperator], settings: JobConfig) -> None:
         self._operator, self._settings = operator, settings
         self._tags: dict[str, OutputTag] = {}
         self._factory: OperatorFactory | None = None
-        self._messages: Any = None
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Once in each worker, and again after a failure."""
+        self._tags = tags_to(self._operator.to)
+        self._factory = OperatorFactory(self._settings)
+
+    def _made(self, bucket: int, state: StateWriter) -> KeyedOperator:
+        assert self._factory is not None
+        return self._factory.make(self._operator, bucket, state)
+
+    def _advanced(self, operator: KeyedOperator, upto_ms: int) -> Iterator[Any]:
+        for message in operator.advance(upto_ms):
+            yield self._tags[message.to], _row(message, self._settings.buckets)
+
+
+class BatchOperatorFunction(_OperatorFunction):
+    """Runs an operator once all messages of its key have arrived, so that their order cannot matter."""
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Once in each worker."""
-        self._tags = tags_to(self._operator.to)
-        self._factory = OperatorFactory(self._settings)
-        self._messages = runtime_context.get_list_state(ListStateDescriptor("held", MESSAGE_ROW))
+        super().open(runtime_context)
+        self._messages: Any = runtime_context.get_list_state(ListStateDescriptor("held", MESSAGE_ROW))
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Keeps it."""
@@ -99,33 +114,23 @@ class BatchOperatorFunction(KeyedProcessFunction):
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
         """At the end of input: all messages of the key have arrived."""
-        assert self._factory is not None
         operator: KeyedOperator | None = None
         for bucket, kind, due_ms, payload in self._messages.get():
-            operator = operator or self._factory.make(self._operator, bucket, StateWriter(durable=False))
+            operator = operator or self._made(bucket, StateWriter(durable=False))
             operator.process(Message(self._operator.uid, bucket, kind, due_ms, bytes(payload)))
         self._messages.clear()
         assert operator is not None
-        for message in operator.advance(END_OF_TIME_MS):
-            yield self._tags[message.to], _row(message, self._settings.buckets)
+        yield from self._advanced(operator, END_OF_TIME_MS)
 
 
-class StreamingOperatorFunction(KeyedProcessFunction):
+class StreamingOperatorFunction(_OperatorFunction):
     """Runs an operator whenever the watermark reaches its next timer; its state entries are in Flink's map state."""
-
-    def __init__(self, operator: type[KeyedOperator], settings: JobConfig) -> None:
-        self._operator, self._settings = operator, settings
-        self._tags: dict[str, OutputTag] = {}
-        self._factory: OperatorFactory | None = None
-        self._state: Any = None
-        self._operators: dict[int, KeyedOperator] = {}
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Once in each worker, and again after a failure."""
-        self._tags = tags_to(self._operator.to)
-        self._factory = OperatorFactory(self._settings)
-        self._state = runtime_context.get_map_state(MapStateDescriptor("kept", Types.STRING(), BYTES))
-        self._operators = {}
+        super().open(runtime_context)
+        self._state: Any = runtime_context.get_map_state(MapStateDescriptor("kept", Types.STRING(), BYTES))
+        self._operators: dict[int, KeyedOperator] = {}
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Hands it to the operator."""
@@ -142,15 +147,12 @@ class StreamingOperatorFunction(KeyedProcessFunction):
         # Where one watermark fires several timers, the first call does all the work.
         timer_ms = operator.timer_ms
         if timer_ms is not None and timer_ms <= upto_ms:
-            for message in operator.advance(upto_ms):
-                yield self._tags[message.to], _row(message, self._settings.buckets)
+            yield from self._advanced(operator, upto_ms)
         self._save(operator, ctx)
 
     def _operator_for(self, key: int) -> KeyedOperator:
         if key not in self._operators:
-            assert self._factory is not None
-            bucket = buckets_by_key(self._settings.buckets).get(key, key)
-            operator = self._factory.make(self._operator, bucket, StateWriter())
+            operator = self._made(buckets_by_key(self._settings.buckets).get(key, key), StateWriter())
             operator.resume({name: bytes(payload) for name, payload in self._state.items()})
             self._operators[key] = operator
         return self._operators[key]

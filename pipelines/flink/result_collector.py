@@ -10,29 +10,21 @@ from typing import Any
 
 from monsoon.pipelines.flink.errors import ClusterError
 from monsoon.pipelines.operators.dead_letter_accounts import add_counts
-from monsoon.pipelines.results import Outcome, Providers
+from monsoon.pipelines.results import STREAM_ORDER, Account, Outcome, dead_letter_order
 from monsoon.pipelines.runtime.messages import END, PART, STATISTICS, WRITTEN, unpack_result
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import INPUT_STREAMS, OPTIONAL_STREAMS, InputError
-from monsoon.sources.reference import ReferenceAccount
 from monsoon.sources.streams import require_within
 from monsoon.transforms.validation.input_checks import InputStatistics, RefusalLimit
 
-_DEAD_ORDER = ("subscriptions", "oracle_readings", "telemetry", *OPTIONAL_STREAMS)
-
 
 @dataclass
-class CollectedResults:
+class CollectedResults(Account):
     """The outcome, and what became of every line read."""
 
     outcome: Outcome = field(default_factory=Outcome)
-    counts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    dead_letters: list[dict[str, Any]] = field(default_factory=list)
     late: dict[str, int] = field(default_factory=dict)
     """By stream: records that came after the watermark had passed their time."""
-    reference_account: ReferenceAccount = field(default_factory=ReferenceAccount)
-    providers: Providers = "unregistered"
-    statistics: dict[str, InputStatistics] = field(default_factory=dict)
     parts: int = 0
     """How many parts of files were read."""
     ended: bool = False
@@ -79,18 +71,10 @@ class CollectedResults:
             }
         collected.counts = {
             stream: counts[stream].as_dict()
-            for stream in _DEAD_ORDER
+            for stream in STREAM_ORDER
             if stream not in OPTIONAL_STREAMS or counts[stream].read
         }
-        collected.dead_letters.sort(
-            key=lambda letter: (
-                _DEAD_ORDER.index(letter["stream"]),
-                letter["seen_at"],
-                letter["reason"],
-                letter["raw"],
-                letter["detail"],
-            )
-        )
+        collected.dead_letters.sort(key=dead_letter_order)
         return collected
 
     def require_within(self, limit: RefusalLimit | None, input_dir: Path) -> None:

@@ -14,12 +14,12 @@ from monsoon.pipelines.metrics import Metric
 from monsoon.pipelines.runtime.messages import unpack_result
 from monsoon.transforms.adjudication.decision import UNSCORED
 
-_LINES = {
-    "read": metrics.RECORDS_READ,
-    "used": metrics.RECORDS_USED,
-    "duplicate": metrics.RECORDS_DUPLICATE,
-    "dead": metrics.RECORDS_DEAD,
+_REVISIONS = {
+    "disruptions": (metrics.DISRUPTION_REVISIONS, "state"),
+    "claims": (metrics.CLAIM_REVISIONS, "status"),
+    "reserve_alerts": (metrics.RESERVE_ALERTS, "state"),
 }
+"""By stream: the metric of its records, and the field that is a label beside the product."""
 
 
 class ResultMetrics:
@@ -34,23 +34,19 @@ class ResultMetrics:
         value = unpack_result(payload)
         if kind == "counts":
             stream, counts = value
-            for name, metric in _LINES.items():
+            for name, metric in metrics.OF_LINES.items():
                 self._count(metric, counts[name], {"stream": stream})
         elif kind == "late":
             stream, late = value
             self._count(metrics.RECORDS_LATE, late, {"stream": stream})
-        elif kind == "disruptions":
-            for (product, state), count in Counter((each["product"], each["state"]) for each in value).items():
-                self._count(metrics.DISRUPTION_REVISIONS, count, {"product": product, "state": state})
-        elif kind == "claims":
-            for (product, status), count in Counter((each["product"], each["status"]) for each in value).items():
-                self._count(metrics.CLAIM_REVISIONS, count, {"product": product, "status": status})
-            unscored = Counter(each["product"] for each in value if UNSCORED in each["reasons"])
-            for product, count in unscored.items():
-                self._count(metrics.CLAIMS_UNSCORED, count, {"product": product})
-        elif kind == "reserve_alerts":
-            for (product, state), count in Counter((each["product"], each["state"]) for each in value).items():
-                self._count(metrics.RESERVE_ALERTS, count, {"product": product, "state": state})
+        elif kind in _REVISIONS:
+            metric, label = _REVISIONS[kind]
+            for (product, state), count in Counter((each["product"], each[label]) for each in value).items():
+                self._count(metric, count, {"product": product, label: state})
+            if kind == "claims":
+                unscored = Counter(each["product"] for each in value if UNSCORED in each["reasons"])
+                for product, count in unscored.items():
+                    self._count(metrics.CLAIMS_UNSCORED, count, {"product": product})
         elif kind == "payouts":
             self._count(metrics.PAYOUTS_INSTRUCTED, len(value), {})
             self._count(metrics.PAISE_INSTRUCTED, sum(payout["amount_paise"] for payout in value), {})

@@ -70,10 +70,7 @@ class Candidates:
         for version in product.versions:
             self._found += ((version, disruption) for disruption in self._of(version))
 
-    @property
-    def disruptions(self) -> list[Disruption]:
-        """All disruptions that are recorded."""
-        return [disruption for _, disruption in self._found]
+        self.disruptions = [disruption for _, disruption in self._found]
 
     def items(self) -> dict[str, list[DisruptionUpdate | ActivityResult]]:
         """The inputs of riders' machines, by worker_id."""

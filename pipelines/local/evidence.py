@@ -7,8 +7,9 @@ decisions, the next ones re-scores, so there are few.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from monsoon.transforms.adjudication.candidates import Disruption
@@ -16,7 +17,6 @@ from monsoon.transforms.adjudication.claims import Claim, ClaimScore, Disruption
 from monsoon.transforms.claim_scores import ClaimMoment, ScoringRequest, claim_moments, queries_of, scores_of
 from monsoon.transforms.evidence.measure import measure
 from monsoon.transforms.evidence.references import References
-from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.product import Product
@@ -58,14 +58,6 @@ class ClaimScores(Protocol):
 
     def __call__(self, claim: Claim, at_ms: int) -> ClaimScore | None:
         """The score of a claim, None where it cannot be measured. Raises ScoreNotMeasured where it was not yet."""
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """The claims of one disruption under one confirmation, in the order of their worker_ids."""
-
-    query: ScoringQuery
-    updates: list[DisruptionUpdate]
 
 
 class ClaimEvidence:
@@ -118,44 +110,30 @@ class ClaimEvidence:
         """Measures and scores the claims of these queries in one batch. Each query is measured once, even if it gives
         no score."""
         self._measured.update(scoring_queries)
-        batches = [self._batch(query) for query in sorted(scoring_queries)]
         claims = [
-            ScoringRequest(update, batch.query.at_ms, number)
-            for number, batch in enumerate(batches)
-            for update in batch.updates
+            ScoringRequest(update, query.at_ms, number)
+            for number, query in enumerate(sorted(scoring_queries))
+            for update in self._claimants(query)
         ]
         if not claims:
             return
         queries = queries_of(claims, self._code_of, self._claims)
         evidence = measure(self._telemetry, self._panes, self._references, queries)
-        facts = self._facts(claims, queries)
+        watched = watches(self._product)
+        alerts = alerts_of(self._product, linked(self._telemetry, claims, queries)) if watched else []
+        self._alerts.update((alert["alert_id"], alert) for alert in alerts)
+        members = members_of(alerts)
         for (update, at_ms, _), score in zip(claims, scores_of(evidence, self._scorer, self._product), strict=True):
             assert update.terms is not None
             name = claim_id(update.terms.policy_id, update.disruption_id)
-            known = replace(score, facts=facts(name, update.confirmed_at_ms)) if facts else score
-            self._scores[name, update.confirmed_at_ms, at_ms] = known
+            if watched:
+                score = replace(score, facts={"syndicate": float((name, update.confirmed_at_ms) in members)})
+            self._scores[name, update.confirmed_at_ms, at_ms] = score
 
-    def _facts(
-        self, claims: list[ScoringRequest], queries: Queries
-    ) -> Callable[[str, int], Mapping[str, float]] | None:
-        """Facts for rules, other than features, by claim_id and confirmation (ms); None where rules need none."""
-        if not watches(self._product):
-            return None
-        alerts = alerts_of(self._product, linked(self._telemetry, claims, queries))
-        self._alerts.update((alert["alert_id"], alert) for alert in alerts)
-        members = members_of(alerts)
-        return lambda claim, confirmed_at_ms: {"syndicate": float((claim, confirmed_at_ms) in members)}
-
-    def _batch(self, query: ScoringQuery) -> _Batch:
-        present = []
-        updates_of = self._disruptions[query.disruption_id].updates
-        for worker in sorted(updates_of):
+    def _claimants(self, query: ScoringQuery) -> Iterator[DisruptionUpdate]:
+        """Of each rider with a claim under the confirmation the first update, in the order of their worker_ids."""
+        for _, updates in sorted(self._disruptions[query.disruption_id].updates.items()):
             under_confirmation = (
-                each
-                for each in updates_of[worker]
-                if each.confirmed_at_ms == query.confirmed_at_ms and each.terms is not None
+                each for each in updates if each.terms and each.confirmed_at_ms == query.confirmed_at_ms
             )
-            update = next(under_confirmation, None)
-            if update is not None:
-                present.append(update)
-        return _Batch(query, present)
+            yield from islice(under_confirmation, 1)

@@ -12,13 +12,21 @@ from typing import Any
 from monsoon.pipelines.local.candidates import Candidates, SharedTelemetry
 from monsoon.pipelines.local.collector import collector_paused
 from monsoon.pipelines.local.evidence import ClaimEvidence, ClaimScores, ScoreNotMeasured, ScoringQuery
-from monsoon.pipelines.results import Outcome, Progress, Providers, no_progress, providers_are, write_results
+from monsoon.pipelines.results import (
+    Account,
+    Outcome,
+    Progress,
+    dead_letter_order,
+    no_progress,
+    providers_are,
+    write_results,
+)
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sinks.record_files import Format
 from monsoon.sources.accounting import StreamCounts, dead_letters
 from monsoon.sources.files import INPUT_FOLDERS, OPTIONAL_STREAMS, streams_in
 from monsoon.sources.provider_register import read_provider_register
-from monsoon.sources.reference import ReferenceAccount, read_references
+from monsoon.sources.reference import read_references
 from monsoon.sources.streams import StreamRead, read_stream
 from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.adjudication.driver import run_rider
@@ -38,20 +46,14 @@ from monsoon.transforms.validation.record_validator import DeadLetter
 
 
 @dataclass
-class Inputs:
+class Inputs(Account):
     """The validated streams, and the account of all lines: counts and dead letters by stream."""
 
     telemetry: TelemetryTable
     readings: list[Reading]
     subscriptions: list[dict[str, Any]]
-    counts: dict[str, dict[str, Any]]
-    dead_letters: list[dict[str, Any]]
     reserves: list[dict[str, Any]] = field(default_factory=list)
     confirmations: list[dict[str, Any]] = field(default_factory=list)
-    reference_account: ReferenceAccount = field(default_factory=ReferenceAccount)
-    providers: Providers = "unregistered"
-    statistics: dict[str, InputStatistics] = field(default_factory=dict)
-    """Statistics of each stream as a whole."""
     references: References | None = None
     """Where the cell towers and access points of the telemetry table stand, once that was read."""
 
@@ -62,17 +64,13 @@ class Inputs:
 
     def refuse(self, stream: str, dead: Sequence[DeadLetter]) -> None:
         """Adds dead letters of valid records that could not be used."""
-        if not dead:
+        if not dead:  # the stream may be absent
             return
-        added, counts = StreamCounts(), self.counts[stream]
-        letters = dead_letters(stream, dead, added)
-        counts["used"] -= len(dead)
-        counts["duplicate"] += added.duplicate
-        counts["dead"] += added.dead
+        added, counts = StreamCounts(used=-len(dead)), self.counts[stream]
+        self.dead_letters = sorted([*self.dead_letters, *dead_letters(stream, dead, added)], key=dead_letter_order)
+        for name in ("used", "duplicate", "dead"):
+            counts[name] += getattr(added, name)
         counts["reasons"] = dict(sorted((Counter(counts["reasons"]) + added.reasons).items()))
-        letters += [each for each in self.dead_letters if each["stream"] == stream]
-        letters.sort(key=lambda letter: (letter["seen_at"], letter["reason"], letter["raw"], letter["detail"]))
-        self.dead_letters = [each for each in self.dead_letters if each["stream"] != stream] + letters
 
 
 def replay(
@@ -133,10 +131,10 @@ def read_inputs(
         telemetry,
         readings,
         subscriptions,
-        counts,
-        dead,
         reserves,
         confirmations,
+        counts=counts,
+        dead_letters=dead,
         providers=providers_are(register),
         statistics=statistics,
     )

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from monsoon.pipelines.operators.peer_features import PANES, PHONES
 from monsoon.pipelines.operators.product_claims import ProductClaims
 from monsoon.pipelines.operators.telemetry_buffer import decoded, to_panes
-from monsoon.pipelines.runtime.messages import Message, buckets_of, buckets_of_cells, pack, pack_frame, split
+from monsoon.pipelines.runtime.messages import (
+    Message,
+    buckets_of,
+    buckets_of_cells,
+    messages_by_bucket,
+    pack,
+    pack_frame,
+    split,
+)
 from monsoon.sources.reference import ReferenceTables
 from monsoon.transforms.claim_scores import ScoringRequest, queries_of
 from monsoon.transforms.evidence.batch import dwell_ages
@@ -66,6 +76,23 @@ class EvidenceRequests:
             by_resolution[resolution] = [(key, pack_frame(part)) for key, part in parts]
         return by_resolution
 
+    def phones_to_neighbors(self, frame: pl.DataFrame, due_ms: int) -> Iterator[Message]:
+        """Riders and their phones in new panes, once a day, by phone to where its riders are counted."""
+        day, known_ms = local_day_number(frame["pane_start_ms"].to_numpy()), frame["known_from_ms"].to_numpy()
+        order = np.lexsort((known_ms, day))
+        phones = list(zip(frame["device_id"].to_list(), frame["worker_id"].to_list(), strict=True))
+        sent, new = self._phones_sent, []
+        for row, *last in zip(order.tolist(), day[order].tolist(), known_ms[order].tolist(), strict=True):
+            before_day, before_ms = sent.get(phones[row], (None, 0))
+            if phones[row][0] is not None and (before_day != last[0] or last[1] < before_ms):
+                sent[phones[row]] = (last[0], last[1])
+                new.append(row)
+        if not new:
+            return
+        rows = frame.select(*PHONES)[new]
+        buckets = buckets_of(rows["device_id"].to_list(), self._buckets)
+        yield from messages_by_bucket("compare-neighbors", "phones/-", due_ms, rows, buckets)
+
     def evidence(
         self,
         product_claims: ProductClaims,
@@ -83,121 +110,66 @@ class EvidenceRequests:
         codes = {worker: code for code, worker in enumerate(telemetry.workers)}
         queries = queries_of(requests, codes, {worker: product_claims.claims[worker].values() for worker in workers})
         own = measure_own(telemetry, panes, cells, self._references.locate(telemetry), queries)
-        known = panes.in_time
-        pressure_panes = np.unique(pressure_span(known.worker_starts, known.pane_start_ms, queries).rows)
-        yield from self._to_claims(product, telemetry, known, requests, queries, own, pressure_panes, due_ms)
-        yield from self._to_comparison(product, telemetry, requests, queries, own, due_ms)
-        yield from self._to_pressure_comparison(product, telemetry, known, pressure_panes, due_ms)
-        yield from self._to_phones(product, telemetry, requests, queries, own, due_ms)
+        measured = _Measured(product, telemetry, panes.in_time, requests, queries, own, self._buckets, due_ms)
+        yield from measured.to_claims(self._key)
+        yield from measured.to_comparison()
+        yield from measured.to_phones()
         if watches(product):
-            yield from self._to_syndicates(product, telemetry, requests, queries, due_ms)
+            yield from measured.to_syndicates()
 
-    def _to_phones(
-        self,
-        product: Product,
-        telemetry: TelemetryTable,
-        requests: Sequence[ScoringRequest],
-        queries: Queries,
-        own: OwnEvidence,
-        due_ms: int,
-    ) -> Iterator[Message]:
-        """Each claim, by the rider's phone, to where the riders of a phone are counted."""
-        known = np.flatnonzero(own.device >= 0)
-        claims = pl.DataFrame(
-            {
-                **_identity([requests[index] for index in known.tolist()]),
-                "decided_at_ms": queries.decided_at_ms[known],
-                "device_id": [telemetry.devices[code] for code in own.device[known].tolist()],
-            }
-        )
-        for key, part in split(claims, buckets_of(claims["device_id"].to_list(), self._buckets)):
-            yield Message("compare-neighbors", key, f"riders/{product.name}", due_ms, pack_frame(part))
 
-    def _to_syndicates(
-        self,
-        product: Product,
-        telemetry: TelemetryTable,
-        requests: Sequence[ScoringRequest],
-        queries: Queries,
-        due_ms: int,
-    ) -> Iterator[Message]:
-        """Each claim, once for each confirmation, with the attributes that may link it to others, to the neighborhood
-        of its zone."""
-        first = np.flatnonzero([each.batch >= 0 for each in requests])
-        claims = linked(telemetry, [requests[index] for index in first], queries.take(first))
-        where = neighborhoods_of(queries.zone[first], product.zone_resolution)
-        by_key: dict[int, list[Linked]] = defaultdict(list)
-        for key, claim in zip(buckets_of_cells(where, self._buckets), claims, strict=True):
-            by_key[int(key)].append(claim)
-        for key, of_bucket in sorted(by_key.items()):
-            yield Message("compare-neighbors", key, f"linked/{product.name}", due_ms, pack(of_bucket))
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """Scoring requests of a product with the evidence that the riders' own telemetry and panes give."""
 
-    def phones_to_neighbors(self, frame: pl.DataFrame, due_ms: int) -> Iterator[Message]:
-        """Riders and their phones in new panes, once a day, by phone to where its riders are counted."""
-        day, known_ms = local_day_number(frame["pane_start_ms"].to_numpy()), frame["known_from_ms"].to_numpy()
-        order = np.lexsort((known_ms, day))
-        phones = list(zip(frame["device_id"].to_list(), frame["worker_id"].to_list(), strict=True))
-        sent, new = self._phones_sent, []
-        for row, *last in zip(order.tolist(), day[order].tolist(), known_ms[order].tolist(), strict=True):
-            before_day, before_ms = sent.get(phones[row], (None, 0))
-            if phones[row][0] is not None and (before_day != last[0] or last[1] < before_ms):
-                sent[phones[row]] = (last[0], last[1])
-                new.append(row)
-        if not new:
-            return
-        rows = frame.select(*PHONES)[new]
-        for key, part in split(rows, buckets_of(rows["device_id"].to_list(), self._buckets)):
-            yield Message("compare-neighbors", key, "phones/-", due_ms, pack_frame(part))
+    product: Product
+    telemetry: TelemetryTable
+    panes: Panes
+    requests: Sequence[ScoringRequest]
+    queries: Queries
+    own: OwnEvidence
+    buckets: int
+    due_ms: int
 
-    def _to_claims(
-        self,
-        product: Product,
-        telemetry: TelemetryTable,
-        panes: Panes,
-        requests: Sequence[ScoringRequest],
-        queries: Queries,
-        own: OwnEvidence,
-        pressure_panes: Any,
-        due_ms: int,
-    ) -> Iterator[Message]:
-        """To the adjudication of claims: the rider's own evidence, and the panes whose pressure is compared."""
+    def to_claims(self, key: int) -> Iterator[Message]:
+        """To the adjudication of claims: the rider's own evidence, and the panes whose pressure is compared; and these
+        panes to their neighborhoods."""
         evidence = pl.DataFrame(
             {
-                **_identity(requests),
-                "policy_id": [each.update.terms.policy_id for each in requests if each.update.terms],
-                "decided_at_ms": queries.decided_at_ms,
-                **{name: own.evidence.values[name] for name in FEATURE_NAMES},
-                **{f"{name}/reports": own.evidence.reports[name] for name in FEATURE_NAMES},
+                **_identity(self.requests),
+                "policy_id": [each.update.terms.policy_id for each in self.requests if each.update.terms],
+                "decided_at_ms": self.queries.decided_at_ms,
+                **{name: self.own.evidence.values[name] for name in FEATURE_NAMES},
+                **{f"{name}/reports": self.own.evidence.reports[name] for name in FEATURE_NAMES},
             }
         )
-        pressure_frame = pl.DataFrame(
+        compared = np.unique(pressure_span(self.panes.worker_starts, self.panes.pane_start_ms, self.queries).rows)
+        panes = pl.DataFrame(
             {
-                "worker_id": decoded(telemetry.workers, panes.worker[pressure_panes]),
-                "pane_start_ms": panes.pane_start_ms[pressure_panes],
-                "reports": panes["pressure_reports"][pressure_panes],
+                "worker_id": decoded(self.telemetry.workers, self.panes.worker[compared]),
+                "pane_start_ms": self.panes.pane_start_ms[compared],
+                "reports": self.panes["pressure_reports"][compared],
             }
         )
-        yield Message("adjudicate-claims", self._key, f"evidence/{product.name}", due_ms, pack_frame(evidence))
-        yield Message("adjudicate-claims", self._key, f"panes/{product.name}", due_ms, pack_frame(pressure_frame))
+        name, due_ms = self.product.name, self.due_ms
+        yield Message("adjudicate-claims", key, f"evidence/{name}", due_ms, pack_frame(evidence))
+        yield Message("adjudicate-claims", key, f"panes/{name}", due_ms, pack_frame(panes))
+        if len(compared):
+            neighborhood = PaneCells.of(self.panes, self.product.zone_resolution).neighborhood[compared]
+            rows = panes.select("worker_id", "pane_start_ms", neighborhood=neighborhood)
+            yield from self._to_neighbors("sought", rows, buckets_of_cells(neighborhood, self.buckets))
 
-    def _to_comparison(
-        self,
-        product: Product,
-        telemetry: TelemetryTable,
-        requests: Sequence[ScoringRequest],
-        queries: Queries,
-        own: OwnEvidence,
-        due_ms: int,
-    ) -> Iterator[Message]:
+    def to_comparison(self) -> Iterator[Message]:
         """Each claim, once for each confirmation, to the neighborhood of its zone."""
-        first = np.flatnonzero([each.batch >= 0 for each in requests])
+        first = self._first
         if not len(first):
             return
-        platforms = [None if code < 0 else telemetry.platforms[code] for code in own.work.platform[first].tolist()]
-        neighborhoods = neighborhoods_of(queries.zone[first], product.zone_resolution)
+        own, queries = self.own, self.queries
+        platforms = [None if code < 0 else self.telemetry.platforms[code] for code in own.work.platform[first].tolist()]
+        neighborhoods = neighborhoods_of(queries.zone[first], self.product.zone_resolution)
         claims = pl.DataFrame(
             {
-                **_identity([requests[index] for index in first.tolist()]),
+                **_identity([self.requests[index] for index in first.tolist()]),
                 "zone_cell": queries.zone[first],
                 "age": own.arrivals.age[first],
                 "arrival_reports": own.arrivals.reports[first],
@@ -208,26 +180,39 @@ class EvidenceRequests:
                 "neighborhood": neighborhoods,
             }
         )
-        buckets = buckets_of_cells(neighborhoods, self._buckets)
-        for key, part in split(claims, buckets):
-            yield Message("compare-neighbors", key, f"claims/{product.name}", due_ms, pack_frame(part))
+        yield from self._to_neighbors("claims", claims, buckets_of_cells(neighborhoods, self.buckets))
 
-    def _to_pressure_comparison(
-        self, product: Product, telemetry: TelemetryTable, panes: Panes, pressure_panes: Any, due_ms: int
-    ) -> Iterator[Message]:
-        """Panes whose pressure has to be compared, to their neighborhoods."""
-        if not len(pressure_panes):
-            return
-        where = PaneCells.of(panes, product.zone_resolution).neighborhood[pressure_panes]
-        rows = pl.DataFrame(
+    def to_phones(self) -> Iterator[Message]:
+        """Each claim, by the rider's phone, to where the riders of a phone are counted."""
+        known = np.flatnonzero(self.own.device >= 0)
+        claims = pl.DataFrame(
             {
-                "worker_id": decoded(telemetry.workers, panes.worker[pressure_panes]),
-                "pane_start_ms": panes.pane_start_ms[pressure_panes],
-                "neighborhood": where,
+                **_identity([self.requests[index] for index in known.tolist()]),
+                "decided_at_ms": self.queries.decided_at_ms[known],
+                "device_id": [self.telemetry.devices[code] for code in self.own.device[known].tolist()],
             }
         )
-        for key, part in split(rows, buckets_of_cells(where, self._buckets)):
-            yield Message("compare-neighbors", key, f"sought/{product.name}", due_ms, pack_frame(part))
+        yield from self._to_neighbors("riders", claims, buckets_of(claims["device_id"].to_list(), self.buckets))
+
+    def to_syndicates(self) -> Iterator[Message]:
+        """Each claim, once for each confirmation, with the attributes that may link it to others, to the neighborhood
+        of its zone."""
+        first = self._first
+        claims = linked(self.telemetry, [self.requests[index] for index in first], self.queries.take(first))
+        where = neighborhoods_of(self.queries.zone[first], self.product.zone_resolution)
+        by_key: dict[int, list[Linked]] = defaultdict(list)
+        for key, claim in zip(buckets_of_cells(where, self.buckets), claims, strict=True):
+            by_key[int(key)].append(claim)
+        for key, of_bucket in sorted(by_key.items()):
+            yield Message("compare-neighbors", key, f"linked/{self.product.name}", self.due_ms, pack(of_bucket))
+
+    @property
+    def _first(self) -> npt.NDArray[np.int64]:
+        """The requests by which claims take part in the comparison of all claims."""
+        return np.flatnonzero([each.batch >= 0 for each in self.requests])
+
+    def _to_neighbors(self, kind: str, rows: pl.DataFrame, buckets: pl.Series) -> Iterator[Message]:
+        return messages_by_bucket("compare-neighbors", f"{kind}/{self.product.name}", self.due_ms, rows, buckets)
 
 
 def workers_of(requests: Sequence[ScoringRequest]) -> set[str]:

@@ -17,10 +17,9 @@ from monsoon.pipelines.runtime.messages import (
     Message,
     bucket_of,
     buckets_of,
+    messages_by_bucket,
     pack,
-    pack_frame,
     result,
-    split,
     stacked,
     unpack,
     unpack_frame,
@@ -151,8 +150,8 @@ class ComparePeers(KeyedOperator):
             yield Message("adjudicate-claims", key, f"findings/{product}", due_ms, pack(of_bucket))
 
     def _send(self, kind: str, rows: pl.DataFrame, due_ms: int) -> Iterator[Message]:
-        for key, part in split(rows, buckets_of(rows["worker_id"].to_list(), self._config.buckets)):
-            yield Message("adjudicate-claims", key, kind, due_ms, pack_frame(part))
+        buckets = buckets_of(rows["worker_id"].to_list(), self._config.buckets)
+        return messages_by_bucket("adjudicate-claims", kind, due_ms, rows, buckets)
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for panes in self._panes.values():

@@ -92,6 +92,12 @@ def unpack_frame(payload: bytes) -> pl.DataFrame:
     return pl.read_ipc_stream(io.BytesIO(payload))
 
 
+def messages_by_bucket(to: str, kind: str, due_ms: int, rows: pl.DataFrame, bucket: pl.Series) -> Iterator[Message]:
+    """The rows of each bucket, as a message."""
+    for key, part in split(rows, bucket):
+        yield Message(to, key, kind, due_ms, pack_frame(part))
+
+
 def pack(value: Any) -> bytes:
     """Plain data and dataclasses, as MessagePack."""
     return msgspec.msgpack.encode(value)

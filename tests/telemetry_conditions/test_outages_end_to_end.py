@@ -6,9 +6,8 @@ from kit import LAT, LON, at, reading_record
 from kit.graph import locally
 from kit.streams import policy_record, report, write_streams
 
-from monsoon.pipelines.results import Outcome, summarized
+from monsoon.pipelines.results import Account, Outcome, summarized
 from monsoon.sources.model_files import load_model
-from monsoon.sources.reference import ReferenceAccount
 
 RIDERS = 60
 HERE = h3.latlng_to_cell(LAT, LON, 8)
@@ -120,10 +119,6 @@ def test_a_correction_asks_about_the_past(outages):
 
 
 def test_the_summary_names_the_models_that_were_asked(products):
-    class Account:
-        counts, dead_letters, providers, statistics = {}, [], "unregistered", {}
-        reference_account = ReferenceAccount()
-
     asked = summarized(Account(), Outcome(), {"offshift": products["offshift"]}, {"claim_anomaly": "c"})
     assert asked["models"] == {"claim_anomaly": "c", "outage": load_model("outage").version}
     assert summarized(Account(), Outcome(), {"gic": products["gic"]}, {})["models"] == {}
