@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from monsoon.pipelines.local.evidence import ClaimEvidence
 from monsoon.pipelines.local.replay import claim_evidence, read_inputs, run_products

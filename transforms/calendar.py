@@ -69,6 +69,7 @@ def day_end_ms(day: str) -> int:
     return (midnight - _EPOCH) // timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=4096)
 def local_minute(at_ms: int) -> str:
     """The local moment as people read it, to the minute: `16:05 on 28 June 2024`."""
     local = _local(at_ms)

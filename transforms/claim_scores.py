@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import h3.api.basic_int as h3
@@ -30,18 +31,15 @@ def scores_of(evidence: Evidence, scorer: Scorer, product: Product) -> list[Clai
     count = len(scores.risk)
     anomaly = product.decision.scores.get("anomaly")
     risks = on_scale(anomaly.cut_offs, scores.risk) if isinstance(anomaly, ModelScore) else np.full(count, np.nan)
-    weightiest = scorer.weightiest(evidence.values)
-    values, reports = _rows(evidence)
-    return [
-        ClaimScore(
-            risk=None if np.isnan(risks[row]) else float(risks[row]),
-            signals=int(scores.measured_groups[row]),
-            features=values[row],
-            reports=reports[row],
-            weightiest=weightiest[row],
-        )
-        for row in range(count)
-    ]
+    columns = zip(
+        _or_none(risks, ~np.isnan(risks)),
+        scores.measured_groups.tolist(),
+        _features(evidence),
+        _reports(evidence),
+        scorer.weightiest(evidence.values),
+        strict=True,
+    )
+    return list(itertools.starmap(ClaimScore, columns))
 
 
 class ScoringRequest(NamedTuple):
@@ -119,20 +117,25 @@ def _rounded(column: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.where(np.isinf(rounded), column, rounded)
 
 
-def _rows(evidence: Evidence) -> tuple[list[Mapping[str, float | None]], list[Mapping[str, int]]]:
-    """The evidence claim by claim, in the contract's form: null for what was not measured."""
+def _or_none(column: npt.NDArray[np.float64], measured: npt.NDArray[np.bool_]) -> list[float | None]:
+    """A column as the contract has it: null for what was not measured."""
+    values = column.tolist()
+    if measured.all():
+        return values
+    return [value if known else None for value, known in zip(values, measured.tolist(), strict=True)]
+
+
+def _features(evidence: Evidence) -> Iterator[dict[str, float | None]]:
+    """The values of the features, claim by claim."""
     columns = [evidence.values[name] for name in FEATURE_NAMES]
+    numbers = [_or_none(_rounded(column), np.isfinite(column)) for column in columns]
+    return (dict(zip(FEATURE_NAMES, row, strict=True)) for row in zip(*numbers, strict=True))
+
+
+def _reports(evidence: Evidence) -> Iterator[dict[str, int]]:
+    """How many reports each feature rests on, claim by claim, of those that rest on any."""
     counts = [evidence.reports[name].tolist() for name in FEATURE_NAMES]
-    measured = [np.isfinite(column).tolist() for column in columns]
-    numbers = [_rounded(column).tolist() for column in columns]
-    values: list[Mapping[str, float | None]] = []
-    reports: list[Mapping[str, int]] = []
-    for row in range(len(numbers[0])):
-        values.append(
-            {
-                name: number[row] if known[row] else None
-                for name, number, known in zip(FEATURE_NAMES, numbers, measured, strict=True)
-            }
-        )
-        reports.append({name: count[row] for name, count in zip(FEATURE_NAMES, counts, strict=True) if count[row]})
-    return values, reports
+    return (
+        {name: count for name, count in zip(FEATURE_NAMES, row, strict=True) if count}
+        for row in zip(*counts, strict=True)
+    )

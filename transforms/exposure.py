@@ -13,11 +13,13 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
 import h3.api.basic_str as h3
+from msgspec import Struct
+from msgspec.structs import replace
 
 from monsoon.transforms.adjudication.money import MAXIMUM_PAISE
 from monsoon.transforms.calendar import day_end_ms, local_day
@@ -68,8 +70,7 @@ class Reserve:
         return Reserve(pool, record["event_time"], record["reserve_id"], record["amount_paise"])
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(Struct, frozen=True):
     """A payout as a rider's machine made it, in the contract's form; `reasons` are those of the claim's revision."""
 
     pool: ReserveBucket
@@ -88,8 +89,7 @@ class Instruction:
         return payout["created_at"], -payout["amount_paise"], payout["claim_id"], payout["instalment"]
 
 
-@dataclass(frozen=True, slots=True)
-class AwardStatus:
+class AwardStatus(Struct, frozen=True):
     """Whether the payouts of a claim stand from a moment on (ms), or its disruption was withdrawn."""
 
     pool: ReserveBucket
@@ -98,8 +98,7 @@ class AwardStatus:
     stands: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PayoutTransition:
+class PayoutTransition(Struct, frozen=True):
     """A transition of a payout at a moment (ms): `paid` passes it on, `queued` queues it, `withdrawn` removes it from
     the queue. `waited`: it was in the queue, or had been removed from it, before."""
 

@@ -12,17 +12,15 @@ from json.encoder import encode_basestring_ascii
 
 
 def _digest_id(prefix: str, parts: Sequence[str | int | None]) -> str:
-    """`prefix` and 128 bits of BLAKE2 over the parts, unambiguous whatever characters they hold."""
-    spelled = ",".join([_json(part) for part in parts])
+    """`prefix` and 128 bits of BLAKE2 over the parts as JSON, unambiguous whatever characters they hold."""
+    spelled = ",".join(
+        [
+            encode_basestring_ascii(part) if isinstance(part, str) else "null" if part is None else str(part)
+            for part in parts
+        ]
+    )
     digest = hashlib.blake2b(f"[{spelled}]".encode(), digest_size=16).hexdigest()
     return f"{prefix}{digest}"
-
-
-def _json(part: str | int | None) -> str:
-    """The part as a JSON value."""
-    if isinstance(part, str):
-        return encode_basestring_ascii(part)
-    return "null" if part is None else str(part)
 
 
 def disruption_id(product: str, trigger: str, zone: str, platform: str | None, start_ms: int) -> str:

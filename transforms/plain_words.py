@@ -7,6 +7,7 @@ of those who read them did nothing wrong.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 PERILS: Mapping[str, str] = {
     "rain": "heavy rain",
@@ -92,6 +93,11 @@ def reason_in_words(code: str) -> str:
 
 def because(codes: Iterable[str]) -> str:
     """The weightiest reasons as the end of a sentence, or nothing: ` because ...`."""
+    return _because(tuple(codes))
+
+
+@lru_cache(maxsize=4096)
+def _because(codes: tuple[str, ...]) -> str:
     clauses = list(dict.fromkeys(map(reason_in_words, codes)))[:_MAX_REASONS]
     *first, last = clauses or [""]
     if not last:

@@ -8,9 +8,10 @@ decisions, the next ones re-scores, so there are few.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
+
+from msgspec.structs import replace
 
 from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import Claim, ClaimScore, DisruptionUpdate

@@ -1,11 +1,11 @@
 """Riders' answers: which release or escalate a claim, which change nothing and why."""
 
 import random
-from dataclasses import replace
 
 import pytest
 from kit import ScriptedScores, at, update
 from kit.rider import Always, Rider
+from msgspec.structs import replace
 
 from monsoon.transforms.adjudication.claims import Answer
 from monsoon.transforms.adjudication.driver import run_rider

@@ -1,10 +1,9 @@
 """GIC through its file and the machine: the activity test, the payout formula, bands, once an hour."""
 
-from dataclasses import replace
-
 import pytest
 from kit import at, terms, update
 from kit.rider import Always, Rider, activity
+from msgspec.structs import replace
 
 HOUR = 60
 

@@ -1,10 +1,11 @@
 """Jugaad through its file and the machine: seven triggers, plans, durations, Slab Shield, lockout, weekly maxima."""
 
-from dataclasses import replace
+import dataclasses
 
 import pytest
 from kit import at, terms, update
 from kit.rider import PRODUCTS, Always, Rider, work
+from msgspec.structs import replace
 
 from monsoon.transforms.triggers.alerts import Alert
 
@@ -161,8 +162,8 @@ def test_slab_shield_of_one_moment_goes_to_the_one_confirmed_first():
 
 
 def test_a_held_claim_gets_its_slab_shield_when_it_is_released():
-    holds = {"rescore_hold": replace(JUGAAD.decision.holds["rescore_hold"], wait_ms=10 * HOUR * 60_000)}
-    slow = replace(JUGAAD, decision=replace(JUGAAD.decision, holds=holds))
+    holds = {"rescore_hold": dataclasses.replace(JUGAAD.decision.holds["rescore_hold"], wait_ms=10 * HOUR * 60_000)}
+    slow = dataclasses.replace(JUGAAD, decision=dataclasses.replace(JUGAAD.decision, holds=holds))
     opened = lost()
     rider = Rider(Always(risk=0.2), slow).at(opened, SLAB).at(over(opened, 2))
     assert [claim["payout_terms"]["slab_shield"] for claim in rider.claims] == [None, None]

@@ -1,11 +1,11 @@
 """Money, whatever happens in whatever order: caps hold, overlapping disruptions are paid once, instalments add up."""
 
 from collections import defaultdict
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import ScriptedScores, at, kawaach, terms, update
+from msgspec.structs import replace
 
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.calendar import iso_week, local_day

@@ -1,10 +1,9 @@
 """Nexora through its file and the machine: flat payouts, the model's threshold, once a peril and day."""
 
-from dataclasses import replace
-
 import pytest
 from kit import at, update
 from kit.rider import PRODUCTS, Always, Rider
+from msgspec.structs import replace
 
 HOUR = 60
 

@@ -1,15 +1,16 @@
 """Money under every product, whatever happens in whatever order: caps and rules "once per ..." hold, one disruption is
 paid once, revisions and instalments add up, and a machine told in pieces or twice says the same."""
 
+import dataclasses
 import random
 from collections import defaultdict
-from dataclasses import replace
 
 import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from kit import at, terms, update
 from kit.rider import PRODUCTS, activity, work
+from msgspec.structs import replace
 
 from monsoon.pipelines.runtime.messages import pack, unpack
 from monsoon.transforms.adjudication.claims import ActivityResult, Answer, Claim, ClaimScore, DisruptionUpdate
@@ -191,7 +192,7 @@ def test_nobody_is_paid_above_a_cap_or_twice_for_what_is_paid_once(product, draw
 )
 def test_without_its_limits_a_product_does_pay_too_much(product, without):
     """Else the test above would say nothing of them."""
-    unlimited = replace(PRODUCTS[product], **{without: ()})
+    unlimited = dataclasses.replace(PRODUCTS[product], **{without: ()})
     first = settings(phases=[Phase.generate], max_examples=2000)  # any will do, so none is made smaller
     found = find(dense_disruptions, lambda drawn: paid_too_much(Told(unlimited, drawn)), settings=first)
     assert paid_too_much(Told(unlimited, found))

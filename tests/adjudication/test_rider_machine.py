@@ -1,10 +1,9 @@
 """One rider's claims: tiers, holds and their timers, overlap, caps, top-ups, withdrawals."""
 
-from dataclasses import replace
-
 import pytest
 from kit import LOST, ScriptedScores, at, kawaach, terms, update
 from kit.rider import Rider
+from msgspec.structs import replace
 
 from monsoon.pipelines.runtime.messages import pack, unpack
 from monsoon.transforms.adjudication.claims import Claim

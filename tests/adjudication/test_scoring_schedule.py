@@ -1,11 +1,11 @@
 """The moments told ahead cover every moment at which a machine really asks for a score."""
 
 from collections import defaultdict
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import ScriptedScores, at, kawaach, update
+from msgspec.structs import replace
 
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine

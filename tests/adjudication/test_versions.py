@@ -1,10 +1,9 @@
 """Two versions of a product at once: a claim is judged by the one in force when its disruption began."""
 
-from dataclasses import replace
-
 import pytest
 from kit import at, update
 from kit.rider import Always, Rider
+from msgspec.structs import replace
 
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.adjudication.scoring_schedule import rescore_delays_ms

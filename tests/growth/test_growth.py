@@ -12,6 +12,7 @@ from kit import LAT, LON, ScriptedScores, at, kawaach, product_of, subscription_
 from kit.examples import mostly_slow
 from kit.graph import settings_of
 from kit.streams import policy_record, report
+from msgspec import structs
 
 from monsoon.pipelines.operators.confirm_disruptions import SeriesRecord
 from monsoon.pipelines.operators.rider_evidence import RiderEvidence
@@ -220,7 +221,7 @@ def adjudicate(updates, scores):
 def test_many_claims_of_one_rider(risk, apart):
     def prepare(count):
         opened = [update(f"d{n}", apart * n) for n in range(count)]
-        ended = [replace(item, at_ms=item.at_ms + 3_600_000, end_ms=item.at_ms + 3_600_000) for item in opened]
+        ended = [structs.replace(item, at_ms=item.at_ms + 3_600_000, end_ms=item.at_ms + 3_600_000) for item in opened]
         return lambda: adjudicate(opened + ended, ScriptedScores(default=risk))
 
     assert growth(prepare, 50) < LINEAR

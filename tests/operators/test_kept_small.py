@@ -2,7 +2,6 @@
 
 import statistics
 from collections import Counter
-from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -10,6 +9,7 @@ from kit import terms, update
 from kit.golden import FOLDER, SETTINGS, read_state
 from kit.graph import PRODUCTS, Graph, Scripted, settings_of
 from kit.streams import STREAMS, small_storm
+from msgspec.structs import replace
 
 from monsoon.bench.state import TARGET_BYTES, attributed, kept_of_policies, repeat_weekly
 from monsoon.cli.main import main

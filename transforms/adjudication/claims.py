@@ -1,18 +1,21 @@
-"""The state of a claim, and the inputs of adjudication: updates of disruptions, activity results, answers."""
+"""The state of a claim, and the inputs of adjudication: updates of disruptions, activity results, answers.
+
+They are made by the hundred thousand and refer to each other in no cycle, so the garbage collector need not track them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from monsoon.transforms.triggers.alerts import Alert
 
 Status = Literal["approved", "soft_hold", "step_up", "manual_review", "ineligible", "withdrawn"]
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyTerms:
+class PolicyTerms(Struct, frozen=True, gc=False):
     """The policy's terms in force at the disruption's start; amounts in rupees as the policy states them."""
 
     policy_id: str
@@ -41,8 +44,7 @@ class PolicyTerms:
     week_hours_carried: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimScore:
+class ClaimScore(Struct, frozen=True, gc=False):
     """A claim's evidence and scores at one moment.
 
     `risk` is the product's `anomaly`, `trust` its `trust`: None where nothing was measured, or the product has none;
@@ -59,8 +61,7 @@ class ClaimScore:
     facts: Mapping[str, float | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class DisruptionUpdate:
+class DisruptionUpdate(Struct, frozen=True, gc=False):
     """A revision of a disruption, as it concerns one rider. Times in milliseconds.
 
     `terms` is None when the rider is no candidate (any more) under this revision.
@@ -86,8 +87,7 @@ class DisruptionUpdate:
     alert: Alert | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ActivityResult:
+class ActivityResult(Struct, frozen=True, gc=False):
     """A measurement of the rider's own telemetry for a claim, processed in event-time order like updates.
 
     kind `activity`: an activity test passed (`passed`: at the first such t; `values` are rain, sigma, drop, threshold,
@@ -104,8 +104,7 @@ class ActivityResult:
     values: Mapping[str, float | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, gc=False):
     """The rider's answer to a claim (contracts/confirmation.schema.json)."""
 
     at_ms: int
@@ -131,8 +130,7 @@ def processing_order(item: AdjudicationInput) -> tuple[Any, ...]:
     return (3, item.answer_id, item.claim_id, item.confirms)
 
 
-@dataclass(slots=True)
-class Claim:
+class Claim(Struct, gc=False):
     """One claim's state. `paid_paise` lists the instalments already instructed.
 
     `status` is None while nothing was decided yet, because the gross amount depends on the end of the disruption or on

@@ -27,13 +27,16 @@ def assess(version: VersionRules, claim: Claim) -> Assessment | None:
     refused = ineligibility_reason(version.product, claim.update, claim.terms)
     if refused is not None:
         return Assessment(0, refused=refused)
-    payout_calculators = version.payout_calculators[claim.update.trigger]
-    activity = activity_of(claim) if payout_calculators.trigger.activity is not None else None
-    if activity is not None and not activity.passed:
-        if activity.values.get("measured"):
-            return Assessment(0, refused="no_activity_drop")
-        return Assessment(0, review=NOT_MEASURED)
-    gross_paise = payout_calculators.gross_paise(claim)
+    calculator = version.payout_calculators[claim.update.trigger]
+    if calculator.trigger.activity is not None:
+        activity = activity_of(claim)
+        if activity is None:
+            return None
+        if not activity.passed:
+            if activity.values.get("measured"):
+                return Assessment(0, refused="no_activity_drop")
+            return Assessment(0, review=NOT_MEASURED)
+    gross_paise = calculator.gross_paise(claim)
     return None if gross_paise is None else Assessment(gross_paise)
 
 

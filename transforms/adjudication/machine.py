@@ -11,9 +11,10 @@ Interpretations of the specification: docs/interpretations.md#claims.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from msgspec.structs import replace
 
 from monsoon.transforms.adjudication.answers import DENIED, RefusedAnswer, refusal_reason
 from monsoon.transforms.adjudication.claims import (
@@ -29,11 +30,11 @@ from monsoon.transforms.adjudication.decision import APPROVE, MANUAL_REVIEW, UNS
 from monsoon.transforms.adjudication.eligibility import NOT_MEASURED, assess
 from monsoon.transforms.adjudication.formula_scores import with_formula_scores
 from monsoon.transforms.adjudication.payment_history import PaymentHistory
-from monsoon.transforms.adjudication.records import claim_record, payout_record, published_view, reasons_of
+from monsoon.transforms.adjudication.records import PublishedView, claim_record, payout_records, reasons_of
 from monsoon.transforms.adjudication.rules import ProductRules, rules_of
 from monsoon.transforms.adjudication.settlement import Award, settle
 from monsoon.transforms.adjudication.supplements import add_supplements
-from monsoon.transforms.identifiers import claim_id, reference_id
+from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
 
 _WITHDRAWN_PAID = ("paid_before_withdrawal",)
@@ -78,6 +79,8 @@ class RiderMachine:
         self._timers: list[tuple[int, str]] = []
         """(moment, claim_id), a heap; an entry that differs from the claim's `due_ms` is void."""
         self._changed: set[str] = set()
+        self._before: dict[str, PublishedView | None] = {}
+        """The claims touched in the current call of `decide`, as they were published before; None: not yet."""
         for claim in claims:
             self._add(claim)
             self._history.add(claim)
@@ -95,21 +98,21 @@ class RiderMachine:
 
         All inputs of one moment come in one call; the same input again changes nothing.
         """
-        ordered = sorted(items, key=processing_order)
+        ordered = list(items)
+        if len(ordered) > 1:
+            ordered.sort(key=processing_order)
         due = self._due_by(at_ms)
-        concerned = [claim for item in ordered for claim in self._concerned(item)]
-        before = {claim.claim_id: published_view(claim) for claim in [*concerned, *due]}
+        for claim in due:
+            self._touch(claim)
         to_decide: dict[str, Claim] = {}
         released: set[str] = set()
         for item in ordered:
-            if isinstance(item, Answer):
-                claims = self._apply_answer(item, released)
+            if isinstance(item, DisruptionUpdate):
+                claims = self._apply_update(item)
+            elif isinstance(item, ActivityResult):
+                claims = self._apply_activity_result(item)
             else:
-                claims = (
-                    self._apply_update(item)
-                    if isinstance(item, DisruptionUpdate)
-                    else self._apply_activity_result(item)
-                )
+                claims = self._apply_answer(item, released)
             for claim in claims:
                 to_decide[claim.claim_id] = claim
         for claim in due:
@@ -118,23 +121,24 @@ class RiderMachine:
                 released.add(claim.claim_id)
         if to_decide:
             self._settle(list(to_decide.values()), released, at_ms)
-        touched = {claim.claim_id for item in ordered for claim in self._concerned(item)}
-        touched.update(before)
-        self._changed |= touched
-        return self._publish(touched, before, at_ms)
+        before, self._before = self._before, {}
+        self._changed.update(before)
+        return self._publish(before, at_ms)
 
     def take_refused(self) -> list[RefusedAnswer]:
         """The answers refused since the last call, in the order of their moments."""
         refused, self._refused = self._refused, []
         return refused
 
-    def _concerned(self, item: AdjudicationInput) -> list[Claim]:
-        if isinstance(item, Answer):
-            return [self._claims[item.claim_id]] if item.claim_id in self._claims else []
-        return self._claims_on.get(item.disruption_id, [])
+    def _touch(self, claim: Claim) -> None:
+        """Keeps what was published of a claim that may change now; of a new one that is nothing."""
+        if claim.claim_id not in self._before:
+            self._before[claim.claim_id] = PublishedView.of(claim)
 
     def _due_by(self, at_ms: int) -> list[Claim]:
         """The claims whose hold or step-up runs out by `at_ms`, in the order of their timers."""
+        if not self._timers:
+            return []
         found: dict[str, Claim] = {}
         while (due_ms := self.next_due_ms) is not None and due_ms <= at_ms:
             name = heapq.heappop(self._timers)[1]
@@ -156,14 +160,17 @@ class RiderMachine:
         """A revision of a disruption."""
         if update.withdrawn or update.terms is None:
             for withdrawn in self._claims_on.get(update.disruption_id, ()):
+                self._touch(withdrawn)
                 self._withdraw(withdrawn, update)
             return []
         name = claim_id(update.terms.policy_id, update.disruption_id)
         claim = self._claims.get(name)
         if claim is None:
             claim = Claim(name, update, update.terms)
+            self._before[name] = None
             self._add(claim)
         else:
+            self._touch(claim)
             self._revise(claim, update)
         return [claim] if self._reassess(claim) else []
 
@@ -171,6 +178,7 @@ class RiderMachine:
         """An activity result, for the claims on its disruption."""
         to_decide = []
         for claim in self._claims_on.get(activity_result.disruption_id, ()):
+            self._touch(claim)
             claim.activity_results[f"{activity_result.kind}/{activity_result.confirmed_at_ms}"] = activity_result
             if not claim.update.withdrawn and self._reassess(claim):
                 to_decide.append(claim)
@@ -178,8 +186,10 @@ class RiderMachine:
 
     def _apply_answer(self, answer: Answer, released: set[str]) -> list[Claim]:
         claim = self._claims.get(answer.claim_id)
-        if claim is not None and claim.answer_id == answer.answer_id:
-            return []
+        if claim is not None:
+            self._touch(claim)
+            if claim.answer_id == answer.answer_id:
+                return []
         why = refusal_reason(answer, claim)
         if why is not None or claim is None:
             refused = RefusedAnswer(answer, why or "unknown_claim")
@@ -214,7 +224,7 @@ class RiderMachine:
             claim.base_paise, claim.supplements = assessment.gross_paise, supplements
             claim.supplemented = tuple(name for name in claim.supplemented if supplements.get(name))
             self._history.add(claim)
-        claim.gross_paise = assessment.gross_paise + sum(supplements[name] or 0 for name in claim.supplemented)
+        claim.gross_paise = assessment.gross_paise + sum([supplements[name] or 0 for name in claim.supplemented])
         if claim.paid_paise and claim.gross_paise < claim.total_paid_paise:
             claim.reasons = _LEVEL_FELL
         if refused:
@@ -223,7 +233,7 @@ class RiderMachine:
             return False
         if claim.status is None:
             return True
-        asked_paise = assessment.gross_paise + sum(paise or 0 for paise in supplements.values())
+        asked_paise = assessment.gross_paise + sum([paise or 0 for paise in supplements.values()])
         return asked_paise > before_paise and claim.status in ("approved", "ineligible")
 
     def _refuse(self, claim: Claim, refused: str | None, review: str | None) -> None:
@@ -295,23 +305,29 @@ class RiderMachine:
     # Payouts of the claims of one moment, or why they are held or refused.
 
     def _settle(self, to_decide: list[Claim], released: set[str], at_ms: int) -> None:
-        outcomes = {claim.claim_id: self._outcome(claim, released, at_ms) for claim in to_decide}
-        paying = [claim for claim in to_decide if outcomes[claim.claim_id].then == APPROVE]
-        add_supplements(paying, self._history)
-        awards = settle(paying, self._history)
-        for claim in paying:
-            self._pay(claim, awards[claim.claim_id])
+        paying: list[Claim] = []
+        others: list[tuple[Claim, Outcome]] = []
         for claim in to_decide:
-            outcome = outcomes[claim.claim_id]
+            outcome = self._outcome(claim, released, at_ms)
             if outcome.then == APPROVE:
-                continue
-            add_supplements([claim], self._history)
-            would_be = settle([claim], self._history)[claim.claim_id]
+                paying.append(claim)
+            else:
+                others.append((claim, outcome))
+        for claim, award in self._awards(paying):
+            self._pay(claim, award)
+        for claim, outcome in others:
+            ((_, would_be),) = self._awards([claim])
             if not would_be.instalment_paise:
                 self._pay(claim, would_be)  # a hold would lead to no payout
                 continue
             claim.applied = dict(would_be.applied)
             self._hold_or_review(claim, outcome, at_ms)
+
+    def _awards(self, claims: Sequence[Claim]) -> list[tuple[Claim, Award]]:
+        """What is to be paid now of each of some claims, with the supplements that are due to it."""
+        add_supplements(claims, self._history)
+        awards = settle(claims, self._history)
+        return [(claim, awards[claim.claim_id]) for claim in claims]
 
     def _pay(self, claim: Claim, award: Award) -> None:
         claim.applied, claim.due_ms, claim.hold = dict(award.applied), None, None
@@ -328,32 +344,17 @@ class RiderMachine:
 
     # Published records, and the state as data.
 
-    def _publish(self, touched: Iterable[str], before: dict[str, tuple[Any, ...]], at_ms: int) -> ClaimOutputs:
+    def _publish(self, before: Mapping[str, PublishedView | None], at_ms: int) -> ClaimOutputs:
         claims: list[dict[str, Any]] = []
         payouts: list[dict[str, Any]] = []
-        for name in sorted(touched):
-            claim = self._claims[name]
-            if claim.status is None or before.get(name) == published_view(claim):
+        for name in sorted(before):
+            claim, view = self._claims[name], before[name]
+            if claim.status is None or view == PublishedView.of(claim):
                 continue
-            version = self._rules.of(claim)
             claim.revision += 1
-            claims.append(
-                claim_record(
-                    claim,
-                    decided_at_ms=at_ms,
-                    product=self._product.name,
-                    product_version=version.product.version,
-                    model_version=self._model_version,
-                    arithmetic=version.payout_calculators[claim.update.trigger].arithmetic(claim),
-                )
-            )
-            already = before[name][-1] if name in before else 0
-            payouts.extend(
-                payout_record(
-                    claim, reference_id=reference_id(name, instalment), instalment=instalment, created_at_ms=at_ms
-                )
-                for instalment in range(already, len(claim.paid_paise))
-            )
+            version = self._rules.of(claim)
+            claims.append(claim_record(claim, version, self._product.name, self._model_version, at_ms))
+            payouts += payout_records(claim, 0 if view is None else view.instalments, at_ms)
         return claims, payouts
 
     @property

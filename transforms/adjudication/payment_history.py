@@ -5,10 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim
-from monsoon.transforms.adjudication.rules import Period, ProductRules, period_of
+from monsoon.transforms.adjudication.rules import OnceKey, Period, ProductRules, period_of
 
 _STILL_OPEN_MS = 2**63
 
@@ -26,7 +25,7 @@ class PaymentHistory:
         self._paid: dict[str, Claim] = {}
         self._by_end: list[tuple[int, str]] = []
         """(end of the disruption in ms, claim_id) of what was paid, sorted."""
-        self._once: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+        self._once: dict[OnceKey, set[str]] = defaultdict(set)
         """By key of `once_keys`, the claims that were paid."""
 
     def add(self, claim: Claim) -> None:
@@ -51,6 +50,8 @@ class PaymentHistory:
 
     def overlapping(self, claim: Claim) -> Iterator[Claim]:
         """The other claims that were paid and count as overlapping this one."""
+        if not self._by_end:
+            return
         first = bisect_left(self._by_end, (claim.update.start_ms + 1, ""))
         for _, name in self._by_end[first:]:
             other = self._paid[name]
@@ -64,17 +65,16 @@ class PaymentHistory:
             return False
         return other.overlaps(claim)
 
-    def once_keys(self, claim: Claim) -> list[tuple[Any, ...]]:
+    def once_keys(self, claim: Claim) -> tuple[OnceKey, ...]:
         """The keys of this claim of which only one claim may be paid: of rules "once per ..." and of supplements."""
         version = self.rules.of(claim)
         keys = version.once_keys(claim)
-        for name in claim.supplemented:
-            per = version.supplements[name].once_per
-            if per is not None:
-                keys.append((name, period_of(per, claim)))
-        return keys
+        if not claim.supplemented:
+            return keys
+        terms = [(name, version.supplements[name].once_per) for name in claim.supplemented]
+        return keys + tuple((name, period_of(per, claim)) for name, per in terms if per is not None)
 
-    def is_taken(self, key: tuple[Any, ...], *claims: Claim) -> bool:
+    def is_taken(self, key: OnceKey, *claims: Claim) -> bool:
         """Whether another claim than these that was paid has it."""
         return bool(self._once and self._once.get(key, set()).difference(each.claim_id for each in claims))
 
@@ -92,7 +92,8 @@ class PaymentHistory:
         return {period_of(per, claim) for per in self.rules.pers}
 
     def _change(self, claim: Claim, paise: int) -> None:
-        for period in self._periods(claim):
+        for per in self.rules.pers:
+            period = period_of(per, claim)
             self._used_paise[period] = self._used_paise.get(period, 0) + paise
 
 

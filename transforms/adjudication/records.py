@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from monsoon.transforms.adjudication.claims import Claim
+from monsoon.transforms.adjudication.claims import Claim, Status
 from monsoon.transforms.adjudication.money import rupees
 from monsoon.transforms.adjudication.payout import activity_of
+from monsoon.transforms.adjudication.rules import VersionRules
+from monsoon.transforms.identifiers import reference_id
 
 _SETTLED = frozenset(("approved", "ineligible", "withdrawn"))
 
@@ -18,38 +19,40 @@ def reasons_of(claim: Claim, reason: str | None) -> tuple[str, ...]:
     return weightiest if reason is None else (reason, *weightiest)
 
 
-def published_view(claim: Claim) -> tuple[Any, ...]:
-    """The values of which one must change for a new revision; the last is the number of instalments."""
-    return (
-        claim.status,
-        claim.reasons,
-        claim.gross_paise,
-        claim.update.level,
-        tuple(claim.supplements.items()),
-        len(claim.paid_paise),
-    )
+class PublishedView(NamedTuple):
+    """The values of a claim of which one must change for a new revision."""
+
+    status: Status | None
+    reasons: tuple[str, ...]
+    gross_paise: int
+    level: str | None
+    supplements: tuple[tuple[str, int | None], ...]
+    instalments: int
+
+    @staticmethod
+    def of(claim: Claim) -> PublishedView:
+        """The view of a claim as it is now."""
+        return PublishedView(
+            claim.status,
+            claim.reasons,
+            claim.gross_paise,
+            claim.update.level,
+            tuple(claim.supplements.items()),
+            len(claim.paid_paise),
+        )
 
 
 def claim_record(
-    claim: Claim,
-    *,
-    decided_at_ms: int,
-    product: str,
-    product_version: str,
-    model_version: str,
-    arithmetic: Mapping[str, Any],
+    claim: Claim, version: VersionRules, product: str, model_version: str, decided_at_ms: int
 ) -> dict[str, Any]:
-    """One revision of a claim in the contract's form (contracts/claim.schema.json).
-
-    `arithmetic` is the payout's formula and its inputs (`payout.PayoutCalculator.arithmetic`).
-    """
+    """One revision of a claim in the contract's form (contracts/claim.schema.json)."""
     update, terms, score = claim.update, claim.terms, claim.score
     payout_terms = {
         "daily_wage_inr": terms.daily_wage_inr,
         "level": update.level,
         "gross_inr": rupees(claim.gross_paise),
         "trust_tier": terms.trust_tier,
-        **arithmetic,
+        **version.payout_calculators[update.trigger].arithmetic(claim),
         **claim.applied,
     }
     activity = activity_of(claim)
@@ -75,30 +78,34 @@ def claim_record(
         "trust_score": None if score is None else score.trust,
         "ring_id": None,
         "ring_score": None,
-        "features": {} if score is None else dict(score.features),
-        "feature_reports": {} if score is None else dict(score.reports),
+        "features": {} if score is None else score.features,
+        "feature_reports": {} if score is None else score.reports,
         "weightiest_features": [] if score is None else list(score.weightiest),
         "reasons": list(claim.reasons),
         "payout_inr": rupees(claim.total_paid_paise) if claim.status in _SETTLED else None,
         "payout_terms": payout_terms,
         "answer_by": claim.asked_until_ms if claim.status == "step_up" and claim.due_ms is not None else None,
-        "product_version": product_version,
+        "product_version": version.product.version,
         "model_version": model_version,
     }
 
 
-def payout_record(claim: Claim, *, reference_id: str, instalment: int, created_at_ms: int) -> dict[str, Any]:
-    """The instruction for one instalment in the contract's form (contracts/payout.schema.json)."""
-    return {
-        "reference_id": reference_id,
-        "claim_id": claim.claim_id,
-        "policy_id": claim.terms.policy_id,
-        "worker_id": claim.terms.worker_id,
-        "fund_account_id": claim.terms.fund_account_id,
-        "amount_paise": claim.paid_paise[instalment],
-        "currency": "INR",
-        "mode": "UPI",
-        "purpose": "payout",
-        "created_at": created_at_ms,
-        "instalment": instalment,
-    }
+def payout_records(claim: Claim, already: int, created_at_ms: int) -> list[dict[str, Any]]:
+    """The instructions for the instalments of a claim after the first so many, in the contract's form
+    (contracts/payout.schema.json)."""
+    return [
+        {
+            "reference_id": reference_id(claim.claim_id, instalment),
+            "claim_id": claim.claim_id,
+            "policy_id": claim.terms.policy_id,
+            "worker_id": claim.terms.worker_id,
+            "fund_account_id": claim.terms.fund_account_id,
+            "amount_paise": claim.paid_paise[instalment],
+            "currency": "INR",
+            "mode": "UPI",
+            "purpose": "payout",
+            "created_at": created_at_ms,
+            "instalment": instalment,
+        }
+        for instalment in range(already, len(claim.paid_paise))
+    ]

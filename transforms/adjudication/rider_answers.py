@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from monsoon.transforms.adjudication.answers import RefusedAnswer, answer_from_record
 from monsoon.transforms.adjudication.claims import Answer

@@ -6,18 +6,21 @@ Interpretations of the specification: docs/interpretations.md#claims.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 from monsoon.transforms.adjudication.claims import Claim
 from monsoon.transforms.adjudication.decision import DecisionRules
-from monsoon.transforms.adjudication.payout import CACHE_SIZE, Amount, PayoutCalculator, policy_input
+from monsoon.transforms.adjudication.payout import CACHE_SIZE, Amount, PayoutCalculator, paise_by, policy_input
 from monsoon.transforms.calendar import clock_hour, iso_week, local_day
 from monsoon.transforms.product import Product
 from monsoon.transforms.product.terms import OnceBy, Per
 
 Period = tuple[str, Any]
 """A cap's `per`, and the day, the week, or the policy and when its period began."""
+
+OnceKey = tuple[Any, ...]
+"""Of claims with the same key only one may be paid."""
 
 
 class VersionRules:
@@ -28,29 +31,20 @@ class VersionRules:
         self.decision = DecisionRules(product)
         self.payout_calculators = {trigger.name: PayoutCalculator(product, trigger) for trigger in product.triggers}
         self.supplements = {each.name: each for trigger in product.triggers for each in trigger.supplements}
-        self._limits: tuple[tuple[Per, Amount], ...] = tuple((cap.per, Amount(cap.limit)) for cap in product.caps)
-
-        self._known_limits: dict[tuple[Any, ...], list[tuple[Per, int]]] = {}
-        """By the inputs of limits that policies state."""
+        self._limits = [
+            (cap.per, Amount(cap.limit.names, partial(policy_input, product), paise_by(cap.limit)))
+            for cap in product.caps
+        ]
+        self._once_keys = lru_cache(maxsize=CACHE_SIZE)(partial(_once_keys, product.once))
 
     def limits_paise(self, claim: Claim) -> list[tuple[Per, int]]:
         """The claim's caps, in the order of the product file."""
-        product, terms = self.product, claim.terms
-        stated = terms.plan, terms.daily_wage_inr, terms.shift_baseline_inr
-        known = self._known_limits.get(stated)
-        if known is None:
-            known = [
-                (per, limit.paise({name: policy_input(product, terms, name) for name in limit.names}))
-                for per, limit in self._limits
-            ]
-            if len(self._known_limits) >= CACHE_SIZE:
-                self._known_limits.clear()
-            self._known_limits[stated] = known
-        return known
+        return [(per, limit.paise(claim)) for per, limit in self._limits]
 
-    def once_keys(self, claim: Claim) -> list[tuple[Any, ...]]:
+    def once_keys(self, claim: Claim) -> tuple[OnceKey, ...]:
         """The keys of which only one claim of a rider may be paid, one for each rule "once per ..."."""
-        return [(by, *(_once_value(each, claim) for each in by)) for by in self.product.once]
+        update = claim.update
+        return self._once_keys(update.peril, update.start_ms, update.confirmed_at_ms)
 
 
 class ProductRules:
@@ -83,12 +77,15 @@ def period_of(per: Per, claim: Claim) -> Period:
     return per, local_day(start_ms) if per == "local_day" else iso_week(start_ms)
 
 
-def _once_value(by: OnceBy, claim: Claim) -> Any:
-    if by == "peril":
-        return claim.update.peril
-    if by == "local_day_of_start":
-        return local_day(claim.update.start_ms)
-    return clock_hour(claim.update.confirmed_at_ms)
+def _once_keys(
+    once: Sequence[tuple[OnceBy, ...]], peril: str, start_ms: int, confirmed_at_ms: int
+) -> tuple[OnceKey, ...]:
+    values = {
+        "peril": peril,
+        "local_day_of_start": local_day(start_ms),
+        "clock_hour_of_confirmation": clock_hour(confirmed_at_ms),
+    }
+    return tuple((by, *(values[each] for each in by)) for by in once)
 
 
 @lru_cache(maxsize=64)

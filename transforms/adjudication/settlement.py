@@ -10,17 +10,15 @@ Interpretations of the specification: docs/interpretations.md#claims.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from monsoon.transforms.adjudication.claims import Claim
 from monsoon.transforms.adjudication.money import MINIMUM_PAYOUT_PAISE, rupees
 from monsoon.transforms.adjudication.payment_history import PaymentHistory, tie_break
-from monsoon.transforms.adjudication.rules import Period, period_of
+from monsoon.transforms.adjudication.rules import OnceKey, Period, period_of
 
 
-@dataclass(frozen=True, slots=True)
-class Award:
+class Award(NamedTuple):
     """`instalment_paise` to be paid now; `reason` where that is less than the claim's gross less what it was paid.
 
     `applied` has the amounts of the overlap rule and caps, in rupees.
@@ -28,7 +26,7 @@ class Award:
 
     instalment_paise: int
     reason: str | None
-    applied: Mapping[str, Any] = field(default_factory=dict)
+    applied: Mapping[str, Any]
 
 
 def settle(paying: Sequence[Claim], payment_history: PaymentHistory) -> dict[str, Award]:
@@ -43,6 +41,8 @@ def settle(paying: Sequence[Claim], payment_history: PaymentHistory) -> dict[str
         others_paise = sum(other.total_paid_paise for other in payment_history.overlapping(claim))
         payable_paise = max(0, claim.gross_paise - others_paise)
         return {claim.claim_id: _award(claim, payable_paise, payment_history, _Consumed())}
+    if not paying:
+        return {}
     order = sorted(paying, key=lambda claim: (claim.update.confirmed_at_ms, -claim.gross_paise, *tie_break(claim)))
     paid: dict[str, int] | None = None
     awards: dict[str, Award] = {}
@@ -97,7 +97,7 @@ class _Consumed:
 
     def __init__(self) -> None:
         self.paise: dict[Period, int] = {}
-        self.once: set[tuple[Any, ...]] = set()
+        self.once: set[OnceKey] = set()
 
     def add(self, claim: Claim, instalment_paise: int, payment_history: PaymentHistory) -> None:
         if instalment_paise:

@@ -24,6 +24,7 @@ Exact = Callable[[Values], Any]
 """From the inputs as pairs (conditions as bool) to a pair, a bool or None."""
 
 _WHOLE_FLOAT_BELOW = 1e15
+_MILLIONTHS_BELOW = 1e9
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -47,6 +48,11 @@ def pair(value: Any) -> Pair | None:
     if kind is float:
         if value.is_integer() and -_WHOLE_FLOAT_BELOW < value < _WHOLE_FLOAT_BELOW:
             return (int(value), 1)
+        if -_MILLIONTHS_BELOW < value < _MILLIONTHS_BELOW:
+            millionths = round(value * 1_000_000)
+            # Two decimals of up to 15 digits never share a double, so this is the shortest of those that name it.
+            if millionths / 1_000_000 == value:
+                return (millionths, 1_000_000)
         return Decimal(repr(value)).as_integer_ratio() if math.isfinite(value) else None
     if isinstance(value, Rational):  # Fraction, and numpy's integers
         return (int(value.numerator), int(value.denominator))

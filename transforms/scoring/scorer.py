@@ -130,7 +130,8 @@ class Scorer:
     def _gains(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """By how much, in quanta, each path grows once a feature is occluded, int64 (n, features), 0 where it was not
         measured; and the REASONS largest of each row, ties in feature order."""
-        row, feature = np.nonzero(~np.isnan(inputs))
+        # A value that is the median already changes no path.
+        row, feature = np.nonzero(~np.isnan(inputs) & (inputs != self.honest_medians))
         occluded = inputs[row]
         occluded[np.arange(len(row)), feature] = self.honest_medians[feature]
         # The rows as they are go in the same batch: one run of the forest.
