@@ -27,7 +27,7 @@ _PATIENCE_S = 20.0
 def latencies_ms(source: Path, folder: Path, product: str) -> list[float]:
     """Milliseconds, one for each payout of the product whose moment the watermark passed while the job ran."""
     from monsoon.pipelines.flink.file_splits import plan
-    from monsoon.pipelines.flink.graph import Config, announcement, build
+    from monsoon.pipelines.flink.graph import Config, build, split_row
     from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
     from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
     from monsoon.pipelines.flink.run import settings_of
@@ -43,11 +43,12 @@ def latencies_ms(source: Path, folder: Path, product: str) -> list[float]:
     env = environment(
         streaming_settings(os.cpu_count() or 1, checkpoints=folder / "checkpoints", checkpoint_interval_ms=1_000)
     )
-    results = build(env, Config((), settings, streaming=True, announced=announced))
+    config = Config((), settings, streaming=True, source=lambda env: _announced_splits(env, announced))
+    results = build(env, config)
     _traced(results, trace)
     job = env.execute_async("monsoon bench latency")
     try:
-        released = list(_announce([(each.low_ms, announcement(each)) for each in parts], announced))
+        released = list(_announce([(each.low_ms, json.dumps(list(split_row(each))[:-1])) for each in parts], announced))
         _wait_until_quiet(trace)
     finally:
         job.cancel().result()
@@ -66,6 +67,23 @@ def _announce(lines: Sequence[tuple[int, str]], folder: Path) -> Iterator[tuple[
         released_s = time.time()
         staged.rename(folder / f"{place:06d}")
         yield low_ms, released_s
+
+
+def _announced_splits(env: Any, folder: Path) -> Any:
+    """The splits that are announced, as they are: a file each, of one line. Goes on until the job is canceled."""
+    from pyflink.common import Duration, Row, WatermarkStrategy
+    from pyflink.datastream import ProcessFunction
+    from pyflink.datastream.connectors.file_system import FileSource, StreamFormat
+
+    from monsoon.pipelines.flink.process_functions import PART
+
+    class Split(ProcessFunction):
+        def process_element(self, value: str, ctx: ProcessFunction.Context) -> Any:
+            yield Row(*json.loads(value), b"")
+
+    lines = FileSource.for_record_stream_format(StreamFormat.text_line_format(), str(folder))
+    source = lines.monitor_continuously(Duration.of_millis(20)).build()
+    return env.from_source(source, WatermarkStrategy.no_watermarks(), "announcements").process(Split(), PART)
 
 
 def _latency_ms(released: Sequence[tuple[int, float]], at_ms: int, arrived_s: float) -> Iterator[float]:

@@ -5,17 +5,14 @@ The same for batch and streaming; the source, the process function around an ope
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from pyflink.common import Duration, Row, Types, WatermarkStrategy
+from pyflink.common import Row, Types, WatermarkStrategy
 from pyflink.common.watermark_strategy import TimestampAssigner
 from pyflink.datastream import DataStream, KeyedStream, ProcessFunction, StreamExecutionEnvironment
-from pyflink.datastream.connectors.file_system import FileSource, StreamFormat
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 from pyflink.java_gateway import get_gateway
 
@@ -35,7 +32,6 @@ from monsoon.pipelines.operators.validate import Validate
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.messages import RESULTS
 from monsoon.pipelines.topology import operators_of
-from monsoon.sources.files import FilePart
 
 
 @dataclass(frozen=True)
@@ -45,9 +41,8 @@ class Config:
     parts: Sequence[FileSplit]
     settings: JobConfig
     streaming: bool = False
-    announced: Path | None = None
-    """Instead of `parts`, which are known beforehand: a folder where a part is announced, earliest first, when it may
-    be read. A file each, of one line (`announcement`), put there whole. Such a job goes on until it is cancelled."""
+    source: Callable[[StreamExecutionEnvironment], DataStream] | None = None
+    """Instead of `parts`, which are known beforehand: adds a stream of splits (PART), earliest first."""
 
 
 def build(env: StreamExecutionEnvironment, config: Config) -> DataStream:
@@ -85,21 +80,20 @@ def _parts(env: StreamExecutionEnvironment, config: Config) -> DataStream:
     """The splits to read: a number sequence over the plan, whose position is part of a checkpoint."""
     parallelism = env.get_parallelism()
     env.set_parallelism(1)  # also for operators that Flink adds: one order, and the same graph at any parallelism
-    if config.announced is None:
-        places: Any = NumberSequenceSource(0, len(config.parts) - 1)
-        ballast = _BALLAST if config.streaming else b""
-        plan: ProcessFunction = _Plan(config.parts, ballast)
-    else:
-        lines = FileSource.for_record_stream_format(StreamFormat.text_line_format(), str(config.announced))
-        places, plan = lines.monitor_continuously(Duration.of_millis(20)).build(), _Announced()
-    numbers = env.from_source(places, WatermarkStrategy.no_watermarks(), "plan: places")
-    numbers.uid("plan")
-    parts = numbers.process(plan, PART).name("plan: parts of files, earliest first")
-    parts.uid("plan-parts")
+    parts = _planned(env, config) if config.source is None else config.source(env)
     if config.streaming:
         strategy = WatermarkStrategy.for_monotonous_timestamps().with_timestamp_assigner(_Low())
         parts = parts.assign_timestamps_and_watermarks(strategy)
     env.set_parallelism(parallelism)
+    return parts
+
+
+def _planned(env: StreamExecutionEnvironment, config: Config) -> DataStream:
+    places: Any = NumberSequenceSource(0, len(config.parts) - 1)
+    numbers = env.from_source(places, WatermarkStrategy.no_watermarks(), "plan: places")
+    numbers.uid("plan")
+    parts = numbers.process(_Plan(config.parts, _BALLAST if config.streaming else b""), PART)
+    parts.name("plan: parts of files, earliest first").uid("plan-parts")
     return parts
 
 
@@ -108,14 +102,11 @@ _BALLAST = bytes(128 * 1024)
 barriers may not overtake them, would wait until all are read."""
 
 
-def _row(planned: FileSplit, ballast: bytes) -> Row:
-    return Row(planned.stream, *_numbered(planned.part), planned.low_ms, ballast)
-
-
-def _numbered(part: FilePart) -> tuple[str, int, int, int, int]:
-    """A part as PART has it."""
+def split_row(planned: FileSplit, ballast: bytes = b"") -> Row:
+    """A split as PART has it."""
+    part = planned.part
     bounds = (NONE if bound is None else bound for bound in (part.stop, part.since_ms, part.before_ms))
-    return str(part.path), part.start, *bounds  # type: ignore[return-value]
+    return Row(planned.stream, str(part.path), part.start, *bounds, planned.low_ms, ballast)
 
 
 class _Plan(ProcessFunction):
@@ -126,20 +117,7 @@ class _Plan(ProcessFunction):
 
     def process_element(self, value: int, ctx: ProcessFunction.Context) -> Any:
         """One part."""
-        yield _row(self._parts[value], self._ballast)
-
-
-def announcement(planned: FileSplit) -> str:
-    """The line that announces a split."""
-    return json.dumps([planned.stream, *_numbered(planned.part), planned.low_ms])
-
-
-class _Announced(ProcessFunction):
-    """Parses announcements into splits."""
-
-    def process_element(self, value: str, ctx: ProcessFunction.Context) -> Any:
-        """One part."""
-        yield Row(*json.loads(value), b"")
+        yield split_row(self._parts[value], self._ballast)
 
 
 class _Low(TimestampAssigner):

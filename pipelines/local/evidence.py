@@ -133,8 +133,6 @@ class ClaimEvidence:
 
     def _claimants(self, query: ScoringQuery) -> Iterator[DisruptionUpdate]:
         """Of each rider with a claim under the confirmation the first update, in the order of their worker_ids."""
-        for _, updates in sorted(self._disruptions[query.disruption_id].updates.items()):
-            under_confirmation = (
-                each for each in updates if each.terms and each.confirmed_at_ms == query.confirmed_at_ms
-            )
-            yield from islice(under_confirmation, 1)
+        disruption, confirmed_ms = self._disruptions[query.disruption_id], query.confirmed_at_ms
+        for _, updates in sorted(disruption.updates.items()):
+            yield from islice((each for each in updates if each.terms and each.confirmed_at_ms == confirmed_ms), 1)

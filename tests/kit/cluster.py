@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 
-from monsoon.pipelines.flink.graph import _row as part_row
+from monsoon.pipelines.flink.graph import split_row
 from monsoon.pipelines.flink.keys import MAX_PARALLELISM, key_group
 from monsoon.pipelines.flink.process_functions import ReadSplits, StreamingOperatorFunction
 from monsoon.pipelines.flink.result_collector import CollectedResults
@@ -107,7 +107,7 @@ class Job:
         planned = self.parts[self.given]
         self.low_ms = planned.low_ms
         to = (Validate.uid, self.given % self.parallelism)
-        self.queues[SOURCE, to].append(("element", part_row(planned, b"")))
+        self.queues[SOURCE, to].append(("element", split_row(planned)))
         self.given += 1
 
     def mark(self, ms):

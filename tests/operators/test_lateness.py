@@ -12,9 +12,9 @@ from kit import at, reading_record, subscription_record
 from kit.examples import examples, mostly_slow
 from kit.graph import Scripted, StillPhoneScorer, same
 from kit.streams import report
+from kit.watermarks import Lateness, Watermarks
 
 from monsoon.pipelines.flink.result_metrics import ResultMetrics
-from monsoon.pipelines.runtime.watermarks import Lateness, Watermarks
 
 EVER = 1_000_000
 
