@@ -1,13 +1,15 @@
-"""Syndicate alerts over closed batches of claims, for every engine."""
+"""Syndicate alerts over closed batches of claims, and what rules learn of them with the scores, for every engine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
+from monsoon.transforms.adjudication.claims import ClaimScore
 from monsoon.transforms.claim_scores import ScoringRequest
 from monsoon.transforms.evidence import device
 from monsoon.transforms.evidence.window import Queries, Window
@@ -15,6 +17,9 @@ from monsoon.transforms.identifiers import claim_id, syndicate_alert_id
 from monsoon.transforms.product import Product, SyndicateRule
 from monsoon.transforms.syndicates import Links, Syndicate, codes_of, syndicates
 from monsoon.transforms.telemetry_table import TelemetryTable
+
+Scores = dict[tuple[str, int, int], ClaimScore]
+"""By claim_id, confirmation and moment (ms)."""
 
 
 @dataclass(frozen=True)
@@ -129,3 +134,21 @@ def _record(product: Product, members: Sequence[Linked], found: Syndicate) -> di
 def members_of(alerts: Sequence[Mapping[str, Any]]) -> set[tuple[str, int]]:
     """(claim_id, confirmation in ms) of every member of the alerts."""
     return {(claim, alert["event_time"]) for alert in alerts for claim in alert["claim_ids"]}
+
+
+def scores_by_claim(
+    product: Product,
+    claims: Iterable[tuple[str, str, int, int]],
+    scores: Iterable[ClaimScore],
+    members: Set[tuple[str, int]],
+) -> Scores:
+    """The scores of claims, given by policy_id, disruption_id, confirmation and moment (ms); with the fact whether a
+    claim is a member of an alert (`members_of`), where the product has a rule for syndicates."""
+    found: Scores = {}
+    watched = watches(product)
+    for (policy, disruption, confirmed_at_ms, at_ms), score in zip(claims, scores, strict=True):
+        name = claim_id(policy, disruption)
+        if watched:
+            score = replace(score, facts={"syndicate": float((name, confirmed_at_ms) in members)})
+        found[name, confirmed_at_ms, at_ms] = score
+    return found

@@ -11,18 +11,15 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
-from msgspec.structs import replace
-
 from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import Claim, ClaimScore, DisruptionUpdate
 from monsoon.transforms.claim_scores import ClaimMoment, ScoringRequest, claim_moments, queries_of, scores_of
 from monsoon.transforms.evidence.measure import measure
 from monsoon.transforms.evidence.references import References
-from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
-from monsoon.transforms.syndicate_alerts import alerts_of, linked, members_of, watches
+from monsoon.transforms.syndicate_alerts import Scores, alerts_of, linked, members_of, scores_by_claim, watches
 from monsoon.transforms.telemetry_table import TelemetryTable
 
 
@@ -72,7 +69,7 @@ class ClaimEvidence:
         self.models = {scorer.name: scorer.version}
         self._disruptions: dict[str, Disruption] = {}
         self._claims: dict[str, list[ClaimMoment]] = {}
-        self._scores: dict[tuple[str, int, int], ClaimScore] = {}
+        self._scores: Scores = {}
         self._measured: set[ScoringQuery] = set()
         self._product: Product
         self._alerts: dict[str, dict[str, Any]] = {}
@@ -123,13 +120,13 @@ class ClaimEvidence:
         watched = watches(self._product)
         alerts = alerts_of(self._product, linked(self._telemetry, claims, queries)) if watched else []
         self._alerts.update((alert["alert_id"], alert) for alert in alerts)
-        members = members_of(alerts)
-        for (update, at_ms, _), score in zip(claims, scores_of(evidence, self._scorer, self._product), strict=True):
-            assert update.terms is not None
-            name = claim_id(update.terms.policy_id, update.disruption_id)
-            if watched:
-                score = replace(score, facts={"syndicate": float((name, update.confirmed_at_ms) in members)})
-            self._scores[name, update.confirmed_at_ms, at_ms] = score
+        scores = scores_of(evidence, self._scorer, self._product)
+        names = (
+            (update.terms.policy_id, update.disruption_id, update.confirmed_at_ms, at_ms)
+            for update, at_ms, _ in claims
+            if update.terms
+        )
+        self._scores |= scores_by_claim(self._product, names, scores, members_of(alerts))
 
     def _claimants(self, query: ScoringQuery) -> Iterator[DisruptionUpdate]:
         """Of each rider with a claim under the confirmation the first update, in the order of their worker_ids."""

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import h3.api.basic_int as h3
 import numpy as np
 import polars as pl
-from msgspec.structs import replace
 
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
 from monsoon.pipelines.operators.decision_outputs import DecisionOutputs
@@ -38,10 +37,9 @@ from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence, with_neighbor_features
 from monsoon.transforms.evidence.surroundings import PressureSteps
 from monsoon.transforms.evidence.window import Queries
-from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
-from monsoon.transforms.syndicate_alerts import watches
+from monsoon.transforms.syndicate_alerts import Scores, scores_by_claim
 
 _PANES: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "reports": pl.Int64}
 _PRESSURE_DEVIATIONS: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "deviation_pa": pl.Float64}
@@ -62,9 +60,6 @@ _COMPARED: dict[str, Any] = {
     **dict.fromkeys((f"{name}/reports" for name in _BATCH_FEATURES), pl.Int64),
 }
 
-Scores = dict[tuple[str, int, int], ClaimScore]
-"""By claim_id, confirmation and moment (ms)."""
-
 
 class AdjudicateClaims(KeyedOperator):
     """The claims of one bucket of riders: one `RiderMachine` a rider and product."""
@@ -76,8 +71,6 @@ class AdjudicateClaims(KeyedOperator):
     def __init__(self, key: int, state: StateWriter, config: JobConfig, scorer: Scorer) -> None:
         super().__init__(key, state)
         self._config, self._scorer = config, scorer
-        self._deferred_payloads: dict[str, bytes] = {}
-        """Payloads of messages that are not due yet, by state entry."""
         self._products = {
             name: _ProductMachines(
                 product,
@@ -87,21 +80,15 @@ class AdjudicateClaims(KeyedOperator):
         }
 
     def process(self, message: Message) -> None:
-        name = self._defer(f"arrived/{message.kind}", message)
-        self._deferred_payloads[name] = message.payload
-        self.state.put(name, message.payload)
+        self._defer(f"arrived/{message.kind}", message, (message.kind, message.payload))
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         arrived: dict[str, dict[str, list[bytes]]] = defaultdict(lambda: defaultdict(list))
-        answer_payloads: list[bytes] = []
-        for name in sorted(self._take_due(upto_ms), key=_serial_number):
-            self.state.drop(name)
-            _, kind, product, *_ = name.split("/")
-            if kind == STREAM:  # an answer names no product
-                answer_payloads.append(self._deferred_payloads.pop(name))
-            else:
-                arrived[product][kind].append(self._deferred_payloads.pop(name))
-        records = [record for payload in answer_payloads for record in unpack(payload)]
+        for kind_of_product, payload in self._drop_due(upto_ms):
+            kind, _, product = kind_of_product.partition("/")
+            arrived[product][kind].append(payload)
+        # An answer names no product.
+        records = [record for payload in arrived[""][STREAM] for record in unpack(payload)]
         answers = Answers(records, not_before_ms=self.done_ms + 1)
         for name, machines in self._products.items():
             yield from self._adjudicate(machines, arrived[name], answers, upto_ms)
@@ -157,15 +144,8 @@ class AdjudicateClaims(KeyedOperator):
         )
         others["riders_on_device_28d"] = _riders(rows, arrived.get("riders", ()))
         scores = scores_of(with_neighbor_features(own, others), self._scorer, machines.product)
-        watched = watches(machines.product)
-        names = rows.select("policy_id", "disruption_id", "confirmed_at_ms", "decided_at_ms").iter_rows()
-        scored = {}
-        for (policy, disruption, confirmed_at_ms, at_ms), score in zip(names, scores, strict=True):
-            name = claim_id(policy, disruption)
-            if watched:
-                score = replace(score, facts={"syndicate": float((name, confirmed_at_ms) in machines.members)})
-            scored[name, confirmed_at_ms, at_ms] = score
-        return scored
+        claims = rows.select("policy_id", "disruption_id", "confirmed_at_ms", "decided_at_ms").iter_rows()
+        return scores_by_claim(machines.product, claims, scores, machines.members)
 
     @property
     def next_work_ms(self) -> int | None:
@@ -193,8 +173,7 @@ class AdjudicateClaims(KeyedOperator):
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "arrived"):
-            self._restore_deferred(name)
-            self._deferred_payloads[name] = payload
+            self._restore_deferred(name, (name.removeprefix("arrived/").rsplit("/", 2)[0], payload))
         for machines in self._products.values():
             machines.compared.restore(entries)
         for name, _ in entries_of(entries, "member"):
@@ -207,10 +186,6 @@ class AdjudicateClaims(KeyedOperator):
         for (product, worker), claims_of_rider in claims.items():
             self._products[product].machine(worker, self._scorer.version).resume(claims_of_rider)
             self._products[product].set_timer(worker)
-
-
-def _serial_number(name: str) -> str:
-    return name.rpartition("/")[2]
 
 
 class _ProductMachines:
