@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monsoon.pipelines.local.telemetry_conditions import TelemetryConditionEvaluator
+from monsoon.sources.model_files import load_model
 from monsoon.transforms.activity.activity_test import activity_test_results
 from monsoon.transforms.activity.orders import Orders
 from monsoon.transforms.activity.peers import Peers
@@ -24,6 +24,7 @@ from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.presence import Presence, ReportCells
 from monsoon.transforms.product import Product
+from monsoon.transforms.telemetry_conditions.evaluator import TelemetryConditionEvaluator
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.conditions import alert_condition
 from monsoon.transforms.triggers.evaluate import evaluate_trigger
@@ -88,7 +89,9 @@ class Candidates:
         presence = Presence(self._shared.places, self._coverage.workers, resolution, version.presence_margin_m)
         zones = Zones.from_cells(self._zone_cells(presence), resolution)
         finder = CandidateFinder(version, self._coverage, presence)
-        evaluator = TelemetryConditionEvaluator(version, self._coverage, self._shared.places, self._shared.references)
+        evaluator = TelemetryConditionEvaluator(
+            version, self._coverage, self._shared.places, self._shared.references, load_model
+        )
         for trigger in version.triggers:
             telemetry_values = evaluator.values(trigger, self._readings, zones)
             alert = alert_condition(version)

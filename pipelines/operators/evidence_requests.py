@@ -12,7 +12,6 @@ import numpy.typing as npt
 import polars as pl
 
 from monsoon.pipelines.operators.peer_features import PANES, PHONES
-from monsoon.pipelines.operators.product_claims import ProductClaims
 from monsoon.pipelines.operators.telemetry_buffer import decoded, to_panes
 from monsoon.pipelines.runtime.messages import (
     Message,
@@ -35,6 +34,7 @@ from monsoon.transforms.evidence.surroundings import pressure_changes_pa, pressu
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.panes import PANE_MS, Panes
 from monsoon.transforms.product import Product
+from monsoon.transforms.product_claims import ProductClaims
 from monsoon.transforms.syndicate_alerts import Linked, linked, watches
 from monsoon.transforms.telemetry_table import TelemetryTable
 

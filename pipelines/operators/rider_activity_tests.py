@@ -15,7 +15,6 @@ import numpy as np
 import polars as pl
 
 from monsoon.pipelines.operators.disruption_log import DisruptionLog, EventKey
-from monsoon.pipelines.operators.product_claims import ProductClaims
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.transforms.activity.activity_test import (
     EvaluationSchedules,
@@ -38,6 +37,7 @@ from monsoon.transforms.geo.cells import cell_name
 from monsoon.transforms.identifiers import disruption_id
 from monsoon.transforms.presence import ReportCells
 from monsoon.transforms.product import ActivityTest, Comparison, Product, Trigger
+from monsoon.transforms.product_claims import ProductClaims
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS
 from monsoon.transforms.triggers.series import Series

@@ -11,7 +11,6 @@ from monsoon.pipelines.operators.confirm_disruptions import SeriesRecord
 from monsoon.pipelines.operators.disruption_log import DisruptionLog, EventKey, confirmed_after, event_keys_of
 from monsoon.pipelines.operators.disruption_state import pack_disruption, unpack_disruption
 from monsoon.pipelines.operators.evidence_requests import PANES_LOOK_BACK_MS, EvidenceRequests, workers_of
-from monsoon.pipelines.operators.product_claims import ProductClaims
 from monsoon.pipelines.operators.rider_activity_tests import Due, RiderActivityTests, Span, week_to_date_of
 from monsoon.pipelines.operators.route_policies import PolicyBook
 from monsoon.pipelines.operators.telemetry_buffer import PaneBuffer, PaneReducer, TelemetryBuffer
@@ -43,6 +42,7 @@ from monsoon.transforms.evidence.limits import ACTIVITY_MS
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence, ReportCells
 from monsoon.transforms.product import Product
+from monsoon.transforms.product_claims import ProductClaims
 from monsoon.transforms.triggers.series import Series
 
 _LOOK_BACK_MS = ACTIVITY_MS + 1

@@ -1,13 +1,12 @@
-"""Evaluates the telemetry conditions of triggers on the local engine: all riders at once."""
+"""Evaluates the telemetry conditions of triggers: all riders at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from monsoon.sources.model_files import load_model
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.activity import ShiftHistory
 from monsoon.transforms.evidence.devices import DeviceDays
@@ -17,6 +16,7 @@ from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.presence import ReportCells
 from monsoon.transforms.product import OrderDrop, Product, SilentQuorum, Trigger
+from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.telemetry_conditions.order_drop import order_drop, order_tallies
 from monsoon.transforms.telemetry_conditions.outage import quorum_values
 from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, ZoneQueries
@@ -32,15 +32,23 @@ from monsoon.transforms.telemetry_conditions.silent_quorum import (
 from monsoon.transforms.triggers.evaluate import TelemetryValues, telemetry_queries
 from monsoon.transforms.triggers.readings import Reading
 
+LoadModel = Callable[[str], Scorer]
+"""Gives a model that comes with Monsoon by its name."""
+
 
 class TelemetryConditionEvaluator:
     """Measures telemetry conditions for the triggers of one version of a product whose policies are `coverage`."""
 
     def __init__(
-        self, product: Product, coverage: Coverage, places: ReportCells, references: References | None
+        self,
+        product: Product,
+        coverage: Coverage,
+        places: ReportCells,
+        references: References | None,
+        load_model: LoadModel,
     ) -> None:
         """`references` locate the cell towers of the reports; None: nothing is located."""
-        self._product, self._places = product, places
+        self._product, self._places, self._load_model = product, places, load_model
         self._telemetry = places.telemetry
         self._references = references or References.none(places.telemetry)
         self._policy_holders = PolicyHolders(coverage.policies.values())
@@ -59,21 +67,16 @@ class TelemetryConditionEvaluator:
         if not keys:
             return {}
         zone_queries = ZoneQueries.of(self._product.zone_resolution, keys)
-        if isinstance(trigger.telemetry_condition, OrderDrop):
-            values = self._order_drop(trigger.telemetry_condition, zone_queries)
-        else:
-            values = self._quorum(trigger.telemetry_condition, zone_queries)
+        values = values_of(
+            trigger.telemetry_condition, self._tallies(trigger.telemetry_condition, zone_queries), self._load_model
+        )
         known = np.flatnonzero(~np.isnan(values)).tolist()
         return {keys[place]: float(values[place]) for place in known}
 
-    def _order_drop(self, terms: OrderDrop, zone_queries: ZoneQueries) -> npt.NDArray[np.float64]:
-        cells = self._places.cells(zone_queries.resolution)
-        margin_m = self._product.presence_margin_m
-        return order_drop(
-            terms, order_tallies(terms, self._telemetry, zone_queries, self._policy_holders, margin_m, cells)
-        )
-
-    def _quorum(self, terms: SilentQuorum, zone_queries: ZoneQueries) -> npt.NDArray[np.float64]:
+    def _tallies(self, terms: OrderDrop | SilentQuorum, zone_queries: ZoneQueries) -> npt.NDArray[np.int64]:
+        if isinstance(terms, OrderDrop):
+            cells, margin_m = self._places.cells(zone_queries.resolution), self._product.presence_margin_m
+            return order_tallies(terms, self._telemetry, zone_queries, self._policy_holders, margin_m, cells)
         telemetry, resolution = self._telemetry, zone_queries.resolution
         riders = active_riders(terms, telemetry, zone_queries, self._policy_holders, self._places.cells(resolution))
         gone = riders.take(riders.on_platform & riders.silent)
@@ -87,5 +90,13 @@ class TelemetryConditionEvaluator:
             inputs["riders_on_device_28d"] = DeviceDays.of(panes).riders(phone, zone_queries.at_ms[gone.query])[0]
             insured = insured_long_enough(terms, telemetry, zone_queries, gone, self._policy_holders)
             trust = rider_trust(terms, trust_score_terms(self._product, terms), inputs, insured)
-        tallies = quorum_tallies(terms, telemetry, zone_queries, riders, trust)
-        return quorum_values(tallies, None if terms.model is None else load_model(terms.model))
+        return quorum_tallies(terms, telemetry, zone_queries, riders, trust)
+
+
+def values_of(
+    terms: OrderDrop | SilentQuorum, tallies: npt.NDArray[np.int64], load_model: LoadModel
+) -> npt.NDArray[np.float64]:
+    """The value of a telemetry condition for each query, from the tallies of all riders; NaN: not measured."""
+    if isinstance(terms, OrderDrop):
+        return order_drop(terms, tallies)
+    return quorum_values(tallies, None if terms.model is None else load_model(terms.model))
