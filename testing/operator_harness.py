@@ -13,6 +13,8 @@ from monsoon.pipelines.runtime.messages import RESULTS, Message
 from monsoon.pipelines.topology import OPERATORS, OperatorFactory
 from monsoon.sources.files import FilePart
 
+COLD = "cold/"
+
 
 class Entry(NamedTuple):
     """One thing that an operator keeps."""
@@ -33,7 +35,7 @@ class OperatorTestHarness:
         self.operators = {operator.uid: operator for operator in OPERATORS}
         self.live: dict[str, dict[int, KeyedOperator]] = defaultdict(dict)
         self.state: dict[str, dict[int, dict[str, bytes]]] = defaultdict(lambda: defaultdict(dict))
-        """What is kept, by operator, key and name."""
+        """What is kept, by operator, key and name; cold entries have names that begin with COLD."""
         self.results: list[tuple[str, str | bytes]] = []
         self.watermarks_ms = dict.fromkeys(self.operators, BEFORE_TIME_MS)
         """By operator, how far the watermark has come there."""
@@ -70,8 +72,8 @@ class OperatorTestHarness:
         for uid, keys in state.items():
             for key, entries in keys.items():
                 live = self._live(uid, key)
-                live.resume(entries)
                 self.state[uid][key] = dict(entries)
+                live.resume({name: payload for name, payload in entries.items() if not name.startswith(COLD)})
                 self._keep(uid, key, live)
         return self
 
@@ -80,7 +82,7 @@ class OperatorTestHarness:
         for uid, keys in self.state.items():
             for entries in keys.values():
                 for name, payload in entries.items():
-                    yield Entry(uid, name.partition("/")[0], name, payload)
+                    yield Entry(uid, name.removeprefix(COLD).partition("/")[0], name, payload)
 
     def _send(self, messages: Iterable[Message]) -> None:
         for message in messages:
@@ -94,12 +96,14 @@ class OperatorTestHarness:
 
     def _live(self, uid: str, key: int) -> KeyedOperator:
         if key not in self.live[uid]:
-            self.live[uid][key] = self.factory.make(self.operators[uid], key, StateWriter(self.durable))
+            state = StateWriter(self.durable, lambda name: self.state[uid][key].get(COLD + name))
+            self.live[uid][key] = self.factory.make(self.operators[uid], key, state)
         return self.live[uid][key]
 
     def _keep(self, uid: str, key: int, live: KeyedOperator) -> None:
-        for name, payload in live.state.drain().items():
-            if payload is None:
-                self.state[uid][key].pop(name, None)
-            else:
-                self.state[uid][key][name] = payload
+        for prefix, changes in (("", live.state.drain()), (COLD, live.state.drain_cold())):
+            for name, payload in changes.items():
+                if payload is None:
+                    self.state[uid][key].pop(prefix + name, None)
+                else:
+                    self.state[uid][key][prefix + name] = payload

@@ -130,6 +130,7 @@ class StreamingOperatorFunction(_OperatorFunction):
         """Once in each worker, and again after a failure."""
         super().open(runtime_context)
         self._state: Any = runtime_context.get_map_state(MapStateDescriptor("kept", Types.STRING(), BYTES))
+        self._cold: Any = runtime_context.get_map_state(MapStateDescriptor("cold", Types.STRING(), BYTES))
         self._operators: dict[int, KeyedOperator] = {}
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
@@ -152,17 +153,25 @@ class StreamingOperatorFunction(_OperatorFunction):
 
     def _operator_for(self, key: int) -> KeyedOperator:
         if key not in self._operators:
-            operator = self._made(buckets_by_key(self._settings.buckets).get(key, key), StateWriter())
+            bucket = buckets_by_key(self._settings.buckets).get(key, key)
+            operator = self._made(bucket, StateWriter(cold=self._read_cold))
             operator.resume({name: bytes(payload) for name, payload in self._state.items()})
             self._operators[key] = operator
         return self._operators[key]
 
+    def _read_cold(self, name: str) -> bytes | None:
+        """A cold entry of the current key, which is the operator's whenever it asks."""
+        payload = self._cold.get(name)
+        return None if payload is None else bytes(payload)
+
     def _save(self, operator: KeyedOperator, ctx: Any) -> None:
-        for name, payload in operator.state.drain().items():
-            if payload is None:
-                self._state.remove(name)
-            else:
-                self._state.put(name, payload)
+        changes = ((self._state, operator.state.drain()), (self._cold, operator.state.drain_cold()))
+        for entries, changed in changes:
+            for name, payload in changed.items():
+                if payload is None:
+                    entries.remove(name)
+                else:
+                    entries.put(name, payload)
         # A timer that has passed would fire at once, under the same watermark.
         watermark_ms = ctx.timer_service().current_watermark()
         if watermark_ms < END_OF_TIME_MS and (timer_ms := operator.timer_ms) is not None:

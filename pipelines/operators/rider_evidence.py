@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from monsoon.pipelines.operators.confirm_disruptions import SeriesRecord
 from monsoon.pipelines.operators.disruption_log import DisruptionLog, EventKey, confirmed_after, event_keys_of
 from monsoon.pipelines.operators.disruption_state import pack_disruption, unpack_disruption
 from monsoon.pipelines.operators.evidence_requests import PANES_LOOK_BACK_MS, EvidenceRequests, workers_of
+from monsoon.pipelines.operators.report_intake import ReportIntake, account_for
+from monsoon.pipelines.operators.report_store import ReportStore
 from monsoon.pipelines.operators.rider_activity_tests import Due, RiderActivityTests, Span, week_to_date_of
 from monsoon.pipelines.operators.route_policies import PolicyBook
-from monsoon.pipelines.operators.telemetry_buffer import PaneBuffer, PaneReducer, TelemetryBuffer
+from monsoon.pipelines.operators.scoring_times import ScoringTimes
+from monsoon.pipelines.operators.telemetry_buffer import PaneBuffer, PaneReducer
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import (
     BEFORE_TIME_MS,
-    END_OF_TIME_MS,
     KeyedOperator,
     StateWriter,
     entries_of,
 )
 from monsoon.pipelines.runtime.messages import (
+    RESULTS,
     Message,
     bucket_of,
     buckets_of,
@@ -30,14 +32,12 @@ from monsoon.pipelines.runtime.messages import (
     pack_frame,
     split,
     unpack,
-    unpack_frame,
 )
 from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small
 from monsoon.sources.reference import ReferenceTables
 from monsoon.transforms.activity.week_to_date import WEEK_MS, claims_with_week_to_date
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, LookupStart
 from monsoon.transforms.adjudication.claims import ActivityResult
-from monsoon.transforms.adjudication.scoring_schedule import rescore_delays_ms
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence, ReportCells
@@ -57,23 +57,21 @@ class RiderEvidence(KeyedOperator):
 
     uid: ClassVar = "riders-evidence"
     label: ClassVar = "telemetry, policies and disruptions by rider"
-    to: ClassVar = ("unite-disruptions", "compare-neighbors", "adjudicate-claims")
+    to: ClassVar = ("unite-disruptions", "compare-neighbors", "adjudicate-claims", "account-dead-letters", RESULTS)
 
     def __init__(self, key: int, state: StateWriter, config: JobConfig, references: ReferenceTables) -> None:
         super().__init__(key, state)
         self._config = config
         self._requests = EvidenceRequests(key, config.buckets, references)
-        self._reports = TelemetryBuffer(state, "rows", "event_time", self._new_entry)
+        self._reports = ReportStore(state, "rows", self._new_entry)
+        self._intake = ReportIntake(state, self._reports, self._new_entry)
         self._panes = PaneBuffer(state, "panes", "pane_start_ms", self._new_entry)
         self._pane_reducer = PaneReducer(state, self._reports, self._panes)
         self._book = PolicyBook(state)
         self._pending_series: dict[str, list[SeriesRecord]] = {}
         """Series that are not due yet, by state entry."""
         self._log = DisruptionLog()
-        self._scoring_times: list[int] = []
-        """A heap of moments (ms) at which claims of any bucket may be scored, for which panes have to be closed."""
-        self._scheduled_times: set[int] = set()
-        """The elements of `_scoring_times`."""
+        self._scoring_times = ScoringTimes(config)
         self._activity_tests = RiderActivityTests(config)
         self._series: list[tuple[str, set[EventKey]]] = []
         """State entries of series, each with the trigger events of its revisions."""
@@ -81,10 +79,9 @@ class RiderEvidence(KeyedOperator):
 
     def process(self, message: Message) -> None:
         if message.kind == "rows":
-            arrived = unpack_frame(message.payload)
-            rows = self._reports.not_buffered(arrived)
-            if rows.height:
-                self._reports.put(rows, message.payload if rows.height == arrived.height else None)
+            self._intake.arrive(message.payload, self.done_ms)
+        elif message.kind == "seen":
+            self._intake.seen.adopt(message.payload)
         elif message.kind == "policies":
             for (product, _), events in self._book.add(unpack(message.payload, list[dict[str, Any]])).items():
                 self._product_claims[product].changed_policies.extend(events)
@@ -106,16 +103,18 @@ class RiderEvidence(KeyedOperator):
         return [record for name in arrived for record in self._pending_series.pop(name)]
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
+        released = self._intake.release(upto_ms, self.done_ms, self.watermark_ms)
+        yield from account_for(released, self._config.buckets)
         changed_events: dict[str, set[Any]] = defaultdict(set)
         records = self._take_series_of(self._take_due(upto_ms))
         for record in records:
             new = self._log.add(record)
             changed_events[self._product_of(record.trigger)].update(new)
             self._activity_tests.add_events(new)
-            self._schedule_scoring(record)
+            self._scoring_times.add(record, self.done_ms)
         tests = self._activity_tests.due(self._log, Span(self.done_ms, upto_ms))
         for due in tests:
-            self._schedule(due.trigger, (time.at_ms for time in due.times))
+            self._scoring_times.schedule(due.trigger, (time.at_ms for time in due.times), self.done_ms)
         closes_panes = self._closes_panes(upto_ms)
         self._lay_out_reports(records, tests, closes_panes, upto_ms)
         new_panes_ms = self._pane_reducer.close(upto_ms) if closes_panes else None
@@ -138,7 +137,7 @@ class RiderEvidence(KeyedOperator):
     ) -> None:
         """Lays out the reports that this interval needs in one table: of corrections and other work on moments long
         past it has no part, which would make every table long."""
-        if upto_ms == END_OF_TIME_MS:
+        if not self.state.durable:
             self._reports.report_cells(BEFORE_TIME_MS)
             return
         confirmed_ms = [
@@ -159,34 +158,9 @@ class RiderEvidence(KeyedOperator):
     def _product_of(self, trigger: str) -> str:
         return self._config.triggers[trigger][0].name
 
-    def _schedule_scoring(self, record: SeriesRecord) -> None:
-        """Schedules the closing of panes: claims may be scored when a disruption is confirmed or rises, and when a hold
-        ends. By then every bucket must have sent its panes to `ComparePeers`, whether it has claims itself or not."""
-        trigger = self._config.triggers[record.trigger][1]
-        at_the_end = trigger.pays_by_duration or bool(trigger.supplements)
-        self._schedule(
-            record.trigger,
-            (
-                revision.at_ms
-                for revision in record.revisions
-                if revision.state != "withdrawn" and (at_the_end or revision.at_ms != revision.event.end_ms)
-            ),
-        )
-
-    def _schedule(self, trigger: str, moments_ms: Iterable[int]) -> None:
-        """Claims may be scored at these moments, and again when a hold that begins there ends."""
-        delays_ms = (0, *sorted(rescore_delays_ms(self._config.triggers[trigger][0])))
-        for at_ms in {moment_ms + delay_ms for moment_ms in moments_ms for delay_ms in delays_ms}:
-            if at_ms > self.done_ms and at_ms not in self._scheduled_times:
-                self._scheduled_times.add(at_ms)
-                heapq.heappush(self._scoring_times, at_ms)
-
     def _closes_panes(self, upto_ms: int) -> bool:
         """Whether panes have to be closed now."""
-        scores_due = False
-        while self._scoring_times and self._scoring_times[0] <= upto_ms:
-            self._scheduled_times.discard(heapq.heappop(self._scoring_times))
-            scores_due = True
+        scores_due = self._scoring_times.take_due(upto_ms)
         delay_ms = self._pane_reducer.due_ms
         return scores_due or (delay_ms is not None and delay_ms <= upto_ms)
 
@@ -338,12 +312,12 @@ class RiderEvidence(KeyedOperator):
     @property
     def holds_expiring_state(self) -> bool:
         disruptions = any(claims.disruptions for claims in self._product_claims.values())
-        return bool(self._reports or self._panes or self._book or self._series or disruptions)
+        return bool(self._intake or self._reports or self._panes or self._book or self._series or disruptions)
 
     def expire(self, upto_ms: int) -> None:
         reports_ms = upto_ms - self._config.reports_kept_ms
         self._reports.expire(upto_ms - self._config.rows_kept_ms)
-        self._reports.compact(upto_ms)
+        self._intake.expire(upto_ms - self._config.ids_remembered_ms, upto_ms)
         self._panes.expire(reports_ms - self._config.history_kept_ms)
         self._panes.compact(upto_ms)
         before_ms = upto_ms - self._config.remembered_ms
@@ -367,15 +341,20 @@ class RiderEvidence(KeyedOperator):
     def next_work_ms(self) -> int | None:
         if any(claims.changed_policies for claims in self._product_claims.values()):
             return self.done_ms
-        dues = [
-            claims.scoring_times[0][0] for claims in self._product_claims.values() if claims.scoring_times
-        ] + self._scoring_times[:1]
-        more = (self._pane_reducer.due_ms, self._next_deferred_ms, self._activity_tests.next_due_ms(self.done_ms))
+        dues = [claims.scoring_times[0][0] for claims in self._product_claims.values() if claims.scoring_times]
+        more = (
+            self._scoring_times.next_ms,
+            self._intake.next_ms(self.done_ms),
+            self._pane_reducer.due_ms,
+            self._next_deferred_ms,
+            self._activity_tests.next_due_ms(self.done_ms),
+        )
         dues += [ms for ms in more if ms is not None]
         return min(dues, default=None)
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         self._reports.restore(entries)
+        self._intake.restore(entries, self.done_ms)
         self._panes.restore(entries)
         self._book.restore(entries)
         for claims in self._product_claims.values():
@@ -385,7 +364,7 @@ class RiderEvidence(KeyedOperator):
         processed = {name for name in self._pending_series if not self._restore_deferred(name)}
         for record in self._take_series_of(processed):
             self._activity_tests.add_events(self._log.add(record))
-            self._schedule_scoring(record)
+            self._scoring_times.add(record, self.done_ms)
         self._pane_reducer.restore(entries)
         for name, payload in entries_of(entries, "disruption"):
             _, product, identity = name.split("/", 2)

@@ -181,6 +181,18 @@ class SeenReports:
         for name, payload in entries_of(entries, "lost"):
             self._add_nulled_entry(name, *unpack(payload, tuple[int, dict[int, list[str]]]))
 
+    def adopt(self, payload: bytes) -> None:
+        """Takes over the state entries of another operator, packed as a mapping by name."""
+        entries: dict[str, bytes] = unpack(payload, dict[str, bytes])
+        for _, entry_payload in entries_of(entries, "memory"):
+            entry: _Entry = unpack(entry_payload, _Entry)
+            arrays = (np.frombuffer(each, dtype="<u8") for each in (entry.reports, entry.contents))
+            self._add(entry.first_ms, entry.last_ms, *arrays)
+        self._filter = _BloomFilter([part.reports for part in self.parts])
+        for _, entry_payload in entries_of(entries, "lost"):
+            last_ms, nulled = unpack(entry_payload, tuple[int, dict[int, list[str]]])
+            self.add_nulled({report: set(names) for report, names in nulled.items()}, last_ms)
+
     def _add_nulled_entry(self, name: str, last_ms: int, nulled: dict[int, list[str]]) -> None:
         self._nulled_entries.append((name, last_ms, nulled))
         for report, names in nulled.items():

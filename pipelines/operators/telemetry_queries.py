@@ -16,16 +16,11 @@ import numpy.typing as npt
 import polars as pl
 
 from monsoon.pipelines.operators.confirm_disruptions import ConfirmDisruptions, Forwarded
+from monsoon.pipelines.operators.report_intake import ReportIntake
+from monsoon.pipelines.operators.report_store import ReportStore
 from monsoon.pipelines.operators.route_policies import PolicyBook
 from monsoon.pipelines.operators.telemetry_aggregation import DAYS, answer_frame
-from monsoon.pipelines.operators.telemetry_buffer import (
-    PaneBuffer,
-    PaneReducer,
-    TelemetryBuffer,
-    decoded,
-    table_of,
-    to_panes,
-)
+from monsoon.pipelines.operators.telemetry_buffer import PaneBuffer, PaneReducer, decoded, to_panes
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import (
@@ -35,9 +30,10 @@ from monsoon.pipelines.runtime.messages import (
     pack_frame,
     split,
     unpack,
-    unpack_frame,
 )
+from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS
 from monsoon.sources.reference import ReferenceTables
+from monsoon.sources.report_batch import NO_TIME, NULLS, ReportBatch, concatenated, to_table
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.activity import ShiftHistory
 from monsoon.transforms.evidence.devices import local_day_number
@@ -53,7 +49,6 @@ from monsoon.transforms.telemetry_conditions.silent_quorum import (
     quorum_tallies,
     trust_inputs,
 )
-from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.incremental import TelemetryQueryTrigger
 
 QueryRows = list[tuple[str | None, int, int]]
@@ -66,8 +61,10 @@ _UNUSED_COLUMNS = (
 )  # fmt: skip
 """Columns that no telemetry condition uses; they are not stored here."""
 
-_ORDER_COLUMNS = ("event_id", "worker_id", "device_id", "event_time", "received_time", "lat", "lon", "orders_completed")
-"""Columns that are stored of reports that only serve as reference weeks of an order drop."""
+_NOT_FOR_ORDERS = tuple(
+    name for name in NULLS if name not in ("worker_id", "device_id", "received_time", "lat", "lon", "orders_completed")
+)
+"""Columns that are not stored of reports that only serve as reference weeks of an order drop."""
 
 
 class QueryTelemetry(ConfirmDisruptions):
@@ -144,8 +141,9 @@ class AnswerTelemetryQueries(KeyedOperator):
     def __init__(self, key: int, state: StateWriter, config: JobConfig, references: ReferenceTables) -> None:
         super().__init__(key, state)
         self._config, self._references = config, references
-        self._reports = TelemetryBuffer(state, "rows", "event_time", self._new_entry)
-        self._orders = TelemetryBuffer(state, "orders", "event_time", self._new_entry)
+        self._reports = ReportStore(state, "rows", self._new_entry, _UNUSED_COLUMNS)
+        self._orders = ReportStore(state, "orders", self._new_entry, span_ms=DAY_MS)
+        self._intake = ReportIntake(state, self._reports, self._new_entry)
         self._panes = PaneBuffer(state, "panes", "pane_start_ms", self._new_entry)
         self._book = PolicyBook(state)
         self._pane_reducer = PaneReducer(state, self._reports, self._panes)
@@ -164,9 +162,9 @@ class AnswerTelemetryQueries(KeyedOperator):
     def process(self, message: Message) -> None:
         kind, _, trigger = message.kind.partition("/")
         if kind == "rows":
-            rows = self._reports.not_buffered(unpack_frame(message.payload))
-            if rows.height:
-                self._reports.put(_without(rows, _UNUSED_COLUMNS))
+            self._intake.arrive(message.payload, self.done_ms)
+        elif kind == "seen":
+            self._intake.seen.adopt(message.payload)
         elif kind == "policies":
             self._book.add(unpack(message.payload, list[dict[str, Any]]))
             self._save_progress(self.done_ms)  # entries of policies have no serial number, but need the version too
@@ -176,6 +174,7 @@ class AnswerTelemetryQueries(KeyedOperator):
             self.state.put(name, message.payload)
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
+        self._intake.release(upto_ms, self.done_ms, self.watermark_ms)  # `RiderEvidence` accounts for the same reports
         by_trigger: dict[int, QueryRows] = {}
         for name in sorted(self._take_due(upto_ms)):
             trigger, queries = self._queries.pop(name)
@@ -216,7 +215,7 @@ class AnswerTelemetryQueries(KeyedOperator):
             )
             for week in range(terms.weeks + 1)
         ]
-        telemetry = _telemetry([*self._orders.frames, *self._reports.frames], spans)
+        telemetry = to_table(concatenated([*self._orders.between(spans), *self._reports.between(spans)]))
         tallies = order_tallies(terms, telemetry, zone_queries, holders, product.presence_margin_m)
         yield from self._send_answers(trigger, zone_queries, tallies, due_ms)
 
@@ -224,7 +223,7 @@ class AnswerTelemetryQueries(KeyedOperator):
         self, trigger: int, terms: SilentQuorum, zone_queries: ZoneQueries, holders: PolicyHolders, due_ms: int
     ) -> Iterator[Message]:
         span = (int(zone_queries.at_ms.min()) - terms.before_ms, int(zone_queries.at_ms.max()))
-        telemetry = _telemetry(self._reports.frames, [span])
+        telemetry = to_table(concatenated(self._reports.between([span])))
         riders = active_riders(terms, telemetry, zone_queries, holders)
         silent = riders.take(riders.on_platform & riders.silent)
         unknown = RiderTrust.unknown(len(silent.worker))  # TrustSilentRiders adds the part of trust
@@ -293,16 +292,15 @@ class AnswerTelemetryQueries(KeyedOperator):
 
     @property
     def holds_expiring_state(self) -> bool:
-        return bool(self._reports or self._orders or self._panes or self._book)
+        return bool(self._intake or self._reports or self._orders or self._panes or self._book)
 
     def expire(self, upto_ms: int) -> None:
         before_ms = upto_ms - self._config.reports_kept_ms
-        for part in [part for part in self._reports.parts if part.last_ms < before_ms]:
-            self._reports.drop(part)
-            thinned = _downsampled(part.frame, [product.zone_resolution for product, _ in self._order_drops])
-            if thinned.height:
-                self._orders.put(thinned)
-        self._reports.compact(upto_ms)
+        resolutions = sorted({product.zone_resolution for product, _ in self._order_drops})
+        for batch in self._reports.take_before(before_ms):
+            if resolutions and len(downsampled := _downsampled(batch, resolutions)):
+                self._orders.put(downsampled)
+        self._intake.expire(upto_ms - self._config.ids_remembered_ms, upto_ms)
         weeks = max((terms.weeks for _, terms in self._order_drops), default=0)
         self._orders.expire(before_ms - weeks * _WEEK_MS)
         self._orders.compact(upto_ms)
@@ -312,10 +310,12 @@ class AnswerTelemetryQueries(KeyedOperator):
 
     @property
     def next_work_ms(self) -> int | None:
-        return min((ms for ms in (self._panes_due_ms, self._next_deferred_ms) if ms is not None), default=None)
+        dues = (self._intake.next_ms(self.done_ms), self._panes_due_ms, self._next_deferred_ms)
+        return min((ms for ms in dues if ms is not None), default=None)
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         self._reports.restore(entries)
+        self._intake.restore(entries, self.done_ms)
         self._orders.restore(entries)
         self._panes.restore(entries)
         self._book.restore(entries)
@@ -327,30 +327,19 @@ class AnswerTelemetryQueries(KeyedOperator):
             self._queries[name] = (int(name.split("/")[1]), unpack(payload, QueryRows))
 
 
-def _telemetry(frames: Sequence[pl.DataFrame], spans: Sequence[tuple[int, int]]) -> TelemetryTable:
-    """The reports of some time spans (start, end] (ms)."""
-    time = pl.col("event_time")
-    wanted = pl.any_horizontal([(time > start_ms) & (time <= end_ms) for start_ms, end_ms in spans])
-    return table_of([part for frame in frames if (part := frame.filter(wanted)).height])
-
-
-def _without(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """The rows with these columns null."""
-    return rows.with_columns(pl.lit(None, dtype=rows.schema[name]).alias(name) for name in columns)
-
-
-def _downsampled(rows: pl.DataFrame, resolutions: Sequence[int]) -> pl.DataFrame:
+def _downsampled(batch: ReportBatch, resolutions: Sequence[int]) -> ReportBatch:
     """Old reports, downsampled to those that determine the orders in any window of more than a minute: all with orders,
     and of those without orders the first and the last of each minute and zone, by the minute of their receipt."""
-    if not resolutions:
-        return rows.clear()
-    rows = _without(rows, [name for name in rows.columns if name not in _ORDER_COLUMNS])
-    lat, lon = rows["lat"].to_numpy(), rows["lon"].to_numpy()
-    zones = {f"zone{each}": cells_of(lat, lon, each) for each in sorted(set(resolutions))}
-    minutes = {"minute": pl.col("event_time") // 60_000, "received": pl.col("received_time") // 60_000}
-    without_orders = rows.with_columns(**minutes, **zones).filter(pl.col("orders_completed") == 0)
-    order = ("event_time", "event_id", pl.col("worker_id").cast(pl.String))
-    by_minute = without_orders.sort(*order).group_by(*minutes, *zones, maintain_order=True)
-    ends = [by_minute.first(), by_minute.last()]
-    kept = pl.concat([each.select(rows.columns) for each in ends]).unique(("worker_id", "event_id")).sort(*order)
-    return pl.concat([rows.filter(pl.col("orders_completed") > 0), kept])
+    batch = batch.without(_NOT_FOR_ORDERS)
+    orders, minutes = batch["orders_completed"], batch["event_time"] // 60_000
+    received = np.where(batch["received_time"] == NO_TIME, -1, batch["received_time"] // 60_000)
+    zones = [cells_of(batch["lat"], batch["lon"], resolution) for resolution in resolutions]
+    groups = np.column_stack([minutes, received, *(zone.view(np.int64) for zone in zones)])
+    worker = np.unique(np.array(batch.words["worker_id"], dtype=np.str_), return_inverse=True)[1].ravel()
+    order = np.lexsort(
+        (worker[batch["worker_id"]], batch["event_id_bytes"], batch["event_id"], batch["event_time"], *groups.T)
+    )
+    order = order[orders[order] == 0]
+    changes = np.any(groups[order][1:] != groups[order][:-1], axis=1)
+    ends = order[np.append(True, changes) | np.append(changes, True)] if len(order) else order
+    return batch.take(np.union1d(np.flatnonzero(orders > 0), ends))

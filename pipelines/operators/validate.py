@@ -6,6 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.messages import (
@@ -14,19 +18,20 @@ from monsoon.pipelines.runtime.messages import (
     STATISTICS,
     Message,
     bucket_of,
-    buckets_of_texts,
     pack,
-    pack_frame,
     result,
-    split,
 )
+from monsoon.pipelines.runtime.report_codec import buckets_of_reports, pack_by_bucket
+from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import INPUT_STREAMS, FilePart, InputError
 from monsoon.sources.line_blocks import BlockValidator
 from monsoon.sources.parts import OpenFiles, read_part
 from monsoon.sources.record_store import moments, short_id
 from monsoon.sources.record_times import Piece
+from monsoon.sources.report_batch import ReportBatch, from_frame
 from monsoon.sources.streams import statistics_of, statistics_of_records, validate_piece, validate_records
+from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.validation.input_checks import InputStatistics
 from monsoon.transforms.validation.record_validator import DeadLetter, RecordValidator, ValidRecord
 
@@ -36,10 +41,20 @@ class Validate:
 
     uid: ClassVar = "read-and-validate"
     label: ClassVar = "parts of files to rows"
-    to: ClassVar = ("deduplicate-telemetry", "deduplicate-records", "account-dead-letters", RESULTS)
+    to: ClassVar = (
+        "deduplicate-telemetry",
+        "deduplicate-records",
+        "witness-telemetry",
+        "riders-evidence",
+        "account-dead-letters",
+        RESULTS,
+    )
 
     def __init__(self, config: JobConfig) -> None:
-        self._buckets = config.buckets
+        self._config, self._buckets = config, config.buckets
+        self._receivers = ("riders-evidence", *(("witness-telemetry",) if config.telemetry_triggers else ()))
+        self._announced: dict[tuple[int, int], dict[int, int]] = {}
+        """By resolution and bucket: cells that were sent, and on which day of event time last."""
         self._validators = {stream: RecordValidator(stream, config.catalogue) for stream in INPUT_STREAMS}
         self._block_validator = BlockValidator(self._validators["telemetry"])
         self._files = OpenFiles()
@@ -59,12 +74,28 @@ class Validate:
     def _telemetry(self, piece: Piece) -> Iterator[Message]:
         block = validate_piece(self._validators["telemetry"], self._block_validator, piece)
         for frame in block.frames:
-            for key, rows in split(frame, buckets_of_texts(frame["worker_id"], self._buckets)):
-                first_ms: Any = rows["event_time"].min()
-                yield Message("deduplicate-telemetry", key, "rows", first_ms, pack_frame(rows))
+            batch = from_frame(frame)
+            buckets = buckets_of_reports(batch, self._buckets)
+            for key, first_ms, payload in pack_by_bucket(batch, buckets):
+                for receiver in self._receivers:
+                    yield Message(receiver, key, "rows", first_ms, payload)
+            yield from self._cells(batch, buckets)
         yield from account("telemetry", StreamCounts(read=block.read))
         yield from _statistics("telemetry", statistics_of(block))
         yield from to_dead_letters("telemetry", block.dead, self._buckets)
+
+    def _cells(self, batch: ReportBatch, buckets: npt.NDArray[np.int32]) -> Iterator[Message]:
+        """The cells from which a bucket's riders report, once a day: zones are announced to the triggers."""
+        day, first_ms = batch.last_ms // DAY_MS, batch.first_ms
+        for resolution in self._config.resolutions:
+            cells = cells_of(batch["lat"], batch["lon"], resolution)
+            pairs = pl.DataFrame({"bucket": buckets, "cell": cells}).unique().sort("bucket", "cell")
+            for (bucket,), part in pairs.group_by("bucket", maintain_order=True):
+                known = self._announced.setdefault((resolution, int(str(bucket))), {})
+                new = [cell for cell in part["cell"].to_list() if known.get(cell) != day]
+                known.update(dict.fromkeys(new, day))
+                if new:
+                    yield Message("deduplicate-telemetry", int(str(bucket)), f"cells/{resolution}", first_ms, pack(new))
 
     def _records(self, stream: str, piece: Piece) -> Iterator[Message]:
         by_key: dict[int, list[ValidRecord]] = defaultdict(list)

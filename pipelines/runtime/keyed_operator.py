@@ -27,7 +27,7 @@ BEFORE_TIME_MS = -(2**62)
 EXPIRY_INTERVAL_MS = 3_600_000
 """How often an operator drops expired state, in event time (Flink's state TTL knows only processing time)."""
 
-STATE_VERSION = 3
+STATE_VERSION = 4
 """The version of every operator's state entries; entries of earlier versions pass through MIGRATIONS on restore."""
 
 Migration = Callable[[Mapping[str, bytes]], dict[str, bytes]]
@@ -42,12 +42,26 @@ class StateError(Exception):
     """State that this code cannot read; the message names the operator, the version and the remedy."""
 
 
-class StateWriter:
-    """Collects changes of named state entries; `changes` are those not yet written to the backend (None: removed)."""
+ColdReader = Callable[[str], bytes | None]
 
-    def __init__(self, durable: bool = True) -> None:
+
+def _no_cold_state(name: str) -> bytes | None:
+    return None
+
+
+class StateWriter:
+    """Collects changes of named state entries; `changes` are those not yet written to the backend (None: removed).
+
+    Cold entries are kept apart: they are not read when an operator is restored, but one by one when they are asked for
+    (`cold_changes`, `read_cold`).
+    """
+
+    def __init__(self, durable: bool = True, cold: ColdReader = _no_cold_state) -> None:
+        """`cold` reads a cold entry from the backend."""
         self.durable = durable
         self.changes: dict[str, bytes | None] = {}
+        self.cold_changes: dict[str, bytes | None] = {}
+        self._cold = cold
 
     def put(self, name: str, payload: bytes) -> None:
         """Writes an entry that is packed already."""
@@ -59,6 +73,23 @@ class StateWriter:
         if self.durable:
             self.changes[name] = pack(value)
 
+    def put_cold(self, name: str, payload: bytes) -> None:
+        """Writes a cold entry."""
+        if self.durable:
+            self.cold_changes[name] = payload
+
+    def read_cold(self, name: str) -> bytes:
+        """A cold entry. Raises StateError where there is none."""
+        payload = self.cold_changes[name] if name in self.cold_changes else self._cold(name)
+        if payload is None:
+            raise StateError(f"{name}: a cold state entry that is not there; restore from an earlier checkpoint")
+        return payload
+
+    def drop_cold(self, name: str) -> None:
+        """Removes a cold entry."""
+        if self.durable:
+            self.cold_changes[name] = None
+
     def drop(self, name: str) -> None:
         """Removes an entry."""
         if self.durable:
@@ -67,6 +98,11 @@ class StateWriter:
     def drain(self) -> dict[str, bytes | None]:
         """The changes since the last call."""
         changes, self.changes = self.changes, {}
+        return changes
+
+    def drain_cold(self) -> dict[str, bytes | None]:
+        """The changes of cold entries since the last call."""
+        changes, self.cold_changes = self.cold_changes, {}
         return changes
 
 
@@ -94,6 +130,8 @@ class KeyedOperator(ABC):
     def __init__(self, key: int, state: StateWriter) -> None:
         self.key, self.state = key, state
         self.done_ms = BEFORE_TIME_MS
+        self.watermark_ms = BEFORE_TIME_MS
+        """The watermark up to which `advance` works; at the end of bounded input that of before."""
         self._serial = 0
         self._deferred: dict[str, tuple[int, Any]] = {}
         """Messages that are not due yet, by state entry: when they are due (ms), and their content."""
@@ -153,6 +191,7 @@ class KeyedOperator(ABC):
         upto_ms = self.intervals.last_end(upto_ms)
         if upto_ms < self.done_ms:
             return
+        self.watermark_ms = upto_ms if upto_ms < LAST_TIMER_MS else self.done_ms
         by_interval = self.state.durable and self.advances_by_interval
         while by_interval and (work_ms := self.next_work_ms) is not None:
             end_ms = self.intervals.end_of(max(work_ms, self.done_ms + 1))

@@ -10,12 +10,14 @@ from kit import at
 from kit.graph import Graph, settings_of
 from kit.streams import report
 
-from monsoon.pipelines.operators import early_rows
-from monsoon.pipelines.operators.deduplicate_telemetry import DeduplicateTelemetry
+from monsoon.pipelines.operators import report_intake, report_store
+from monsoon.pipelines.operators.rider_evidence import RiderEvidence
 from monsoon.pipelines.operators.seen_reports import SeenReports
 from monsoon.pipelines.runtime.keyed_operator import StateWriter
-from monsoon.pipelines.runtime.messages import Message, pack_frame
+from monsoon.pipelines.runtime.messages import Message
+from monsoon.pipelines.runtime.report_codec import pack_reports
 from monsoon.sources.line_blocks import collect
+from monsoon.sources.report_batch import from_frame
 from monsoon.transforms.validation.record_validator import RecordValidator
 
 VALIDATOR = RecordValidator("telemetry")
@@ -83,11 +85,11 @@ def rows_of(records):
 
 
 class CountedOperator:
-    """The step alone; `handled` counts rows that it packs, unpacks, sorts or releases."""
+    """The operator alone; `handled` counts reports that it packs or unpacks."""
 
     def __init__(self, tmp_path, monkeypatch):
         self.handled = 0
-        self.step = Graph(settings_of(tmp_path)).factory.make(DeduplicateTelemetry, 0, StateWriter())
+        self.step = Graph(settings_of(tmp_path)).factory.make(RiderEvidence, 0, StateWriter())
 
         def counted(function, rows):
             def call(*args, **kwargs):
@@ -97,13 +99,14 @@ class CountedOperator:
 
             return call
 
-        monkeypatch.setattr(early_rows, "unpack_frame", counted(early_rows.unpack_frame, lambda found, _: found.height))
-        monkeypatch.setattr(early_rows, "pack_frame", counted(early_rows.pack_frame, lambda _, rows: rows.height))
-        opened = early_rows._Open.of
-        monkeypatch.setattr(early_rows._Open, "of", staticmethod(counted(opened, lambda found, *_: found.rows.height)))
+        unpack = counted(report_store.stored_reports, lambda found, _: len(found))
+        pack = counted(pack_reports, lambda _, batch: len(batch))
+        for module in (report_intake, report_store):
+            monkeypatch.setattr(module, "stored_reports", unpack)
+            monkeypatch.setattr(module, "pack_reports", pack)
 
     def process(self, records):
-        self.step.process(Message("deduplicate-telemetry", 0, "rows", 0, pack_frame(rows_of(records))))
+        self.step.process(Message("riders-evidence", 0, "rows", 0, pack_reports(from_frame(rows_of(records)))))
 
     def advance(self, minutes):
         """How many rows the watermark made it handle."""
@@ -134,14 +137,14 @@ def test_a_clock_that_is_ahead_delays_no_row_but_its_own(tmp_path, monkeypatch):
         step.process([*honest, report("w9", minutes + DAY_MIN)])
         costs.append(step.advance(minutes + 1))
         assert step.used == 49
-    assert sum(costs[-50:]) == sum(costs[:50]) == 0, "what was taken in is released as it lies"
-    waiting = [name for name in step.kept if name.partition("/")[0] in ("waiting", "far")]
+    assert sum(costs[120:180]) == sum(costs[60:120]), "each is unpacked when it is due, and packed with its hour"
+    waiting = [name for name in step.kept if name.startswith("far/")]
     assert len(waiting) < 50, "200 reports in packages that were joined"
     assert sum(len(payload) for name, payload in step.state().items() if name in waiting) < 200 * 800
-    assert step.handled < 200 * (2 * 49 + 5), "each is sorted and packed once, and a few times with its like"
+    assert step.handled < 200 * (4 * 50 + 5), "each is packed twice, and a few times with its like"
     step.advance(2 * DAY_MIN)
     assert step.used == 200
-    assert not [name for name in step.kept if name.partition("/")[0] in ("waiting", "far")]
+    assert not [name for name in step.kept if name.startswith("far/")]
 
 
 def test_a_watermark_costs_the_same_however_many_rows_wait(tmp_path, monkeypatch):

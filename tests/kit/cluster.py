@@ -263,18 +263,21 @@ class _Subtask:
         self.job.timers[self.uid][self.key].add(ms)
 
     def get_map_state(self, descriptor):
-        return _MapState(self)
+        return _MapState(self, descriptor.name)
 
 
 class _MapState:
-    """The entries of the key that is at work."""
+    """The entries of the key that is at work, of the state of one name."""
 
-    def __init__(self, subtask):
-        self._subtask = subtask
+    def __init__(self, subtask, name):
+        self._subtask, self._name = subtask, name
 
     @property
     def _entries(self):
-        return self._subtask.job.kept[self._subtask.uid][self._subtask.key]
+        return self._subtask.job.kept[self._subtask.uid, self._name][self._subtask.key]
+
+    def get(self, name):
+        return self._entries.get(name)
 
     def items(self):
         return list(self._entries.items())

@@ -47,7 +47,7 @@ def write(folder):
     source = Scripted(folder / "scratch", **SETTINGS)
     play(source, halves["first"])
     source.say("telemetry", ['{"unreadable": 1}'])
-    source.graph.advance(half_ms - 60_000)
+    source.graph.advance(half_ms - 30_000)
     state = {uid: {str(key): entries for key, entries in keys.items()} for uid, keys in source.graph.state.items()}
     for uid, keys in sorted(state.items()):
         (folder / f"{uid}.msgpack").write_bytes(msgspec.msgpack.encode(keys))

@@ -283,7 +283,7 @@ def test_a_repeat_of_a_report_that_an_earlier_release_used_counts_as_late_and_is
 
     def rows():
         operators: Iterable[Any] = source.graph.live["riders-evidence"].values()
-        return sum(part.frame.height for operator in operators for part in operator._reports.parts)
+        return sum(len(operator._reports) for operator in operators)
 
     before = rows()
     repeated = [each for each in read_half(folder, "first")["telemetry"] if each["event_time"] <= at(10)]

@@ -1,0 +1,231 @@
+"""A bucket's deduplicated reports. Recent ones are in memory as columns; older ones, which only corrections and long
+holds ask for, are cold: in the state backend alone, packed by the hour, and read when they are asked for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from monsoon.pipelines.operators.report_hashes import Hashes, report_hashes
+from monsoon.pipelines.runtime.keyed_operator import StateWriter, entries_of
+from monsoon.pipelines.runtime.messages import unpack_frame
+from monsoon.pipelines.runtime.report_codec import (
+    is_packed,
+    is_reference,
+    pack_reports,
+    reference_to,
+    span_ms,
+    unpack_reports,
+)
+from monsoon.pipelines.runtime.time_partitioned_buffer import HOUR_MS
+from monsoon.sources.report_batch import ReportBatch, concatenated, from_frame, to_table
+from monsoon.transforms.presence import ReportCells
+from monsoon.transforms.telemetry_table import TelemetryTable
+
+HOT_MS = 6 * HOUR_MS
+"""So long reports stay in memory: the 90 minutes that evidence looks back, and what arrives late."""
+
+
+def stored_reports(payload: bytes) -> ReportBatch:
+    """The reports of a state entry; up to version 3 of the state they were Arrow streams."""
+    return unpack_reports(payload) if is_packed(payload) else from_frame(unpack_frame(payload))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Reports of a state entry, and their first and last time (ms); `batch` is None while they are cold, `workers` as
+    long as their riders are not known."""
+
+    entry: str
+    first_ms: int
+    last_ms: int
+    batch: ReportBatch | None
+    workers: frozenset[str] | None = None
+
+    def may_concern(self, workers: Collection[str] | None) -> bool:
+        """Whether some of these riders (None: of all) may have reports here."""
+        return workers is None or self.workers is None or not self.workers.isdisjoint(workers)
+
+
+class ReportStore:
+    """Reports of one kind of state entry; `new_name` names entries."""
+
+    def __init__(
+        self,
+        state: StateWriter,
+        kind: str,
+        new_name: Callable[[str], str],
+        unused: Sequence[str] = (),
+        span_ms: int = HOUR_MS,
+    ) -> None:
+        """The fields `unused` are left out; the parts of each time span of `span_ms` are merged once it is over."""
+        self._state, self._kind, self._new_name = state, kind, new_name
+        self._unused, self._span_ms = unused, span_ms
+        self._parts: list[_Part] = []
+        self._table: tuple[int, list[_Part], ReportCells] | None = None
+        """The last result of `report_cells`: after which moment (ms), of which parts."""
+
+    def __bool__(self) -> bool:
+        return bool(self._parts)
+
+    def __len__(self) -> int:
+        return sum(len(self._batch(part)) for part in self._parts)
+
+    @property
+    def first_ms(self) -> int | None:
+        return min((part.first_ms for part in self._parts), default=None)
+
+    @property
+    def last_ms(self) -> int | None:
+        return max((part.last_ms for part in self._parts), default=None)
+
+    def first_after(self, at_ms: int) -> int | None:
+        """The event time (ms) of the first report at or after a moment."""
+        firsts = []
+        for part in self._parts:
+            if part.first_ms >= at_ms:
+                firsts.append(part.first_ms)
+            elif part.last_ms >= at_ms:
+                times = self._batch(part)["event_time"]
+                firsts.append(int(times[times >= at_ms].min()))
+        return min(firsts, default=None)
+
+    def put(self, batch: ReportBatch) -> None:
+        """Stores reports, at least one, in an entry of their own."""
+        entry = self._new_name(self._kind)
+        self.add(entry, batch)
+        if self._state.durable:
+            self._state.put(entry, pack_reports(batch))
+
+    def add(self, entry: str, batch: ReportBatch) -> None:
+        """Adds reports, at least one, that a state entry already has."""
+        batch = batch.without(self._unused)
+        self._parts.append(_Part(entry, batch.first_ms, batch.last_ms, batch))
+
+    def has(self, entry: str) -> bool:
+        """Whether reports of a state entry are stored."""
+        return any(part.entry == entry for part in self._parts)
+
+    def contains(self, reports: Hashes, first_ms: int, last_ms: int) -> npt.NDArray[np.bool_]:
+        """Which reports (hashes of their ids), of a span of event time, are stored (bool)."""
+        known = [
+            report_hashes(self._batch(part))[0]
+            for part in self._parts
+            if part.first_ms <= last_ms and part.last_ms >= first_ms
+        ]
+        return np.isin(reports, np.concatenate(known)) if known else np.zeros(len(reports), dtype=np.bool_)
+
+    def between(self, spans: Sequence[tuple[int, int]]) -> list[ReportBatch]:
+        """The reports of some time spans (start, end] (ms)."""
+        batches = []
+        for part in self._parts:
+            if any(part.last_ms > start_ms and part.first_ms <= end_ms for start_ms, end_ms in spans):
+                batch = self._batch(part)
+                times = batch["event_time"]
+                wanted = [(times > start_ms) & (times <= end_ms) for start_ms, end_ms in spans]
+                batches.append(batch.where(np.any(wanted, axis=0)))
+        return batches
+
+    def telemetry(self, after_ms: int | None = None, workers: Collection[str] | None = None) -> TelemetryTable:
+        """The table of reports after a moment (ms; None: all), of some riders (None: of all)."""
+        batches = list(self._after(after_ms, workers))
+        if workers is not None:
+            batches = [_of_workers(batch, workers) for batch in batches]
+        return to_table(concatenated(batches))
+
+    def report_cells(self, after_ms: int) -> ReportCells:
+        """The cells of at least the reports after a moment (ms): the same object as long as it serves."""
+        if self._table is not None:
+            from_ms, parts, report_cells = self._table
+            if from_ms <= after_ms and parts == self._parts_after(from_ms):
+                return report_cells
+        report_cells = ReportCells(self.telemetry(after_ms))
+        self._table = (after_ms, self._parts_after(after_ms), report_cells)
+        return report_cells
+
+    def covers(self, after_ms: int) -> bool:
+        """Whether `report_cells` has all the reports after a moment (ms) at hand."""
+        return self._table is not None and self._table[0] <= after_ms
+
+    def take_before(self, before_ms: int) -> list[ReportBatch]:
+        """Removes the parts of which the last report is older, and gives their reports."""
+        old = [part for part in self._parts if part.last_ms < before_ms]
+        batches = [self._batch(part) for part in old]
+        self._remove(old)
+        return batches
+
+    def expire(self, before_ms: int) -> None:
+        """Drops parts of which the last report is older."""
+        self._remove([part for part in self._parts if part.last_ms < before_ms])
+
+    def compact(self, upto_ms: int, arriving: Collection[str] = ()) -> set[str]:
+        """Merges the parts of each time span that is over at `upto_ms`, but for those of entries that are still
+        `arriving`; removes from memory what is no longer recent. Gives the entries that are gone."""
+        last_ms: dict[str, int] = {}
+        for part in self._parts:
+            last_ms[part.entry] = max(part.last_ms, last_ms.get(part.entry, part.last_ms))
+        spans: dict[int, list[_Part]] = defaultdict(list)
+        for part in self._parts:
+            over = last_ms[part.entry] < upto_ms // self._span_ms * self._span_ms
+            if over and part.entry not in arriving and (part.batch is not None or self._span_ms > HOUR_MS):
+                spans[last_ms[part.entry] // self._span_ms].append(part)
+        gone: set[str] = set()
+        for parts in spans.values():
+            if len(parts) > 1 or not parts[0].entry.startswith(f"{self._kind}/"):
+                batches = [self._batch(part) for part in parts]
+                self._remove(parts)
+                gone.update(part.entry for part in parts)
+                self.put(concatenated(batches))
+        if self._state.durable:
+            cold = upto_ms - HOT_MS
+            self._parts = [
+                self._cooled(part) if part.last_ms < cold and part.entry not in arriving else part
+                for part in self._parts
+            ]
+        return gone
+
+    def restore(self, entries: Mapping[str, bytes]) -> None:
+        """Restores from state entries; cold reports stay where they are."""
+        for entry, payload in entries_of(entries, self._kind):
+            if is_reference(payload):
+                self._parts.append(_Part(entry, *span_ms(payload), None))
+            else:
+                self.add(entry, stored_reports(payload))
+
+    def _batch(self, part: _Part) -> ReportBatch:
+        return stored_reports(self._state.read_cold(part.entry)) if part.batch is None else part.batch
+
+    def _cooled(self, part: _Part) -> _Part:
+        """The part without its reports in memory."""
+        if part.batch is None:
+            return part
+        payload = pack_reports(part.batch)
+        self._state.put(part.entry, reference_to(payload))
+        self._state.put_cold(part.entry, payload)
+        return replace(part, batch=None, workers=frozenset(part.batch.words["worker_id"]))
+
+    def _after(self, at_ms: int | None, workers: Collection[str] | None) -> Iterator[ReportBatch]:
+        for part in self._parts if at_ms is None else self._parts_after(at_ms):
+            if part.may_concern(workers):
+                batch = self._batch(part)
+                yield batch if at_ms is None or part.first_ms > at_ms else batch.where(batch["event_time"] > at_ms)
+
+    def _parts_after(self, at_ms: int) -> list[_Part]:
+        return [part for part in self._parts if part.last_ms > at_ms]
+
+    def _remove(self, parts: Collection[_Part]) -> None:
+        gone = {part.entry: part.batch is None for part in parts}
+        for entry, is_cold in sorted(gone.items()):
+            self._state.drop(entry)
+            if is_cold:
+                self._state.drop_cold(entry)
+        self._parts = [part for part in self._parts if part.entry not in gone]
+
+
+def _of_workers(batch: ReportBatch, workers: Collection[str]) -> ReportBatch:
+    wanted = np.array([*(word in workers for word in batch.words["worker_id"]), False], dtype=np.bool_)
+    return batch.where(wanted[batch["worker_id"]])
