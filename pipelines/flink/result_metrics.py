@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from monsoon.pipelines import metrics
 from monsoon.pipelines.metrics import Metric
 from monsoon.pipelines.runtime.messages import unpack_result
@@ -22,6 +24,19 @@ _REVISIONS = {
 """By stream: the metric of its records, and the field that is a label beside the product."""
 
 
+class _Revision(Struct):
+    """What is counted of a revision: other fields are not decoded."""
+
+    product: str
+    status: str = ""
+    state: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+class _Payout(Struct):
+    amount_paise: int
+
+
 class ResultMetrics:
     """Counters of one task, in Flink's metric groups `label.value`."""
 
@@ -31,25 +46,25 @@ class ResultMetrics:
 
     def count(self, kind: str, payload: str) -> None:
         """Updates the counters with a result."""
-        value = unpack_result(payload)
         if kind == "counts":
-            stream, counts = value
+            stream, counts = unpack_result(payload)
             for name, metric in metrics.OF_LINES.items():
                 self._count(metric, counts[name], {"stream": stream})
         elif kind == "late":
-            stream, late = value
+            stream, late = unpack_result(payload)
             self._count(metrics.RECORDS_LATE, late, {"stream": stream})
         elif kind in _REVISIONS:
-            metric, label = _REVISIONS[kind]
-            for (product, state), count in Counter((each["product"], each[label]) for each in value).items():
-                self._count(metric, count, {"product": product, label: state})
-            if kind == "claims":
-                unscored = Counter(each["product"] for each in value if UNSCORED in each["reasons"])
-                for product, count in unscored.items():
-                    self._count(metrics.CLAIMS_UNSCORED, count, {"product": product})
+            metric, state = _REVISIONS[kind]
+            revisions = unpack_result(payload, list[_Revision])
+            for (product, label), count in Counter((each.product, getattr(each, state)) for each in revisions).items():
+                self._count(metric, count, {"product": product, state: label})
+            unscored = Counter(each.product for each in revisions if UNSCORED in each.reasons)
+            for product, count in unscored.items():
+                self._count(metrics.CLAIMS_UNSCORED, count, {"product": product})
         elif kind == "payouts":
-            self._count(metrics.PAYOUTS_INSTRUCTED, len(value), {})
-            self._count(metrics.PAISE_INSTRUCTED, sum(payout["amount_paise"] for payout in value), {})
+            payouts = unpack_result(payload, list[_Payout])
+            self._count(metrics.PAYOUTS_INSTRUCTED, len(payouts), {})
+            self._count(metrics.PAISE_INSTRUCTED, sum(payout.amount_paise for payout in payouts), {})
 
     def _count(self, metric: Metric, count: int, labels: Mapping[str, str]) -> None:
         if not count:
