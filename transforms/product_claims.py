@@ -42,9 +42,12 @@ class ProductClaims:
         """A heap of (moment (ms), disruption_id): the last revisions."""
         self._scheduled: set[tuple[int, str]] = set()
         """The elements of `scoring_times`."""
+        self._scoring_moments: dict[tuple[str, str], set[ScoringTime]] = {}
+        """By disruption_id and worker_id: what `scoring_requests` found, for the call of `schedule` that follows."""
 
     def record_disruption(self, disruption: Disruption) -> None:
         """Adds a disruption, or replaces it by its present revision."""
+        self._scoring_moments.clear()
         self.disruptions[disruption.disruption_id] = disruption
         heapq.heappush(self._revised, (disruption.revisions[-1].at_ms, disruption.disruption_id))
         for worker, updates in disruption.updates.items():
@@ -54,6 +57,7 @@ class ProductClaims:
 
     def add_activity_result(self, worker: str, result: ActivityResult) -> None:
         """Adds a result of one of a rider's claims."""
+        self._scoring_moments.clear()
         self.activity_results.setdefault(result.disruption_id, {}).setdefault(worker, []).append(result)
         self._new_results.add(result.disruption_id)
 
@@ -68,7 +72,7 @@ class ProductClaims:
             later = {
                 moment.at_ms
                 for worker in disruption.updates
-                for moment in self._scoring_moments(disruption, worker)
+                for moment in self._moments_of(disruption, worker)
                 if moment.at_ms > after_ms
             }
             for at_ms in sorted(later):
@@ -76,9 +80,16 @@ class ProductClaims:
                 if entry not in self._scheduled:
                     self._scheduled.add(entry)
                     heapq.heappush(self.scoring_times, entry)
+        self._scoring_moments.clear()
 
-    def _scoring_moments(self, disruption: Disruption, worker: str) -> set[ScoringTime]:
+    def _moments_of(self, disruption: Disruption, worker: str) -> set[ScoringTime]:
         """Every moment at which a rider's claim may have to be scored, whichever of the pending tests passes first."""
+        key = (disruption.disruption_id, worker)
+        if key not in self._scoring_moments:
+            self._scoring_moments[key] = self._scoring_moments_of(disruption, worker)
+        return self._scoring_moments[key]
+
+    def _scoring_moments_of(self, disruption: Disruption, worker: str) -> set[ScoringTime]:
         updates = disruption.updates[worker]
         activity_results = self.activity_results.get(disruption.disruption_id, {}).get(worker, ())
         work = [activity_result for activity_result in activity_results if activity_result.kind == "work"]
@@ -115,7 +126,7 @@ class ProductClaims:
                         by_confirmation.setdefault(update.confirmed_at_ms, update)
                 moments = sorted(
                     moment
-                    for moment in self._scoring_moments(disruption, worker)
+                    for moment in self._moments_of(disruption, worker)
                     if moment.confirmed_at_ms in by_confirmation and after_ms < moment.at_ms <= upto_ms
                 )
                 not_compared = {ms for ms in by_confirmation if after_ms < first_ms[ms] <= upto_ms}

@@ -1,6 +1,7 @@
 """The state of a claim, and the inputs of adjudication: updates of disruptions, activity results, answers.
 
 They are made by the hundred thousand and refer to each other in no cycle, so the garbage collector need not track them.
+Fields that have their defaults are left out of state and messages: a default never changes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from monsoon.transforms.triggers.alerts import Alert
 Status = Literal["approved", "soft_hold", "step_up", "manual_review", "ineligible", "withdrawn"]
 
 
-class PolicyTerms(Struct, frozen=True, gc=False):
+class PolicyTerms(Struct, frozen=True, gc=False, omit_defaults=True):
     """The policy's terms in force at the disruption's start; amounts in rupees as the policy states them."""
 
     policy_id: str
@@ -44,7 +45,7 @@ class PolicyTerms(Struct, frozen=True, gc=False):
     week_hours_carried: float | None = None
 
 
-class ClaimScore(Struct, frozen=True, gc=False):
+class ClaimScore(Struct, frozen=True, gc=False, omit_defaults=True):
     """A claim's evidence and scores at one moment.
 
     `risk` is the product's `anomaly`, `trust` its `trust`: None where nothing was measured, or the product has none;
@@ -61,7 +62,7 @@ class ClaimScore(Struct, frozen=True, gc=False):
     facts: Mapping[str, float | None] = field(default_factory=dict)
 
 
-class DisruptionUpdate(Struct, frozen=True, gc=False):
+class DisruptionUpdate(Struct, frozen=True, gc=False, omit_defaults=True):
     """A revision of a disruption, as it concerns one rider. Times in milliseconds.
 
     `terms` is None when the rider is no candidate (any more) under this revision.
@@ -130,7 +131,7 @@ def processing_order(item: AdjudicationInput) -> tuple[Any, ...]:
     return (3, item.answer_id, item.claim_id, item.confirms)
 
 
-class Claim(Struct, gc=False):
+class Claim(Struct, gc=False, omit_defaults=True):
     """One claim's state. `paid_paise` lists the instalments already instructed.
 
     `status` is None while nothing was decided yet, because the gross amount depends on the end of the disruption or on

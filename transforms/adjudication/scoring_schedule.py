@@ -38,7 +38,9 @@ def scoring_times(
     scored_at: set[ScoringTime] = set()
     known: list[ScoringTime] = []
     items: list[DisruptionUpdate | ActivityResult] = [*updates, *activity_results]
-    for item in sorted(items, key=lambda item: (item.at_ms, processing_order(item))):
+    if len(items) > 1:
+        items.sort(key=lambda item: (item.at_ms, processing_order(item)))
+    for item in items:
         if isinstance(item, ActivityResult):
             for each in projected.values():
                 each.claim.activity_results[f"{item.kind}/{item.confirmed_at_ms}"] = item
@@ -52,14 +54,14 @@ def scoring_times(
         for each in projected.values():
             if each.needs_score(rules.of(each.claim)):
                 scored_at.add(ScoringTime(each.claim.update.confirmed_at_ms, item.at_ms))
-    rescore_delays_ms = {
-        wait for each in projected.values() for wait in rules.of(each.claim).decision.rescore_delays_ms
-    }
+    waits_ms: set[int] = set()
+    for each in projected.values():
+        waits_ms |= rules.of(each.claim).decision.rescore_delays_ms
     for at_ms in {moment.at_ms for moment in scored_at}:
-        scored_at.update(ScoringTime(confirmed, at_ms) for confirmed, known_at_ms in known if known_at_ms == at_ms)
-        for due_ms in (at_ms + wait for wait in rescore_delays_ms):
+        scored_at.update([ScoringTime(confirmed, at_ms) for confirmed, known_at_ms in known if known_at_ms == at_ms])
+        for due_ms in [at_ms + wait for wait in waits_ms]:
             scored_at.update(
-                ScoringTime(confirmed, due_ms) for confirmed, known_at_ms in known if known_at_ms <= due_ms
+                [ScoringTime(confirmed, due_ms) for confirmed, known_at_ms in known if known_at_ms <= due_ms]
             )
     return scored_at
 
