@@ -4,7 +4,6 @@ sent to all buckets of riders."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from monsoon.pipelines.runtime.job_config import JobConfig
@@ -12,8 +11,8 @@ from monsoon.pipelines.runtime.keyed_operator import BEFORE_TIME_MS, KeyedOperat
 from monsoon.pipelines.runtime.messages import RESULTS, Message, pack, result, unpack
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS
 from monsoon.transforms.triggers.conditions import alert_condition
+from monsoon.transforms.triggers.disruption_log import SeriesRecord
 from monsoon.transforms.triggers.incremental import IncrementalTrigger
-from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.readings import reading_from_record
 
 _LastWritten = tuple[int, int, str]
@@ -27,35 +26,6 @@ Forwarded = tuple[list[int], list[tuple[int, dict[str, Any]]]]
 """What `QueryTelemetry` forwards: cells, and readings each with the moment at which it takes effect (ms)."""
 
 _NEVER_WRITTEN: _LastWritten = (0, BEFORE_TIME_MS, "")
-
-
-@dataclass(frozen=True)
-class SeriesRecord:
-    """The revisions of a trigger that some zones have in common, as a message; the trigger by its name in
-    `JobConfig.triggers`.
-
-    Revisions up to `told_ms` were sent before: they are history for zones that are new.
-    """
-
-    trigger: str
-    platform: str | None
-    zones: list[int]
-    revisions: list[Revision]
-    told_ms: int
-
-    def not_before(self, done_ms: int) -> SeriesRecord:
-        """The same for an operator that worked up to `done_ms`: new revisions take effect after that.
-
-        After a restore a late reading may come before the first watermark, and take effect at a moment that later
-        operators have processed already.
-        """
-        if all(revision.at_ms > done_ms or revision.at_ms <= self.told_ms for revision in self.revisions):
-            return self
-        revisions = [
-            replace(each, at_ms=max(each.at_ms, done_ms + 1)) if each.at_ms > self.told_ms else each
-            for each in self.revisions
-        ]
-        return replace(self, revisions=revisions)
 
 
 class ConfirmDisruptions(KeyedOperator):

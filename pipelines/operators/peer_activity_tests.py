@@ -8,13 +8,44 @@ from typing import Any
 
 import polars as pl
 
-from monsoon.pipelines.operators.rider_activity_tests import PEERS
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import stacked, unpack
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartitionedBuffer
 from monsoon.transforms.activity.activity_test import PeerCounts, compare_with_threshold
 from monsoon.transforms.adjudication.claims import ActivityResult
+
+PEERS: dict[str, Any] = {
+    "disruption_id": pl.String,
+    "confirmed_at_ms": pl.Int64,
+    "at_ms": pl.Int64,
+    "t_ms": pl.Int64,
+    "platform": pl.String,
+    "peers": pl.Int64,
+    "severe": pl.Int64,
+}
+"""How many of a bucket's riders were in a disruption's zone at an evaluation time, by platform."""
+
+TESTS: dict[str, Any] = {
+    "disruption_id": pl.String,
+    "confirmed_at_ms": pl.Int64,
+    "worker_id": pl.String,
+    "trigger": pl.String,
+    "at_ms": pl.Int64,
+    "t_ms": pl.Int64,
+    "platform": pl.String,
+    "sigma": pl.Float64,
+    "drop": pl.Float64,
+    "value": pl.Float64,
+    "own_peers": pl.Int64,
+    "own_severe": pl.Int64,
+    "measured": pl.Boolean,
+}
+"""Tests that may pass; and, with `measured` not null, ends of disruptions, for claims none of whose tests may have
+passed: `measured` says whether any of their tests could be measured."""
+
+ROWS = {"peers": PEERS, "tests": TESTS}
+"""By kind of rows (`RiderActivityTests.rows_of`)."""
 
 _TEST_KEY = ["disruption_id", "confirmed_at_ms", "t_ms", "platform"]
 _ClaimOfDisruption = tuple[int, str]

@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from monsoon.pipelines.operators.confirm_disruptions import SeriesRecord
-from monsoon.pipelines.operators.disruption_log import DisruptionLog, EventKey, confirmed_after, event_keys_of
+import polars as pl
+
 from monsoon.pipelines.operators.disruption_state import pack_disruption, unpack_disruption
 from monsoon.pipelines.operators.evidence_requests import PANES_LOOK_BACK_MS, EvidenceRequests, workers_of
+from monsoon.pipelines.operators.peer_activity_tests import ROWS
 from monsoon.pipelines.operators.report_intake import ReportIntake, account_for
 from monsoon.pipelines.operators.report_store import ReportStore
-from monsoon.pipelines.operators.rider_activity_tests import Due, RiderActivityTests, Span, week_to_date_of
 from monsoon.pipelines.operators.route_policies import PolicyBook
 from monsoon.pipelines.operators.scoring_times import ScoringTimes
 from monsoon.pipelines.operators.telemetry_buffer import PaneBuffer, PaneReducer
@@ -28,13 +28,13 @@ from monsoon.pipelines.runtime.messages import (
     Message,
     bucket_of,
     buckets_of,
+    messages_by_bucket,
     pack,
-    pack_frame,
-    split,
     unpack,
 )
 from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small
 from monsoon.sources.reference import ReferenceTables
+from monsoon.transforms.activity.rider_tests import Due, RiderActivityTests, Span, week_to_date_of
 from monsoon.transforms.activity.week_to_date import WEEK_MS, claims_with_week_to_date
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, LookupStart
 from monsoon.transforms.adjudication.claims import ActivityResult
@@ -43,6 +43,13 @@ from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence, ReportCells
 from monsoon.transforms.product import Product
 from monsoon.transforms.product_claims import ProductClaims
+from monsoon.transforms.triggers.disruption_log import (
+    DisruptionLog,
+    EventKey,
+    SeriesRecord,
+    confirmed_after,
+    event_keys_of,
+)
 from monsoon.transforms.triggers.series import Series
 
 _LOOK_BACK_MS = ACTIVITY_MS + 1
@@ -72,7 +79,7 @@ class RiderEvidence(KeyedOperator):
         """Series that are not due yet, by state entry."""
         self._log = DisruptionLog()
         self._scoring_times = ScoringTimes(config)
-        self._activity_tests = RiderActivityTests(config)
+        self._activity_tests = RiderActivityTests(config.triggers)
         self._series: list[tuple[str, set[EventKey]]] = []
         """State entries of series, each with the trigger events of its revisions."""
         self._product_claims = {name: ProductClaims(product) for name, product in sorted(config.running.items())}
@@ -244,9 +251,10 @@ class RiderEvidence(KeyedOperator):
         if not tests:
             return
         report_cells = self._reports.report_cells(self._activity_tests.reports_after_ms(tests) - 1)
-        for kind, rows in self._activity_tests.messages_of(claims, tests, report_cells, Span(self.done_ms, upto_ms)):
-            for key, part in split(rows, buckets_of(rows["disruption_id"].to_list(), self._config.buckets)):
-                yield Message("compare-neighbors", key, f"{kind}/{claims.product.name}", upto_ms, pack_frame(part))
+        for kind, columns in self._activity_tests.rows_of(claims, tests, report_cells, Span(self.done_ms, upto_ms)):
+            rows = pl.DataFrame({**dict.fromkeys(ROWS[kind]), **columns}, schema=ROWS[kind])
+            buckets = buckets_of(rows["disruption_id"].to_list(), self._config.buckets)
+            yield from messages_by_bucket("compare-neighbors", f"{kind}/{claims.product.name}", upto_ms, rows, buckets)
 
     def _evaluate_week(self, claims: ProductClaims, changed: Sequence[Disruption], upto_ms: int) -> Iterator[Message]:
         """Sends the week's work of riders to their claims, where a supplement may depend on it."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
-from monsoon.pipelines.operators.confirm_disruptions import SeriesRecord
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.transforms.adjudication.scoring_schedule import rescore_delays_ms
+from monsoon.transforms.triggers.disruption_log import SeriesRecord
 
 
 class ScoringTimes:

@@ -14,7 +14,6 @@ from kit.graph import settings_of
 from kit.streams import policy_record, report
 from msgspec import structs
 
-from monsoon.pipelines.operators.confirm_disruptions import SeriesRecord
 from monsoon.pipelines.operators.rider_evidence import RiderEvidence
 from monsoon.pipelines.runtime.keyed_operator import BEFORE_TIME_MS, StateWriter
 from monsoon.pipelines.runtime.messages import Message, pack, pack_frame
@@ -25,6 +24,7 @@ from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.geo.areas import Area
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.triggers.conditions import alert_condition
+from monsoon.transforms.triggers.disruption_log import SeriesRecord
 from monsoon.transforms.triggers.evaluate import evaluate_trigger
 from monsoon.transforms.triggers.event_detector import EventState
 from monsoon.transforms.triggers.history import END_OF_TIME_MS, Observation

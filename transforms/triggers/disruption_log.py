@@ -1,22 +1,50 @@
-"""The log of trigger revisions, zone by zone, that a bucket of riders has received."""
+"""The log of trigger revisions, zone by zone, as they are published to riders."""
 
 from __future__ import annotations
 
 import heapq
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import numpy as np
 
-from monsoon.pipelines.operators.confirm_disruptions import SeriesRecord
 from monsoon.transforms.product import Trigger
 from monsoon.transforms.triggers.machine import Revision
 from monsoon.transforms.triggers.series import Series
 
 EventKey = tuple[str, str | None, int]
-"""The key of a trigger event: the trigger's name in `JobConfig.triggers`, platform, start of the event (ms)."""
+"""The key of a trigger event: the trigger's name, unique among all products and versions; platform, start of the event
+(ms)."""
+
+
+@dataclass(frozen=True)
+class SeriesRecord:
+    """The revisions of a trigger that some zones have in common; the trigger by its name (`EventKey`).
+
+    Revisions up to `told_ms` were sent before: they are history for zones that are new.
+    """
+
+    trigger: str
+    platform: str | None
+    zones: list[int]
+    revisions: list[Revision]
+    told_ms: int
+
+    def not_before(self, done_ms: int) -> SeriesRecord:
+        """The same for an operator that worked up to `done_ms`: new revisions take effect after that.
+
+        After a restore a late reading may come before the first watermark, and take effect at a moment that later
+        operators have processed already.
+        """
+        if all(revision.at_ms > done_ms or revision.at_ms <= self.told_ms for revision in self.revisions):
+            return self
+        revisions = [
+            replace(each, at_ms=max(each.at_ms, done_ms + 1)) if each.at_ms > self.told_ms else each
+            for each in self.revisions
+        ]
+        return replace(self, revisions=revisions)
 
 
 @dataclass

@@ -1,21 +1,18 @@
 """Activity tests of a bucket's riders: the values of their claims' tests, the bucket's counts of peers, and the week's
 work.
 
-A test needs peers of all buckets. What the bucket knows is measured here and sent to where the peers of a disruption
-are counted (`peer_activity_tests.py`); tests that fail whatever the peers are not sent.
+A test needs peers of all buckets. What the bucket knows is measured here, as rows for where the peers of a disruption
+are counted; there are none for tests that fail whatever the peers.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
 
-from monsoon.pipelines.operators.disruption_log import DisruptionLog, EventKey
-from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.transforms.activity.activity_test import (
     EvaluationSchedules,
     OwnDrops,
@@ -39,37 +36,12 @@ from monsoon.transforms.presence import ReportCells
 from monsoon.transforms.product import ActivityTest, Comparison, Product, Trigger
 from monsoon.transforms.product_claims import ProductClaims
 from monsoon.transforms.telemetry_table import TelemetryTable
+from monsoon.transforms.triggers.disruption_log import DisruptionLog, EventKey
 from monsoon.transforms.triggers.history import BEFORE_TIME_MS
 from monsoon.transforms.triggers.series import Series
 
-PEERS: dict[str, Any] = {
-    "disruption_id": pl.String,
-    "confirmed_at_ms": pl.Int64,
-    "at_ms": pl.Int64,
-    "t_ms": pl.Int64,
-    "platform": pl.String,
-    "peers": pl.Int64,
-    "severe": pl.Int64,
-}
-"""How many of a bucket's riders were in a disruption's zone at an evaluation time, by platform."""
-
-TESTS: dict[str, Any] = {
-    "disruption_id": pl.String,
-    "confirmed_at_ms": pl.Int64,
-    "worker_id": pl.String,
-    "trigger": pl.String,
-    "at_ms": pl.Int64,
-    "t_ms": pl.Int64,
-    "platform": pl.String,
-    "sigma": pl.Float64,
-    "drop": pl.Float64,
-    "value": pl.Float64,
-    "own_peers": pl.Int64,
-    "own_severe": pl.Int64,
-    "measured": pl.Boolean,
-}
-"""Tests that may pass; and, with `measured` not null, ends of disruptions, for claims none of whose tests may have
-passed: `measured` says whether any of their tests could be measured."""
+Columns = dict[str, Any]
+"""Rows of a message, column by column: arrays or lists."""
 
 
 class Span(NamedTuple):
@@ -98,20 +70,19 @@ class Due(NamedTuple):
 class RiderActivityTests:
     """The tests of one bucket's claims, for triggers with an activity test."""
 
-    def __init__(self, config: JobConfig) -> None:
-        self._config = config
+    def __init__(self, triggers: Mapping[str, tuple[Product, Trigger]]) -> None:
+        """`triggers`: every trigger with its version, by the name that is in the keys of its events."""
+        self._triggers = triggers
         self._open_events: set[tuple[EventKey, int]] = set()
         """Trigger events and zones that may still have tests."""
 
     def add_events(self, changed_events: Collection[tuple[EventKey, int]]) -> None:
         """Adds trigger events with new revisions."""
-        self._open_events.update(
-            each for each in changed_events if self._config.triggers[each[0][0]][1].activity is not None
-        )
+        self._open_events.update(each for each in changed_events if self._triggers[each[0][0]][1].activity is not None)
 
     def next_due_ms(self, done_ms: int) -> int | None:
         """When the next test may be due (ms)."""
-        tests = (self._config.triggers[name][1].activity for name in {event[0] for event, _ in self._open_events})
+        tests = (self._triggers[name][1].activity for name in {event[0] for event, _ in self._open_events})
         spans = {test.every_ms for test in tests if test is not None}
         return min(((done_ms // every_ms + 1) * every_ms for every_ms in spans), default=None)
 
@@ -122,7 +93,7 @@ class RiderActivityTests:
         for each in self._open_events:
             by_trigger[each[0][0]].add(each)
         for name, open_events in sorted(by_trigger.items()):
-            trigger = self._config.triggers[name][1]
+            trigger = self._triggers[name][1]
             for series in log.series(open_events, {name: trigger}):
                 due.extend(_due(name, trigger, series, span))
         self._open_events = {each for each in self._open_events if log.is_open(*each)}
@@ -136,12 +107,15 @@ class RiderActivityTests:
             for each in due
         )
 
-    def messages_of(
+    def rows_of(
         self, product_claims: ProductClaims, due: Sequence[Due], report_cells: ReportCells, span: Span
-    ) -> Iterator[tuple[str, pl.DataFrame]]:
-        """The bucket's part of the tests of one product, as messages `peers` (PEERS) and `tests` (TESTS); records tests
-        that may pass in `product_claims`."""
-        for name, (version, trigger) in self._config.triggers.items():
+    ) -> Iterator[tuple[str, Columns]]:
+        """The bucket's part of the tests of one product; records tests that may pass in `product_claims`.
+
+        `peers` are counts of the bucket's riders who were in a disruption's zone at an evaluation time, by platform;
+        `tests` are tests that may pass, and ends of disruptions.
+        """
+        for name, (version, trigger) in self._triggers.items():
             of_trigger = [each for each in due if each.trigger == name]
             if version.name != product_claims.product.name or not of_trigger:
                 continue
@@ -151,7 +125,7 @@ class RiderActivityTests:
             yield from _tests_of_claims(product_claims, name, trigger, of_trigger, report_cells, peers, span)
 
     def _test(self, name: str) -> ActivityTest:
-        test = self._config.triggers[name][1].activity
+        test = self._triggers[name][1].activity
         assert test is not None
         return test
 
@@ -175,10 +149,8 @@ def _identity(product: Product, trigger: Trigger, due: Due, zone: int) -> str:
     return disruption_id(product.name, trigger.name, cell_name(zone), due.platform, due.start_ms)
 
 
-def _peer_counts(
-    product: Product, trigger: Trigger, due: Sequence[Due], peers: Peers
-) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Counts of the bucket's riders as peers of other riders: PEERS."""
+def _peer_counts(product: Product, trigger: Trigger, due: Sequence[Due], peers: Peers) -> Iterator[tuple[str, Columns]]:
+    """Counts of the bucket's riders as peers of other riders."""
     planned = [(each, zone, time) for each in due for zone in each.zones for time in each.times]
     rows = peers.present(
         np.array([zone for _, zone, _ in planned], dtype=np.uint64),
@@ -190,7 +162,8 @@ def _peer_counts(
     if not present:
         return
     present_queries = [planned[group // len(peers.platforms)] for group in present]
-    counts = pl.DataFrame(
+    yield (
+        "peers",
         {
             "disruption_id": [_identity(product, trigger, each, zone) for each, zone, _ in present_queries],
             "confirmed_at_ms": [each.confirmed_ms for each, *_ in present_queries],
@@ -200,9 +173,7 @@ def _peer_counts(
             "peers": whole.peers[present],
             "severe": whole.severe[present],
         },
-        schema=PEERS,
     )
-    yield "peers", counts
 
 
 def _tests_of_claims(
@@ -213,8 +184,8 @@ def _tests_of_claims(
     report_cells: ReportCells,
     peers: Peers,
     span: Span,
-) -> Iterator[tuple[str, pl.DataFrame]]:
-    """The tests of the bucket's claims: TESTS."""
+) -> Iterator[tuple[str, Columns]]:
+    """The tests of the bucket's claims."""
     test = trigger.activity
     assert test is not None
     names = {_identity(product_claims.product, trigger, each, zone) for each in due for zone in each.zones}
@@ -232,35 +203,40 @@ def _tests_of_claims(
     rows = rows[planned.at_ms[rows] > span.after_ms]
     rows = rows[np.lexsort((planned.t_ms[rows], planned.at_ms[rows], planned.claim[rows]))]
     pending = [row for row in rows.tolist() if _record_pending(product_claims, planned, own, row, max_threshold(test))]
-    frames = [_pending_rows(name, planned, own, peers, np.array(pending, dtype=np.int64))] if pending else []
-    frames += _end_rows(product_claims, name, planned, own, span)
-    if frames:
-        yield "tests", pl.concat(frames)
+    if pending:
+        yield "tests", _pending_rows(name, planned, own, peers, np.array(pending, dtype=np.int64))
+    first_ms = first_measured_ms(planned, own)
+    ended = [
+        (claim, at_ms, first_ms[index] <= at_ms)
+        for index, claim in enumerate(planned.claims)
+        for at_ms in claim.ends_ms
+        if span.contains(at_ms)
+    ]
+    if ended:
+        claims = _claims([claim for claim, *_ in ended], name)
+        measured = [measured for *_, measured in ended]
+        yield "tests", {**claims, "at_ms": [at_ms for _, at_ms, _ in ended], "measured": measured}
 
 
-def _pending_rows(name: str, planned: PlannedTests, own: OwnDrops, peers: Peers, present: Ints) -> pl.DataFrame:
-    """Rows (TESTS) for tests that may pass."""
+def _pending_rows(name: str, planned: PlannedTests, own: OwnDrops, peers: Peers, present: Ints) -> Columns:
+    """Rows for tests that may pass."""
     seen, query = peers.present_distinct(planned.zone[present], planned.t_ms[present], planned.at_ms[present])
     presence = own_counts(seen, query, own.rider[present], own.platform[present], len(peers.platforms))
     claims = [planned.claims[claim] for claim in planned.claim[present].tolist()]
-    return pl.DataFrame(
-        {
-            **_claims(claims, name),
-            "at_ms": planned.at_ms[present],
-            "t_ms": planned.t_ms[present],
-            "platform": [claim.terms.platform for claim in claims],
-            "sigma": own.sigma[present],
-            "drop": own.drop[present],
-            "value": planned.value[present],
-            "own_peers": presence.peers,
-            "own_severe": presence.severe,
-            "measured": [None] * len(claims),
-        },
-        schema=TESTS,
-    )
+    return {
+        **_claims(claims, name),
+        "at_ms": planned.at_ms[present],
+        "t_ms": planned.t_ms[present],
+        "platform": [claim.terms.platform for claim in claims],
+        "sigma": own.sigma[present],
+        "drop": own.drop[present],
+        "value": planned.value[present],
+        "own_peers": presence.peers,
+        "own_severe": presence.severe,
+    }
 
 
-def _claims(claims: Sequence[TestedClaim], name: str) -> dict[str, Any]:
+def _claims(claims: Sequence[TestedClaim], name: str) -> Columns:
     return {
         "disruption_id": [claim.disruption_id for claim in claims],
         "confirmed_at_ms": [claim.confirmed_at_ms for claim in claims],
@@ -289,31 +265,6 @@ def _record_pending(
     }
     product_claims.add_activity_result(claim.worker_id, passed_test(claim, int(planned.at_ms[row]), values))
     return True
-
-
-def _end_rows(
-    product_claims: ProductClaims, name: str, planned: PlannedTests, own: OwnDrops, span: Span
-) -> list[pl.DataFrame]:
-    """Rows (TESTS) for the claims of disruptions that ended; no frame where there are none."""
-    first_ms = first_measured_ms(planned, own)
-    ended = [
-        (claim, at_ms, first_ms[index] <= at_ms)
-        for index, claim in enumerate(planned.claims)
-        for at_ms in claim.ends_ms
-        if span.contains(at_ms)
-    ]
-    if not ended:
-        return []
-    rows = pl.DataFrame(
-        {
-            **_claims([claim for claim, *_ in ended], name),
-            "at_ms": [at_ms for _, at_ms, _ in ended],
-            "measured": [measured for *_, measured in ended],
-            **dict.fromkeys(("t_ms", "platform", "sigma", "drop", "value", "own_peers", "own_severe")),
-        },
-        schema_overrides=TESTS,
-    )
-    return [rows.select(*TESTS)]
 
 
 def week_to_date_of(
