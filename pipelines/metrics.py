@@ -123,26 +123,7 @@ PAISE_INSTRUCTED = Metric(
 OF_LINES = {"read": RECORDS_READ, "used": RECORDS_USED, "duplicate": RECORDS_DUPLICATE, "dead": RECORDS_DEAD}
 """By their names in the counts of a stream."""
 
-METRICS = (
-    RECORDS_READ,
-    RECORDS_USED,
-    RECORDS_DUPLICATE,
-    RECORDS_DEAD,
-    RECORDS_LATE,
-    DISRUPTIONS,
-    ORACLE_MODES,
-    CLAIMS,
-    CLAIMS_UNSCORED,
-    PAYOUTS,
-    PAYOUT_PAISE,
-    QUEUED_CLAIMS,
-    QUEUED_PAISE,
-    RESERVE_ALERTS,
-    DISRUPTION_REVISIONS,
-    CLAIM_REVISIONS,
-    PAYOUTS_INSTRUCTED,
-    PAISE_INSTRUCTED,
-)
+METRICS = tuple(each for each in [*globals().values()] if isinstance(each, Metric))
 
 
 def sample_name(metric: Metric, /, **labels: str) -> str:

@@ -12,11 +12,12 @@ from monsoon.pipelines.flink.file_splits import FileSplit, in_any_order
 from monsoon.pipelines.flink.keys import batch_buckets
 from monsoon.pipelines.flink.local_cluster import batch_settings, environment
 from monsoon.pipelines.flink.result_collector import CollectedResults
-from monsoon.pipelines.results import Progress, no_progress, providers_are, write_results
+from monsoon.pipelines.flink.run import settings_of
+from monsoon.pipelines.results import Progress, no_progress, write_results
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sinks.record_files import Format
-from monsoon.sources.files import INPUT_FOLDERS, streams_in
+from monsoon.sources.files import INPUT_FOLDERS
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.reference import read_references
 from monsoon.transforms.product import Product
@@ -50,23 +51,14 @@ def replay(
         scorer = load_scorer(model)
         references = read_references(input_dir / "reference")
         slots = parallelism or os.cpu_count() or 1
-        settings = JobConfig(
-            products,
-            running,
-            input_dir / "reference",
-            model,
-            buckets or batch_buckets(slots),
-            reserves="reserves" in streams_in(input_dir),
-        )
+        settings = settings_of(input_dir, products, running, model, buckets or batch_buckets(slots))
         parts, ignored = in_any_order(input_dir, PART_BYTES)
         progress("running on Flink", None)
         with logged_for_now():
             collected = CollectedResults.of(_run(parts, settings, slots) if parts else ())
             collected.require_parts(len(parts))
             collected.require_within(limit, input_dir)
-        collected.record_ignored(ignored)
-        collected.providers = providers_are(references.providers)
-        collected.reference_account = references.account
+        collected.record_inputs(ignored, references)
         return write_results(output, collected, collected.outcome, running, {scorer.name: scorer.version}, progress)
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from monsoon.pipelines.flink.errors import ClusterError
 from monsoon.pipelines.operators.dead_letter_accounts import add_counts
-from monsoon.pipelines.results import STREAM_ORDER, Account, Outcome, dead_letter_order
+from monsoon.pipelines.results import STREAM_ORDER, Account, Outcome, dead_letter_order, providers_are
 from monsoon.pipelines.runtime.messages import END, PART, STATISTICS, WRITTEN, unpack_result
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import INPUT_STREAMS, OPTIONAL_STREAMS, InputError
+from monsoon.sources.reference import ReferenceTables
 from monsoon.sources.streams import require_within
 from monsoon.transforms.validation.input_checks import InputStatistics, RefusalLimit
 
@@ -100,7 +101,10 @@ class CollectedResults(Account):
                 "folders"
             )
 
-    def record_ignored(self, names: Mapping[str, Sequence[str]]) -> None:
-        """Records, for each stream that is there, the files that are no input files."""
+    def record_inputs(self, names: Mapping[str, Sequence[str]], references: ReferenceTables) -> None:
+        """Records, for each stream that is there, the files that are no input files (`names`); and what became of the
+        reference files."""
         for stream, ignored in names.items():
             self.counts.setdefault(stream, StreamCounts().as_dict())["ignored"] = list(ignored)
+        self.providers = providers_are(references.providers)
+        self.reference_account = references.account

@@ -21,7 +21,7 @@ from monsoon.pipelines.flink.local_cluster import environment, streaming_setting
 from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.flink.run_folders import RunFolders
 from monsoon.pipelines.flink.running_job import EventTimeShare, RestApi, wait_for
-from monsoon.pipelines.results import Progress, no_progress, providers_are, summarized
+from monsoon.pipelines.results import Progress, no_progress, summarized
 from monsoon.pipelines.runtime.intervals import LIVE_INTERVALS, Intervals
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.sinks.folder import STREAMS, OutputError
@@ -92,9 +92,7 @@ def run(
         intervals = intervals_of(parts, running.part_bytes)
         settings = settings_of(input_dir, products, chosen, model, buckets, intervals)
         collected = _collect(parts, settings, folders, running, resume, progress)
-        collected.record_ignored(ignored)
-        collected.providers = providers_are(references.providers)
-        collected.reference_account = references.account
+        collected.record_inputs(ignored, references)
         summary = summarized(collected, collected.outcome, chosen, {scorer.name: scorer.version})
         folders.finish(summary, STREAMS, ACCOUNTS)
         return summary

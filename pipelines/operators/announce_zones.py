@@ -39,8 +39,6 @@ class AnnounceZones(KeyedOperator):
         self._announcements = ZoneAnnouncements(state, config)
         self._announced_cells: list[tuple[str, int, int, list[int]]] = []
         """State entries of `_cells`: name, resolution, when they were announced to the triggers (ms), cells."""
-        self._arrived: list[tuple[str, int, set[int]]] = []
-        """State entries of cells that arrived since the last watermark: name, resolution, cells."""
         self._former: dict[str, bytes] = {}
         """Entries of version 3 that belong to the riders' operators."""
         self._restored_at_ms = self.done_ms
@@ -49,18 +47,14 @@ class AnnounceZones(KeyedOperator):
         resolution = int(message.kind.partition("/")[2])
         new = set(unpack(message.payload, list[int])) - self._cells[resolution]
         if new:
-            name = self._new_entry(f"arrived/{resolution}")
-            self._arrived.append((name, resolution, new))
-            self.state.put_packed(name, sorted(new))
+            self._defer_untimed(f"arrived/{resolution}", message, (resolution, new))
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         yield from self._send_former(upto_ms)
         yield from self._announcements.catch_up({each: sorted(cells) for each, cells in self._cells.items()}, upto_ms)
         arrived: dict[int, set[int]] = {}
-        for name, resolution, cells in self._arrived:
-            self.state.drop(name)
+        for resolution, cells in self._drop_due(upto_ms):
             arrived.setdefault(resolution, set()).update(cells)
-        self._arrived.clear()
         for resolution, cells in sorted(arrived.items()):
             new = sorted(cells - self._cells[resolution])
             if new:
@@ -110,14 +104,14 @@ class AnnounceZones(KeyedOperator):
 
     @property
     def next_work_ms(self) -> int | None:
-        return self.done_ms if self._arrived or self._former or self._announcements.new_triggers else None
+        return self.done_ms if self._former or self._announcements.new_triggers else super().next_work_ms
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         self._announcements.restore(entries)
         for name, payload in entries_of(entries, "cells"):
             self._add_cells(name, int(name.split("/")[1]), *unpack(payload, tuple[int, list[int]]))
         for name, payload in entries_of(entries, "arrived"):
-            self._arrived.append((name, int(name.split("/")[1]), set(unpack(payload, list[int]))))
+            self._restore_untimed(name, (int(name.split("/")[1]), set(unpack(payload, list[int]))))
         self._restored_at_ms = self.done_ms
         for kind in (*_HELD, "waiting", *_SEEN):
             self._former.update(entries_of(entries, kind))

@@ -14,7 +14,6 @@ from monsoon.pipelines.operators.peer_activity_tests import ROWS
 from monsoon.pipelines.operators.report_intake import ReportIntake, account_for
 from monsoon.pipelines.operators.report_store import ReportStore
 from monsoon.pipelines.operators.route_policies import PolicyBook
-from monsoon.pipelines.operators.scoring_times import ScoringTimes
 from monsoon.pipelines.operators.telemetry_buffer import PaneBuffer, PaneReducer
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import (
@@ -38,6 +37,7 @@ from monsoon.transforms.activity.rider_tests import Due, RiderActivityTests, Spa
 from monsoon.transforms.activity.week_to_date import WEEK_MS, claims_with_week_to_date
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, LookupStart
 from monsoon.transforms.adjudication.claims import ActivityResult
+from monsoon.transforms.adjudication.scoring_times import ScoringTimes
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence, ReportCells
@@ -78,7 +78,7 @@ class RiderEvidence(KeyedOperator):
         self._pending_series: dict[str, list[SeriesRecord]] = {}
         """Series that are not due yet, by state entry."""
         self._log = DisruptionLog()
-        self._scoring_times = ScoringTimes(config)
+        self._scoring_times = ScoringTimes(config.triggers)
         self._activity_tests = RiderActivityTests(config.triggers)
         self._series: list[tuple[str, set[EventKey]]] = []
         """State entries of series, each with the trigger events of its revisions."""

@@ -10,6 +10,7 @@ from kit.reserves import RESERVES, answer, reserve
 from kit.streams import policy_record, report, small_storm, write_lines, write_streams
 
 from monsoon.pipelines.flink.file_splits import plan
+from monsoon.sources.reference import read_references
 
 
 def storm_with_reserves(reserves=RESERVES):
@@ -181,6 +182,6 @@ def test_absent_folders_are_empty_and_not_spoken_of(tmp_path):
     graph = Graph(settings_of(source))
     assert graph.settings.reserves
     collected = graph.collected()
-    collected.record_ignored(plan(source, 1_000)[1])
+    collected.record_inputs(plan(source, 1_000)[1], read_references(source / "reference"))
     assert collected.counts["reserves"] == inputs.counts["reserves"]
     assert "confirmations" not in collected.counts

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.transforms.adjudication.scoring_schedule import rescore_delays_ms
+from monsoon.transforms.product import Product, Trigger
 from monsoon.transforms.triggers.disruption_log import SeriesRecord
 
 
 class ScoringTimes:
     """Moments (ms) at which claims of any bucket may be scored, each once."""
 
-    def __init__(self, config: JobConfig) -> None:
-        self._config = config
+    def __init__(self, triggers: Mapping[str, tuple[Product, Trigger]]) -> None:
+        """`triggers`: every trigger with its version, by the name that is in records of series."""
+        self._triggers = triggers
         self._heap: list[int] = []
         self._scheduled: set[int] = set()
         """The elements of the heap."""
@@ -26,7 +27,7 @@ class ScoringTimes:
 
     def add(self, record: SeriesRecord, done_ms: int) -> None:
         """Claims may be scored when a disruption is confirmed or rises, and when a hold ends."""
-        trigger = self._config.triggers[record.trigger][1]
+        trigger = self._triggers[record.trigger][1]
         at_the_end = trigger.pays_by_duration or bool(trigger.supplements)
         moments_ms = (
             revision.at_ms
@@ -37,7 +38,7 @@ class ScoringTimes:
 
     def schedule(self, trigger: str, moments_ms: Iterable[int], done_ms: int) -> None:
         """Claims may be scored at these moments, and again when a hold that begins there ends."""
-        delays_ms = (0, *sorted(rescore_delays_ms(self._config.triggers[trigger][0])))
+        delays_ms = (0, *sorted(rescore_delays_ms(self._triggers[trigger][0])))
         for at_ms in {moment_ms + delay_ms for moment_ms in moments_ms for delay_ms in delays_ms}:
             if at_ms > done_ms and at_ms not in self._scheduled:
                 self._scheduled.add(at_ms)
