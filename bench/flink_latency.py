@@ -28,6 +28,7 @@ def latencies_ms(source: Path, folder: Path, product: str) -> list[float]:
     """Milliseconds, one for each payout of the product whose moment the watermark passed while the job ran."""
     from monsoon.pipelines.flink.file_splits import plan
     from monsoon.pipelines.flink.graph import Config, build, split_row
+    from monsoon.pipelines.flink.job_record import Keying
     from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
     from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
     from monsoon.pipelines.flink.run import settings_of
@@ -39,7 +40,7 @@ def latencies_ms(source: Path, folder: Path, product: str) -> list[float]:
         each.mkdir(parents=True)
     products = load_products()
     parts, _ = plan(source.absolute(), PART_BYTES)
-    settings = settings_of(source.absolute(), products, {product: products[product]}, None, STREAMING_BUCKETS)
+    settings = settings_of(source.absolute(), products, {product: products[product]}, None, Keying(STREAMING_BUCKETS))
     env = environment(
         streaming_settings(os.cpu_count() or 1, checkpoints=folder / "checkpoints", checkpoint_interval_ms=1_000)
     )

@@ -6,10 +6,11 @@ from functools import cached_property
 
 from monsoon.pipelines.operators.adjudicate_claims import AdjudicateClaims
 from monsoon.pipelines.operators.announce_zones import AnnounceZones
-from monsoon.pipelines.operators.confirm_disruptions import ConfirmDisruptions, MergeDisruptions
+from monsoon.pipelines.operators.confirm_disruptions import ConfirmDisruptions
 from monsoon.pipelines.operators.control_exposure import ControlExposure
 from monsoon.pipelines.operators.dead_letter_accounts import AccountDeadLetters
 from monsoon.pipelines.operators.deduplicate_records import DeduplicateRecords
+from monsoon.pipelines.operators.merge_disruptions import MergeDisruptions
 from monsoon.pipelines.operators.peer_features import ComparePeers
 from monsoon.pipelines.operators.rider_evidence import RiderEvidence
 from monsoon.pipelines.operators.route_policies import RoutePolicies

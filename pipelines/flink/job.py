@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from monsoon.pipelines.flink.errors import ClusterError
 from monsoon.pipelines.flink.file_splits import intervals_of, plan
-from monsoon.pipelines.flink.job_record import buckets_of, recorded
-from monsoon.pipelines.flink.keys import MAX_PARALLELISM, STREAMING_BUCKETS
-from monsoon.pipelines.flink.run import PART_BYTES, identity_of, settings_of, sink
+from monsoon.pipelines.flink.job_record import keying_of, recorded
+from monsoon.pipelines.flink.keys import MAX_PARALLELISM
+from monsoon.pipelines.flink.run import PART_BYTES, identity_of, keying_for, settings_of, sink
 from monsoon.sinks.folder import OutputError
 from monsoon.sources.files import InputError
 from monsoon.sources.locations import require_local
@@ -77,11 +77,10 @@ def _submit(args: argparse.Namespace) -> None:
             "flink run -Dexecution.checkpointing.unaligned.enabled=false"
         )
     restored_from = _restored_from(env)
-    began_with = None if restored_from is None else buckets_of(output)
-    buckets = args.buckets or began_with or STREAMING_BUCKETS
+    keying = keying_for(args.buckets, None if restored_from is None else keying_of(output))
     intervals = intervals_of(parts, args.part_bytes)
-    settings = settings_of(input_dir, products, chosen, args.model, buckets, intervals)
-    identity = identity_of(input_dir, parts, chosen, scorer, buckets) | {"output": str(output)}
+    settings = settings_of(input_dir, products, chosen, args.model, keying, intervals)
+    identity = identity_of(input_dir, parts, chosen, scorer, keying) | {"output": str(output)}
     with recorded(output, identity, restored_from):
         sink(build(env, Config(parts, settings, streaming=True)), output)
         env.execute("monsoon")

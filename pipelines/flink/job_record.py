@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +46,39 @@ def recorded(output: Path, identity: Mapping[str, Any], restored_from: str | Non
         raise
 
 
-def buckets_of(output: Path) -> int | None:
-    """With how many buckets the job of this output was begun; None: there is none."""
+@dataclass(frozen=True)
+class Keying:
+    """How a job's state is keyed: into how many buckets, and whether triggers are divided by region."""
+
+    buckets: int
+    by_region: bool = True
+
+    @staticmethod
+    def of(record: Mapping[str, Any]) -> Keying:
+        """Of a job that was begun."""
+        return Keying(int(record["buckets"]), record[_TRIGGER_KEYS] == "region")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """As a job's record states it."""
+        return {"buckets": self.buckets, _TRIGGER_KEYS: "region" if self.by_region else "trigger"}
+
+
+_TRIGGER_KEYS = "keys of triggers"
+
+
+def keying_of(output: Path) -> Keying | None:
+    """How the job of this output is keyed; None: there is none."""
     try:
-        return int(read_record(output / RECORD)["buckets"])
+        return Keying.of(read_record(output / RECORD))
     except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
         return None
 
 
 def read_record(file: Path) -> dict[str, Any]:
-    """What a job or a run was begun with; records of earlier releases do not state the buckets."""
-    return {"buckets": STREAMING_BUCKETS} | msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    """What a job or a run was begun with; records of earlier releases do not state how its state is keyed."""
+    keying = Keying(STREAMING_BUCKETS, by_region=False)
+    return keying.identity | msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
 
 
 def _refuse_what_is_there(output: Path) -> None:

@@ -55,7 +55,7 @@ def tags_to(names: tuple[str, ...]) -> dict[str, OutputTag]:
 def _row(message: Message, buckets: int) -> Row:
     if message.to == RESULTS:
         return Row(message.key, message.kind, message.payload.decode())
-    # Triggers are few, and have names of their own.
+    # Where a trigger is a key, it is none of a bucket.
     key = keys_of(buckets)[message.key] if message.key < buckets else message.key
     return Row(key, Row(message.key, message.kind, message.due_ms, message.payload))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from monsoon.pipelines.flink.errors import error_in_words, logged_for_now
 from monsoon.pipelines.flink.file_splits import FileSplit, in_any_order
+from monsoon.pipelines.flink.job_record import Keying
 from monsoon.pipelines.flink.keys import batch_buckets
 from monsoon.pipelines.flink.local_cluster import batch_settings, environment
 from monsoon.pipelines.flink.result_collector import CollectedResults
@@ -51,7 +52,7 @@ def replay(
         scorer = load_scorer(model)
         references = read_references(input_dir / "reference")
         slots = parallelism or os.cpu_count() or 1
-        settings = settings_of(input_dir, products, running, model, buckets or batch_buckets(slots))
+        settings = settings_of(input_dir, products, running, model, Keying(buckets or batch_buckets(slots)))
         parts, ignored = in_any_order(input_dir, PART_BYTES)
         progress("running on Flink", None)
         with logged_for_now():

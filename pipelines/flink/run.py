@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monsoon.pipelines.flink.dead_letter_limit import DeadLetterLimit
 from monsoon.pipelines.flink.errors import ClusterError, error_in_words, log_to
 from monsoon.pipelines.flink.file_splits import FileSplit, intervals_of, plan
+from monsoon.pipelines.flink.job_record import Keying
 from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
 from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
 from monsoon.pipelines.flink.result_collector import CollectedResults
@@ -86,11 +87,11 @@ def run(
     references = read_references(input_dir / "reference")
     progress("looking through the input", None)
     parts, ignored = plan(input_dir, running.part_bytes)
-    buckets = running.buckets or (folders.buckets if resume else STREAMING_BUCKETS)
-    identity = identity_of(input_dir, parts, chosen, scorer, buckets)
+    keying = keying_for(running.buckets, folders.keying if resume else None)
+    identity = identity_of(input_dir, parts, chosen, scorer, keying)
     with folders.resumed_run(identity) if resume else folders.new_run(identity):
         intervals = intervals_of(parts, running.part_bytes)
-        settings = settings_of(input_dir, products, chosen, model, buckets, intervals)
+        settings = settings_of(input_dir, products, chosen, model, keying, intervals)
         collected = _collect(parts, settings, folders, running, resume, progress)
         collected.record_inputs(ignored, references)
         summary = summarized(collected, collected.outcome, chosen, {scorer.name: scorer.version})
@@ -98,8 +99,14 @@ def run(
         return summary
 
 
+def keying_for(buckets: int | None, begun: Keying | None) -> Keying:
+    """How state is keyed: as the job was begun, or as new ones are; with another number of buckets if that is told."""
+    keying = begun or Keying(STREAMING_BUCKETS)
+    return keying if buckets is None else replace(keying, buckets=buckets)
+
+
 def identity_of(
-    input_dir: Path, parts: Sequence[FileSplit], chosen: Mapping[str, Product], scorer: Scorer, buckets: int
+    input_dir: Path, parts: Sequence[FileSplit], chosen: Mapping[str, Product], scorer: Scorer, keying: Keying
 ) -> dict[str, Any]:
     """What a job's state belongs to: with anything else it would skip parts, read others twice, or not fit."""
     return {
@@ -107,7 +114,7 @@ def identity_of(
         "content of the input": _fingerprint(parts),
         "products": {name: product.version for name, product in chosen.items()},
         "model": {scorer.name: scorer.version},
-        "buckets": buckets,
+        **keying.identity,
     }
 
 
@@ -116,12 +123,20 @@ def settings_of(
     products: Mapping[str, Product],
     chosen: Mapping[str, Product],
     model: Path | None,
-    buckets: int,
+    keying: Keying,
     intervals: Intervals = LIVE_INTERVALS,
 ) -> JobConfig:
     """The configuration of a run."""
-    reserves = "reserves" in streams_in(input_dir)
-    return JobConfig(products, chosen, input_dir / "reference", model, buckets, reserves, intervals)
+    return JobConfig(
+        products,
+        chosen,
+        input_dir / "reference",
+        model,
+        keying.buckets,
+        reserves="reserves" in streams_in(input_dir),
+        intervals=intervals,
+        by_region=keying.by_region,
+    )
 
 
 def _collect(

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlparse
 
 import msgspec
 
-from monsoon.pipelines.flink.job_record import read_record
+from monsoon.pipelines.flink.job_record import Keying, read_record
 from monsoon.pipelines.flink.local_cluster import last_checkpoint
 from monsoon.sinks.durable import replace_file, sync_files, sync_folder, write_file
 from monsoon.sinks.folder import SUMMARY, OutputError
@@ -95,10 +95,10 @@ class RunFolders:
             yield
 
     @property
-    def buckets(self) -> int:
-        """With how many buckets the run was begun. Raises OutputError where there is no run."""
+    def keying(self) -> Keying:
+        """How the state of the run that was begun is keyed. Raises OutputError where there is no run."""
         self._require_record()
-        return int(self._record()["buckets"])
+        return Keying.of(self._record())
 
     def _record(self) -> dict[str, Any]:
         return read_record(self.checkpoints / _RECORD)

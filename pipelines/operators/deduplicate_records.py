@@ -15,7 +15,7 @@ import msgspec
 
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
 from monsoon.pipelines.operators.validate import takes_effect_ms
-from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.job_config import JobConfig, Target
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import RESULTS, Message, bucket_of, pack, result, unpack
 from monsoon.sources.accounting import StreamCounts, conflict
@@ -28,8 +28,8 @@ from monsoon.transforms.validation.record_validator import DeadLetter, ValidReco
 
 
 class DeduplicateRecords(KeyedOperator):
-    """Records by id, deduplicated; readings go to every trigger of their metric, subscription events to their policy,
-    reserves to the payouts that they limit, answers to their rider."""
+    """Records by id, deduplicated; readings go to every trigger of their metric in the regions that they touch,
+    subscription events to their policy, reserves to the payouts that they limit, answers to their rider."""
 
     uid: ClassVar = "deduplicate-records"
     label: ClassVar = "readings and events by id"
@@ -54,6 +54,8 @@ class DeduplicateRecords(KeyedOperator):
         """A heap of those entries by the time of their earliest record (ms)."""
         self._remembered: dict[tuple[str, str], _RememberedRecord] = {}
         """Used records by stream and identity."""
+        self._readings: dict[str, _KnownReading] = {}
+        """What is remembered of readings, by their identity without the revision."""
 
     def process(self, message: Message) -> None:
         name = self._new_entry(f"waiting/{message.kind}")
@@ -106,15 +108,16 @@ class DeduplicateRecords(KeyedOperator):
         yield from to_dead_letters(stream, store.dead, self._config.buckets)
         if not records:
             return
+        routed = self._routed(records) if stream == "oracle_readings" else []
         if self.state.durable:
             self._remember(stream, used_records)
         if stream == "oracle_readings":
-            records = [as_registered(record, self._register) for record in records]
-            for key, metrics in self._config.metrics_of_key.items():
-                # A correction may change a reading's metric: triggers of the old metric need it, too.
-                mine = [record for record in records if record["metric"] in metrics or record["revision"]]
-                if mine:
-                    yield Message(self._config.first_operator(key), key, "readings", upto_ms, pack(mine))
+            by_target: dict[Target, list[dict[str, Any]]] = defaultdict(list)
+            for record, targets in routed:
+                for target in targets:
+                    by_target[target].append(as_registered(record, self._register))
+            for (to, key), mine in sorted(by_target.items(), key=lambda entry: entry[0]):
+                yield Message(to, key, "readings", upto_ms, pack(mine))
         elif stream == "subscriptions":
             running = (record for record in records if record["product"] in self._config.running)
             yield from self._by_bucket("route-policies", "events", running, _policy_of, upto_ms)
@@ -123,6 +126,30 @@ class DeduplicateRecords(KeyedOperator):
             yield from self._by_bucket("control-exposure", "reserves", running, _reserve_bucket_of, upto_ms)
         else:
             yield from self._by_bucket("adjudicate-claims", "confirmations", records, _worker_of, upto_ms)
+
+    def _routed(self, readings: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any], set[Target]]]:
+        """Readings and where each goes, in the order in which they take effect.
+
+        A correction also goes where earlier revisions went, since it may move the reading; where they went is not known
+        of one whose memory has expired, nor before they come: then it goes everywhere. A revision that takes effect
+        after a later one replaces nothing, and goes nowhere.
+        """
+        if not self._config.by_region:
+            return [(record, self._config.targets_of(record)) for record in readings]
+        routed = []
+        for record in sorted(readings, key=_in_effect_order):
+            reading, revision = _reading_of(repr(record_id(record)))
+            known = self._readings.get(reading)
+            if known is not None and revision < known.newest:
+                routed.append((record, set[Target]()))
+                continue
+            targets = self._config.targets_of(record)
+            if revision:
+                every = self._config.all_targets
+                targets |= every if known is None else {target for target in every if target[1] in known.keys}
+            self._readings[reading] = _KnownReading(revision, tuple(sorted({key for _, key in targets})))
+            routed.append((record, targets))
+        return routed
 
     def _is_too_old(self, stream: str, record: dict[str, Any]) -> bool:
         """Whether a late reading or a correction is older than what state still covers."""
@@ -154,12 +181,20 @@ class DeduplicateRecords(KeyedOperator):
         for each in used:
             content = content_hash(canonical_json(each.record))
             identity, effective_ms = repr(record_id(each.record)), takes_effect_ms(stream, each.record)
-            known = _RememberedRecord(self._new_entry(f"memory/{stream}"), content, effective_ms, each.nulled)
+            keys = self._keys_of(identity) if stream == "oracle_readings" else ()
+            known = _RememberedRecord(self._new_entry(f"memory/{stream}"), content, effective_ms, each.nulled, keys)
             self._remembered[stream, identity] = known
             self._keep(identity, known)
 
+    def _keys_of(self, identity: str) -> tuple[int, ...]:
+        """The keys of triggers to which a reading and its earlier revisions went; none for one that went nowhere."""
+        reading, revision = _reading_of(identity)
+        known = self._readings.get(reading)
+        return () if known is None or known.newest != revision else known.keys
+
     def _keep(self, identity: str, known: _RememberedRecord) -> None:
-        self.state.put_packed(known.name, Remembered(identity, known.content, known.effective_ms, list(known.nulled)))
+        entry = Remembered(identity, known.content, known.effective_ms, list(known.nulled), list(known.keys))
+        self.state.put_packed(known.name, entry)
 
     def _count_nulled(self, stream: str, identity: str, nulled: Iterable[str], counts: StreamCounts) -> None:
         """Counts fields that were nulled in a duplicate, but not in the record that was used."""
@@ -177,8 +212,12 @@ class DeduplicateRecords(KeyedOperator):
     def expire(self, upto_ms: int) -> None:
         before_ms = upto_ms - self._config.remembered_ms
         expired = [key for key, known in self._remembered.items() if known.effective_ms < before_ms]
-        for key in expired:
-            self.state.drop(self._remembered.pop(key).name)
+        for stream, identity in expired:
+            self.state.drop(self._remembered.pop((stream, identity)).name)
+            if stream == "oracle_readings":
+                reading, revision = _reading_of(identity)
+                if reading in self._readings and self._readings[reading].newest == revision:
+                    del self._readings[reading]
 
     @property
     def next_work_ms(self) -> int | None:
@@ -190,18 +229,25 @@ class DeduplicateRecords(KeyedOperator):
             self._hold(name, stream, _timed(stream, payload))
         for name, payload in entries_of(entries, "memory"):
             entry: Remembered = unpack(payload, Remembered)
-            known = _RememberedRecord(name, entry.content, entry.effective_ms, tuple(entry.nulled))
-            self._remembered[name.split("/")[1], entry.identity] = known
+            known = _RememberedRecord(name, entry.content, entry.effective_ms, tuple(entry.nulled), tuple(entry.keys))
+            stream = name.split("/")[1]
+            self._remembered[stream, entry.identity] = known
+            if stream == "oracle_readings" and self._config.by_region:
+                reading, revision = _reading_of(entry.identity)
+                if reading not in self._readings or revision > self._readings[reading].newest:
+                    self._readings[reading] = _KnownReading(revision, known.keys)
 
 
 class Remembered(msgspec.Struct, array_like=True):
     """State entry of a used record: its identity (up to version 2 of the state: its id alone), a hash of its content,
-    when it took effect (ms), and the fields that validation nulled."""
+    when it took effect (ms), the fields that validation nulled, and of a reading the keys of triggers to which it and
+    earlier revisions of it went."""
 
     identity: str
     content: bytes
     effective_ms: int
     nulled: list[str] = []
+    keys: list[int] = []
 
 
 class _RememberedRecord(NamedTuple):
@@ -211,6 +257,24 @@ class _RememberedRecord(NamedTuple):
     content: bytes
     effective_ms: int
     nulled: tuple[str, ...]
+    keys: tuple[int, ...]
+
+
+class _KnownReading(NamedTuple):
+    """The newest revision that a reading has, and the keys of triggers to which it and earlier ones went."""
+
+    newest: int
+    keys: tuple[int, ...]
+
+
+def _reading_of(identity: str) -> tuple[str, int]:
+    """A reading's identity without the revision (as text), and the revision."""
+    reading, _, revision = identity.rpartition(", ")
+    return reading, int(revision.removesuffix(")"))
+
+
+def _in_effect_order(record: dict[str, Any]) -> tuple[int, int]:
+    return takes_effect_ms("oracle_readings", record), record["revision"] or 0
 
 
 def content_hash(canonical: str) -> bytes:

@@ -137,6 +137,21 @@ def _with_paid_reasons(payload: bytes) -> bytes:
     return pack_small(claim)
 
 
+_OF_A_TRIGGER = frozenset({"answers", "heard", "pending", "witnessed"})
+
+
+def _with_trigger(entries: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Entries of a key that was one trigger's: since there are regions they name it, as 0 where it is the key."""
+    migrated = {}
+    for name, payload in entries.items():
+        kind, _, rest = name.partition("/")
+        if kind == "new-cells":
+            migrated[name] = pack([([], unpack(payload, list[int]))])
+        else:
+            migrated[f"{kind}/0/{rest}" if kind in _OF_A_TRIGGER else name] = payload
+    return migrated
+
+
 OPERATOR_MIGRATIONS: dict[str, dict[int, Migration]] = {
     "deduplicate-records": {1: _each(memory=_hashed)},
     "deduplicate-telemetry": {2: _reports_by_rider},
@@ -157,6 +172,9 @@ OPERATOR_MIGRATIONS: dict[str, dict[int, Migration]] = {
     },
     "witness-telemetry": {2: _each(rows=_with_received_time, orders=_with_received_time, panes=_panes)},
     "witness-devices": {2: _each(riders=_with_insured, days=_days)},
+    "ask-witness": {4: _with_trigger},
+    "weigh-witness": {4: _with_trigger},
+    "judge-triggers": {4: _with_trigger},
     "compare-neighbors": {2: _each(phones=_phones)},
     "adjudicate-claims": {
         1: _each(claim=_smaller, compared=lambda payload: pack_rows(unpack_frame(payload))),

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import polars as pl
 
 from monsoon.pipelines.operators.confirm_disruptions import TelemetryValue
-from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.job_config import JobConfig, RegionTrigger
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
-from monsoon.pipelines.runtime.messages import Message, pack, pack_frame, stacked, unpack_frame
+from monsoon.pipelines.runtime.messages import Message, messages_by_bucket, pack, stacked, unpack_frame
 from monsoon.pipelines.runtime.time_partitioned_buffer import TimePartitionedBuffer
 from monsoon.sources.model_files import load_model
 from monsoon.transforms.evidence.devices import DeviceDays
@@ -51,6 +51,12 @@ def answer_frame(zone_queries: ZoneQueries, tallies: npt.NDArray[np.int64]) -> p
     )
 
 
+def answer_messages(config: JobConfig, trigger: int, answers: pl.DataFrame, due_ms: int) -> Iterator[Message]:
+    """Answers (`answer_frame`) to queries of a trigger, to where those of its region are summed."""
+    keys = [config.key_of(RegionTrigger(trigger, config.region_of(zone))) for zone in answers["zone"].to_list()]
+    return messages_by_bucket("weigh-witness", f"answers/{trigger}", due_ms, answers, pl.Series(keys, dtype=pl.Int64))
+
+
 class TrustSilentRiders(KeyedOperator):
     """Some phones: which riders used them, and with that the trust of silent riders."""
 
@@ -62,8 +68,6 @@ class TrustSilentRiders(KeyedOperator):
         super().__init__(key, state)
         self._config = config
         self._days = TimePartitionedBuffer(state, "days", "pane_start_ms", self._new_entry)
-        self._riders: dict[str, tuple[int, pl.DataFrame]] = {}
-        """By state entry: the trigger's key, silent riders."""
 
     def process(self, message: Message) -> None:
         frame = unpack_frame(message.payload)
@@ -71,21 +75,15 @@ class TrustSilentRiders(KeyedOperator):
         if kind == "days":
             self._days.put(frame, message.payload)
         else:
-            name = self._defer(message.kind, message)
-            self._riders[name] = (int(trigger), frame)
-            self.state.put(name, message.payload)
+            self._defer(message.kind, message, (int(trigger), frame))
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         by_trigger: dict[int, list[pl.DataFrame]] = {}
-        for name in sorted(self._take_due(upto_ms)):
-            trigger, frame = self._riders.pop(name)
-            self.state.drop(name)
+        for trigger, frame in self._drop_due(upto_ms):
             by_trigger.setdefault(trigger, []).append(frame)
         for trigger, frames in sorted(by_trigger.items()):
             riders = pl.concat(frames).sort(*_QUERY_KEY, "worker_id")
-            answers = self._trust_answers(trigger, riders)
-            if answers.height:
-                yield Message("weigh-witness", trigger, "answers", upto_ms, pack_frame(answers))
+            yield from answer_messages(self._config, trigger, self._trust_answers(trigger, riders), upto_ms)
 
     def _trust_answers(self, trigger: int, riders: pl.DataFrame) -> pl.DataFrame:
         product, terms = self._config.telemetry_triggers[trigger]
@@ -116,71 +114,54 @@ class TrustSilentRiders(KeyedOperator):
         self._days.expire(upto_ms - self._config.history_kept_ms - self._config.reports_kept_ms)
         self._days.compact(upto_ms)
 
-    @property
-    def next_work_ms(self) -> int | None:
-        return self._next_deferred_ms
-
     def restore(self, entries: Mapping[str, bytes]) -> None:
         self._days.restore(entries)
         for name, payload in entries_of(entries, "riders"):
-            self._restore_deferred(name)
-            self._riders[name] = (int(name.split("/")[1]), unpack_frame(payload))
+            self._restore_deferred(name, (int(name.split("/")[1]), unpack_frame(payload)))
 
 
 class AggregateTelemetryAnswers(KeyedOperator):
-    """One trigger with a telemetry condition: sums the tallies of all buckets, query by query, into one value."""
+    """Triggers with a telemetry condition, in some regions: sums the tallies of all buckets of riders, query by query,
+    into one value."""
 
     uid: ClassVar = "weigh-witness"
-    label: ClassVar = "answers of telemetry by trigger"
+    label: ClassVar = "answers of telemetry by trigger and region"
     to: ClassVar = ("judge-triggers",)
 
     def __init__(self, key: int, state: StateWriter, config: JobConfig) -> None:
         super().__init__(key, state)
-        self._condition = config.telemetry_triggers[key][1].telemetry_condition
-        self._answers: dict[str, pl.DataFrame] = {}
-        """By state entry."""
+        self._config = config
 
     def process(self, message: Message) -> None:
-        name = self._defer("answers", message)
-        self._answers[name] = unpack_frame(message.payload)
-        self.state.put(name, message.payload)
+        _, _, trigger = message.kind.partition("/")
+        self._defer(message.kind, message, (int(trigger), unpack_frame(message.payload)))
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
-        due_entries = sorted(self._take_due(upto_ms))
-        if not due_entries:
-            return
-        answers = pl.concat([self._answers.pop(name) for name in due_entries])
-        for name in due_entries:
-            self.state.drop(name)
-        sums = answers.group_by(_QUERY_KEY).sum().sort(*_QUERY_KEY)
-        measured = self._values(sums.select(pl.exclude(_QUERY_KEY)).to_numpy())
-        values: list[TelemetryValue] = [
-            (platform, zone, at_ms, value)
-            for (platform, zone, at_ms), value in zip(sums.select(_QUERY_KEY).rows(), measured.tolist(), strict=True)
-            if not np.isnan(value)
-        ]
-        if values:
-            yield Message("judge-triggers", self.key, "witness", upto_ms, pack(values))
+        by_trigger: dict[int, list[pl.DataFrame]] = {}
+        for trigger, frame in self._drop_due(upto_ms):
+            by_trigger.setdefault(trigger, []).append(frame)
+        for trigger, frames in sorted(by_trigger.items()):
+            sums = pl.concat(frames).group_by(_QUERY_KEY).sum().sort(*_QUERY_KEY)
+            measured = self._values(trigger, sums.select(pl.exclude(_QUERY_KEY)).to_numpy())
+            values: list[TelemetryValue] = [
+                (platform, zone, at_ms, value)
+                for (platform, zone, at_ms), value in zip(
+                    sums.select(_QUERY_KEY).rows(), measured.tolist(), strict=True
+                )
+                if not np.isnan(value)
+            ]
+            if values:
+                yield Message("judge-triggers", self.key, f"witness/{trigger}", upto_ms, pack(values))
 
-    def _values(self, tallies: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        if isinstance(self._condition, OrderDrop):
-            return order_drop(self._condition, tallies)
-        assert self._condition is not None
-        model = self._condition.model
-        return quorum_values(tallies, None if model is None else load_model(model))
-
-    @property
-    def holds_expiring_state(self) -> bool:
-        return False
-
-    def expire(self, upto_ms: int) -> None:
-        """There is no state but deferred messages."""
-
-    @property
-    def next_work_ms(self) -> int | None:
-        return self._next_deferred_ms
+    def _values(self, trigger: int, tallies: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        condition = self._config.telemetry_triggers[trigger][1].telemetry_condition
+        if isinstance(condition, OrderDrop):
+            return order_drop(condition, tallies)
+        assert condition is not None
+        return quorum_values(tallies, None if condition.model is None else load_model(condition.model))
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "answers"):
-            self._restore_deferred(name)
-            self._answers[name] = unpack_frame(payload)
+            # Entries from before there were regions name no trigger (0): it is the key.
+            trigger = int(name.split("/")[1]) or self.key
+            self._restore_deferred(name, (trigger, unpack_frame(payload)))

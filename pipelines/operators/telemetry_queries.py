@@ -8,6 +8,7 @@ watermark by which all answers have arrived.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -19,9 +20,10 @@ from monsoon.pipelines.operators.confirm_disruptions import ConfirmDisruptions, 
 from monsoon.pipelines.operators.report_intake import ReportIntake
 from monsoon.pipelines.operators.report_store import ReportStore
 from monsoon.pipelines.operators.route_policies import PolicyBook
-from monsoon.pipelines.operators.telemetry_aggregation import DAYS, answer_frame
+from monsoon.pipelines.operators.telemetry_aggregation import DAYS, answer_frame, answer_messages
 from monsoon.pipelines.operators.telemetry_buffer import PaneBuffer, PaneReducer, decoded, to_panes
-from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.operators.zone_announcements import AnnouncedCells
+from monsoon.pipelines.runtime.job_config import JobConfig, RegionTrigger
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import (
     Message,
@@ -68,53 +70,72 @@ _NOT_FOR_ORDERS = tuple(
 
 
 class QueryTelemetry(ConfirmDisruptions):
-    """One trigger with a telemetry condition: takes its readings and cells, sends queries for all moments at which the
-    condition may decide."""
+    """Triggers with a telemetry condition, in some regions: takes their readings and cells, sends queries for all
+    moments at which a condition may decide."""
 
     uid: ClassVar = "ask-witness"
-    label: ClassVar = "readings and zones by trigger that asks telemetry"
+    label: ClassVar = "readings and zones by trigger that asks telemetry, and region"
     to: ClassVar = ("witness-telemetry", "judge-triggers")
 
     def __init__(self, key: int, state: StateWriter, config: JobConfig) -> None:
         super().__init__(key, state, config)
-        product, trigger = config.triggers[self._trigger_name]
-        self._query_trigger = self._trigger_state = TelemetryQueryTrigger(trigger, product.zone_resolution)
+        self._query_triggers: dict[RegionTrigger, TelemetryQueryTrigger] = {}
         self._pending: dict[str, Forwarded] = {}
         """By state entry: input to forward to `ConfirmDisruptions`."""
+
+    def _new_trigger(self, of: RegionTrigger) -> TelemetryQueryTrigger:
+        version, trigger = self._terms_of(of.trigger)
+        self._query_triggers[of] = TelemetryQueryTrigger(trigger, version.zone_resolution)
+        return self._query_triggers[of]
 
     def process(self, message: Message) -> None:
         if message.kind == "cells":
             super().process(message)
-            self._defer_forwarding((unpack(message.payload, list[int]), []))
+            for trigger, cells in _by_trigger(unpack(message.payload, AnnouncedCells)).items():
+                self._defer_forwarding(trigger, (cells, []))
         else:
             timed_readings = self._with_effective_times(message.payload)
-            self._take_readings(timed_readings)
-            self._defer_forwarding(([], timed_readings))
+            self._take_readings("readings", timed_readings)
+            for trigger in sorted({of.trigger for of in self._triggers}):
+                mine = [each for each in timed_readings if self._concerns(trigger, each[1])]
+                if mine:
+                    self._defer_forwarding(trigger, ([], mine))
 
-    def _defer_forwarding(self, forwarded: Forwarded) -> None:
-        name = self._new_entry("pending")
+    def _concerns(self, trigger: int, record: Mapping[str, Any]) -> bool:
+        """Whether `ConfirmDisruptions` may need a reading: of a correction it decides itself."""
+        return bool(record["revision"]) or any(
+            each.trigger == trigger and self._config.key_of(each) == self.key
+            for each in self._config.region_triggers(record)
+        )
+
+    def _defer_forwarding(self, trigger: int, forwarded: Forwarded) -> None:
+        name = self._new_entry(f"pending/{trigger}")
         self._pending[name] = forwarded
         self.state.put_packed(name, forwarded)
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
-        queries: QueryRows = [
-            (each.platform, zone, at_ms)
-            for each in self._query_trigger.pending_queries(upto_ms)
-            for zone in each.zones.tolist()
-            for at_ms in each.moments_ms.tolist()
-        ]
-        if queries:
-            payload = pack(queries)
-            for bucket in range(self._config.buckets):
-                yield Message("witness-telemetry", bucket, f"asked/{self.key}", upto_ms, payload)
-        if queries or self._pending:
-            cells = [cell for part, _ in self._pending.values() for cell in part]
-            timed_readings = [each for _, part in self._pending.values() for each in part]
-            yield Message("judge-triggers", self.key, "heard", upto_ms, pack((cells, timed_readings)))
-        for name in self._pending:
+        queries: dict[int, QueryRows] = defaultdict(list)
+        for of in self._take_active(upto_ms):
+            queries[of.trigger] += [
+                (each.platform, zone, at_ms)
+                for each in self._query_triggers[of].pending_queries(upto_ms)
+                for zone in each.zones.tolist()
+                for at_ms in each.moments_ms.tolist()
+            ]
+        pending: dict[int, list[Forwarded]] = defaultdict(list)
+        for name, forwarded in self._pending.items():
+            pending[self._trigger_in(name)].append(forwarded)
             self.state.drop(name)
         self._pending.clear()
-        self._join_cells()
+        for trigger in sorted({*pending, *(trigger for trigger, rows in queries.items() if rows)}):
+            if queries[trigger]:
+                payload = pack(queries[trigger])
+                for bucket in range(self._config.buckets):
+                    yield Message("witness-telemetry", bucket, f"asked/{trigger}", upto_ms, payload)
+            cells = [cell for part, _ in pending[trigger] for cell in part]
+            timed_readings = [each for _, part in pending[trigger] for each in part]
+            yield Message("judge-triggers", self.key, f"heard/{trigger}", upto_ms, pack((cells, timed_readings)))
+        self._finish()
 
     @property
     def next_work_ms(self) -> int | None:
@@ -124,6 +145,14 @@ class QueryTelemetry(ConfirmDisruptions):
         super().restore(entries)
         for name, payload in entries_of(entries, "pending"):
             self._pending[name] = unpack(payload, Forwarded)
+
+
+def _by_trigger(announced: AnnouncedCells) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for triggers, cells in announced:
+        for trigger in triggers:
+            found[trigger] += cells
+    return found
 
 
 class AnswerTelemetryQueries(KeyedOperator):
@@ -149,8 +178,6 @@ class AnswerTelemetryQueries(KeyedOperator):
         self._pane_reducer = PaneReducer(state, self._reports, self._panes)
         self._device_days_sent_ms: int | None = None
         """Device days of panes that start before it were sent to `TrustSilentRiders`; None: none was."""
-        self._queries: dict[str, tuple[int, QueryRows]] = {}
-        """By state entry: the trigger's key, its queries."""
         conditions = [(product, trigger.telemetry_condition) for product, trigger in config.telemetry_triggers.values()]
         self._quorums = any(isinstance(telemetry_condition, SilentQuorum) for _, telemetry_condition in conditions)
         self._order_drops = [
@@ -169,16 +196,12 @@ class AnswerTelemetryQueries(KeyedOperator):
             self._book.add(unpack(message.payload, list[dict[str, Any]]))
             self._save_progress(self.done_ms)  # entries of policies have no serial number, but need the version too
         else:
-            name = self._defer(message.kind, message)
-            self._queries[name] = (int(trigger), unpack(message.payload, QueryRows))
-            self.state.put(name, message.payload)
+            self._defer(message.kind, message, (int(trigger), unpack(message.payload, QueryRows)))
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         self._intake.release(upto_ms, self.done_ms, self.watermark_ms)  # `RiderEvidence` accounts for the same reports
         by_trigger: dict[int, QueryRows] = {}
-        for name in sorted(self._take_due(upto_ms)):
-            trigger, queries = self._queries.pop(name)
-            self.state.drop(name)
+        for trigger, queries in self._drop_due(upto_ms):
             by_trigger.setdefault(trigger, []).extend(queries)
         wait_ms = self._panes_due_ms
         if self._quorums and (by_trigger or (wait_ms is not None and wait_ms <= upto_ms)):
@@ -258,9 +281,7 @@ class AnswerTelemetryQueries(KeyedOperator):
         self, trigger: int, zone_queries: ZoneQueries, tallies: npt.NDArray[np.int64], due_ms: int
     ) -> Iterator[Message]:
         """The bucket's tallies of the queries for which they are not zero."""
-        answers = answer_frame(zone_queries, tallies)
-        if answers.height:
-            yield Message("weigh-witness", trigger, "answers", due_ms, pack_frame(answers))
+        yield from answer_messages(self._config, trigger, answer_frame(zone_queries, tallies), due_ms)
 
     # Panes.
 
@@ -323,8 +344,7 @@ class AnswerTelemetryQueries(KeyedOperator):
         if "told" in entries:
             self._device_days_sent_ms = unpack(entries["told"], int)
         for name, payload in entries_of(entries, "asked"):
-            self._restore_deferred(name)
-            self._queries[name] = (int(name.split("/")[1]), unpack(payload, QueryRows))
+            self._restore_deferred(name, (int(name.split("/")[1]), unpack(payload, QueryRows)))
 
 
 def _downsampled(batch: ReportBatch, resolutions: Sequence[int]) -> ReportBatch:

@@ -105,7 +105,9 @@ class Validate:
             if isinstance(outcome, DeadLetter):
                 letters.append(outcome)
             else:
-                by_key[bucket_of(repr(short_id(outcome.record)), self._buckets)].append(outcome)
+                # The deduplicator has to see every revision of a reading where it routes them by what came before.
+                shared = short_id(outcome.record)[: 1 if self._config.by_region else None]
+                by_key[bucket_of(repr(shared), self._buckets)].append(outcome)
         for key, records in by_key.items():
             due_ms = min(takes_effect_ms(stream, used.record) for used in records)
             yield Message("deduplicate-records", key, stream, due_ms, pack(records))

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from monsoon.pipelines.runtime.intervals import LIVE_INTERVALS, Intervals
+from monsoon.pipelines.runtime.messages import bucket_of
 from monsoon.transforms.activity.week_to_date import WEEK_MS, uses_week_to_date
 from monsoon.transforms.evidence.limits import HISTORY_MS
-from monsoon.transforms.product import Product, Trigger
+from monsoon.transforms.geo.areas import area_of
+from monsoon.transforms.geo.regions import region_of, regions_of
+from monsoon.transforms.product import Product, ProductError, Trigger
 from monsoon.transforms.triggers.conditions import alert_condition, metrics_of
 from monsoon.transforms.validation.catalogue import Catalogue
 
 _DAY_MS = 24 * 3_600_000
 _FIRST_TRIGGER = 2**30
-"""Keys from here on belong to triggers, smaller ones are buckets."""
+"""Ids of triggers begin here: in a job that is keyed by them they are keys, and smaller keys are buckets."""
+
+WORLD = 0
+"""The one region of a job that is keyed by trigger alone."""
+
+Target = tuple[str, int]
+"""The uid of an operator and a key."""
+
+
+class RegionTrigger(NamedTuple):
+    """A trigger, by its id, in a region (an H3 cell, or WORLD): its zones there are evaluated by themselves."""
+
+    trigger: int
+    region: int
 
 
 @dataclass(frozen=True)
@@ -54,6 +71,9 @@ class JobConfig:
     remembered_ms: int = 35 * _DAY_MS
     """Retention of readings, ended policies, ended disruptions, settled claims and dead letters: the four weeks that
     may be corrected, and a week more, so that no correction meets state that is expiring."""
+    by_region: bool = True
+    """Whether triggers are divided by region, and those of a bucket share a key. False: a trigger is a key, and has one
+    region; so for jobs that began before there were regions, since state cannot be keyed anew."""
 
     @cached_property
     def policies_kept_ms(self) -> int:
@@ -93,28 +113,71 @@ class JobConfig:
         return f"{named}/{trigger}"
 
     @cached_property
-    def metrics_of_key(self) -> dict[int, frozenset[str]]:
-        """The metrics that each trigger reads, by its key."""
-        return {
-            key: metrics_of(trigger, alert_condition(version))
-            for key, name in self.trigger_of_key.items()
-            for version, trigger in [self.triggers[name]]
-        }
+    def trigger_of_id(self) -> dict[int, str]:
+        """The names of triggers by their id, a hash of the name: it does not depend on what else runs.
 
-    @cached_property
-    def trigger_of_key(self) -> dict[int, str]:
-        """The names of triggers by their key, a hash of the name: it does not depend on what else runs."""
-        return {zlib.crc32(name.encode()) % _FIRST_TRIGGER + _FIRST_TRIGGER: name for name in self.triggers}
+        Raises ProductError where two names have the same one.
+        """
+        found: dict[int, str] = {}
+        for name in self.triggers:
+            identity = zlib.crc32(name.encode()) % _FIRST_TRIGGER + _FIRST_TRIGGER
+            if identity in found:
+                raise ProductError(f"triggers {found[identity]} and {name} have the same hash; rename one of them")
+            found[identity] = name
+        return found
 
     @cached_property
     def telemetry_triggers(self) -> dict[int, tuple[Product, Trigger]]:
-        """Triggers with a telemetry condition, each with its version, by key."""
-        by_key = {key: self.triggers[name] for key, name in self.trigger_of_key.items()}
-        return {key: each for key, each in by_key.items() if each[1].telemetry_condition is not None}
+        """Triggers with a telemetry condition, each with its version, by id."""
+        by_id = {identity: self.triggers[name] for identity, name in self.trigger_of_id.items()}
+        return {identity: each for identity, each in by_id.items() if each[1].telemetry_condition is not None}
 
-    def first_operator(self, key: int) -> str:
+    def first_operator(self, trigger: int) -> str:
         """The uid of the first operator that takes a trigger's readings and cells."""
-        return "ask-witness" if key in self.telemetry_triggers else "judge-triggers"
+        return "ask-witness" if trigger in self.telemetry_triggers else "judge-triggers"
+
+    def region_of(self, zone: int) -> int:
+        """The region of a zone (cell)."""
+        return region_of(zone) if self.by_region else WORLD
+
+    def key_of(self, of: RegionTrigger) -> int:
+        """The key under which a trigger in a region is evaluated."""
+        if not self.by_region:
+            return of.trigger
+        return bucket_of(f"{self.trigger_of_id[of.trigger]}/{of.region:x}", self.buckets)
+
+    def targets_of(self, record: Mapping[str, Any]) -> set[Target]:
+        """Where a reading goes: to the first operator of each trigger of its metric, in each region that it may touch.
+
+        Where triggers have one region, a correction goes to all triggers, since it may change a reading's metric.
+        """
+        if not self.by_region and record["revision"]:
+            return self.all_targets
+        return {(self.first_operator(each.trigger), self.key_of(each)) for each in self.region_triggers(record)}
+
+    @cached_property
+    def all_targets(self) -> set[Target]:
+        """The first operators of all triggers under all their keys."""
+        if not self.by_region:
+            return {(self.first_operator(trigger), trigger) for trigger in self.trigger_of_id}
+        return {(self.first_operator(trigger), key) for trigger in self.trigger_of_id for key in range(self.buckets)}
+
+    def region_triggers(self, record: Mapping[str, Any]) -> Iterator[RegionTrigger]:
+        """The triggers that use a reading's metric, in each region that may have a zone which the reading covers."""
+        area = area_of(record) if self.by_region else None
+        for trigger, zone_resolution in self._triggers_of_metric.get(record["metric"], ()):
+            for region in (WORLD,) if area is None else regions_of(area, zone_resolution):
+                yield RegionTrigger(trigger, region)
+
+    @cached_property
+    def _triggers_of_metric(self) -> dict[str, list[tuple[int, int]]]:
+        """By metric, the ids of the triggers that use it and the resolutions of their zones."""
+        found: dict[str, list[tuple[int, int]]] = {}
+        for identity, name in self.trigger_of_id.items():
+            version, trigger = self.triggers[name]
+            for metric in metrics_of(trigger, alert_condition(version)):
+                found.setdefault(metric, []).append((identity, version.zone_resolution))
+        return found
 
     @property
     def resolutions(self) -> list[int]:

@@ -7,8 +7,8 @@ from kit.streams import small_storm, write_streams
 
 from monsoon.pipelines.flink.file_splits import plan
 from monsoon.pipelines.flink.job import main
-from monsoon.pipelines.flink.job_record import RECORD, buckets_of, recorded
-from monsoon.pipelines.flink.run import identity_of
+from monsoon.pipelines.flink.job_record import RECORD, Keying, keying_of, recorded
+from monsoon.pipelines.flink.run import identity_of, keying_for
 from monsoon.sinks.folder import OutputError
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_products
@@ -19,8 +19,8 @@ def scorer():
     return load_scorer()
 
 
-def identity(source, scorer, buckets=4):
-    return identity_of(source, plan(source, 50_000)[0], load_products(["kawaach"]), scorer, buckets)
+def identity(source, scorer, keying=None):
+    return identity_of(source, plan(source, 50_000)[0], load_products(["kawaach"]), scorer, keying or Keying(4))
 
 
 @pytest.fixture
@@ -51,23 +51,29 @@ def test_a_job_goes_on_with_what_it_was_begun_with(begun, scorer):
 
 def test_buckets_are_a_part_of_the_state(begun, scorer):
     source, output = begun
-    assert buckets_of(output) == 4
+    assert keying_of(output) == keying_for(None, None) == Keying(4, by_region=True)
     with (
         pytest.raises(OutputError, match=r"begun with another buckets \(4, not 8\)"),
-        recorded(output, identity(source, scorer, 8), "file:///savepoint"),
+        recorded(output, identity(source, scorer, keying_for(8, keying_of(output))), "file:///savepoint"),
     ):
         pytest.fail("submitted")
-    assert buckets_of(output / "none") is None
+    assert keying_of(output / "none") is None
 
 
-def test_a_job_of_before_had_four_buckets(begun, scorer):
+def test_a_job_of_before_had_four_buckets_and_a_key_for_each_trigger(begun, scorer):
     source, output = begun
     before = json.loads((output / RECORD).read_text())
-    del before["buckets"]
+    del before["buckets"], before["keys of triggers"]
     (output / RECORD).write_text(json.dumps(before))
-    assert buckets_of(output) == 4
-    with recorded(output, identity(source, scorer), "file:///savepoint"):
+    keying = keying_for(None, keying_of(output))
+    assert keying == Keying(4, by_region=False)
+    with recorded(output, identity(source, scorer, keying), "file:///savepoint"):
         pass
+    with (
+        pytest.raises(OutputError, match=r"begun with another keys of triggers \(trigger, not region\)"),
+        recorded(output, identity(source, scorer), "file:///savepoint"),
+    ):
+        pytest.fail("submitted")
 
 
 @pytest.mark.parametrize("change", ["added", "removed", "said otherwise"])

@@ -168,6 +168,7 @@ def run_with_table_sink(source, output, savepoint, table):
     from pyflink.table import StreamTableEnvironment
 
     from monsoon.pipelines.flink.graph import Config, build
+    from monsoon.pipelines.flink.job_record import Keying
     from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
     from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
     from monsoon.pipelines.flink.run import settings_of, sink
@@ -181,7 +182,7 @@ def run_with_table_sink(source, output, savepoint, table):
     tables.get_config().set("table.exec.uid.generation", "ALWAYS")
     parts, _ = plan(source, COMMAND_PART_BYTES)
     intervals = intervals_of(parts, COMMAND_PART_BYTES)
-    settings = settings_of(source, PRODUCTS, PRODUCTS, None, STREAMING_BUCKETS, intervals)
+    settings = settings_of(source, PRODUCTS, PRODUCTS, None, Keying(STREAMING_BUCKETS), intervals)
     results = build(env, Config(parts, settings, streaming=True))
     sink(results, output)
     tables.create_temporary_view("results", tables.from_data_stream(results))

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from kit import LAT, LON, ScriptedScores, at, kawaach, product_of, subscription_record, update, zones_at
+from kit import LAT, LON, ScriptedScores, at, kawaach, product_of, reading_record, subscription_record, update, zones_at
 from kit.examples import mostly_slow
 from kit.graph import settings_of
 from kit.streams import policy_record, report
 from msgspec import structs
 
+from monsoon.pipelines.operators.confirm_disruptions import ConfirmDisruptions
 from monsoon.pipelines.operators.rider_evidence import RiderEvidence
 from monsoon.pipelines.runtime.keyed_operator import BEFORE_TIME_MS, StateWriter
 from monsoon.pipelines.runtime.messages import Message, pack, pack_frame
@@ -331,3 +332,41 @@ def test_history_of_panes_and_disruptions(bucket):
         return news_of_a_day_later(made)
 
     assert growth(prepare, 30) < CONSTANT
+
+
+@pytest.mark.parametrize("corrected", [False, True], ids=["a reading", "a correction"])
+def test_zones_and_readings_of_other_regions(tmp_path, corrected):
+    """A reading costs nothing in regions that it does not touch, nor does its correction, though one key has them
+    all; many readings of one region beside as much in regions of their own."""
+    settings = settings_of(tmp_path, buckets=1, products=["kawaach"])
+    (curfew,) = (each for each, name in settings.trigger_of_id.items() if name == "kawaach/curfew")
+
+    def curfew_at(value, minutes, place, **fields):
+        return reading_record("curfew", value, minutes, lat=place[0], lon=place[1], radius_km=5.0, **fields)
+
+    def prepare(count):
+        operator = ConfirmDisruptions(0, StateWriter(), settings)
+
+        def take(kind, value):
+            operator.process(Message("judge-triggers", 0, kind, 0, pack(value)))
+            operator.state.drain()
+
+        places = [(LAT, LON), *((10 + n // 12, 70 + 1.5 * (n % 12)) for n in range(count))]
+        take("cells", [([curfew], [cell_of(*place, KAWAACH.zone_resolution)]) for place in places])
+        crowd = [(LAT - 5, LON + 0.01 * n) for n in range(count)]
+        take("cells", [([curfew], [cell_of(*place, KAWAACH.zone_resolution) for place in crowd])])
+        for n, place in enumerate([*places, *crowd]):
+            take("readings", [curfew_at(int(n > 0), 1, place, reading_id=f"r{n}")])
+        list(operator.advance(at(40)))
+        new = curfew_at(1, 45, (LAT, LON))
+        if corrected:
+            new = curfew_at(1, 1, (LAT, LON), reading_id="r0", revision=1, issued_time=at(45))
+
+        def work():
+            take("readings", [new])
+            (message, *_) = operator.advance(at(46))
+            assert message.kind == "series"
+
+        return work
+
+    assert growth(prepare, 25) < CONSTANT

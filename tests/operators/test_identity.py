@@ -257,7 +257,7 @@ def test_what_an_earlier_release_remembered_of_records_still_catches_their_repea
     the id is refused as that release would have refused it."""
     folder = FOLDER / f"state-{version}"
     state, _ = read_state(folder)
-    source = Scripted(tmp_path / "in", **SETTINGS)
+    source = Scripted(tmp_path / "in", **SETTINGS, by_region=False)
     first = read_half(folder, "first")
     source.graph = Graph.resumed(source.graph.settings, state, (), SETTINGS["scorer"])
     readings = [each for each in first["oracle_readings"] if each["event_time"] <= at(20)]
@@ -278,7 +278,7 @@ def test_a_repeat_of_a_report_that_an_earlier_release_used_counts_as_late_and_is
     """docs/state.md: reports lie under other keys since, where what was remembered cannot be had."""
     folder = FOLDER / f"state-{version}"
     state, _ = read_state(folder)
-    source = Scripted(tmp_path / "in", **SETTINGS)
+    source = Scripted(tmp_path / "in", **SETTINGS, by_region=False)
     source.graph = Graph.resumed(source.graph.settings, state, (), SETTINGS["scorer"])
 
     def rows():

@@ -11,7 +11,7 @@ from kit.graph import Graph, Scripted, same, settings_of
 from kit.streams import report
 
 from monsoon.pipelines.flink.result_collector import CollectedResults
-from monsoon.pipelines.operators.confirm_disruptions import MergeDisruptions
+from monsoon.pipelines.operators.merge_disruptions import MergeDisruptions
 from monsoon.pipelines.operators.state_migrations import RENAMED_FEATURES
 from monsoon.pipelines.results import Outcome
 from monsoon.pipelines.runtime import keyed_operator
@@ -226,6 +226,10 @@ MOVED = {("deduplicate-telemetry", kind) for kind in ("memory", "waiting")}
 MOVED_TO = {(uid, kind) for uid in ("riders-evidence", "witness-telemetry") for kind in ("arrived", "memory")}
 
 
+FIRST_BY_REGION = 5
+"""Jobs that began with an earlier version have a key for each trigger, and go on so."""
+
+
 def test_every_version_of_state_has_a_golden_one():
     assert [folder.name for folder in GOLDEN] == [f"state-{version + 1}" for version in range(STATE_VERSION)]
 
@@ -248,13 +252,15 @@ def test_a_graph_goes_on_from_golden_state(tmp_path, folder):
     } | moved
     statuses = [claim["status"] for claim in CollectedResults.of(before).outcome.claims]
     assert {"soft_hold", "approved"} <= set(statuses)
-    source = Scripted(tmp_path / "in", **SETTINGS)
+    source = Scripted(tmp_path / "in", **SETTINGS, by_region=version >= FIRST_BY_REGION)
     first = read_half(folder, "first")
     for stream, records in first.items():
         source.say(stream, records)
     source.say("telemetry", ['{"unreadable": 1}'])
     source.graph = Graph.resumed(source.graph.settings, state, before, SETTINGS["scorer"])
+    source.restore()
     play(source, read_half(folder, "rest"))
+    source.restore()
     collected = source.finish()
     inputs, expected = source.locally()
     same(without_versions(collected.outcome), as_then(without_versions(expected), before), RECORDS)

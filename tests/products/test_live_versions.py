@@ -114,7 +114,7 @@ def test_the_oldest_version_keeps_the_plain_names_of_triggers(versions):
     old, new = both["nexora"].versions
     alone, line = graph_of(source, load_products(["nexora"])).settings, graph_of(source, both).settings
     assert alone.triggers.keys() == {f"nexora/{trigger.name}" for trigger in old.triggers}
-    assert line.trigger_of_key.items() > alone.trigger_of_key.items()
+    assert line.trigger_of_id.items() > alone.trigger_of_id.items()
     assert {name: version for name, (version, _) in line.triggers.items()} == {
         **{f"nexora/{trigger.name}": old for trigger in old.triggers},
         **{f"nexora@{new.version}/{trigger.name}": new for trigger in new.triggers},

@@ -121,6 +121,27 @@ class Zones:
         return known
 
 
+def may_meet(
+    area: Area, lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64], radius_km: npt.NDArray[np.float64]
+) -> npt.NDArray[np.bool_]:
+    """Whether a polygon or disc may hold a point of each of these circles (centers in degrees), bool (n,).
+
+    True wherever it does.
+    """
+    if area.kind == "disc":
+        reach_m = (area.radius_km + radius_km) * 1000.0 + 1.0
+        return np.asarray(distance_m(area.center_lat, area.center_lon, lat, lon) <= reach_m)
+    angle = radius_km / EARTH_RADIUS_KM * (1 + 1e-9) + 1e-9
+    north_or_south = np.radians(np.abs(lat)) + angle
+    widest = np.sin(angle) / np.cos(np.radians(lat))
+    width = np.where(north_or_south < np.pi / 2, np.degrees(np.arcsin(np.minimum(widest, 1.0))), 180.0) + 1e-6
+    height = np.degrees(angle)
+    polygon = _polygon(area.wkt)
+    # A circle across the antimeridian goes on at the other end of the map.
+    boxes = (shapely.box(lon - width + turn, lat - height, lon + width + turn, lat + height) for turn in (-360, 0, 360))
+    return np.any([shapely.intersects(polygon, each) for each in boxes], axis=0)
+
+
 @cached_within_bytes(_CACHE_BYTES)
 def _polygon(wkt: str) -> Any:
     polygon = shapely.from_wkt(wkt)

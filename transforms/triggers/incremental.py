@@ -31,7 +31,7 @@ from monsoon.transforms.triggers.history import BEFORE_TIME_MS, END_OF_TIME_MS, 
 from monsoon.transforms.triggers.machine import Revision, TriggerMachine
 from monsoon.transforms.triggers.place_order import PlaceOrder, covered_cells
 from monsoon.transforms.triggers.reading_log import EffectiveReading, ReadingLog, WaitingReading
-from monsoon.transforms.triggers.readings import Reading
+from monsoon.transforms.triggers.readings import Identity, Reading
 from monsoon.transforms.triggers.series import Series, TelemetryQueries
 
 _BEFORE_START_MS = 2 * 24 * 3_600_000
@@ -123,6 +123,11 @@ class IncrementalTrigger:
     def cells(self) -> list[int]:
         """All cells added, sorted."""
         return sorted(self._known | self._new)
+
+    @property
+    def readings(self) -> set[Identity]:
+        """The identities of all readings that it holds."""
+        return {*self._log.by_id, *(identity for _, _, identity, _ in self._waiting)}
 
     @property
     def next_due_ms(self) -> int | None:
