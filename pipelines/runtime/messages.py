@@ -54,15 +54,6 @@ def buckets_of(names: Iterable[str], buckets: int) -> pl.Series:
     return pl.Series("bucket", found, dtype=pl.Int32)
 
 
-def buckets_of_texts(texts: pl.Series, buckets: int) -> pl.Series:
-    """The buckets of ids that repeat, dictionary-coded or not."""
-    distinct = texts.unique().cast(pl.String)
-    return pl.Series(
-        "bucket",
-        texts.cast(pl.String).replace_strict(distinct, buckets_of(distinct.to_list(), buckets), return_dtype=pl.Int32),
-    )
-
-
 def buckets_of_cells(cells: npt.NDArray[np.uint64], buckets: int) -> pl.Series:
     """The buckets of H3 cells; they are hashed first, since their last bits are all the same."""
     mixed = (cells * _GOLDEN) >> np.uint64(40)

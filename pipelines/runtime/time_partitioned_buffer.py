@@ -123,11 +123,6 @@ class TimePartitionedBuffer:
             return unpack_frame(payload)
         return pl.DataFrame(unpack_small(payload, dict[str, list[Any]]), schema=self._schema)
 
-    def drop(self, part: Part) -> None:
-        """Removes one part."""
-        self.parts.remove(part)
-        self._state.drop(part.name)
-
     def _add(self, name: str, frame: pl.DataFrame) -> None:
         times: Any = frame[self._time]
         self.parts.append(Part(name, frame, int(times.min()), int(times.max())))
