@@ -1,57 +1,71 @@
-"""Candidates of one disruption, made up, and the time that they take from evidence to decisions, stage by stage."""
+"""Candidates of one disruption, made up, and the CPU time that they take from the disruption to notifications, stage by
+stage."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
+import h3.api.basic_int as h3
 import numpy as np
 
 from monsoon.pipelines.local.collector import collector_paused
 from monsoon.pipelines.local.replay import publish
 from monsoon.pipelines.results import Outcome
-from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore, DisruptionUpdate, PolicyTerms
+from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption
+from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore, DisruptionUpdate
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.claim_scores import scores_of
+from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence
-from monsoon.transforms.identifiers import disruption_id
+from monsoon.transforms.presence import Presence, ReportCells
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
+from monsoon.transforms.telemetry_table import TelemetryTable
+from monsoon.transforms.triggers.event_detector import EventState
+from monsoon.transforms.triggers.machine import Revision
+from monsoon.transforms.triggers.series import Series
 
+STAGES = ("happens", "scored", "decided", "told")
 SEED = 7
 _START_MS = 1_719_558_000_000
 _HOUR_MS = 3_600_000
-_ZONE = {9: "893da11462fffff", 8: "883da11463fffff", 7: "873da1146ffffff", 6: "863da1147ffffff"}
-"""A cell of Delhi at every resolution that a shipped product has."""
+_DAY_MS = 24 * _HOUR_MS
+_CONFIRMED_MS, _END_MS = _START_MS + _HOUR_MS, _START_MS + 4 * _HOUR_MS
+_LAT, _LON = 28.6139, 77.2090
+"""In Delhi, the middle of every rider's day."""
 
 
 def timed(product: Product, scorer: Scorer, count: int) -> str:
-    """The line of one product: seconds of each stage, microseconds a candidate, and how many ended in which status."""
+    """The line of one product: CPU seconds of each stage, microseconds a candidate, and how many ended in which
+    status."""
     evidence = _evidence(scorer, count)
-    riders = list(_riders(product, count))
+    finder, series = _disruption(product, count)
+    clock_s = [time.process_time()]
     with collector_paused():  # as the replay does
-        began_s = time.perf_counter()
+        (disruption,) = finder.disruptions(series)
+        clock_s.append(time.process_time())
         scores = scores_of(evidence, scorer, product)
-        scored_s = time.perf_counter()
+        clock_s.append(time.process_time())
         claims: list[dict[str, Any]] = []
         payouts: list[dict[str, Any]] = []
-        for items, score in zip(riders, scores, strict=True):
+        for items, score in zip(_items(product, disruption), scores, strict=True):
             decided = run_rider(RiderMachine(product, scorer.version, _Known(score)), items)
             claims += decided[0]
             payouts += decided[1]
-        decided_s = time.perf_counter()
-        begun = {"disruption_id": claims[0]["disruption_id"], "start": _START_MS}
+        clock_s.append(time.process_time())
+        begun = {"disruption_id": disruption.disruption_id, "start": _START_MS}
         publish(product, claims, payouts, (), Outcome(disruptions=[begun]))
-        told_s = time.perf_counter()
+        clock_s.append(time.process_time())
     last = {claim["claim_id"]: claim["status"] for claim in claims}
     counted = ", ".join(f"{list(last.values()).count(status):,} {status}" for status in sorted(set(last.values())))
-    return (
-        f"{product.name:<10} {scored_s - began_s:>9.2f} {decided_s - scored_s:>11.2f} {told_s - decided_s:>7.2f} "
-        f"{told_s - began_s:>6.2f} {(told_s - began_s) / count * 1e6:>8.1f}  {counted}"
-    )
+    stages = " ".join(f"{after - before:>8.2f}" for before, after in pairwise(clock_s))
+    all_s = clock_s[-1] - clock_s[0]
+    return f"{product.name:<10} {stages} {all_s:>7.2f} {all_s / count * 1e6:>8.1f}  {counted}"
 
 
 class _Known:
@@ -73,48 +87,70 @@ def _evidence(scorer: Scorer, count: int) -> Evidence:
     )
 
 
-def _riders(product: Product, count: int) -> Iterable[list[DisruptionUpdate | ActivityResult]]:
-    """What happens to each rider: a disruption is confirmed and ends, an activity test is met where there is one."""
+def _disruption(product: Product, count: int) -> tuple[CandidateFinder, Series]:
+    """A disruption of the product's first trigger in one zone, which is confirmed and ends, and what finds its
+    candidates: so many riders, each with a policy and a report from the zone."""
     trigger = product.triggers[0]
     plan = next(plan for plan in product.plans.values() if trigger.name in plan.triggers)
-    zone = _ZONE[product.zone_resolution]
+    policies = [
+        {
+            "event_id": f"event-{number:08}",
+            "event_time": _START_MS - 30 * _DAY_MS,
+            "type": "activated",
+            "policy_id": f"policy-{number:08}",
+            "worker_id": f"worker-{number:08}",
+            "product": product.name,
+            "plan": plan.name,
+            "home_lat": _LAT,
+            "home_lon": _LON,
+            "coverage_start": _START_MS - 30 * _DAY_MS,
+            "coverage_end": _START_MS + 30 * _DAY_MS,
+            "daily_wage_inr": float(400 + number % 7 * 50),
+            "fund_account_id": f"fa_{number:08}",
+            "trust_tier": number % 5 + 1,
+            "account_created_at": _START_MS - 400 * _DAY_MS,
+            "orders_per_hour": 2.5,
+            "orders_per_hour_sd": 1.0,
+            "shift_baseline_inr": 310.0,
+        }
+        for number in range(count)
+    ]
+    reports = TelemetryTable.from_columns(
+        worker=[policy["worker_id"] for policy in policies],
+        event_time_ms=[_CONFIRMED_MS - _HOUR_MS // 12] * count,
+        lat=[_LAT] * count,
+        lon=[_LON] * count,
+    )
+    resolution = product.zone_resolution
+    coverage = Coverage(product, policies)
+    presence = Presence(ReportCells(reports), coverage.workers, resolution, product.presence_margin_m)
+    level = trigger.levels[-1]
     about: dict[str, Any] = {
-        "disruption_id": disruption_id(product.name, trigger.name, zone, None, _START_MS),
-        "trigger": trigger.name,
-        "peril": trigger.peril,
-        "zone": zone,
-        "withdrawn": False,
         "start_ms": _START_MS,
-        "confirmed_at_ms": _START_MS + _HOUR_MS,
-        "level": trigger.levels[-1].name,
+        "confirmed_at_ms": _CONFIRMED_MS,
+        "severity": level.breach.threshold * 1.2,
+        "level": level.name,
+        "providers": ("imd", "skymet"),
+        "reading_ids": ("r1", "r2"),
         "first_alert_ms": _START_MS,
-        "severity": trigger.levels[-1].breach.threshold * 1.2,
-        "providers": 2,
     }
-    activity = {"rain": 21.0, "sigma": 2.5, "drop": 0.8, "threshold": 1.3, "share": 0.9, "peers": 40.0}
-    for number in range(count):
-        terms = PolicyTerms(
-            policy_id=f"policy-{number:08}",
-            worker_id=f"worker-{number:08}",
-            plan=plan.name,
-            daily_wage_inr=float(400 + number % 7 * 50),
-            fund_account_id=f"fa_{number:08}",
-            trust_tier=number % 5 + 1,
-            account_created_at_ms=_START_MS - 400 * 24 * _HOUR_MS,
-            activated_at_ms=_START_MS - 72 * _HOUR_MS,
-            orders_per_hour=2.5,
-            period_start_ms=_START_MS - 72 * _HOUR_MS,
-            shift_baseline_inr=310.0,
-            orders_per_hour_sd=1.0,
-        )
-        end_ms = _START_MS + 4 * _HOUR_MS
-        items: list[DisruptionUpdate | ActivityResult] = [
-            DisruptionUpdate(at_ms=_START_MS + _HOUR_MS, end_ms=None, terms=terms, **about),
-            DisruptionUpdate(at_ms=end_ms, end_ms=end_ms, absent_since_ms=end_ms - _HOUR_MS, terms=terms, **about),
-        ]
-        if trigger.activity is not None:
-            passed_ms = _START_MS + _HOUR_MS + trigger.activity.every_ms
-            items.append(
-                ActivityResult(passed_ms, about["disruption_id"], about["confirmed_at_ms"], "activity", True, activity)
-            )
-        yield items
+    ended = EventState(**about, absent_since_ms=_END_MS - _HOUR_MS, end_ms=_END_MS)
+    revisions = (
+        Revision(_CONFIRMED_MS, 0, "confirmed", EventState(**about)),
+        Revision(_END_MS, 1, "ended", ended),
+    )
+    zone = np.array([h3.latlng_to_cell(_LAT, _LON, resolution)], dtype=np.uint64)
+    return CandidateFinder(product, coverage, presence), Series(trigger, None, zone, revisions)
+
+
+def _items(product: Product, disruption: Disruption) -> Iterator[list[DisruptionUpdate | ActivityResult]]:
+    """The inputs of each candidate's machine; an activity test is passed where the trigger has one."""
+    activity = product.triggers[0].activity
+    values = {"rain": 21.0, "sigma": 2.5, "drop": 0.8, "threshold": 1.3, "share": 0.9, "peers": 40.0}
+    for updates in disruption.updates.values():
+        if activity is None:
+            yield [*updates]
+        else:
+            passed_ms = _CONFIRMED_MS + activity.every_ms
+            passed = ActivityResult(passed_ms, disruption.disruption_id, _CONFIRMED_MS, "activity", True, values)
+            yield [*updates, passed]

@@ -1,4 +1,4 @@
-"""`monsoon bench claims`: how long the candidates of one storm take, from their evidence to notifications."""
+"""`monsoon bench claims`: the CPU time of the candidates of one storm, from the disruption to notifications."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from typing import Any
 
 from monsoon.bench import CountTo
 
-TARGET_S, DEFAULT_CANDIDATES, MAX_CANDIDATES = 10.0, 100_000, 10_000_000
+TARGET_US, DEFAULT_CANDIDATES, MAX_CANDIDATES = 100, 100_000, 10_000_000
 
 _EXAMPLE = """\
 example:
   monsoon bench claims
   monsoon bench claims --candidates 20000 --products gic
 
-One disruption of each product's first trigger, and so many riders in its zone with a policy in force. Their evidence is
-the model's own parity rows, resampled. Timed: scores with their explanation; the riders' machines with all holds run
-out and the claims' records; notifications and payout instructions. One process; explanations on two threads.
+One disruption of each product's first trigger, which is confirmed and ends, and so many riders in its zone with a
+policy in force. Their evidence is the model's own parity rows, resampled. Timed, as CPU of one process:
+
+  happens  candidates are found by policies and reports, and what each revision says to each of them
+  scored   scores with their explanation
+  decided  the riders' machines with all holds run out, and the claims' records
+  told     notifications and payout instructions
 """
 
 
@@ -26,7 +30,7 @@ def add_parser(subparsers: Any, count_to: CountTo) -> None:
     """Adds `claims` to `monsoon bench`."""
     parser = subparsers.add_parser(
         "claims",
-        help="the candidates of one storm, from evidence to decisions",
+        help="the candidates of one storm, from the disruption to notifications",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -39,15 +43,16 @@ def add_parser(subparsers: Any, count_to: CountTo) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints a line a product."""
-    from monsoon.bench.candidates import timed
+    from monsoon.bench.candidates import STAGES, timed
     from monsoon.sources.model_files import load_scorer
     from monsoon.sources.product_files import load_products
 
     products = load_products(args.products.split(",") if args.products else None)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    print(f"{'product':<10} {'scores s':>9} {'machines s':>11} {'notify s':>8} {'all s':>6} {'us each':>8}  decisions")
+    stages = " ".join(f"{stage:>8}" for stage in STAGES)
+    print(f"{'CPU s':<10} {stages} {'all':>7} {'us each':>8}  decisions")
     scorer = load_scorer()
     for product in products.values():
         print(timed(product, scorer, args.candidates), flush=True)
-    print(f"target: {TARGET_S:g} s for 100,000 candidates")
+    print(f"target: {TARGET_US} us each")
     return 0
