@@ -21,7 +21,7 @@ from monsoon.transforms.expressions.tree import Node
 Pair = tuple[int, int]
 Values = Mapping[str, Any]
 Exact = Callable[[Values], Any]
-"""From the inputs as pairs (conditions as bool) to a pair, a bool or None."""
+"""From the inputs, which are read and converted where they are used, to a pair, a bool or None."""
 
 _WHOLE_FLOAT_BELOW = 1e15
 _MILLIONTHS_BELOW = 1e9
@@ -90,7 +90,8 @@ def _number(node: Node) -> Exact:
 
 
 def _input(node: Node) -> Exact:
-    return operator.itemgetter(node.name)
+    name, convert = node.name, condition if node.unit is None else pair
+    return lambda values: convert(values[name])
 
 
 def _arithmetic(node: Node) -> Exact:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import EllipsisType
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from monsoon.transforms.expressions.columns import Columns, compile_columns, condition_column, number_column
-from monsoon.transforms.expressions.exact import Exact, compile_exact, condition, pair
+from monsoon.transforms.expressions.exact import Exact, compile_exact
 from monsoon.transforms.expressions.grammar import read
 from monsoon.transforms.expressions.tree import Node
 from monsoon.transforms.expressions.units import Unit
@@ -31,7 +31,6 @@ class Expression:
     unit: Unit | None
     inputs: tuple[tuple[str, Unit | None], ...] = field(repr=False)
     tree: Node = field(repr=False, compare=False)
-    _converters: tuple[tuple[str, Callable[[Any], Any]], ...] = field(repr=False, compare=False)
     _exact: Exact = field(repr=False, compare=False)
     _columns: Columns = field(repr=False, compare=False)
 
@@ -51,14 +50,12 @@ class Expression:
         """
         tree = read(text, inputs, result)
         used = {name: inputs[name] for name in sorted(set(tree.inputs()))}
-        converters = tuple((name, condition if unit is None else pair) for name, unit in used.items())
         return Expression(
             text=text,
             names=frozenset(used),
             unit=tree.unit,
             inputs=tuple(used.items()),
             tree=tree,
-            _converters=converters,
             _exact=compile_exact(tree),
             _columns=compile_columns(tree),
         )
@@ -71,15 +68,17 @@ class Expression:
         positive, give None. Only log10 goes through floating point.
 
         Raises:
-            KeyError: an input used by the formula is absent from `inputs` (None says "not measured").
+            KeyError: an input is absent from `inputs` (None says "not measured").
             TypeError: an input is no number.
+
+        Both only for inputs that the result depends on: what lies beyond a condition that fails is not read.
         """
-        result = self._exact({name: convert(inputs[name]) for name, convert in self._converters})
+        result = self._exact(inputs)
         return Fraction(*result) if type(result) is tuple else result
 
     def number(self, inputs: Mapping[str, Fraction | int | float | bool | None]) -> float | None:
         """The exact result as the nearest double, for scores; None: not measured. Raises as `value` does."""
-        result = self._exact({name: convert(inputs[name]) for name, convert in self._converters})
+        result = self._exact(inputs)
         if type(result) is not tuple:
             return result
         try:
