@@ -98,6 +98,8 @@ class DecisionRules:
 class RuleInputs(dict[str, Any]):
     """The inputs of rules, computed when a rule uses them."""
 
+    __slots__ = ("_claim", "_product", "_score")
+
     def __init__(self, product: Product, claim: Claim, score: ClaimScore) -> None:
         super().__init__(anomaly=score.risk, trust=score.trust, signals=score.signals)
         self._product, self._claim, self._score = product, claim, score

@@ -35,7 +35,7 @@ def score_value(terms: FormulaScore | WeightedScore, inputs: Mapping[str, Any]) 
         value = terms.formula.number(inputs)
     else:
         parts = [part.value.number(inputs) for part in terms.parts]
-        instead = _value_of_unmeasured(terms, [each is not None for each in parts])
+        instead = _value_of_unmeasured(terms, [each is not None for each in parts]) if None in parts else None
         total = weights = 0.0
         for part, measured in zip(terms.parts, parts, strict=True):
             counts = instead if measured is None else min(max(measured, 0.0), 1.0)
