@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from monsoon.transforms.adjudication.claims import DisruptionUpdate, PolicyTerms
 from monsoon.transforms.coverage import Coverage, PolicyState
 from monsoon.transforms.geo.cells import cell_name, cell_of
@@ -229,31 +231,33 @@ def disruption_of(
 ) -> Disruption:
     """A disruption with the updates of each candidate: `present` has these by confirmation (ms) and worker_id."""
     trigger = series.trigger
-    updates: dict[str, list[DisruptionUpdate]] = defaultdict(list)
-    for worker in sorted(set().union(*present.values())):
-        for revision in revisions:
-            if revision.silent:
-                continue
-            event = revision.event
-            updates[worker].append(
-                DisruptionUpdate(
-                    at_ms=revision.at_ms,
-                    disruption_id=identity,
-                    trigger=trigger.name,
-                    peril=trigger.peril,
-                    zone=zone,
-                    withdrawn=revision.state == "withdrawn",
-                    start_ms=event.start_ms,
-                    confirmed_at_ms=event.confirmed_at_ms,
-                    end_ms=event.end_ms,
-                    level=event.level,
-                    first_alert_ms=event.first_alert_ms,
-                    terms=present[event.confirmed_at_ms].get(worker),
-                    severity=event.severity,
-                    absent_since_ms=event.absent_since_ms if event.end_ms is not None else None,
-                    providers=len(event.providers),
-                    platform=series.platform,
-                    alert=event.alert,
-                )
-            )
-    return Disruption(identity, zone, series, revisions, dict(updates))
+    to_all = [
+        DisruptionUpdate(
+            at_ms=revision.at_ms,
+            disruption_id=identity,
+            trigger=trigger.name,
+            peril=trigger.peril,
+            zone=zone,
+            withdrawn=revision.state == "withdrawn",
+            start_ms=revision.event.start_ms,
+            confirmed_at_ms=revision.event.confirmed_at_ms,
+            end_ms=revision.event.end_ms,
+            level=revision.event.level,
+            first_alert_ms=revision.event.first_alert_ms,
+            terms=None,
+            severity=revision.event.severity,
+            absent_since_ms=revision.event.absent_since_ms if revision.event.end_ms is not None else None,
+            providers=len(revision.event.providers),
+            platform=series.platform,
+            alert=revision.event.alert,
+        )
+        for revision in revisions
+        if not revision.silent
+    ]
+    by_revision = [(update, present[update.confirmed_at_ms]) for update in to_all]
+    updates = {
+        worker: [replace(update, terms=candidates.get(worker)) for update, candidates in by_revision]
+        for worker in sorted(set().union(*present.values()))
+        if by_revision
+    }
+    return Disruption(identity, zone, series, revisions, updates)
