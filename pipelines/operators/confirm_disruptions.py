@@ -63,6 +63,10 @@ class ConfirmDisruptions(KeyedOperator):
         self._takers: dict[Identity, set[RegionTrigger]] = defaultdict(set)
         """By reading, the triggers that took a revision of it."""
         self._kept: list[_Kept] = []
+        """State entries of readings and telemetry values."""
+        self._since: dict[int, int] = {}
+        """By trigger that may have readings here, the serial number of the last entry from before it ran: of products
+        and versions that are new to a job. It takes none of these."""
         self._new_cells: dict[str, set[RegionTrigger]] = {}
         """By state entry, the triggers whose cells it has."""
 
@@ -114,18 +118,29 @@ class ConfirmDisruptions(KeyedOperator):
         """Takes readings, and keeps those that any trigger here took."""
         taken, takers = self._observe(kind, timed_readings)
         if taken:
+            if not self._since:
+                self._save_since(0)
             name = self._new_entry(kind)
             self._kept.append(_Kept(name, _last_ms(taken), takers))
             self.state.put_packed(name, taken)
 
+    def _save_since(self, serial: int) -> None:
+        """Notes triggers that were not noted yet."""
+        if self._config.by_region and not self._config.trigger_of_id.keys() <= self._since.keys():
+            self._since = dict.fromkeys(self._config.trigger_of_id, serial) | self._since
+            self.state.put_packed("triggers", self._since)
+
     def _observe(
-        self, kind: str, timed_readings: Iterable[TimedRecord]
+        self, kind: str, timed_readings: Iterable[TimedRecord], serial: int | None = None
     ) -> tuple[list[TimedRecord], frozenset[RegionTrigger]]:
-        """Hands readings of a kind of entry to the triggers; gives those that any took, and all that did."""
+        """Hands readings of a kind of entry to the triggers, of a restored one (`serial`) to those that ran then; gives
+        those that any took, and all that did."""
         taken, takers = [], set()
         for effective_ms, record in timed_readings:
             reading = reading_from_record(record)
             triggers = self._takers_of(kind, record, reading)
+            if serial is not None:
+                triggers = {each for each in triggers if self._since.get(each.trigger, 0) < serial}
             for each in triggers:
                 self._trigger(each).observe(reading, effective_ms)
                 self._reschedule(each)
@@ -287,9 +302,13 @@ class ConfirmDisruptions(KeyedOperator):
         for name, payload in entries.items():
             if name.partition("/")[0] == "cells":
                 self._trigger(self._of(name)).add_cells(unpack(payload, list[int]))
+        if "triggers" in entries:
+            self._since = unpack(entries["triggers"], dict[int, int])
+            self._save_since(self._serial)
         for name, payload in entries_of(entries, "readings"):
             timed_readings = unpack(payload, list[TimedRecord])
-            _, takers = self._observe(name.rpartition("/")[0], timed_readings)
+            kind, _, serial = name.rpartition("/")
+            _, takers = self._observe(kind, timed_readings, int(serial))
             if takers:
                 self._kept.append(_Kept(name, _last_ms(timed_readings), takers))
             else:  # corrections of what was cleared

@@ -79,14 +79,14 @@ def test_the_steps_judge_versions_as_the_local_engine_does(versions):
 # A version that is added while a job runs.
 
 
-def graph_of(folder, products):
-    return Graph(JobConfig(products, products, folder / "reference", None, 2, False))
+def graph_of(folder, products, buckets=2, **keys):
+    return Graph(JobConfig(products, products, folder / "reference", None, buckets, False, **keys))
 
 
-def half_way(folder, products):
+def half_way(folder, products, **keys):
     """A graph that was told all there is, and worked to ten minutes into the second rain: that is the oldest version's,
     and open."""
-    graph = graph_of(folder, products)
+    graph = graph_of(folder, products, **keys)
     for stream in STREAMS:
         for path in sorted((folder / stream).glob("*.jsonl")):
             graph.read(stream, FilePart(path))
@@ -107,6 +107,28 @@ def test_a_resumed_job_gives_each_version_the_state_that_it_made(versions):
     outcome = again.finish().outcome
     assert len({claim["product_version"] for claim in outcome.claims}) == 2
     same(outcome, expected)
+
+
+def test_a_version_that_joins_takes_no_earlier_reading_whatever_shares_its_key(versions, tmp_path):
+    """Rain above both thresholds from before the change on: the new version knows of it from the next reading on."""
+    _, both = versions
+    rain = [(-300, 25.0), (-290, 0.0), (50, 35.0), (70, 35.0), (90, 0.0)]
+    streams = {
+        "telemetry": [report("w", minutes) for minutes in range(-400, 200, 20)],
+        "oracle_readings": [reading_record("rain_mm_h", value, minutes) for minutes, value in rain],
+        "subscriptions": [policy_record("w", "p", -9_000, product="nexora")],
+    }
+    source = write_streams(tmp_path / "in", streams)
+    outcomes = []
+    for keys in ({"by_region": False}, *({"buckets": buckets} for buckets in (1, 2, 3))):
+        before = half_way(source, load_products(["nexora"]), **keys)
+        resumed = Graph.resumed(graph_of(source, both, **keys).settings, before.state, before.results)
+        resumed.advance(at(65))
+        outcomes.append(Graph.resumed(resumed.settings, resumed.state, resumed.results).finish().outcome)
+    for outcome in outcomes[1:]:
+        same(outcome, outcomes[0])
+    starts = {record["start"] for record in outcomes[0].disruptions}
+    assert {at(50), at(70)} <= starts
 
 
 def test_the_oldest_version_keeps_the_plain_names_of_triggers(versions):
