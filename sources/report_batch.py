@@ -192,6 +192,11 @@ def concatenated(batches: Sequence[ReportBatch]) -> ReportBatch:
 
 def to_table(batch: ReportBatch) -> TelemetryTable:
     """The telemetry table of a batch whose reports are all different."""
+    return ordered_table(batch)[0]
+
+
+def ordered_table(batch: ReportBatch) -> tuple[TelemetryTable, Rows]:
+    """The same, and for each of its rows that of the batch."""
     workers, worker = _ranked(batch.words["worker_id"], batch["worker_id"])
     order = _order(worker, batch)
     batch, worker = batch.take(order), worker[order]
@@ -201,7 +206,7 @@ def to_table(batch: ReportBatch) -> TelemetryTable:
     received_ms = batch["received_time"]
     states_received = bool((received_ms != NO_TIME).any())
     lengths = np.maximum(batch[LISTS], 0)
-    return TelemetryTable(
+    table = TelemetryTable(
         workers=workers,
         devices=coded["device_id"][0],
         cells=coded["cell"][0],
@@ -238,6 +243,7 @@ def to_table(batch: ReportBatch) -> TelemetryTable:
         app_state=np.array([*states, -1], dtype=np.int8)[batch["app_state"]],
         orders_completed=batch["orders_completed"],
     )
+    return table, order
 
 
 def _order(worker: npt.NDArray[np.int32], batch: ReportBatch) -> Rows:

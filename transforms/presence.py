@@ -9,7 +9,7 @@ Interpretations of the specification: docs/interpretations.md#who-claims.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,14 +29,20 @@ REPORT_HOLDS_MS = 90 * 60_000
 class ReportCells:
     """The cells of a telemetry table's reports: products whose zones have one resolution share them."""
 
-    def __init__(self, telemetry: TelemetryTable) -> None:
+    def __init__(self, telemetry: TelemetryTable, known: Callable[[int], npt.NDArray[np.uint64]] | None = None) -> None:
+        """`known` gives the cells of a resolution, where the caller has computed them before."""
         self.telemetry = telemetry
+        self._known = known
         self._cells: dict[int, npt.NDArray[np.uint64]] = {}
 
     def cells(self, resolution: int) -> npt.NDArray[np.uint64]:
         """The cell of every report, uint64, in the telemetry table's order."""
         if resolution not in self._cells:
-            self._cells[resolution] = cells_of(self.telemetry.lat, self.telemetry.lon, resolution)
+            self._cells[resolution] = (
+                cells_of(self.telemetry.lat, self.telemetry.lon, resolution)
+                if self._known is None
+                else self._known(resolution)
+            )
         return self._cells[resolution]
 
 

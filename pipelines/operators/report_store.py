@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,8 @@ from monsoon.pipelines.runtime.report_codec import (
     unpack_reports,
 )
 from monsoon.pipelines.runtime.time_partitioned_buffer import HOUR_MS
-from monsoon.sources.report_batch import ReportBatch, concatenated, from_frame, to_table
+from monsoon.sources.report_batch import ReportBatch, concatenated, from_frame, ordered_table, to_table
+from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.presence import ReportCells
 from monsoon.transforms.telemetry_table import TelemetryTable
 
@@ -45,6 +46,8 @@ class _Part:
     last_ms: int
     batch: ReportBatch | None
     workers: frozenset[str] | None = None
+    cells: dict[int, npt.NDArray[np.uint64]] = field(default_factory=dict, compare=False)
+    """Of the reports in memory, by resolution: computed once, since tables are made at each confirmation."""
 
     def may_concern(self, workers: Collection[str] | None) -> bool:
         """Whether some of these riders (None: of all) may have reports here."""
@@ -143,9 +146,20 @@ class ReportStore:
             from_ms, parts, report_cells = self._table
             if from_ms <= after_ms and parts == self._parts_after(from_ms):
                 return report_cells
-        report_cells = ReportCells(self.telemetry(after_ms))
-        self._table = (after_ms, self._parts_after(after_ms), report_cells)
-        return report_cells
+        parts = self._parts_after(after_ms)
+        batches = [self._batch(part) for part in parts]
+        later = [batch["event_time"] > after_ms for batch in batches]
+        chosen = [batch.where(rows) for batch, rows in zip(batches, later, strict=True)]
+        table, order = ordered_table(concatenated(chosen))
+
+        def cells(resolution: int) -> npt.NDArray[np.uint64]:
+            found = [
+                _cells(part, batch, resolution)[rows] for part, batch, rows in zip(parts, batches, later, strict=True)
+            ]
+            return np.concatenate(found)[order] if found else np.empty(0, dtype=np.uint64)
+
+        self._table = (after_ms, parts, ReportCells(table, cells))
+        return self._table[2]
 
     def covers(self, after_ms: int) -> bool:
         """Whether `report_cells` has all the reports after a moment (ms) at hand."""
@@ -206,7 +220,7 @@ class ReportStore:
         payload = pack_reports(part.batch)
         self._state.put(part.entry, reference_to(payload))
         self._state.put_cold(part.entry, payload)
-        return replace(part, batch=None, workers=frozenset(part.batch.words["worker_id"]))
+        return _Part(part.entry, part.first_ms, part.last_ms, None, frozenset(part.batch.words["worker_id"]))
 
     def _after(self, at_ms: int | None, workers: Collection[str] | None) -> Iterator[ReportBatch]:
         for part in self._parts if at_ms is None else self._parts_after(at_ms):
@@ -224,6 +238,15 @@ class ReportStore:
             if is_cold:
                 self._state.drop_cold(entry)
         self._parts = [part for part in self._parts if part.entry not in gone]
+
+
+def _cells(part: _Part, batch: ReportBatch, resolution: int) -> npt.NDArray[np.uint64]:
+    if resolution not in part.cells:
+        cells = cells_of(batch["lat"], batch["lon"], resolution)
+        if part.batch is None:
+            return cells
+        part.cells[resolution] = cells
+    return part.cells[resolution]
 
 
 def _of_workers(batch: ReportBatch, workers: Collection[str]) -> ReportBatch:
