@@ -29,7 +29,7 @@ def latencies_ms(source: Path, folder: Path, product: str) -> list[float]:
     from monsoon.pipelines.flink.file_splits import plan
     from monsoon.pipelines.flink.graph import Config, build, split_row
     from monsoon.pipelines.flink.job_record import Keying
-    from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
+    from monsoon.pipelines.flink.keys import streaming_buckets
     from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
     from monsoon.pipelines.flink.run import settings_of
     from monsoon.sources.product_files import load_products
@@ -38,12 +38,11 @@ def latencies_ms(source: Path, folder: Path, product: str) -> list[float]:
     announced, trace = folder / "announced", folder / "trace"
     for each in (announced, trace):
         each.mkdir(parents=True)
-    products = load_products()
+    products, slots = load_products(), os.cpu_count() or 1
     parts, _ = plan(source.absolute(), PART_BYTES)
-    settings = settings_of(source.absolute(), products, {product: products[product]}, None, Keying(STREAMING_BUCKETS))
-    env = environment(
-        streaming_settings(os.cpu_count() or 1, checkpoints=folder / "checkpoints", checkpoint_interval_ms=1_000)
-    )
+    keying = Keying(streaming_buckets(slots))
+    settings = settings_of(source.absolute(), products, {product: products[product]}, None, keying)
+    env = environment(streaming_settings(slots, checkpoints=folder / "checkpoints", checkpoint_interval_ms=1_000))
     config = Config((), settings, streaming=True, source=lambda env: _announced_splits(env, announced))
     results = build(env, config)
     _traced(results, trace)

@@ -62,7 +62,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         type=count_to(_MAX_PARALLELISM),
         metavar="N",
         help="into how many keys riders, phones and places are hashed: a part of the state, and the highest "
-        "parallelism that can be used (default: 4; --resume: as begun)",
+        "parallelism that can be used (default: 8 times --parallelism; --resume: as begun)",
     )
     parser.add_argument(
         "--checkpoint-interval-ms",
@@ -70,6 +70,13 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         default=1_000,
         metavar="N",
         help="how often results are committed, at least 200 (default: 1000)",
+    )
+    parser.add_argument(
+        "--state-backend",
+        choices=("hashmap", "rocksdb"),
+        default="hashmap",
+        help="where Flink keeps state: in the JVM's heap, or on disk with incremental checkpoints; --resume: as begun "
+        "(default: hashmap)",
     )
     parser.add_argument(
         "--part-bytes",
@@ -95,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
         parallelism=args.parallelism or os.cpu_count() or 1,
         buckets=args.buckets,
         checkpoint_interval_ms=args.checkpoint_interval_ms,
+        state_backend=args.state_backend,
         resume=args.resume,
         web_port=args.web_port,
         part_bytes=args.part_bytes or PART_BYTES,

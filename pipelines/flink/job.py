@@ -77,7 +77,8 @@ def _submit(args: argparse.Namespace) -> None:
             "flink run -Dexecution.checkpointing.unaligned.enabled=false"
         )
     restored_from = _restored_from(env)
-    keying = keying_for(args.buckets, None if restored_from is None else keying_of(output))
+    begun = None if restored_from is None else keying_of(output)
+    keying = keying_for(args.buckets, begun, env.get_parallelism())
     intervals = intervals_of(parts, args.part_bytes)
     settings = settings_of(input_dir, products, chosen, args.model, keying, intervals)
     identity = identity_of(input_dir, parts, chosen, scorer, keying) | {"output": str(output)}
@@ -109,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=range(1, MAX_PARALLELISM + 1),
         metavar="N",
         help="into how many keys riders, phones and places are hashed, 1 to 128: a part of the state, and the highest "
-        "parallelism that can be used (default: 4; restoring: as begun)",
+        "parallelism that can be used (default: 8 times the parallelism; restoring: as begun)",
     )
     parser.add_argument("--part-bytes", type=int, default=PART_BYTES, metavar="N", help="size of a part of a file")
     return parser

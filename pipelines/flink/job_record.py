@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
+from monsoon.pipelines.flink.keys import FORMER_BUCKETS
 from monsoon.sinks.durable import replace_file, sync_folder
 from monsoon.sinks.folder import OutputError
 
@@ -76,9 +76,9 @@ def keying_of(output: Path) -> Keying | None:
 
 
 def read_record(file: Path) -> dict[str, Any]:
-    """What a job or a run was begun with; records of earlier releases do not state how its state is keyed."""
-    keying = Keying(STREAMING_BUCKETS, by_region=False)
-    return keying.identity | msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    """What a job or a run was begun with; records of earlier releases do not state everything."""
+    former = {**Keying(FORMER_BUCKETS, by_region=False).identity, "state backend": "hashmap"}
+    return former | msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
 
 
 def _refuse_what_is_there(output: Path) -> None:

@@ -16,8 +16,10 @@ MAX_PARALLELISM = 128
 BUCKETS_PER_SLOT = 4
 """Enough to even out the slots; messages between two operators grow in number with the square of the buckets."""
 
-STREAMING_BUCKETS = 4
-"""Of a streaming job that states no number, and of one whose record names none."""
+SCALE_OUT = 8
+"""A streaming job has buckets for so many times the slots that it begins with, unless it states their number."""
+FORMER_BUCKETS = 4
+"""Of jobs whose record does not state the number: an earlier release began them."""
 
 _WORD = 0xFFFFFFFF
 _ROW_HASH = 62
@@ -32,6 +34,11 @@ def key_group(key: int) -> int:
 def batch_buckets(slots: int) -> int:
     """The buckets of a batch job, which keeps no state beyond its end and may follow the machine."""
     return min(BUCKETS_PER_SLOT * slots, MAX_PARALLELISM)
+
+
+def streaming_buckets(slots: int) -> int:
+    """The buckets of a streaming job that begins with so many slots and does not state their number."""
+    return min(SCALE_OUT * slots, MAX_PARALLELISM)
 
 
 @cache

@@ -23,6 +23,10 @@ _QUICK_START = "-XX:TieredStopAtLevel=1 -Xmx1500m"
 """The JVM moves bytes: its optimizing compiler would cost a run of minutes more than it gives."""
 
 
+STATE_BACKENDS = ("hashmap", "rocksdb")
+"""Flink's own names: state in the JVM's heap, or on disk with incremental checkpoints, for state that outgrows it."""
+
+
 _RESTARTS = {
     "restart-strategy.type": "exponential-delay",
     "restart-strategy.exponential-delay.initial-backoff": "1 s",
@@ -57,6 +61,7 @@ def streaming_settings(
     checkpoints: Path,
     checkpoint_interval_ms: int,
     restore_from: str | None = None,
+    state_backend: str = STATE_BACKENDS[0],
 ) -> dict[str, str]:
     """For a job that goes on: checkpoints on disk, kept when it is stopped. Raises ClusterError for settings that
     cannot work together."""
@@ -75,6 +80,8 @@ def streaming_settings(
         "python.fn-execution.bundle.time": "20",
         "execution.checkpointing.interval": f"{checkpoint_interval_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
+        "state.backend.type": state_backend,
+        "execution.checkpointing.incremental": "true" if state_backend == "rocksdb" else "false",
         "execution.checkpointing.dir": checkpoints.absolute().as_uri(),
         "execution.checkpointing.savepoint-dir": (checkpoints / "savepoints").absolute().as_uri(),
         "execution.checkpointing.num-retained": "2",

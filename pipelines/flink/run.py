@@ -17,8 +17,8 @@ from monsoon.pipelines.flink.dead_letter_limit import DeadLetterLimit
 from monsoon.pipelines.flink.errors import ClusterError, error_in_words, log_to
 from monsoon.pipelines.flink.file_splits import FileSplit, intervals_of, plan
 from monsoon.pipelines.flink.job_record import Keying
-from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
-from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
+from monsoon.pipelines.flink.keys import streaming_buckets
+from monsoon.pipelines.flink.local_cluster import STATE_BACKENDS, environment, streaming_settings
 from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.flink.run_folders import RunFolders
 from monsoon.pipelines.flink.running_job import EventTimeShare, RestApi, wait_for
@@ -50,8 +50,10 @@ class RunOptions:
     parallelism: int = 1
     buckets: int | None = None
     """Into how many keys riders, phones and places are hashed: a part of the state, and the highest parallelism that
-    can be used. None: STREAMING_BUCKETS; with `resume` what the run began with."""
+    can be used. None: enough for SCALE_OUT times the slots; with `resume` what the run began with."""
     checkpoint_interval_ms: int = 1_000
+    state_backend: str = STATE_BACKENDS[0]
+    """Of STATE_BACKENDS; with `resume` as begun, since checkpoints of one cannot be read by another."""
     resume: bool = False
     web_port: int | None = None
     part_bytes: int = PART_BYTES
@@ -87,8 +89,8 @@ def run(
     references = read_references(input_dir / "reference")
     progress("looking through the input", None)
     parts, ignored = plan(input_dir, running.part_bytes)
-    keying = keying_for(running.buckets, folders.keying if resume else None)
-    identity = identity_of(input_dir, parts, chosen, scorer, keying)
+    keying = keying_for(running.buckets, folders.keying if resume else None, running.parallelism)
+    identity = identity_of(input_dir, parts, chosen, scorer, keying) | {"state backend": running.state_backend}
     with folders.resumed_run(identity) if resume else folders.new_run(identity):
         intervals = intervals_of(parts, running.part_bytes)
         settings = settings_of(input_dir, products, chosen, model, keying, intervals)
@@ -99,10 +101,17 @@ def run(
         return summary
 
 
-def keying_for(buckets: int | None, begun: Keying | None) -> Keying:
-    """How state is keyed: as the job was begun, or as new ones are; with another number of buckets if that is told."""
-    keying = begun or Keying(STREAMING_BUCKETS)
-    return keying if buckets is None else replace(keying, buckets=buckets)
+def keying_for(buckets: int | None, begun: Keying | None, slots: int) -> Keying:
+    """How state is keyed: as the job was begun, or as new ones are; with another number of buckets if that is told.
+    Raises ClusterError where there are more slots than buckets."""
+    keying = begun or Keying(streaming_buckets(slots))
+    keying = keying if buckets is None else replace(keying, buckets=buckets)
+    if slots > keying.buckets:
+        raise ClusterError(
+            f"parallelism {slots}: more slots than the job has buckets ({keying.buckets}), so that some would have no "
+            f"work; give at most {keying.buckets}, or more --buckets to a new job"
+        )
+    return keying
 
 
 def identity_of(
@@ -180,6 +189,7 @@ def _execute(
         running.parallelism,
         checkpoints=folders.checkpoints,
         checkpoint_interval_ms=running.checkpoint_interval_ms,
+        state_backend=running.state_backend,
         restore_from=restore_from,
     )
     log_to(folders.log)

@@ -43,6 +43,21 @@ def free_port():
         return trial.getsockname()[1]
 
 
+def test_a_kill_with_state_on_disk(tmp_path, storm):
+    """RocksDB with incremental checkpoints: the same records, also at another parallelism; and no other backend."""
+    source, expected = storm
+    output = tmp_path / "out"
+    first = Command(source, output, "--state-backend", "rocksdb")
+    first.wait_for_checkpoints(3)
+    first.kill()
+    code, _, err = Command(source, output, "--resume", "--parallelism", "1").end()
+    assert code == 1
+    assert "state backend (rocksdb, not hashmap)" in err
+    code, out, err = Command(source, output, "--resume", "--parallelism", "1", "--state-backend", "rocksdb").end()
+    assert (code, err) == (0, "")
+    assert written(output) == expected
+
+
 def test_killed_again_and_again_then_interrupted(tmp_path, storm):
     source, expected = storm
     output = tmp_path / "out"
@@ -169,7 +184,6 @@ def run_with_table_sink(source, output, savepoint, table):
 
     from monsoon.pipelines.flink.graph import Config, build
     from monsoon.pipelines.flink.job_record import Keying
-    from monsoon.pipelines.flink.keys import STREAMING_BUCKETS
     from monsoon.pipelines.flink.local_cluster import environment, streaming_settings
     from monsoon.pipelines.flink.run import settings_of, sink
 
@@ -182,7 +196,7 @@ def run_with_table_sink(source, output, savepoint, table):
     tables.get_config().set("table.exec.uid.generation", "ALWAYS")
     parts, _ = plan(source, COMMAND_PART_BYTES)
     intervals = intervals_of(parts, COMMAND_PART_BYTES)
-    settings = settings_of(source, PRODUCTS, PRODUCTS, None, Keying(STREAMING_BUCKETS), intervals)
+    settings = settings_of(source, PRODUCTS, PRODUCTS, None, Keying(4), intervals)
     results = build(env, Config(parts, settings, streaming=True))
     sink(results, output)
     tables.create_temporary_view("results", tables.from_data_stream(results))

@@ -59,7 +59,7 @@ class Command:
 
     def __init__(self, source, output, *options, interval_ms=300):
         words = ["--input", str(source), "--output", str(output), "--checkpoint-interval-ms", str(interval_ms)]
-        words += ["--part-bytes", str(COMMAND_PART_BYTES)]
+        words += ["--part-bytes", str(COMMAND_PART_BYTES), "--buckets", "4"]
         self.output, self.checkpoints = Path(output), Path(f"{output}.checkpoints")
         self.before = self.moment()
         self.process = subprocess.Popen(
