@@ -5,6 +5,7 @@ import json
 import pytest
 from kit.streams import small_storm, write_streams
 
+from monsoon.pipelines.flink.errors import ClusterError
 from monsoon.pipelines.flink.file_splits import plan
 from monsoon.pipelines.flink.job import main
 from monsoon.pipelines.flink.job_record import RECORD, Keying, keying_of, recorded
@@ -51,10 +52,13 @@ def test_a_job_goes_on_with_what_it_was_begun_with(begun, scorer):
 
 def test_buckets_are_a_part_of_the_state(begun, scorer):
     source, output = begun
-    assert keying_of(output) == keying_for(None, None) == Keying(4, by_region=True)
+    assert keying_of(output) == Keying(4, by_region=True)
+    assert [keying_for(None, None, slots).buckets for slots in (1, 2, 16, 40)] == [8, 16, 128, 128]
+    with pytest.raises(ClusterError, match=r"parallelism 5: more slots than the job has buckets \(4\)"):
+        keying_for(None, keying_of(output), 5)
     with (
         pytest.raises(OutputError, match=r"begun with another buckets \(4, not 8\)"),
-        recorded(output, identity(source, scorer, keying_for(8, keying_of(output))), "file:///savepoint"),
+        recorded(output, identity(source, scorer, keying_for(8, keying_of(output), 2)), "file:///savepoint"),
     ):
         pytest.fail("submitted")
     assert keying_of(output / "none") is None
@@ -65,7 +69,7 @@ def test_a_job_of_before_had_four_buckets_and_a_key_for_each_trigger(begun, scor
     before = json.loads((output / RECORD).read_text())
     del before["buckets"], before["keys of triggers"]
     (output / RECORD).write_text(json.dumps(before))
-    keying = keying_for(None, keying_of(output))
+    keying = keying_for(None, keying_of(output), 2)
     assert keying == Keying(4, by_region=False)
     with recorded(output, identity(source, scorer, keying), "file:///savepoint"):
         pass

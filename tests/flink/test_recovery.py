@@ -53,7 +53,7 @@ def test_a_kill_with_state_on_disk(tmp_path, storm):
     code, _, err = Command(source, output, "--resume", "--parallelism", "1").end()
     assert code == 1
     assert "state backend (rocksdb, not hashmap)" in err
-    code, out, err = Command(source, output, "--resume", "--parallelism", "1", "--state-backend", "rocksdb").end()
+    code, _, err = Command(source, output, "--resume", "--parallelism", "1", "--state-backend", "rocksdb").end()
     assert (code, err) == (0, "")
     assert written(output) == expected
 
