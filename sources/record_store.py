@@ -87,8 +87,11 @@ def short_id(record: Mapping[str, Any]) -> RecordId:
 
 def moments(record: Mapping[str, Any]) -> tuple[int, ...]:
     """The moments (ms) that order records of one identity: when it takes effect, then its event time."""
-    event_time: int = record["event_time"]
-    if not record.get("revision"):
-        return event_time, event_time
-    issued: int | None = record.get("issued_time")
-    return (event_time if issued is None else issued), event_time
+    return takes_effect_ms(record), record["event_time"]
+
+
+def takes_effect_ms(record: Mapping[str, Any]) -> int:
+    """When a record takes effect (ms): a correction when it was issued, all else at its event time."""
+    issued_ms: int | None = record.get("issued_time") if record.get("revision") else None
+    event_time_ms: int = record["event_time"]
+    return event_time_ms if issued_ms is None else issued_ms

@@ -47,7 +47,7 @@ class AnnounceZones(KeyedOperator):
         resolution = int(message.kind.partition("/")[2])
         new = set(unpack(message.payload, list[int])) - self._cells[resolution]
         if new:
-            self._defer_untimed(f"arrived/{resolution}", message, (resolution, new))
+            self._defer_untimed(f"arrived/{resolution}", message.payload, (resolution, new))
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         yield from self._send_former(upto_ms)

@@ -50,7 +50,7 @@ class AccountDeadLetters(KeyedOperator):
 
     def process(self, message: Message) -> None:
         self._defer_untimed(
-            f"waiting/{message.kind}", message, (message.kind, unpack(message.payload, list[DeadLetter]))
+            f"waiting/{message.kind}", message.payload, (message.kind, unpack(message.payload, list[DeadLetter]))
         )
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:

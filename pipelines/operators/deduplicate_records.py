@@ -14,12 +14,11 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
-from monsoon.pipelines.operators.validate import takes_effect_ms
 from monsoon.pipelines.runtime.job_config import JobConfig, Target
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import RESULTS, Message, bucket_of, pack, result, unpack
 from monsoon.sources.accounting import StreamCounts, conflict
-from monsoon.sources.record_store import RecordStore, record_id, short_id
+from monsoon.sources.record_store import RecordStore, record_id, short_id, takes_effect_ms
 from monsoon.transforms.exposure import Reserve
 from monsoon.transforms.provider_register import ProviderRegister, as_registered
 from monsoon.transforms.validation.canonical import canonical_json
@@ -59,7 +58,7 @@ class DeduplicateRecords(KeyedOperator):
 
     def process(self, message: Message) -> None:
         name = self._new_entry(f"waiting/{message.kind}")
-        self._hold(name, message.kind, _timed(message.kind, message.payload))
+        self._hold(name, message.kind, _timed(message.payload))
         self.state.put(name, message.payload)
 
     def _hold(self, name: str, stream: str, timed_records: list[_TimedRecord]) -> None:
@@ -89,7 +88,7 @@ class DeduplicateRecords(KeyedOperator):
             identity = self._remembered_identity(stream, used.record)
             known = None if identity is None else self._remembered[stream, identity]
             if identity is None or known is None:
-                late += takes_effect_ms(stream, used.record) <= self.done_ms
+                late += takes_effect_ms(used.record) <= self.done_ms
                 if self._is_too_old(stream, used.record):
                     store.dead.append(_too_old(used.record))
                 else:
@@ -155,7 +154,7 @@ class DeduplicateRecords(KeyedOperator):
         """Whether a late reading or a correction is older than what state still covers."""
         if not self.state.durable or stream != "oracle_readings":
             return False
-        now_ms = max(takes_effect_ms(stream, record), self.done_ms)
+        now_ms = max(takes_effect_ms(record), self.done_ms)
         return bool(record["event_time"] < now_ms - self._config.corrected_ms)
 
     def _by_bucket(
@@ -180,7 +179,7 @@ class DeduplicateRecords(KeyedOperator):
     def _remember(self, stream: str, used: Sequence[ValidRecord]) -> None:
         for each in used:
             content = content_hash(canonical_json(each.record))
-            identity, effective_ms = repr(record_id(each.record)), takes_effect_ms(stream, each.record)
+            identity, effective_ms = repr(record_id(each.record)), takes_effect_ms(each.record)
             keys = self._keys_of(identity) if stream == "oracle_readings" else ()
             known = _RememberedRecord(self._new_entry(f"memory/{stream}"), content, effective_ms, each.nulled, keys)
             self._remembered[stream, identity] = known
@@ -226,7 +225,7 @@ class DeduplicateRecords(KeyedOperator):
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "waiting"):
             stream = name.split("/")[1]
-            self._hold(name, stream, _timed(stream, payload))
+            self._hold(name, stream, _timed(payload))
         for name, payload in entries_of(entries, "memory"):
             entry: Remembered = unpack(payload, Remembered)
             known = _RememberedRecord(name, entry.content, entry.effective_ms, tuple(entry.nulled), tuple(entry.keys))
@@ -274,7 +273,7 @@ def _reading_of(identity: str) -> tuple[str, int]:
 
 
 def _in_effect_order(record: dict[str, Any]) -> tuple[int, int]:
-    return takes_effect_ms("oracle_readings", record), record["revision"] or 0
+    return takes_effect_ms(record), record["revision"] or 0
 
 
 def content_hash(canonical: str) -> bytes:
@@ -301,9 +300,9 @@ class _TimedRecord(NamedTuple):
     used: ValidRecord
 
 
-def _timed(stream: str, payload: bytes) -> list[_TimedRecord]:
+def _timed(payload: bytes) -> list[_TimedRecord]:
     """The records of a payload, earliest first."""
-    timed = [_TimedRecord(takes_effect_ms(stream, used.record), used) for used in unpack(payload, list[ValidRecord])]
+    timed = [_TimedRecord(takes_effect_ms(used.record), used) for used in unpack(payload, list[ValidRecord])]
     return sorted(timed, key=lambda each: each.effective_ms)
 
 

@@ -30,7 +30,7 @@ class MergeDisruptions(KeyedOperator):
         """The last revision written, by disruption_id."""
 
     def process(self, message: Message) -> None:
-        self._defer_untimed("arrived", message, unpack(message.payload, list[dict[str, Any]]))
+        self._defer_untimed("arrived", message.payload, unpack(message.payload, list[dict[str, Any]]))
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         by_revision: dict[tuple[str, int], dict[str, Any]] = {}

@@ -107,7 +107,7 @@ class RoutePolicies(KeyedOperator):
         self._announcements = ZoneAnnouncements(state, config)
 
     def process(self, message: Message) -> None:
-        self._defer_untimed("arrived", message, unpack(message.payload, list[dict[str, Any]]))
+        self._defer_untimed("arrived", message.payload, unpack(message.payload, list[dict[str, Any]]))
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         yield from self._announcements.catch_up(self._homes(self._book.all_events()), upto_ms)

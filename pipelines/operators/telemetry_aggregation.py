@@ -17,9 +17,8 @@ from monsoon.pipelines.runtime.messages import Message, messages_by_bucket, pack
 from monsoon.pipelines.runtime.time_partitioned_buffer import TimePartitionedBuffer
 from monsoon.sources.model_files import load_model
 from monsoon.transforms.evidence.devices import DeviceDays
-from monsoon.transforms.product import OrderDrop, SilentQuorum
-from monsoon.transforms.telemetry_conditions.order_drop import order_drop
-from monsoon.transforms.telemetry_conditions.outage import quorum_values
+from monsoon.transforms.product import SilentQuorum
+from monsoon.transforms.telemetry_conditions.evaluator import values_of
 from monsoon.transforms.telemetry_conditions.queries import ZoneQueries
 from monsoon.transforms.telemetry_conditions.silent_quorum import rider_trust, trust_score_terms, trust_tallies
 
@@ -37,23 +36,22 @@ _QUERY_KEY = ["platform", "zone", "at_ms"]
 _NOT_INPUTS = {*_QUERY_KEY, "device_id", "worker_id", "insured"}
 
 
-def answer_frame(zone_queries: ZoneQueries, tallies: npt.NDArray[np.int64]) -> pl.DataFrame:
-    """Tallies (rows in the order of the queries) as a message, with the keys of their queries; without those that are
-    zero."""
+def answer_messages(
+    config: JobConfig, trigger: int, zone_queries: ZoneQueries, tallies: npt.NDArray[np.int64], due_ms: int
+) -> Iterator[Message]:
+    """Tallies (rows in the order of the queries of a trigger) to where those of their region are summed; without those
+    that are zero."""
     nonzero = np.flatnonzero(tallies.any(axis=1))
-    return pl.DataFrame(
+    zones = zone_queries.zone[nonzero]
+    answers = pl.DataFrame(
         {
             "platform": pl.Series([zone_queries.platform[index] for index in nonzero.tolist()], dtype=pl.String),
-            "zone": zone_queries.zone[nonzero],
+            "zone": zones,
             "at_ms": zone_queries.at_ms[nonzero],
             **{f"tally{column}": tallies[nonzero, column] for column in range(tallies.shape[1])},
         }
     )
-
-
-def answer_messages(config: JobConfig, trigger: int, answers: pl.DataFrame, due_ms: int) -> Iterator[Message]:
-    """Answers (`answer_frame`) to queries of a trigger, to where those of its region are summed."""
-    keys = [config.key_of(RegionTrigger(trigger, config.region_of(zone))) for zone in answers["zone"].to_list()]
+    keys = [config.key_of(RegionTrigger(trigger, config.region_of(zone))) for zone in zones.tolist()]
     return messages_by_bucket("weigh-witness", f"answers/{trigger}", due_ms, answers, pl.Series(keys, dtype=pl.Int64))
 
 
@@ -83,9 +81,10 @@ class TrustSilentRiders(KeyedOperator):
             by_trigger.setdefault(trigger, []).append(frame)
         for trigger, frames in sorted(by_trigger.items()):
             riders = pl.concat(frames).sort(*_QUERY_KEY, "worker_id")
-            yield from answer_messages(self._config, trigger, self._trust_answers(trigger, riders), upto_ms)
+            yield from answer_messages(self._config, trigger, *self._tallies(trigger, riders), upto_ms)
 
-    def _trust_answers(self, trigger: int, riders: pl.DataFrame) -> pl.DataFrame:
+    def _tallies(self, trigger: int, riders: pl.DataFrame) -> tuple[ZoneQueries, npt.NDArray[np.int64]]:
+        """The queries of silent riders, and the part of the tallies that is trust."""
         product, terms = self._config.telemetry_triggers[trigger]
         telemetry_condition = terms.telemetry_condition
         assert isinstance(telemetry_condition, SilentQuorum)
@@ -104,7 +103,7 @@ class TrustSilentRiders(KeyedOperator):
         index = {query: number for number, query in enumerate(queries)}
         query = np.array([index[row] for row in riders.select(_QUERY_KEY).iter_rows()], dtype=np.int64)
         zone_queries = ZoneQueries.of(product.zone_resolution, queries)
-        return answer_frame(zone_queries, trust_tallies(telemetry_condition, len(queries), query, trust))
+        return zone_queries, trust_tallies(telemetry_condition, len(queries), query, trust)
 
     @property
     def holds_expiring_state(self) -> bool:
@@ -142,7 +141,9 @@ class AggregateTelemetryAnswers(KeyedOperator):
             by_trigger.setdefault(trigger, []).append(frame)
         for trigger, frames in sorted(by_trigger.items()):
             sums = pl.concat(frames).group_by(_QUERY_KEY).sum().sort(*_QUERY_KEY)
-            measured = self._values(trigger, sums.select(pl.exclude(_QUERY_KEY)).to_numpy())
+            condition = self._config.telemetry_triggers[trigger][1].telemetry_condition
+            assert condition is not None
+            measured = values_of(condition, sums.select(pl.exclude(_QUERY_KEY)).to_numpy(), load_model)
             values: list[TelemetryValue] = [
                 (platform, zone, at_ms, value)
                 for (platform, zone, at_ms), value in zip(
@@ -152,13 +153,6 @@ class AggregateTelemetryAnswers(KeyedOperator):
             ]
             if values:
                 yield Message("judge-triggers", self.key, f"witness/{trigger}", upto_ms, pack(values))
-
-    def _values(self, trigger: int, tallies: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        condition = self._config.telemetry_triggers[trigger][1].telemetry_condition
-        if isinstance(condition, OrderDrop):
-            return order_drop(condition, tallies)
-        assert condition is not None
-        return quorum_values(tallies, None if condition.model is None else load_model(condition.model))
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "answers"):

@@ -13,26 +13,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from monsoon.pipelines.operators.confirm_disruptions import ConfirmDisruptions, Forwarded
 from monsoon.pipelines.operators.report_intake import ReportIntake
 from monsoon.pipelines.operators.report_store import ReportStore
 from monsoon.pipelines.operators.route_policies import PolicyBook
-from monsoon.pipelines.operators.telemetry_aggregation import DAYS, answer_frame, answer_messages
+from monsoon.pipelines.operators.telemetry_aggregation import DAYS, answer_messages
 from monsoon.pipelines.operators.telemetry_buffer import PaneBuffer, PaneReducer, decoded, to_panes
 from monsoon.pipelines.operators.zone_announcements import AnnouncedCells
 from monsoon.pipelines.runtime.job_config import JobConfig, RegionTrigger
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
-from monsoon.pipelines.runtime.messages import (
-    Message,
-    buckets_of,
-    pack,
-    pack_frame,
-    split,
-    unpack,
-)
+from monsoon.pipelines.runtime.messages import Message, buckets_of, messages_by_bucket, pack, unpack
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS
 from monsoon.sources.reference import ReferenceTables
 from monsoon.sources.report_batch import NO_TIME, NULLS, ReportBatch, concatenated, to_table
@@ -80,8 +72,6 @@ class QueryTelemetry(ConfirmDisruptions):
     def __init__(self, key: int, state: StateWriter, config: JobConfig) -> None:
         super().__init__(key, state, config)
         self._query_triggers: dict[RegionTrigger, TelemetryQueryTrigger] = {}
-        self._pending: dict[str, Forwarded] = {}
-        """By state entry: input to forward to `ConfirmDisruptions`."""
 
     def _new_trigger(self, of: RegionTrigger) -> TelemetryQueryTrigger:
         version, trigger = self._terms_of(of.trigger)
@@ -109,9 +99,8 @@ class QueryTelemetry(ConfirmDisruptions):
         )
 
     def _defer_forwarding(self, trigger: int, forwarded: Forwarded) -> None:
-        name = self._new_entry(f"pending/{trigger}")
-        self._pending[name] = forwarded
-        self.state.put_packed(name, forwarded)
+        """Forwards input to `ConfirmDisruptions` at the next watermark."""
+        self._defer_untimed(f"pending/{trigger}", pack(forwarded), (trigger, forwarded))
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         queries: dict[int, QueryRows] = defaultdict(list)
@@ -123,10 +112,8 @@ class QueryTelemetry(ConfirmDisruptions):
                 for at_ms in each.moments_ms.tolist()
             ]
         pending: dict[int, list[Forwarded]] = defaultdict(list)
-        for name, forwarded in self._pending.items():
-            pending[self._trigger_in(name)].append(forwarded)
-            self.state.drop(name)
-        self._pending.clear()
+        for trigger, forwarded in self._drop_due(upto_ms):
+            pending[trigger].append(forwarded)
         for trigger in sorted({*pending, *(trigger for trigger, rows in queries.items() if rows)}):
             if queries[trigger]:
                 payload = pack(queries[trigger])
@@ -137,14 +124,10 @@ class QueryTelemetry(ConfirmDisruptions):
             yield Message("judge-triggers", self.key, f"heard/{trigger}", upto_ms, pack((cells, timed_readings)))
         self._finish()
 
-    @property
-    def next_work_ms(self) -> int | None:
-        return self.done_ms if self._pending else super().next_work_ms
-
     def restore(self, entries: Mapping[str, bytes]) -> None:
         super().restore(entries)
         for name, payload in entries_of(entries, "pending"):
-            self._pending[name] = unpack(payload, Forwarded)
+            self._restore_untimed(name, (self._trigger_in(name), unpack(payload, Forwarded)))
 
 
 def _by_trigger(announced: AnnouncedCells) -> dict[int, list[int]]:
@@ -240,7 +223,7 @@ class AnswerTelemetryQueries(KeyedOperator):
         ]
         telemetry = to_table(concatenated([*self._orders.between(spans), *self._reports.between(spans)]))
         tallies = order_tallies(terms, telemetry, zone_queries, holders, product.presence_margin_m)
-        yield from self._send_answers(trigger, zone_queries, tallies, due_ms)
+        yield from answer_messages(self._config, trigger, zone_queries, tallies, due_ms)
 
     def _answer_silent_quorum(
         self, trigger: int, terms: SilentQuorum, zone_queries: ZoneQueries, holders: PolicyHolders, due_ms: int
@@ -250,9 +233,8 @@ class AnswerTelemetryQueries(KeyedOperator):
         riders = active_riders(terms, telemetry, zone_queries, holders)
         silent = riders.take(riders.on_platform & riders.silent)
         unknown = RiderTrust.unknown(len(silent.worker))  # TrustSilentRiders adds the part of trust
-        yield from self._send_answers(
-            trigger, zone_queries, quorum_tallies(terms, telemetry, zone_queries, riders, unknown), due_ms
-        )
+        tallies = quorum_tallies(terms, telemetry, zone_queries, riders, unknown)
+        yield from answer_messages(self._config, trigger, zone_queries, tallies, due_ms)
         if not len(silent.worker):
             return
         silent_workers = sorted({telemetry.workers[code] for code in silent.worker.tolist()})
@@ -274,14 +256,7 @@ class AnswerTelemetryQueries(KeyedOperator):
             }
         )
         buckets = buckets_of(rows["device_id"].to_list(), self._config.buckets)
-        for key, part in split(rows, buckets):
-            yield Message("witness-devices", key, f"riders/{trigger}", due_ms, pack_frame(part))
-
-    def _send_answers(
-        self, trigger: int, zone_queries: ZoneQueries, tallies: npt.NDArray[np.int64], due_ms: int
-    ) -> Iterator[Message]:
-        """The bucket's tallies of the queries for which they are not zero."""
-        yield from answer_messages(self._config, trigger, answer_frame(zone_queries, tallies), due_ms)
+        yield from messages_by_bucket("witness-devices", f"riders/{trigger}", due_ms, rows, buckets)
 
     # Panes.
 
@@ -306,8 +281,8 @@ class AnswerTelemetryQueries(KeyedOperator):
             .sort("device_id", "worker_id", "day")
             .select(*DAYS)
         )
-        for key, part in split(days, buckets_of(days["device_id"].to_list(), self._config.buckets)):
-            yield Message("witness-devices", key, "days", due_ms, pack_frame(part))
+        buckets = buckets_of(days["device_id"].to_list(), self._config.buckets)
+        yield from messages_by_bucket("witness-devices", "days", due_ms, days, buckets)
 
     # State.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import INPUT_STREAMS, FilePart, InputError
 from monsoon.sources.line_blocks import BlockValidator
 from monsoon.sources.parts import OpenFiles, read_part
-from monsoon.sources.record_store import moments, short_id
+from monsoon.sources.record_store import short_id, takes_effect_ms
 from monsoon.sources.record_times import Piece
 from monsoon.sources.report_batch import ReportBatch, from_frame
 from monsoon.sources.streams import statistics_of, statistics_of_records, validate_piece, validate_records
@@ -109,7 +109,7 @@ class Validate:
                 shared = short_id(outcome.record)[: 1 if self._config.by_region else None]
                 by_key[bucket_of(repr(shared), self._buckets)].append(outcome)
         for key, records in by_key.items():
-            due_ms = min(takes_effect_ms(stream, used.record) for used in records)
+            due_ms = min(takes_effect_ms(used.record) for used in records)
             yield Message("deduplicate-records", key, stream, due_ms, pack(records))
         yield from account(stream, StreamCounts(read=len(validated)))
         yield from _statistics(stream, statistics_of_records(stream, validated))
@@ -119,8 +119,3 @@ class Validate:
 def _statistics(stream: str, statistics: InputStatistics) -> Iterator[Message]:
     if statistics.read:
         yield result(STATISTICS, (stream, statistics))
-
-
-def takes_effect_ms(stream: str, record: dict[str, Any]) -> int:
-    """When a record takes effect (ms): a correction when it was issued, all else at its event time."""
-    return moments(record)[0]

@@ -274,11 +274,11 @@ class KeyedOperator(ABC):
         self.state.put(name, message.payload)
         return name
 
-    def _defer_untimed(self, kind: str, message: Message, content: Any) -> None:
-        """Defers a message to the next watermark, whatever its moment."""
+    def _defer_untimed(self, kind: str, payload: bytes, content: Any) -> None:
+        """Defers content to the next watermark; `payload` is its entry."""
         name = self._new_entry(kind)
         self._deferred[name] = (self.done_ms, content)
-        self.state.put(name, message.payload)
+        self.state.put(name, payload)
 
     def _restore_deferred(self, name: str, content: Any = None) -> bool:
         """Defers a restored entry again; gives whether it still has to be processed."""

@@ -13,11 +13,11 @@ from kit.flink_runs import in_batch, streaming
 from kit.flink_runs import locally as written_locally
 from kit.graph import Graph, Scripted, locally, same, settings_of
 
-from monsoon.pipelines.operators.validate import takes_effect_ms
 from monsoon.pipelines.runtime.intervals import FixedIntervals
 from monsoon.sources.files import find_files
 from monsoon.sources.parts import parts_of
 from monsoon.sources.product_files import load_products
+from monsoon.sources.record_store import takes_effect_ms
 
 STREAMS = ("telemetry", "oracle_readings", "subscriptions")
 EXAMPLES = [
@@ -60,7 +60,7 @@ def records_of(source):
         for file in find_files(source / stream).files:
             text = gzip.decompress(file.read_bytes()) if file.name.endswith(".gz") else file.read_bytes()
             lines = text.decode().splitlines()
-            found.extend((takes_effect_ms(stream, json.loads(line)), stream, line) for line in lines)
+            found.extend((takes_effect_ms(json.loads(line)), stream, line) for line in lines)
     return sorted(found)
 
 
