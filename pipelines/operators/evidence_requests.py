@@ -22,6 +22,7 @@ from monsoon.pipelines.runtime.messages import (
     pack_frame,
     split,
 )
+from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS
 from monsoon.sources.reference import ReferenceTables
 from monsoon.transforms.claim_scores import ScoringRequest, queries_of
 from monsoon.transforms.evidence.batch import dwell_ages
@@ -75,6 +76,11 @@ class EvidenceRequests:
             parts = split(pl.DataFrame(columns, schema=PANES), buckets)
             by_resolution[resolution] = [(key, pack_frame(part)) for key, part in parts]
         return by_resolution
+
+    def expire(self, upto_ms: int) -> None:
+        """Forgets what was sent of days before yesterday; sent again it changes nothing."""
+        yesterday = upto_ms // DAY_MS - 1
+        self._phones_sent = {phone: sent for phone, sent in self._phones_sent.items() if sent[0] >= yesterday}
 
     def phones_to_neighbors(self, frame: pl.DataFrame, due_ms: int) -> Iterator[Message]:
         """Riders and their phones in new panes, once a day, by phone to where its riders are counted."""

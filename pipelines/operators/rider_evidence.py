@@ -328,6 +328,7 @@ class RiderEvidence(KeyedOperator):
         self._intake.expire(upto_ms - self._config.ids_remembered_ms, upto_ms)
         self._panes.expire(reports_ms - self._config.history_kept_ms)
         self._panes.compact(upto_ms)
+        self._requests.expire(upto_ms)
         before_ms = upto_ms - self._config.remembered_ms
         if self._log.expire(before_ms):
             for name, events in self._series:
