@@ -123,7 +123,7 @@ class RiderEvidence(KeyedOperator):
         for due in tests:
             self._scoring_times.schedule(due.trigger, (time.at_ms for time in due.times), self.done_ms)
         closes_panes = self._closes_panes(upto_ms)
-        self._lay_out_reports(records, tests, closes_panes, upto_ms)
+        self._lay_out_reports(records, tests, closes_panes)
         new_panes_ms = self._pane_reducer.close(upto_ms) if closes_panes else None
         panes_to_neighbors: dict[int, list[tuple[int, bytes]]] = {}
         if new_panes_ms is not None:
@@ -139,9 +139,7 @@ class RiderEvidence(KeyedOperator):
             for key, payload in panes_to_neighbors.get(claims.product.zone_resolution, ()):
                 yield Message("compare-neighbors", key, f"panes/{name}", upto_ms, payload)
 
-    def _lay_out_reports(
-        self, records: Sequence[SeriesRecord], tests: Sequence[Due], closes_panes: bool, upto_ms: int
-    ) -> None:
+    def _lay_out_reports(self, records: Sequence[SeriesRecord], tests: Sequence[Due], closes_panes: bool) -> None:
         """Lays out the reports that this interval needs in one table: of corrections and other work on moments long
         past it has no part, which would make every table long."""
         if not self.state.durable:
