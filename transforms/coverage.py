@@ -298,6 +298,10 @@ def plan_name(text: str) -> str:
 
 def _earliest_begun(policies: Collection[Policy], concerned: Callable[[PolicyState], bool]) -> Timeline:
     """Of the policies in force that are concerned, the one whose period began earliest, then policy_id."""
+    if len(policies) == 1:
+        (own,) = (policy.timeline for policy in policies)
+        states = [state if state is not None and concerned(state) else None for state in own.states]
+        return Timeline(own.moments_ms, states)
     changes = [
         (from_ms, policy.policy_id, state if state is not None and concerned(state) else None)
         for policy in policies

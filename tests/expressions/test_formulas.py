@@ -8,6 +8,8 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monsoon.transforms.expressions import DIMENSIONLESS, Expression, Unit
 
@@ -199,7 +201,7 @@ def test_other_answers_for_the_unmeasured():
 
 
 @pytest.mark.parametrize(
-    ("given", "meant"),
+    ("stated", "meant"),
     [
         (0.1, Fraction(1, 10)),
         (True, 1),
@@ -214,10 +216,20 @@ def test_other_answers_for_the_unmeasured():
         (None, None),
     ],
 )
-def test_what_an_input_means(given, meant):
-    result = Expression.parse("sigma", INPUTS).value({"sigma": given})
+def test_what_an_input_means(stated, meant):
+    result = Expression.parse("sigma", INPUTS).value({"sigma": stated})
     assert result == meant
     assert result is None or type(result) is Fraction
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**16), 10**16).map(lambda n: n / 1_000_000))
+def test_a_float_means_the_shortest_decimal_that_names_it(number):
+    assert Expression.parse("sigma", INPUTS).value({"sigma": number}) == Fraction(Decimal(repr(number)))
+
+
+def test_inputs_that_decide_nothing_are_not_read():
+    assert Expression.parse("flag and sigma > 1", INPUTS).value({"flag": False}) is False
+    assert Expression.parse("if_(flag, sigma, other_share)", INPUTS).value({"flag": True, "sigma": 2}) == 2
 
 
 def test_inputs_must_be_there_and_be_numbers():

@@ -96,12 +96,13 @@ class DecisionRules:
 
 
 class RuleInputs(dict[str, Any]):
-    """The inputs of rules, computed when a rule uses them."""
+    """The inputs of rules: scores, features, and facts, which are computed when a rule uses them."""
 
     __slots__ = ("_claim", "_product", "_score")
 
     def __init__(self, product: Product, claim: Claim, score: ClaimScore) -> None:
-        super().__init__(anomaly=score.risk, trust=score.trust, signals=score.signals)
+        super().__init__(score.features)
+        self["anomaly"], self["trust"], self["signals"] = score.risk, score.trust, score.signals
         self._product, self._claim, self._score = product, claim, score
 
     def __missing__(self, name: str) -> Any:
@@ -109,9 +110,7 @@ class RuleInputs(dict[str, Any]):
         if fact is not None:
             claim = self._claim
             value = fact(self._product, claim.update, claim.terms, activity_of(claim))
-        elif name in self._score.facts:
-            value = self._score.facts[name]
         else:
-            value = self._score.features.get(name)
+            value = self._score.facts.get(name)
         self[name] = value
         return value

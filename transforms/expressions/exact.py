@@ -41,10 +41,6 @@ def pair(value: Any) -> Pair | None:
         TypeError: it is not a number.
     """
     kind = type(value)
-    if value is None:
-        return None
-    if kind is int or kind is bool:
-        return (int(value), 1)
     if kind is float:
         if value.is_integer() and -_WHOLE_FLOAT_BELOW < value < _WHOLE_FLOAT_BELOW:
             return (int(value), 1)
@@ -54,6 +50,10 @@ def pair(value: Any) -> Pair | None:
             if millionths / 1_000_000 == value:
                 return (millionths, 1_000_000)
         return Decimal(repr(value)).as_integer_ratio() if math.isfinite(value) else None
+    if value is None:
+        return None
+    if kind is int or kind is bool:
+        return (int(value), 1)
     if isinstance(value, Rational):  # Fraction, and numpy's integers
         return (int(value.numerator), int(value.denominator))
     if isinstance(value, Decimal):

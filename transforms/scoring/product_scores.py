@@ -38,7 +38,7 @@ def score_value(terms: FormulaScore | WeightedScore, inputs: Mapping[str, Any]) 
         instead = _value_of_unmeasured(terms, [each is not None for each in parts]) if None in parts else None
         total = weights = 0.0
         for part, measured in zip(terms.parts, parts, strict=True):
-            counts = instead if measured is None else min(max(measured, 0.0), 1.0)
+            counts = instead if measured is None else 0.0 if measured < 0.0 else 1.0 if measured > 1.0 else measured
             if counts is not None:
                 total += part.weight * counts
                 weights += part.weight
