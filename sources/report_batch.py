@@ -91,6 +91,24 @@ class ReportBatch:
         words = {name: () if name in names else self.words[name] for name in self.words}
         return ReportBatch(columns, words, _NO_ITEMS if LISTS in names else self.access_points)
 
+    def with_words_in_use(self) -> ReportBatch:
+        """The same reports, with the words that they use only."""
+        columns, words, items = dict(self.columns), dict(self.words), self.access_points
+        for name in (*TEXTS, LISTS):
+            codes = items if name == LISTS else columns[name]
+            used = np.zeros(len(words[name]) + 1, dtype=np.bool_)
+            used[codes] = True  # -1 marks the last, which is no word
+            if not used[:-1].all():
+                in_use = np.flatnonzero(used[:-1])
+                place = np.full(len(used), -1, dtype=np.int32)
+                place[in_use] = np.arange(len(in_use), dtype=np.int32)
+                words[name] = tuple(words[name][code] for code in in_use.tolist())
+                if name == LISTS:
+                    items = place[codes]
+                else:
+                    columns[name] = place[codes]
+        return ReportBatch(columns, words, items)
+
     @property
     def _has_items(self) -> bool:
         return len(self.access_points) > 0

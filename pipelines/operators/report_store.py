@@ -106,7 +106,7 @@ class ReportStore:
 
     def add(self, entry: str, batch: ReportBatch) -> None:
         """Adds reports, at least one, that a state entry already has."""
-        batch = batch.without(self._unused)
+        batch = batch.without(self._unused).with_words_in_use()
         self._parts.append(_Part(entry, batch.first_ms, batch.last_ms, batch))
 
     def has(self, entry: str) -> bool:
