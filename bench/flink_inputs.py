@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -40,7 +41,7 @@ def _with_telemetry(source: Path, target: Path, lines: pl.DataFrame) -> Path:
     return target
 
 
-def one_city_quarter(target: Path, riders: int) -> Path:
+def one_city_quarter(target: Path, riders: int, providers: Sequence[str] = ("imd", "second", "third")) -> Path:
     """A folder in which so many riders stand in one zone, each with a policy and one report, when rain is confirmed."""
     shutil.rmtree(target, ignore_errors=True)
     lat, lon, before_ms = 28.6139, 77.2090, _NOON_MS - _QUARTER_HOUR_MS
@@ -66,7 +67,7 @@ def one_city_quarter(target: Path, riders: int) -> Path:
             "reading_id": f"r{provider}", "provider": provider, "metric": "rain_mm_24h", "value": 120.0, "lat": lat,
             "lon": lon, "event_time": _NOON_MS, "issued_time": _NOON_MS, "quality": "official", "revision": 0,
         }
-        for provider in ("imd", "second", "third")
+        for provider in providers
     ]  # fmt: skip
     for stream, records in (
         ("subscriptions", subscriptions),

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -24,9 +24,10 @@ class Measured:
     peak_mb: float
 
 
-def measure(command: Sequence[str], runs: int) -> Measured:
-    """Runs the command `runs` times, one after another. Raises BenchError if one fails."""
-    taken = [_once(command) for _ in range(runs)]
+def measure(command: Sequence[str], runs: int, environment: Mapping[str, str] | None = None) -> Measured:
+    """Runs the command `runs` times, one after another, with this process's environment or another. Raises BenchError
+    if one fails."""
+    taken = [_once(command, environment) for _ in range(runs)]
     return Measured(
         wall_s=median(run.wall_s for run in taken),
         cpu_s=median(run.cpu_s for run in taken),
@@ -39,9 +40,9 @@ def python(*arguments: str) -> list[str]:
     return [sys.executable, *arguments]
 
 
-def _once(command: Sequence[str]) -> Measured:
+def _once(command: Sequence[str], environment: Mapping[str, str] | None) -> Measured:
     began_s = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
     assert process.stderr is not None
     errors = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)

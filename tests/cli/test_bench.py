@@ -3,6 +3,7 @@
 import pytest
 
 from monsoon.bench import replay as bench
+from monsoon.bench import start
 from monsoon.bench.processes import Measured
 from monsoon.cli.main import main
 
@@ -57,3 +58,11 @@ def test_nothing_to_measure_is_told(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(bench, "_rows", lambda output: 0)
     assert main(["bench", "replay", "--rows", "1", "--folder", str(tmp_path)]) == 1
     assert capsys.readouterr().err == "monsoon bench: --rows 1: so few riders that none reported; request more rows\n"
+
+
+def test_a_start_is_measured_on_ten_records(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(start, "measure", lambda command, runs, environment: Measured(1.0, 0.5, 1.0))
+    assert main(["bench", "start", "--folder", str(tmp_path)]) == 0
+    lines = [line for file in (tmp_path / "ten").rglob("*.jsonl") for line in file.read_text().splitlines()]
+    assert len(lines) == 10
+    assert "a replay of ten records     0.50    1.00" in capsys.readouterr().out
