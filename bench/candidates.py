@@ -20,6 +20,7 @@ from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.claim_scores import scores_of
 from monsoon.transforms.coverage import Coverage
+from monsoon.transforms.decisions import Decisions
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence
 from monsoon.transforms.presence import Presence, ReportCells
@@ -51,17 +52,14 @@ def timed(product: Product, scorer: Scorer, count: int) -> str:
         clock_s.append(time.process_time())
         scores = scores_of(evidence, scorer, product)
         clock_s.append(time.process_time())
-        claims: list[dict[str, Any]] = []
-        payouts: list[dict[str, Any]] = []
+        decisions = Decisions()
         for items, score in zip(_items(product, disruption), scores, strict=True):
-            decided = run_rider(RiderMachine(product, scorer.version, _Known(score)), items)
-            claims += decided[0]
-            payouts += decided[1]
+            machine = RiderMachine(product, scorer.version, _Known(score))
+            decisions.add(machine, {}, run_rider(machine, items))
         clock_s.append(time.process_time())
-        begun = {"disruption_id": disruption.disruption_id, "start": _START_MS}
-        publish(product, claims, payouts, (), Outcome(disruptions=[begun]))
+        publish(product, decisions, (), Outcome())
         clock_s.append(time.process_time())
-    last = {claim["claim_id"]: claim["status"] for claim in claims}
+    last = {claim["claim_id"]: claim["status"] for claim in decisions.claims}
     counted = ", ".join(f"{list(last.values()).count(status):,} {status}" for status in sorted(set(last.values())))
     stages = " ".join(f"{after - before:>8.2f}" for before, after in pairwise(clock_s))
     all_s = clock_s[-1] - clock_s[0]

@@ -17,6 +17,7 @@ from monsoon.sources.reference import ReferenceAccount
 from monsoon.transforms import notifications
 from monsoon.transforms.adjudication.decision import UNSCORED
 from monsoon.transforms.adjudication.machine import REVIEW_REASONS
+from monsoon.transforms.decisions import Records
 from monsoon.transforms.product import Product, SilentQuorum
 from monsoon.transforms.provider_register import ProviderRegister
 from monsoon.transforms.validation.input_checks import InputStatistics, warnings
@@ -71,6 +72,11 @@ class Outcome:
     notifications: list[dict[str, Any]] = field(default_factory=list)
     reserve_alerts: list[dict[str, Any]] = field(default_factory=list)
     syndicate_alerts: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, records: Records) -> None:
+        """Adds records by stream."""
+        for stream, of_stream in records.items():
+            getattr(self, stream).extend(of_stream)
 
 
 def write_results(

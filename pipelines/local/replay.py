@@ -32,9 +32,9 @@ from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.adjudication.rider_answers import STREAM, Answers
+from monsoon.transforms.decisions import Decisions, payment_records
 from monsoon.transforms.evidence.references import References
-from monsoon.transforms.exposure import Reserve, instructions_of, unlimited, within_reserves
-from monsoon.transforms.notifications import claim_notifications, payment_notifications
+from monsoon.transforms.exposure import Reserve, unlimited, within_reserves
 from monsoon.transforms.product import Product
 from monsoon.transforms.provider_register import as_registered
 from monsoon.transforms.scoring import Scorer
@@ -170,8 +170,7 @@ def run_product(
     for disruption in disruptions:
         outcome.disruptions.extend(disruption.records(product.name))
     items = candidates.items()
-    claims: list[dict[str, Any]] = []
-    payouts: list[dict[str, Any]] = []
+    decisions = Decisions()
     claim_scores.begin(product, disruptions)
     pending = sorted(items)
     while pending:
@@ -183,30 +182,18 @@ def run_product(
             except ScoreNotMeasured as not_measured:
                 deferred[worker] = not_measured.query
                 continue
-            claims.extend(decided[0])
-            payouts.extend(decided[1])
+            decisions.add(machine, {}, decided)
             answers.record_refusals(worker, machine.take_refused())
         claim_scores.measure_scores(set(deferred.values()))
         pending = sorted(deferred)
     outcome.syndicate_alerts.extend(claim_scores.syndicate_alerts)
-    publish(product, claims, payouts, inputs.reserves, outcome)
+    publish(product, decisions, inputs.reserves, outcome)
 
 
-def publish(
-    product: Product,
-    claims: Sequence[dict[str, Any]],
-    payouts: Sequence[dict[str, Any]],
-    reserves: Iterable[dict[str, Any]],
-    outcome: Outcome,
-) -> None:
-    """Adds the decisions of riders' machines to `outcome`, which has the disruptions already: payouts within the
-    reserves, and notifications."""
-    outcome.claims.extend(claims)
-    outcome.notifications.extend(claim_notifications(claims, {}))
-    starts_ms = {record["disruption_id"]: record["start"] for record in outcome.disruptions}
-    instructions, standings = instructions_of(claims, payouts, starts_ms)
+def publish(product: Product, decisions: Decisions, reserves: Iterable[dict[str, Any]], outcome: Outcome) -> None:
+    """Adds the decisions of riders' machines to `outcome`: payouts within the reserves, and notifications."""
+    outcome.add(decisions.records)
+    instructions, standings = decisions.instructions()
     stated = [Reserve.of(record) for record in reserves if record["product"] == product.name]
     exposed = within_reserves([*stated, *standings, *instructions]) if stated else unlimited(instructions)
-    outcome.payouts.extend(exposed.payouts)
-    outcome.reserve_alerts.extend(exposed.alerts)
-    outcome.notifications.extend(payment_notifications(exposed.transitions))
+    outcome.add(payment_records(exposed))

@@ -11,14 +11,15 @@ import h3.api.basic_int as h3
 import numpy as np
 import polars as pl
 
+from monsoon.pipelines.operators.control_exposure import to_reserve_buckets
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
-from monsoon.pipelines.operators.decision_outputs import DecisionOutputs
 from monsoon.pipelines.operators.peer_features import CLAIM
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import (
     RESULTS,
     Message,
+    results,
     stacked,
     unpack,
     unpack_frame,
@@ -32,11 +33,13 @@ from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.adjudication.rider_answers import STREAM, Answers
 from monsoon.transforms.claim_scores import scores_of
+from monsoon.transforms.decisions import Decisions, payment_records
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence, with_neighbor_features
 from monsoon.transforms.evidence.surroundings import PressureSteps
 from monsoon.transforms.evidence.window import Queries
+from monsoon.transforms.exposure import unlimited
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.syndicate_alerts import Scores, scores_by_claim
@@ -113,11 +116,11 @@ class AdjudicateClaims(KeyedOperator):
                     inputs[worker].extend(of_rider)
         for worker in answers.workers:
             inputs[worker].extend(answers.of(worker))
-        outputs = DecisionOutputs(machines.product)
+        decisions = Decisions()
         for worker in sorted(inputs.keys() | machines.due(upto_ms)):
             machine = machines.machine(worker, self._scorer.version)
             before = machine.published_statuses
-            outputs.add(machine, before, run_rider(machine, inputs.get(worker, ()), upto_ms))
+            decisions.add(machine, before, run_rider(machine, inputs.get(worker, ()), upto_ms))
             answers.record_refusals(worker, machine.take_refused())
             machines.set_timer(worker)
             for claim in machine.take_changed():
@@ -125,7 +128,12 @@ class AdjudicateClaims(KeyedOperator):
                     self.state.put(machines.entry(worker, claim.claim_id), pack_small(claim))
             if machine.is_empty:
                 del machines.by_worker[worker]
-        yield from outputs.messages(self._config, upto_ms)
+        yield from results(decisions.records)
+        instructions, standings = decisions.instructions()
+        if self._config.reserves:
+            yield from to_reserve_buckets(instructions, standings, self._config.buckets, upto_ms)
+        else:
+            yield from results(payment_records(unlimited(instructions)))
 
     def _scores(self, machines: _ProductMachines, arrived: Mapping[str, list[bytes]]) -> Scores:
         if not arrived.get("evidence"):

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
-from monsoon.pipelines.runtime.messages import RESULTS, Message, bucket_of, pack, result, unpack
+from monsoon.pipelines.runtime.messages import RESULTS, Message, bucket_of, pack, results, unpack
+from monsoon.transforms.decisions import payment_records
 from monsoon.transforms.exposure import (
     AwardStatus,
     BucketState,
@@ -18,10 +19,8 @@ from monsoon.transforms.exposure import (
     Reserve,
     ReserveBook,
     ReserveBucket,
-    ReserveDecisions,
     within_reserves,
 )
-from monsoon.transforms.notifications import payment_notifications
 
 _InstructionsAndStandings = tuple[list[Instruction], list[AwardStatus]]
 
@@ -37,16 +36,6 @@ def to_reserve_buckets(
         by_key[bucket_of(standing.pool.name, buckets)][1].append(standing)
     for key, members in by_key.items():
         yield Message("control-exposure", key, "awards", due_ms, pack(members))
-
-
-def published(decided: ReserveDecisions) -> Iterator[Message]:
-    """Decisions on payouts, as results."""
-    if payouts := decided.payouts:
-        yield result("payouts", payouts)
-    if decided.alerts:
-        yield result("reserve_alerts", decided.alerts)
-    if decided.transitions:
-        yield result("notifications", payment_notifications(decided.transitions))
 
 
 class ControlExposure(KeyedOperator):
@@ -70,7 +59,7 @@ class ControlExposure(KeyedOperator):
         self._save_transitions(decided.transitions)
         for pool in sorted({event.pool for event in events}):
             self.state.put_packed(f"account/{pool.name}", self._books[pool].account)
-        yield from published(decided)
+        yield from results(payment_records(decided))
 
     def _save_transitions(self, transitions: Iterable[PayoutTransition]) -> None:
         for transition in transitions:

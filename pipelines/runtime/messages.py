@@ -104,6 +104,13 @@ def result(kind: str, value: Any) -> Message:
     return Message(RESULTS, 0, kind, 0, msgspec.json.encode(value))
 
 
+def results(records: Mapping[str, Sequence[Any]]) -> Iterator[Message]:
+    """Records by stream, as results; streams without records are left out."""
+    for stream, of_stream in records.items():
+        if of_stream:
+            yield result(stream, of_stream)
+
+
 def unpack_result(payload: str | bytes, type_: Any = Any) -> Any:
     """The value of a `result`."""
     return msgspec.json.decode(payload, type=type_)
