@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
 from monsoon.pipelines.runtime.job_config import JobConfig
@@ -53,8 +52,8 @@ class Validate:
     def __init__(self, config: JobConfig) -> None:
         self._config, self._buckets = config, config.buckets
         self._receivers = ("riders-evidence", *(("witness-telemetry",) if config.telemetry_triggers else ()))
-        self._announced: dict[tuple[int, int], dict[int, int]] = {}
-        """By resolution and bucket: cells that were sent, and on which day of event time last."""
+        self._sent: dict[tuple[int, int], tuple[int, frozenset[int]]] = {}
+        """By resolution and bucket: the last day of event time of which cells were sent, and which."""
         self._validators = {stream: RecordValidator(stream, config.catalogue) for stream in INPUT_STREAMS}
         self._block_validator = BlockValidator(self._validators["telemetry"])
         self._files = OpenFiles()
@@ -86,16 +85,21 @@ class Validate:
 
     def _cells(self, batch: ReportBatch, buckets: npt.NDArray[np.int32]) -> Iterator[Message]:
         """The cells from which a bucket's riders report, once a day: zones are announced to the triggers."""
-        day, first_ms = batch.last_ms // DAY_MS, batch.first_ms
+        day, first_ms = int(np.median(batch["event_time"])) // DAY_MS, batch.first_ms
         for resolution in self._config.resolutions:
             cells = cells_of(batch["lat"], batch["lon"], resolution)
-            pairs = pl.DataFrame({"bucket": buckets, "cell": cells}).unique().sort("bucket", "cell")
-            for (bucket,), part in pairs.group_by("bucket", maintain_order=True):
-                known = self._announced.setdefault((resolution, int(str(bucket))), {})
-                new = [cell for cell in part["cell"].to_list() if known.get(cell) != day]
-                known.update(dict.fromkeys(new, day))
+            order = np.lexsort((cells, buckets))
+            bucket, cell = buckets[order], cells[order]
+            first = np.append(True, (bucket[1:] != bucket[:-1]) | (cell[1:] != cell[:-1]))
+            bucket, cell = bucket[first], cell[first]
+            starts = np.flatnonzero(np.diff(bucket, prepend=-1))
+            for key, of_bucket in zip(bucket[starts].tolist(), np.split(cell, starts[1:]), strict=True):
+                sent_on, sent = self._sent.get((resolution, key), (day, frozenset()))
+                known = sent if sent_on == day else frozenset()
+                new = frozenset(of_bucket.tolist()) - known
                 if new:
-                    yield Message("deduplicate-telemetry", int(str(bucket)), f"cells/{resolution}", first_ms, pack(new))
+                    self._sent[resolution, key] = (day, known | new)
+                    yield Message("deduplicate-telemetry", key, f"cells/{resolution}", first_ms, pack(sorted(new)))
 
     def _records(self, stream: str, piece: Piece) -> Iterator[Message]:
         by_key: dict[int, list[ValidRecord]] = defaultdict(list)
