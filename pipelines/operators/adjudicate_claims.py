@@ -13,6 +13,7 @@ import polars as pl
 
 from monsoon.pipelines.operators.control_exposure import to_reserve_buckets
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
+from monsoon.pipelines.operators.disruption_updates import unpack_updates
 from monsoon.pipelines.operators.peer_features import CLAIM
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
@@ -27,7 +28,7 @@ from monsoon.pipelines.runtime.messages import (
 from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartitionedBuffer
 from monsoon.sources.accounting import StreamCounts
-from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore, DisruptionUpdate
+from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore
 from monsoon.transforms.adjudication.claims import AdjudicationInput as RiderInput
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
@@ -110,10 +111,12 @@ class AdjudicateClaims(KeyedOperator):
                 self.state.put_packed(machines.member_entry(claim, confirmed_at_ms), True)
         machines.scores = self._scores(machines, arrived)
         inputs: dict[str, list[RiderInput]] = defaultdict(list)
-        for kind, type_ in (("happenings", DisruptionUpdate), ("findings", ActivityResult)):
-            for payload in arrived.get(kind, ()):
-                for worker, of_rider in unpack(payload, list[tuple[str, list[type_]]]):  # type: ignore[valid-type]
-                    inputs[worker].extend(of_rider)
+        for payload in arrived.get("happenings", ()):
+            for worker, updates in unpack_updates(payload):
+                inputs[worker].extend(updates)
+        for payload in arrived.get("findings", ()):
+            for worker, results in unpack(payload, list[tuple[str, list[ActivityResult]]]):
+                inputs[worker].extend(results)
         for worker in answers.workers:
             inputs[worker].extend(answers.of(worker))
         decisions = Decisions()

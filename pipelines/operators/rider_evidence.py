@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from monsoon.pipelines.operators.disruption_state import pack_disruption, unpack_disruption
+from monsoon.pipelines.operators.disruption_updates import updates_after
 from monsoon.pipelines.operators.evidence_requests import PANES_LOOK_BACK_MS, EvidenceRequests, workers_of
 from monsoon.pipelines.operators.peer_activity_tests import ROWS
 from monsoon.pipelines.operators.report_intake import ReportIntake, account_for
@@ -223,12 +224,7 @@ class RiderEvidence(KeyedOperator):
         named = {disruption.disruption_id for disruption in changed} | due | with_new_results
         requests = claims.scoring_requests(named, self.done_ms, upto_ms)
         claims.schedule([*changed, *(claims.disruptions[identity] for identity in sorted(with_new_results))], upto_ms)
-        updates = [
-            (worker, new)
-            for disruption in changed
-            for worker, mine in disruption.updates.items()
-            if (new := [update for update in mine if update.at_ms > self.done_ms])
-        ]
+        updates = updates_after(changed, self.done_ms)
         if updates:
             yield Message("adjudicate-claims", self.key, f"happenings/{name}", upto_ms, pack(updates))
         if requests:
