@@ -115,8 +115,8 @@ class AdjudicateClaims(KeyedOperator):
             for worker, updates in unpack_updates(payload):
                 inputs[worker].extend(updates)
         for payload in arrived.get("findings", ()):
-            for worker, results in unpack(payload, list[tuple[str, list[ActivityResult]]]):
-                inputs[worker].extend(results)
+            for worker, of_rider in unpack(payload, list[tuple[str, list[ActivityResult]]]):
+                inputs[worker].extend(of_rider)
         for worker in answers.workers:
             inputs[worker].extend(answers.of(worker))
         decisions = Decisions()
