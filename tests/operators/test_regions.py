@@ -95,10 +95,10 @@ def readings_of(drawn):
     ]  # fmt: skip
 
 
-def others():
+def others(places=PLACES):
     """A rider in each place who reports, and one who does not, at home."""
     telemetry, policies = [], []
-    for n, (lat, lon) in enumerate(PLACES):
+    for n, (lat, lon) in enumerate(places):
         telemetry += [report(f"w{n}", minutes, lat=lat, lon=lon) for minutes in range(-100, 150, 10)]
         policies += [policy_record(f"w{n}", f"p{n}"), policy_record(f"h{n}", f"q{n}", home_lat=lat, home_lon=lon)]
     return {"telemetry": telemetry, "oracle_readings": [], "subscriptions": policies}
@@ -146,6 +146,52 @@ def test_what_comes_late_counts_as_where_a_trigger_is_one_key(tmp_path_factory, 
     by_region, whole = outcomes
     same(by_region.outcome, whole.outcome)
     assert by_region.late == whole.late
+
+
+APART = [(CORNER[0] + 0.4, CORNER[1]), (CORNER[0] - 0.3, CORNER[1] + 0.4)]
+"""Places far from the border of their regions."""
+
+HERE, THERE = disc(APART[0], 1.0), disc(APART[1], 1.0)
+
+CORRECTIONS = {
+    "moved": ([("curfew", 1, 0, None, HERE), ("curfew", 1, 0, 20, THERE)], {0: "withdrawn", 1: "ended"}),
+    "of another metric": ([("curfew", 1, 0, None, HERE), ("rain_mm_24h", 1.0, 0, 20, HERE)], {0: "withdrawn"}),
+    "before its original": ([("curfew", 1, 30, None, HERE), ("curfew", 1, 30, 10, THERE)], {1: "ended"}),
+    "moved back": (
+        [("curfew", 1, 0, None, HERE), ("curfew", 0, 0, 20, THERE), ("curfew", 1, 0, 40, HERE)],
+        {0: "ended"},
+    ),
+}
+"""Revisions of a reading (metric, value, minute, when issued, area), and in which place a disruption is how at last."""
+
+
+@pytest.mark.parametrize("case", CORRECTIONS)
+@pytest.mark.parametrize("by_region", [True, False])
+def test_a_correction_counts_in_the_regions_of_before(tmp_path, case, by_region):
+    revisions, expected = CORRECTIONS[case]
+    source = Scripted(tmp_path / "in", buckets=16, products=["kawaach"], by_region=by_region)
+    config = source.graph.settings
+    (curfew,) = (trigger for trigger, name in config.trigger_of_id.items() if name == "kawaach/curfew")
+    keys = [
+        {
+            config.key_of(each)
+            for each in config.region_triggers(reading_record("curfew", 1, 0, **area))
+            if each.trigger == curfew
+        }
+        for area in (HERE, THERE)
+    ]
+    assert bool(keys[0] & keys[1]) != by_region
+    readings = [
+        reading_record(metric, value, minute, reading_id="r", revision=n, issued_time=issued and at(issued), **area)
+        for n, (metric, value, minute, issued, area) in enumerate(revisions)
+    ]
+    for at_ms, stream, record in moments(others(APART) | {"oracle_readings": readings}):
+        source.graph.advance(at_ms - 1)
+        source.say(stream, [record])
+    outcome = source.finish().outcome
+    same(outcome, source.locally()[1])
+    last = {each["zone"]: each["state"] for each in sorted(outcome.disruptions, key=lambda each: each["revision"])}
+    assert last == {h3.int_to_str(cell(APART[place])): state for place, state in expected.items()}
 
 
 @pytest.mark.parametrize("by_region", [True, False])
