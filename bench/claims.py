@@ -21,8 +21,8 @@ policy in force. Their evidence is the model's own parity rows, resampled. Timed
 
   happens  candidates are found by policies and reports, and what each revision says to each of them
   scored   scores with their explanation
-  decided  the riders' machines with all holds run out, and the claims' records
-  told     notifications and payout instructions
+  decided  the riders' machines with all holds run out, the claims' records and what riders are told of these
+  told     payout instructions, and what riders are told of these
 """
 
 
