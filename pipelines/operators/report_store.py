@@ -1,5 +1,5 @@
-"""A bucket's deduplicated reports. Recent ones are in memory as columns; older ones, which only corrections and long
-holds ask for, are cold: in the state backend alone, packed by the hour, and read when they are asked for."""
+"""A bucket's deduplicated reports. Recent ones are in memory as columns, somewhat older ones packed by the hour. Those
+that only corrections and long holds ask for are cold: in the state backend alone, and read when they are asked for."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.presence import ReportCells
 from monsoon.transforms.telemetry_table import TelemetryTable
 
-HOT_MS = 6 * HOUR_MS
-"""So long reports stay in memory: the 90 minutes that evidence looks back, and what arrives late."""
+UNPACKED_MS = 2 * HOUR_MS
+"""So long reports are columns in memory: the 90 minutes that evidence looks back, and what arrives late."""
+WARM_MS = 6 * HOUR_MS
+"""So long they stay in memory, packed: evidence of claims that were held for some hours."""
 
 
 def stored_reports(payload: bytes) -> ReportBatch:
@@ -38,16 +40,22 @@ def stored_reports(payload: bytes) -> ReportBatch:
 
 @dataclass(frozen=True)
 class _Part:
-    """Reports of a state entry, and their first and last time (ms); `batch` is None while they are cold, `workers` as
-    long as their riders are not known."""
+    """Reports of a state entry, and their first and last time (ms): as columns, `packed` or both, and neither while
+    they are cold. `workers` is None as long as their riders are not known."""
 
     entry: str
     first_ms: int
     last_ms: int
-    batch: ReportBatch | None
+    batch: ReportBatch | None = None
+    packed: bytes | None = None
     workers: frozenset[str] | None = None
     cells: dict[int, npt.NDArray[np.uint64]] = field(default_factory=dict, compare=False)
-    """Of the reports in memory, by resolution: computed once, since tables are made at each confirmation."""
+    """Of reports that are columns, by resolution: computed once, since tables are made at each confirmation."""
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether the reports are in the state backend alone."""
+        return self.batch is None and self.packed is None
 
     def may_concern(self, workers: Collection[str] | None) -> bool:
         """Whether some of these riders (None: of all) may have reports here."""
@@ -99,15 +107,16 @@ class ReportStore:
 
     def put(self, batch: ReportBatch) -> None:
         """Stores reports, at least one, in an entry of their own."""
-        entry = self._new_name(self._kind)
-        self.add(entry, batch)
+        entry, packed = self._new_name(self._kind), None
         if self._state.durable:
-            self._state.put(entry, pack_reports(batch))
+            packed = pack_reports(batch)
+            self._state.put(entry, packed)
+        self.add(entry, batch, packed)
 
-    def add(self, entry: str, batch: ReportBatch) -> None:
-        """Adds reports, at least one, that a state entry already has."""
+    def add(self, entry: str, batch: ReportBatch, packed: bytes | None = None) -> None:
+        """Adds reports, at least one, that a state entry already has; `packed` is all of it."""
         batch = batch.without(self._unused).with_words_in_use()
-        self._parts.append(_Part(entry, batch.first_ms, batch.last_ms, batch))
+        self._parts.append(_Part(entry, batch.first_ms, batch.last_ms, batch, packed))
 
     def has(self, entry: str) -> bool:
         """Whether reports of a state entry are stored."""
@@ -185,7 +194,7 @@ class ReportStore:
         spans: dict[int, list[_Part]] = defaultdict(list)
         for part in self._parts:
             over = last_ms[part.entry] < upto_ms // self._span_ms * self._span_ms
-            if over and part.entry not in arriving and (part.batch is not None or self._span_ms > HOUR_MS):
+            if over and part.entry not in arriving and (not part.is_cold or self._span_ms > HOUR_MS):
                 spans[last_ms[part.entry] // self._span_ms].append(part)
         gone: set[str] = set()
         for parts in spans.values():
@@ -195,32 +204,37 @@ class ReportStore:
                 gone.update(part.entry for part in parts)
                 self.put(concatenated(batches))
         if self._state.durable:
-            cold = upto_ms - HOT_MS
-            self._parts = [
-                self._cooled(part) if part.last_ms < cold and part.entry not in arriving else part
-                for part in self._parts
-            ]
+            self._parts = [part if part.entry in arriving else self._aged(part, upto_ms) for part in self._parts]
         return gone
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
-        """Restores from state entries; cold reports stay where they are."""
+        """Restores from state entries; what is packed is not unpacked before somebody asks, cold reports stay where
+        they are."""
         for entry, payload in entries_of(entries, self._kind):
             if is_reference(payload):
-                self._parts.append(_Part(entry, *span_ms(payload), None))
+                self._parts.append(_Part(entry, *span_ms(payload)))
+            elif is_packed(payload):
+                self._parts.append(_Part(entry, *span_ms(payload), packed=payload))
             else:
                 self.add(entry, stored_reports(payload))
 
     def _batch(self, part: _Part) -> ReportBatch:
-        return stored_reports(self._state.read_cold(part.entry)) if part.batch is None else part.batch
+        if part.batch is not None:
+            return part.batch
+        packed = self._state.read_cold(part.entry) if part.packed is None else part.packed
+        return stored_reports(packed).without(self._unused)
 
-    def _cooled(self, part: _Part) -> _Part:
-        """The part without its reports in memory."""
-        if part.batch is None:
+    def _aged(self, part: _Part, now_ms: int) -> _Part:
+        """The part as it is kept at its age."""
+        if part.is_cold or part.last_ms >= now_ms - UNPACKED_MS:
             return part
-        payload = pack_reports(part.batch)
-        self._state.put(part.entry, reference_to(payload))
-        self._state.put_cold(part.entry, payload)
-        return _Part(part.entry, part.first_ms, part.last_ms, None, frozenset(part.batch.words["worker_id"]))
+        packed = pack_reports(self._batch(part)) if part.packed is None else part.packed
+        workers = part.workers if part.batch is None else frozenset(part.batch.words["worker_id"])
+        if part.last_ms >= now_ms - WARM_MS:
+            return _Part(part.entry, part.first_ms, part.last_ms, None, packed, workers)
+        self._state.put(part.entry, reference_to(packed))
+        self._state.put_cold(part.entry, packed)
+        return _Part(part.entry, part.first_ms, part.last_ms, None, None, workers)
 
     def _after(self, at_ms: int | None, workers: Collection[str] | None) -> Iterator[ReportBatch]:
         for part in self._parts if at_ms is None else self._parts_after(at_ms):
@@ -232,7 +246,7 @@ class ReportStore:
         return [part for part in self._parts if part.last_ms > at_ms]
 
     def _remove(self, parts: Collection[_Part]) -> None:
-        gone = {part.entry: part.batch is None for part in parts}
+        gone = {part.entry: part.is_cold for part in parts}
         for entry, is_cold in sorted(gone.items()):
             self._state.drop(entry)
             if is_cold:
