@@ -299,9 +299,9 @@ def test_errors_say_what_where_and_what_to_do(tmp_path):
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("cut.jsonl.gz", gzip.compress(b"{}\n" * 99)[:-9]),
+        ("cut.jsonl.gz", gzip.compress(b"{}\n" * 99, mtime=0)[:-9]),
         ("not.jsonl.gz", b"{}\n"),
-        ("bent.jsonl.gz", gzip.compress(b"{}\n" * 99)[:12] + b"\xff" * 9),
+        ("bent.jsonl.gz", gzip.compress(b"{}\n" * 99, mtime=0)[:12] + b"\xff" * 9),
         ("not.parquet", b"{}\n"),
     ],
 )
@@ -444,7 +444,7 @@ def test_an_empty_file_is_empty_and_an_empty_gzip_file_damaged(tmp_path):
 
 @pytest.mark.parametrize("kept", [1, 5, 12, -9, -1])
 def test_a_gzip_file_cut_off_anywhere_is_told(tmp_path, kept):
-    write(tmp_path, "telemetry", gzip.compress(b"{}\n" * 1000)[:kept], suffix=".jsonl")
+    write(tmp_path, "telemetry", gzip.compress(b"{}\n" * 1000, mtime=0)[:kept], suffix=".jsonl")
     os.rename(tmp_path / "telemetry" / "part-0.jsonl", tmp_path / "telemetry" / "part-0.jsonl.gz")
     with pytest.raises(InputError, match="damaged gzip file"):
         read(tmp_path)
