@@ -24,6 +24,7 @@ COMMANDS_THAT_WRITE = {
     "bench products": (["bench", "products"], "--folder"),
     "bench state": (["bench", "state"], "--folder"),
     "bench flink": (["bench", "flink"], "--folder"),
+    "bench start": (["bench", "start"], "--folder"),
 }
 WORK = [
     "monsoon.pipelines.local.replay.read_inputs",
@@ -38,10 +39,11 @@ WORK = [
     "monsoon.bench.products.measure",
     "monsoon.bench.state.measure",
     "monsoon.bench.flink.measure",
+    "monsoon.bench.start.measure",
 ]
 """Where each command's work begins."""
 LEAVES_OTHER_FILES_ALONE = {"feed", "demo", "demo --product", "bench replay", "bench products", "bench state"}
-LEAVES_OTHER_FILES_ALONE |= {"bench flink"}
+LEAVES_OTHER_FILES_ALONE |= {"bench flink", "bench start"}
 
 
 @pytest.fixture(autouse=True)
