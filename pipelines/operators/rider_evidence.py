@@ -11,11 +11,11 @@ import polars as pl
 from monsoon.pipelines.operators.disruption_state import pack_disruption, unpack_disruption
 from monsoon.pipelines.operators.disruption_updates import updates_after
 from monsoon.pipelines.operators.evidence_requests import PANES_LOOK_BACK_MS, EvidenceRequests, workers_of
+from monsoon.pipelines.operators.pane_buffer import PaneBuffer, PaneReducer
 from monsoon.pipelines.operators.peer_activity_tests import ROWS
 from monsoon.pipelines.operators.report_intake import ReportIntake, account_for
 from monsoon.pipelines.operators.report_store import ReportStore
 from monsoon.pipelines.operators.route_policies import PolicyBook
-from monsoon.pipelines.operators.telemetry_buffer import PaneBuffer, PaneReducer
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import (
     BEFORE_TIME_MS,

@@ -10,7 +10,7 @@ import polars as pl
 
 from monsoon.pipelines.operators.deduplicate_records import Remembered, content_hash
 from monsoon.pipelines.operators.disruption_state import from_version_1
-from monsoon.pipelines.operators.telemetry_buffer import SCHEMA
+from monsoon.pipelines.operators.pane_buffer import SCHEMA
 from monsoon.pipelines.runtime.keyed_operator import Migration, entries_of
 from monsoon.pipelines.runtime.messages import pack, pack_frame, unpack, unpack_frame
 from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small

@@ -16,11 +16,11 @@ import numpy as np
 import polars as pl
 
 from monsoon.pipelines.operators.confirm_disruptions import ConfirmDisruptions, Forwarded
+from monsoon.pipelines.operators.pane_buffer import PaneBuffer, PaneReducer, decoded, to_panes
 from monsoon.pipelines.operators.report_intake import ReportIntake
 from monsoon.pipelines.operators.report_store import ReportStore
 from monsoon.pipelines.operators.route_policies import PolicyBook
 from monsoon.pipelines.operators.telemetry_aggregation import DAYS, answer_messages
-from monsoon.pipelines.operators.telemetry_buffer import PaneBuffer, PaneReducer, decoded, to_panes
 from monsoon.pipelines.operators.zone_announcements import AnnouncedCells
 from monsoon.pipelines.runtime.job_config import JobConfig, RegionTrigger
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
