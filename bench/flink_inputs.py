@@ -16,28 +16,24 @@ _NOON_MS = 1_719_556_200_000
 """28 June 2024, 12:00 in Delhi."""
 
 
-def time_ordered(source: Path, target: Path) -> tuple[Path, int]:
-    """A copy with the telemetry in one file, sorted by event_time; how many rows it has."""
+def time_ordered(source: Path, target: Path, since_ms: int | None = None) -> tuple[Path, int]:
+    """A copy with the telemetry (from a moment on) in one file, sorted by event_time; how many rows it has."""
     lines = pl.concat(
         pl.read_csv(file, has_header=False, new_columns=[_LINE], separator="\x01", quote_char=None)
         for file in sorted((source / "telemetry").glob("*.jsonl"))
     )
-    ordered = lines.sort(pl.col(_LINE).str.extract(_TIME).cast(pl.Int64), maintain_order=True)
+    time_ms = pl.col(_LINE).str.extract(_TIME).cast(pl.Int64)
+    if since_ms is not None:
+        lines = lines.filter(time_ms >= since_ms)
+    ordered = lines.sort(time_ms, maintain_order=True)
     return _with_telemetry(source, target, ordered), ordered.height
-
-
-def first_quarter(ordered: Path, target: Path) -> tuple[Path, int]:
-    """A copy with the first quarter of the telemetry of a folder that `time_ordered` made."""
-    file = ordered / "telemetry" / "part-0.jsonl"
-    lines = pl.read_csv(file, has_header=False, new_columns=[_LINE], separator="\x01", quote_char=None)
-    quarter = lines.head(lines.height // 4)
-    return _with_telemetry(ordered, target, quarter), quarter.height
 
 
 def _with_telemetry(source: Path, target: Path, lines: pl.DataFrame) -> Path:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target, ignore=lambda folder, names: names if folder.endswith("telemetry") else [])
-    (target / "telemetry" / "part-0.jsonl").write_text("\n".join(lines[_LINE].to_list()) + "\n")
+    file = target / "telemetry" / "part-0.jsonl"
+    lines.write_csv(file, include_header=False, separator="\x01", quote_style="never")
     return target
 
 

@@ -1,10 +1,13 @@
 """`monsoon bench`: what it cannot measure is wrong usage; what an interrupted run left is simulated again."""
 
+from itertools import accumulate
+
 import pytest
 
 from monsoon.bench import replay as bench
 from monsoon.bench import start
-from monsoon.bench.processes import Measured
+from monsoon.bench.flink_streaming import Look, streamed
+from monsoon.bench.processes import BenchError, Measured
 from monsoon.cli.main import main
 
 
@@ -66,3 +69,22 @@ def test_a_start_is_measured_on_ten_records(tmp_path, capsys, monkeypatch):
     lines = [line for file in (tmp_path / "ten").rglob("*.jsonl") for line in file.read_text().splitlines()]
     assert len(lines) == 10
     assert "a replay of ten records     0.50    1.00" in capsys.readouterr().out
+
+
+def looks(rows_by_second, python_us=10):
+    """A look each second at a run that commits so many rows in all."""
+    seen = enumerate(accumulate(rows_by_second))
+    return [Look(at_s, rows, {"JVM": at_s * 0.5, "Python": rows * python_us / 1e6}) for at_s, rows in seen]
+
+
+def test_rates_are_of_the_first_and_the_last_quarter_without_start_and_end():
+    seen = streamed(looks([0, 0, 100, *[100] * 3, *[70] * 8, *[50] * 4, 40]))
+    assert (seen.rows, seen.first_rows_per_s, seen.last_rows_per_s) == (1200, 100, 54)
+    assert seen.cpu_us["Python"] == pytest.approx(10)
+    assert seen.cpu_us["JVM"] == pytest.approx(15 * 0.5 / 1060 * 1e6)
+    assert seen.whole_cpu_us == pytest.approx(10 + 18 * 0.5 / 1200 * 1e6)
+
+
+def test_a_run_that_was_over_at_once_has_no_rates():
+    with pytest.raises(BenchError, match="request more rows"):
+        streamed(looks([0, 100, 100]))
