@@ -35,10 +35,11 @@ While the streaming run goes on, its committed accounts say how many rows every 
 from these the rows a second in the first quarter of the rows and in the last, and CPU a row from /proc, of the JVM and
 of all Python processes; `with start and end` is the CPU of the whole run by its rows.
 
-Latency is taken of a quarter of the rows, from two hours before the first payout. What decides that one is read first;
-then for 80 s a part of about 10 s of event time, a live interval, is announced every 0.5 s. A payout is decided at the
-end of its interval: its latency is the time from the announcement of the part that lets the watermark pass that end to
-its arrival at the sink, uncommitted. What it waits for in event time, up to 10 s, is not in it.
+Latency is taken of a quarter of the rows, from two hours before the first payout. Around each moment of payouts but the
+first, for 80 s, a part of about 10 s of event time, a live interval, is announced every 0.5 s; what lies between the
+moments is announced at once and waited for. A payout is decided at the end of its interval: its latency is the time
+from the announcement of the part that lets the watermark pass that end to its arrival at the sink, uncommitted. What it
+waits for in event time, up to 10 s, is not in it.
 """
 
 

@@ -20,10 +20,14 @@ from monsoon.bench.processes import BenchError
 from monsoon.pipelines.runtime.intervals import LIVE_INTERVAL_MS, LIVE_INTERVALS
 
 ANNOUNCED_EVERY_S, FED_S = 0.5, 80.0
-"""A part of about one live interval is announced so often, for so long: event time goes 20 times as fast as it would,
-and every interval has to be over in a twentieth of its time."""
-_PATIENCE_S = 120.0
-"""Without a payout that has to come."""
+"""A part of about one live interval is announced so often around each moment of payouts: event time goes 20 times as
+fast there as it would. After so long no further moment is begun."""
+_AHEAD_MS = 60_000
+"""What is earlier than this before a moment is announced at once, and over before the rest."""
+_PARTS_BEHIND = 2
+"""So many parts are announced after the one that decides, as the stream would go on."""
+_PATIENCE_S = 300.0
+"""For the watermark."""
 
 
 def payout_moments_ms(output: Path) -> list[int]:
@@ -36,11 +40,10 @@ def payout_moments_ms(output: Path) -> list[int]:
 
 
 def latencies_ms(source: Path, folder: Path, product: str, moments_ms: Sequence[int]) -> list[float]:
-    """Milliseconds, one for each payout of the product whose interval the watermark passed while parts were announced
-    one by one; `moments_ms` are those of all its payouts. What decides the first of them is announced at once, and is
-    over before the rest.
+    """Milliseconds, one for each payout of the product that was decided while parts were announced one by one;
+    `moments_ms` are those of all its payouts, of which the first do not count: with them workers start.
 
-    Raises BenchError where payouts do not come.
+    Raises BenchError where the watermark does not come.
     """
     from monsoon.pipelines.flink.file_splits import plan
     from monsoon.pipelines.flink.graph import Config, build, split_row
@@ -58,28 +61,30 @@ def latencies_ms(source: Path, folder: Path, product: str, moments_ms: Sequence[
     parts, _ = plan(source.absolute(), _bytes_of_interval(source))
     lows_ms = [part.low_ms for part in parts]
     lines = [json.dumps(list(split_row(part))[:-1]) for part in parts]
-    ends_ms = [LIVE_INTERVALS.end_of(moment_ms) for moment_ms in moments_ms]
-    history = bisect_right(lows_ms, ends_ms[0]) + 1
+    first_end_ms, *ends_ms = sorted({LIVE_INTERVALS.end_of(moment_ms) for moment_ms in moments_ms})
     keying = Keying(streaming_buckets(slots))
     settings = settings_of(source.absolute(), products, {product: products[product]}, None, keying)
     env = environment(streaming_settings(slots, checkpoints=folder / "checkpoints", checkpoint_interval_ms=1_000))
     config = Config((), settings, streaming=True, source=lambda env: _announced_splits(env, announced))
-    _traced(build(env, config), trace)
+    _traced(build(env, config), trace, lows_ms)
     job = env.execute_async("monsoon bench latency")
     try:
-        _announce(lines[:history], announced)
-        _wait_for(bisect_right(ends_ms, lows_ms[history - 1] - 1), trace)
-        fed = min(len(parts), history + int(FED_S / ANNOUNCED_EVERY_S))
-        released_s = _feed(lines[history:fed], announced)
-        _wait_for(bisect_right(ends_ms, lows_ms[fed - 1] - 1), trace)
+        feed = _Feed(lines, lows_ms, announced, trace)
+        feed.at_once(feed.deciding(first_end_ms) + 1)
+        began_s = time.monotonic()
+        for end_ms in ends_ms:
+            if time.monotonic() - began_s > FED_S:
+                break
+            feed.at_once(feed.deciding(end_ms - _AHEAD_MS) + 1)
+            feed.one_by_one(feed.deciding(end_ms) + 1 + _PARTS_BEHIND)
+        feed.wait()
     finally:
         job.cancel().result()
     found = []
     for moment_ms, arrived_s in _payouts(trace):
-        # The watermark is one below the part's earliest time.
-        place = bisect_right(lows_ms, LIVE_INTERVALS.end_of(moment_ms), lo=history - 1) - history
-        if place >= 0:
-            found.append((arrived_s - released_s[place]) * 1000)
+        released_s = feed.released_s.get(feed.deciding(LIVE_INTERVALS.end_of(moment_ms)))
+        if released_s is not None:
+            found.append((arrived_s - released_s) * 1000)
     return found
 
 
@@ -93,21 +98,47 @@ def _bytes_of_interval(source: Path) -> int:
     return max(1_000, file.stat().st_size * LIVE_INTERVAL_MS // (last - first + 1))
 
 
-def _feed(lines: Sequence[str], folder: Path) -> list[float]:
-    """Announces the lines, each at its time; gives when (s)."""
-    began_s, released_s = time.time(), []
-    for place, line in enumerate(lines):
-        time.sleep(max(0.0, began_s + place * ANNOUNCED_EVERY_S - time.time()))
-        released_s.append(time.time())
-        _announce([line], folder)
-    return released_s
+class _Feed:
+    """Announces the lines of parts in their order."""
 
+    def __init__(self, lines: Sequence[str], lows_ms: Sequence[int], folder: Path, trace: Path) -> None:
+        self._lines, self._lows_ms, self._folder, self._trace = lines, lows_ms, folder, trace
+        self._announced = 0
+        self.released_s: dict[int, float] = {}
+        """By its place, when a part was announced (s), of those that were announced one by one."""
 
-def _announce(lines: Sequence[str], folder: Path) -> None:
-    name = f"{len(os.listdir(folder)):06d}"
-    staged = folder / f".{name}"
-    staged.write_text("".join(f"{line}\n" for line in lines))
-    staged.rename(folder / name)
+    def deciding(self, end_ms: int) -> int:
+        """The place of the part that lets the watermark pass a moment: it is one below the part's earliest time."""
+        return bisect_right(self._lows_ms, end_ms)
+
+    def at_once(self, stop: int) -> None:
+        """Announces all parts before this place, and waits until the job is done with what they decide."""
+        if self._announced < min(stop, len(self._lines)):
+            self._announce(stop)
+            self.wait()
+
+    def one_by_one(self, stop: int) -> None:
+        """Announces the parts before this place, each at its time."""
+        began_s = time.time()
+        for count, place in enumerate(range(self._announced, min(stop, len(self._lines)))):
+            time.sleep(max(0.0, began_s + (count + 1) * ANNOUNCED_EVERY_S - time.time()))
+            self.released_s[place] = time.time()
+            self._announce(place + 1)
+
+    def wait(self) -> None:
+        """Until the watermark has come to the last step. Raises BenchError if it does not."""
+        end_s = time.monotonic() + _PATIENCE_S
+        while _watermark_ms(self._trace) < self._lows_ms[self._announced - 1] - 1:
+            if time.monotonic() > end_s:
+                raise BenchError(f"latency: the watermark did not come within {_PATIENCE_S:g} s")
+            time.sleep(ANNOUNCED_EVERY_S / 5)
+
+    def _announce(self, stop: int) -> None:
+        name = f"{self._announced:06d}"
+        staged = self._folder / f".{name}"
+        staged.write_text("".join(f"{line}\n" for line in self._lines[self._announced : stop]))
+        staged.rename(self._folder / name)
+        self._announced = min(stop, len(self._lines))
 
 
 def _announced_splits(env: Any, folder: Path) -> Any:
@@ -127,38 +158,48 @@ def _announced_splits(env: Any, folder: Path) -> Any:
     return env.from_source(source, WatermarkStrategy.no_watermarks(), "announcements").process(Split(), PART)
 
 
-def _traced(results: Any, folder: Path) -> None:
-    """Notes when each payout arrives where results are written."""
+def _traced(results: Any, folder: Path, lows_ms: Sequence[int]) -> None:
+    """Notes when each payout arrives where results are written, and how far the watermark has come there."""
     from pyflink.common import Types
-    from pyflink.datastream import ProcessFunction
+    from pyflink.datastream import KeyedProcessFunction, ProcessFunction
 
     class Trace(ProcessFunction):
         def process_element(self, value: Any, ctx: ProcessFunction.Context) -> Any:
             if value[1] == "payouts":
                 moments = [payout["created_at"] for payout in json.loads(value[2])]
-                with open(folder / str(os.getpid()), "a") as file:
+                with open(folder / f"payouts-{os.getpid()}", "a") as file:
                     file.write(json.dumps([time.time(), moments]) + "\n")
             return iter(())
 
+    class Watermarks(KeyedProcessFunction):
+        def open(self, runtime_context: Any) -> None:
+            self._timers_ms = [low_ms - 1 for low_ms in lows_ms]
+
+        def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> Any:
+            for timer_ms in self._timers_ms:
+                ctx.timer_service().register_event_time_timer(timer_ms)
+            self._timers_ms = []
+            return iter(())
+
+        def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Any:
+            (folder / "watermark").write_text(str(timestamp))
+            return iter(())
+
     results.process(Trace(), Types.STRING()).name("trace").uid("trace").print()
+    one = results.key_by(lambda result: 0, Types.INT()).process(Watermarks(), Types.STRING())
+    one.name("watermarks").uid("watermarks").set_parallelism(1).print()
+
+
+def _watermark_ms(folder: Path) -> int:
+    """How far the watermark has come, of those that parts give (ms)."""
+    file = folder / "watermark"
+    return int((file.read_text() if file.exists() else "") or 0)
 
 
 def _payouts(folder: Path) -> Iterator[tuple[int, float]]:
     """The moment (ms) of each payout that has come, and when it came (s)."""
-    for file in sorted(folder.iterdir()):
+    for file in sorted(folder.glob("payouts-*")):
         for line in file.read_text().splitlines():
             arrived_s, moments_ms = json.loads(line)
             for moment_ms in moments_ms:
                 yield moment_ms, arrived_s
-
-
-def _wait_for(payouts: int, folder: Path) -> None:
-    """Until so many payouts have come."""
-    come, last_s = 0, time.monotonic()
-    while come < payouts:
-        time.sleep(ANNOUNCED_EVERY_S)
-        before, come = come, sum(1 for _ in _payouts(folder))
-        if come > before:
-            last_s = time.monotonic()
-        elif time.monotonic() - last_s > _PATIENCE_S:
-            raise BenchError(f"latency: {come:,} of {payouts:,} payouts came, and none in the last {_PATIENCE_S:g} s")

@@ -19,7 +19,7 @@ DEFAULT_RIDERS, MAX_RIDERS, SHIFT_HOURS, MAX_HOURS = 200, 100_000, 8, 24
 DEFAULT_ROWS, MIN_ROWS, FEW, MANY = 2_000_000, 30_000, 1_000, 100_000
 """Of `row`: rows of each run, and riders."""
 TARGET_HOT_KB, TARGET_STATE_KB, TARGET_RATIO = 60, 300, 0.15
-_SHARE = 10
+_SHARE = 4
 """Memory is the difference to a run with so many times fewer riders: what a process holds by itself is in both."""
 
 _EXAMPLE = """\
@@ -33,7 +33,7 @@ of all products run in one process, without an engine.
 
   hold  A shift in live intervals of 10 s, a watermark every minute. Memory is what is held between watermarks: Python's
         objects and numpy's arrays as tracemalloc counts them, and Polars' frames; the most of the last hour, without
-        the state entries themselves (in a job the state backend has them), less the same of a tenth of the riders, by
+        the state entries themselves (in a job the state backend has them), less the same of a quarter of the riders, by
         rider. What a process needs by itself or for a moment is not in it. State is all bytes of all entries, names
         included; cold entries are in the state backend only.
   row   CPU of reading, validating and all operators, at the same number of rows from 1,000 riders and from 100,000, in

@@ -27,7 +27,7 @@ from monsoon.testing.operator_harness import COLD, OperatorTestHarness
 ROWS_PER_FILE = 15_000
 """As many as the streaming job reads at a time of a folder: 8 MiB."""
 _QUARTER_DEG, _CITY_DEG = 0.01, 0.15
-"""Riders who hold meet in one quarter, so that a tenth of them sees as many zones, which many riders share."""
+"""Riders who hold meet in one quarter, so that a part of them sees as many zones, which many riders share."""
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 _LOOK_MINUTES = 5
 _CLOSING_MS = 10 * _MINUTE_MS
