@@ -276,6 +276,8 @@ class ReportIntake:
                 self._state.put_packed(unused, rows[~kept].tolist())
             if kept.any():
                 self._store.add(entry, batch.take(places[kept]))
+        # Only now: an entry comes twice where some of its reports were late.
+        for entry in dict.fromkeys(entry for entry, _, _ in ready):
             if entry not in self._packages and not self._store.has(entry):
                 self._forget(entry)
 

@@ -176,14 +176,14 @@ class ReportStore:
 
     def take_before(self, before_ms: int) -> list[ReportBatch]:
         """Removes the parts of which the last report is older, and gives their reports."""
-        old = [part for part in self._parts if part.last_ms < before_ms]
+        old = self._parts_before(before_ms)
         batches = [self._batch(part) for part in old]
         self._remove(old)
         return batches
 
     def expire(self, before_ms: int) -> None:
         """Drops parts of which the last report is older."""
-        self._remove([part for part in self._parts if part.last_ms < before_ms])
+        self._remove(self._parts_before(before_ms))
 
     def compact(self, upto_ms: int, arriving: Collection[str] = ()) -> set[str]:
         """Merges the parts of each time span that is over at `upto_ms`, but for those of entries that are still
@@ -198,13 +198,13 @@ class ReportStore:
                 spans[last_ms[part.entry] // self._span_ms].append(part)
         gone: set[str] = set()
         for parts in spans.values():
-            if len(parts) > 1 or not parts[0].entry.startswith(f"{self._kind}/"):
+            if len(parts) > 1 or not self._is_whole(parts[0]):
                 batches = [self._batch(part) for part in parts]
                 self._remove(parts)
                 gone.update(part.entry for part in parts)
                 self.put(concatenated(batches))
         if self._state.durable:
-            self._parts = [part if part.entry in arriving else self._aged(part, upto_ms) for part in self._parts]
+            self._parts = [self._aged(part, upto_ms) if self._is_whole(part) else part for part in self._parts]
         return gone
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
@@ -244,6 +244,14 @@ class ReportStore:
 
     def _parts_after(self, at_ms: int) -> list[_Part]:
         return [part for part in self._parts if part.last_ms > at_ms]
+
+    def _parts_before(self, before_ms: int) -> list[_Part]:
+        return [part for part in self._parts if part.last_ms < before_ms and self._is_whole(part)]
+
+    def _is_whole(self, part: _Part) -> bool:
+        """Whether this is all of its entry. Of a package that arrived, reports that are years behind are a part beside
+        those of now: it is removed from state by `compact`, which merges all its parts."""
+        return part.entry.startswith(f"{self._kind}/")
 
     def _remove(self, parts: Collection[_Part]) -> None:
         gone = {part.entry: part.is_cold for part in parts}

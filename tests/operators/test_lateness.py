@@ -4,6 +4,7 @@ A script lists (minutes, records): the watermark promises that nothing earlier t
 """
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -126,6 +127,36 @@ def test_a_report_later_than_that_is_counted_and_changes_no_decision(tmp_path):
     assert with_it.counts["telemetry"]["used"] == without.counts["telemetry"]["used"] + 25
     same(with_it.outcome, without.outcome)
     assert len(with_it.outcome.payouts) == 1
+
+
+YEAR_MIN = 365 * 24 * 60
+
+
+@pytest.mark.parametrize("restored", [False, True])
+@pytest.mark.parametrize(
+    ("package", "watermark_minutes"),
+    [
+        # A clock a year behind; an hour's end at minute 30.
+        ((-YEAR_MIN, 3, 4), (6, 31, 40)),
+        ((-YEAR_MIN, 3, 35), (6, 31, 40)),
+        # Offline for seven hours, then a report that is released as the hour ends.
+        ((-420, 30.1), (29, 33, 40)),
+        # A repeat, and a report that is released with it.
+        ((-4, 0.05), (6,)),
+    ],
+)
+def test_reports_sent_together_with_late_ones_stay(tmp_path, package, watermark_minutes, restored):
+    source = Scripted(tmp_path / "in", products=["kawaach"], buckets=1)
+    source.play(
+        [(None, {"telemetry": reports(0, -5, -3)}), (0, {"telemetry": [report("w0", each) for each in package]})]
+    )
+    for minutes in watermark_minutes:
+        source.graph.advance(at(minutes))
+        if restored:
+            source.restore()
+    operator: Any = source.graph.live["riders-evidence"][0]
+    assert operator._reports.telemetry().event_time_ms.tolist() == sorted({at(each) for each in (-5, -4, *package)})
+    assert source.graph.collected().counts["telemetry"]["used"] == len({-5, -4, *package})
 
 
 class Counters:
