@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ _AHEAD_MS = 60_000
 _PARTS_BEHIND = 2
 """So many parts are announced after the one that decides, as the stream would go on."""
 _PATIENCE_S = 300.0
-"""For the watermark."""
+"""For the watermark, and for the last payout."""
 
 
 def payout_moments_ms(output: Path) -> list[int]:
@@ -43,7 +43,7 @@ def latencies_ms(source: Path, folder: Path, product: str, moments_ms: Sequence[
     """Milliseconds, one for each payout of the product that was decided while parts were announced one by one;
     `moments_ms` are those of all its payouts, of which the first do not count: with them workers start.
 
-    Raises BenchError where the watermark does not come.
+    Raises BenchError where the watermark or a payout does not come.
     """
     from monsoon.pipelines.flink.file_splits import plan
     from monsoon.pipelines.flink.graph import Config, build, split_row
@@ -78,6 +78,8 @@ def latencies_ms(source: Path, folder: Path, product: str, moments_ms: Sequence[
             feed.at_once(feed.deciding(end_ms - _AHEAD_MS) + 1)
             feed.one_by_one(feed.deciding(end_ms) + 1 + _PARTS_BEHIND)
         feed.wait()
+        due = sum(feed.decides(LIVE_INTERVALS.end_of(moment_ms)) for moment_ms in moments_ms)
+        _wait_until(lambda: sum(1 for _ in _payouts(trace)) >= due, "a payout")
     finally:
         job.cancel().result()
     found = []
@@ -111,6 +113,14 @@ class _Feed:
         """The place of the part that lets the watermark pass a moment: it is one below the part's earliest time."""
         return bisect_right(self._lows_ms, end_ms)
 
+    @property
+    def _watermark_ms(self) -> int:
+        return self._lows_ms[self._announced - 1] - 1
+
+    def decides(self, end_ms: int) -> bool:
+        """Whether what was announced lets the watermark pass a moment."""
+        return end_ms <= self._watermark_ms
+
     def at_once(self, stop: int) -> None:
         """Announces all parts before this place, and waits until the job is done with what they decide."""
         if self._announced < min(stop, len(self._lines)):
@@ -127,11 +137,7 @@ class _Feed:
 
     def wait(self) -> None:
         """Until the watermark has come to the last step. Raises BenchError if it does not."""
-        end_s = time.monotonic() + _PATIENCE_S
-        while _watermark_ms(self._trace) < self._lows_ms[self._announced - 1] - 1:
-            if time.monotonic() > end_s:
-                raise BenchError(f"latency: the watermark did not come within {_PATIENCE_S:g} s")
-            time.sleep(ANNOUNCED_EVERY_S / 5)
+        _wait_until(lambda: _watermark_ms(self._trace) >= self._watermark_ms, "the watermark")
 
     def _announce(self, stop: int) -> None:
         name = f"{self._announced:06d}"
@@ -188,6 +194,15 @@ def _traced(results: Any, folder: Path, lows_ms: Sequence[int]) -> None:
     results.process(Trace(), Types.STRING()).name("trace").uid("trace").print()
     one = results.key_by(lambda result: 0, Types.INT()).process(Watermarks(), Types.STRING())
     one.name("watermarks").uid("watermarks").set_parallelism(1).print()
+
+
+def _wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Raises BenchError if the condition does not hold in time."""
+    end_s = time.monotonic() + _PATIENCE_S
+    while not condition():
+        if time.monotonic() > end_s:
+            raise BenchError(f"latency: {what} did not come within {_PATIENCE_S:g} s")
+        time.sleep(ANNOUNCED_EVERY_S / 5)
 
 
 def _watermark_ms(folder: Path) -> int:
