@@ -40,6 +40,8 @@ class Streamed:
     """From the first commit to the last but one."""
     whole_cpu_us: float
     """With start-up and end."""
+    commit_s: float
+    """From one commit to the next; longer than the interval where barriers wait for the rows before them."""
 
 
 def watched(command: Sequence[str], output: Path) -> Streamed:
@@ -82,6 +84,7 @@ def streamed(looks: Sequence[Look]) -> Streamed:
         _rate(last_begin, ended),
         {kind: each_s / (ended.rows - began.rows) * 1e6 for kind, each_s in spent_s.items()},
         sum(looks[-1].cpu_s.values()) / rows * 1e6,
+        (ended.at_s - began.at_s) / (len(commits) - 1),
     )
 
 

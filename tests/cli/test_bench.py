@@ -82,6 +82,7 @@ def test_rates_are_of_the_first_and_the_last_quarter_without_start_and_end():
     assert (seen.rows, seen.first_rows_per_s, seen.last_rows_per_s) == (1200, 100, 54)
     assert seen.cpu_us["Python"] == pytest.approx(10)
     assert seen.cpu_us["JVM"] == pytest.approx(15 * 0.5 / 1060 * 1e6)
+    assert seen.commit_s == 1
     assert seen.whole_cpu_us == pytest.approx(10 + 18 * 0.5 / 1200 * 1e6)
 
 
