@@ -156,9 +156,8 @@ class ReportIntake:
         released.late = int(np.count_nonzero(late & keep))
         if released.late:
             # So late that its repeat may be forgotten: it counts as used, and is stored once.
-            times = batch["event_time"][late]
             reports = report_hashes(batch.where(late))[0]
-            keep[late] &= ~self._store.contains(reports, int(times.min()), int(times.max()))
+            keep[late] &= ~self._store.contains(reports, batch["event_time"][late])
         self._store_kept(ready, batch.without((NULLED,)), keep)
         return released
 

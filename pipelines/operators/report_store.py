@@ -21,7 +21,7 @@ from monsoon.pipelines.runtime.report_codec import (
     span_ms,
     unpack_reports,
 )
-from monsoon.pipelines.runtime.time_partitioned_buffer import HOUR_MS
+from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, HOUR_MS
 from monsoon.sources.report_batch import ReportBatch, concatenated, from_frame, ordered_table, to_table
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.presence import ReportCells
@@ -122,12 +122,12 @@ class ReportStore:
         """Whether reports of a state entry are stored."""
         return any(part.entry == entry for part in self._parts)
 
-    def contains(self, reports: Hashes, first_ms: int, last_ms: int) -> npt.NDArray[np.bool_]:
-        """Which reports (hashes of their ids), of a span of event time, are stored (bool)."""
+    def contains(self, reports: Hashes, times_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which reports (hashes of their ids), of these event times, are stored (bool)."""
         known = [
             report_hashes(self._batch(part))[0]
             for part in self._parts
-            if part.first_ms <= last_ms and part.last_ms >= first_ms
+            if np.any((part.first_ms <= times_ms) & (part.last_ms >= times_ms))
         ]
         return np.isin(reports, np.concatenate(known)) if known else np.zeros(len(reports), dtype=np.bool_)
 
@@ -202,7 +202,8 @@ class ReportStore:
                 batches = [self._batch(part) for part in parts]
                 self._remove(parts)
                 gone.update(part.entry for part in parts)
-                self.put(concatenated(batches))
+                for batch in self._by_age(concatenated(batches)):
+                    self.put(batch)
         if self._state.durable:
             self._parts = [self._aged(part, upto_ms) if self._is_whole(part) else part for part in self._parts]
         return gone
@@ -223,6 +224,14 @@ class ReportStore:
             return part.batch
         packed = self._state.read_cold(part.entry) if part.packed is None else part.packed
         return stored_reports(packed).without(self._unused)
+
+    def _by_age(self, batch: ReportBatch) -> Iterator[ReportBatch]:
+        """The recent reports together, those much older than the last one by the day: a clock that is a year behind
+        must not make a part reach over a year, or each of its reports would be looked up in every part."""
+        old = batch["event_time"] <= batch.last_ms - max(WARM_MS, self._span_ms)
+        days = np.where(old, batch["event_time"] // DAY_MS, -1)
+        for day in np.unique(days).tolist():
+            yield batch.where(days == day)
 
     def _aged(self, part: _Part, now_ms: int) -> _Part:
         """The part as it is kept at its age."""

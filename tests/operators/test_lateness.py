@@ -159,6 +159,23 @@ def test_reports_sent_together_with_late_ones_stay(tmp_path, package, watermark_
     assert source.graph.collected().counts["telemetry"]["used"] == len({-5, -4, *package})
 
 
+def test_a_clock_years_behind_has_no_cold_reports_read(tmp_path, monkeypatch):
+    """Each of its reports is late; reports of days ago are in the state backend alone."""
+    source = Scripted(tmp_path / "in", products=["kawaach"], buckets=1)
+    behind = iter(range(1000))
+    for hour in range(12):
+        minutes = 60 * hour
+        source.graph.advance(at(minutes) - 1)
+        wrong = [report("w1", next(behind) - YEAR_MIN) for _ in range(2)]
+        source.say("telemetry", [report("w0", minutes + 1), report("w0", minutes - 1), *wrong])
+    operator: Any = source.graph.live["riders-evidence"][0]
+    assert sum(part.is_cold for part in operator._reports._parts) >= 5
+    monkeypatch.setattr(operator.state, "read_cold", lambda name: pytest.fail(f"{name} is read"))
+    source.say("telemetry", [report("w1", next(behind) - YEAR_MIN), report("w0", 60 * 11 - 2)])
+    source.graph.advance(at(60 * 11 + 2))
+    assert source.graph.collected().counts["telemetry"]["used"] == 12 * 4 + 2
+
+
 class Counters:
     """A metric group of Flink: counters by path."""
 
