@@ -30,6 +30,7 @@ from monsoon.sources.reference import ReferenceTables
 from monsoon.sources.report_batch import NO_TIME, NULLS, ReportBatch, concatenated, to_table
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.activity import ShiftHistory
+from monsoon.transforms.evidence.arrival import builds_history
 from monsoon.transforms.evidence.devices import local_day_number
 from monsoon.transforms.evidence.neighborhoods import PaneCells
 from monsoon.transforms.geo.cells import cells_of
@@ -327,9 +328,10 @@ def _downsampled(batch: ReportBatch, resolutions: Sequence[int]) -> ReportBatch:
     and of those without orders the first and the last of each minute and zone, by the minute of their receipt."""
     batch = batch.without(_NOT_FOR_ORDERS)
     orders, minutes = batch["orders_completed"], batch["event_time"] // 60_000
-    received = np.where(batch["received_time"] == NO_TIME, -1, batch["received_time"] // 60_000)
+    received_ms = np.where(batch["received_time"] == NO_TIME, -1, batch["received_time"])
+    in_time = builds_history(batch["event_time"], received_ms)
     zones = [cells_of(batch["lat"], batch["lon"], resolution) for resolution in resolutions]
-    groups = np.column_stack([minutes, received, *(zone.view(np.int64) for zone in zones)])
+    groups = np.column_stack([minutes, received_ms // 60_000, in_time, *(zone.view(np.int64) for zone in zones)])
     worker = np.unique(np.array(batch.words["worker_id"], dtype=np.str_), return_inverse=True)[1].ravel()
     order = np.lexsort(
         (worker[batch["worker_id"]], batch["event_id_bytes"], batch["event_id"], batch["event_time"], *groups.T)
