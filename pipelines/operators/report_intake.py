@@ -16,6 +16,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +63,20 @@ class _Package:
     payload: bytes
     first_ms: int
     size: int
+
+
+class _Due(NamedTuple):
+    """Reports that are due, and their rows in their state entry; `joins`: all of the entry are of one hour."""
+
+    entry: str
+    reports: ReportBatch
+    rows: Rows
+    joins: bool
+
+    @staticmethod
+    def of(entry: str, batch: ReportBatch, rows: Rows) -> _Due:
+        """Some rows of an entry's batch."""
+        return _Due(entry, batch.take(rows), rows, batch.first_ms // HOUR_MS == batch.last_ms // HOUR_MS)
 
 
 class ReportIntake:
@@ -150,7 +165,7 @@ class ReportIntake:
         if not ready:
             return None
         released = Released()
-        batch = concatenated([part for _, part, _ in ready])
+        batch = concatenated([due.reports for due in ready])
         keep = self._deduplicate(batch, released, max(done_ms, watermark_ms))
         late = batch["event_time"] <= done_ms
         released.late = int(np.count_nonzero(late & keep))
@@ -161,15 +176,13 @@ class ReportIntake:
         self._store_kept(ready, batch.without((NULLED,)), keep)
         return released
 
-    def _late_reports(self, done_ms: int) -> Iterator[tuple[str, ReportBatch, Rows]]:
+    def _late_reports(self, done_ms: int) -> Iterator[_Due]:
         late, self._late = self._late, {}
         for entry, payload in late.items():
             batch = stored_reports(payload)
-            rows = np.flatnonzero(batch["event_time"] <= done_ms)
-            yield entry, batch.take(rows), rows
+            yield _Due.of(entry, batch, np.flatnonzero(batch["event_time"] <= done_ms))
 
-    def _due(self, upto_ms: int, done_ms: int) -> Iterator[tuple[str, ReportBatch, Rows]]:
-        """The entry, the reports that are due, and their rows in the entry."""
+    def _due(self, upto_ms: int, done_ms: int) -> Iterator[_Due]:
         while self._slots_due and self._slots_due[0][0] <= upto_ms:
             packages = self._slots.pop(heapq.heappop(self._slots_due)[1], [])
             for package in packages:
@@ -186,7 +199,7 @@ class ReportIntake:
             if later.any():
                 self._packages[entry] = batch
                 heapq.heappush(self._waiting, (int(times[later].min()), entry))
-            yield entry, batch.take(rows), rows
+            yield _Due.of(entry, batch, rows)
 
     def _deduplicate(self, batch: ReportBatch, released: Released, now_ms: int) -> npt.NDArray[np.bool_]:
         """Which reports are used (bool): one of each that was not used before. They are remembered; the others are
@@ -260,12 +273,10 @@ class ReportIntake:
                 counts.count_nulled(additional)
                 self.seen.add_nulled({report: additional}, now_ms)
 
-    def _store_kept(
-        self, ready: list[tuple[str, ReportBatch, Rows]], batch: ReportBatch, keep: npt.NDArray[np.bool_]
-    ) -> None:
+    def _store_kept(self, ready: list[_Due], batch: ReportBatch, keep: npt.NDArray[np.bool_]) -> None:
         """Stores the used reports of each entry; names the others in an entry beside it."""
         start = 0
-        for entry, part, rows in ready:
+        for entry, part, rows, joins in ready:
             kept = keep[start : start + len(part)]
             places = np.arange(start, start + len(part))
             start += len(part)
@@ -274,9 +285,9 @@ class ReportIntake:
                 self._unused[entry].append(unused)
                 self._state.put_packed(unused, rows[~kept].tolist())
             if kept.any():
-                self._store.add(entry, batch.take(places[kept]))
+                self._store.add(entry, batch.take(places[kept]), joins=joins)
         # Only now: an entry comes twice where some of its reports were late.
-        for entry in dict.fromkeys(entry for entry, _, _ in ready):
+        for entry in dict.fromkeys(due.entry for due in ready):
             if entry not in self._packages and not self._store.has(entry):
                 self._forget(entry)
 
@@ -313,7 +324,8 @@ class ReportIntake:
             used = batch["event_time"] <= done_ms
             used[unused[serial]] = False
             if used.any():
-                self._store.add(entry, batch.where(used).without((NULLED,)))
+                joins = first_ms // HOUR_MS == last_ms // HOUR_MS
+                self._store.add(entry, batch.where(used).without((NULLED,)), joins=joins)
             if last_ms > done_ms:
                 self._packages[entry] = payload
                 after = batch["event_time"] > done_ms

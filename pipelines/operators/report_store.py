@@ -29,6 +29,8 @@ from monsoon.transforms.telemetry_table import TelemetryTable
 
 UNPACKED_MS = 2 * HOUR_MS
 """So long reports are columns in memory: the 90 minutes that evidence looks back, and what arrives late."""
+_ALIKE = 8
+"""So many parts of similar size are joined in memory."""
 WARM_MS = 6 * HOUR_MS
 """So long they stay in memory, packed: evidence of claims that were held for some hours."""
 
@@ -40,15 +42,17 @@ def stored_reports(payload: bytes) -> ReportBatch:
 
 @dataclass(frozen=True)
 class _Part:
-    """Reports of a state entry, and their first and last time (ms): as columns, `packed` or both, and neither while
-    they are cold. `workers` is None as long as their riders are not known."""
+    """Reports of some state entries, and their first and last time (ms): as columns, `packed` or both, and neither
+    while they are cold. `workers` is None as long as their riders are not known."""
 
-    entry: str
+    entries: frozenset[str]
     first_ms: int
     last_ms: int
     batch: ReportBatch | None = None
     packed: bytes | None = None
     workers: frozenset[str] | None = None
+    joins: bool = False
+    """Whether it may be joined with others of its hour: all reports of its entries are of this hour."""
     cells: dict[int, npt.NDArray[np.uint64]] = field(default_factory=dict, compare=False)
     """Of reports that are columns, by resolution: computed once, since tables are made at each confirmation."""
 
@@ -113,14 +117,32 @@ class ReportStore:
             self._state.put(entry, packed)
         self.add(entry, batch, packed)
 
-    def add(self, entry: str, batch: ReportBatch, packed: bytes | None = None) -> None:
-        """Adds reports, at least one, that a state entry already has; `packed` is all of it."""
+    def add(self, entry: str, batch: ReportBatch, packed: bytes | None = None, joins: bool = False) -> None:
+        """Adds reports, at least one, that a state entry already has; `packed` is all of it. `joins`: all reports of
+        the entry are of one hour."""
         batch = batch.without(self._unused).with_words_in_use()
-        self._parts.append(_Part(entry, batch.first_ms, batch.last_ms, batch, packed))
+        self._parts.append(_Part(frozenset({entry}), batch.first_ms, batch.last_ms, batch, packed, None, joins))
+        while joins:
+            joins = self._join_alike()
+
+    def _join_alike(self) -> bool:
+        """Joins the parts of the last one's hour that are of its size, where they are many: the arrays of a few
+        reports are mostly headers. Whether it did."""
+        last = self._parts[-1]
+        alike = [part for part in self._parts if part.joins and _kind_of(part) == _kind_of(last)]
+        if len(alike) < _ALIKE:
+            return False
+        batch = concatenated([part.batch for part in alike if part.batch is not None]).with_words_in_use()
+        known = set.intersection(*(set(part.cells) for part in alike))
+        cells = {each: np.concatenate([part.cells[each] for part in alike]) for each in sorted(known)}
+        entries = frozenset().union(*(part.entries for part in alike))
+        joined = _Part(entries, batch.first_ms, batch.last_ms, batch, None, None, True, cells)
+        self._parts = [part for part in self._parts if not any(part is each for each in alike)] + [joined]
+        return True
 
     def has(self, entry: str) -> bool:
         """Whether reports of a state entry are stored."""
-        return any(part.entry == entry for part in self._parts)
+        return any(entry in part.entries for part in self._parts)
 
     def contains(self, reports: Hashes, times_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which reports (hashes of their ids), of these event times, are stored (bool)."""
@@ -190,18 +212,20 @@ class ReportStore:
         `arriving`; removes from memory what is no longer recent. Gives the entries that are gone."""
         last_ms: dict[str, int] = {}
         for part in self._parts:
-            last_ms[part.entry] = max(part.last_ms, last_ms.get(part.entry, part.last_ms))
+            for entry in part.entries:
+                last_ms[entry] = max(part.last_ms, last_ms.get(entry, part.last_ms))
         spans: dict[int, list[_Part]] = defaultdict(list)
         for part in self._parts:
-            over = last_ms[part.entry] < upto_ms // self._span_ms * self._span_ms
-            if over and part.entry not in arriving and (not part.is_cold or self._span_ms > HOUR_MS):
-                spans[last_ms[part.entry] // self._span_ms].append(part)
+            ends_ms = max(last_ms[entry] for entry in part.entries)
+            over = ends_ms < upto_ms // self._span_ms * self._span_ms and part.entries.isdisjoint(arriving)
+            if over and (not part.is_cold or self._span_ms > HOUR_MS):
+                spans[ends_ms // self._span_ms].append(part)
         gone: set[str] = set()
         for parts in spans.values():
             if len(parts) > 1 or not self._is_whole(parts[0]):
                 batches = [self._batch(part) for part in parts]
                 self._remove(parts)
-                gone.update(part.entry for part in parts)
+                gone.update(*(part.entries for part in parts))
                 for batch in self._by_age(concatenated(batches)):
                     self.put(batch)
         if self._state.durable:
@@ -213,16 +237,16 @@ class ReportStore:
         they are."""
         for entry, payload in entries_of(entries, self._kind):
             if is_reference(payload):
-                self._parts.append(_Part(entry, *span_ms(payload)))
+                self._parts.append(_Part(frozenset({entry}), *span_ms(payload)))
             elif is_packed(payload):
-                self._parts.append(_Part(entry, *span_ms(payload), packed=payload))
+                self._parts.append(_Part(frozenset({entry}), *span_ms(payload), packed=payload))
             else:
                 self.add(entry, stored_reports(payload))
 
     def _batch(self, part: _Part) -> ReportBatch:
         if part.batch is not None:
             return part.batch
-        packed = self._state.read_cold(part.entry) if part.packed is None else part.packed
+        packed = self._state.read_cold(min(part.entries)) if part.packed is None else part.packed
         return stored_reports(packed).without(self._unused)
 
     def _by_age(self, batch: ReportBatch) -> Iterator[ReportBatch]:
@@ -240,10 +264,11 @@ class ReportStore:
         packed = pack_reports(self._batch(part)) if part.packed is None else part.packed
         workers = part.workers if part.batch is None else frozenset(part.batch.words["worker_id"])
         if part.last_ms >= now_ms - WARM_MS:
-            return _Part(part.entry, part.first_ms, part.last_ms, None, packed, workers)
-        self._state.put(part.entry, reference_to(packed))
-        self._state.put_cold(part.entry, packed)
-        return _Part(part.entry, part.first_ms, part.last_ms, None, None, workers)
+            return _Part(part.entries, part.first_ms, part.last_ms, None, packed, workers)
+        (entry,) = part.entries
+        self._state.put(entry, reference_to(packed))
+        self._state.put_cold(entry, packed)
+        return _Part(part.entries, part.first_ms, part.last_ms, None, None, workers)
 
     def _after(self, at_ms: int | None, workers: Collection[str] | None) -> Iterator[ReportBatch]:
         for part in self._parts if at_ms is None else self._parts_after(at_ms):
@@ -260,15 +285,20 @@ class ReportStore:
     def _is_whole(self, part: _Part) -> bool:
         """Whether this is all of its entry. Of a package that arrived, reports that are years behind are a part beside
         those of now: it is removed from state by `compact`, which merges all its parts."""
-        return part.entry.startswith(f"{self._kind}/")
+        return all(entry.startswith(f"{self._kind}/") for entry in part.entries)
 
     def _remove(self, parts: Collection[_Part]) -> None:
-        gone = {part.entry: part.is_cold for part in parts}
+        gone = {entry: part.is_cold for part in parts for entry in part.entries}
         for entry, is_cold in sorted(gone.items()):
             self._state.drop(entry)
             if is_cold:
                 self._state.drop_cold(entry)
-        self._parts = [part for part in self._parts if part.entry not in gone]
+        self._parts = [part for part in self._parts if part.entries.isdisjoint(gone)]
+
+
+def _kind_of(part: _Part) -> tuple[int, int]:
+    """The hour and the size class of a part: of parts with similar numbers of reports it is the same."""
+    return part.last_ms // HOUR_MS, len(part.batch or ()).bit_length() // 2
 
 
 def _cells(part: _Part, batch: ReportBatch, resolution: int) -> npt.NDArray[np.uint64]:
