@@ -17,9 +17,11 @@ from msgspec import structs
 from monsoon.pipelines.operators.confirm_disruptions import ConfirmDisruptions
 from monsoon.pipelines.operators.rider_evidence import RiderEvidence
 from monsoon.pipelines.runtime.keyed_operator import BEFORE_TIME_MS, StateWriter
-from monsoon.pipelines.runtime.messages import Message, pack, pack_frame
+from monsoon.pipelines.runtime.messages import Message, pack
+from monsoon.pipelines.runtime.report_codec import pack_reports
 from monsoon.sources.reference import read_references
-from monsoon.sources.telemetry_columns import NULLED, records_frame
+from monsoon.sources.report_batch import from_frame
+from monsoon.sources.telemetry_columns import records_frame
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.geo.areas import Area
@@ -263,7 +265,7 @@ class Bucket:
         self._take("policies", pack(records))
 
     def reports(self, *records):
-        self._take("rows", pack_frame(records_frame([ValidRecord(each, ()) for each in records]).drop(NULLED)))
+        self._take("rows", pack_reports(from_frame(records_frame([ValidRecord(each, ()) for each in records]))))
 
     def curfew(self, minutes, lat=LAT, state="confirmed"):
         event = EventState(at(minutes), at(minutes), 1.0, None, ("imd",), ("r",), at(minutes))
