@@ -166,13 +166,13 @@ class ReportIntake:
             return None
         released = Released()
         batch = concatenated([due.reports for due in ready])
-        keep = self._deduplicate(batch, released, max(done_ms, watermark_ms))
+        reports, contents = report_hashes(batch)
+        keep = self._deduplicate(batch, reports, contents, released, max(done_ms, watermark_ms))
         late = batch["event_time"] <= done_ms
         released.late = int(np.count_nonzero(late & keep))
         if released.late:
             # So late that its repeat may be forgotten: it counts as used, and is stored once.
-            reports = report_hashes(batch.where(late))[0]
-            keep[late] &= ~self._store.contains(reports, batch["event_time"][late])
+            keep[late] &= ~self._store.contains(reports[late], batch["event_time"][late])
         self._store_kept(ready, batch.without((NULLED,)), keep)
         return released
 
@@ -201,11 +201,12 @@ class ReportIntake:
                 heapq.heappush(self._waiting, (int(times[later].min()), entry))
             yield _Due.of(entry, batch, rows)
 
-    def _deduplicate(self, batch: ReportBatch, released: Released, now_ms: int) -> npt.NDArray[np.bool_]:
+    def _deduplicate(
+        self, batch: ReportBatch, reports: Hashes, contents: Hashes, released: Released, now_ms: int
+    ) -> npt.NDArray[np.bool_]:
         """Which reports are used (bool): one of each that was not used before. They are remembered; the others are
         counted."""
         counts = released.counts
-        reports, contents = report_hashes(batch)
         known, same_content = self.seen.find(reports, contents)
         if known.any():
             counts.duplicate += int(np.count_nonzero(same_content))

@@ -78,6 +78,13 @@ class _BloomFilter:
         return hashes >> np.uint64(64 - self._bits)
 
 
+def _unpacked(payload: bytes) -> tuple[int, int, Hashes, Hashes]:
+    """The fields of a packed `_Entry`, hashes as arrays."""
+    entry: _Entry = unpack(payload, _Entry)
+    reports, contents = (np.frombuffer(each, dtype="<u8") for each in (entry.reports, entry.contents))
+    return entry.first_ms, entry.last_ms, reports, contents
+
+
 class SeenReports:
     """Used reports: add them with `put`, look them up with `find`; `nulled` gives the fields that validation nulled."""
 
@@ -174,9 +181,7 @@ class SeenReports:
     def restore(self, entries: Mapping[str, bytes]) -> None:
         """Restores from state entries."""
         for name, payload in entries_of(entries, "memory"):
-            entry: _Entry = unpack(payload, _Entry)
-            arrays = (np.frombuffer(each, dtype="<u8") for each in (entry.reports, entry.contents))
-            self.parts.append(_Part(name, entry.first_ms, entry.last_ms, *arrays))
+            self.parts.append(_Part(name, *_unpacked(payload)))
         self._filter = _BloomFilter([part.reports for part in self.parts])
         for name, payload in entries_of(entries, "lost"):
             self._add_nulled_entry(name, *unpack(payload, tuple[int, dict[int, list[str]]]))
@@ -185,9 +190,7 @@ class SeenReports:
         """Takes over the state entries of another operator, packed as a mapping by name."""
         entries: dict[str, bytes] = unpack(payload, dict[str, bytes])
         for _, entry_payload in entries_of(entries, "memory"):
-            entry: _Entry = unpack(entry_payload, _Entry)
-            arrays = (np.frombuffer(each, dtype="<u8") for each in (entry.reports, entry.contents))
-            self._add(entry.first_ms, entry.last_ms, *arrays)
+            self._add(*_unpacked(entry_payload))
         self._filter = _BloomFilter([part.reports for part in self.parts])
         for _, entry_payload in entries_of(entries, "lost"):
             last_ms, nulled = unpack(entry_payload, tuple[int, dict[int, list[str]]])
