@@ -13,13 +13,14 @@ PYTHON = "3.11"
 OLDEST_JAVA = 17
 FULL_MB = 200
 """Less than this left, and neither a replay nor a set-up comes far."""
-NEED_MB = {"core": 700, "train": 1_300, "dev": 1_300, "flink": 3_000}
+NEED_MB = {"core": 700, "train": 1_300, "dev": 1_300, "flink": 3_000, "kafka": 700}
 """The disk space that installing an extra takes, as ./monsoon has it."""
 WHEN_NEEDED = {
     "core": "every command",
     "train": "monsoon train and evaluate",
     "dev": "monsoon test and lint",
-    "flink": "monsoon run and replay --engine flink",
+    "flink": "monsoon run, up and replay --engine flink",
+    "kafka": "monsoon up",
 }
 
 

@@ -33,6 +33,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "bench",
+    "jars",
     "doctor",
     "test",
     "lint",
@@ -57,6 +58,7 @@ _WORDS = {
     "train": "train and calibrate the model claim_anomaly",
     "evaluate": "measure the model on storms it was not trained on",
     "bench": "measure speed, as ratios within one run",
+    "jars": "fetch the jars of Kafka, with Maven",
     "doctor": "report what this machine lacks, and how to mend it",
     "test": "run the test suite",
     "lint": "check style and types",
@@ -192,12 +194,13 @@ class _Version(argparse.Action):
 def _user_errors() -> tuple[type[Exception], ...]:
     """Errors whose message says what is wrong, where, and what to do; and what the operating system refused."""
     from monsoon.pipelines.flink.errors import ClusterError
+    from monsoon.pipelines.stack.errors import StackError
     from monsoon.sinks.folder import OutputError
     from monsoon.sources.files import InputError
     from monsoon.transforms.product import ProductError
     from monsoon.transforms.scoring import ModelFolderError
 
-    return (InputError, OutputError, ProductError, ModelFolderError, ClusterError, OSError, MemoryError)
+    return (InputError, OutputError, ProductError, ModelFolderError, ClusterError, StackError, OSError, MemoryError)
 
 
 def _message_of(error: Exception) -> str:

@@ -17,7 +17,7 @@ FINE = Facts(
     python="CPython 3.11.9",
     executable="python3.11",
     root="checkout",
-    ready={"core": True, "train": True, "dev": True, "flink": True},
+    ready={"core": True, "train": True, "dev": True, "flink": True, "kafka": True},
     free_mb={"checkout": 50_000},
     index_error="",
     pinned={"numpy": "2.1.3"},
@@ -153,7 +153,8 @@ def test_a_stamp_counts_if_it_holds_what_would_be_installed_now(tmp_path):
         (tmp_path / name).write_text(text)
     (tmp_path / ".venv" / "ready-core").write_text(f"setup\na==1\n{tmp_path}\n")
     (tmp_path / ".venv" / "ready-dev").write_text(f"setup\na==0\n{tmp_path}\n")
-    assert doctor_facts.ready_extras(tmp_path) == {"core": True, "train": False, "dev": False, "flink": False}
+    others = dict.fromkeys(("train", "dev", "flink", "kafka"), False)
+    assert doctor_facts.ready_extras(tmp_path) == {"core": True} | others
 
 
 def test_what_a_ready_extra_lacks(monkeypatch):

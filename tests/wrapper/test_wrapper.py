@@ -116,11 +116,14 @@ def test_a_change_of_requirements_installs_again_into_the_same_environment(check
         (["replay", "--engine", "flink"], "core,flink"),
         (["replay", "--engine=flink"], "core,flink"),
         (["train"], "core,train"),
-        (["test", "-k", "train"], "core,dev,flink,train"),
-        (["test", "--quick", "-k", "train"], "core,dev,train"),
-        (["test", "--all"], "core,dev,flink,train"),
+        (["test", "-k", "train"], "core,dev,flink,kafka,train"),
+        (["test", "--quick", "-k", "train"], "core,dev,kafka,train"),
+        (["test", "--all"], "core,dev,flink,kafka,train"),
         (["lint"], "core,dev,train"),
         (["run", "--input", "in"], "core,flink"),
+        (["jars"], "core,flink"),
+        (["up", "--stack", "dir"], "core,flink,kafka"),
+        (["down"], "core,flink,kafka"),
         (["products", "explain", "gic"], "core"),
         (["products", "show", "gic", "--product-file", "flink"], "core"),
     ],
@@ -135,13 +138,13 @@ def test_each_command_brings_its_extras(checkout, arguments, extras):
 def test_extras_and_pins_are_those_of_setup_py(root):
     setup = (root / "setup.py").read_text()
     wrapper = (root / "monsoon").read_text()
-    for extra in ("core", "train", "flink", "dev"):
+    for extra in ("core", "train", "flink", "kafka", "dev"):
         assert f'"{extra}": [' in setup
         assert extra in wrapper
     pins = {line.split("==")[0].lower() for line in (root / "constraints.txt").read_text().splitlines() if "==" in line}
     lists = setup[setup.index("install_requires") :]
     quoted = {word.split("==")[0].lower() for word in lists.split('"')[1::2]}
-    assert quoted - {"core", "train", "flink", "dev"} <= pins
+    assert quoted - {"core", "train", "flink", "kafka", "dev"} <= pins
 
 
 def test_works_through_symlinks_from_anywhere(checkout, tmp_path):

@@ -1,0 +1,195 @@
+"""Processes that outlive the command that started them.
+
+Each runs in a session of its own, logs to a file, and is marked: its environment, which its children inherit, holds a
+random word that is also in its pid file. Only a process with that mark is ever ended, whatever its pid was before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from monsoon.pipelines.stack.errors import StackError
+
+_MARK = "MONSOON_STACK_PROCESS"
+_LOOK_S = 0.1
+_KILL_S = 10
+_ERROR = re.compile(r"\b(ERROR|FATAL)\b|\b[A-Z]\w*(?:Error|Exception)\b")
+
+Progress = Callable[[str, float | None], None]
+"""Called with what is waited for, and how much of it is done, if that is known."""
+
+
+class StackProcess:
+    """One process of a stack, by name; the folder remembers it for later commands."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name = name
+        self.log = folder / "logs" / f"{name}.log"
+        self._file = folder / "pids" / f"{name}.json"
+        self._popen: subprocess.Popen[bytes] | None = None
+        """If this command started it."""
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        """Starts it, with `environment` added to this command's; the log of a former start gets `.1` added.
+
+        Raises StackError if it runs, OSError if the program cannot be run.
+        """
+        if self.pids():
+            raise StackError(f"{self.name} runs already (process {self.pids()[0]})")
+        for file in (self.log, self._file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists():
+            self.log.replace(f"{self.log}.1")
+        mark = secrets.token_hex(16)
+        self._write(mark, None)  # first: whatever happens from here on, the process can be found and ended
+        with open(self.log, "ab") as log:
+            self._popen = subprocess.Popen(
+                command,
+                env={**os.environ, **(environment or {}), _MARK: mark},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._write(mark, self._popen.pid)
+
+    @property
+    def pid(self) -> int | None:
+        """The pid of the process that was started, while it runs; not of its children."""
+        mark, pid = self._read()
+        return pid if mark and pid and pid in self.pids() else None
+
+    def pids(self) -> list[int]:
+        """All processes that are left of it, its children and theirs included."""
+        if self._popen is not None:
+            self._popen.poll()  # else it would stay as a zombie
+        mark, _ = self._read()
+        return marked(mark) if mark else []
+
+    def wait_until(self, ready: Callable[[], bool], patience_s: float, progress: Progress) -> None:
+        """Returns when it is ready. Raises StackError if it ends, or is not ready in time."""
+        end_s = time.monotonic() + patience_s
+        while not ready():
+            progress(f"starting {self.name}", None)
+            if self.pid is None:
+                raise StackError(f"{self.name} ended while it started: {self.exit_reason()}")
+            if time.monotonic() > end_s:
+                raise StackError(
+                    f"{self.name} was not ready after {patience_s:.0f} s: {last_error(self.log)}; its log: {self.log}"
+                )
+            time.sleep(_LOOK_S)
+
+    def exit_reason(self) -> str:
+        """Why it ended, as far as its exit code and its log say."""
+        code = None if self._popen is None else self._popen.poll()
+        told = "" if code is None else f"killed by signal {-code}, " if code < 0 else f"exit code {code}, "
+        return f"{told}{last_error(self.log)}; its log: {self.log}"
+
+    def forget(self) -> None:
+        """Removes its pid file. Only of one that is ended."""
+        self._file.unlink(missing_ok=True)
+
+    def _write(self, mark: str, pid: int | None) -> None:
+        partial = self._file.with_suffix(".partial")
+        partial.write_text(json.dumps({"mark": mark, "pid": pid}))
+        partial.replace(self._file)
+
+    def _read(self) -> tuple[str, int | None]:
+        try:
+            content = json.loads(self._file.read_text())
+        except FileNotFoundError:
+            return "", None
+        return content["mark"], content["pid"]
+
+
+def processes_of(folder: Path) -> list[StackProcess]:
+    """Every process that was started in a folder and not stopped, in the order of names; they may have ended."""
+    return [StackProcess(folder, file.stem) for file in sorted((folder / "pids").glob("*.json"))]
+
+
+def stop(processes: Iterable[StackProcess], grace_s: float) -> None:
+    """Ends processes and their children: asks each, all at once, and kills what is left after `grace_s` (0: at once).
+
+    Returns when they have closed their files and ports. Raises StackError if one does not end even then.
+    """
+    stopping = list(processes)
+    if grace_s:
+        with _held([pid for process in stopping if (pid := process.pid) is not None], stopping) as held:
+            for descriptor in held:
+                _signal(descriptor, signal.SIGTERM)
+            _wait_for(held, grace_s)
+    end_s = time.monotonic() + _KILL_S
+    while left := [pid for process in stopping for pid in process.pids()]:
+        with _held(left, stopping) as held:
+            for descriptor in held:
+                _signal(descriptor, signal.SIGKILL)
+            _wait_for(held, end_s - time.monotonic())
+        if time.monotonic() > end_s:
+            raise StackError(f"processes that do not end, although they were killed: {', '.join(map(str, left))}")
+    for process in stopping:
+        process.forget()
+
+
+@contextmanager
+def _held(pids: Iterable[int], owners: Sequence[StackProcess]) -> Iterator[list[int]]:
+    """Descriptors of processes, which stay theirs whatever becomes of the pid; only of those that are the owners'."""
+    with ExitStack() as opened:
+        held = {}
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                held[pid] = os.pidfd_open(pid)
+                opened.callback(os.close, held[pid])
+        still = {pid for owner in owners for pid in owner.pids()}
+        yield [descriptor for pid, descriptor in held.items() if pid in still]
+
+
+def _wait_for(held: Sequence[int], patience_s: float) -> None:
+    """Returns when all have ended, or after `patience_s`."""
+    waiting, end_s = set(held), time.monotonic() + patience_s
+    ends = select.poll()
+    for descriptor in waiting:
+        ends.register(descriptor, select.POLLIN)
+    while waiting and (left_s := end_s - time.monotonic()) > 0:
+        for descriptor, _ in ends.poll(1_000 * left_s):
+            ends.unregister(descriptor)
+            waiting.discard(descriptor)
+
+
+def marked(mark: str) -> list[int]:
+    """The running processes whose environment holds the mark, in the order of their pids."""
+    entry = f"{_MARK}={mark}".encode()
+    return [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if entry in _environment(pid)]
+
+
+def last_error(log: Path) -> str:
+    """The last line of a log that tells of an error, or the last line."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return "it has no log"
+    lines = [line.strip() for line in lines if line.strip() and not line.startswith(("\tat", "    at"))]
+    errors = [line for line in lines if _ERROR.search(line)]
+    return (errors or lines or ["its log is empty"])[-1]
+
+
+def _environment(pid: int) -> list[bytes]:
+    """Empty for a process that has ended, or is another user's."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def _signal(descriptor: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(descriptor, number)
