@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from monsoon.pipelines.operators.neighbor_panes import PANES
 from monsoon.pipelines.operators.pane_buffer import decoded, to_panes
-from monsoon.pipelines.operators.peer_features import PANES, PHONES
+from monsoon.pipelines.operators.peer_features import PHONES
 from monsoon.pipelines.runtime.messages import (
     Message,
     buckets_of,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
+from monsoon.pipelines.operators.neighbor_panes import NeighborPanes
 from monsoon.pipelines.operators.peer_activity_tests import PeerActivityTests
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
@@ -26,8 +27,10 @@ from monsoon.pipelines.runtime.messages import (
 )
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartitionedBuffer
 from monsoon.transforms.adjudication.claims import ActivityResult
-from monsoon.transforms.evidence.batch import Arrivals, DwellIntervals, HourlyOrders, claim_burst_rank, peer_divergence
+from monsoon.transforms.evidence.batch import Arrivals, HourlyOrders, claim_burst_rank, peer_divergence
 from monsoon.transforms.evidence.devices import DeviceDays
+from monsoon.transforms.evidence.neighborhoods import neighborhoods_of
+from monsoon.transforms.evidence.ragged import Ragged
 from monsoon.transforms.evidence.surroundings import deviation_from_neighbors_pa
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.identifiers import claim_id
@@ -37,15 +40,6 @@ from monsoon.transforms.syndicate_alerts import Linked, alerts_of, members_of
 CLAIM = ["disruption_id", "confirmed_at_ms", "worker_id"]
 """The key of a claim under one confirmation."""
 
-PANES: dict[str, Any] = {
-    "worker_id": pl.String,
-    "pane_start_ms": pl.Int64,
-    "neighborhood": pl.UInt64,
-    "age": pl.Int64,
-    "change_pa": pl.Float64,
-}
-"""A pane with what the comparison of neighbors needs."""
-
 PHONES: dict[str, Any] = {
     "device_id": pl.String,
     "worker_id": pl.String,
@@ -54,9 +48,24 @@ PHONES: dict[str, Any] = {
 }
 """Riders by phone and day: the first pane of the day with both."""
 
-
 _DEFERRED = ("claims", "linked", "sought", "tests", "riders")
 """Kinds of messages that are deferred until they are due."""
+
+
+class PhoneBuffer(TimePartitionedBuffer):
+    """Riders by phone and day (PHONES)."""
+
+    def of_devices(self, devices: pl.Series) -> pl.DataFrame:
+        """All rows of some phones, and perhaps some of others."""
+        wanted = np.sort(devices.unique().hash().to_numpy())
+        rows, before = [np.empty(0, dtype=np.int64)], 0
+        for part in self.parts:
+            hashes, order = part.by_device
+            first, stop = hashes.searchsorted(wanted), hashes.searchsorted(wanted, "right")
+            if (first < stop).any():
+                rows.append(before + order[Ragged(first, stop).rows])
+            before += len(order)
+        return stacked(self.frames, PHONES)[np.concatenate(rows)]
 
 
 class ComparePeers(KeyedOperator):
@@ -69,17 +78,14 @@ class ComparePeers(KeyedOperator):
     def __init__(self, key: int, state: StateWriter, config: JobConfig) -> None:
         super().__init__(key, state)
         self._config = config
-        self._panes = {
-            name: TimePartitionedBuffer(state, f"panes/{name}", "pane_start_ms", self._new_entry)
-            for name in sorted(config.running)
-        }
+        self._panes = {name: NeighborPanes(state, name, self._new_entry) for name in sorted(config.running)}
         self._activity_tests = {
             name: PeerActivityTests(
                 name, state, config, TimePartitionedBuffer(state, f"peers/{name}", "at_ms", self._new_entry)
             )
             for name in sorted(config.running)
         }
-        self._phones = TimePartitionedBuffer(state, "phones", "pane_start_ms", self._new_entry, schema=PHONES)
+        self._phones = PhoneBuffer(state, "phones", "pane_start_ms", self._new_entry, schema=PHONES)
 
     def process(self, message: Message) -> None:
         kind, product = message.kind.split("/")
@@ -98,7 +104,6 @@ class ComparePeers(KeyedOperator):
         due: dict[tuple[str, str], list[Any]] = defaultdict(list)
         for kind, product, content in self._drop_due(upto_ms):
             due[kind, product].append(content)
-        panes = {name: stacked(self._panes[name].frames, PANES) for name in {product for _, product in due}}
         for (kind, name), contents in sorted(due.items()):
             if kind == "linked":
                 yield from self._detect_syndicates(name, [claim for part in contents for claim in part], upto_ms)
@@ -107,12 +112,12 @@ class ComparePeers(KeyedOperator):
             if kind == "tests":
                 yield from self._send_test_results(name, frame, upto_ms)
             elif kind == "riders":
-                yield from self._send(f"riders/{name}", _riders(frame, stacked(self._phones.frames, PHONES)), upto_ms)
+                yield from self._send(f"riders/{name}", _riders(frame, self._phones), upto_ms)
             elif kind == "sought":
-                yield from self._send(f"apart/{name}", _pressure_deviations(frame, panes[name]), upto_ms)
+                yield from self._send(f"apart/{name}", _pressure_deviations(frame, self._panes[name]), upto_ms)
             else:
                 product = self._config.running[name]
-                yield from self._send(f"compared/{name}", _compared(product, frame, panes[name]), upto_ms)
+                yield from self._send(f"compared/{name}", _compared(product, frame, self._panes[name]), upto_ms)
 
     def _detect_syndicates(self, name: str, claims: Sequence[Linked], upto_ms: int) -> Iterator[Message]:
         alerts = alerts_of(self._config.running[name], claims)
@@ -168,8 +173,9 @@ def _deferred(kind: str, product: str, payload: bytes) -> tuple[str, str, Any]:
     return kind, product, unpack(payload, list[Linked]) if kind == "linked" else unpack_frame(payload)
 
 
-def _riders(claims: pl.DataFrame, phones: pl.DataFrame) -> pl.DataFrame:
+def _riders(claims: pl.DataFrame, all_phones: PhoneBuffer) -> pl.DataFrame:
     """How many riders had used each claim's phone by its decision."""
+    phones = all_phones.of_devices(claims["device_id"])
     devices = pl.concat([claims["device_id"], phones["device_id"]]).rank("dense").cast(pl.Int64).to_numpy()
     workers = phones["worker_id"].rank("dense").cast(pl.Int64).to_numpy()
     panes = (phones[name].to_numpy() for name in ("pane_start_ms", "known_from_ms"))
@@ -178,10 +184,9 @@ def _riders(claims: pl.DataFrame, phones: pl.DataFrame) -> pl.DataFrame:
     return claims.select(*CLAIM, "decided_at_ms", riders=riders, reports=reports)
 
 
-def _pressure_deviations(pressure_panes: pl.DataFrame, panes: pl.DataFrame) -> pl.DataFrame:
+def _pressure_deviations(pressure_panes: pl.DataFrame, panes: NeighborPanes) -> pl.DataFrame:
     """How far the pressure change of these panes deviates from that of their neighbors."""
-    groups = ["neighborhood", "pane_start_ms"]
-    near = panes.join(pressure_panes.select(groups).unique(), on=groups, how="semi")
+    near = panes.of_neighborhoods(pressure_panes)
     deviation_pa = deviation_from_neighbors_pa(
         near["change_pa"].to_numpy(), near["neighborhood"].to_numpy(), near["pane_start_ms"].to_numpy()
     )
@@ -190,14 +195,8 @@ def _pressure_deviations(pressure_panes: pl.DataFrame, panes: pl.DataFrame) -> p
     return own.select(*key, "deviation_pa")
 
 
-def _compared(product: Product, claims: pl.DataFrame, panes: pl.DataFrame) -> pl.DataFrame:
+def _compared(product: Product, claims: pl.DataFrame, panes: NeighborPanes) -> pl.DataFrame:
     """The features that compare the claims of a batch: all claims on one disruption under one confirmation."""
-    dwells = DwellIntervals(
-        panes["neighborhood"].to_numpy(),
-        panes["pane_start_ms"].to_numpy(),
-        panes["age"].to_numpy(),
-        product.zone_resolution,
-    ).sorted()
     claims = claims.sort(CLAIM)
     queries = Queries.of(
         product.zone_resolution,
@@ -207,6 +206,8 @@ def _compared(product: Product, claims: pl.DataFrame, panes: pl.DataFrame) -> pl
         batch=claims.select(pl.struct(CLAIM[:2]).rank("dense").cast(pl.Int64)).to_series().to_numpy(),
         orders_per_hour=claims["orders_per_hour"].to_numpy(),
     )
+    neighborhoods = np.unique(neighborhoods_of(queries.zone, product.zone_resolution))
+    dwells = panes.dwells(neighborhoods, np.unique(queries.window_start_ms), product.zone_resolution)
     arrivals = Arrivals(claims["age"].to_numpy(), claims["arrival_reports"].to_numpy())
     platform = claims["platform"].rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
     work = HourlyOrders(claims["orders"].to_numpy(), claims["work_reports"].to_numpy(), platform)

@@ -27,7 +27,7 @@ BEFORE_TIME_MS = -(2**62)
 EXPIRY_INTERVAL_MS = 3_600_000
 """How often an operator drops expired state, in event time (Flink's state TTL knows only processing time)."""
 
-STATE_VERSION = 5
+STATE_VERSION = 6
 """The version of every operator's state entries; entries of earlier versions pass through MIGRATIONS on restore."""
 
 Migration = Callable[[Mapping[str, bytes]], dict[str, bytes]]

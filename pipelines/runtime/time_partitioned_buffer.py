@@ -47,6 +47,13 @@ class Part:
             rows[worker].append(row)
         return {worker: np.array(mine, dtype=np.uint32) for worker, mine in rows.items()}
 
+    @cached_property
+    def by_device(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+        """Hashes of phones (device_id), sorted, of use in this process alone; and the row of each."""
+        hashes = self.frame["device_id"].hash().to_numpy()
+        order = np.argsort(hashes)
+        return hashes[order], order
+
 
 class TimePartitionedBuffer:
     """Frames of one schema and kind of entry, by the column `time` (ms).
@@ -91,10 +98,15 @@ class TimePartitionedBuffer:
 
     def expire(self, before_ms: int) -> None:
         """Drops parts whose last row is older."""
-        for part in self.parts:
-            if part.last_ms < before_ms:
-                self._state.drop(part.name)
+        self.take_before(before_ms)
+
+    def take_before(self, before_ms: int) -> list[Part]:
+        """Removes the parts whose last row is older, and gives them."""
+        old = [part for part in self.parts if part.last_ms < before_ms]
+        for part in old:
+            self._state.drop(part.name)
         self.parts = [part for part in self.parts if part.last_ms >= before_ms]
+        return old
 
     def compact(self, upto_ms: int) -> None:
         """Merges parts that end in the same span, where that span is over at `upto_ms`."""

@@ -3,7 +3,6 @@
 Work is lines of Python run, which repeats exactly on any machine; a quadratic step shows as a ratio toward sixteen.
 """
 
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from kit import LAT, LON, ScriptedScores, at, kawaach, product_of, reading_record, subscription_record, update, zones_at
 from kit.examples import mostly_slow
 from kit.graph import settings_of
+from kit.growth import CONSTANT, LINEAR, growth
 from kit.streams import policy_record, report
 from msgspec import structs
 
@@ -39,33 +39,6 @@ from monsoon.transforms.validation.record_validator import ValidRecord
 KAWAACH = kawaach()
 JUGAAD = product_of("jugaad")
 HERE = Area("disc", LAT, LON, radius_km=10.0)
-LINEAR = 5.5
-CONSTANT = 1.1
-"""Where only what is not news is four times as much."""
-
-
-def lines_run(work, *args):
-    """Lines of Python that `work` runs, by a trace function."""
-    lines = 0
-
-    def count(frame, event, arg):
-        nonlocal lines
-        lines += event == "line"
-        return count
-
-    before = sys.gettrace()
-    sys.settrace(count)
-    try:
-        work(*args)
-    finally:
-        sys.settrace(before)
-    return lines
-
-
-def growth(prepare, size):
-    """Lines run for four times the size, by lines run for the size; `prepare` returns what is measured."""
-    prepare(2)()  # what is computed once, however much comes
-    return lines_run(prepare(4 * size)) / lines_run(prepare(size))
 
 
 def said(value, minutes, name="imd", metric="rain_mm_24h", revision=0, issued=None, area=HERE, place=""):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from monsoon.transforms.evidence.arrival import received_rows
 from monsoon.transforms.evidence.device import Measured
@@ -32,14 +33,73 @@ _AGES = ACTIVITY_MS // PANE_MS + 1
 
 
 @dataclass(frozen=True, eq=False)
+class DwellCounts:
+    """How many panes of a time span, from its first to its last one (their starts, ms), were of each age (`count`, one
+    column an age); one element per neighborhood and span, sorted by neighborhood."""
+
+    neighborhood: Cells
+    first_ms: Ints
+    last_ms: Ints
+    count: Ints
+
+    @staticmethod
+    def of(neighborhood: npt.ArrayLike, age: npt.ArrayLike, first_ms: int, last_ms: int) -> DwellCounts:
+        """Counts the panes of one span."""
+        cells, which = np.unique(np.asarray(neighborhood, dtype=np.uint64), return_inverse=True)
+        places = which * _AGES + np.asarray(age, dtype=np.int64)
+        count = np.bincount(places, minlength=len(cells) * _AGES)
+        return DwellCounts.of_span(cells, count, first_ms, last_ms)
+
+    @staticmethod
+    def of_span(neighborhood: npt.ArrayLike, count: npt.ArrayLike, first_ms: int, last_ms: int) -> DwellCounts:
+        """The counts of one span."""
+        cells = np.asarray(neighborhood, dtype=np.uint64)
+        first, last = (np.full(len(cells), each, dtype=np.int64) for each in (first_ms, last_ms))
+        return DwellCounts(cells, first, last, np.asarray(count, dtype=np.int64).reshape(-1, _AGES))
+
+    @staticmethod
+    def join(parts: Sequence[DwellCounts]) -> DwellCounts:
+        """The counts of several spans, at least one."""
+        joined = DwellCounts(
+            np.concatenate([part.neighborhood for part in parts]),
+            np.concatenate([part.first_ms for part in parts]),
+            np.concatenate([part.last_ms for part in parts]),
+            np.concatenate([part.count for part in parts]),
+        )
+        return joined.where(np.argsort(joined.neighborhood, kind="stable"))
+
+    def where(self, rows: Ints | npt.NDArray[np.bool_]) -> DwellCounts:
+        """Some of the elements, in their order."""
+        return DwellCounts(self.neighborhood[rows], self.first_ms[rows], self.last_ms[rows], self.count[rows])
+
+    def of_neighborhoods(self, neighborhoods: Cells) -> DwellCounts:
+        """The elements of some neighborhoods (distinct)."""
+        wanted = np.sort(neighborhoods)
+        span = Ragged(
+            np.searchsorted(self.neighborhood, wanted, side="left"),
+            np.searchsorted(self.neighborhood, wanted, side="right"),
+        )
+        return self.where(span.rows)
+
+    def within(self, neighborhood: np.uint64, start_ms: int, stop_ms: int) -> Ints:
+        """The counts of a neighborhood over all its spans that lie in [start, stop], by age."""
+        lo = np.searchsorted(self.neighborhood, neighborhood, side="left")
+        hi = np.searchsorted(self.neighborhood, neighborhood, side="right")
+        inside = (self.first_ms[lo:hi] >= start_ms) & (self.last_ms[lo:hi] <= stop_ms)
+        return np.asarray(self.count[lo:hi][inside].sum(axis=0))
+
+
+@dataclass(frozen=True, eq=False)
 class DwellIntervals:
     """How long riders had been in their zone, pane by pane, sorted by (neighborhood, time); of panes that were known as
-    soon as they were over."""
+    soon as they were over. Of some time spans there may be `counts` instead of panes, where no curve needs a part of
+    such a span (`are_cut`)."""
 
     neighborhood: Cells
     pane_start_ms: Ints
     age: Ints
     resolution: int
+    counts: DwellCounts | None = None
 
     @staticmethod
     def of(panes: Panes, cells: PaneCells, resolution: int) -> DwellIntervals:
@@ -48,18 +108,31 @@ class DwellIntervals:
     def sorted(self) -> DwellIntervals:
         """The same stays in their order; those of several groups of riders may be put together first."""
         order = np.lexsort((self.pane_start_ms, self.neighborhood))
-        return DwellIntervals(self.neighborhood[order], self.pane_start_ms[order], self.age[order], self.resolution)
+        return DwellIntervals(
+            self.neighborhood[order], self.pane_start_ms[order], self.age[order], self.resolution, self.counts
+        )
+
+    @staticmethod
+    def are_cut(first_ms: Ints, last_ms: Ints, end_ms: Ints) -> npt.NDArray[np.bool_]:
+        """Which time spans of panes (starts of the first and last one, ms) a curve before one of some moments (ms)
+        needs a part of, but not all."""
+        first, last = first_ms[:, None], last_ms[:, None]
+        start, stop = end_ms - HISTORY_MS, end_ms - PANE_MS
+        overlap = (last >= start) & (first <= stop)
+        return np.any(overlap & ((first < start) | (last > stop)), axis=1)
 
     def curve(self, neighborhood: np.uint64, end_ms: int) -> Floats:
         """Shares of the ages 0..18 in the four weeks before `end_ms`; NaN where too few were seen."""
         lo = np.searchsorted(self.neighborhood, neighborhood, side="left")
         hi = np.searchsorted(self.neighborhood, neighborhood, side="right")
         times = self.pane_start_ms[lo:hi]
-        first = lo + np.searchsorted(times, end_ms - HISTORY_MS)
-        stop = lo + np.searchsorted(times, end_ms - PANE_MS, side="right")
-        if stop - first < MIN_DWELLS:
-            return np.full(_AGES, np.nan)
-        return np.bincount(self.age[first:stop], minlength=_AGES) / (stop - first)
+        start_ms, stop_ms = end_ms - HISTORY_MS, end_ms - PANE_MS
+        first, stop = lo + np.searchsorted(times, start_ms), lo + np.searchsorted(times, stop_ms, side="right")
+        count = np.bincount(self.age[first:stop], minlength=_AGES)
+        if self.counts is not None:
+            count += self.counts.within(neighborhood, start_ms, stop_ms)
+        seen = count.sum()
+        return np.full(_AGES, np.nan) if seen < MIN_DWELLS else count / seen
 
 
 def dwell_ages(panes: Panes, cells: PaneCells) -> Ints:
