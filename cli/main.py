@@ -34,6 +34,9 @@ COMMANDS = (
     "evaluate",
     "bench",
     "jars",
+    "up",
+    "down",
+    "status",
     "doctor",
     "test",
     "lint",
@@ -44,7 +47,7 @@ _COLLECTOR_THRESHOLD = 50_000
 """Of the cycle collector: imports make objects by the hundred thousand and hardly any cycles, and to scan these at
 Python's default of every 700 takes a tenth of a start."""
 
-PLACES = ("output", "folder", "checkpoints")
+PLACES = ("output", "folder", "checkpoints", "stack")
 """The options of any command that name a folder to be written."""
 
 _WORDS = {
@@ -59,6 +62,9 @@ _WORDS = {
     "evaluate": "measure the model on storms it was not trained on",
     "bench": "measure speed, as ratios within one run",
     "jars": "fetch the jars of Kafka, with Maven",
+    "up": "start Kafka and Flink on this machine, as processes of their own",
+    "down": "end what monsoon up started",
+    "status": "show what monsoon up started",
     "doctor": "report what this machine lacks, and how to mend it",
     "test": "run the test suite",
     "lint": "check style and types",

@@ -26,7 +26,6 @@ _QUICK_START = "-XX:TieredStopAtLevel=1 -Xmx1500m"
 STATE_BACKENDS = ("hashmap", "rocksdb")
 """Flink's own names: state in the JVM's heap, or on disk with incremental checkpoints, for state that outgrows it."""
 
-
 _RESTARTS = {
     "restart-strategy.type": "exponential-delay",
     "restart-strategy.exponential-delay.initial-backoff": "1 s",
@@ -95,8 +94,7 @@ def streaming_settings(
 
 
 def _common(parallelism: int) -> dict[str, str]:
-    # Some sixty exchanges, each of p times p channels with two buffers of 32 KiB, and eight more for each sender.
-    network_memory = f"{min(1024, 64 + 32 * parallelism + 4 * parallelism * parallelism)} mb"
+    network_memory = f"{network_memory_mb(parallelism)} mb"
     return {
         "parallelism.default": str(parallelism),
         "pipeline.max-parallelism": str(MAX_PARALLELISM),
@@ -106,6 +104,12 @@ def _common(parallelism: int) -> dict[str, str]:
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
     }
+
+
+def network_memory_mb(parallelism: int) -> int:
+    """What the buffers between operators take: some sixty exchanges, each of p times p channels with two buffers of
+    32 KiB, and eight more for each sender."""
+    return min(1024, 64 + 32 * parallelism + 4 * parallelism * parallelism)
 
 
 def environment(settings: Mapping[str, str]) -> StreamExecutionEnvironment:

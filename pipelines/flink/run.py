@@ -19,9 +19,10 @@ from monsoon.pipelines.flink.file_splits import FileSplit, intervals_of, plan
 from monsoon.pipelines.flink.job_record import Keying
 from monsoon.pipelines.flink.keys import streaming_buckets
 from monsoon.pipelines.flink.local_cluster import STATE_BACKENDS, environment, streaming_settings
+from monsoon.pipelines.flink.rest_api import RestApi
 from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.flink.run_folders import RunFolders
-from monsoon.pipelines.flink.running_job import EventTimeShare, RestApi, wait_for
+from monsoon.pipelines.flink.running_job import EventTimeShare, wait_for
 from monsoon.pipelines.results import Progress, no_progress, summarized
 from monsoon.pipelines.runtime.intervals import LIVE_INTERVALS, Intervals
 from monsoon.pipelines.runtime.job_config import JobConfig

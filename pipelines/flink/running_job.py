@@ -3,59 +3,18 @@
 from __future__ import annotations
 
 import bisect
-import json
 import signal
-import socket
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-from monsoon.pipelines.flink.errors import ClusterError
+from monsoon.pipelines.flink.rest_api import RestApi
 from monsoon.pipelines.operators.adjudicate_claims import AdjudicateClaims
 from monsoon.pipelines.results import Progress
 from monsoon.sources.files import InputError
 
 _POLL_S = 0.2
-_REQUEST_TIMEOUT_S = 5.0
-HOST = "localhost"
-
-
-@dataclass(frozen=True)
-class RestApi:
-    """Flink's REST API of one cluster, on this machine only."""
-
-    port: int
-
-    @staticmethod
-    def at(port: int | None) -> RestApi:
-        """At the port asked for, or any that is free. Raises ClusterError where it is taken."""
-        with socket.socket() as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                trial.bind((HOST, port or 0))
-            except OSError as error:
-                raise ClusterError(f"--web-port {port}: {error.strerror}; give another port") from error
-            return RestApi(trial.getsockname()[1])
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """For the cluster: where to listen, and that nobody sends it other jobs."""
-        return {
-            "rest.address": HOST,
-            "rest.bind-address": HOST,
-            "rest.port": str(self.port),
-            "rest.bind-port": str(self.port),
-            "web.submit.enable": "false",
-            "metrics.fetcher.update-interval": "1000",
-        }
-
-    def get(self, path: str) -> Any:
-        """The answer to a GET of `path`. Raises OSError and ValueError."""
-        with urllib.request.urlopen(f"http://{HOST}:{self.port}{path}", timeout=_REQUEST_TIMEOUT_S) as response:
-            return json.load(response)
 
 
 class EventTimeShare:

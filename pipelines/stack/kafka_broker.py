@@ -11,7 +11,7 @@ from pathlib import Path
 from monsoon.contracts.topics import Topic, topic_name
 from monsoon.pipelines.stack.errors import StackError
 from monsoon.pipelines.stack.jars import broker_classpath
-from monsoon.pipelines.stack.jvm import java_command, log_environment
+from monsoon.pipelines.stack.jvm import java_command, launch
 from monsoon.pipelines.stack.ports import HOST, answers, free_ports
 from monsoon.pipelines.stack.processes import Progress, StackProcess, last_error, stop
 
@@ -54,17 +54,23 @@ class KafkaBroker:
 
     def start(self, progress: Progress = lambda stage, share: None) -> None:
         """Starts it, and returns when it accepts clients. Raises StackError."""
+        self.launch()
+        self.wait_until_ready(progress)
+
+    def launch(self) -> None:
+        """Starts it, without waiting. Raises StackError."""
         if self.process.pid is None and answers(self.port):
             raise StackError(f"port {self.port}, the broker's, is taken; stop what listens there, or give another")
         self._folder.mkdir(parents=True, exist_ok=True)
         settings = self._folder / "server.properties"
         settings.write_text("".join(f"{name}={value}\n" for name, value in self._settings().items()))
         if not (self._folder / "data" / "meta.properties").exists():
-            progress("formatting the broker's folder", None)
             self._format(settings)
         options = (*_JVM, f"-Xmx{self._heap_mb}m")
-        command = java_command("kafka.Kafka", [str(settings)], broker_classpath(), options)
-        self.process.start(command, log_environment(self.process.log))
+        launch(self.process, "kafka.Kafka", [str(settings)], broker_classpath(), options)
+
+    def wait_until_ready(self, progress: Progress) -> None:
+        """Returns when it accepts clients. Raises StackError."""
         self.process.wait_until(lambda: answers(self.port), _PATIENCE_S, progress)
 
     def stop(self) -> None:
@@ -104,7 +110,13 @@ class KafkaBroker:
     def _format(self, settings: Path) -> None:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         words = ["format", "--cluster-id", cluster_id, "--config", str(settings)]
-        command = java_command("kafka.tools.StorageTool", words, broker_classpath(), (*_JVM, "-XX:TieredStopAtLevel=1"))
+        command = java_command(
+            self.process.folder,
+            "kafka.tools.StorageTool",
+            words,
+            broker_classpath(),
+            (*_JVM, "-XX:TieredStopAtLevel=1"),
+        )
         log = self._folder / "format.log"
         with open(log, "wb") as output:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)

@@ -33,7 +33,7 @@ class StackProcess:
     """One process of a stack, by name; the folder remembers it for later commands."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.name = name
+        self.folder, self.name = folder, name
         self.log = folder / "logs" / f"{name}.log"
         self._file = folder / "pids" / f"{name}.json"
         self._popen: subprocess.Popen[bytes] | None = None
@@ -84,16 +84,14 @@ class StackProcess:
             if self.pid is None:
                 raise StackError(f"{self.name} ended while it started: {self.exit_reason()}")
             if time.monotonic() > end_s:
-                raise StackError(
-                    f"{self.name} was not ready after {patience_s:.0f} s: {last_error(self.log)}; its log: {self.log}"
-                )
+                raise StackError(f"{self.name} was not ready after {patience_s:.0f} s; {self.exit_reason()}")
             time.sleep(_LOOK_S)
 
     def exit_reason(self) -> str:
         """Why it ended, as far as its exit code and its log say."""
         code = None if self._popen is None else self._popen.poll()
-        told = "" if code is None else f"killed by signal {-code}, " if code < 0 else f"exit code {code}, "
-        return f"{told}{last_error(self.log)}; its log: {self.log}"
+        told = "" if code is None else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        return "; ".join(filter(None, (told, last_error(self.log), f"its log: {self.log}")))
 
     def forget(self) -> None:
         """Removes its pid file. Only of one that is ended."""
@@ -172,14 +170,13 @@ def marked(mark: str) -> list[int]:
 
 
 def last_error(log: Path) -> str:
-    """The last line of a log that tells of an error, or the last line."""
+    """The last line of a log that tells of an error, else its last line, unless that tells of what went well."""
     try:
-        lines = log.read_text(errors="replace").splitlines()
+        lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
     except FileNotFoundError:
-        return "it has no log"
-    lines = [line.strip() for line in lines if line.strip() and not line.startswith(("\tat", "    at"))]
-    errors = [line for line in lines if _ERROR.search(line)]
-    return (errors or lines or ["its log is empty"])[-1]
+        return ""
+    errors = [line for line in lines if _ERROR.search(line) and not line.startswith("at ")]
+    return (errors or [line for line in lines if line and " INFO " not in line] or [""])[-1]
 
 
 def _environment(pid: int) -> list[bytes]:

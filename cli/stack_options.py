@@ -1,0 +1,36 @@
+"""What the commands of the stack share: its folder, and how a stack is shown."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from monsoon.pipelines.stack.stack import Stack
+
+
+def add_stack_option(parser: ArgumentParser) -> None:
+    """`--stack`."""
+    parser.add_argument(
+        "--stack",
+        type=Path,
+        default=Path("runs/stack"),
+        metavar="DIR",
+        help="the stack's folder (default: %(default)s)",
+    )
+
+
+def lines_of(stack: Stack) -> Iterator[str]:
+    """A line for each process: its name, its pid or why it ended, and where it listens."""
+    record = stack.record
+    places = {
+        "kafka": record.get("broker", ""),
+        "zookeeper": record.get("zookeeper", ""),
+        "jobmanager": f"http://{record['web']}" if "web" in record else "",
+    }
+    for process in stack.processes:
+        pid, place = process.pid, places.get(process.name, "")
+        is_what = f"ended: {process.exit_reason()}" if pid is None else f"process {pid:<9}{place}"
+        yield f"  {process.name:<16}{is_what}".rstrip()
