@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent
 FOLDERS = (
     "bench",
     "cli",
+    "client",
     "contracts",
     "models",
     "pipelines",
@@ -41,7 +42,7 @@ setup(
     package_dir={f"monsoon.{folder}": folder for folder in FOLDERS},
     package_data={
         "monsoon.bench": ["*.sql"],
-        "monsoon.contracts": ["*.json"],
+        "monsoon.contracts": ["*.json", "*.yaml"],
         "monsoon.products": ["*.yaml"],
         "monsoon.sources.providers": ["*.yaml"],
         "monsoon.storms": ["*.yaml"],
@@ -59,6 +60,7 @@ setup(
         "dev": [
             "hypothesis",
             "jsonschema",
+            "kafka-python",
             "mypy",
             "pandas",
             "pyarrow",

