@@ -30,7 +30,8 @@ def lines_of(stack: Stack) -> Iterator[str]:
         "zookeeper": record.get("zookeeper", ""),
         "jobmanager": f"http://{record['web']}" if "web" in record else "",
     }
+    slots = f"slots {record.get('slots', '')}"
     for process in stack.processes:
-        pid, place = process.pid, places.get(process.name, "")
+        pid, place = process.pid, places.get(process.name, slots)
         is_what = f"ended: {process.exit_reason()}" if pid is None else f"process {pid:<9}{place}"
         yield f"  {process.name:<16}{is_what}".rstrip()

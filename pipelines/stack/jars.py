@@ -9,15 +9,18 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from monsoon.pipelines.flink.java import OLDEST, use_java
 from monsoon.pipelines.stack.errors import StackError
 
 POM = Path(__file__).resolve().parents[2] / "infra" / "jars" / "pom.xml"
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _HELP = ("To see the full stack trace", "Re-run Maven", "For more information", "[Help ")
 """How lines begin that Maven prints after every error."""
 
@@ -94,17 +97,20 @@ def _run_maven(folder: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise StackError("Maven, which fetches the jars, is not on PATH (mvn); Debian: apt-get install maven")
-    # Without a home folder Maven keeps what it fetches in the folder where it runs: then it is gone with that.
-    with subprocess.Popen(
-        [maven, "--quiet", "--batch-mode", "--file", str(POM), f"-Djars.folder={folder}", "package"],
-        cwd=folder,
-        env=os.environ | {"JAVA_HOME": str(java_home())},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
+    # Without a home folder Maven keeps what it fetches in the folder where it runs.
+    with (
+        tempfile.TemporaryDirectory(prefix="monsoon-maven-") as here,
+        subprocess.Popen(
+            [maven, "--quiet", "--batch-mode", "--file", str(POM), f"-Djars.folder={folder}", "package"],
+            cwd=here,
+            env=os.environ | {"JAVA_HOME": str(java_home())},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process,
+    ):
         try:
             output, _ = process.communicate()
         except BaseException:
@@ -119,7 +125,7 @@ def _run_maven(folder: Path) -> None:
 
 def maven_error(output: str) -> str:
     """The last of Maven's lines that says what was wrong."""
-    lines = [line.removeprefix("[ERROR]").strip() for line in output.splitlines() if line.startswith("[ERROR]")]
-    lines = [line.partition(" -> [Help")[0] for line in lines if line and not line.startswith(_HELP)]
-    other = [line.strip() for line in output.splitlines() if line.strip()]
-    return (lines or other or ["it gave no reason"])[-1]
+    lines = [line.strip() for line in _COLOR.sub("", output).splitlines() if line.strip()]
+    errors = [line.removeprefix("[ERROR]").strip() for line in lines if line.startswith("[ERROR]")]
+    errors = [line.partition(" -> [Help")[0] for line in errors if line and not line.startswith(_HELP)]
+    return (errors or lines or ["it gave no reason"])[-1]

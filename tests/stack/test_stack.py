@@ -1,0 +1,220 @@
+"""A stack: up, found, mended and down, with nothing left; with programs in the place of servers, and once for real."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from kit.broker import need_jars
+
+from monsoon.cli.main import main
+from monsoon.pipelines.stack import stack as module
+from monsoon.pipelines.stack.errors import StackError
+from monsoon.pipelines.stack.processes import StackProcess
+from monsoon.pipelines.stack.stack import Stack, State
+
+SERVERS = ("kafka", "taskmanager-1")
+
+
+@pytest.fixture
+def stack(tmp_path, monkeypatch):
+    """A stack whose servers are programs that sleep."""
+
+    def start(self, taskmanagers, ha, progress):
+        for name in SERVERS:
+            StackProcess(self.folder, name).start([sys.executable, "-c", "import time; time.sleep(600)"])
+        (self.folder / "kafka").mkdir(exist_ok=True)
+        (self.folder / "kafka" / "data").touch()
+
+    monkeypatch.setattr(Stack, "_start", start)
+    monkeypatch.setattr(module, "_require_installed", lambda: None)
+    made = Stack(tmp_path / "stack")
+    yield made
+    made.down()
+
+
+def pids(stack):
+    return [pid for process in stack.processes for pid in process.pids()]
+
+
+def left(folder):
+    """The processes that name the folder in their arguments or environment, the zombies not counted."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            try:
+                text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if os.fsencode(folder) in text:
+                found.append(int(entry.name))
+    return found
+
+
+def test_up_and_down(stack):
+    assert stack.state is State.ABSENT
+    assert stack.up()
+    assert stack.state is State.RUNNING
+    assert set(stack.record["processes"].values()) == set(pids(stack))
+    assert not stack.up(), "it ran already"
+    assert stack.down()
+    assert stack.state is State.ABSENT
+    assert not stack.folder.exists()
+    assert left(stack.folder) == []
+    assert not stack.down(), "there was nothing"
+    assert not stack.folder.exists()
+
+
+def test_data_and_ports_are_kept_if_asked(stack):
+    stack.up(web_port=module.free_ports(1)[0])
+    before = {name: stack.record[name] for name in ("broker", "controller", "zookeeper", "web")}
+    stack.down(keep_data=True)
+    assert (stack.state, pids(stack)) == (State.STOPPED, [])
+    assert (stack.folder / "kafka" / "data").exists()
+    other = module.free_ports(1)[0]
+    stack.up(broker_port=other)
+    assert {name: stack.record[name] for name in before} == before | {"broker": f"127.0.0.1:{other}"}
+    assert (stack.folder / "kafka" / "data").exists()
+
+
+def test_one_that_lost_a_process_is_told_apart_and_mended_by_down(stack):
+    stack.up()
+    victim = next(process for process in stack.processes if process.name == "kafka")
+    os.kill(victim.pid, signal.SIGKILL)
+    while victim.pid is not None:
+        time.sleep(0.01)
+    assert stack.state is State.INCOMPLETE
+    with pytest.raises(StackError, match=r"incomplete, kafka ended: .*; end it first: \./monsoon down --stack"):
+        stack.up()
+    stack.down(keep_data=True)
+    assert stack.up()
+
+
+def test_one_whose_start_was_cut_off_is_incomplete(stack):
+    stack.up()
+    stack._write({name: value for name, value in stack.record.items() if name != "processes"})
+    assert stack.state is State.INCOMPLETE
+    assert stack.not_running() == "it was not started to its end"
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_while_it_starts_leaves_nothing(stack, monkeypatch, presses):
+    start = Stack._start
+
+    def pressed(*args):
+        start(*args)
+        for _ in range(presses):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Stack, "_start", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        stack.up()
+    assert left(stack.folder) == []
+    assert not stack.folder.exists()
+
+
+def test_ctrl_c_leaves_data_that_was_there_before(stack, monkeypatch):
+    stack.up()
+    stack.down(keep_data=True)
+
+    def pressed(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stack, "_start", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        stack.up()
+    assert stack.state is State.STOPPED
+    assert (stack.folder / "kafka" / "data").exists()
+
+
+def test_a_start_that_fails_leaves_its_logs_and_no_process(stack, monkeypatch):
+    start = Stack._start
+
+    def fails(*args):
+        start(*args)
+        raise StackError("no room")
+
+    monkeypatch.setattr(Stack, "_start", fails)
+    with pytest.raises(StackError, match="no room"):
+        stack.up()
+    assert left(stack.folder) == []
+    assert (stack.folder / "logs" / "kafka.log").exists()
+    assert stack.state is State.STOPPED
+
+
+def test_a_folder_of_something_else_is_left_alone(stack):
+    stack.folder.mkdir()
+    (stack.folder / "letter").touch()
+    with pytest.raises(StackError, match="holds something, but no stack; give --stack a new or empty folder"):
+        stack.up()
+    assert not stack.down()
+    assert [file.name for file in stack.folder.iterdir()] == ["letter"]
+
+
+def test_what_others_put_there_stays(stack):
+    stack.up()
+    (stack.folder / "letter").touch()
+    stack.down()
+    assert [file.name for file in stack.folder.iterdir()] == ["letter"]
+
+
+def test_two_commands_at_once_are_refused(stack):
+    stack.up()
+    with stack._locked(), pytest.raises(StackError, match="another command"):
+        Stack(stack.folder).down()
+    assert stack.state is State.RUNNING
+
+
+def test_a_port_that_is_taken_is_told(stack):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        with pytest.raises(StackError, match=f"port {port}, .* is taken; give another --web-port, or stop"):
+            stack.up(web_port=port)
+    assert not stack.folder.exists()
+
+
+def test_where_there_is_no_stack_its_servers_are_not(stack):
+    with pytest.raises(StackError, match=r"no stack here; bring one up: \./monsoon up"):
+        _ = stack.cluster
+
+
+@pytest.mark.flink
+@pytest.mark.slow
+def test_the_real_one_by_its_commands(tmp_path, capsys):
+    need_jars()
+    folder, stack = str(tmp_path / "stack"), Stack(tmp_path / "stack")
+    try:
+        assert main(["status", "--stack", folder]) == 1
+        assert main(["up", "--stack", folder, "--slots", "1"]) == 0
+        assert main(["up", "--stack", folder]) == 0
+        assert "was running already" in capsys.readouterr().out
+        assert main(["status", "--stack", folder]) == 0
+        told = capsys.readouterr().out
+        assert [f"  {each.name}" in told and f"process {each.pid} " in told for each in stack.processes] == [True] * 4
+        assert stack.cluster.get("/overview")["slots-total"] == 1
+
+        # A TaskManager is killed, and another takes its place; then the JobManager, and the next one knows it.
+        stack.add_task_manager()
+        (first, second) = stack.cluster.task_managers
+        os.kill(first.pid, signal.SIGKILL)
+        os.kill(stack.cluster.job_manager.pid, signal.SIGKILL)
+        while first.pid or stack.cluster.job_manager.pid:
+            time.sleep(0.01)
+        assert main(["status", "--stack", folder]) == 1
+        assert "incomplete" in capsys.readouterr().out
+        assert main(["up", "--stack", folder]) == 1
+        stack.cluster.launch_job_manager()
+        module.stop([first], 0)
+        stack.cluster.wait_until_ready()
+        assert stack.cluster.task_managers[0].name == second.name
+        assert main(["status", "--stack", folder]) == 0
+        assert main(["down", "--stack", folder]) == 0
+        assert main(["down", "--stack", folder]) == 0
+    finally:
+        stack.down()
+    assert left(folder) == []
+    assert not (tmp_path / "stack").exists()
