@@ -61,13 +61,21 @@ class StackProcess:
                 stderr=log,
                 start_new_session=True,
             )
-        self._write(mark, self._popen.pid)
+        try:
+            while self._popen.poll() is None and not marked(mark):
+                time.sleep(_LOOK_S / 100)  # the system is still handing it its environment
+            self._write(mark, self._popen.pid)
+        except BaseException:
+            self._popen.kill()
+            raise
 
     @property
     def pid(self) -> int | None:
         """The pid of the process that was started, while it runs; not of its children."""
+        if self._popen is not None:  # then it is certain, and its exit code is known
+            return self._popen.pid if self._popen.poll() is None else None
         mark, pid = self._read()
-        return pid if mark and pid and pid in self.pids() else None
+        return pid if mark and pid in marked(mark) else None
 
     def pids(self) -> list[int]:
         """All processes that are left of it, its children and theirs included."""
