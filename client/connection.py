@@ -14,6 +14,7 @@ except ImportError as error:
 
 OffsetAndMetadata = kafka.OffsetAndMetadata
 TopicPartition = kafka.TopicPartition
+RebalanceListener = kafka.ConsumerRebalanceListener
 OFFSET_GONE = kafka.errors.OffsetOutOfRangeError
 UNAVAILABLE = (kafka.errors.KafkaTimeoutError, kafka.errors.KafkaConnectionError)
 COMMIT_REFUSED = (

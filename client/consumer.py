@@ -16,6 +16,7 @@ from monsoon.client.connection import (
     UNAVAILABLE,
     KafkaConsumerLike,
     OffsetAndMetadata,
+    RebalanceListener,
     TopicPartition,
     connect,
     unavailable,
@@ -181,14 +182,6 @@ class Consumer(Generic[R]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def on_partitions_revoked(self, revoked: Sequence[Any]) -> None:
-        """Called by kafka-python while the group is rebalanced: these are another member's to commit."""
-        for each in revoked:
-            self._positions.pop(each.partition, None)
-
-    def on_partitions_assigned(self, assigned: Sequence[Any]) -> None:
-        """Called by kafka-python; it begins at the offsets that the group committed."""
-
     def _begin(self, positions: Mapping[int, int] | None) -> None:
         partitions = self._partitions()
         if not partitions:
@@ -196,7 +189,7 @@ class Consumer(Generic[R]):
                 f"no topic {self._topic} at {', '.join(self._servers)}: is it created, and is the prefix right?"
             )
         if positions is None:
-            self._kafka.subscribe([self._topic], listener=self)
+            self._kafka.subscribe([self._topic], listener=_Forget(self._positions))
             return
         unknown = sorted(positions.keys() - partitions)
         if unknown:
@@ -281,6 +274,20 @@ class Consumer(Generic[R]):
                 f"{self._topic}: the broker does not have the offsets to begin at ({error}): records were deleted "
                 "before they were read, or the topic was made anew. positions={} begins at the beginning"
             ) from error
+
+
+class _Forget(RebalanceListener):
+    """Forgets the positions of partitions that another member gets, since they are its to commit."""
+
+    def __init__(self, positions: dict[int, int]) -> None:
+        self._positions = positions
+
+    def on_partitions_revoked(self, revoked: Sequence[Any]) -> None:
+        for each in revoked:
+            self._positions.pop(each.partition, None)
+
+    def on_partitions_assigned(self, assigned: Sequence[Any]) -> None:
+        """They begin at the offsets that the group committed."""
 
 
 class _NotOfStreamError(Exception):

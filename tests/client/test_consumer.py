@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kit.fake_kafka import FakeBroker
+from kit.output_records import claim, payout
 
 from monsoon.client import (
     BrokerUnavailableError,
@@ -22,26 +23,6 @@ from monsoon.client import (
 from monsoon.client.errors import CommitRefusedError
 
 SERVERS = "broker-1:9092, broker-2:9092"
-
-
-def claim(number, revision=0, **changes):
-    """A record of claims."""
-    return {
-        "claim_id": f"c-{number}",
-        "revision": revision,
-        "status": "approved",
-        "decided_at": 1_700_000_000_000 + revision,
-        "worker_id": f"w-{number}",
-        "policy_id": f"p-{number}",
-        "product": "gic",
-        "disruption_id": "d-1",
-        "zone": "8960145b483ffff",
-        "features": {"claims_7d": 1, "ring_score": None},
-        "reasons": [],
-        "product_version": "1",
-        "model_version": "1",
-        **changes,
-    }
 
 
 def identities(received):
@@ -295,17 +276,6 @@ def test_the_latest_revision_of_each(broker):
 
 def test_the_latest_of_records_without_revisions(broker):
     broker.create("payouts")
-    payout = {
-        "reference_id": "r-1",
-        "claim_id": "c-1",
-        "policy_id": "p-1",
-        "worker_id": "w-1",
-        "amount_paise": 100,
-        "currency": "INR",
-        "mode": "UPI",
-        "purpose": "payout",
-        "created_at": 0,
-    }
-    broker.put("payouts", payout)
-    broker.put("payouts", payout | {"reference_id": "r-2"})
+    broker.put("payouts", payout(1))
+    broker.put("payouts", payout(2))
     assert sorted(Latest(Payout, SERVERS)) == ["r-1", "r-2"]

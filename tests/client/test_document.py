@@ -4,18 +4,9 @@ import re
 import sqlite3
 
 import pytest
+from kit.output_records import payout
 
 from monsoon.client import Consumer
-
-PAYOUT = {
-    "claim_id": "c-1",
-    "policy_id": "p-1",
-    "worker_id": "w-1",
-    "currency": "INR",
-    "mode": "UPI",
-    "purpose": "payout",
-    "created_at": 0,
-}
 
 
 @pytest.fixture
@@ -31,8 +22,7 @@ def store_payouts(root):
 def test_the_ledger_of_the_document(broker, store_payouts, monkeypatch):
     broker.create("payouts", partitions=2)
     for number in range(8):
-        payout = PAYOUT | {"reference_id": f"r-{number % 6}", "amount_paise": 100 * (number % 6 + 1)}
-        broker.put("payouts", payout, partition=number % 6 % 2)
+        broker.put("payouts", payout(number % 6), partition=number % 6 % 2)
     read_to_end = Consumer.read_to_end
 
     def interrupted(consumer):

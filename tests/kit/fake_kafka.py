@@ -4,7 +4,7 @@ from collections import defaultdict
 from types import SimpleNamespace
 
 import msgspec
-from kafka import TopicPartition
+from kafka import ConsumerRebalanceListener, TopicPartition
 from kafka.errors import CommitFailedError, KafkaTimeoutError, OffsetOutOfRangeError
 
 from monsoon.contracts.topics import key_of
@@ -66,6 +66,7 @@ class FakeConsumer:
 
     def subscribe(self, topics, listener):
         (topic,) = topics
+        assert isinstance(listener, ConsumerRebalanceListener)
         self.listener = listener
         committed = self.broker.committed[self.group]
         for partition in self.partitions_for_topic(topic):
