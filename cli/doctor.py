@@ -23,9 +23,9 @@ example:
   monsoon doctor
   monsoon doctor --input runs/delhi --output runs/delhi-out --web-port 8081
 
-Checks Python, .venv, the versions in it against constraints.txt, the disk, the package index, Java and Flink's jars,
-the port of the web UI, and the folders that are named. Installs and changes nothing, works before the first set-up,
-and ends with 1 if something is a fault, with 0 if there are only warnings.
+Checks Python, .venv, the versions in it against constraints.txt, the disk, the package index, Java, the jars of Flink
+and Kafka, the port of the web UI, and the folders that are named. Installs and changes nothing, works before the first
+set-up, and ends with 1 if something is a fault, with 0 if there are only warnings.
 """
 
 

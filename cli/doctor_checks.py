@@ -64,6 +64,10 @@ class Facts:
     """Places of a JDK in the order in which they are tried, with the major version; None: it does not run."""
     flink_jars: int | None = None
     """Jars that Flink brought along, its core among them; 0 without its core."""
+    kafka_jars: bool = False
+    """Whether the jars of Kafka are fetched."""
+    maven: bool = False
+    """Whether Maven, which fetches them, is on PATH."""
     port: int = 8081
     port_free: bool = True
     can_listen: bool = True
@@ -84,6 +88,7 @@ def check(facts: Facts) -> list[Finding]:
         *_index(facts),
         *_java(facts),
         *_jars(facts),
+        *_kafka(facts),
         *_ports(facts),
         *_folders(facts),
         *(Finding(what, WARNING, f"could not be checked: {why}") for what, why in facts.not_found_out),
@@ -202,6 +207,15 @@ def _jars(facts: Facts) -> list[Finding]:
         return [Finding("jars", OK, f"none to fetch: the {facts.flink_jars} that Flink brings are there")]
     mend = f"rm -rf {facts.root}/.venv and call the command again"
     return [Finding("jars", FAULT, "Flink is installed without its jars", mend)]
+
+
+def _kafka(facts: Facts) -> list[Finding]:
+    if facts.kafka_jars:
+        return [Finding("kafka", OK, "its jars are there, for monsoon up")]
+    if facts.maven:
+        return [Finding("kafka", OK, "its jars are fetched by monsoon up or monsoon jars, with Maven")]
+    mend = "nothing unless you need monsoon up; then, on Debian and Ubuntu: sudo apt-get install maven"
+    return [Finding("kafka", WARNING, "its jars are not here, and Maven, which fetches them, is not on PATH", mend)]
 
 
 def _ports(facts: Facts) -> list[Finding]:

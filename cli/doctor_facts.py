@@ -56,6 +56,8 @@ def facts(root: Path, input_dir: Path | None, output_dir: Path | None, port: int
         java_home=os.environ.get("JAVA_HOME") or None,
         javas=found("java", lambda: tuple(javas()), ()),
         flink_jars=found("jars", flink_jars, None),
+        kafka_jars=found("kafka", kafka_jars, False),
+        maven=shutil.which("mvn") is not None,
         port=port,
         port_free=_can_listen(port),
         can_listen=_can_listen(0),
@@ -157,6 +159,13 @@ def flink_jars() -> int | None:
         return None
     names = [jar.name for jar in (Path(next(iter(spec.submodule_search_locations))) / "lib").glob("*.jar")]
     return len(names) if any(name.startswith("flink-dist") for name in names) else 0
+
+
+def kafka_jars() -> bool:
+    """Whether `monsoon jars` has fetched what it fetches."""
+    from monsoon.pipelines.stack.jars import are_fetched
+
+    return are_fetched()
 
 
 def _can_listen(port: int) -> bool:

@@ -24,6 +24,8 @@ FINE = Facts(
     installed={"numpy": "2.1.3", "monsoon": "0.1.0"},
     javas=(("jdk", 21),),
     flink_jars=9,
+    kafka_jars=True,
+    maven=True,
     input_error=("", ""),
     output_error=("", ""),
 )
@@ -35,8 +37,14 @@ def test_nothing_is_wrong_with_what_is_fine():
     assert {finding.state for finding in findings} == {OK}
     assert not any(finding.mend for finding in findings)
     assert {finding.what for finding in findings} == {
-        "python", "set-up", "versions", "disk", "index", "java", "jars", "ports", "input", "output",
+        "python", "set-up", "versions", "disk", "index", "java", "jars", "kafka", "ports", "input", "output",
     }  # fmt: skip
+
+
+def test_jars_of_kafka_that_can_be_fetched_are_nothing_to_mend():
+    (finding,) = [each for each in check(replace(FINE, kafka_jars=False)) if each.what == "kafka"]
+    assert (finding.state, finding.mend) == (OK, "")
+    assert "fetched by monsoon up" in finding.message
 
 
 def test_a_fresh_checkout_is_no_fault():
@@ -64,6 +72,7 @@ def test_a_fresh_checkout_is_no_fault():
         ({"java_home": "old", "javas": (("old", 11), ("jdk", 21))}, "java", WARNING, "is Java 11", "unset it"),
         ({"java_home": "x", "javas": (("x", None), ("jdk", 21))}, "java", WARNING, "no Java that runs", "unset it"),
         ({"flink_jars": 0}, "jars", FAULT, "without its jars", "rm -rf checkout/.venv"),
+        ({"kafka_jars": False, "maven": False}, "kafka", WARNING, "Maven, which fetches them", "apt-get install maven"),
         ({"port_free": False, "port": 8081}, "ports", WARNING, "port 8081 is taken", "another --web-port"),
         ({"can_listen": False}, "ports", WARNING, "nothing can listen", "allow"),
         ({"input_error": ("in: no such folder", "Give one")}, "input", FAULT, "no such folder", "Give one"),
