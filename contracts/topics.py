@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Direction = Literal["in", "out", "control"]
+Direction = Literal["in", "out", "control", "accounts"]
 
 FOREVER_MS = -1
 """Kafka's `retention.ms` for no limit."""
@@ -43,7 +43,12 @@ class Topic:
     @property
     def configuration(self) -> dict[str, str]:
         """Kafka's settings of the topic, for whoever creates it."""
-        return {"cleanup.policy": self.cleanup_policy, "retention.ms": str(self.retention_ms)}
+        return {
+            "cleanup.policy": self.cleanup_policy,
+            "retention.ms": str(self.retention_ms),
+            # An output is kept from when it was written: its own timestamp is the event time of the decision.
+            "message.timestamp.type": "CreateTime" if self.direction == "in" else "LogAppendTime",
+        }
 
 
 _TOPICS = (
@@ -117,6 +122,14 @@ _TOPICS = (
         "dead_letter",
         "the first 32 hexadecimal digits of the SHA-256 of the record's canonical JSON (keys sorted, no spaces)",
         retention_ms=35 * _DAY_MS,
+    ),
+    Topic(
+        "accounts",
+        "accounts",
+        "counts of lines read, by stream, and of records written",
+        None,
+        "the kind of the account",
+        retention_ms=_DAY_MS,
     ),
     # Compacted, so that a new job reads each version once, however long ago it was announced.
     Topic(

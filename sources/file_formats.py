@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from monsoon.sources.kafka.settings import LiveSettings
 from monsoon.sources.provider_files import Provider
 from monsoon.sources.simulator.storm import Storm
 from monsoon.transforms.documents import Section, json_schema
 from monsoon.transforms.product.document import ProductSection
 
-MODELS: Mapping[str, type[Section]] = {"product": ProductSection, "provider": Provider, "storm": Storm}
+MODELS: Mapping[str, type[Section]] = {
+    "product": ProductSection,
+    "provider": Provider,
+    "settings": LiveSettings,
+    "storm": Storm,
+}
 """By the name of the format: what `contracts/NAME.schema.json` is made of."""
 
 

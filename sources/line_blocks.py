@@ -12,8 +12,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import repeat
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from monsoon.sources.block_structure import Structure, lines_within
@@ -29,6 +31,10 @@ _MIN_LINES_FOR_PATTERN = 64
 _LINE_STARTS = (b"{", b" ", b"\t", b"\r", b"\n")
 """What records and blank lines begin with. Polars skips a byte order mark, and unpacks what begins like gzip, zlib or
 zstd: `x^` on the first line is enough for that."""
+
+
+Arrivals = npt.NDArray[np.int64]
+"""When each line of a block arrived at the broker (ms)."""
 
 
 @dataclass(slots=True)
@@ -49,35 +55,42 @@ class BlockValidator:
         self._patterns: dict[tuple[str, ...], str] = {}
         self._lock = threading.Lock()
 
-    def validate(self, content: bytes) -> ValidatedBlock:
-        """Every non-blank line of the block ends up in a frame or among the dead."""
+    def validate(self, content: bytes, arrived_ms: Arrivals | None = None) -> ValidatedBlock:
+        """Every non-blank line of the block ends up in a frame or among the dead.
+
+        `arrived_ms`: the broker's timestamp of each line, blank ones included (`record_validator.with_arrival`).
+        """
         if not content:
             return ValidatedBlock()
-        whole = self._whole(content)
+        whole = self._whole(content, arrived_ms)
         if whole is not None:
             return ValidatedBlock(whole.height, [whole])
         lines = _lines(content)
         if lines is None:
-            return self.validate_all(line.removesuffix(b"\r") for line in content.split(b"\n"))
+            split = [line.removesuffix(b"\r") for line in content.split(b"\n")]
+            return self.validate_all(split, _listed(arrived_ms))
         clean = self._clean(lines)
         if clean.all():
             parsed = self._parse(content, len(lines))
         else:
             parsed = self._parse("\n".join(lines.filter(clean).to_list()).encode(), int(clean.sum()))
         if parsed is None:
-            return self.validate_all(line.encode() for line in lines)
+            return self.validate_all((line.encode() for line in lines), _listed(arrived_ms))
+        of_clean = None if arrived_ms is None else arrived_ms[clean.to_numpy()]
+        parsed = _with_arrival(parsed, of_clean)
         in_range = clean_rows(parsed, self._record_validator.fields)
-        doubtful = [lines.filter(~clean)]
+        doubtful = np.flatnonzero(~clean.to_numpy())
         if not in_range.all():
-            doubtful.append(lines.filter(clean).filter(~in_range))
+            doubtful = np.append(doubtful, np.flatnonzero(clean.to_numpy())[~in_range.to_numpy()])
             parsed = parsed.filter(in_range)
-        validated = self.validate_all(line.encode() for part in doubtful for line in part)
+        of_doubtful = None if arrived_ms is None else arrived_ms[doubtful]
+        validated = self.validate_all((line.encode() for line in lines.gather(doubtful)), _listed(of_doubtful))
         if parsed.height:
             validated.read += parsed.height
             validated.frames.insert(0, compact(parsed, self._record_validator.fields))
         return validated
 
-    def _whole(self, content: bytes) -> pl.DataFrame | None:
+    def _whole(self, content: bytes, arrived_ms: Arrivals | None = None) -> pl.DataFrame | None:
         """The compact columns of a block that is clean from end to end, else None."""
         if b"\\" in content or not lines_within(content, MAX_LINE_BYTES):
             return None
@@ -85,14 +98,18 @@ class BlockValidator:
         parsed = self._parse(content, len(structure.objects))
         if parsed is None or not parsed.height or not structure.agrees_with(parsed):
             return None
+        if arrived_ms is not None and parsed.height != len(arrived_ms):
+            return None  # blank lines: which line a row is of is not known
+        parsed = _with_arrival(parsed, arrived_ms)
         if not clean_rows(parsed, self._record_validator.fields, named=True).all():
             return None
         columns = compact(parsed, self._record_validator.fields)
         return columns if holds_no_raw_identifier(columns, self._record_validator.fields) else None
 
-    def validate_all(self, lines: Iterable[bytes]) -> ValidatedBlock:
+    def validate_all(self, lines: Iterable[bytes], arrived_ms: Iterable[int | None] = repeat(None)) -> ValidatedBlock:
         """The same, each line by the reference validator."""
-        return collect(verdict for verdict in map(self._record_validator, lines) if verdict is not None)
+        verdicts = map(self._record_validator, lines, arrived_ms)
+        return collect(verdict for verdict in verdicts if verdict is not None)
 
     def _clean(self, lines: pl.Series) -> pl.Series:
         """Which lines are certainly clean in structure (bool, one per line)."""
@@ -139,6 +156,20 @@ class BlockValidator:
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             return None
         return parsed if parsed.height == rows else None
+
+
+def _listed(arrived_ms: Arrivals | None) -> Iterable[int | None]:
+    return repeat(None) if arrived_ms is None else arrived_ms.tolist()
+
+
+def _with_arrival(parsed: pl.DataFrame, arrived_ms: Arrivals | None) -> pl.DataFrame:
+    """`record_validator.with_arrival` of many reports."""
+    if arrived_ms is None:
+        return parsed
+    arrived = pl.Series("arrived", arrived_ms)
+    stated = pl.col("received_time").is_not_null() | (pl.col("event_time") == arrived)
+    received = pl.when(stated).then(pl.col("received_time")).otherwise(arrived)
+    return parsed.with_columns(received_time=received)
 
 
 def collect(verdicts: Iterable[ValidRecord | DeadLetter]) -> ValidatedBlock:

@@ -1,12 +1,13 @@
 """The job graph: source, operators with their keys and side outputs.
 
-The same for batch and streaming; the source, the process function around an operator and the sink differ.
+The same for files and for Kafka, for batch and streaming; the source, the process function around an operator and the
+sink differ.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,8 @@ class Config:
     streaming: bool = False
     source: Callable[[StreamExecutionEnvironment], DataStream] | None = None
     """Instead of `parts`, which are known beforehand: adds a stream of splits (PART), earliest first."""
+    messages: Callable[[StreamExecutionEnvironment], Mapping[str, DataStream]] | None = None
+    """Instead of either: adds a source and its validation, and gives the messages to each operator, with event time."""
 
 
 def build(env: StreamExecutionEnvironment, config: Config) -> DataStream:
@@ -54,8 +57,12 @@ def build(env: StreamExecutionEnvironment, config: Config) -> DataStream:
         for to, tag in tags_to(names).items():
             inputs[to].append(stream.get_side_output(tag))
 
-    read = _parts(env, config).rebalance().process(ReadSplits(config.settings), KEYED_MESSAGE)
-    connect(read, Validate.uid, Validate.label, Validate.to)
+    if config.messages is not None:
+        for to, stream in config.messages(env).items():
+            inputs[to].append(stream)
+    else:
+        read = _parts(env, config).rebalance().process(ReadSplits(config.settings), KEYED_MESSAGE)
+        connect(read, Validate.uid, Validate.label, Validate.to)
     for operator in operators_of(config.settings):
         first, *others = inputs[operator.uid]
         keyed = _keyed(first.union(*others) if others else first)

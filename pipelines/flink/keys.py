@@ -28,7 +28,7 @@ _ROW_HASH = 62
 
 def key_group(key: int) -> int:
     """The group of a key, as Flink's KeyGroupRangeAssignment computes it for a row of one integer."""
-    return _murmur(_ROW_HASH + key) % MAX_PARALLELISM
+    return murmur_hash(_ROW_HASH + key) % MAX_PARALLELISM
 
 
 def batch_buckets(slots: int) -> int:
@@ -60,7 +60,7 @@ def buckets_by_key(buckets: int) -> Mapping[int, int]:
     return {key: bucket for bucket, key in enumerate(keys_of(buckets))}
 
 
-def _murmur(code: int) -> int:
+def murmur_hash(code: int) -> int:
     """Flink's MathUtils.murmurHash, in 32-bit arithmetic."""
     code = _rotated(code * 0xCC9E2D51 & _WORD, 15) * 0x1B873593 & _WORD
     code = (_rotated(code, 13) * 5 + 0xE6546B64) & _WORD ^ 4

@@ -42,6 +42,10 @@ NONE = -1
 """Stands for a bound that a part does not have."""
 
 
+HEARTBEAT = "heartbeat"
+"""The kind of a message that carries a watermark and nothing else."""
+
+
 _COLLECTOR_THRESHOLDS = (50_000, 20, 20)
 """Of the cycle collector: operators make records by the hundred thousand and hardly any cycles, and to scan these at
 Python's default of every 700 takes a quarter of their time."""
@@ -52,7 +56,8 @@ def tags_to(names: tuple[str, ...]) -> dict[str, OutputTag]:
     return {name: OutputTag(name, RESULT if name == RESULTS else KEYED_MESSAGE) for name in names}
 
 
-def _row(message: Message, buckets: int) -> Row:
+def message_row(message: Message, buckets: int) -> Row:
+    """A message as an element of a stream: of RESULT for results, else of KEYED_MESSAGE."""
     if message.to == RESULTS:
         return Row(message.key, message.kind, message.payload.decode())
     # Where a trigger is a key, it is none of a bucket.
@@ -79,7 +84,7 @@ class ReadSplits(ProcessFunction):
         part = FilePart(Path(path), start, *(None if bound == NONE else bound for bound in bounds))
         assert self._validate is not None
         for message in self._validate(stream, part):
-            yield self._tags[message.to], _row(message, self._settings.buckets)
+            yield self._tags[message.to], message_row(message, self._settings.buckets)
 
 
 class _OperatorFunction(KeyedProcessFunction):
@@ -102,7 +107,7 @@ class _OperatorFunction(KeyedProcessFunction):
 
     def _advanced(self, operator: KeyedOperator, upto_ms: int) -> Iterator[Any]:
         for message in operator.advance(upto_ms):
-            yield self._tags[message.to], _row(message, self._settings.buckets)
+            yield self._tags[message.to], message_row(message, self._settings.buckets)
 
 
 class BatchOperatorFunction(_OperatorFunction):
@@ -142,6 +147,8 @@ class StreamingOperatorFunction(_OperatorFunction):
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Hands it to the operator."""
+        if value[1] == HEARTBEAT:
+            return iter(())
         operator = self._operator_for(ctx.get_current_key())
         operator.observe_watermark(ctx.timer_service().current_watermark())
         operator.process(Message(operator.uid, operator.key, value[1], value[2], bytes(value[3])))

@@ -10,8 +10,8 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag, ProcessFunction, RuntimeContext
 
 from monsoon.pipelines.flink.result_metrics import ResultMetrics
-from monsoon.pipelines.runtime.keyed_operator import END_OF_TIME_MS
 from monsoon.pipelines.runtime.messages import END, WRITTEN
+from monsoon.transforms.triggers.history import END_OF_TIME_MS
 
 
 class ToResultLines(ProcessFunction):

@@ -26,6 +26,7 @@ from monsoon.pipelines.flink.running_job import EventTimeShare, wait_for
 from monsoon.pipelines.results import Progress, no_progress, summarized
 from monsoon.pipelines.runtime.intervals import LIVE_INTERVALS, Intervals
 from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.messages import ACCOUNTS
 from monsoon.sinks.folder import STREAMS, OutputError
 from monsoon.sources.files import streams_in
 from monsoon.sources.model_files import load_scorer
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 PART_BYTES = 8 * 1024 * 1024
 """Event time goes on with each of them; every one costs a message to each bucket, and from each to each."""
-ACCOUNTS = "accounts"
-"""What the job says of the lines that it read, for the summary; beside the streams of the contract until the end."""
 
 
 @dataclass(frozen=True)

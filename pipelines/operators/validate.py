@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
 from monsoon.pipelines.runtime.job_config import JobConfig
@@ -24,7 +25,7 @@ from monsoon.pipelines.runtime.report_codec import buckets_of_reports, pack_by_b
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import INPUT_STREAMS, FilePart, InputError
-from monsoon.sources.line_blocks import BlockValidator
+from monsoon.sources.line_blocks import Arrivals, BlockValidator, ValidatedBlock
 from monsoon.sources.parts import OpenFiles, read_part
 from monsoon.sources.record_store import short_id, takes_effect_ms
 from monsoon.sources.record_times import Piece
@@ -70,8 +71,32 @@ class Validate:
             yield result("fault", (error.what, error.where, error.mend))
         yield result(PART, 1)
 
+    def lines(self, stream: str, content: bytes, arrived_ms: Arrivals, spoken: dict[str, int]) -> Iterator[Message]:
+        """The messages of lines that arrived from a broker at `arrived_ms`.
+
+        Adds to `spoken`, by who reports (rider, provider, policy), the latest moment (ms) that a valid record of his
+        names: its event time, but not beyond its arrival.
+        """
+        if stream == "telemetry":
+            block = self._block_validator.validate(content, arrived_ms)
+            for frame in block.frames:
+                _note(spoken, _spoken_of(frame))
+            yield from self._of_block(block)
+            return
+        validated = []
+        for line, at_ms in zip(content.split(b"\n"), arrived_ms.tolist(), strict=True):
+            outcome = self._validators[stream](line.removesuffix(b"\r"))
+            if isinstance(outcome, ValidRecord):
+                record = outcome.record
+                _note(spoken, [(str(record[_SPEAKERS[stream]]), min(record["event_time"], at_ms))])
+            if outcome is not None:
+                validated.append(outcome)
+        yield from self._of_records(stream, validated)
+
     def _telemetry(self, piece: Piece) -> Iterator[Message]:
-        block = validate_piece(self._validators["telemetry"], self._block_validator, piece)
+        yield from self._of_block(validate_piece(self._validators["telemetry"], self._block_validator, piece))
+
+    def _of_block(self, block: ValidatedBlock) -> Iterator[Message]:
         for frame in block.frames:
             batch = from_frame(frame)
             buckets = buckets_of_reports(batch, self._buckets)
@@ -102,9 +127,11 @@ class Validate:
                     yield Message("deduplicate-telemetry", key, f"cells/{resolution}", first_ms, pack(sorted(new)))
 
     def _records(self, stream: str, piece: Piece) -> Iterator[Message]:
+        yield from self._of_records(stream, list(validate_records(self._validators[stream], piece)))
+
+    def _of_records(self, stream: str, validated: list[ValidRecord | DeadLetter]) -> Iterator[Message]:
         by_key: dict[int, list[ValidRecord]] = defaultdict(list)
         letters: list[DeadLetter] = []
-        validated = list(validate_records(self._validators[stream], piece))
         for outcome in validated:
             if isinstance(outcome, DeadLetter):
                 letters.append(outcome)
@@ -118,6 +145,31 @@ class Validate:
         yield from account(stream, StreamCounts(read=len(validated)))
         yield from _statistics(stream, statistics_of_records(stream, validated))
         yield from to_dead_letters(stream, letters, self._buckets)
+
+
+_SPEAKERS = {
+    "oracle_readings": "provider",
+    "subscriptions": "policy_id",
+    "reserves": "reserve_id",
+    "confirmations": "worker_id",
+}
+"""By stream, other than telemetry, the field that says who reports."""
+
+
+def _spoken_of(frame: pl.DataFrame) -> Iterator[tuple[str, int]]:
+    """By rider, the latest moment (ms) that his reports name."""
+    moment = pl.min_horizontal("event_time", "received_time")  # that is null where it is the event time
+    latest = frame.lazy().group_by("worker_id").agg(moment.max().alias("ms")).top_k(_MANY, by="ms").collect()
+    yield from latest.with_columns(pl.col("worker_id").cast(pl.String)).iter_rows()
+
+
+_MANY = 2
+"""Only the latest two riders can move event time."""
+
+
+def _note(spoken: dict[str, int], latest: Iterable[tuple[str, int]]) -> None:
+    for speaker, at_ms in latest:
+        spoken[speaker] = max(at_ms, spoken.get(speaker, at_ms))
 
 
 def _statistics(stream: str, statistics: InputStatistics) -> Iterator[Message]:

@@ -24,6 +24,9 @@ PART, STATISTICS, END, WRITTEN = "part", "look", "end", "written"
 """Kinds of results that are no records of an output stream: a part of a file was read; statistics of its lines; event
 time has ended; how many records of a stream were written to files."""
 
+ACCOUNTS = "accounts"
+"""What a job says of the lines that it read: a stream beside those of the contracts."""
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 

@@ -138,6 +138,8 @@ class KafkaBroker:
             "auto.create.topics.enable": "false",
             # By time of the records, which in a replayed storm is years ago: what is kept is for each topic to say.
             "log.retention.ms": -1,
+            # A storm may have phones whose clocks are years ahead.
+            "log.message.timestamp.after.max.ms": 2**63 - 1,
             # For so long the controller refuses a broker that comes back after a crash: it is taken for the old one.
             "broker.session.timeout.ms": 3_000,
             "broker.heartbeat.interval.ms": 500,

@@ -14,7 +14,7 @@ from monsoon.sources.files import INPUT_STREAMS
 from monsoon.sources.topic_keys import line_key, reading_key
 from monsoon.transforms.validation.fields import CONTRACTS
 
-OF_FILES = {"product", "provider", "storm"}
+OF_FILES = {"product", "provider", "settings", "storm"}
 """Contracts of files that people write."""
 
 
@@ -53,8 +53,12 @@ def test_keys_and_revisions_are_required_fields_of_the_contract(schemas):
 def test_what_a_broker_is_told():
     for topic in TOPICS.values():
         assert 1 <= topic.partitions <= 4
-        assert topic.retention_ms == FOREVER_MS or topic.retention_ms > 24 * 3_600_000
-        assert topic.configuration == {"cleanup.policy": topic.cleanup_policy, "retention.ms": str(topic.retention_ms)}
+        assert topic.retention_ms == FOREVER_MS or topic.retention_ms >= 24 * 3_600_000
+        assert topic.configuration == {
+            "cleanup.policy": topic.cleanup_policy,
+            "retention.ms": str(topic.retention_ms),
+            "message.timestamp.type": "CreateTime" if topic.direction == "in" else "LogAppendTime",
+        }
     # Compaction would drop all but the last event of a policy, and all but the last revision of a claim.
     assert [topic.stream for topic in TOPICS.values() if topic.cleanup_policy != "delete"] == ["control"]
     assert topic_name("claims", "test-") == "test-claims"

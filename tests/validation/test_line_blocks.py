@@ -4,6 +4,7 @@ import gzip
 import random
 import zlib
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -44,6 +45,38 @@ def test_hostile_blocks(lines, ended):
     validator = BlockValidator(VALIDATOR)
     validator.validate(GOOD_LINE)
     assert outcome(validator.validate(content)) == validate_records(lines)
+
+
+@examples(100)
+@given(st.data())
+def test_hostile_blocks_with_times_of_arrival(data):
+    """A report that states no received_time has the one at which it arrived, whichever way it is validated."""
+    lines = data.draw(st.lists(hostile_lines() | st.just(GOOD_LINE) | st.just(b""), min_size=1, max_size=8))
+    event_ms = TELEMETRY["event_time"]
+    moments = st.sampled_from([event_ms, event_ms + 5_000, event_ms - 5_000, event_ms - 30 * 3_600_000])
+    arrived = data.draw(st.lists(moments, min_size=len(lines), max_size=len(lines)))
+    content = b"\n".join(lines)
+    validator = BlockValidator(VALIDATOR)
+    validator.validate(GOOD_LINE)
+    verdicts = [VALIDATOR(line.removesuffix(b"\r"), at_ms) for line, at_ms in zip(lines, arrived, strict=True)]
+    expected = outcome(collect(verdict for verdict in verdicts if verdict is not None))
+    if content.endswith(b"\n") or not content:  # the end of a last line, not a blank one
+        return
+    assert outcome(validator.validate(content, np.array(arrived, dtype=np.int64))) == expected
+
+
+@pytest.mark.parametrize(
+    ("stated_ms", "arrived_after_ms", "received_after_ms"),
+    [(None, 0, None), (None, 7_000, 7_000), (3_000, 7_000, 3_000), (None, -9 * 3_600_000, -9 * 3_600_000)],
+)
+def test_a_report_is_received_when_it_arrived_unless_it_says_when(stated_ms, arrived_after_ms, received_after_ms):
+    event_ms = TELEMETRY["event_time"]
+    line = line_of(TELEMETRY | {"received_time": None if stated_ms is None else event_ms + stated_ms})
+    for content in (line, b"\n".join([line, b"not JSON"])):
+        arrived = np.full(content.count(b"\n") + 1, event_ms + arrived_after_ms)
+        frame = BlockValidator(VALIDATOR).validate(content, arrived).frames[0]
+        expected = None if received_after_ms is None else event_ms + received_after_ms
+        assert frame["received_time"].to_list() == [expected]
 
 
 LENIENT = [

@@ -69,6 +69,14 @@ Fault = tuple[str, str]
 """Reason and detail."""
 
 
+def with_arrival(report: dict[str, Any], arrived_ms: int) -> dict[str, Any]:
+    """A report received when it arrived, unless it states when. One that arrived at its event time is as one that
+    states nothing: a producer of history stamps it so."""
+    if report.get("received_time") is None and report.get("event_time") != arrived_ms:
+        return {**report, "received_time": arrived_ms}
+    return report
+
+
 class RecordValidator:
     """Validates the lines of one input stream (of those in `fields.CONTRACTS`).
 
@@ -91,9 +99,9 @@ class RecordValidator:
             "confirmations": _no_fault,
         }[stream]
 
-    def __call__(self, line: bytes) -> ValidRecord | DeadLetter | None:
+    def __call__(self, line: bytes, arrived_ms: int | None = None) -> ValidRecord | DeadLetter | None:
         """The record or dead letter of a line without its line feed (nor the carriage return before it); None if it is
-        blank."""
+        blank. `arrived_ms` is the broker's timestamp, for a report that states no received_time."""
         if len(line) > MAX_RAW_BYTES:
             return self.validate_oversize([line])
         if not line.strip(_BLANK):
@@ -117,6 +125,8 @@ class RecordValidator:
             return _unparsed_dead_letter(line, "too_long", f"{len(line)} bytes, more than {MAX_LINE_BYTES}")
         if depth > MAX_DEPTH:
             return _unparsed_dead_letter(line, "too_deep", f"{depth} levels, more than {MAX_DEPTH}")
+        if arrived_ms is not None and self.stream == "telemetry":
+            record = with_arrival(record, arrived_ms)
         return self._validate_record(record, line)
 
     def _decode(self, line: bytes) -> Any:

@@ -1,0 +1,181 @@
+"""Kafka topics as the entry of the graph: records are gathered by partition in SQL, validated in Python, and event time
+advances by their partitions' watermarks.
+
+Python sees many records at once, since each call costs as much as validating several reports. Every message on a side
+output has the watermark that holds there, and the watermark is assigned behind it in the JVM: so no record that was
+sent before a watermark can come after it. A heartbeat message carries the watermark to operators to which nothing is
+sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from pyflink.common import Duration, Row, Types, WatermarkStrategy
+from pyflink.datastream import DataStream, OutputTag, ProcessFunction, RuntimeContext, StreamExecutionEnvironment
+from pyflink.java_gateway import get_gateway
+from pyflink.table import StreamTableEnvironment
+
+from monsoon.pipelines.flink.partition_keys import PartitionKeys, partition_of
+from monsoon.pipelines.flink.process_functions import HEARTBEAT, KEYED_MESSAGE, RESULT, message_row
+from monsoon.pipelines.operators.validate import Validate
+from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.messages import RESULTS, Message
+from monsoon.pipelines.topology import operators_of
+from monsoon.sources.kafka.records import lines_of
+from monsoon.sources.kafka.watermarks import PartitionWatermarks, WatermarkBounds
+
+_SQL = Path(__file__).with_name("kafka_records.sql")
+
+
+@dataclass(frozen=True)
+class KafkaInput:
+    """The input topics of a job. `topics`: name by stream; `partitions`: how many each has; `properties`: of the
+    consumer, the broker's address included; `gather_ms`: for how long records are gathered."""
+
+    topics: Mapping[str, str]
+    partitions: Mapping[str, int]
+    properties: Mapping[str, str]
+    bounds: WatermarkBounds
+    gather_ms: int = 50
+    keys: PartitionKeys = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", PartitionKeys(self.partitions))
+
+
+def kafka_messages(env: StreamExecutionEnvironment, source: KafkaInput, config: JobConfig) -> dict[str, DataStream]:
+    """Adds the source and the validation of its records to `env`; gives the messages to each operator, with event
+    time."""
+    read = _gathered(env, source).process(ReadRecords(source, config), Types.STRING())
+    read.name(f"{Validate.uid}: {Validate.label}").uid(Validate.uid)
+    receivers = {operator.uid for operator in operators_of(config)} | {RESULTS}
+    return {
+        to: _with_watermarks(read.get_side_output(tag), to, source.bounds)
+        for to, tag in _tags().items()
+        if to in receivers
+    }
+
+
+def _gathered(env: StreamExecutionEnvironment, source: KafkaInput) -> DataStream:
+    env.get_config().set_auto_watermark_interval(_WATERMARK_INTERVAL_MS)
+    table_env = StreamTableEnvironment.create(env)
+    table_env.get_config().set("table.exec.uid.generation", "ALWAYS")  # else a changed query could not be restored
+    options = {
+        "connector": "kafka",
+        "topic": ";".join(source.topics[stream] for stream in sorted(source.topics)),
+        "scan.startup.mode": "group-offsets",
+        "properties.auto.offset.reset": "earliest",
+        "format": "raw",
+        **{f"properties.{name}": value for name, value in source.properties.items()},
+    }
+    written = {
+        "options": ", ".join(f"{_quoted(name)} = {_quoted(value)}" for name, value in options.items()),
+        "key": _key_expression(source),
+        "gather_s": f"{source.gather_ms / 1000:.3f}",
+    }
+    *definitions, query = Template(_SQL.read_text()).substitute(written).strip().rstrip(";").split(";\n")
+    for definition in definitions:
+        table_env.execute_sql(definition)
+    return table_env.to_data_stream(table_env.sql_query(query))
+
+
+def _key_expression(source: KafkaInput) -> str:
+    """SQL for the key of a record's partition; one added since the job began is taken for the topic's first."""
+    cases = []
+    for stream, topic in sorted(source.topics.items()):
+        keys = [source.keys.keys[stream, number] for number in range(source.partitions[stream])]
+        numbers = " ".join(f"WHEN {number} THEN {key}" for number, key in enumerate(keys))
+        cases.append(f"WHEN {_quoted(topic)} THEN CASE `partition` {numbers} ELSE {keys[0]} END")
+    return f"CASE topic {' '.join(cases)} END"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _tags() -> dict[str, OutputTag]:
+    """The tag of the side output to each operator: a message, and the watermark behind which it comes."""
+    return {
+        to: OutputTag(to, Types.TUPLE([RESULT if to == RESULTS else KEYED_MESSAGE, Types.LONG()])) for to in Validate.to
+    }
+
+
+def _with_watermarks(messages: DataStream, to: str, bounds: WatermarkBounds) -> DataStream:
+    """Watermarks by the second field, which is taken away: in Java, since a Python assigner would be one more way to
+    Python and back."""
+    java = get_gateway().jvm.org.apache.flink.streaming.api.functions.python.eventtime
+    strategy = WatermarkStrategy.for_monotonous_timestamps()
+    if bounds.idle_after_s is not None:
+        # A task to which nothing comes at all says nothing, not even that its partitions are idle.
+        strategy = strategy.with_idleness(Duration.of_millis(int(2_000 * bounds.idle_after_s)))
+    timed = messages._j_data_stream.assignTimestampsAndWatermarks(
+        strategy._j_watermark_strategy.withTimestampAssigner(java.CustomTimestampAssigner())
+    )
+    timed.name(f"event-time: {to}").uid(f"event-time-{to}")
+    message = RESULT if to == RESULTS else KEYED_MESSAGE
+    plain = DataStream(timed.map(java.RemoveTimestampMapFunction(), message.get_java_type_info()))
+    plain.name(f"messages: {to}").uid(f"messages-{to}")
+    return plain
+
+
+class ReadRecords(ProcessFunction):
+    """Validates gathered records, and says how far event time has come.
+
+    Keeps nothing in state: after a restart its watermark is unknown until its partitions have said something again, and
+    operators go on from theirs.
+    """
+
+    def __init__(self, source: KafkaInput, config: JobConfig) -> None:
+        self._source, self._config = source, config
+        self._sent_ms: int | None = None
+        """The watermark that was sent last."""
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Once in each worker, and again after a failure."""
+        self._tags = _tags()
+        self._validate = Validate(self._config)
+        task = runtime_context.get_index_of_this_subtask()
+        mine = self._source.keys.of_task(task, runtime_context.get_number_of_parallel_subtasks())
+        self._watermarks = PartitionWatermarks(mine, self._source.bounds, time.monotonic())
+
+    def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
+        """Some records of a partition to messages."""
+        key, stamps, values = value
+        stream, partition = partition_of(key)
+        lines = lines_of(values, stamps)
+        spoken: dict[str, int] = {}
+        if lines.content:
+            for message in self._validate.lines(stream, lines.content, lines.arrived_ms, spoken):
+                yield self._tags[message.to], self._timed(message)
+        now_s = time.monotonic()
+        self._watermarks.observe(stream, partition, spoken, now_s)
+        if lines.beat_ms is not None:
+            self._watermarks.beat(stream, partition, lines.beat_ms, now_s)
+        yield from self._advance(now_s)
+
+    def _advance(self, now_s: float) -> Iterator[Any]:
+        """Heartbeats behind what was sent, where event time has come to the end of another interval."""
+        watermark_ms = self._watermarks.at(now_s)
+        if watermark_ms is None:
+            return
+        end_ms = self._config.intervals.last_end(watermark_ms)
+        if self._sent_ms is None or end_ms > self._sent_ms:
+            self._sent_ms = end_ms
+            for to, tag in self._tags.items():
+                yield tag, self._timed(Message(to, 0, HEARTBEAT, 0, b""))
+
+    def _timed(self, message: Message) -> tuple[Row, int]:
+        """A message, and the timestamp that makes Flink's watermark the one that was sent last."""
+        row = message_row(message, self._config.buckets)
+        return row, _BEFORE_MS if self._sent_ms is None else self._sent_ms + 1
+
+
+_BEFORE_MS = -(2**62)
+_WATERMARK_INTERVAL_MS = 50
+"""In processing time; Flink's 200 ms would be a part of every decision's latency."""

@@ -1,0 +1,251 @@
+"""A folder's streams through the whole stack: produced to Kafka in event-time order, decided by the live job on a
+cluster, consumed as committed, and written in the layout of a replay."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from monsoon.contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, TOPICS, topic_name
+from monsoon.pipelines.flink.errors import ClusterError, deepest_cause
+from monsoon.pipelines.flink.live_job import job_config
+from monsoon.pipelines.flink.result_collector import CollectedResults
+from monsoon.pipelines.results import Progress, no_progress, write_results
+from monsoon.pipelines.runtime.messages import ACCOUNTS, END
+from monsoon.pipelines.stack.jvm import flink_home
+from monsoon.pipelines.stack.stack import Stack
+from monsoon.sinks.folder import OutputFolder
+from monsoon.sinks.record_files import Format
+from monsoon.sources.files import INPUT_FOLDERS, streams_in
+from monsoon.sources.kafka.admin import partition_counts
+from monsoon.sources.kafka.committed import CommittedRecords
+from monsoon.sources.kafka.history import History
+from monsoon.sources.kafka.producer import HistoryProducer, history_producer
+from monsoon.sources.kafka.settings import (
+    EventTimeSettings,
+    InsuranceSettings,
+    KafkaSettings,
+    LiveSettings,
+    StateSettings,
+)
+from monsoon.sources.model_files import load_scorer
+from monsoon.sources.reference import read_references
+from monsoon.transforms.product import Product
+from monsoon.transforms.validation.input_checks import RefusalLimit
+
+_POLL_MS = 500
+_END_AGAIN_S = 10.0
+"""A job that was restarted does not know any more which partitions had ended."""
+_JOB_LOOK_S = 2.0
+_HOUR_MS = 3_600_000
+_INTERVAL_WALL_MS = 10_000
+"""At a multiple of real time an interval of event time takes as long as one of a live source."""
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """How to run: all but the input, the products and the model."""
+
+    stack: Path
+    """A new or empty folder for the stack's processes, logs and state."""
+    product_files: tuple[Path, ...] = ()
+    speed: float = 60.0
+    """So many times as fast as real time; 0: as fast as it goes."""
+    parallelism: int = 2
+    buckets: int | None = None
+    task_managers: int = 1
+    checkpoint_interval_ms: int = 1_000
+    state_backend: str = "rocksdb"
+    limit: RefusalLimit | None = None
+    disturb: Callable[[Stack], None] = lambda stack: None
+    """Called now and then while the job runs, and may do to the stack what it likes."""
+
+
+def live(
+    input_dir: Path,
+    output_dir: Path,
+    products: Mapping[str, Product],
+    selected: Sequence[str],
+    options: LiveOptions,
+    model: Path | None = None,
+    progress: Progress = no_progress,
+    file_format: Format = "jsonl",
+) -> dict[str, Any]:
+    """Runs the folder's streams through a stack of its own, which it brings up and takes down; returns the summary that
+    it also wrote.
+
+    Raises InputError, OutputError, ModelFolderError, ClusterError and StackError.
+    """
+    with OutputFolder(output_dir, (input_dir / name for name in INPUT_FOLDERS), file_format) as output:
+        running = {name: products[name] for name in sorted(selected)}
+        scorer = load_scorer(model)
+        references = read_references(input_dir / "reference")
+        progress("reading the input", None)
+        with History(input_dir) as history:
+            collected = _through_the_stack(history, input_dir, running, model, options, progress)
+        collected.require_within(options.limit, input_dir)
+        collected.record_inputs(history.ignored, references)
+        return write_results(output, collected, collected.outcome, running, {scorer.name: scorer.version}, progress)
+
+
+def _through_the_stack(
+    history: History,
+    input_dir: Path,
+    running: Mapping[str, Product],
+    model: Path | None,
+    options: LiveOptions,
+    progress: Progress,
+) -> CollectedResults:
+    stack = Stack(options.stack)
+    settings = _settings(input_dir, running, model, options, "127.0.0.1:0")
+    job_config(settings, options.parallelism)  # refused before anything starts
+    slots = -(-options.parallelism // options.task_managers)
+    try:
+        stack.up(options.task_managers, slots, progress=progress)
+        settings = _settings(input_dir, running, model, options, stack.broker.address)
+        progress("submitting the job", None)
+        job = submit(stack, settings, options)
+        collected = _Exchange(stack, settings, job, options, progress).run(history)
+    except BaseException:
+        stack.down(keep_data=True)
+        raise
+    stack.down()
+    return collected
+
+
+def submit(stack: Stack, settings: LiveSettings, options: LiveOptions) -> str:
+    """Submits the live job to the stack's cluster; returns its id. Raises ClusterError, with what the client said."""
+    file = options.stack / "flink" / "live.yaml"
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(settings), indent=2) + b"\n")
+    command = [
+        *("bash", str(flink_home() / "bin" / "flink"), "run", "--detached"),
+        *("--parallelism", str(options.parallelism)),
+        f"-Dexecution.checkpointing.interval={options.checkpoint_interval_ms} ms",
+        f"-Dstate.backend.type={options.state_backend}",
+        *("-pyexec", sys.executable),
+        *("-pyclientexec", sys.executable),
+        *("-pym", "monsoon.pipelines.flink.live_job"),
+        *("--settings", str(file.absolute())),
+    ]
+    environment = {**os.environ, **stack.cluster.client_environment}
+    done = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    client = done.stdout
+    for line in client.splitlines():
+        if "JobID" in line:
+            return line.rpartition(" ")[2].strip()
+    raise ClusterError(f"the job was not submitted: {deepest_cause(client)}")
+
+
+def _settings(
+    input_dir: Path, running: Mapping[str, Product], model: Path | None, options: LiveOptions, brokers: str
+) -> LiveSettings:
+    """Of a stream that ends: no partition is ever idle, since its producer says how far it has come."""
+    interval_ms = max(_INTERVAL_WALL_MS, int(_INTERVAL_WALL_MS * options.speed)) if options.speed else _HOUR_MS
+    return LiveSettings(
+        kafka=KafkaSettings(brokers=brokers),
+        event_time=EventTimeSettings(idle_after_s=None, interval_ms=min(interval_ms, _HOUR_MS)),
+        state=StateSettings(
+            checkpoint_interval_ms=options.checkpoint_interval_ms,
+            backend=options.state_backend,  # type: ignore[arg-type]
+            parallelism=options.parallelism,
+            buckets=options.buckets,
+        ),
+        insurance=InsuranceSettings(
+            products=tuple(running),
+            product_files=tuple(str(file.absolute()) for file in options.product_files),
+            model=None if model is None else str(model.absolute()),
+            reference=str((input_dir / "reference").absolute()),
+            reserves="reserves" in streams_in(input_dir),
+        ),
+    )
+
+
+class _Exchange:
+    """The producer and the consumer at the two ends of a running job."""
+
+    def __init__(
+        self, stack: Stack, settings: LiveSettings, job: str, options: LiveOptions, progress: Progress
+    ) -> None:
+        self._stack, self._job, self._options, self._progress = stack, job, options, progress
+        self._brokers = settings.kafka.brokers
+        streams = [topic.stream for topic in INPUT_TOPICS if topic.stream != "reserves" or settings.insurance.reserves]
+        self._inputs = {stream: topic_name(stream) for stream in streams}
+        self._partitions = partition_counts(self._brokers, self._inputs)
+        self._failed: BaseException | None = None
+        self._stopped = False
+        self._looked_s = 0.0
+
+    def run(self, history: History) -> CollectedResults:
+        """Sends the history and returns what the job has committed when event time has ended."""
+        producer = HistoryProducer(
+            history_producer(self._brokers),
+            self._inputs,
+            self._partitions,
+            self._options.speed,
+            lambda: self._stopped,
+        )
+        sending = threading.Thread(target=self._send, args=(producer, history), name="produce", daemon=True)
+        sending.start()
+        outputs = {topic.stream: topic_name(topic.stream) for topic in (*OUTPUT_TOPICS, TOPICS[ACCOUNTS])}
+        committed = CommittedRecords(self._brokers, outputs)
+        found: list[tuple[str, bytes]] = []
+        ended, ended_s = False, time.monotonic()
+        try:
+            while True:
+                for stream, key, value in committed.poll(_POLL_MS):
+                    if stream != ACCOUNTS:
+                        found.append((stream, b"[" + (value or b"") + b"]"))
+                    else:
+                        kind = (key or b"").decode()
+                        ended = ended or kind == END
+                        found.append((kind, value or b""))
+                if ended:
+                    collected = CollectedResults.of(found)
+                    if not collected.missing:
+                        return collected
+                self._look(producer, history)
+                if not sending.is_alive() and time.monotonic() - ended_s > _END_AGAIN_S:
+                    ended_s = time.monotonic()
+                    producer.end()
+        finally:
+            self._stopped = True
+            sending.join(timeout=30)
+            committed.close()
+
+    def _send(self, producer: HistoryProducer, history: History) -> None:
+        try:
+            producer.send(history)
+        except BaseException as error:  # raised where the job is waited for
+            self._failed = error
+
+    def _look(self, producer: HistoryProducer, history: History) -> None:
+        """Shows progress, disturbs, and raises what ended the producer or the job."""
+        self._progress("deciding", producer.sent / max(1, len(history)))
+        if self._failed is not None:
+            raise self._failed
+        self._options.disturb(self._stack)
+        if time.monotonic() - self._looked_s < _JOB_LOOK_S:
+            return
+        self._looked_s = time.monotonic()
+        with suppress(OSError, ValueError):  # a JobManager that was killed, and is coming back
+            state = self._stack.cluster.get(f"/jobs/{self._job}")["state"]
+            if state in ("FAILED", "CANCELED", "FINISHED"):
+                raise ClusterError(f"the job is {state.lower()}: {self._root_cause()}")
+
+    def _root_cause(self) -> str:
+        with suppress(OSError, ValueError, LookupError):
+            history = self._stack.cluster.get(f"/jobs/{self._job}/exceptions")["exceptionHistory"]["entries"]
+            return deepest_cause(history[0]["stacktrace"])
+        return f"see the logs in {self._options.stack / 'logs'}"

@@ -1,0 +1,131 @@
+"""The live job, from Kafka to Kafka: `main(argv)` is what `flink run` calls.
+
+    flink run -d -pyexec VENV/bin/python -pyclientexec VENV/bin/python -pym monsoon.pipelines.flink.live_job \\
+        --settings FILE
+
+The same environment must stand at the same path on every worker, with the jars of `monsoon jars`, and so must the
+folders that the settings name. Restoring is `flink run -s`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monsoon.contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, topic_name
+from monsoon.pipelines.flink.errors import ClusterError
+from monsoon.pipelines.flink.keys import streaming_buckets
+from monsoon.pipelines.flink.partition_keys import PartitionKeys
+from monsoon.pipelines.runtime.intervals import FixedIntervals
+from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.pipelines.runtime.messages import ACCOUNTS
+from monsoon.sources.files import InputError
+from monsoon.sources.kafka.admin import partition_counts
+from monsoon.sources.kafka.settings import LiveSettings, parse_settings
+from monsoon.sources.kafka.watermarks import WatermarkBounds
+from monsoon.sources.model_files import load_scorer
+from monsoon.sources.plain_yaml import read_file
+from monsoon.sources.product_files import load_products
+from monsoon.transforms.product import ProductError
+from monsoon.transforms.scoring import ModelFolderError
+
+if TYPE_CHECKING:
+    from pyflink.datastream import StreamExecutionEnvironment
+
+NAME = "monsoon live"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Submits the job to the client's cluster; returns 0, or 1 for an error that was found, and printed, before."""
+    parser = argparse.ArgumentParser(prog="monsoon.pipelines.flink.live_job", description=main.__doc__)
+    parser.add_argument("--settings", type=Path, required=True, metavar="FILE", help="the job's settings (YAML)")
+    args = parser.parse_args(argv)
+    try:
+        settings = parse_settings(read_file(args.settings), where=str(args.settings))
+        _submit(settings)
+    except (ClusterError, InputError, ModelFolderError, ProductError) as error:
+        print(f"monsoon: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _submit(settings: LiveSettings) -> None:
+    from pyflink.datastream import StreamExecutionEnvironment
+
+    env = StreamExecutionEnvironment.get_execution_environment()
+    build_live(env, settings)
+    env.execute(NAME)
+
+
+def build_live(env: StreamExecutionEnvironment, settings: LiveSettings) -> None:
+    """Adds the whole job to `env`. Raises what its inputs raise."""
+    from monsoon.pipelines.flink.graph import Config, build
+    from monsoon.pipelines.flink.kafka_sink import kafka_sink
+    from monsoon.pipelines.flink.kafka_source import KafkaInput, kafka_messages
+
+    config = job_config(settings, env.get_parallelism())
+    kafka = settings.kafka
+    streams = [topic.stream for topic in INPUT_TOPICS if topic.stream != "reserves" or config.reserves]
+    topics = {stream: topic_name(stream, kafka.topic_prefix) for stream in streams}
+    source = KafkaInput(
+        topics,
+        partition_counts(kafka.brokers, topics),
+        {**_client_properties(settings), "group.id": kafka.group, "isolation.level": "read_committed"},
+        WatermarkBounds(settings.lateness_ms, settings.event_time.idle_after_s),
+        kafka.gather_ms,
+    )
+    _require_work(source.keys, env.get_parallelism())
+    results = build(env, Config((), config, streaming=True, messages=lambda env: kafka_messages(env, source, config)))
+    outputs = {topic.stream: topic_name(topic.stream, kafka.topic_prefix) for topic in OUTPUT_TOPICS}
+    outputs[ACCOUNTS] = topic_name(ACCOUNTS, kafka.topic_prefix)
+    producer = {
+        **_client_properties(settings),
+        "transaction.timeout.ms": str(kafka.transaction_timeout_s * 1_000),
+        "linger.ms": "20",
+        "batch.size": str(256 * 1024),
+        "max.request.size": str(64 * 1024 * 1024),
+    }
+    kafka_sink(results, outputs, producer, f"{kafka.topic_prefix}{kafka.group}")
+
+
+def _require_work(keys: PartitionKeys, parallelism: int) -> None:
+    """Raises ClusterError where a task would read no partition: it would hold back event time for good."""
+    idle = [task for task in range(parallelism) if not keys.of_task(task, parallelism)]
+    if idle:
+        raise ClusterError(
+            f"parallelism {parallelism}: the input topics have {len(keys.partitions)} partitions together, so that "
+            f"{len(idle)} tasks would read nothing; add partitions to telemetry, or give less"
+        )
+
+
+def job_config(settings: LiveSettings, parallelism: int) -> JobConfig:
+    """What the operators are configured with."""
+    insurance = settings.insurance
+    extra = [Path(file) for file in insurance.product_files]
+    known = load_products(extra=extra)
+    running = known if insurance.products is None else load_products(list(insurance.products), extra)
+    model = None if insurance.model is None else Path(insurance.model)
+    load_scorer(model)  # refused here, not in a worker
+    buckets = settings.state.buckets or streaming_buckets(parallelism)
+    if parallelism > buckets:
+        raise ClusterError(f"parallelism {parallelism}: more than buckets ({buckets}); some tasks would have no work")
+    return JobConfig(
+        known,
+        {name: running[name] for name in sorted(running)},
+        Path(insurance.reference or "reference").absolute(),
+        model,
+        buckets,
+        reserves=insurance.reserves,
+        intervals=FixedIntervals(settings.event_time.interval_ms),
+    )
+
+
+def _client_properties(settings: LiveSettings) -> Mapping[str, str]:
+    return {"bootstrap.servers": settings.kafka.brokers}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

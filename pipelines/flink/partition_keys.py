@@ -1,0 +1,84 @@
+"""A key for each partition of the input topics, by which Flink SQL gathers its records in one task.
+
+Chosen as `keys.py` chooses those of buckets, but by the hash of SQL's own rows: partitions spread evenly over the
+tasks, at any parallelism, and a task knows from the start which partitions it will read, so that one from which nothing
+has come yet holds back event time there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from monsoon.pipelines.flink.keys import MAX_PARALLELISM, murmur_hash
+from monsoon.sources.files import INPUT_STREAMS
+
+_PARTITIONS = 4096
+"""Of a topic, at most: a key is the partition's number, and a multiple of the number of all possible ones."""
+_STREAMS = 16
+_SEED = 42
+
+
+@dataclass(frozen=True)
+class PartitionKeys:
+    """The partitions of the input topics: how many each stream's topic has."""
+
+    counts: Mapping[str, int]
+
+    @cached_property
+    def partitions(self) -> tuple[tuple[str, int], ...]:
+        """Stream and number of each partition."""
+        return tuple((stream, number) for stream, count in sorted(self.counts.items()) for number in range(count))
+
+    @cached_property
+    def keys(self) -> dict[tuple[str, int], int]:
+        """The key of each partition."""
+        return dict(self._keys())
+
+    def _keys(self) -> Iterator[tuple[tuple[str, int], int]]:
+        total = len(self.partitions)
+        for place, (stream, number) in enumerate(self.partitions):
+            group = (2 * place + 1) * MAX_PARALLELISM // (2 * total) % MAX_PARALLELISM
+            key = INPUT_STREAMS.index(stream) * _PARTITIONS + number
+            while sql_key_group(key) != group:
+                key += _STREAMS * _PARTITIONS
+            yield (stream, number), key
+
+    def of_task(self, task: int, parallelism: int) -> list[tuple[str, int]]:
+        """The partitions whose records come to a task."""
+        return [
+            partition
+            for partition, key in self.keys.items()
+            if sql_key_group(key) * parallelism // MAX_PARALLELISM == task
+        ]
+
+
+def partition_of(key: int) -> tuple[str, int]:
+    """The stream and the number of the partition of a key, whatever partitions there were when it was chosen."""
+    stream, number = divmod(key % (_STREAMS * _PARTITIONS), _PARTITIONS)
+    return INPUT_STREAMS[stream], number
+
+
+def sql_key_group(key: int) -> int:
+    """The key group of a row of one INT, as Flink SQL partitions by it.
+
+    org.apache.flink.table.data.binary.BinaryRowData hashes its words, which are eight bytes of header and eight of the
+    value, by MurmurHashUtils with seed 42; KeyGroupRangeAssignment takes the hash from there.
+    """
+    state = _SEED
+    for word in (0, 0, key, 0):
+        state = (_rotated(state ^ _mixed(word), 13) * 5 + 0xE6546B64) & 0xFFFFFFFF
+    state ^= 16
+    state = (state ^ state >> 16) * 0x85EBCA6B & 0xFFFFFFFF
+    state = (state ^ state >> 13) * 0xC2B2AE35 & 0xFFFFFFFF
+    state ^= state >> 16
+    return murmur_hash(state) % MAX_PARALLELISM
+
+
+def _mixed(word: int) -> int:
+    return _rotated(word * 0xCC9E2D51 & 0xFFFFFFFF, 15) * 0x1B873593 & 0xFFFFFFFF
+
+
+def _rotated(word: int, by: int) -> int:
+    return (word << by | word >> (32 - by)) & 0xFFFFFFFF

@@ -1,0 +1,43 @@
+"""What a job has committed to its output topics, read from their beginning by a consumer with read_committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from monsoon.sources.files import InputError
+
+
+class CommittedRecords:
+    """The records of some topics (`topics`: name by stream), whole, each once."""
+
+    def __init__(self, brokers: str, topics: Mapping[str, str]) -> None:
+        """Raises InputError for a topic that is not there."""
+        from kafka import KafkaConsumer, TopicPartition
+
+        self._streams = {topic: stream for stream, topic in topics.items()}
+        self._consumer: Any = KafkaConsumer(
+            bootstrap_servers=brokers.split(","),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_bytes=64 * 1024 * 1024,
+        )
+        assigned = []
+        for topic in topics.values():
+            numbers = self._consumer.partitions_for_topic(topic)
+            if not numbers:
+                raise InputError(f"no topic {topic}", brokers, "Create it")
+            assigned += [TopicPartition(topic, number) for number in sorted(numbers)]
+        self._consumer.assign(assigned)
+        self._consumer.seek_to_beginning()
+
+    def poll(self, timeout_ms: int) -> Iterator[tuple[str, bytes | None, bytes | None]]:
+        """What has been committed since the last call, for at most `timeout_ms`: stream, key, value."""
+        for partition, records in self._consumer.poll(timeout_ms=timeout_ms, max_records=10_000).items():
+            for record in records:
+                yield self._streams[partition.topic], record.key, record.value
+
+    def close(self) -> None:
+        """Releases the connections."""
+        self._consumer.close()

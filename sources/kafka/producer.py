@@ -1,0 +1,134 @@
+"""Sends a folder's history to the input topics, in event-time order, at a multiple of real time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from monsoon.sources.files import InputError
+from monsoon.sources.kafka.history import History, TimedLine
+from monsoon.sources.kafka.watermarks import END_OF_STREAM_MS
+from monsoon.sources.topic_keys import line_key
+
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+"""Far above what validation takes: a line that is too long becomes a dead letter of the job."""
+_PATIENCE_MS = 20 * 60_000
+_BEAT_LINES = 5_000
+_BEAT_S = 0.5
+_LONGEST_GAP_MS = 6 * 3_600_000
+"""A longer gap between records is not waited for: one of them comes from a clock that is years away."""
+
+
+def history_producer(brokers: str) -> Any:
+    """A producer that survives a broker's restart, and writes each record once. Raises InputError where no broker
+    answers."""
+    from kafka import KafkaProducer
+    from kafka.errors import KafkaError
+
+    try:
+        return KafkaProducer(
+            bootstrap_servers=brokers.split(","),
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=20,
+            batch_size=256 * 1024,
+            max_request_size=MAX_RECORD_BYTES,
+            delivery_timeout_ms=_PATIENCE_MS,
+        )
+    except KafkaError as error:
+        raise InputError(f"no broker answers ({error})", brokers, "Start it") from error
+
+
+@dataclass
+class HistoryProducer:
+    """Sends lines and heartbeats by `producer`, a kafka.KafkaProducer; `topics` and `partitions`: name and number of
+    partitions by stream."""
+
+    producer: Any
+    topics: Mapping[str, str]
+    partitions: Mapping[str, int]
+    speed: float = 0.0
+    """So many times as fast as real time; 0: as fast as it goes."""
+    stopped: Callable[[], bool] = lambda: False
+    """Asked now and then whether to give up."""
+    sent: int = 0
+    _partition_of_key: dict[bytes, int] = field(default_factory=dict)
+
+    def send(self, history: History) -> None:
+        """Sends all of it, then says that every partition has ended."""
+        clock = _Clock(self.speed)
+        beat_lines, beat_s = self.sent, time.monotonic()
+        self._beat(history.first_ms)
+        for line in history:
+            delay_s = clock.delay_s(line.time_ms)
+            while delay_s > 0 and not self.stopped():
+                self.producer.flush()
+                self._beat(line.time_ms if delay_s < _BEAT_S else clock.event_time_ms(line.time_ms))
+                time.sleep(min(delay_s, _BEAT_S))
+                delay_s = clock.delay_s(line.time_ms)
+            self._send(line)
+            if self.sent - beat_lines >= _BEAT_LINES or time.monotonic() - beat_s >= _BEAT_S:
+                beat_lines, beat_s = self.sent, time.monotonic()
+                self._beat(line.time_ms)
+                if self.stopped():
+                    return
+        self.end()
+
+    def end(self) -> None:
+        """Says, again if need be, that nothing follows in any partition."""
+        self._beat(END_OF_STREAM_MS)
+        self.producer.flush()
+
+    def _send(self, line: TimedLine) -> None:
+        name = line_key(line.stream, line.line)
+        key = None if name is None else name.encode("utf-8", "surrogatepass")
+        self.producer.send(
+            self.topics[line.stream],
+            value=line.line,
+            key=key,
+            partition=self._partition(line.stream, key),
+            timestamp_ms=line.stamp_ms,
+        )
+        self.sent += 1
+
+    def _partition(self, stream: str, key: bytes | None) -> int:
+        count = self.partitions[stream]
+        if count == 1 or key is None:
+            return 0
+        if key not in self._partition_of_key:
+            from kafka.partitioner.default import murmur2
+
+            self._partition_of_key[key] = murmur2(key) & 0x7FFFFFFF
+        return self._partition_of_key[key] % count
+
+    def _beat(self, stamp_ms: int) -> None:
+        for stream, partition in self._all():
+            self.producer.send(self.topics[stream], value=b"", partition=partition, timestamp_ms=stamp_ms)
+
+    def _all(self) -> Iterable[tuple[str, int]]:
+        return ((stream, number) for stream in self.topics for number in range(self.partitions[stream]))
+
+
+class _Clock:
+    """When a moment of history comes, by the wall clock; gaps of many hours are cut out."""
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._last_ms: int | None = None
+        self._due_s = time.monotonic()
+
+    def delay_s(self, at_ms: int) -> float:
+        """How long to wait for a moment (s); moments never go back."""
+        if not self._speed:
+            return 0.0
+        gap_ms = 0 if self._last_ms is None else at_ms - self._last_ms
+        if gap_ms <= _LONGEST_GAP_MS:
+            self._due_s += gap_ms / 1000 / self._speed
+        self._last_ms = at_ms
+        return self._due_s - time.monotonic()
+
+    def event_time_ms(self, next_ms: int) -> int:
+        """The moment of history that it is now, before a next record that is still to come."""
+        return next_ms - max(0, int((self._due_s - time.monotonic()) * 1000 * self._speed))
