@@ -23,7 +23,7 @@ from monsoon.pipelines.stack.errors import StackError
 _MARK = "MONSOON_STACK_PROCESS"
 _LOOK_S = 0.1
 _KILL_S = 10
-_ERROR = re.compile(r"\b(ERROR|FATAL)\b|\b[A-Z]\w*(?:Error|Exception)\b")
+_ERROR = re.compile(r"\b(ERROR|FATAL|RECEIVED SIGNAL)\b|\b[A-Z]\w*(?:Error|Exception)\b")
 
 Progress = Callable[[str, float | None], None]
 """Called with what is waited for, and how much of it is done, if that is known."""

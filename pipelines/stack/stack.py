@@ -175,6 +175,23 @@ class Stack:
             self._write_pids()
         return process
 
+    def restart(self, name: str, progress: Progress = lambda stage, share: None) -> None:
+        """Starts `kafka`, `zookeeper` or `jobmanager` again after it ended, and returns when it is ready. Raises
+        StackError."""
+        with self._locked():
+            broker, zookeeper, cluster = self.broker, self.zookeeper, self.cluster
+            if name == broker.process.name:
+                broker.start(progress)
+            elif name == zookeeper.process.name:
+                zookeeper.launch()
+                zookeeper.wait_until_ready(progress)
+            elif name == cluster.job_manager.name:
+                cluster.launch_job_manager()
+                cluster.wait_until_ready(progress)
+            else:
+                raise StackError(f"{name} cannot be started again; of TaskManagers others are added")
+            self._write_pids()
+
     def not_running(self) -> str:
         """Which of its processes do not run, and why, in words."""
         ended = [process for process in self.processes if process.pid is None]

@@ -27,7 +27,7 @@ def produce(broker, values, *, commit):
     )
     producer.init_transactions()
     producer.begin_transaction()
-    sent = [producer.send("payouts", value, key=b"key", partition=0, timestamp_ms=1_000) for value in values]
+    sent = [producer.send("telemetry", value, key=b"key", partition=0, timestamp_ms=1_000) for value in values]
     assert all(each.get(timeout=30).offset >= 0 for each in sent)
     if commit:
         producer.commit_transaction()
@@ -45,7 +45,7 @@ def consume(broker, count):
         auto_offset_reset="earliest",
         consumer_timeout_ms=10_000,
     )
-    consumer.assign([TopicPartition("payouts", 0)])
+    consumer.assign([TopicPartition("telemetry", 0)])
     records = [record for _, record in zip(range(count), consumer, strict=False)]
     consumer.close()
     return records

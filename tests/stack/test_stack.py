@@ -207,11 +207,11 @@ def test_the_real_one_by_its_commands(tmp_path, capsys):
         assert main(["status", "--stack", folder]) == 1
         assert "incomplete" in capsys.readouterr().out
         assert main(["up", "--stack", folder]) == 1
-        stack.cluster.launch_job_manager()
         module.stop([first], 0)
-        stack.cluster.wait_until_ready()
+        stack.restart("jobmanager")
         assert stack.cluster.task_managers[0].name == second.name
         assert main(["status", "--stack", folder]) == 0
+        assert stack.record["processes"] == {each.name: each.pid for each in stack.processes}
         assert main(["down", "--stack", folder]) == 0
         assert main(["down", "--stack", folder]) == 0
     finally:
