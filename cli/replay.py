@@ -12,7 +12,7 @@ from monsoon.cli.progress import ProgressLine
 from monsoon.cli.result_summary import print_summary, warn_of_links
 
 if TYPE_CHECKING:
-    from monsoon.pipelines.results import Progress
+    from monsoon.pipelines.progress import Progress
     from monsoon.transforms.product import Product
 
 _EXAMPLE = """\

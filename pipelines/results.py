@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any, Literal
 
 from monsoon.pipelines import metrics
+from monsoon.pipelines.progress import Progress, no_progress
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sources.files import OPTIONAL_STREAMS
 from monsoon.sources.model_files import load_model
@@ -21,14 +22,6 @@ from monsoon.transforms.decisions import Records
 from monsoon.transforms.product import Product, SilentQuorum
 from monsoon.transforms.provider_register import ProviderRegister
 from monsoon.transforms.validation.input_checks import InputStatistics, warnings
-
-Progress = Callable[[str, float | None], None]
-"""Told the stage, and the share of it that is done where that is known."""
-
-
-def no_progress(stage: str, share: float | None) -> None:
-    pass
-
 
 Providers = Literal["registered", "unregistered"]
 """Whether the operator says how good providers are, or their readings themselves."""

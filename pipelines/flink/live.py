@@ -20,7 +20,8 @@ from monsoon.contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, TOPICS, topic_
 from monsoon.pipelines.flink.errors import ClusterError, deepest_cause
 from monsoon.pipelines.flink.live_job import job_config
 from monsoon.pipelines.flink.result_collector import CollectedResults
-from monsoon.pipelines.results import Progress, no_progress, write_results
+from monsoon.pipelines.progress import Progress, no_progress
+from monsoon.pipelines.results import write_results
 from monsoon.pipelines.runtime.messages import ACCOUNTS, END
 from monsoon.pipelines.stack.jvm import flink_home
 from monsoon.pipelines.stack.stack import Stack

@@ -14,7 +14,8 @@ from monsoon.pipelines.flink.keys import batch_buckets
 from monsoon.pipelines.flink.local_cluster import batch_settings, environment
 from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.flink.run import settings_of
-from monsoon.pipelines.results import Progress, no_progress, write_results
+from monsoon.pipelines.progress import Progress, no_progress
+from monsoon.pipelines.results import write_results
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sinks.record_files import Format

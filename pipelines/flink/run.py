@@ -23,7 +23,8 @@ from monsoon.pipelines.flink.rest_api import RestApi
 from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.flink.run_folders import RunFolders
 from monsoon.pipelines.flink.running_job import EventTimeShare, wait_for
-from monsoon.pipelines.results import Progress, no_progress, summarized
+from monsoon.pipelines.progress import Progress, no_progress
+from monsoon.pipelines.results import summarized
 from monsoon.pipelines.runtime.intervals import LIVE_INTERVALS, Intervals
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.messages import ACCOUNTS

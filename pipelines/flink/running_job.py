@@ -11,7 +11,7 @@ from typing import Any
 
 from monsoon.pipelines.flink.rest_api import RestApi
 from monsoon.pipelines.operators.adjudicate_claims import AdjudicateClaims
-from monsoon.pipelines.results import Progress
+from monsoon.pipelines.progress import Progress
 from monsoon.sources.files import InputError
 
 _POLL_S = 0.2

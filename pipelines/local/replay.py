@@ -12,15 +12,8 @@ from typing import Any
 from monsoon.pipelines.local.candidates import Candidates, SharedTelemetry
 from monsoon.pipelines.local.collector import collector_paused
 from monsoon.pipelines.local.evidence import ClaimEvidence, ClaimScores, ScoreNotMeasured, ScoringQuery
-from monsoon.pipelines.results import (
-    Account,
-    Outcome,
-    Progress,
-    dead_letter_order,
-    no_progress,
-    providers_are,
-    write_results,
-)
+from monsoon.pipelines.progress import Progress, no_progress
+from monsoon.pipelines.results import Account, Outcome, dead_letter_order, providers_are, write_results
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sinks.record_files import Format
 from monsoon.sources.accounting import StreamCounts, dead_letters

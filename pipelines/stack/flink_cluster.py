@@ -12,11 +12,12 @@ from typing import Any
 
 from monsoon.pipelines.flink.local_cluster import network_memory_mb, streaming_settings
 from monsoon.pipelines.flink.rest_api import RestApi
+from monsoon.pipelines.progress import Progress, no_progress
 from monsoon.pipelines.stack.errors import StackError
 from monsoon.pipelines.stack.jars import java_home
 from monsoon.pipelines.stack.jvm import flink_home, launch
 from monsoon.pipelines.stack.ports import HOST, free_ports
-from monsoon.pipelines.stack.processes import Progress, StackProcess, processes_of, stop
+from monsoon.pipelines.stack.processes import StackProcess, processes_of, stop
 
 JOB_MANAGER = "jobmanager"
 TASK_MANAGER = "taskmanager-"
@@ -61,6 +62,8 @@ class FlinkCluster:
         self._slots, self._rpc_port, self._zookeeper = slots, rpc_port, zookeeper
         self._parallelism = parallelism or slots
         self._jars, self._settings = jars, settings or {}
+        self._launched: dict[str, StackProcess] = {}
+        """Of those started by this command the exit code is known."""
 
     @property
     def checkpoints(self) -> Path:
@@ -71,7 +74,8 @@ class FlinkCluster:
     def task_managers(self) -> list[StackProcess]:
         """Those that were started and not stopped, in the order in which they were."""
         started = [process for process in processes_of(self._root) if process.name.startswith(TASK_MANAGER)]
-        return sorted(started, key=lambda process: _number(process.name))
+        known = [self._launched.get(process.name, process) for process in started]
+        return sorted(known, key=lambda process: _number(process.name))
 
     @property
     def client_environment(self) -> dict[str, str]:
@@ -87,7 +91,7 @@ class FlinkCluster:
         """What the JobManager answers to a GET of `path` of its REST API. Raises OSError and ValueError."""
         return RestApi(self.web_port).get(path)
 
-    def start(self, task_managers: int, progress: Progress = lambda stage, share: None) -> None:
+    def start(self, task_managers: int, progress: Progress = no_progress) -> None:
         """Starts it, and returns when all slots are there. Raises StackError."""
         self.launch(task_managers)
         self.wait_until_ready(progress)
@@ -112,6 +116,7 @@ class FlinkCluster:
 
     def _launch_task_manager(self, number: int) -> StackProcess:
         process = StackProcess(self._root, f"{TASK_MANAGER}{number}")
+        self._launched[process.name] = process
         heap_mb = _FRAMEWORK_HEAP_MB + self._task_heap_mb
         direct_mb = _FRAMEWORK_OFF_HEAP_MB + _TASK_OFF_HEAP_MB + network_memory_mb(self._parallelism)
         options = (
@@ -124,7 +129,7 @@ class FlinkCluster:
         self._launch(process, _TASK_MANAGER_CLASS, ["-D", f"taskmanager.resource-id={process.name}"], options)
         return process
 
-    def wait_until_ready(self, progress: Progress = lambda stage, share: None) -> None:
+    def wait_until_ready(self, progress: Progress = no_progress) -> None:
         """Returns when the JobManager knows every TaskManager. Raises StackError if one ends, or takes too long."""
         self.job_manager.wait_until(lambda: self._registered() is not None, _PATIENCE_S, progress)
         for process in self.task_managers:

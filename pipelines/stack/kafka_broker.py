@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from monsoon.contracts.topics import Topic, topic_name
+from monsoon.pipelines.progress import Progress, no_progress
 from monsoon.pipelines.stack.errors import StackError
 from monsoon.pipelines.stack.jars import broker_classpath
 from monsoon.pipelines.stack.jvm import java_command, launch
 from monsoon.pipelines.stack.ports import HOST, answers, free_ports
-from monsoon.pipelines.stack.processes import Progress, StackProcess, last_error, stop
+from monsoon.pipelines.stack.processes import StackProcess, last_error, stop
 
 MAX_MESSAGE_BYTES = 16 << 20
 """Far above what the job accepts: a record that is too long for it has to reach it, to become a dead letter."""
@@ -52,7 +53,7 @@ class KafkaBroker:
         """Host and port, as a client's list of bootstrap servers."""
         return f"{HOST}:{self.port}"
 
-    def start(self, progress: Progress = lambda stage, share: None) -> None:
+    def start(self, progress: Progress = no_progress) -> None:
         """Starts it, and returns when it accepts clients. Raises StackError."""
         self.launch()
         self.wait_until_ready(progress)

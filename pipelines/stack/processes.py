@@ -18,15 +18,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from monsoon.pipelines.progress import Progress
 from monsoon.pipelines.stack.errors import StackError
 
 _MARK = "MONSOON_STACK_PROCESS"
 _LOOK_S = 0.1
 _KILL_S = 10
 _ERROR = re.compile(r"\b(ERROR|FATAL|RECEIVED SIGNAL)\b|\b[A-Z]\w*(?:Error|Exception)\b")
-
-Progress = Callable[[str, float | None], None]
-"""Called with what is waited for, and how much of it is done, if that is known."""
 
 
 class StackProcess:

@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from monsoon.contracts.topics import FOREVER_MS, TOPICS
+from monsoon.pipelines.progress import Progress, no_progress
 from monsoon.pipelines.stack.errors import StackError
 from monsoon.pipelines.stack.flink_cluster import JOB_MANAGER, TASK_MANAGER, FlinkCluster
 from monsoon.pipelines.stack.jars import flink_jars, java_home
 from monsoon.pipelines.stack.jvm import flink_home
 from monsoon.pipelines.stack.kafka_broker import KafkaBroker
 from monsoon.pipelines.stack.ports import HOST, free_ports, is_free
-from monsoon.pipelines.stack.processes import Progress, StackProcess, processes_of, stop
+from monsoon.pipelines.stack.processes import StackProcess, processes_of, stop
 from monsoon.pipelines.stack.zookeeper import ZooKeeper
 
 RECORD = "stack.json"
@@ -109,7 +110,7 @@ class Stack:
         *,
         broker_port: int | None = None,
         web_port: int | None = None,
-        progress: Progress = lambda stage, share: None,
+        progress: Progress = no_progress,
     ) -> bool:
         """Starts every process, and returns when all are ready, the topics too; False if the stack ran already.
 
@@ -166,7 +167,7 @@ class Stack:
                 self._remove()
         return True
 
-    def add_task_manager(self, progress: Progress = lambda stage, share: None) -> StackProcess:
+    def add_task_manager(self, progress: Progress = no_progress) -> StackProcess:
         """Starts one more TaskManager, and returns it when its slots are there. Raises StackError."""
         with self._locked():
             cluster = self.cluster
@@ -175,7 +176,7 @@ class Stack:
             self._write_pids()
         return process
 
-    def restart(self, name: str, progress: Progress = lambda stage, share: None) -> None:
+    def restart(self, name: str, progress: Progress = no_progress) -> None:
         """Starts `kafka`, `zookeeper` or `jobmanager` again after it ended, and returns when it is ready. Raises
         StackError."""
         with self._locked():

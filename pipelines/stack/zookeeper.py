@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from monsoon.pipelines.progress import Progress
 from monsoon.pipelines.stack.jvm import flink_home, launch
 from monsoon.pipelines.stack.ports import HOST, answers, free_ports
-from monsoon.pipelines.stack.processes import Progress, StackProcess, stop
+from monsoon.pipelines.stack.processes import StackProcess, stop
 
 TICK_MS = 1_000
 """A session's timeout is 2 to 20 of them."""
