@@ -10,6 +10,7 @@ import pytest
 from kit.broker import need_jars
 
 from monsoon.cli.main import main
+from monsoon.pipelines.stack import jars
 from monsoon.pipelines.stack import stack as module
 from monsoon.pipelines.stack.errors import StackError
 from monsoon.pipelines.stack.processes import StackProcess
@@ -180,6 +181,35 @@ def test_a_port_that_is_taken_is_told(stack):
 def test_where_there_is_no_stack_its_servers_are_not(stack):
     with pytest.raises(StackError, match=r"no stack here; bring one up: \./monsoon up"):
         _ = stack.cluster
+
+
+@pytest.mark.parametrize("fetched", [True, False])
+def test_the_commands_say_what_is_and_what_to_do(stack, capsys, monkeypatch, fetched):
+    fetches = []
+    monkeypatch.setattr(jars, "are_fetched", lambda: fetched)
+    monkeypatch.setattr(jars, "fetch", lambda: fetches.append(1))
+    folder = str(stack.folder)
+
+    def says(code, *words):
+        assert main([words[0], "--stack", folder, *words[1:]]) == code
+        told = capsys.readouterr()
+        return told.out + told.err
+
+    assert f"no stack in {folder}; bring one up: ./monsoon up --stack {folder}" in says(1, "status")
+    assert "no stack in" in says(0, "down")
+    told = says(0, "up")
+    assert len(fetches) == (not fetched)
+    assert all(f"  {each.name} " in told and f"process {each.pid}" in told for each in stack.processes)
+    assert stack.record["broker"] in told
+    assert "was running already" in says(0, "up")
+    os.kill(stack.record["processes"]["kafka"], signal.SIGKILL)
+    while stack.state is State.RUNNING:
+        time.sleep(0.01)
+    assert "kafka           ended: its log: " in says(1, "status")
+    assert "; end it first: ./monsoon down" in says(1, "up")
+    assert "data and logs are kept" in says(0, "down", "--keep-data")
+    assert "stopped, with its data" in says(1, "status")
+    assert "removed" in says(0, "down")
 
 
 @pytest.mark.flink
