@@ -8,13 +8,15 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
-from monsoon.contracts.topics import Topic, topic_name
+from monsoon.contracts.topics import Topic
 from monsoon.pipelines.progress import Progress, no_progress
 from monsoon.pipelines.stack.errors import StackError
 from monsoon.pipelines.stack.jars import broker_classpath
 from monsoon.pipelines.stack.jvm import java_command, launch
 from monsoon.pipelines.stack.ports import HOST, answers, free_ports
 from monsoon.pipelines.stack.processes import StackProcess, last_error, stop
+from monsoon.sources.files import InputError
+from monsoon.sources.kafka.create_topics import create_topics
 
 MAX_MESSAGE_BYTES = 16 << 20
 """Far above what the job accepts: a record that is too long for it has to reach it, to become a dead letter."""
@@ -84,29 +86,10 @@ class KafkaBroker:
 
     def create_topics(self, topics: Iterable[Topic], prefix: str = "") -> None:
         """Creates those topics that are not there. Raises StackError if the broker refuses one."""
-        from kafka import KafkaAdminClient
-        from kafka.errors import KafkaError
-
         try:
-            with KafkaAdminClient(bootstrap_servers=self.address) as admin:
-                present = set(admin.list_topics())
-                lacking = [topic for topic in topics if topic_name(topic.stream, prefix) not in present]
-                if lacking:
-                    admin.create_topics(
-                        {
-                            topic_name(topic.stream, prefix): {
-                                "num_partitions": topic.partitions,
-                                "replication_factor": 1,
-                                "configs": topic.configuration,
-                            }
-                            for topic in lacking
-                        },
-                        wait_for_metadata=True,
-                    )
-        except KafkaError as error:
-            raise StackError(
-                f"the topics could not be created: {error}; the broker's log: {self.process.log}"
-            ) from error
+            create_topics(self.address, topics, prefix)
+        except InputError as error:
+            raise StackError(f"{error}; the broker's log: {self.process.log}") from error
 
     def _format(self, settings: Path) -> None:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
