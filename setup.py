@@ -47,7 +47,7 @@ setup(
         "monsoon.sources.providers": ["*.yaml"],
         "monsoon.storms": ["*.yaml"],
         "monsoon.models": ["onnx/*/*"],
-        "monsoon.pipelines.flink": ["*.properties"],
+        "monsoon.pipelines.flink": ["*.properties", "*.sql"],
     },
     entry_points={"console_scripts": ["monsoon = monsoon.cli.main:main"]},
     install_requires=["h3", "h3ronpy", "msgspec", "numpy", "onnxruntime", "polars", "PyYAML", "shapely"],

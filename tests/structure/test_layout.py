@@ -66,3 +66,22 @@ def test_sql_is_never_put_together_in_python(modules):
             if SQL.search(str(text)):
                 wrong.append(module.at(node))
     assert wrong == []
+
+
+def test_every_file_of_a_package_is_installed_with_it(root, tracked_files):
+    """A checkout has them all: what is missing in package_data is missed in an installed Monsoon alone."""
+    packages = {init.parent for init in tracked_files if init.name == "__init__.py" and init.parts[0] != "tests"}
+    call = next(
+        node
+        for node in ast.walk(ast.parse((root / "setup.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "setup"
+    )
+    data = ast.literal_eval(next(keyword.value for keyword in call.keywords if keyword.arg == "package_data"))
+    installed = {
+        path.relative_to(root)
+        for package, patterns in data.items()
+        for pattern in patterns
+        for path in (root / package.removeprefix("monsoon.").replace(".", "/")).glob(pattern)
+    }
+    others = {path for path in tracked_files if path.suffix != ".py" and packages.intersection(path.parents)}
+    assert sorted(map(str, others - installed)) == []
