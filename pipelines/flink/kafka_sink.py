@@ -14,10 +14,10 @@ from pyflink.datastream.connectors.base import DeliveryGuarantee
 from pyflink.datastream.connectors.kafka import KafkaRecordSerializationSchema, KafkaSink
 
 from monsoon.contracts.topics import key_of
-from monsoon.pipelines.flink.process_functions import BYTES, HEARTBEAT
+from monsoon.pipelines.flink.process_functions import BYTES
 from monsoon.pipelines.flink.result_lines import UpToTheEnd
 from monsoon.pipelines.flink.result_metrics import ResultMetrics
-from monsoon.pipelines.runtime.messages import ACCOUNTS, WRITTEN
+from monsoon.pipelines.runtime.messages import ACCOUNTS, HEARTBEAT, WRITTEN
 
 TOPIC_RECORD = Types.ROW([Types.STRING(), Types.ROW([BYTES, BYTES])])
 """A topic, and the key and value of a record for it."""
@@ -80,6 +80,7 @@ class ToKafkaRecords(ProcessFunction):
         """One result."""
         _, kind, payload = value
         if kind == HEARTBEAT:
+            yield _ACCOUNTS, HEARTBEAT  # so that a stream without a single record comes to its end, too
             return
         assert self._metrics is not None
         self._metrics.count(kind, payload)

@@ -22,10 +22,10 @@ from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
 from monsoon.pipelines.flink.partition_keys import PartitionKeys, partition_of
-from monsoon.pipelines.flink.process_functions import HEARTBEAT, KEYED_MESSAGE, RESULT, message_row
+from monsoon.pipelines.flink.process_functions import KEYED_MESSAGE, RESULT, message_row
 from monsoon.pipelines.operators.validate import Validate
 from monsoon.pipelines.runtime.job_config import JobConfig
-from monsoon.pipelines.runtime.messages import RESULTS, Message
+from monsoon.pipelines.runtime.messages import HEARTBEAT, RESULTS, Message
 from monsoon.pipelines.topology import operators_of
 from monsoon.sources.kafka.records import lines_of
 from monsoon.sources.kafka.watermarks import PartitionWatermarks, WatermarkBounds

@@ -3,28 +3,26 @@ cluster, consumed as committed, and written in the layout of a replay."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from monsoon.contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, TOPICS, topic_name
+from monsoon.contracts.topics import FOREVER_MS, INPUT_TOPICS, OUTPUT_TOPICS, TOPICS, topic_name
 from monsoon.pipelines.flink.errors import ClusterError, deepest_cause
 from monsoon.pipelines.flink.live_job import job_config
 from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.progress import Progress, no_progress
 from monsoon.pipelines.results import write_results
 from monsoon.pipelines.runtime.messages import ACCOUNTS, END
-from monsoon.pipelines.stack.jvm import flink_home
 from monsoon.pipelines.stack.stack import Stack
+from monsoon.pipelines.stack.submit import submit
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sinks.record_files import Format
 from monsoon.sources.files import INPUT_FOLDERS, streams_in
@@ -108,54 +106,53 @@ def _through_the_stack(
     progress: Progress,
 ) -> CollectedResults:
     stack = Stack(options.stack)
-    settings = _settings(input_dir, running, model, options, "127.0.0.1:0")
+    settings = _settings(input_dir, running, model, options)
     job_config(settings, options.parallelism)  # refused before anything starts
     slots = -(-options.parallelism // options.task_managers)
+    brought_up = False
     try:
-        stack.up(options.task_managers, slots, progress=progress)
-        settings = _settings(input_dir, running, model, options, stack.broker.address)
+        brought_up = stack.up(options.task_managers, slots, progress=progress)
+        prefix = "" if brought_up else _own_topics(stack, options.parallelism)
+        kafka = KafkaSettings(brokers=stack.broker.address, topic_prefix=prefix)
+        settings = msgspec.structs.replace(settings, kafka=kafka)
         progress("submitting the job", None)
-        job = submit(stack, settings, options)
-        collected = _Exchange(stack, settings, job, options, progress).run(history)
+        job = submit(stack, settings)
+        try:
+            collected = _Exchange(stack, settings, job, options, progress).run(history)
+        finally:
+            if not brought_up:
+                stack.cluster.cancel(job)
+                stack.broker.delete_topics(prefix)
     except BaseException:
-        stack.down(keep_data=True)
+        if brought_up:
+            stack.down(keep_data=True)
         raise
-    stack.down()
+    if brought_up:
+        stack.down()
     return collected
 
 
-def submit(stack: Stack, settings: LiveSettings, options: LiveOptions) -> str:
-    """Submits the live job to the stack's cluster; returns its id. Raises ClusterError, with what the client said."""
-    file = options.stack / "flink" / "live.yaml"
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(settings), indent=2) + b"\n")
-    command = [
-        *("bash", str(flink_home() / "bin" / "flink"), "run", "--detached"),
-        *("--parallelism", str(options.parallelism)),
-        f"-Dexecution.checkpointing.interval={options.checkpoint_interval_ms} ms",
-        f"-Dstate.backend.type={options.state_backend}",
-        *("-pyexec", sys.executable),
-        *("-pyclientexec", sys.executable),
-        *("-pym", "monsoon.pipelines.flink.live_job"),
-        *("--settings", str(file.absolute())),
-    ]
-    environment = {**os.environ, **stack.cluster.client_environment}
-    done = subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    client = done.stdout
-    for line in client.splitlines():
-        if "JobID" in line:
-            return line.rpartition(" ")[2].strip()
-    raise ClusterError(f"the job was not submitted: {deepest_cause(client)}")
+def _own_topics(stack: Stack, parallelism: int) -> str:
+    """Topics of this run on a stack that runs already; returns the prefix of their names. Raises ClusterError where
+    Flink lacks slots."""
+    free = stack.cluster.get("/overview")["slots-available"]
+    if free < parallelism:
+        raise ClusterError(f"the stack has {free} free slots, the job takes {parallelism}; end a job, or give less")
+    present = stack.broker.topics()
+    number = next(number for number in count(1) if topic_name("telemetry", f"live-{number}-") not in present)
+    prefix = f"live-{number}-"
+    stack.broker.create_topics((replace(topic, retention_ms=FOREVER_MS) for topic in TOPICS.values()), prefix)
+    return prefix
 
 
 def _settings(
-    input_dir: Path, running: Mapping[str, Product], model: Path | None, options: LiveOptions, brokers: str
+    input_dir: Path, running: Mapping[str, Product], model: Path | None, options: LiveOptions
 ) -> LiveSettings:
-    """Of a stream that ends: no partition is ever idle, since its producer says how far it has come."""
+    """Of a stream that ends: no partition is ever idle, since its producer says how far it has come. The brokers are
+    not known yet."""
     interval_ms = max(_INTERVAL_WALL_MS, int(_INTERVAL_WALL_MS * options.speed)) if options.speed else _HOUR_MS
     return LiveSettings(
-        kafka=KafkaSettings(brokers=brokers),
+        kafka=KafkaSettings(brokers="127.0.0.1:0"),
         event_time=EventTimeSettings(idle_after_s=None, interval_ms=min(interval_ms, _HOUR_MS)),
         state=StateSettings(
             checkpoint_interval_ms=options.checkpoint_interval_ms,
@@ -182,7 +179,9 @@ class _Exchange:
         self._stack, self._job, self._options, self._progress = stack, job, options, progress
         self._brokers = settings.kafka.brokers
         streams = [topic.stream for topic in INPUT_TOPICS if topic.stream != "reserves" or settings.insurance.reserves]
-        self._inputs = {stream: topic_name(stream) for stream in streams}
+        prefix = settings.kafka.topic_prefix
+        self._inputs = {stream: topic_name(stream, prefix) for stream in streams}
+        self._outputs = {topic.stream: topic_name(topic.stream, prefix) for topic in (*OUTPUT_TOPICS, TOPICS[ACCOUNTS])}
         self._partitions = partition_counts(self._brokers, self._inputs)
         self._failed: BaseException | None = None
         self._stopped = False
@@ -199,8 +198,7 @@ class _Exchange:
         )
         sending = threading.Thread(target=self._send, args=(producer, history), name="produce", daemon=True)
         sending.start()
-        outputs = {topic.stream: topic_name(topic.stream) for topic in (*OUTPUT_TOPICS, TOPICS[ACCOUNTS])}
-        committed = CommittedRecords(self._brokers, outputs)
+        committed = CommittedRecords(self._brokers, self._outputs)
         found: list[tuple[str, bytes]] = []
         ended, ended_s = False, time.monotonic()
         try:

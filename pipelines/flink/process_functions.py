@@ -20,7 +20,7 @@ from monsoon.pipelines.flink.keys import buckets_by_key, keys_of
 from monsoon.pipelines.operators.validate import Validate
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import END_OF_TIME_MS, KeyedOperator, StateWriter
-from monsoon.pipelines.runtime.messages import RESULTS, Message
+from monsoon.pipelines.runtime.messages import HEARTBEAT, RESULTS, Message
 from monsoon.pipelines.topology import OperatorFactory
 from monsoon.sources.files import FilePart
 
@@ -40,10 +40,6 @@ LOW = 6
 """The index of `low_ms` in PART."""
 NONE = -1
 """Stands for a bound that a part does not have."""
-
-
-HEARTBEAT = "heartbeat"
-"""The kind of a message that carries a watermark and nothing else."""
 
 
 _COLLECTOR_THRESHOLDS = (50_000, 20, 20)

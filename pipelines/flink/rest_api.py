@@ -47,3 +47,8 @@ class RestApi:
         """The answer to a GET of `path`. Raises OSError and ValueError."""
         with urllib.request.urlopen(f"http://{HOST}:{self.port}{path}", timeout=_REQUEST_TIMEOUT_S) as response:
             return json.load(response)
+
+    def cancel(self, job: str) -> None:
+        """Asks that a job be canceled. Raises OSError."""
+        request = urllib.request.Request(f"http://{HOST}:{self.port}/jobs/{job}?mode=cancel", method="PATCH")
+        urllib.request.urlopen(request, timeout=_REQUEST_TIMEOUT_S).close()

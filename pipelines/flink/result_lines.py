@@ -10,7 +10,7 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag, ProcessFunction, RuntimeContext
 
 from monsoon.pipelines.flink.result_metrics import ResultMetrics
-from monsoon.pipelines.runtime.messages import END, WRITTEN
+from monsoon.pipelines.runtime.messages import END, HEARTBEAT, WRITTEN
 from monsoon.transforms.triggers.history import END_OF_TIME_MS
 
 
@@ -47,9 +47,10 @@ class UpToTheEnd(KeyedProcessFunction):
     """Forwards accounts under one key, and adds END when event time has ended, which it does not in a stopped job."""
 
     def process_element(self, value: str, ctx: KeyedProcessFunction.Context) -> Iterator[str]:
-        """As it is."""
+        """As it is; heartbeats are not forwarded."""
         ctx.timer_service().register_event_time_timer(END_OF_TIME_MS)
-        yield value
+        if value != HEARTBEAT:
+            yield value
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[str]:
         """All operators have processed all their input."""

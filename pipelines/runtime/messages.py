@@ -27,6 +27,9 @@ time has ended; how many records of a stream were written to files."""
 ACCOUNTS = "accounts"
 """What a job says of the lines that it read: a stream beside those of the contracts."""
 
+HEARTBEAT = "heartbeat"
+"""The kind of a message that carries a watermark and nothing else."""
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,15 @@ class FlinkCluster:
     def get(self, path: str) -> Any:
         """What the JobManager answers to a GET of `path` of its REST API. Raises OSError and ValueError."""
         return RestApi(self.web_port).get(path)
+
+    def cancel(self, job: str) -> None:
+        """Cancels a job, and returns when it has ended; nothing if it had."""
+        with suppress(OSError, ValueError):
+            RestApi(self.web_port).cancel(job)
+            for _ in range(_PATIENCE_S):
+                if self.get(f"/jobs/{job}")["state"] in ("CANCELED", "FAILED", "FINISHED"):
+                    return
+                time.sleep(1)
 
     def start(self, task_managers: int, progress: Progress = no_progress) -> None:
         """Starts it, and returns when all slots are there. Raises StackError."""

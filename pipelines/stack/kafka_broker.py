@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import subprocess
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from monsoon.contracts.topics import Topic
@@ -16,6 +17,7 @@ from monsoon.pipelines.stack.jvm import java_command, launch
 from monsoon.pipelines.stack.ports import HOST, answers, free_ports
 from monsoon.pipelines.stack.processes import StackProcess, last_error, stop
 from monsoon.sources.files import InputError
+from monsoon.sources.kafka.admin import delete_topics, topics_at
 from monsoon.sources.kafka.create_topics import create_topics
 
 MAX_MESSAGE_BYTES = 16 << 20
@@ -86,8 +88,23 @@ class KafkaBroker:
 
     def create_topics(self, topics: Iterable[Topic], prefix: str = "") -> None:
         """Creates those topics that are not there. Raises StackError if the broker refuses one."""
-        try:
+        with self._refusals():
             create_topics(self.address, topics, prefix)
+
+    def topics(self) -> set[str]:
+        """The names of the topics that are there. Raises StackError."""
+        with self._refusals():
+            return topics_at(self.address)
+
+    def delete_topics(self, prefix: str) -> None:
+        """Deletes the topics whose names begin with `prefix`. Raises StackError."""
+        with self._refusals():
+            delete_topics(self.address, prefix)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
         except InputError as error:
             raise StackError(f"{error}; the broker's log: {self.process.log}") from error
 

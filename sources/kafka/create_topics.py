@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from monsoon.contracts.topics import TOPICS, Topic, topic_name
 from monsoon.sources.files import InputError
+from monsoon.sources.kafka.admin import refusals
 
 BROKERS_DEFAULT = -1
 """As many replicas as the brokers' own setting says (default.replication.factor)."""
@@ -18,25 +19,21 @@ def create_topics(
 ) -> list[str]:
     """Creates those topics that are not there; returns their names. Raises InputError if the brokers refuse one."""
     from kafka import KafkaAdminClient
-    from kafka.errors import KafkaError
 
-    try:
-        with KafkaAdminClient(bootstrap_servers=brokers.split(",")) as admin:
-            present = set(admin.list_topics())
-            lacking = [topic for topic in topics if topic_name(topic.stream, prefix) not in present]
-            wanted = {
-                topic_name(topic.stream, prefix): {
-                    "num_partitions": topic.partitions,
-                    "replication_factor": replicas,
-                    "configs": topic.configuration,
-                }
-                for topic in lacking
+    with refusals(brokers), KafkaAdminClient(bootstrap_servers=brokers.split(",")) as admin:
+        present = set(admin.list_topics())
+        lacking = [topic for topic in topics if topic_name(topic.stream, prefix) not in present]
+        wanted = {
+            topic_name(topic.stream, prefix): {
+                "num_partitions": topic.partitions,
+                "replication_factor": replicas,
+                "configs": topic.configuration,
             }
-            if wanted:
-                admin.create_topics(wanted, wait_for_metadata=True)
-            return list(wanted)
-    except KafkaError as error:
-        raise InputError(f"the topics could not be created ({error})", brokers, "See the brokers' log") from error
+            for topic in lacking
+        }
+        if wanted:
+            admin.create_topics(wanted, wait_for_metadata=True)
+        return list(wanted)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
