@@ -47,6 +47,8 @@ _END_AGAIN_S = 10.0
 """A job that was restarted does not know any more which partitions had ended."""
 _JOB_LOOK_S = 2.0
 _HOUR_MS = 3_600_000
+_TRANSACTION_TIMEOUT_S = 120
+"""A transaction that a killed process left open hides what was committed after it for so long."""
 _INTERVAL_WALL_MS = 10_000
 """At a multiple of real time an interval of event time takes as long as one of a live source."""
 
@@ -113,7 +115,9 @@ def _through_the_stack(
     try:
         brought_up = stack.up(options.task_managers, slots, progress=progress)
         prefix = "" if brought_up else _own_topics(stack, options.parallelism)
-        kafka = KafkaSettings(brokers=stack.broker.address, topic_prefix=prefix)
+        kafka = KafkaSettings(
+            brokers=stack.broker.address, topic_prefix=prefix, transaction_timeout_s=_TRANSACTION_TIMEOUT_S
+        )
         settings = msgspec.structs.replace(settings, kafka=kafka)
         progress("submitting the job", None)
         job = submit(stack, settings)

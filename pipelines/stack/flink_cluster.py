@@ -212,6 +212,10 @@ class FlinkCluster:
             # Until then slots of a killed TaskManager are offered, and a job restarted there fails again.
             "heartbeat.interval": "2 s",
             "heartbeat.timeout": "8 s",
+            # A machine that is lost is no reason to give up a job; one that cannot run at all fails in the end.
+            "restart-strategy.exponential-delay.attempts-before-reset-backoff": "100",
+            "restart-strategy.exponential-delay.reset-backoff-threshold": "1 min",
+            "restart-strategy.exponential-delay.max-backoff": "5 s",
             **self._settings,
         }
 

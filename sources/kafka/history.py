@@ -24,6 +24,8 @@ from monsoon.sources.parquet_rows import json_lines
 from monsoon.sources.streams import parquet_batches
 from monsoon.transforms.validation.fields import LATEST_TIME_MS, stream_fields
 
+LONGEST_GAP_MS = 6 * 3_600_000
+"""A longer gap between records is not waited for: one of them comes from a clock that is years away."""
 _FIRST_TIME_MS = 946_684_800_000
 """2000-01-01: no record is earlier."""
 _BLANK = b" \t\r\n"
@@ -72,6 +74,13 @@ class History(AbstractContextManager["History"]):
         dated = times[times > 0]
         self.first_ms = int(dated.min()) if len(dated) else _FIRST_TIME_MS
         """The earliest moment that a record names; lines without one are sent at it."""
+
+    @property
+    def span_ms(self) -> int:
+        """For how long it goes on, gaps of more than LONGEST_GAP_MS cut out."""
+        times = np.frombuffer(self._times, dtype=np.int64)[self._order]
+        gaps = np.diff(times[times > 0])
+        return int(gaps[gaps <= LONGEST_GAP_MS].sum())
 
     def __len__(self) -> int:
         return len(self._order)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monsoon.sources.files import InputError
-from monsoon.sources.kafka.history import History, TimedLine
+from monsoon.sources.kafka.history import LONGEST_GAP_MS, History, TimedLine
 from monsoon.sources.kafka.watermarks import END_OF_STREAM_MS
 from monsoon.sources.topic_keys import line_key
 
@@ -17,8 +17,6 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 _PATIENCE_MS = 20 * 60_000
 _BEAT_LINES = 5_000
 _BEAT_S = 0.5
-_LONGEST_GAP_MS = 6 * 3_600_000
-"""A longer gap between records is not waited for: one of them comes from a clock that is years away."""
 
 
 def history_producer(brokers: str) -> Any:
@@ -124,7 +122,7 @@ class _Clock:
         if not self._speed:
             return 0.0
         gap_ms = 0 if self._last_ms is None else at_ms - self._last_ms
-        if gap_ms <= _LONGEST_GAP_MS:
+        if gap_ms <= LONGEST_GAP_MS:
             self._due_s += gap_ms / 1000 / self._speed
         self._last_ms = at_ms
         return self._due_s - time.monotonic()
