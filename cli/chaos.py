@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from monsoon.pipelines.flink.chaos import Kill, RandomKills
     from monsoon.pipelines.flink.live import LiveOptions, live
     from monsoon.pipelines.local.replay import replay
+    from monsoon.pipelines.stack.stack import Stack
     from monsoon.sinks.folder import STREAMS
     from monsoon.sources.kafka.history import History
     from monsoon.sources.model_files import load_scorer
@@ -57,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
         effect = "no task stopped" if after_s is None else f"all tasks run again after {after_s:.1f} s"
         print(f"{len(kills.done)}: {kill.part} killed; {effect}", flush=True)
 
+    if args.stack is not None:
+        Stack(args.stack).require_usable()
     kills = RandomKills(args.kills, args.seed, show)
     with History(args.input) as history:
         speed = history.span_ms / (1000 * _SECONDS_A_KILL * args.kills)

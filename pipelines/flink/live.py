@@ -87,6 +87,7 @@ def live(
 
     Raises InputError, OutputError, ModelFolderError, ClusterError and StackError.
     """
+    Stack(options.stack).require_usable()
     with OutputFolder(output_dir, (input_dir / name for name in INPUT_FOLDERS), file_format) as output:
         running = {name: products[name] for name in sorted(selected)}
         scorer = load_scorer(model)

@@ -122,13 +122,7 @@ class Stack:
             before = self.state
             if before is State.RUNNING:
                 return False
-            if before is State.INCOMPLETE:
-                raise StackError(
-                    f"{self.folder}: the stack is incomplete, {self.not_running()}; end it first: "
-                    f"./monsoon down --stack {self.folder}, with --keep-data to have its data again"
-                )
-            if before is State.ABSENT and any(self.folder.iterdir()):
-                raise StackError(f"{self.folder}: holds something, but no stack; give --stack a new or empty folder")
+            self.require_usable()
             told = {"broker": broker_port, "web": web_port}
             _require_installed()
             try:
@@ -149,6 +143,17 @@ class Stack:
                         self._remove()
                 raise
         return True
+
+    def require_usable(self) -> None:
+        """Raises StackError where `up` could neither start the stack in its folder nor find it running there."""
+        state = self.state
+        if state is State.INCOMPLETE:
+            raise StackError(
+                f"{self.folder}: the stack is incomplete, {self.not_running()}; end it first: "
+                f"./monsoon down --stack {self.folder}, with --keep-data to have its data again"
+            )
+        if state is State.ABSENT and self.folder.exists() and any(self.folder.iterdir()):
+            raise StackError(f"{self.folder}: holds something, but no stack; give --stack a new or empty folder")
 
     def down(self, *, keep_data: bool = False) -> bool:
         """Ends every process, and removes all files unless `keep_data`; False if there was nothing to end or remove.
