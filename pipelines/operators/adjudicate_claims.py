@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -15,6 +14,7 @@ from monsoon.pipelines.operators.control_exposure import to_reserve_buckets
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
 from monsoon.pipelines.operators.disruption_updates import unpack_updates
 from monsoon.pipelines.operators.peer_features import CLAIM
+from monsoon.pipelines.operators.rider_machines import RiderMachines
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import (
@@ -25,13 +25,11 @@ from monsoon.pipelines.runtime.messages import (
     unpack,
     unpack_frame,
 )
-from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartitionedBuffer
 from monsoon.sources.accounting import StreamCounts
 from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore
 from monsoon.transforms.adjudication.claims import AdjudicationInput as RiderInput
 from monsoon.transforms.adjudication.driver import run_rider
-from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.adjudication.rider_answers import STREAM, Answers
 from monsoon.transforms.claim_scores import scores_of
 from monsoon.transforms.decisions import Decisions, payment_records
@@ -76,9 +74,11 @@ class AdjudicateClaims(KeyedOperator):
         super().__init__(key, state)
         self._config, self._scorer = config, scorer
         self._products = {
-            name: _ProductMachines(
+            name: _ProductClaims(
                 product,
                 TimePartitionedBuffer(state, f"compared/{name}", "confirmed_at_ms", self._new_entry, schema=_COMPARED),
+                scorer.version,
+                state,
             )
             for name, product in sorted(config.running.items())
         }
@@ -94,22 +94,22 @@ class AdjudicateClaims(KeyedOperator):
         # An answer names no product.
         records = [record for payload in arrived[""][STREAM] for record in unpack(payload)]
         answers = Answers(records, not_before_ms=self.done_ms + 1)
-        for name, machines in self._products.items():
-            yield from self._adjudicate(machines, arrived[name], answers, upto_ms)
+        for name, claims in self._products.items():
+            yield from self._adjudicate(claims, arrived[name], answers, upto_ms)
         refused = answers.dead_letters()
         yield from account(STREAM, StreamCounts(used=-len(refused)))
         yield from to_dead_letters(STREAM, refused, self._config.buckets)
 
     def _adjudicate(
-        self, machines: _ProductMachines, arrived: Mapping[str, list[bytes]], answers: Answers, upto_ms: int
+        self, of_product: _ProductClaims, arrived: Mapping[str, list[bytes]], answers: Answers, upto_ms: int
     ) -> Iterator[Message]:
         for payload in arrived.get("compared", ()):
-            machines.compared.put(unpack_frame(payload), payload)
+            of_product.compared.put(unpack_frame(payload), payload)
         for payload in arrived.get("members", ()):
             for claim, confirmed_at_ms in unpack(payload, list[tuple[str, int]]):
-                machines.members.add((claim, confirmed_at_ms))
-                self.state.put_packed(machines.member_entry(claim, confirmed_at_ms), True)
-        machines.scores = self._scores(machines, arrived)
+                of_product.members.add((claim, confirmed_at_ms))
+                self.state.put_packed(of_product.member_entry(claim, confirmed_at_ms), True)
+        of_product.scores = self._scores(of_product, arrived)
         inputs: dict[str, list[RiderInput]] = defaultdict(list)
         for payload in arrived.get("happenings", ()):
             for worker, updates in unpack_updates(payload):
@@ -119,18 +119,13 @@ class AdjudicateClaims(KeyedOperator):
                 inputs[worker].extend(of_rider)
         for worker in answers.workers:
             inputs[worker].extend(answers.of(worker))
-        decisions = Decisions()
-        for worker in sorted(inputs.keys() | machines.due(upto_ms)):
-            machine = machines.machine(worker, self._scorer.version)
+        decisions, machines = Decisions(), of_product.machines
+        for worker in sorted(inputs.keys() | machines.take_due(upto_ms)):
+            machine = machines.machine(worker)
             before = machine.published_statuses
             decisions.add(machine, before, run_rider(machine, inputs.get(worker, ()), upto_ms))
             answers.record_refusals(worker, machine.take_refused())
-            machines.set_timer(worker)
-            for claim in machine.take_changed():
-                if self.state.durable:
-                    self.state.put(machines.entry(worker, claim.claim_id), pack_small(claim))
-            if machine.is_empty:
-                del machines.by_worker[worker]
+            machines.save(worker)
         yield from results(decisions.records)
         instructions, standings = decisions.instructions()
         if self._config.reserves:
@@ -138,7 +133,7 @@ class AdjudicateClaims(KeyedOperator):
         else:
             yield from results(payment_records(unlimited(instructions)))
 
-    def _scores(self, machines: _ProductMachines, arrived: Mapping[str, list[bytes]]) -> Scores:
+    def _scores(self, of_product: _ProductClaims, arrived: Mapping[str, list[bytes]]) -> Scores:
         if not arrived.get("evidence"):
             return {}
         rows = pl.concat(map(unpack_frame, arrived["evidence"])).sort(*CLAIM, "decided_at_ms")
@@ -146,100 +141,69 @@ class AdjudicateClaims(KeyedOperator):
             {name: rows[name].to_numpy() for name in FEATURE_NAMES},
             {name: rows[f"{name}/reports"].to_numpy() for name in FEATURE_NAMES},
         )
-        others = _compared(rows, stacked(machines.compared.frames, _COMPARED))
+        confirmed_ms = rows["confirmed_at_ms"].unique().sort().to_numpy()
+        others = _compared(rows, stacked(of_product.compared.around(confirmed_ms), _COMPARED))
         others["barometric_delta_match"] = _barometric(
-            machines.product,
+            of_product.product,
             rows,
             _each_pane_once(arrived.get("panes", ()), _PANES),
             _each_pane_once(arrived.get("apart", ()), _PRESSURE_DEVIATIONS),
         )
         others["riders_on_device_28d"] = _riders(rows, arrived.get("riders", ()))
-        scores = scores_of(with_neighbor_features(own, others), self._scorer, machines.product)
+        scores = scores_of(with_neighbor_features(own, others), self._scorer, of_product.product)
         claims = rows.select("policy_id", "disruption_id", "confirmed_at_ms", "decided_at_ms").iter_rows()
-        return scores_by_claim(machines.product, claims, scores, machines.members)
+        return scores_by_claim(of_product.product, claims, scores, of_product.members)
 
     @property
     def next_work_ms(self) -> int | None:
-        timers = [machines.timers[0][0] for machines in self._products.values() if machines.timers]
-        return min([*timers, *([] if self._next_deferred_ms is None else [self._next_deferred_ms])], default=None)
+        dues = [self._next_deferred_ms, *(claims.machines.next_due_ms for claims in self._products.values())]
+        return min((due_ms for due_ms in dues if due_ms is not None), default=None)
 
     @property
     def holds_expiring_state(self) -> bool:
-        return any(machines.compared or machines.by_worker for machines in self._products.values())
+        return any(claims.compared or claims.machines for claims in self._products.values())
 
     def expire(self, upto_ms: int) -> None:
-        if upto_ms // DAY_MS == self.done_ms // DAY_MS:
-            return
-        for machines in self._products.values():
-            machines.compared.expire(upto_ms - self._config.remembered_ms)
-            machines.compared.compact(upto_ms)
-            for worker, machine in list(machines.by_worker.items()):
-                for claim in machine.expire(upto_ms - self._config.remembered_ms):
-                    self.state.drop(machines.entry(worker, claim))
-                    for member in [member for member in machines.members if member[0] == claim]:
-                        machines.members.remove(member)
-                        self.state.drop(machines.member_entry(*member))
-                if machine.is_empty:
-                    del machines.by_worker[worker]
+        for claims in self._products.values():
+            if upto_ms // DAY_MS > self.done_ms // DAY_MS:
+                self._expire(claims, upto_ms)
+            claims.machines.settle(upto_ms)
+
+    def _expire(self, claims: _ProductClaims, upto_ms: int) -> None:
+        claims.compared.expire(upto_ms - self._config.remembered_ms)
+        claims.compared.compact(upto_ms)
+        gone = claims.machines.expire(upto_ms - self._config.remembered_ms)
+        for member in sorted(member for member in claims.members if member[0] in gone):
+            claims.members.remove(member)
+            self.state.drop(claims.member_entry(*member))
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, "arrived"):
             self._restore_deferred(name, (name.removeprefix("arrived/").rsplit("/", 2)[0], payload))
-        for machines in self._products.values():
-            machines.compared.restore(entries)
+        for claims in self._products.values():
+            claims.compared.restore(entries)
+            claims.machines.restore(entries)
         for name, _ in entries_of(entries, "member"):
             _, product, claim, confirmed_at_ms = name.split("/")
             self._products[product].members.add((claim, int(confirmed_at_ms)))
-        claims: dict[tuple[str, str], list[Claim]] = defaultdict(list)
-        for name, payload in entries_of(entries, "claim"):
-            product, worker = name.removeprefix("claim/").rpartition("/")[0].split("/", 1)
-            claims[product, worker].append(unpack_small(payload, Claim))
-        for (product, worker), claims_of_rider in claims.items():
-            self._products[product].machine(worker, self._scorer.version).resume(claims_of_rider)
-            self._products[product].set_timer(worker)
 
 
-class _ProductMachines:
-    """The machines of one product, one for every rider with a claim; their timers; evidence from comparisons."""
+class _ProductClaims:
+    """The claims on one product, evidence from comparisons, and scores."""
 
-    def __init__(self, product: Product, compared: TimePartitionedBuffer) -> None:
+    def __init__(
+        self, product: Product, compared: TimePartitionedBuffer, model_version: str, state: StateWriter
+    ) -> None:
         self.product, self.compared = product, compared
+        self.machines = RiderMachines(product, model_version, self._score, state)
         self.scores: Scores = {}
         """The scores for the current call of `on_watermark`."""
-        self.timers: list[tuple[int, str]] = []
-        """A heap of (moment (ms), worker_id): when holds and step-ups run out."""
-        self.by_worker: dict[str, RiderMachine] = {}
         self.members: set[tuple[str, int]] = set()
         """Claims in a syndicate alert: claim_id, confirmation (ms)."""
 
     def member_entry(self, claim: str, confirmed_at_ms: int) -> str:
         """The name of the state entry of a claim's membership in an alert."""
         return f"member/{self.product.name}/{claim}/{confirmed_at_ms}"
-
-    def entry(self, worker: str, claim: str) -> str:
-        """The name of a claim's state entry."""
-        return f"claim/{self.product.name}/{worker}/{claim}"
-
-    def machine(self, worker: str, model_version: str) -> RiderMachine:
-        """The rider's machine, which is made if there is none."""
-        if worker not in self.by_worker:
-            self.by_worker[worker] = RiderMachine(self.product, model_version, self._score)
-        return self.by_worker[worker]
-
-    def set_timer(self, worker: str) -> None:
-        """Sets a timer for when the rider's machine has to run next."""
-        due_ms = self.by_worker[worker].next_due_ms
-        if due_ms is not None:
-            heapq.heappush(self.timers, (due_ms, worker))
-
-    def due(self, upto_ms: int) -> set[str]:
-        """Removes the timers up to a moment; gives their riders."""
-        due = set()
-        while self.timers and self.timers[0][0] <= upto_ms:
-            worker = heapq.heappop(self.timers)[1]
-            if worker in self.by_worker:
-                due.add(worker)
-        return due
 
     def _score(self, claim: Claim, at_ms: int) -> ClaimScore | None:
         """The score of a claim; None where no evidence came, since a single claim must not fail the job."""

@@ -13,7 +13,7 @@ import polars as pl
 from monsoon.pipelines.runtime.keyed_operator import StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import pack_frame, stacked, unpack_frame
 from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small
-from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, HOUR_MS, Part, TimePartitionedBuffer
+from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, HOUR_MS, TimePartitionedBuffer, any_within
 from monsoon.transforms.evidence.batch import DwellCounts, DwellIntervals
 from monsoon.transforms.evidence.neighborhoods import Cells
 from monsoon.transforms.evidence.ragged import Ints
@@ -85,14 +85,9 @@ class NeighborPanes:
     def of_neighborhoods(self, wanted: pl.DataFrame) -> pl.DataFrame:
         """All panes of some neighborhoods and times (columns `neighborhood` and `pane_start_ms`)."""
         groups = wanted.select("neighborhood", "pane_start_ms").unique()
-        times = groups["pane_start_ms"].unique().sort().to_numpy()
-
-        def has_some(part: Part | _ColdPart) -> bool:
-            after = np.searchsorted(times, part.first_ms)
-            return bool(after < len(times) and times[after] <= part.last_ms)
-
-        frames = [part.frame for part in self._hot.parts if has_some(part)]
-        frames += [self._read(part) for part in self._cold if has_some(part)]
+        times_ms = groups["pane_start_ms"].unique().sort().to_numpy()
+        cold = [part for part in self._cold if any_within(times_ms, part.first_ms, part.last_ms)]
+        frames = [*self._hot.around(times_ms), *map(self._read, cold)]
         return stacked(frames, PANES).join(groups, on=["neighborhood", "pane_start_ms"], how="semi")
 
     def expire(self, before_ms: int) -> None:

@@ -25,6 +25,12 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
 
+def any_within(times_ms: npt.NDArray[np.int64], first_ms: int, last_ms: int) -> bool:
+    """Whether some of these times (sorted) lie in [first, last]."""
+    after = int(times_ms.searchsorted(first_ms))
+    return after < len(times_ms) and bool(times_ms[after] <= last_ms)
+
+
 def pack_rows(frame: pl.DataFrame) -> bytes:
     """A few rows, column by column."""
     return pack_small(frame.to_dict(as_series=False))
@@ -83,6 +89,10 @@ class TimePartitionedBuffer:
     def frames(self) -> list[pl.DataFrame]:
         """All rows."""
         return [part.frame for part in self.parts]
+
+    def around(self, times_ms: npt.NDArray[np.int64]) -> list[pl.DataFrame]:
+        """The rows of all parts that may have some of these times (sorted)."""
+        return [part.frame for part in self.parts if any_within(times_ms, part.first_ms, part.last_ms)]
 
     def put(self, frame: pl.DataFrame, payload: bytes | None = None) -> None:
         """Adds rows, at least one; `payload` is the same frame packed, where the caller has it."""

@@ -179,9 +179,13 @@ class Claim(Struct, gc=False, omit_defaults=True):
             mine.end_ms is None or theirs.start_ms < mine.end_ms
         )
 
+    @property
+    def last_ms(self) -> int:
+        """When the disruption ended or was last updated (ms)."""
+        update = self.update
+        return max(update.at_ms, update.start_ms if update.end_ms is None else update.end_ms)
+
     def is_over(self, before_ms: int) -> bool:
         """Whether no timer is pending, and the disruption was over and last updated before a moment."""
-        update = self.update
-        last_ms = max(update.at_ms, update.start_ms if update.end_ms is None else update.end_ms)
-        over = update.end_ms is not None or self.status == "withdrawn"
-        return over and self.due_ms is None and last_ms < before_ms
+        over = self.update.end_ms is not None or self.status == "withdrawn"
+        return over and self.due_ms is None and self.last_ms < before_ms

@@ -11,7 +11,7 @@ Interpretations of the specification: docs/interpretations.md#claims.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -356,6 +356,11 @@ class RiderMachine:
             claims.append(claim_record(claim, version, self._product.name, self._model_version, at_ms))
             payouts += payout_records(claim, 0 if view is None else view.instalments, at_ms)
         return claims, payouts
+
+    @property
+    def claims(self) -> Collection[Claim]:
+        """All claims."""
+        return self._claims.values()
 
     @property
     def is_empty(self) -> bool:
