@@ -139,14 +139,17 @@ def attributed(entries: Any, settings: Any) -> BytesByPolicy:
     from monsoon.pipelines.runtime.messages import unpack
     from monsoon.pipelines.runtime.state_codec import unpack_small
     from monsoon.sources.record_store import record_id
+    from monsoon.testing.operator_harness import COLD
     from monsoon.transforms.adjudication.claims import Claim
 
     kept: BytesByPolicy = defaultdict(Counter)
-    entries = list(entries)
+    entries = [entry._replace(name=entry.name.removeprefix(COLD)) for entry in entries]
     policies = (unpack_small(entry.payload) for entry in entries if entry.kind == "policy")
     policy_of = {repr(record_id(each)): (each["product"], each["policy_id"]) for events in policies for each in events}
     speaking: dict[tuple[str, str, str], str] = {}
     """The policy with which a rider claims, by product, disruption and rider."""
+    claiming: dict[str, tuple[str, str]] = {}
+    """The product and policy of a claim."""
     for entry in entries:
         size = len(entry.name) + len(entry.payload)
         parts = entry.name.split("/")
@@ -154,7 +157,8 @@ def attributed(entries: Any, settings: Any) -> BytesByPolicy:
             kept[parts[1], parts[2]]["events"] += size
         elif entry.kind == "claim":
             claim = unpack_small(entry.payload, Claim)
-            kept[parts[1], claim.terms.policy_id]["claims"] += size
+            claiming[claim.claim_id] = (parts[1], claim.terms.policy_id)
+            kept[claiming[claim.claim_id]]["claims"] += size
         elif entry.kind == "memory" and parts[1] == "subscriptions":
             kept[policy_of[unpack(entry.payload)[0]]]["events"] += size
         elif entry.kind == "disruption":
@@ -173,6 +177,11 @@ def attributed(entries: Any, settings: Any) -> BytesByPolicy:
         elif entry.kind == "compared":
             columns = unpack_small(entry.payload)
             claims = list(zip(columns["disruption_id"], columns["worker_id"], strict=True))
+        elif entry.kind == "settled":
+            settled = unpack(entry.payload)
+            for claim_id in settled:
+                kept[claiming[claim_id]]["claims"] += size // len(settled)
+            continue
         else:
             continue
         for identity, rider in claims:

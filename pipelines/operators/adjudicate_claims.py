@@ -14,7 +14,7 @@ from monsoon.pipelines.operators.control_exposure import to_reserve_buckets
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
 from monsoon.pipelines.operators.disruption_updates import unpack_updates
 from monsoon.pipelines.operators.peer_features import CLAIM
-from monsoon.pipelines.operators.rider_machines import RiderMachines
+from monsoon.pipelines.operators.rider_machines import RiderMachines, restore_machines
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import (
@@ -182,7 +182,7 @@ class AdjudicateClaims(KeyedOperator):
             self._restore_deferred(name, (name.removeprefix("arrived/").rsplit("/", 2)[0], payload))
         for claims in self._products.values():
             claims.compared.restore(entries)
-            claims.machines.restore(entries)
+        restore_machines({name: claims.machines for name, claims in self._products.items()}, entries)
         for name, _ in entries_of(entries, "member"):
             _, product, claim, confirmed_at_ms = name.split("/")
             self._products[product].members.add((claim, int(confirmed_at_ms)))

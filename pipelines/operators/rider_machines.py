@@ -1,5 +1,5 @@
 """The machines of one product, one for every rider with claims in motion. The claims of a rider whose claims are all
-settled are in cold state, and his machine is made anew from them when an input for him arrives."""
+settled are in cold state, and the machine is made anew from them when an input for the rider arrives."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RiderMachines:
         self._restored: dict[str, list[Claim]] = {}
         """By rider without a machine as yet: the claims that were not cold when the operator was restored."""
         self._cold: dict[str, dict[str, int]] = {}
-        """By rider: his claims in cold state, and the moment (ms) at which each was settled (`Claim.last_ms`)."""
+        """By rider: the claims in cold state, and the moment (ms) at which each was settled (`Claim.last_ms`)."""
         self._timers: list[tuple[int, str]] = []
         """A heap of (moment (ms), worker_id): when holds and step-ups run out."""
 
@@ -108,17 +108,14 @@ class RiderMachines:
             dropped |= gone
         return dropped
 
-    def restore(self, entries: Mapping[str, bytes]) -> None:
-        """Restores from state entries; claims in cold state are not read."""
-        for name, payload in entries_of(entries, "settled"):
-            worker, product = name.removeprefix("settled/").rsplit("/", 1)
-            if product == self._product.name:
-                self._cold[worker] = unpack(payload, dict[str, int])
-        for name, payload in entries_of(entries, f"claim/{self._product.name}"):
-            worker = name.removeprefix(f"claim/{self._product.name}/").rpartition("/")[0]
-            self._restored.setdefault(worker, []).append(unpack_small(payload, Claim))
-        for worker, claims in self._restored.items():
-            self._set_timer(worker, min((claim.due_ms for claim in claims if claim.due_ms is not None), default=None))
+    def restore_claim(self, worker: str, claim: Claim) -> None:
+        """Adds a claim from its state entry."""
+        self._restored.setdefault(worker, []).append(claim)
+        self._set_timer(worker, claim.due_ms)
+
+    def restore_cold(self, worker: str, settled_ms: dict[str, int]) -> None:
+        """Adds the rider's claims in cold state, which are not read: when each was settled (ms), by claim_id."""
+        self._cold[worker] = settled_ms
 
     def _hot(self, worker: str) -> list[Claim]:
         """The rider's claims that are not in cold state."""
@@ -152,3 +149,13 @@ class RiderMachines:
     def _entry(self, worker: str, claim: str) -> str:
         """The name of a claim's state entry, hot or cold."""
         return f"claim/{self._product.name}/{worker}/{claim}"
+
+
+def restore_machines(machines: Mapping[str, RiderMachines], entries: Mapping[str, bytes]) -> None:
+    """Restores the machines of some products (by name) from state entries. Raises KeyError for another product."""
+    for name, payload in entries_of(entries, "claim"):
+        product, _, rest = name.removeprefix("claim/").partition("/")
+        machines[product].restore_claim(rest.rpartition("/")[0], unpack_small(payload, Claim))
+    for name, payload in entries_of(entries, "settled"):
+        worker, _, product = name.removeprefix("settled/").rpartition("/")
+        machines[product].restore_cold(worker, unpack(payload, dict[str, int]))

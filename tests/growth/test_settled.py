@@ -3,7 +3,7 @@
 from kit import ScriptedScores, at, kawaach, terms, update
 from kit.growth import CONSTANT, growth
 
-from monsoon.pipelines.operators.rider_machines import RiderMachines
+from monsoon.pipelines.operators.rider_machines import RiderMachines, restore_machines
 from monsoon.pipelines.runtime.keyed_operator import StateWriter
 from monsoon.transforms.adjudication.driver import run_rider
 
@@ -32,7 +32,7 @@ def test_settled_claims_of_other_riders():
         before = {name: payload for name, payload in machines._state.drain().items() if payload is not None}
         assert len(machines._state.drain_cold()) == len(before) == count
         restored = RiderMachines(kawaach(), "m1", ScriptedScores(), StateWriter(cold=refuse))
-        restored.restore(before)
+        restore_machines({"kawaach": restored}, before)
 
         def work():
             claims, payouts = run(restored, "new", 2 * DAY)

@@ -8,7 +8,7 @@ from kit.graph import Scripted, same
 from kit.streams import report
 from msgspec import structs
 
-from monsoon.pipelines.operators.rider_machines import RiderMachines
+from monsoon.pipelines.operators.rider_machines import RiderMachines, restore_machines
 from monsoon.pipelines.runtime.keyed_operator import StateWriter
 from monsoon.transforms.adjudication.claims import Answer
 from monsoon.transforms.adjudication.driver import run_rider
@@ -47,7 +47,7 @@ class Stored:
     def restart(self):
         self.save()
         self._start()
-        self.machines.restore(self.entries)
+        restore_machines({self.product.name: self.machines}, self.entries)
 
     def run(self, worker, items, upto_ms):
         machine = self.machines.machine(worker)
@@ -139,6 +139,17 @@ def test_what_is_not_asked_for_is_not_read():
     stored.save()
     assert [name for name in [*stored.entries, *stored.cold] if "w2" in name] == []
     assert len(stored.read) == 1
+
+
+def test_claims_of_a_product_that_does_not_run_are_refused():
+    """Cold or not: state with them is of another job."""
+    stored = Stored(product_of("kawaach"), ScriptedScores())
+    stored.run("w1", [update("d1", 0, end_ms=at(60))], at(60))
+    for _ in range(2):
+        stored.save()
+        with pytest.raises(KeyError):
+            restore_machines({}, stored.entries)
+        stored.machines.settle(at(DAY))
 
 
 POLICY = {"policy_id": "p1", "device_id": "d1x", "payout_account": "u1x"}
