@@ -30,6 +30,9 @@ PANES: dict[str, Any] = {
 WARM_MS = 6 * HOUR_MS
 """The panes of a day stay in memory for so long after its last one: for claims that are held or corrected."""
 
+_COUNTS = "pane-counts"
+"""The kind of entry that stands for panes in cold state."""
+
 
 class _ColdPart(NamedTuple):
     """A state entry of panes in cold state: the starts of its first and last pane (ms)."""
@@ -54,7 +57,7 @@ class NeighborPanes:
 
     def __init__(self, state: StateWriter, product: str, new_name: Callable[[str], str]) -> None:
         self._state, self._new_name = state, new_name
-        self._kind = f"pane-counts/{product}"
+        self._kind = f"{_COUNTS}/{product}"
         self._hot = TimePartitionedBuffer(state, f"panes/{product}", "pane_start_ms", new_name)
         self._cold: list[_ColdPart] = []
         self._counts = DwellCounts.of((), (), 0, 0)

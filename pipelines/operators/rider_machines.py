@@ -54,7 +54,7 @@ class RiderMachines:
                 self._state.put(self._entry(worker, claim.claim_id), pack_small(claim))
         self._drop_cold(worker, [claim.claim_id for claim in changed])
         self._set_timer(worker, machine.next_due_ms)
-        if machine.is_empty:
+        if not machine.claims:
             del self._machines[worker]
 
     @property

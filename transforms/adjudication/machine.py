@@ -363,11 +363,6 @@ class RiderMachine:
         return self._claims.values()
 
     @property
-    def is_empty(self) -> bool:
-        """Whether it has no claim."""
-        return not self._claims
-
-    @property
     def published_statuses(self) -> dict[str, str]:
         """The status of each claim with a published revision, by claim_id."""
         return {name: str(claim.status) for name, claim in self._claims.items() if claim.revision >= 0}
