@@ -20,7 +20,10 @@ def create_topics(
     """Creates those topics that are not there; returns their names. Raises InputError if the brokers refuse one."""
     from kafka import KafkaAdminClient
 
-    with refusals(brokers), KafkaAdminClient(bootstrap_servers=brokers.split(",")) as admin:
+    with (
+        refusals(brokers),
+        KafkaAdminClient(bootstrap_servers=brokers.split(","), bootstrap_timeout_ms=10_000) as admin,
+    ):
         present = set(admin.list_topics())
         lacking = [topic for topic in topics if topic_name(topic.stream, prefix) not in present]
         wanted = {
