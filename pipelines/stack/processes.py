@@ -24,7 +24,8 @@ from monsoon.pipelines.stack.errors import StackError
 _MARK = "MONSOON_STACK_PROCESS"
 _LOOK_S = 0.1
 _KILL_S = 10
-_ERROR = re.compile(r"\b(ERROR|FATAL|RECEIVED SIGNAL)\b|\b[A-Z]\w*(?:Error|Exception)\b")
+_ERROR = re.compile(r"\b(ERROR|FATAL)\b|\b[A-Z]\w*(?:Error|Exception)\b")
+_FATAL = re.compile(r"\bFATAL\b|\bRECEIVED SIGNAL\b")
 
 
 class StackProcess:
@@ -176,13 +177,15 @@ def marked(mark: str) -> list[int]:
 
 
 def last_error(log: Path) -> str:
-    """The last line of a log that tells of an error, else its last line, unless that tells of what went well."""
+    """The last line of a log that tells of a fatal error or a signal, else of any error; else its last line, unless
+    that tells of what went well."""
     try:
         lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
     except FileNotFoundError:
         return ""
+    fatal = [line for line in lines if _FATAL.search(line)]
     errors = [line for line in lines if _ERROR.search(line) and not line.startswith("at ")]
-    return (errors or [line for line in lines if line and " INFO " not in line] or [""])[-1]
+    return (fatal or errors or [line for line in lines if line and " INFO " not in line] or [""])[-1]
 
 
 def _environment(pid: int) -> list[bytes]:

@@ -35,6 +35,7 @@ _FOLDERS = ("kafka", "zookeeper", "flink", "logs", "pids", "tmp")
 _SERVERS = ("broker", "controller", "zookeeper", "web")
 """What has an address in the record."""
 _GRACE_S = 15
+_MEND_ATTEMPTS = 3
 
 
 class State(Enum):
@@ -181,22 +182,35 @@ class Stack:
             self._write_pids()
         return process
 
-    def restart(self, name: str, progress: Progress = no_progress) -> None:
-        """Starts `kafka`, `zookeeper` or `jobmanager` again after it ended, and returns when it is ready. Raises
-        StackError."""
+    def mend(self, progress: Progress = no_progress) -> list[str]:
+        """Starts again what ended, and another TaskManager in the place of each that did; returns what had ended when
+        all are ready. Raises StackError.
+
+        A TaskManager that runs Python may end some seconds after its JobManager did, in Beam's own code: so this looks
+        more than once.
+        """
         with self._locked():
             broker, zookeeper, cluster = self.broker, self.zookeeper, self.cluster
-            if name == broker.process.name:
-                broker.start(progress)
-            elif name == zookeeper.process.name:
-                zookeeper.launch()
-                zookeeper.wait_until_ready(progress)
-            elif name == cluster.job_manager.name:
-                cluster.launch_job_manager()
-                cluster.wait_until_ready(progress)
-            else:
-                raise StackError(f"{name} cannot be started again; of TaskManagers others are added")
+            launch = {
+                broker.process.name: broker.launch,
+                zookeeper.process.name: zookeeper.launch,
+                cluster.job_manager.name: cluster.launch_job_manager,
+            }
+            mended: list[str] = []
+            for attempt in range(1, _MEND_ATTEMPTS + 1):
+                for process in [process for process in self.processes if process.pid is None]:
+                    stop([process], 0)  # what it left behind
+                    launch.get(process.name, cluster.launch_task_manager)()
+                    mended.append(process.name)
+                try:
+                    broker.wait_until_ready(progress)
+                    cluster.wait_until_ready(progress)
+                    break
+                except StackError:
+                    if attempt == _MEND_ATTEMPTS:
+                        raise
             self._write_pids()
+        return mended
 
     def not_running(self) -> str:
         """Which of its processes do not run, and why, in words."""

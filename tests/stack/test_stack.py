@@ -237,9 +237,9 @@ def test_the_real_one_by_its_commands(tmp_path, capsys):
         assert main(["status", "--stack", folder]) == 1
         assert "incomplete" in capsys.readouterr().out
         assert main(["up", "--stack", folder]) == 1
-        module.stop([first], 0)
-        stack.restart("jobmanager")
-        assert stack.cluster.task_managers[0].name == second.name
+        assert stack.mend() == ["jobmanager", first.name]
+        assert [each.name for each in stack.cluster.task_managers] == [second.name, "taskmanager-3"]
+        assert stack.mend() == []
         assert main(["status", "--stack", folder]) == 0
         assert stack.record["processes"] == {each.name: each.pid for each in stack.processes}
         assert main(["down", "--stack", folder]) == 0
