@@ -41,7 +41,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new, empty or earlier output folder")
     parser.add_argument(
         "--speed",
-        type=_speed,
+        type=speed,
         default=60.0,
         metavar="N",
         help="so many times as fast as real time; 0: as fast as it goes (default: 60)",
@@ -119,11 +119,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _speed(text: str) -> float:
+def speed(text: str) -> float:
+    """A multiple of real time, of the command line."""
     try:
-        speed = float(text)
+        multiple = float(text)
     except ValueError:
-        speed = math.nan
-    if not 0 <= speed <= 1_000_000:
+        multiple = math.nan
+    if not 0 <= multiple <= 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is no multiple of real time; give 0 to 1000000")
-    return speed
+    return multiple

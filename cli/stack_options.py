@@ -23,7 +23,7 @@ def add_stack_option(parser: ArgumentParser) -> None:
 
 
 def lines_of(stack: Stack) -> Iterator[str]:
-    """A line for each process: its name, its pid or why it ended, and where it listens."""
+    """A line for each process: its name, its pid or why it ended, and where it listens; then one for each job."""
     record = stack.record
     places = {
         "kafka": record.get("broker", ""),
@@ -35,3 +35,5 @@ def lines_of(stack: Stack) -> Iterator[str]:
         pid, place = process.pid, places.get(process.name, slots)
         is_what = f"ended: {process.exit_reason()}" if pid is None else f"process {pid:<9}{place}"
         yield f"  {process.name:<16}{is_what}".rstrip()
+    for name, state in stack.jobs():
+        yield f"  {'job':<16}{name}, {state.lower()}"

@@ -1,23 +1,28 @@
-"""`monsoon up`: Kafka and Flink on this machine, as processes that go on when the command has ended."""
+"""`monsoon up`: Kafka, Flink and the live job on this machine, as processes that go on when the command has ended."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from monsoon.cli.arguments import count_to
 from monsoon.cli.progress import ProgressLine
 from monsoon.cli.stack_options import add_stack_option, lines_of
 
+if TYPE_CHECKING:
+    from monsoon.sources.kafka.settings import LiveSettings
+
 _EXAMPLE = """\
 example:
   monsoon up --stack runs/stack --taskmanagers 2
+  monsoon produce --input runs/delhi --stack runs/stack
   monsoon status --stack runs/stack
   monsoon down --stack runs/stack
 
 Starts a Kafka broker with Monsoon's topics, ZooKeeper, and Flink's JobManager and TaskManagers, without containers and
-for this machine only. Fetches their jars first where they are not there (monsoon jars). The folder holds their data and
-logs, and stack.json, which states every address and pid.
+for this machine only, and submits the live job. Fetches their jars first where they are not there (monsoon jars). The
+folder holds their data and logs, and stack.json, which states every address and pid.
 """
 
 _MAX_TASK_MANAGERS = 16
@@ -49,15 +54,32 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         metavar="PORT",
         help="of Flink's web UI and REST API (default: as before, or a free one)",
     )
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="settings of the job (docs/live.md); its brokers are the stack's (default: all defaults)",
+    )
+    parser.add_argument(
+        "--interval-ms",
+        type=count_to(86_400_000),
+        metavar="N",
+        help="event_time.interval_ms; of a history that is produced faster than real time so many times longer "
+        "(default: as --settings says, or 10000)",
+    )
+    parser.add_argument("--no-job", action="store_true", help="submit no job")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints a line a process when all are ready."""
     from monsoon.pipelines.stack import jars
-    from monsoon.pipelines.stack.stack import Stack
+    from monsoon.pipelines.stack.stack import Stack, State
+    from monsoon.pipelines.stack.submit import submit
 
     stack = Stack(args.stack)
+    recovers = stack.state is State.STOPPED  # ZooKeeper has the job that ran on the data
+    settings = _settings(args)
     progress = ProgressLine()
     try:
         if not jars.are_fetched():
@@ -70,8 +92,26 @@ def run(args: argparse.Namespace) -> int:
             web_port=args.web_port,
             progress=progress,
         )
+        if started and not args.no_job and not recovers:
+            progress("submitting the job", None)
+            submit(stack, settings.at(stack.broker.address))
     finally:
         progress.done()
     print(f"monsoon up: {'running' if started else 'was running already'}, in {args.stack}")
     print("\n".join(lines_of(stack)))
     return 0
+
+
+def _settings(args: argparse.Namespace) -> LiveSettings:
+    from msgspec.structs import replace
+
+    from monsoon.sources.kafka.settings import KafkaSettings, LiveSettings, parse_settings
+    from monsoon.sources.plain_yaml import read_file
+
+    settings = LiveSettings(kafka=KafkaSettings(brokers="127.0.0.1:0"))
+    if args.settings is not None:
+        settings = parse_settings(read_file(args.settings), where=str(args.settings))
+    if args.interval_ms is not None:
+        settings = replace(settings, event_time=replace(settings.event_time, interval_ms=args.interval_ms))
+    parallelism = settings.state.parallelism or args.taskmanagers * args.slots
+    return replace(settings, state=replace(settings.state, parallelism=parallelism))

@@ -12,8 +12,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from monsoon.contracts.topics import FOREVER_MS, INPUT_TOPICS, OUTPUT_TOPICS, TOPICS, topic_name
 from monsoon.pipelines.flink.errors import ClusterError, deepest_cause
 from monsoon.pipelines.flink.live_job import job_config
@@ -116,10 +114,7 @@ def _through_the_stack(
     try:
         brought_up = stack.up(options.task_managers, slots, progress=progress)
         prefix = "" if brought_up else _own_topics(stack, options.parallelism)
-        kafka = KafkaSettings(
-            brokers=stack.broker.address, topic_prefix=prefix, transaction_timeout_s=_TRANSACTION_TIMEOUT_S
-        )
-        settings = msgspec.structs.replace(settings, kafka=kafka)
+        settings = settings.at(stack.broker.address, prefix)
         progress("submitting the job", None)
         job = submit(stack, settings)
         try:
@@ -157,7 +152,7 @@ def _settings(
     not known yet."""
     interval_ms = max(_INTERVAL_WALL_MS, int(_INTERVAL_WALL_MS * options.speed)) if options.speed else _HOUR_MS
     return LiveSettings(
-        kafka=KafkaSettings(brokers="127.0.0.1:0"),
+        kafka=KafkaSettings(brokers="127.0.0.1:0", transaction_timeout_s=_TRANSACTION_TIMEOUT_S),
         event_time=EventTimeSettings(idle_after_s=None, interval_ms=min(interval_ms, _HOUR_MS)),
         state=StateSettings(
             checkpoint_interval_ms=options.checkpoint_interval_ms,
@@ -231,6 +226,7 @@ class _Exchange:
     def _send(self, producer: HistoryProducer, history: History) -> None:
         try:
             producer.send(history)
+            producer.end()
         except BaseException as error:  # raised where the job is waited for
             self._failed = error
 

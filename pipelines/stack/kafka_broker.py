@@ -110,7 +110,7 @@ class KafkaBroker:
 
     def _format(self, settings: Path) -> None:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        words = ["format", "--cluster-id", cluster_id, "--config", str(settings)]
+        words = ["format", f"--cluster-id={cluster_id}", "--config", str(settings)]  # the id may begin with a dash
         command = java_command(
             self.process.folder,
             "kafka.tools.StorageTool",

@@ -103,6 +103,13 @@ class Stack:
             jars=flink_jars(),
         )
 
+    def jobs(self) -> list[tuple[str, str]]:
+        """The name and state of each job of the cluster, the newest last; none where it does not answer."""
+        with suppress(OSError, ValueError, LookupError, StackError):
+            found = self.cluster.get("/jobs/overview")["jobs"]
+            return [(job["name"], job["state"]) for job in sorted(found, key=lambda job: job["start-time"])]
+        return []
+
     def up(
         self,
         taskmanagers: int = 1,

@@ -51,11 +51,13 @@ class HistoryProducer:
     """So many times as fast as real time; 0: as fast as it goes."""
     stopped: Callable[[], bool] = lambda: False
     """Asked now and then whether to give up."""
+    progress: Callable[[], None] = lambda: None
+    """Called now and then."""
     sent: int = 0
     _partition_of_key: dict[bytes, int] = field(default_factory=dict)
 
     def send(self, history: History) -> None:
-        """Sends all of it, then says that every partition has ended."""
+        """Sends all of it."""
         clock = _Clock(self.speed)
         beat_lines, beat_s = self.sent, time.monotonic()
         self._beat(history.first_ms)
@@ -70,12 +72,14 @@ class HistoryProducer:
             if self.sent - beat_lines >= _BEAT_LINES or time.monotonic() - beat_s >= _BEAT_S:
                 beat_lines, beat_s = self.sent, time.monotonic()
                 self._beat(line.time_ms)
+                self.progress()
                 if self.stopped():
                     return
-        self.end()
+        self._beat(line.time_ms if len(history) else history.first_ms)
+        self.producer.flush()
 
     def end(self) -> None:
-        """Says, again if need be, that nothing follows in any partition."""
+        """Says, again if need be, that nothing follows in any partition: event time ends."""
         self._beat(END_OF_STREAM_MS)
         self.producer.flush()
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from msgspec import Meta, field
+from msgspec.structs import replace
 
 from monsoon.sources.files import INPUT_STREAMS
 from monsoon.sources.yaml_formats import FormatError, YamlFormat
@@ -70,6 +71,11 @@ class LiveSettings(Section, frozen=True):
     event_time: EventTimeSettings = EventTimeSettings()
     state: StateSettings = StateSettings()
     insurance: InsuranceSettings = InsuranceSettings()
+
+    def at(self, brokers: str, topic_prefix: str | None = None) -> LiveSettings:
+        """The same at other brokers, with other topics where a prefix is given."""
+        prefix = self.kafka.topic_prefix if topic_prefix is None else topic_prefix
+        return replace(self, kafka=replace(self.kafka, brokers=brokers, topic_prefix=prefix))
 
     @property
     def lateness_ms(self) -> dict[str, int]:
