@@ -5,7 +5,13 @@ Belongs here: what such a service imports. It needs no more than msgspec, kafka-
 """
 
 from monsoon.client.consumer import Consumer, Foreign, Received
-from monsoon.client.errors import BrokerUnavailableError, ClientError, ForeignRecordError, TopicNotFoundError
+from monsoon.client.errors import (
+    BrokerUnavailableError,
+    ClientError,
+    CommitRefusedError,
+    ForeignRecordError,
+    TopicNotFoundError,
+)
 from monsoon.client.latest import Latest
 from monsoon.client.records import (
     RECORD_TYPES,
@@ -24,6 +30,7 @@ __all__ = [
     "BrokerUnavailableError",
     "Claim",
     "ClientError",
+    "CommitRefusedError",
     "Consumer",
     "DeadLetter",
     "Disruption",

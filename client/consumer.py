@@ -41,6 +41,7 @@ class Received(Generic[R]):
     partition: int
     offset: int
     timestamp_ms: int
+    """When the broker took it, ms since 1970-01-01T00:00:00Z; the record's own times are in the record."""
 
 
 @dataclass(frozen=True, slots=True)

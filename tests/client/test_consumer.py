@@ -13,6 +13,7 @@ from monsoon.client import (
     BrokerUnavailableError,
     Claim,
     ClientError,
+    CommitRefusedError,
     Consumer,
     DeadLetter,
     ForeignRecordError,
@@ -20,7 +21,6 @@ from monsoon.client import (
     Payout,
     TopicNotFoundError,
 )
-from monsoon.client.errors import CommitRefusedError
 
 SERVERS = "broker-1:9092, broker-2:9092"
 
