@@ -23,7 +23,7 @@ from monsoon.pipelines.stack.processes import StackProcess, processes_of, stop
 
 JOB_MANAGER = "jobmanager"
 TASK_MANAGER = "taskmanager-"
-_PATIENCE_S = 90
+_PATIENCE_S = 180
 _GRACE_S = 10
 _JOB_MANAGER_CLASS = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 _TASK_MANAGER_CLASS = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"

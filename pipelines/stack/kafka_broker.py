@@ -24,7 +24,7 @@ MAX_MESSAGE_BYTES = 16 << 20
 """Far above what the job accepts: a record that is too long for it has to reach it, to become a dead letter."""
 MAX_TRANSACTION_MS = 900_000
 """Kafka's own default. A producer that asks for a longer timeout of its transactions is refused."""
-_PATIENCE_S = 60
+_PATIENCE_S = 120
 _GRACE_S = 15
 _JVM = ("-Xms64m", "-XX:+UseSerialGC")
 

@@ -13,7 +13,7 @@ TICK_MS = 1_000
 """A session's timeout is 2 to 20 of them."""
 _MAIN_CLASS = "org.apache.flink.shaded.zookeeper3.org.apache.zookeeper.server.ZooKeeperServerMain"
 _JVM = ("-Xms32m", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dzookeeper.admin.enableServer=false")
-_PATIENCE_S = 60
+_PATIENCE_S = 120
 _GRACE_S = 10
 
 
