@@ -16,7 +16,7 @@ from monsoon.bench.processes import BenchError
 
 LOOK_S = 0.25
 """Between two looks: a look takes some milliseconds of one core."""
-_MARK = "MONSOON_BENCH_RUN"
+MARK = "MONSOON_BENCH_RUN"
 """An environment variable by which all processes of a run are known: the JVM and its workers are nobody's children for
 whom a wait accounts."""
 
@@ -53,9 +53,9 @@ def watched(command: Sequence[str], output: Path) -> Streamed:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {_MARK: mark},
+        env=os.environ | {MARK: mark},
     )
-    processes, accounts = _Processes(process.pid, mark), _Accounts(output)
+    processes, accounts = MarkedProcesses(process.pid, mark), _Accounts(output)
     while process.poll() is None:
         looks.append(Look(time.monotonic(), accounts.rows(), processes.cpu_s()))
         time.sleep(LOOK_S)
@@ -120,11 +120,11 @@ class _Accounts:
         return self._rows
 
 
-class _Processes:
+class MarkedProcesses:
     """All processes with a run's mark, and the CPU that they have used, those that ended included."""
 
     def __init__(self, pid: int, mark: str) -> None:
-        self._pid, self._mark = pid, f"{_MARK}={mark}".encode()
+        self._pid, self._mark = pid, f"{MARK}={mark}".encode()
         self._kinds: dict[tuple[str, str], str | None] = {}
         """By process id and start: `JVM` or `Python`; None for others."""
         self._cpu_s: dict[tuple[str, str], float] = {}

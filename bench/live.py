@@ -1,0 +1,146 @@
+"""`monsoon bench live`: telemetry from Kafka through the live job: rows a second, and CPU a row of broker, Flink and
+workers together."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from monsoon.bench import CountTo
+from monsoon.bench.processes import BenchError
+from monsoon.bench.replay import folder_for, simulated
+
+MAX_ROWS = 50_000_000
+_BATCHES = (1, 200)
+"""Reports a record: a phone's own, and a gateway's batch."""
+_SLOTS = 2
+_PATIENCE_S = 1_800
+_EXAMPLE = """\
+example:
+  monsoon bench live --rows 2000000
+  monsoon bench live --rows 2000000 --batch 200
+
+Produces the telemetry of a simulated storm to a broker, then starts the live job, which reads it as fast as it can, with
+checkpoints each second and RocksDB with incremental checkpoints. Measured is what it has committed, by its accounts, and
+the CPU of all processes of the stack. Producing is not counted.
+"""
+
+
+def add_parser(subparsers: Any, count_to: CountTo) -> None:
+    """Adds `live` to `monsoon bench`."""
+    parser = subparsers.add_parser(
+        "live",
+        help="telemetry from Kafka through the live job",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--rows", type=count_to(MAX_ROWS), default=2_000_000, metavar="N", help="rows of telemetry (default: 2000000)"
+    )
+    parser.add_argument(
+        "--batch", type=count_to(10_000), metavar="N", help="reports a record (default: 1, then 200)"
+    )
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="keep inputs here and use them again")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints a line for each size of records."""
+    print(f"{args.rows:,} reports, {_SLOTS} slots, {os.cpu_count()} cores; checkpoints of 1 s, RocksDB")
+    print(f"{'a record':>8} {'first quarter':>14} {'last quarter':>13} {'JVM us':>7} {'Python us':>10} {'all us':>7}")
+    with folder_for(args.folder) as folder:
+        source = simulated(folder, args.rows)
+        for batch in _BATCHES if args.batch is None else (args.batch,):
+            found = measure(source, folder / f"stack-{batch}", batch)
+            jvm_us, python_us = found.cpu_us["JVM"], found.cpu_us["Python"]
+            print(
+                f"{batch:>8} {found.first_rows_per_s:>12,.0f}/s {found.last_rows_per_s:>11,.0f}/s {jvm_us:>7.1f} "
+                f"{python_us:>10.1f} {jvm_us + python_us:>7.1f}",
+                flush=True,
+            )
+    print("targets: 55,000/s one a record, 70,000/s batched")
+    return 0
+
+
+def measure(source: Path, folder: Path, batch: int) -> Any:
+    """Runs the job over the folder's streams, already produced; gives a `flink_streaming.Streamed`."""
+    from monsoon.bench.flink_streaming import LOOK_S, MARK, Look, MarkedProcesses, streamed
+    from monsoon.contracts.topics import INPUT_TOPICS, topic_name
+    from monsoon.pipelines.runtime.messages import ACCOUNTS, END, STATISTICS, unpack_result
+    from monsoon.pipelines.stack.stack import Stack
+    from monsoon.pipelines.stack.submit import submit
+    from monsoon.sources.kafka.committed import CommittedRecords
+    from monsoon.sources.kafka.settings import (
+        EventTimeSettings,
+        InsuranceSettings,
+        KafkaSettings,
+        LiveSettings,
+        StateSettings,
+    )
+    from monsoon.transforms.validation.input_checks import InputStatistics
+
+    mark = uuid.uuid4().hex
+    os.environ[MARK] = mark
+    stack = Stack(folder)
+    try:
+        stack.up(1, _SLOTS)
+        brokers = stack.broker.address
+        _produce(source, brokers, {topic.stream: topic_name(topic.stream) for topic in INPUT_TOPICS}, batch)
+        settings = LiveSettings(
+            kafka=KafkaSettings(brokers=brokers, gather_ms=100),
+            event_time=EventTimeSettings(idle_after_s=None, interval_ms=600_000),
+            state=StateSettings(parallelism=_SLOTS),
+            insurance=InsuranceSettings(reference=str((source / "reference").absolute())),
+        )
+        processes, committed = MarkedProcesses(os.getpid(), mark), CommittedRecords(brokers, {ACCOUNTS: ACCOUNTS})
+        looks: list[Look] = []
+        submit(stack, settings)
+        rows, ended, until_s = 0, False, time.monotonic() + _PATIENCE_S
+        while not ended:
+            if time.monotonic() > until_s:
+                raise BenchError(f"the job has read {rows:,} rows in {_PATIENCE_S} s; its logs: {folder / 'logs'}")
+            for _, key, value in committed.poll(int(LOOK_S * 1000)):
+                kind = (key or b"").decode()
+                ended = ended or kind == END
+                if kind == STATISTICS:
+                    stream, statistics = unpack_result(value or b"", tuple[str, InputStatistics])
+                    rows += statistics.read if stream == "telemetry" else 0
+            looks.append(Look(time.monotonic(), rows, processes.cpu_s()))
+        return streamed(looks)
+    finally:
+        del os.environ[MARK]
+        stack.down()
+
+
+def _produce(source: Path, brokers: str, topics: dict[str, str], batch: int) -> None:
+    """A folder's streams to their topics; telemetry in records of so many reports."""
+    from monsoon.sources.kafka.admin import partition_counts
+    from monsoon.sources.kafka.history import History, TimedLine
+    from monsoon.sources.kafka.producer import HistoryProducer, history_producer
+
+    class Batched:
+        """The lines of a history, those of telemetry joined; a record arrived when its last report did."""
+
+        def __init__(self, history: History) -> None:
+            self._history, self.first_ms = history, history.first_ms
+
+        def __len__(self) -> int:
+            return len(self._history)
+
+        def __iter__(self) -> Iterator[TimedLine]:
+            reports = (line for line in self._history if line.stream == "telemetry")
+            yield from (line for line in self._history if line.stream != "telemetry")
+            while some := list(islice(reports, batch)):
+                content = b"\n".join(line.line for line in some)
+                yield TimedLine("telemetry", content, some[0].time_ms, some[-1].stamp_ms)
+
+    with History(source) as history:
+        producer = HistoryProducer(history_producer(brokers), topics, partition_counts(brokers, topics))
+        producer.send(Batched(history))
+        producer.end()
