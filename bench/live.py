@@ -26,9 +26,9 @@ example:
   monsoon bench live --rows 2000000
   monsoon bench live --rows 2000000 --batch 200
 
-Produces the telemetry of a simulated storm to a broker, then starts the live job, which reads it as fast as it can, with
-checkpoints each second and RocksDB with incremental checkpoints. Measured is what it has committed, by its accounts, and
-the CPU of all processes of the stack. Producing is not counted.
+Produces the telemetry of a simulated storm to a broker, then starts the live job, which reads it as fast as it can,
+with checkpoints each second and RocksDB with incremental checkpoints. Measured is what it has committed, by its
+accounts, and the CPU of all processes of the stack. Producing is not counted.
 """
 
 
@@ -43,9 +43,7 @@ def add_parser(subparsers: Any, count_to: CountTo) -> None:
     parser.add_argument(
         "--rows", type=count_to(MAX_ROWS), default=2_000_000, metavar="N", help="rows of telemetry (default: 2000000)"
     )
-    parser.add_argument(
-        "--batch", type=count_to(10_000), metavar="N", help="reports a record (default: 1, then 200)"
-    )
+    parser.add_argument("--batch", type=count_to(10_000), metavar="N", help="reports a record (default: 1, then 200)")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="keep inputs here and use them again")
     parser.set_defaults(run=run)
 

@@ -54,6 +54,7 @@ class RandomKills:
         now_s = time.monotonic()
         if not _runs(stack):
             self._stopped = True
+            stack.mend()  # a TaskManager may end some seconds after its JobManager
             if self._part is not None and now_s - self._killed_s > _PATIENCE_S:
                 raise ClusterError(f"the job does not run {_PATIENCE_S:g} s after the {self._part} was killed")
             return
@@ -82,15 +83,13 @@ def _runs(stack: Stack) -> bool:
 
 
 def _kill_task_manager(stack: Stack, chance: random.Random) -> None:
-    process = chance.choice(stack.cluster.task_managers)
-    stop([process], 0)
-    process.forget()
-    stack.cluster.launch_task_manager()
+    stop([chance.choice(stack.cluster.task_managers)], 0)
+    stack.mend()
 
 
 def _kill_job_manager(stack: Stack, chance: random.Random) -> None:
     stop([stack.cluster.job_manager], 0)
-    stack.cluster.launch_job_manager()
+    stack.mend()
 
 
 def _kill_worker(stack: Stack, chance: random.Random) -> None:
@@ -106,10 +105,9 @@ def _kill_worker(stack: Stack, chance: random.Random) -> None:
 
 
 def _kill_broker(stack: Stack, chance: random.Random) -> None:
-    broker = stack.broker
-    broker.kill()
+    stack.broker.kill()
     time.sleep(_BROKER_DOWN_S)
-    broker.start()
+    stack.mend()
 
 
 def _command_line(pid: int) -> bytes:

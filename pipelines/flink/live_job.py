@@ -24,7 +24,7 @@ from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.messages import ACCOUNTS
 from monsoon.sources.files import InputError
 from monsoon.sources.kafka.admin import partition_counts
-from monsoon.sources.kafka.settings import LiveSettings, parse_settings
+from monsoon.sources.kafka.settings import LiveSettings, StateSettings, parse_settings
 from monsoon.sources.kafka.watermarks import WatermarkBounds
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.plain_yaml import read_file
@@ -56,8 +56,27 @@ def _submit(settings: LiveSettings) -> None:
     from pyflink.datastream import StreamExecutionEnvironment
 
     env = StreamExecutionEnvironment.get_execution_environment()
+    configure(env, settings.state)
     build_live(env, settings)
     env.execute(NAME)
+
+
+def configure(env: StreamExecutionEnvironment, state: StateSettings) -> None:
+    """The settings of the job's state, which count over the configuration of the cluster."""
+    from pyflink.common import Configuration
+
+    configuration = Configuration()
+    for name, value in {
+        "execution.checkpointing.interval": f"{state.checkpoint_interval_ms} ms",
+        "execution.checkpointing.unaligned.enabled": "false",  # docs/adr/0050-checkpoints-are-aligned.md
+        "execution.checkpointing.incremental": "true",
+        "state.backend.type": state.backend,
+        **({} if state.checkpoints is None else {"execution.checkpointing.dir": state.checkpoints}),
+    }.items():
+        configuration.set_string(name, value)
+    env.configure(configuration)
+    if state.parallelism is not None:
+        env.set_parallelism(state.parallelism)
 
 
 def build_live(env: StreamExecutionEnvironment, settings: LiveSettings) -> None:

@@ -24,14 +24,9 @@ def submit(stack: Stack, settings: LiveSettings, savepoint: str | None = None) -
     """
     file = stack.folder / "flink" / f"{settings.kafka.topic_prefix}live.json"
     file.write_bytes(msgspec.json.format(msgspec.json.encode(settings), indent=2) + b"\n")
-    state = settings.state
     command = [
         *("bash", str(flink_home() / "bin" / "flink"), "run", "--detached"),
-        *(() if state.parallelism is None else ("--parallelism", str(state.parallelism))),
         *(() if savepoint is None else ("--fromSavepoint", savepoint)),
-        *(() if state.checkpoints is None else (f"-Dexecution.checkpointing.dir={state.checkpoints}",)),
-        f"-Dexecution.checkpointing.interval={state.checkpoint_interval_ms} ms",
-        f"-Dstate.backend.type={state.backend}",
         *("-pyexec", sys.executable),
         *("-pyclientexec", sys.executable),
         *("-pym", "monsoon.pipelines.flink.live_job"),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from monsoon.sources.files import InputError
-from monsoon.sources.kafka.history import LONGEST_GAP_MS, History, TimedLine
+from monsoon.sources.kafka.history import LONGEST_GAP_MS, TimedLine
 from monsoon.sources.kafka.watermarks import END_OF_STREAM_MS
 from monsoon.sources.topic_keys import line_key
 
@@ -39,6 +39,16 @@ def history_producer(brokers: str) -> Any:
         raise InputError(f"no broker answers ({error})", brokers, "Start it") from error
 
 
+class TimedLines(Protocol):
+    """Lines in the order of their times, as `History` has them; `first_ms` is the earliest of these."""
+
+    first_ms: int
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[TimedLine]: ...
+
+
 @dataclass
 class HistoryProducer:
     """Sends lines and heartbeats by `producer`, a kafka.KafkaProducer; `topics` and `partitions`: name and number of
@@ -56,7 +66,7 @@ class HistoryProducer:
     sent: int = 0
     _partition_of_key: dict[bytes, int] = field(default_factory=dict)
 
-    def send(self, history: History) -> None:
+    def send(self, history: TimedLines) -> None:
         """Sends all of it."""
         clock = _Clock(self.speed)
         beat_lines, beat_s = self.sent, time.monotonic()
