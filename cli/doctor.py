@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _EXAMPLE = """\
 example:
   monsoon doctor
+  monsoon doctor --settings live.yaml --cluster localhost:8081
   monsoon doctor --input runs/delhi --output runs/delhi-out --web-port 8081
 
 Checks Python, .venv, the versions in it against constraints.txt, the disk, the package index, Java, the jars of Flink
@@ -40,6 +41,13 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         "--web-port", type=count_to(65_535), default=8081, metavar="PORT", help="of `monsoon run` (default: 8081)"
     )
     parser.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="also look whether these settings of the live job fit the brokers that run, and the cluster",
+    )
+    parser.add_argument("--cluster", metavar="HOST:PORT", help="Flink's REST API, with --settings")
+    parser.add_argument(
         "--format", choices=["text", "json"], default="text", help="the format of the report (default: text)"
     )
     parser.set_defaults(run=run)
@@ -50,6 +58,10 @@ def run(args: argparse.Namespace) -> int:
     from monsoon.cli.doctor_facts import facts
 
     findings = check(facts(ROOT, args.input, args.output, args.web_port))
+    if args.settings is not None:
+        from monsoon.cli.doctor_live import settings_findings
+
+        findings += settings_findings(args.settings, args.cluster)
     if args.format == "json":
         print(json.dumps([finding._asdict() for finding in findings], indent=1))
     else:

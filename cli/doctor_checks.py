@@ -19,8 +19,8 @@ WHEN_NEEDED = {
     "core": "every command",
     "train": "monsoon train and evaluate",
     "dev": "monsoon test and lint",
-    "flink": "monsoon run, up and replay --engine flink",
-    "kafka": "monsoon up",
+    "flink": "monsoon run, live, up and replay --engine flink",
+    "kafka": "monsoon live, chaos, up and produce",
 }
 
 

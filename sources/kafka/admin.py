@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from monsoon.sources.files import InputError
 
 _BOOTSTRAP_MS = 10_000
+_CREATE = "python -m monsoon.sources.kafka.create_topics"
 
 
 def partition_counts(brokers: str, topics: Mapping[str, str]) -> dict[str, int]:
     """How many partitions the topic of each stream has (`topics`: name by stream). Raises InputError for a topic that
     is not there and for brokers that cannot be reached."""
+    found = partitions_of(brokers, topics.values())
+    counts = {}
+    for stream, topic in topics.items():
+        count = found[topic]
+        if count is None:
+            raise InputError(f"no topic {topic}", brokers, f"Create it: {_CREATE} --brokers {brokers}")
+        counts[stream] = count
+    return counts
+
+
+def partitions_of(brokers: str, topics: Iterable[str]) -> dict[str, int | None]:
+    """How many partitions each topic has; None for one that is not there. Raises InputError."""
     from kafka import KafkaConsumer
 
     with refusals(brokers):
         consumer = KafkaConsumer(bootstrap_servers=brokers.split(","), bootstrap_timeout_ms=_BOOTSTRAP_MS)
         try:
-            numbers = {stream: consumer.partitions_for_topic(topic) for stream, topic in topics.items()}
+            return {topic: len(consumer.partitions_for_topic(topic) or ()) or None for topic in topics}
         finally:
             consumer.close()
-    for stream, topic in topics.items():
-        if not numbers[stream]:
-            raise InputError(f"no topic {topic}", brokers, "Create it: monsoon up does, or kafka-topics --create")
-    return {stream: len(found) for stream, found in numbers.items()}
+
+
+def configuration(brokers: str, topic: str) -> dict[str, str]:
+    """The configuration of a topic. Raises InputError."""
+    return _described(brokers, "TOPIC", topic)
+
+
+def max_transaction_ms(brokers: str) -> int:
+    """The longest timeout of a transaction that the brokers allow (ms). Raises InputError."""
+    from kafka import KafkaAdminClient
+
+    with refusals(brokers), KafkaAdminClient(bootstrap_servers=brokers.split(",")) as admin:
+        broker = str(admin.describe_cluster()["brokers"][0]["broker_id"])
+    return int(_described(brokers, "BROKER", broker)["transaction.max.timeout.ms"])
 
 
 def topics_at(brokers: str) -> set[str]:
@@ -41,6 +64,17 @@ def delete_topics(brokers: str, prefix: str) -> None:
 
     with refusals(brokers), KafkaAdminClient(bootstrap_servers=brokers.split(",")) as admin:
         admin.delete_topics([name for name in admin.list_topics() if name.startswith(prefix)])
+
+
+def _described(brokers: str, kind: str, name: str) -> dict[str, str]:
+    """The whole configuration of a topic or broker."""
+    from kafka import KafkaAdminClient
+    from kafka.admin import ConfigResource, ConfigResourceType
+
+    with refusals(brokers), KafkaAdminClient(bootstrap_servers=brokers.split(",")) as admin:
+        resource = ConfigResource(ConfigResourceType[kind], name)
+        ((found,),) = [names.values() for names in admin.describe_configs([resource], config_filter="all").values()]
+    return {key: str(entry["value"]) for key, entry in found.items()}
 
 
 @contextmanager
