@@ -21,6 +21,8 @@ _BATCHES = (1, 200)
 """Reports a record: a phone's own, and a gateway's batch."""
 _SLOTS = 2
 _PATIENCE_S = 1_800
+_INTERVAL_MS = 3_600_000
+"""Of event time: a live interval of 10 s has as many rows at the rates measured here."""
 _EXAMPLE = """\
 example:
   monsoon bench live --rows 2000000
@@ -92,7 +94,7 @@ def measure(source: Path, folder: Path, batch: int) -> Any:
         _produce(source, brokers, {topic.stream: topic_name(topic.stream) for topic in INPUT_TOPICS}, batch)
         settings = LiveSettings(
             kafka=KafkaSettings(brokers=brokers, gather_ms=100),
-            event_time=EventTimeSettings(idle_after_s=None, interval_ms=600_000),
+            event_time=EventTimeSettings(idle_after_s=None, interval_ms=_INTERVAL_MS),
             state=StateSettings(parallelism=_SLOTS),
             insurance=InsuranceSettings(reference=str((source / "reference").absolute())),
         )

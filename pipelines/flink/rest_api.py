@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,14 @@ class RestApi:
     def get(self, path: str) -> Any:
         """The answer to a GET of `path`. Raises OSError and ValueError."""
         with urllib.request.urlopen(f"http://{HOST}:{self.port}{path}", timeout=_REQUEST_TIMEOUT_S) as response:
+            return json.load(response)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The answer to a POST of `path`. Raises OSError and ValueError."""
+        request = urllib.request.Request(
+            f"http://{HOST}:{self.port}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=_REQUEST_TIMEOUT_S) as response:
             return json.load(response)
 
     def cancel(self, job: str) -> None:

@@ -93,6 +93,22 @@ class FlinkCluster:
         """What the JobManager answers to a GET of `path` of its REST API. Raises OSError and ValueError."""
         return RestApi(self.web_port).get(path)
 
+    def stop_with_savepoint(self, job: str) -> str:
+        """Stops a job with a savepoint, from which it can be restored at any parallelism; returns its address.
+
+        Raises StackError where that fails.
+        """
+        api = RestApi(self.web_port)
+        asked = api.post(f"/jobs/{job}/stop", {"drain": False, "targetDirectory": self.checkpoints.as_uri()})
+        for _ in range(10 * _PATIENCE_S):
+            found = api.get(f"/jobs/{job}/savepoints/{asked['request-id']}")
+            if found["status"]["id"] == "COMPLETED":
+                if "location" in found["operation"]:
+                    return str(found["operation"]["location"])
+                raise StackError(f"no savepoint: {found['operation']['failure-cause']['class']}; see the logs")
+            time.sleep(0.1)
+        raise StackError(f"no savepoint after {_PATIENCE_S} s; see the logs")
+
     def cancel(self, job: str) -> None:
         """Cancels a job, and returns when it has ended; nothing if it had."""
         with suppress(OSError, ValueError):

@@ -66,6 +66,8 @@ class _Newest:
         return self.first_ms if self.second_ms is None else self.second_ms
 
 
+RESUME_S = 5.0
+"""For so long after an outage event time stands still, until other tasks read again, too."""
 _SPAN_S = 30.0
 """Speakers of this span of wall-clock time and the one before are compared: one who has gone is not waited for."""
 
@@ -92,13 +94,15 @@ class PartitionWatermarks:
         self._bounds = bounds
         self._partitions = {key: _Partition(bounds.lateness_ms[key[0]], now_s) for key in partitions}
         self._watermark_ms: int | None = None
+        self._last_record_s = now_s
+        self._resumed_s: float | None = None
 
     def observe(self, stream: str, partition: int, spoken: Mapping[str, int], now_s: float) -> None:
         """Takes some records of a partition: by speaker, the latest moment (ms) to which he moves event time."""
         state = self._state(stream, partition, now_s)
-        state.last_record_s = now_s
         if now_s - state.span_began_s >= _SPAN_S:
-            state.before, state.now, state.span_began_s = state.now, _Newest(), now_s
+            recent = now_s - state.span_began_s < 2 * _SPAN_S
+            state.before, state.now, state.span_began_s = state.now if recent else _Newest(), _Newest(), now_s
         for speaker, at_ms in spoken.items():
             state.now.add(at_ms, speaker)
         agreed_ms = state.now.merged(state.before).agreed_ms
@@ -108,14 +112,16 @@ class PartitionWatermarks:
     def beat(self, stream: str, partition: int, stamp_ms: int, now_s: float) -> None:
         """Takes a heartbeat."""
         state = self._state(stream, partition, now_s)
-        state.last_record_s = now_s
         state.reach(ENDED_MS if stamp_ms >= END_OF_STREAM_MS else stamp_ms - 1)
 
     def at(self, now_s: float) -> int | None:
         """The watermark (ms), which never goes back; None until every partition that is not idle has said something.
 
-        Where all partitions are idle it does not advance: a broker may be down, and its records will come later.
+        Where all partitions are idle it does not advance: a broker may be down, and its records will come later. When
+        they do, each partition has as long as `idle_after_s` to come back, too.
         """
+        if self._resumed_s is not None and now_s - self._resumed_s < RESUME_S:
+            return self._watermark_ms
         idle_after_s = self._bounds.idle_after_s
         active = [
             state
@@ -129,8 +135,15 @@ class PartitionWatermarks:
         return self._watermark_ms
 
     def _state(self, stream: str, partition: int, now_s: float) -> _Partition:
-        """Of a partition; one that was added to its topic after the job began takes part from its first record on."""
+        """Of a partition from which something has come; one that was added to its topic after the job began takes part
+        from its first record on."""
+        idle_after_s = self._bounds.idle_after_s
+        if idle_after_s is not None and now_s - self._last_record_s >= idle_after_s:
+            self._resumed_s = now_s
+            for each in self._partitions.values():
+                each.last_record_s = now_s
         key = (stream, partition)
         if key not in self._partitions:
             self._partitions[key] = _Partition(self._bounds.lateness_ms[stream], now_s)
+        self._last_record_s = self._partitions[key].last_record_s = now_s
         return self._partitions[key]

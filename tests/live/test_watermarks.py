@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monsoon.sources.kafka.watermarks import END_OF_STREAM_MS, ENDED_MS, PartitionWatermarks, WatermarkBounds
+from monsoon.sources.kafka.watermarks import (
+    END_OF_STREAM_MS,
+    ENDED_MS,
+    RESUME_S,
+    PartitionWatermarks,
+    WatermarkBounds,
+)
 
 LATENESS_MS = 60_000
 NOON_MS = 1_719_556_200_000
@@ -52,6 +58,30 @@ def test_where_all_are_silent_event_time_stands():
     partitions = watermarks(A)
     partitions.observe(*A, {"w1": NOON_MS}, 0.0)
     assert partitions.at(0.0) == partitions.at(10_000.0) == NOON_MS - LATENESS_MS - 1
+
+
+def test_after_an_outage_of_all_no_partition_is_late_for_being_read_a_little_later():
+    """A broker is down for 20 minutes; then a partition with a backlog is read before another."""
+    partitions = watermarks(A, B)
+    for key in (A, B):
+        partitions.observe(*key, {"w1": NOON_MS}, 0.0)
+    standing_ms = partitions.at(0.0)
+    partitions.observe(*A, {"w1": NOON_MS + 10 * 60_000}, 1_200.0)
+    assert partitions.at(1_200.0) == standing_ms
+    partitions.observe(*A, {"w1": NOON_MS + 20 * 60_000}, 1_210.0)
+    assert partitions.at(1_210.0) == standing_ms  # the other has not come back yet, and has a minute for it
+    partitions.observe(*B, {"w2": NOON_MS + 60_000}, 1_230.0)
+    partitions.observe(*B, {"w2": NOON_MS + 120_000}, 1_231.0)
+    assert partitions.at(1_231.0) == NOON_MS + 120_000 - LATENESS_MS - 1
+
+
+def test_after_an_outage_other_tasks_are_waited_for():
+    partitions = watermarks(A)
+    partitions.observe(*A, {"w1": NOON_MS}, 0.0)
+    partitions.observe(*A, {"w1": NOON_MS + HOUR_MS}, 1_200.0)
+    assert partitions.at(1_200.0) is None or partitions.at(1_200.0) < NOON_MS
+    partitions.observe(*A, {"w1": NOON_MS + HOUR_MS}, 1_200.0 + RESUME_S)
+    assert partitions.at(1_200.0 + RESUME_S) == NOON_MS + HOUR_MS - LATENESS_MS - 1
 
 
 @pytest.mark.parametrize("ahead_ms", [HOUR_MS, 10 * YEAR_MS])
@@ -101,7 +131,7 @@ def test_an_ended_partition_does_not_count_as_silent():
     partitions = watermarks(A, B, idle_after_s=60.0)
     partitions.beat(*A, END_OF_STREAM_MS, 0.0)
     partitions.observe(*B, {"w1": NOON_MS}, 100.0)
-    assert partitions.at(100.0) == NOON_MS - LATENESS_MS - 1
+    assert partitions.at(100.0 + RESUME_S) == NOON_MS - LATENESS_MS - 1
 
 
 def test_a_partition_that_was_added_takes_part():

@@ -1,0 +1,119 @@
+"""The live job stopped in the middle of a storm and restored with other products, another model and at another
+parallelism, while reports keep coming."""
+
+import filecmp
+import json
+import shutil
+import time
+
+import pytest
+from kit.streams import small_storm, write_streams
+
+from monsoon.cli.main import main
+from monsoon.contracts.topics import OUTPUT_TOPICS, TOPICS, topic_name
+from monsoon.pipelines.flink.result_collector import CollectedResults
+from monsoon.pipelines.results import write_results
+from monsoon.pipelines.runtime.messages import ACCOUNTS, END, STATISTICS, unpack_result
+from monsoon.pipelines.stack.submit import submit
+from monsoon.sinks.folder import STREAMS, OutputFolder
+from monsoon.sources.kafka.admin import partition_counts
+from monsoon.sources.kafka.committed import CommittedRecords
+from monsoon.sources.kafka.history import History
+from monsoon.sources.kafka.producer import HistoryProducer, history_producer
+from monsoon.sources.kafka.settings import (
+    EventTimeSettings,
+    InsuranceSettings,
+    KafkaSettings,
+    LiveSettings,
+    StateSettings,
+)
+from monsoon.sources.product_files import load_products
+
+pytestmark = [pytest.mark.flink, pytest.mark.slow]
+
+PREFIX = "savepoint-"
+PATIENCE_S = 120
+
+
+class Some:
+    """Some lines of a history."""
+
+    def __init__(self, lines, first_ms):
+        self.lines, self.first_ms = lines, first_ms
+
+    def __len__(self):
+        return len(self.lines)
+
+    def __iter__(self):
+        return iter(self.lines)
+
+
+class Committed:
+    """What the job has committed so far."""
+
+    def __init__(self, brokers):
+        streams = [topic.stream for topic in OUTPUT_TOPICS] + [ACCOUNTS]
+        self.records = CommittedRecords(brokers, {stream: topic_name(stream, PREFIX) for stream in streams})
+        self.found = []
+
+    def wait(self, enough):
+        until_s = time.monotonic() + PATIENCE_S
+        while not enough(self.found):
+            assert time.monotonic() < until_s, f"after {len(self.found)} results"
+            for stream, key, value in self.records.poll(500):
+                self.found.append((key.decode(), value) if stream == ACCOUNTS else (stream, b"[" + value + b"]"))
+
+
+def read(found):
+    """How many lines the job says that it has read."""
+    return sum(unpack_result(value)[1]["read"] for kind, value in found if kind == STATISTICS)
+
+
+def with_one_more_product(tmp_path, root):
+    """A product that nobody holds."""
+    file = tmp_path / "cyclone.yaml"
+    shutil.copy(root / "tests" / "products" / "cyclone.yaml", file)
+    return file
+
+
+def settings(stack, parallelism, *products):
+    return LiveSettings(
+        kafka=KafkaSettings(brokers=stack.broker.address, topic_prefix=PREFIX, group=PREFIX),
+        event_time=EventTimeSettings(idle_after_s=None, interval_ms=600_000),
+        state=StateSettings(parallelism=parallelism, buckets=4),
+        insurance=InsuranceSettings(product_files=tuple(map(str, products)), reserves=False),
+    )
+
+
+def test_a_restored_job_goes_on_with_claims_in_motion(stack, tmp_path, root):
+    source = write_streams(tmp_path / "in", small_storm())
+    product = with_one_more_product(tmp_path, root)
+    replayed = ["--output", str(tmp_path / "replay"), "--product-file", str(product)]
+    assert main(["replay", "--input", str(source), *replayed]) == 0
+    brokers = stack.broker.address
+    stack.broker.create_topics(TOPICS.values(), PREFIX)
+    with History(source) as history:
+        lines, first_ms = list(history), history.first_ms
+    topics = {stream: topic_name(stream, PREFIX) for stream in ("telemetry", "oracle_readings", "subscriptions")}
+    topics["confirmations"] = topic_name("confirmations", PREFIX)
+    producer = HistoryProducer(history_producer(brokers), topics, partition_counts(brokers, topics))
+    middle = next(n for n, line in enumerate(lines) if line.stream == "oracle_readings") + len(lines) // 20
+    job = submit(stack, settings(stack, 2))
+    producer.send(Some(lines[:middle], first_ms))
+    committed = Committed(brokers)
+    committed.wait(lambda found: read(found) >= middle)
+    savepoint = stack.cluster.stop_with_savepoint(job)
+    producer.send(Some(lines[middle:], lines[middle].time_ms))
+    job = submit(stack, settings(stack, 1, product), savepoint)
+    producer.end()
+    committed.wait(lambda found: any(kind == END for kind, _ in found))
+    committed.wait(lambda found: not CollectedResults.of(found).missing)
+    stack.cluster.cancel(job)
+    stack.broker.delete_topics(PREFIX)
+    collected = CollectedResults.of(committed.found)
+    with OutputFolder(tmp_path / "live") as output:
+        write_results(output, collected, collected.outcome, load_products(extra=[product]), {})
+    for stream in STREAMS:
+        for expected in (tmp_path / "replay" / stream).iterdir():
+            assert filecmp.cmp(expected, tmp_path / "live" / stream / expected.name, shallow=False), stream
+    assert json.loads((tmp_path / "live" / "summary.json").read_text())["records"]["payouts"]
