@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
@@ -80,7 +81,8 @@ _WORDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit code (0 fine, 1 an error that was printed, 2 wrong usage, 130 interrupted).
+    """Runs one command; returns its exit code (0 fine, 1 an error that was printed, 2 wrong usage, 130 interrupted by
+    Ctrl-C, 143 by SIGTERM).
 
     After an interruption Ctrl-C is ignored: the process is about to end.
     """
@@ -100,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         interrupts.ignore()
         _print_error(f"monsoon: {_stopped(error)}")
-        return 130
+        return 128 + (interrupts.came or signal.SIGINT)
     finally:
         interrupts.restore()
 
@@ -112,26 +114,33 @@ def _stopped(error: BaseException) -> str:
 
 
 class _Interrupts:
-    """Remembers whether Ctrl-C was pressed; it raises KeyboardInterrupt as ever."""
+    """Remembers whether Ctrl-C was pressed, or the process was asked to end (SIGTERM): either raises
+    KeyboardInterrupt."""
 
     def __init__(self) -> None:
-        self.came = False
-        self._before: Any = signal.getsignal(signal.SIGINT)
-        if self._before is signal.default_int_handler:  # else it is ignored, as in a shell's background
-            signal.signal(signal.SIGINT, self._note)
+        self.came = 0
+        """The number of the signal; 0: none came."""
+        # Ctrl-C is ignored in a shell's background; only the main thread may set a handler.
+        self._before: dict[int, Any] = {}
+        for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+            if signal.getsignal(number) is default and threading.current_thread() is threading.main_thread():
+                self._before[number] = default
+                signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.came = True
+        self.came = number
         logging.disable()  # py4j logs the traceback of an interrupted call
         raise KeyboardInterrupt
 
     def ignore(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
 
     def restore(self) -> None:
         logging.disable(logging.NOTSET)
-        if signal.getsignal(signal.SIGINT) == self._note:
-            signal.signal(signal.SIGINT, self._before)
+        for number, before in self._before.items():
+            if signal.getsignal(number) == self._note:
+                signal.signal(number, before)
 
 
 def _run(words: Sequence[str]) -> int:

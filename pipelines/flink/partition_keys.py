@@ -28,8 +28,11 @@ class PartitionKeys:
 
     @cached_property
     def partitions(self) -> tuple[tuple[str, int], ...]:
-        """Stream and number of each partition."""
-        return tuple((stream, number) for stream, count in sorted(self.counts.items()) for number in range(count))
+        """Stream and number of each partition, those of a stream at equal distances, so that tasks share them."""
+        placed = [
+            ((number + 0.5) / count, stream, number) for stream, count in self.counts.items() for number in range(count)
+        ]
+        return tuple((stream, number) for _, stream, number in sorted(placed))
 
     @cached_property
     def keys(self) -> dict[tuple[str, int], int]:

@@ -108,7 +108,7 @@ class HistoryProducer:
     def _partition(self, stream: str, key: bytes | None) -> int:
         count = self.partitions[stream]
         if count == 1 or key is None:
-            return 0
+            return self.sent % count
         if key not in self._partition_of_key:
             from kafka.partitioner.default import murmur2
 

@@ -29,3 +29,12 @@ def test_a_key_says_its_partition_whatever_partitions_there_are(more):
     for partition, key in before.keys.items():
         assert partition_of(key) == partition
         assert partition in after.keys
+
+
+def test_tasks_share_the_partitions_of_telemetry():
+    keys = PartitionKeys({"telemetry": 4, "oracle_readings": 2, "subscriptions": 2, "reserves": 1, "confirmations": 1})
+    for parallelism in (2, 4):
+        read = [
+            sum(stream == "telemetry" for stream, _ in keys.of_task(task, parallelism)) for task in range(parallelism)
+        ]
+        assert read == [4 // parallelism] * parallelism
