@@ -21,6 +21,8 @@ _BATCHES = (1, 200)
 """Reports a record: a phone's own, and a gateway's batch."""
 _SLOTS = 2
 _PATIENCE_S = 1_800
+_END_AGAIN_S = 10.0
+"""A job that was restarted does not know any more which partitions had ended."""
 _INTERVAL_MS = 3_600_000
 """Of event time: a live interval of 10 s has as many rows at the rates measured here."""
 _EXAMPLE = """\
@@ -46,6 +48,9 @@ def add_parser(subparsers: Any, count_to: CountTo) -> None:
         "--rows", type=count_to(MAX_ROWS), default=2_000_000, metavar="N", help="rows of telemetry (default: 2000000)"
     )
     parser.add_argument("--batch", type=count_to(10_000), metavar="N", help="reports a record (default: 1, then 200)")
+    parser.add_argument(
+        "--gather-ms", type=count_to(10_000), default=100, metavar="N", help="kafka.gather_ms (default: 100)"
+    )
     parser.add_argument("--folder", type=Path, metavar="DIR", help="keep inputs here and use them again")
     parser.set_defaults(run=run)
 
@@ -57,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     with folder_for(args.folder) as folder:
         source = simulated(folder, args.rows)
         for batch in _BATCHES if args.batch is None else (args.batch,):
-            found = measure(source, folder / f"stack-{batch}", batch)
+            found = measure(source, folder / f"stack-{batch}", batch, args.gather_ms)
             jvm_us, python_us = found.cpu_us["JVM"], found.cpu_us["Python"]
             print(
                 f"{batch:>8} {found.first_rows_per_s:>12,.0f}/s {found.last_rows_per_s:>11,.0f}/s {jvm_us:>7.1f} "
@@ -68,14 +73,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def measure(source: Path, folder: Path, batch: int) -> Any:
+def measure(source: Path, folder: Path, batch: int, gather_ms: int) -> Any:
     """Runs the job over the folder's streams, already produced; gives a `flink_streaming.Streamed`."""
     from monsoon.bench.flink_streaming import LOOK_S, MARK, Look, MarkedProcesses, streamed
     from monsoon.contracts.topics import INPUT_TOPICS, topic_name
     from monsoon.pipelines.runtime.messages import ACCOUNTS, END, STATISTICS, unpack_result
     from monsoon.pipelines.stack.stack import Stack
     from monsoon.pipelines.stack.submit import submit
+    from monsoon.sources.kafka.admin import partition_counts
     from monsoon.sources.kafka.committed import CommittedRecords
+    from monsoon.sources.kafka.producer import HistoryProducer, history_producer
     from monsoon.sources.kafka.settings import (
         EventTimeSettings,
         InsuranceSettings,
@@ -91,9 +98,10 @@ def measure(source: Path, folder: Path, batch: int) -> Any:
     try:
         stack.up(1, _SLOTS)
         brokers = stack.broker.address
-        _produce(source, brokers, {topic.stream: topic_name(topic.stream) for topic in INPUT_TOPICS}, batch)
+        topics = {topic.stream: topic_name(topic.stream) for topic in INPUT_TOPICS}
+        _produce(source, brokers, topics, batch)
         settings = LiveSettings(
-            kafka=KafkaSettings(brokers=brokers, gather_ms=100),
+            kafka=KafkaSettings(brokers=brokers, gather_ms=gather_ms),
             event_time=EventTimeSettings(idle_after_s=None, interval_ms=_INTERVAL_MS),
             state=StateSettings(parallelism=_SLOTS),
             insurance=InsuranceSettings(reference=str((source / "reference").absolute())),
@@ -101,7 +109,8 @@ def measure(source: Path, folder: Path, batch: int) -> Any:
         processes, committed = MarkedProcesses(os.getpid(), mark), CommittedRecords(brokers, {ACCOUNTS: ACCOUNTS})
         looks: list[Look] = []
         submit(stack, settings)
-        rows, ended, until_s = 0, False, time.monotonic() + _PATIENCE_S
+        end = HistoryProducer(history_producer(brokers), topics, partition_counts(brokers, topics)).end
+        rows, ended, until_s, last_end_s = 0, False, time.monotonic() + _PATIENCE_S, time.monotonic()
         while not ended:
             if time.monotonic() > until_s:
                 raise BenchError(f"the job has read {rows:,} rows in {_PATIENCE_S} s; its logs: {folder / 'logs'}")
@@ -112,6 +121,9 @@ def measure(source: Path, folder: Path, batch: int) -> Any:
                     stream, statistics = unpack_result(value or b"", tuple[str, InputStatistics])
                     rows += statistics.read if stream == "telemetry" else 0
             looks.append(Look(time.monotonic(), rows, processes.cpu_s()))
+            if time.monotonic() - last_end_s > _END_AGAIN_S:
+                last_end_s = time.monotonic()
+                end()
         return streamed(looks)
     finally:
         del os.environ[MARK]

@@ -35,8 +35,8 @@ class Kill:
 
 @dataclass
 class RandomKills:
-    """Kills parts one after another, each once the job has recovered from the last. The parts and pauses follow from
-    the seed; what the job is doing at a kill does not."""
+    """Kills parts one after another, each once the job has recovered from the last: of every four kills one of each
+    part. Their order and the pauses follow from the seed; what the job is doing at a kill does not."""
 
     kills: int
     seed: int
@@ -45,6 +45,7 @@ class RandomKills:
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
+        self._round: list[str] = []
         self._part: str | None = None
         self._killed_s, self._stopped = 0.0, False
         self._next_s: float | None = None
@@ -68,7 +69,9 @@ class RandomKills:
         if self._next_s is None:
             self._next_s = now_s + self._chance.uniform(*_PAUSE_S)
         elif now_s >= self._next_s and len(self.done) < self.kills:
-            self._part, self._stopped = self._chance.choice(sorted(_PARTS)), False
+            if not self._round:
+                self._round = self._chance.sample(sorted(_PARTS), len(_PARTS))
+            self._part, self._stopped = self._round.pop(), False
             self._killed_s = time.monotonic()
             _PARTS[self._part](stack, self._chance)
 

@@ -1,5 +1,5 @@
-"""The live job stopped in the middle of a storm and restored with other products, another model and at another
-parallelism, while reports keep coming."""
+"""The live job stopped in the middle of a storm and restored with another product and at another parallelism, while
+reports keep coming."""
 
 import filecmp
 import json
@@ -85,7 +85,7 @@ def settings(stack, parallelism, *products):
     )
 
 
-def test_a_restored_job_goes_on_with_claims_in_motion(stack, tmp_path, root):
+def test_a_restored_job_goes_on(stack, tmp_path, root):
     source = write_streams(tmp_path / "in", small_storm())
     product = with_one_more_product(tmp_path, root)
     replayed = ["--output", str(tmp_path / "replay"), "--product-file", str(product)]
