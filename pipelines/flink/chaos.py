@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from monsoon.pipelines.flink.errors import ClusterError
-from monsoon.pipelines.stack.processes import stop
+from monsoon.pipelines.stack.processes import StackProcess
 from monsoon.pipelines.stack.stack import Stack
 
 _PATIENCE_S = 180.0
@@ -22,6 +22,7 @@ _PAUSE_S = (2.0, 6.0)
 _NOTICED_S = 12.0
 """After so long a JobManager knows that a TaskManager does not answer."""
 _BROKER_DOWN_S = 2.0
+_LOOK_S = 0.05
 _WORKER = b"pyflink.fn_execution.beam"
 
 
@@ -86,12 +87,12 @@ def _runs(stack: Stack) -> bool:
 
 
 def _kill_task_manager(stack: Stack, chance: random.Random) -> None:
-    stop([chance.choice(stack.cluster.task_managers)], 0)
+    _crash(chance.choice(stack.cluster.task_managers))
     stack.mend()
 
 
 def _kill_job_manager(stack: Stack, chance: random.Random) -> None:
-    stop([stack.cluster.job_manager], 0)
+    _crash(stack.cluster.job_manager)
     stack.mend()
 
 
@@ -108,9 +109,19 @@ def _kill_worker(stack: Stack, chance: random.Random) -> None:
 
 
 def _kill_broker(stack: Stack, chance: random.Random) -> None:
-    stack.broker.kill()
+    _crash(stack.broker.process)
     time.sleep(_BROKER_DOWN_S)
     stack.mend()
+
+
+def _crash(process: StackProcess) -> None:
+    """Kills a process, and returns when it is gone; what it started is left behind, as by a crash."""
+    pid = process.pid
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    while process.pid is not None:
+        time.sleep(_LOOK_S)
 
 
 def _command_line(pid: int) -> bytes:
