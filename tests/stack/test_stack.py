@@ -197,16 +197,16 @@ def test_the_commands_say_what_is_and_what_to_do(stack, capsys, monkeypatch, fet
 
     assert f"no stack in {folder}; bring one up: ./monsoon up --stack {folder}" in says(1, "status")
     assert "no stack in" in says(0, "down")
-    told = says(0, "up")
+    told = says(0, "up", "--no-job")
     assert len(fetches) == (not fetched)
     assert all(f"  {each.name} " in told and f"process {each.pid}" in told for each in stack.processes)
     assert stack.record["broker"] in told
-    assert "was running already" in says(0, "up")
+    assert "was running already" in says(0, "up", "--no-job")
     os.kill(stack.record["processes"]["kafka"], signal.SIGKILL)
     while stack.state is State.RUNNING:
         time.sleep(0.01)
     assert "kafka           ended: its log: " in says(1, "status")
-    assert "; end it first: ./monsoon down" in says(1, "up")
+    assert "; end it first: ./monsoon down" in says(1, "up", "--no-job")
     assert "data and logs are kept" in says(0, "down", "--keep-data")
     assert "stopped, with its data" in says(1, "status")
     assert "removed" in says(0, "down")
@@ -219,8 +219,8 @@ def test_the_real_one_by_its_commands(tmp_path, capsys):
     folder, stack = str(tmp_path / "stack"), Stack(tmp_path / "stack")
     try:
         assert main(["status", "--stack", folder]) == 1
-        assert main(["up", "--stack", folder, "--slots", "1"]) == 0
-        assert main(["up", "--stack", folder]) == 0
+        assert main(["up", "--no-job", "--stack", folder, "--slots", "1"]) == 0
+        assert main(["up", "--no-job", "--stack", folder]) == 0
         assert "was running already" in capsys.readouterr().out
         assert main(["status", "--stack", folder]) == 0
         told = capsys.readouterr().out
@@ -236,7 +236,7 @@ def test_the_real_one_by_its_commands(tmp_path, capsys):
             time.sleep(0.01)
         assert main(["status", "--stack", folder]) == 1
         assert "incomplete" in capsys.readouterr().out
-        assert main(["up", "--stack", folder]) == 1
+        assert main(["up", "--no-job", "--stack", folder]) == 1
         assert stack.mend() == ["jobmanager", first.name]
         assert [each.name for each in stack.cluster.task_managers] == [second.name, "taskmanager-3"]
         assert stack.mend() == []
