@@ -13,9 +13,9 @@ from kit import at, reading_record, subscription_record
 from kit.examples import examples, mostly_slow
 from kit.graph import Scripted, StillPhoneScorer, same
 from kit.streams import report
-from kit.watermarks import Lateness, Watermarks
 
 from monsoon.pipelines.flink.result_metrics import ResultMetrics
+from monsoon.sources.kafka.watermarks import PartitionWatermarks, WatermarkBounds
 
 EVER = 1_000_000
 
@@ -552,22 +552,36 @@ def test_one_stream_an_hour_behind_another(tmp_path):
 class Broker:
     """Partitions whose records arrive by the minutes of a clock, read into the graph under a policy of watermarks."""
 
-    def __init__(self, folder, partitions):
+    def __init__(self, folder, partitions, idle_after_s=300.0):
         self.source = Scripted(folder)
-        self.watermarks = Watermarks(partitions, at(-60), Lateness(lateness_ms=120_000, idle_after_ms=300_000))
+        bounds = WatermarkBounds({"telemetry": 120_000, "oracle_readings": 120_000}, idle_after_s)
+        self.watermarks = PartitionWatermarks(map(_parsed, partitions), bounds, -3_600.0)
+        self.believes = False
+        """Whether a record's event time counts whatever it says."""
 
     def arrive(self, partition, minutes, records):
         stream = partition.partition("-")[0]
+        spoken = {}
         for record in records:
-            self.watermarks.observe(partition, record["event_time"], at(minutes), at(minutes))
+            moment_ms = record["event_time"] if self.believes else min(record["event_time"], at(minutes))
+            for speaker in ("one", "two") if self.believes else (record.get("worker_id"),):
+                spoken[speaker] = max(moment_ms, spoken.get(speaker, moment_ms))
+        self.watermarks.observe(*_parsed(partition), spoken, 60.0 * minutes)
         self.source.say(stream, records)
         self.time(minutes)
 
     def time(self, minutes):
-        self.source.graph.advance(self.watermarks.at(at(minutes)))
+        watermark_ms = self.watermarks.at(60.0 * minutes)
+        if watermark_ms is not None:
+            self.source.graph.advance(watermark_ms)
 
     def paid(self):
         return [payout["created_at"] for payout in self.source.graph.collected().outcome.payouts]
+
+
+def _parsed(partition):
+    stream, _, number = partition.partition("-")
+    return stream, int(number)
 
 
 def played(broker, *, telemetry, until=30):
@@ -599,10 +613,7 @@ def test_a_silent_source_or_an_idle_partition_does_not_stop_claims(tmp_path, sil
 
 @pytest.mark.slow
 def test_without_patience_a_silent_source_would_stop_them(tmp_path):
-    broker = Broker(tmp_path / "in", ["telemetry-0", "telemetry-1", "oracle_readings-0"])
-    broker.watermarks = Watermarks(
-        ["telemetry-0", "telemetry-1", "oracle_readings-0"], at(-60), Lateness(idle_after_ms=10**12)
-    )
+    broker = Broker(tmp_path / "in", ["telemetry-0", "telemetry-1", "oracle_readings-0"], None)
     played(broker, telemetry=lambda minutes: {"telemetry-0": reports(0, minutes, minutes + 1)})
     assert broker.paid() == []
 
@@ -612,10 +623,7 @@ def test_without_patience_a_silent_source_would_stop_them(tmp_path):
 def test_a_clock_an_hour_ahead_does_not_close_the_world_early(tmp_path, believing):
     """A phone whose clock is an hour ahead, and honest ones: were it believed, theirs would all come too late."""
     broker = Broker(tmp_path / "in", ["telemetry-0", "oracle_readings-0"])
-    if believing:
-        wide = Lateness(lateness_ms=120_000, idle_after_ms=300_000, ahead_ms=10**12)
-        broker.watermarks = Watermarks(["telemetry-0"], at(-60), wide)
-        broker.watermarks._sources["oracle_readings-0"] = broker.watermarks._sources["telemetry-0"]
+    broker.believes = believing
 
     def telemetry(minutes):
         return {"telemetry-0": [*reports(0, minutes, minutes + 1), report("w9", minutes + 60)]}
@@ -629,16 +637,3 @@ def test_a_clock_an_hour_ahead_does_not_close_the_world_early(tmp_path, believin
         assert broker.paid() == [at(0)]
         # The phone's reports wait for their time, and lose nothing.
         assert broker.source.finish().counts["telemetry"]["used"] == 180
-
-
-def test_watermarks_never_go_back_and_stand_still_when_all_is_silent():
-    marks = Watermarks(["a", "b"], 0, Lateness(lateness_ms=10, idle_after_ms=100, ahead_ms=5))
-    assert marks.at(50) < 0, "b is still waited for"
-    marks.observe("a", 1000, 1000, 60)
-    assert marks.at(70) < 0
-    assert marks.at(100) == 989, "b is idle"
-    marks.observe("b", 500, 1000, 110)
-    assert marks.at(111) == 989, "never back"
-    assert marks.at(5000) == 989, "all idle"
-    marks.observe("b", 2000, 1200, 5001)
-    assert marks.at(5002) == 1194, "believed up to five after its arrival"
