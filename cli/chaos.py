@@ -10,6 +10,7 @@ from typing import Any
 
 from monsoon.cli.arguments import add_product_options, add_refusal_option, chosen_products, count_to, refusal_limit
 from monsoon.cli.progress import ProgressLine
+from monsoon.cli.stack_options import prepare_kafka
 
 _EXAMPLE = """\
 example:
@@ -71,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
         disturb=kills,
     )
     try:
+        prepare_kafka(progress)
         replay(args.input, folder / "replay", products, selected, load_scorer(None), progress, limit=options.limit)
         live(args.input, folder / "live", products, selected, options, None, progress)
     finally:

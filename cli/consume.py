@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from monsoon.cli.stack_options import add_stack_option
+from monsoon.cli.stack_options import add_stack_option, quiet_kafka
 
 STREAMS = (
     "disruptions",
@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from monsoon.pipelines.stack.stack import Stack
     from monsoon.sources.files import InputError
 
+    quiet_kafka()
     brokers = args.brokers or Stack(args.stack).broker.address
     try:
         with Consumer(RECORD_TYPES[args.stream], brokers, prefix=args.prefix, positions={}) as consumer:

@@ -18,6 +18,7 @@ from monsoon.cli.arguments import (
 )
 from monsoon.cli.progress import ProgressLine
 from monsoon.cli.result_summary import print_summary, warn_of_links
+from monsoon.cli.stack_options import prepare_kafka
 
 _EXAMPLE = """\
 example:
@@ -30,6 +31,8 @@ event-time order, waits until everything is decided, writes what a consumer of c
 """
 
 _MAX_PARALLELISM = 128
+_DEFAULT_SLOTS = 4
+"""As many as telemetry has partitions."""
 
 
 def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
@@ -52,7 +55,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         "--parallelism",
         type=count_to(_MAX_PARALLELISM),
         metavar="N",
-        help="how many slots of the cluster the job takes (default: one a core)",
+        help="how many slots of the cluster the job takes (default: one a core, at most 4)",
     )
     parser.add_argument(
         "--buckets",
@@ -103,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         args.stack or Path(tempfile.mkdtemp(prefix="monsoon-live-")),
         product_files=tuple(args.product_file),
         speed=args.speed,
-        parallelism=args.parallelism or os.cpu_count() or 1,
+        parallelism=args.parallelism or min(os.cpu_count() or 1, _DEFAULT_SLOTS),
         buckets=args.buckets,
         task_managers=args.task_managers,
         checkpoint_interval_ms=args.checkpoint_interval_ms,
@@ -112,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
     )
     progress = ProgressLine()
     try:
+        prepare_kafka(progress)
         summary = live(args.input, args.output, products, selected, options, args.model, progress, args.format)
     finally:
         progress.done()

@@ -8,7 +8,7 @@ from typing import Any
 
 from monsoon.cli.live import speed
 from monsoon.cli.progress import ProgressLine
-from monsoon.cli.stack_options import add_stack_option
+from monsoon.cli.stack_options import add_stack_option, quiet_kafka
 
 _EXAMPLE = """\
 example:
@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from monsoon.sources.kafka.history import History
     from monsoon.sources.kafka.producer import HistoryProducer, history_producer
 
+    quiet_kafka()
     brokers = args.brokers or Stack(args.stack).broker.address
     topics = {topic.stream: topic_name(topic.stream, args.prefix) for topic in INPUT_TOPICS}
     partitions = partition_counts(brokers, topics)

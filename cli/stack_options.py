@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from monsoon.pipelines.progress import Progress
     from monsoon.pipelines.stack.stack import Stack
 
 
@@ -20,6 +22,21 @@ def add_stack_option(parser: ArgumentParser) -> None:
         metavar="DIR",
         help="the stack's folder (default: %(default)s)",
     )
+
+
+def quiet_kafka() -> None:
+    """Keeps the log of Kafka's client off the terminal: errors are told in words, restarts of a broker not at all."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL + 1)
+
+
+def prepare_kafka(progress: Progress) -> None:
+    """Fetches the jars of Kafka where they are not there. Raises StackError."""
+    from monsoon.pipelines.stack import jars
+
+    quiet_kafka()
+    if not jars.are_fetched():
+        progress("fetching jars with Maven", None)
+        jars.fetch()
 
 
 def lines_of(stack: Stack) -> Iterator[str]:

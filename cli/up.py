@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from monsoon.cli.arguments import count_to
 from monsoon.cli.progress import ProgressLine
-from monsoon.cli.stack_options import add_stack_option, lines_of
+from monsoon.cli.stack_options import add_stack_option, lines_of, prepare_kafka
 
 if TYPE_CHECKING:
     from monsoon.sources.kafka.settings import LiveSettings
@@ -73,7 +73,6 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 def run(args: argparse.Namespace) -> int:
     """Prints a line a process when all are ready."""
-    from monsoon.pipelines.stack import jars
     from monsoon.pipelines.stack.stack import Stack, State
     from monsoon.pipelines.stack.submit import submit
 
@@ -82,9 +81,7 @@ def run(args: argparse.Namespace) -> int:
     settings = _settings(args)
     progress = ProgressLine()
     try:
-        if not jars.are_fetched():
-            progress("fetching jars with Maven")
-            jars.fetch()
+        prepare_kafka(progress)
         started = stack.up(
             args.taskmanagers,
             args.slots,

@@ -123,9 +123,9 @@ def _through_the_stack(
             if not brought_up:
                 stack.cluster.cancel(job)
                 stack.broker.delete_topics(prefix)
-    except BaseException:
+    except BaseException as error:
         if brought_up:
-            stack.down(keep_data=True)
+            stack.down(keep_data=isinstance(error, Exception))  # its logs; after Ctrl-C nothing is left
         raise
     if brought_up:
         stack.down()
@@ -242,10 +242,12 @@ class _Exchange:
         with suppress(OSError, ValueError):  # a JobManager that was killed, and is coming back
             state = self._stack.cluster.get(f"/jobs/{self._job}")["state"]
             if state in ("FAILED", "CANCELED", "FINISHED"):
-                raise ClusterError(f"the job is {state.lower()}: {self._root_cause()}")
+                raise ClusterError(
+                    f"the job is {state.lower()}: {self._root_cause()}; the logs: {self._options.stack / 'logs'}"
+                )
 
     def _root_cause(self) -> str:
         with suppress(OSError, ValueError, LookupError):
             history = self._stack.cluster.get(f"/jobs/{self._job}/exceptions")["exceptionHistory"]["entries"]
             return deepest_cause(history[0]["stacktrace"])
-        return f"see the logs in {self._options.stack / 'logs'}"
+        return "it gives no reason"

@@ -560,13 +560,13 @@ class Broker:
         """Whether a record's event time counts whatever it says."""
 
     def arrive(self, partition, minutes, records):
-        stream = partition.partition("-")[0]
+        stream, number = _parsed(partition)
         spoken = {}
         for record in records:
             moment_ms = record["event_time"] if self.believes else min(record["event_time"], at(minutes))
             for speaker in ("one", "two") if self.believes else (record.get("worker_id"),):
                 spoken[speaker] = max(moment_ms, spoken.get(speaker, moment_ms))
-        self.watermarks.observe(*_parsed(partition), spoken, 60.0 * minutes)
+        self.watermarks.observe(stream, number, spoken, 60.0 * minutes)
         self.source.say(stream, records)
         self.time(minutes)
 
