@@ -6,16 +6,9 @@ import argparse
 from typing import Any
 
 from monsoon.cli.stack_options import add_stack_option, quiet_kafka
+from monsoon.contracts.topics import OUTPUT_TOPICS
 
-STREAMS = (
-    "disruptions",
-    "claims",
-    "payouts",
-    "notifications",
-    "reserve_alerts",
-    "syndicate_alerts",
-    "dead_letters",
-)
+STREAMS = tuple(topic.stream for topic in OUTPUT_TOPICS)
 
 _EXAMPLE = """\
 example:

@@ -23,7 +23,7 @@ from monsoon.cli.stack_options import prepare_kafka
 _EXAMPLE = """\
 example:
   monsoon simulate --storm delhi-2024-06-28 --riders 500 --seed 1 --output runs/delhi
-  monsoon live --input runs/delhi --output runs/delhi-live --speed 0
+  monsoon live --input runs/delhi --output runs/delhi-live
 
 Brings up a Kafka broker and a Flink cluster on free ports, submits the live job, produces the folder's streams in
 event-time order, waits until everything is decided, writes what a consumer of committed records saw in the layout of
@@ -45,9 +45,9 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser.add_argument(
         "--speed",
         type=speed,
-        default=60.0,
+        default=0.0,
         metavar="N",
-        help="so many times as fast as real time; 0: as fast as it goes (default: 60)",
+        help="so many times as fast as real time; 0: as fast as it goes (default: 0)",
     )
     add_product_options(parser)
     parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")

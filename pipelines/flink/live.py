@@ -43,6 +43,8 @@ from monsoon.transforms.validation.input_checks import RefusalLimit
 _POLL_MS = 500
 _END_AGAIN_S = 10.0
 """A job that was restarted does not know any more which partitions had ended."""
+_UNCOMMITTED_S = 300.0
+"""The last transactions are committed within two checkpoints, or hidden until an abandoned one has timed out."""
 _JOB_LOOK_S = 2.0
 _HOUR_MS = 3_600_000
 _TRANSACTION_TIMEOUT_S = 120
@@ -58,7 +60,7 @@ class LiveOptions:
     stack: Path
     """A new or empty folder for the stack's processes, logs and state."""
     product_files: tuple[Path, ...] = ()
-    speed: float = 60.0
+    speed: float = 0.0
     """So many times as fast as real time; 0: as fast as it goes."""
     parallelism: int = 2
     buckets: int | None = None
@@ -200,7 +202,7 @@ class _Exchange:
         sending.start()
         committed = CommittedRecords(self._brokers, self._outputs)
         found: list[tuple[str, bytes]] = []
-        ended, ended_s = False, time.monotonic()
+        ended, ended_s, last_end_s = False, 0.0, time.monotonic()
         try:
             while True:
                 for stream, key, value in committed.poll(_POLL_MS):
@@ -208,15 +210,18 @@ class _Exchange:
                         found.append((stream, b"[" + (value or b"") + b"]"))
                     else:
                         kind = (key or b"").decode()
-                        ended = ended or kind == END
+                        if kind == END and not ended:
+                            ended, ended_s = True, time.monotonic()
                         found.append((kind, value or b""))
                 if ended:
                     collected = CollectedResults.of(found)
                     if not collected.missing:
                         return collected
+                    if time.monotonic() - ended_s > _UNCOMMITTED_S:
+                        collected.require_records()
                 self._look(producer, history)
-                if not sending.is_alive() and time.monotonic() - ended_s > _END_AGAIN_S:
-                    ended_s = time.monotonic()
+                if not sending.is_alive() and time.monotonic() - last_end_s > _END_AGAIN_S:
+                    last_end_s = time.monotonic()
                     producer.end()
         finally:
             self._stopped = True
