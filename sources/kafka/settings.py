@@ -29,9 +29,6 @@ class KafkaSettings(Section, frozen=True):
     brokers: Annotated[str, matching("^[^,\\s]+:[0-9]+(,[^,\\s]+:[0-9]+)*$(?!\\n)", "is no HOST:PORT,...")]
     topic_prefix: Annotated[str, matching("^[a-zA-Z0-9._-]{0,200}$(?!\\n)", "is no beginning of a topic's name")] = ""
     group: Annotated[str, Meta(min_length=1, max_length=200)] = "monsoon"
-    properties_file: Annotated[
-        str | None, about("Java properties of the client, such as security.protocol and sasl.jaas.config")
-    ] = None
     gather_ms: Annotated[int, Meta(ge=10, le=10_000)] = 50
     transaction_timeout_s: Annotated[int, Meta(ge=10, le=86_400)] = 600
 
