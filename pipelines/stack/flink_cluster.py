@@ -224,7 +224,6 @@ class FlinkCluster:
             "taskmanager.bind-host": HOST,
             "taskmanager.numberOfTaskSlots": str(self._slots),
             # Else one for each operator, beside the logs of processes.
-            "state.backend.rocksdb.log.dir": str(self._root.absolute() / "tmp"),
             # Until then slots of a killed TaskManager are offered, and a job restarted there fails again.
             "heartbeat.interval": "2 s",
             "heartbeat.timeout": "8 s",

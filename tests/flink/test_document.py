@@ -18,7 +18,7 @@ def test_the_diagram_has_the_steps_and_what_each_sends_to(root):
 
 def test_the_metrics_named_are_reported_while_a_job_runs(root):
     text = (root / "docs" / "flink.md").read_text()
-    section = text[text.index("## Logs and metrics") :]
+    section = text[text.index("## Logs and metrics") + 2 :].partition("\n## ")[0]
     named = set(re.findall(r"`([a-z]+_[a-z_]+)`", section))
     known = {metric.name for metric in metrics.METRICS}
     assert named <= known
