@@ -45,6 +45,8 @@ _END_AGAIN_S = 10.0
 """A job that was restarted does not know any more which partitions had ended."""
 _UNCOMMITTED_S = 300.0
 """The last transactions are committed within two checkpoints, or hidden until an abandoned one has timed out."""
+_FAILURES = 6
+"""So often a job may fail before anything is committed, which is not for want of a machine."""
 _JOB_LOOK_S = 2.0
 _HOUR_MS = 3_600_000
 _TRANSACTION_TIMEOUT_S = 120
@@ -251,8 +253,21 @@ class _Exchange:
                     f"the job is {state.lower()}: {self._root_cause()}; the logs: {self._options.stack / 'logs'}"
                 )
 
+            completed = self._stack.cluster.get(f"/jobs/{self._job}/checkpoints")["counts"]["completed"]
+            if not completed and len(self._failures()) >= _FAILURES:
+                raise ClusterError(
+                    f"the job failed {_FAILURES} times before its first checkpoint: {self._root_cause()}; the logs: "
+                    f"{self._options.stack / 'logs'}"
+                )
+
+    def _failures(self) -> list[dict[str, Any]]:
+        """The latest failures that made the job restart, the last one first."""
+        found: list[dict[str, Any]] = self._stack.cluster.get(f"/jobs/{self._job}/exceptions")["exceptionHistory"][
+            "entries"
+        ]
+        return found
+
     def _root_cause(self) -> str:
         with suppress(OSError, ValueError, LookupError):
-            history = self._stack.cluster.get(f"/jobs/{self._job}/exceptions")["exceptionHistory"]["entries"]
-            return deepest_cause(history[0]["stacktrace"])
+            return deepest_cause(self._failures()[0]["stacktrace"])
         return "it gives no reason"
