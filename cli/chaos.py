@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import filecmp
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,6 @@ def run(args: argparse.Namespace) -> int:
     from monsoon.sources.model_files import load_scorer
 
     products, selected = chosen_products(args)
-    folder = Path(tempfile.mkdtemp(prefix="monsoon-chaos-"))
     progress = ProgressLine()
 
     def show(kill: Kill) -> None:
@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     kills = RandomKills(args.kills, args.seed, show)
     with History(args.input) as history:
         speed = history.span_ms / (1000 * _SECONDS_A_KILL * args.kills)
+    folder = Path(tempfile.mkdtemp(prefix="monsoon-chaos-"))
     options = LiveOptions(
         args.stack or folder / "stack",
         product_files=tuple(args.product_file),
@@ -81,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
     if different:
         print(f"monsoon chaos: the records differ: {', '.join(different)}; see {folder}")
         return 1
+    shutil.rmtree(folder)
     print(f"monsoon chaos: {len(kills.done)} kills, seed {args.seed}: the committed records are those of a replay")
     if len(kills.done) < args.kills:
         print(f"monsoon chaos: the input ended before {args.kills} kills; give a longer one")

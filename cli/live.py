@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,8 @@ def run(args: argparse.Namespace) -> int:
         summary = live(args.input, args.output, products, selected, options, args.model, progress, args.format)
     finally:
         progress.done()
+        with suppress(OSError):  # logs of a failure are in it, or it was removed
+            options.stack.rmdir()
     print_summary("monsoon live", summary, args.output)
     return 0
 
