@@ -7,7 +7,7 @@ import argparse
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -80,9 +80,7 @@ def measure(source: Path, folder: Path, batch: int, gather_ms: int) -> Any:
     from monsoon.pipelines.runtime.messages import ACCOUNTS, END, STATISTICS, unpack_result
     from monsoon.pipelines.stack.stack import Stack
     from monsoon.pipelines.stack.submit import submit
-    from monsoon.sources.kafka.admin import partition_counts
     from monsoon.sources.kafka.committed import CommittedRecords
-    from monsoon.sources.kafka.producer import HistoryProducer, history_producer
     from monsoon.sources.kafka.settings import (
         EventTimeSettings,
         InsuranceSettings,
@@ -98,8 +96,7 @@ def measure(source: Path, folder: Path, batch: int, gather_ms: int) -> Any:
     try:
         stack.up(1, _SLOTS)
         brokers = stack.broker.address
-        topics = {topic.stream: topic_name(topic.stream) for topic in INPUT_TOPICS}
-        _produce(source, brokers, topics, batch)
+        end = _produce(source, brokers, {topic.stream: topic_name(topic.stream) for topic in INPUT_TOPICS}, batch)
         settings = LiveSettings(
             kafka=KafkaSettings(brokers=brokers, gather_ms=gather_ms),
             event_time=EventTimeSettings(idle_after_s=None, interval_ms=_INTERVAL_MS),
@@ -109,7 +106,6 @@ def measure(source: Path, folder: Path, batch: int, gather_ms: int) -> Any:
         processes, committed = MarkedProcesses(os.getpid(), mark), CommittedRecords(brokers, {ACCOUNTS: ACCOUNTS})
         looks: list[Look] = []
         submit(stack, settings)
-        end = HistoryProducer(history_producer(brokers), topics, partition_counts(brokers, topics)).end
         rows, ended, until_s, last_end_s = 0, False, time.monotonic() + _PATIENCE_S, time.monotonic()
         while not ended:
             if time.monotonic() > until_s:
@@ -130,8 +126,8 @@ def measure(source: Path, folder: Path, batch: int, gather_ms: int) -> Any:
         stack.down()
 
 
-def _produce(source: Path, brokers: str, topics: dict[str, str], batch: int) -> None:
-    """A folder's streams to their topics; telemetry in records of so many reports."""
+def _produce(source: Path, brokers: str, topics: dict[str, str], batch: int) -> Callable[[], None]:
+    """A folder's streams to their topics; telemetry in records of so many reports. Gives what says their end again."""
     from monsoon.sources.kafka.admin import partition_counts
     from monsoon.sources.kafka.history import History, TimedLine
     from monsoon.sources.kafka.producer import HistoryProducer, history_producer
@@ -156,3 +152,4 @@ def _produce(source: Path, brokers: str, topics: dict[str, str], batch: int) -> 
         producer = HistoryProducer(history_producer(brokers), topics, partition_counts(brokers, topics))
         producer.send(Batched(history))
         producer.end()
+    return producer.end

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from monsoon.sources.files import InputError
+from monsoon.sources.kafka.admin import partition_counts
 
 
 class CommittedRecords:
@@ -15,6 +15,7 @@ class CommittedRecords:
         """Raises InputError for a topic that is not there."""
         from kafka import KafkaConsumer, TopicPartition
 
+        counts = partition_counts(brokers, topics)
         self._streams = {topic: stream for stream, topic in topics.items()}
         self._consumer: Any = KafkaConsumer(
             bootstrap_servers=brokers.split(","),
@@ -23,13 +24,9 @@ class CommittedRecords:
             auto_offset_reset="earliest",
             fetch_max_bytes=64 * 1024 * 1024,
         )
-        assigned = []
-        for topic in topics.values():
-            numbers = self._consumer.partitions_for_topic(topic)
-            if not numbers:
-                raise InputError(f"no topic {topic}", brokers, "Create it")
-            assigned += [TopicPartition(topic, number) for number in sorted(numbers)]
-        self._consumer.assign(assigned)
+        self._consumer.assign(
+            [TopicPartition(topic, number) for stream, topic in topics.items() for number in range(counts[stream])]
+        )
         self._consumer.seek_to_beginning()
 
     def poll(self, timeout_ms: int) -> Iterator[tuple[str, bytes | None, bytes | None]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from monsoon.sources.files import InputError
+from monsoon.sources.kafka.admin import refusals
 from monsoon.sources.kafka.history import LONGEST_GAP_MS, TimedLine
 from monsoon.sources.kafka.watermarks import END_OF_STREAM_MS
 from monsoon.sources.topic_keys import line_key
@@ -23,9 +23,8 @@ def history_producer(brokers: str) -> Any:
     """A producer that survives a broker's restart, and writes each record once. Raises InputError where no broker
     answers."""
     from kafka import KafkaProducer
-    from kafka.errors import KafkaError
 
-    try:
+    with refusals(brokers):
         return KafkaProducer(
             bootstrap_servers=brokers.split(","),
             acks="all",
@@ -35,8 +34,6 @@ def history_producer(brokers: str) -> Any:
             max_request_size=MAX_RECORD_BYTES,
             delivery_timeout_ms=_PATIENCE_MS,
         )
-    except KafkaError as error:
-        raise InputError(f"no broker answers ({error})", brokers, "Start it") from error
 
 
 class TimedLines(Protocol):
