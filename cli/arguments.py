@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Action, ArgumentError, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,17 @@ def count_to(max_count: int) -> Callable[[str], int]:
 def seed(text: str) -> int:
     """A whole number from 0 to 2^32 - 1."""
     return _whole(text, 0, 2**32 - 1)
+
+
+def moment_ms(text: str) -> int:
+    """The type of a moment with its offset from UTC: in ms."""
+    try:
+        moment: datetime | None = datetime.fromisoformat(text.strip())
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ArgumentTypeError(f"{text!r} is no moment with an offset, like 2026-04-01T00:00:00+05:30")
+    return round(moment.timestamp() * 1000)
 
 
 def share(text: str) -> float:

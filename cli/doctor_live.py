@@ -89,6 +89,10 @@ def _broker_findings(settings: LiveSettings, facts: LiveFacts) -> list[Finding]:
         findings.append(Finding("topics", FAULT, f"not there: {', '.join(lacking)}", mend))
     else:
         findings.append(Finding("topics", OK, f"{len(facts.partitions)} are there"))
+    control = f"{settings.kafka.topic_prefix}control"
+    if (facts.partitions.get(control) or 1) > 1:
+        fault = f"{control} has {facts.partitions[control]} partitions, between which its records have no order"
+        findings.append(Finding("control", FAULT, fault, "Create it anew with one"))
     inputs = sum(count or 0 for name, count in facts.partitions.items() if name in facts.clock)
     parallelism = settings.state.parallelism
     if not lacking and parallelism is not None and parallelism > inputs:

@@ -1,8 +1,8 @@
 """The Kafka topics: one for each stream, named as the stream's folder, and one for control records.
 
 An input record's value is one JSON line, or several separated by newlines; an output record's value is one record of
-its contract, without a newline at the end. The `control` topic carries what a running job takes over: versions of
-products and of models.
+its contract, without a newline at the end. The `control` topic carries versions of
+products and of models that a running job takes over.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class Topic:
     """The field that counts the revisions of one key up; of those the last stands."""
     partitions: int = 1
     """For a small installation. A job's results do not depend on it."""
-    cleanup_policy: Literal["delete", "compact"] = "delete"
     retention_ms: int = FOREVER_MS
 
     @property
     def configuration(self) -> dict[str, str]:
         """Kafka's settings of the topic, for whoever creates it."""
         return {
-            "cleanup.policy": self.cleanup_policy,
+            # Compaction would drop all but the last event of a policy, and all but the last revision of a claim.
+            "cleanup.policy": "delete",
             "retention.ms": str(self.retention_ms),
             # An output is kept from when it was written: its own timestamp is the event time of the decision.
             "message.timestamp.type": "CreateTime" if self.direction == "in" else "LogAppendTime",
@@ -131,14 +131,13 @@ _TOPICS = (
         "the kind of the account",
         retention_ms=_DAY_MS,
     ),
-    # Compacted, so that a new job reads each version once, however long ago it was announced.
+    # Kept whole and in one order: what a version is taken over for, or refused, depends on those before it.
     Topic(
         "control",
         "control",
-        "versions of products and models that a running job takes over",
-        None,
-        "kind/name/version, such as product/kawaach/2",
-        cleanup_policy="compact",
+        "versions of products and models for a running job, and what it decided on them",
+        "control",
+        "kind/name/version, such as product/kawaach/1f0c2a9b7d3e; of a decision decision/group/offset",
     ),
 )
 

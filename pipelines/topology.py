@@ -23,7 +23,7 @@ from monsoon.sources.model_files import load_scorer
 from monsoon.sources.provider_register import read_provider_register
 from monsoon.sources.reference import ReferenceTables, read_references
 from monsoon.transforms.provider_register import ProviderRegister
-from monsoon.transforms.scoring import Scorer
+from monsoon.transforms.scoring import ModelSchedule, Scorer
 
 OPERATORS: tuple[type[KeyedOperator], ...] = (
     AnnounceZones,
@@ -51,7 +51,7 @@ def operators_of(config: JobConfig) -> tuple[type[KeyedOperator], ...]:
     telemetry_operators = (QueryTelemetry, AnswerTelemetryQueries, TrustSilentRiders, AggregateTelemetryAnswers)
     excluded = {
         *(() if config.reserves else (ControlExposure,)),
-        *(() if config.telemetry_triggers else telemetry_operators),
+        *(() if config.telemetry_triggers or config.takes_changes else telemetry_operators),
     }
     return tuple(operator for operator in OPERATORS if operator not in excluded)
 
@@ -71,7 +71,7 @@ class OperatorFactory:
         elif operator is DeduplicateRecords:
             made = DeduplicateRecords(key, state, self._config, self._register)
         elif operator is AdjudicateClaims:
-            made = AdjudicateClaims(key, state, self._config, self._scorer)
+            made = AdjudicateClaims(key, state, self._config, self._models)
         else:
             made = operator(key, state, self._config)  # type: ignore[call-arg]
         made.intervals = self._config.intervals
@@ -86,5 +86,6 @@ class OperatorFactory:
         return read_references(self._config.references)
 
     @cached_property
-    def _scorer(self) -> Scorer:
-        return load_scorer(self._config.model)
+    def _models(self) -> ModelSchedule:
+        later = ((version.in_force_from_ms, Scorer(version.folder)) for version in self._config.later_models)
+        return ModelSchedule(load_scorer(self._config.model), later)

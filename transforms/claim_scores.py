@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.product import ModelScore, Product
-from monsoon.transforms.scoring import Scorer
+from monsoon.transforms.scoring import ModelSchedule, Scorer
 from monsoon.transforms.scoring.calibration import on_scale
 
 _DECIMALS = 6
@@ -39,7 +38,23 @@ def scores_of(evidence: Evidence, scorer: Scorer, product: Product) -> list[Clai
         scorer.weightiest(evidence.values),
         strict=True,
     )
-    return list(itertools.starmap(ClaimScore, columns))
+    return [ClaimScore(*row, model=scorer.version) for row in columns]
+
+
+def scheduled_scores_of(
+    evidence: Evidence, confirmed_at_ms: npt.NDArray[np.int64], models: ModelSchedule, product: Product
+) -> list[ClaimScore]:
+    """The same, each query by the model for disruptions confirmed at its moment (ms)."""
+    numbers = models.numbers_at(confirmed_at_ms)
+    found: dict[int, ClaimScore] = {}
+    for number in np.unique(numbers).tolist():
+        places = np.flatnonzero(numbers == number)
+        some = Evidence(
+            {name: column[places] for name, column in evidence.values.items()},
+            {name: column[places] for name, column in evidence.reports.items()},
+        )
+        found.update(zip(places.tolist(), scores_of(some, models[number], product), strict=True))
+    return [found[place] for place in range(len(numbers))]
 
 
 class ScoringRequest(NamedTuple):

@@ -17,6 +17,7 @@ from pyflink.datastream import DataStream, KeyedStream, ProcessFunction, StreamE
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 from pyflink.java_gateway import get_gateway
 
+from monsoon.pipelines.flink.control import ControlInput
 from monsoon.pipelines.flink.file_splits import FileSplit
 from monsoon.pipelines.flink.process_functions import (
     KEYED_MESSAGE,
@@ -46,6 +47,8 @@ class Config:
     """Instead of `parts`, which are known beforehand: adds a stream of splits (PART), earliest first."""
     messages: Callable[[StreamExecutionEnvironment], Mapping[str, DataStream]] | None = None
     """Instead of either: adds a source and its validation, and gives the messages to each operator, with event time."""
+    control: ControlInput | None = None
+    """Where the products and models that a streaming job takes over come from; None: it takes over none."""
 
 
 def build(env: StreamExecutionEnvironment, config: Config) -> DataStream:
@@ -67,7 +70,7 @@ def build(env: StreamExecutionEnvironment, config: Config) -> DataStream:
         first, *others = inputs[operator.uid]
         keyed = _keyed(first.union(*others) if others else first)
         function = (
-            StreamingOperatorFunction(operator, config.settings)
+            StreamingOperatorFunction(operator, config.settings, config.control)
             if config.streaming
             else BatchOperatorFunction(operator, config.settings)
         )

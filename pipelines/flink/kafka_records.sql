@@ -12,7 +12,7 @@ CREATE TEMPORARY VIEW partitioned_records AS
 SELECT
     $key AS partition_key,
     EXTRACT(EPOCH FROM arrived_at) * 1000 + EXTRACT(MILLISECOND FROM arrived_at) AS arrived_ms,
-    `value`,
+    CASE WHEN topic <> $control THEN `value` END AS `value`,
     read_at
 FROM kafka_records;
 

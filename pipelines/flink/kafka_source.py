@@ -9,6 +9,7 @@ sent.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,12 +22,14 @@ from pyflink.datastream import DataStream, OutputTag, ProcessFunction, RuntimeCo
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
+from monsoon.pipelines.flink.control import ControlInput, controlled
 from monsoon.pipelines.flink.partition_keys import PartitionKeys, partition_of
-from monsoon.pipelines.flink.process_functions import KEYED_MESSAGE, RESULT, message_row
+from monsoon.pipelines.flink.process_functions import KEYED_MESSAGE, RESULT, control_messages, message_row
 from monsoon.pipelines.operators.validate import Validate
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.messages import HEARTBEAT, RESULTS, Message
 from monsoon.pipelines.topology import operators_of
+from monsoon.sources.files import InputError
 from monsoon.sources.kafka.records import lines_of
 from monsoon.sources.kafka.watermarks import PartitionWatermarks, WatermarkBounds
 
@@ -42,6 +45,7 @@ class KafkaInput:
     partitions: Mapping[str, int]
     properties: Mapping[str, str]
     bounds: WatermarkBounds
+    control: ControlInput
     gather_ms: int = 50
     keys: PartitionKeys = field(init=False)
 
@@ -68,7 +72,7 @@ def _gathered(env: StreamExecutionEnvironment, source: KafkaInput) -> DataStream
     table_env.get_config().set("table.exec.uid.generation", "ALWAYS")  # else a changed query could not be restored
     options = {
         "connector": "kafka",
-        "topic": ";".join(source.topics[stream] for stream in sorted(source.topics)),
+        "topic": ";".join([*(source.topics[stream] for stream in sorted(source.topics)), source.control.topic]),
         "scan.startup.mode": "group-offsets",
         "properties.auto.offset.reset": "earliest",
         "format": "raw",
@@ -77,6 +81,7 @@ def _gathered(env: StreamExecutionEnvironment, source: KafkaInput) -> DataStream
     written = {
         "options": ", ".join(f"{_quoted(name)} = {_quoted(value)}" for name, value in options.items()),
         "key": _key_expression(source),
+        "control": _quoted(source.control.topic),
         "gather_s": f"{source.gather_ms / 1000:.3f}",
     }
     *definitions, query = Template(_SQL.read_text()).substitute(written).strip().rstrip(";").split(";\n")
@@ -92,6 +97,8 @@ def _key_expression(source: KafkaInput) -> str:
         keys = [source.keys.keys[stream, number] for number in range(source.partitions[stream])]
         numbers = " ".join(f"WHEN {number} THEN {key}" for number, key in enumerate(keys))
         cases.append(f"WHEN {_quoted(topic)} THEN CASE `partition` {numbers} ELSE {keys[0]} END")
+    # A control record comes to some task, as a record without a value: a sign to read the topic.
+    cases.append(f"WHEN {_quoted(source.control.topic)} THEN {source.keys.keys['telemetry', 0]}")
     return f"CASE topic {' '.join(cases)} END"
 
 
@@ -139,6 +146,9 @@ class ReadRecords(ProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         """Once in each worker, and again after a failure."""
         self._tags = _tags()
+        self._controlled = controlled(self._config, self._source.control)
+        self._changes, self._config = self._controlled.refresh()
+        self._sent_changes, self._asked_s = 0, time.monotonic()
         self._validate = Validate(self._config)
         task = runtime_context.get_index_of_this_subtask()
         mine = self._source.keys.of_task(task, runtime_context.get_number_of_parallel_subtasks())
@@ -148,6 +158,7 @@ class ReadRecords(ProcessFunction):
         """Some records of a partition to messages."""
         key, stamps, values = value
         stream, partition = partition_of(key)
+        yield from self._take_over(stream == "subscriptions" or None in values)
         lines = lines_of(values, stamps)
         spoken: dict[str, int] = {}
         if lines.content:
@@ -158,6 +169,23 @@ class ReadRecords(ProcessFunction):
         if lines.beat_ms is not None:
             self._watermarks.beat(stream, partition, lines.beat_ms, now_s)
         yield from self._advance(now_s)
+
+    def _take_over(self, at_once: bool) -> Iterator[Any]:
+        """Decides on what is in the control topic, and tells all operators what was taken over, before event time goes
+        on. A policy may name a product that is there since just now; for the rest a second is soon enough."""
+        if at_once or time.monotonic() - self._asked_s > _CONTROL_INTERVAL_S:
+            try:
+                changes, config = self._controlled.decide(self._sent_ms)
+            except InputError as error:
+                _LOG.warning("control records wait: %s", error)
+                changes, config = self._controlled.current
+            self._asked_s = time.monotonic()
+            if changes > self._changes:
+                self._changes, self._config, self._validate = changes, config, Validate(config)
+        if self._changes > self._sent_changes:
+            self._sent_changes = self._changes
+            for message in control_messages(Validate.to, self._changes, self._config):
+                yield self._tags[message.to], self._timed(message)
 
     def _advance(self, now_s: float) -> Iterator[Any]:
         """Heartbeats behind what was sent, where event time has come to the end of another interval."""
@@ -176,6 +204,8 @@ class ReadRecords(ProcessFunction):
         return row, _BEFORE_MS if self._sent_ms is None else self._sent_ms + 1
 
 
+_LOG = logging.getLogger(__name__)
+_CONTROL_INTERVAL_S = 1.0
 _BEFORE_MS = -(2**62)
 _WATERMARK_INTERVAL_MS = 50
 """In processing time; Flink's 200 ms would be a part of every decision's latency."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monsoon.contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, topic_name
+from monsoon.pipelines.flink.control import ControlInput
 from monsoon.pipelines.flink.errors import ClusterError
 from monsoon.pipelines.flink.keys import streaming_buckets
 from monsoon.pipelines.flink.partition_keys import PartitionKeys
@@ -89,15 +90,18 @@ def build_live(env: StreamExecutionEnvironment, settings: LiveSettings) -> None:
     kafka = settings.kafka
     streams = [topic.stream for topic in INPUT_TOPICS if topic.stream != "reserves" or config.reserves]
     topics = {stream: topic_name(stream, kafka.topic_prefix) for stream in streams}
+    control = ControlInput(kafka.brokers, topic_name("control", kafka.topic_prefix), kafka.group)
     source = KafkaInput(
         topics,
         partition_counts(kafka.brokers, topics),
         {**_client_properties(settings), "group.id": kafka.group, "isolation.level": "read_committed"},
         WatermarkBounds(settings.lateness_ms, settings.event_time.idle_after_s),
+        control,
         kafka.gather_ms,
     )
     _require_work(source.keys, env.get_parallelism())
-    results = build(env, Config((), config, streaming=True, messages=lambda env: kafka_messages(env, source, config)))
+    graph = Config((), config, True, messages=lambda env: kafka_messages(env, source, config), control=control)
+    results = build(env, graph)
     outputs = {topic.stream: topic_name(topic.stream, kafka.topic_prefix) for topic in OUTPUT_TOPICS}
     outputs[ACCOUNTS] = topic_name(ACCOUNTS, kafka.topic_prefix)
     producer = {
@@ -138,6 +142,7 @@ def job_config(settings: LiveSettings, parallelism: int) -> JobConfig:
         model,
         buckets,
         reserves=insurance.reserves,
+        takes_changes=True,
         intervals=FixedIntervals(settings.event_time.interval_ms),
     )
 

@@ -16,12 +16,13 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag, ProcessFunction, RuntimeContext
 from pyflink.datastream.state import ListStateDescriptor, MapStateDescriptor
 
+from monsoon.pipelines.flink.control import ControlInput, controlled
 from monsoon.pipelines.flink.keys import buckets_by_key, keys_of
 from monsoon.pipelines.operators.validate import Validate
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import END_OF_TIME_MS, KeyedOperator, StateWriter
-from monsoon.pipelines.runtime.messages import HEARTBEAT, RESULTS, Message
-from monsoon.pipelines.topology import OperatorFactory
+from monsoon.pipelines.runtime.messages import CONTROL, HEARTBEAT, RESULTS, Message, pack, unpack
+from monsoon.pipelines.topology import OperatorFactory, operators_of
 from monsoon.sources.files import FilePart
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
@@ -83,6 +84,14 @@ class ReadSplits(ProcessFunction):
             yield self._tags[message.to], message_row(message, self._settings.buckets)
 
 
+def control_messages(names: tuple[str, ...], changes: int, settings: JobConfig) -> Iterator[Message]:
+    """To every key of those of these operators that are in the graph: the configuration has so many changes by now."""
+    present = {operator.uid for operator in operators_of(settings)}
+    for name in names:
+        for bucket in range(settings.buckets) if name in present else ():
+            yield Message(name, bucket, CONTROL, 0, pack(changes))
+
+
 class _OperatorFunction(KeyedProcessFunction):
     """What both process functions around an operator need."""
 
@@ -132,7 +141,15 @@ class BatchOperatorFunction(_OperatorFunction):
 
 
 class StreamingOperatorFunction(_OperatorFunction):
-    """Runs an operator whenever the watermark reaches its next timer; its state entries are in Flink's map state."""
+    """Runs an operator whenever the watermark reaches its next timer; its state entries are in Flink's map state.
+
+    When the configuration changes, operators are restored from their state with the new one, as after a restart. Before
+    anything that follows from the change the operators after this one are told of it, so that they know what is meant.
+    """
+
+    def __init__(self, operator: type[KeyedOperator], settings: JobConfig, control: ControlInput | None = None) -> None:
+        super().__init__(operator, settings)
+        self._control = control
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Once in each worker, and again after a failure."""
@@ -140,19 +157,28 @@ class StreamingOperatorFunction(_OperatorFunction):
         self._state: Any = runtime_context.get_map_state(MapStateDescriptor("kept", Types.STRING(), BYTES))
         self._cold: Any = runtime_context.get_map_state(MapStateDescriptor("cold", Types.STRING(), BYTES))
         self._operators: dict[int, KeyedOperator] = {}
+        self._changes = self._sent_changes = 0
+        """Of the configuration: those that this task knows, and those that it has told of."""
+        self._controlled = None if self._control is None else controlled(self._settings, self._control)
+        if self._controlled is not None:
+            self._reconfigure(*self._controlled.refresh())
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Hands it to the operator."""
         if value[1] == HEARTBEAT:
             return iter(())
+        if value[1] == CONTROL:
+            self._take_over(unpack(bytes(value[3]), int))
         operator = self._operator_for(ctx.get_current_key())
         operator.observe_watermark(ctx.timer_service().current_watermark())
-        operator.process(Message(operator.uid, operator.key, value[1], value[2], bytes(value[3])))
-        self._save(operator, ctx)
-        return iter(())
+        if value[1] != CONTROL:
+            operator.process(Message(operator.uid, operator.key, value[1], value[2], bytes(value[3])))
+        self._save(operator, ctx)  # with a timer for the work that a new trigger is
+        return self._change_messages()
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
         """Advances the operator to the watermark."""
+        yield from self._change_messages()
         operator = self._operator_for(ctx.get_current_key())
         upto_ms = ctx.timer_service().current_watermark()
         # Where one watermark fires several timers, the first call does all the work.
@@ -160,6 +186,28 @@ class StreamingOperatorFunction(_OperatorFunction):
         if timer_ms is not None and timer_ms <= upto_ms:
             yield from self._advanced(operator, upto_ms)
         self._save(operator, ctx)
+
+    def _take_over(self, changes: int) -> None:
+        if changes > self._changes:
+            assert self._controlled is not None
+            self._reconfigure(*self._controlled.at_least(changes))
+
+    def _reconfigure(self, changes: int, settings: JobConfig) -> None:
+        if changes > self._changes:
+            self._changes, self._settings = changes, settings
+            self._factory = OperatorFactory(settings)
+            self._operators.clear()
+
+    def _change_messages(self) -> Iterator[Any]:
+        """To the operators after this one, where they may not know of a change that this task knows."""
+        if self._sent_changes == self._changes:
+            return iter(())
+        self._sent_changes = self._changes
+        buckets = self._settings.buckets
+        return (
+            (self._tags[message.to], message_row(message, buckets))
+            for message in control_messages(self._operator.to, self._changes, self._settings)
+        )
 
     def _operator_for(self, key: int) -> KeyedOperator:
         if key not in self._operators:

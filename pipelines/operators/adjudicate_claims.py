@@ -31,7 +31,7 @@ from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimS
 from monsoon.transforms.adjudication.claims import AdjudicationInput as RiderInput
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.rider_answers import STREAM, Answers
-from monsoon.transforms.claim_scores import scores_of
+from monsoon.transforms.claim_scores import scheduled_scores_of
 from monsoon.transforms.decisions import Decisions, payment_records
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.features import FEATURE_NAMES
@@ -40,7 +40,7 @@ from monsoon.transforms.evidence.surroundings import PressureSteps
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.exposure import unlimited
 from monsoon.transforms.product import Product
-from monsoon.transforms.scoring import Scorer
+from monsoon.transforms.scoring import ModelSchedule
 from monsoon.transforms.syndicate_alerts import Scores, scores_by_claim
 
 _PANES: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "reports": pl.Int64}
@@ -70,14 +70,14 @@ class AdjudicateClaims(KeyedOperator):
     label: ClassVar = "evidence by rider"
     to: ClassVar = ("account-dead-letters", "control-exposure", RESULTS)
 
-    def __init__(self, key: int, state: StateWriter, config: JobConfig, scorer: Scorer) -> None:
+    def __init__(self, key: int, state: StateWriter, config: JobConfig, models: ModelSchedule) -> None:
         super().__init__(key, state)
-        self._config, self._scorer = config, scorer
+        self._config, self._models = config, models
         self._products = {
             name: _ProductClaims(
                 product,
                 TimePartitionedBuffer(state, f"compared/{name}", "confirmed_at_ms", self._new_entry, schema=_COMPARED),
-                scorer.version,
+                models.first.version,
                 state,
             )
             for name, product in sorted(config.running.items())
@@ -150,7 +150,8 @@ class AdjudicateClaims(KeyedOperator):
             _each_pane_once(arrived.get("apart", ()), _PRESSURE_DEVIATIONS),
         )
         others["riders_on_device_28d"] = _riders(rows, arrived.get("riders", ()))
-        scores = scores_of(with_neighbor_features(own, others), self._scorer, of_product.product)
+        evidence, at_ms = with_neighbor_features(own, others), rows["confirmed_at_ms"].to_numpy()
+        scores = scheduled_scores_of(evidence, at_ms, self._models, of_product.product)
         claims = rows.select("policy_id", "disruption_id", "confirmed_at_ms", "decided_at_ms").iter_rows()
         return scores_by_claim(of_product.product, claims, scores, of_product.members)
 

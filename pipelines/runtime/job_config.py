@@ -16,6 +16,7 @@ from monsoon.transforms.evidence.limits import HISTORY_MS
 from monsoon.transforms.geo.areas import area_of
 from monsoon.transforms.geo.regions import region_of, regions_of
 from monsoon.transforms.product import Product, ProductError, Trigger
+from monsoon.transforms.scoring.folder import ModelFolder
 from monsoon.transforms.triggers.conditions import alert_condition, metrics_of
 from monsoon.transforms.validation.catalogue import Catalogue
 
@@ -25,6 +26,15 @@ _FIRST_TRIGGER = 2**30
 
 WORLD = 0
 """The one region of a job that is keyed by trigger alone."""
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A model that scores the claims on disruptions confirmed from a moment (ms) on."""
+
+    in_force_from_ms: int
+    folder: ModelFolder
+
 
 Target = tuple[str, int]
 """The uid of an operator and a key."""
@@ -71,6 +81,10 @@ class JobConfig:
     remembered_ms: int = 35 * _DAY_MS
     """Retention of readings, ended policies, ended disruptions, settled claims and dead letters: the four weeks that
     may be corrected, and a week more, so that no correction meets state that is expiring."""
+    later_models: tuple[ModelVersion, ...] = ()
+    """Models that were added while the job ran."""
+    takes_changes: bool = False
+    """Whether products and models may be added while the job runs: its graph has all operators that these may need."""
     by_region: bool = True
     """Whether triggers are divided by region, and those of a bucket share a key. False: a trigger is a key, and has one
     region; so for jobs that began before there were regions, since state cannot be keyed anew."""

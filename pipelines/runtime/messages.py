@@ -30,6 +30,9 @@ ACCOUNTS = "accounts"
 HEARTBEAT = "heartbeat"
 """The kind of a message that carries a watermark and nothing else."""
 
+CONTROL = "control"
+"""The kind of a message that says how many changes the configuration of the job has by now."""
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 

@@ -35,6 +35,7 @@ def test_nothing_is_wrong():
         ({"broker_error": "no answer"}, "brokers", FAULT, "no answer", "kafka.brokers"),
         ({"partitions": {"telemetry": 4, "claims": None}}, "topics", FAULT, "not there: claims", "create_topics"),
         ({"partitions": {"telemetry": 2, "claims": 9}}, "partitions", FAULT, "4 tasks", "parallelism"),
+        ({"partitions": {"telemetry": 4, "control": 3}}, "control", FAULT, "control has 3 partitions", "with one"),
         ({"clock": {"telemetry": "CreateTime"}}, "timestamps", WARNING, "telemetry", "LogAppendTime"),
         ({"max_transaction_ms": 60_000}, "transactions", FAULT, "600, the brokers allow 60", "Lower it"),
         ({"rest_error": "refused"}, "cluster", FAULT, "refused", "--cluster"),

@@ -149,14 +149,14 @@ def test_channels_are_the_topics(document):
         assert channel["description"].lower() == f"{topic.content.lower()}."
         assert kafka["partitions"] == topic.partitions
         told = kafka["topicConfiguration"]
-        assert told["cleanup.policy"] == [topic.cleanup_policy]
+        assert told["cleanup.policy"] == ["delete"]
         assert told["retention.ms"] == topic.retention_ms
         (ref,) = references(channel["messages"])
         message = resolved(document, ref)
         assert message["bindings"]["kafka"]["key"]["description"] == topic.key
         contract = topic.contract and f"./{topic.contract}.schema.json"
         assert message["payload"].get("$ref") == contract
-        assert message["name"] == (topic.contract or {"accounts": "account", "control": "control_record"}[stream])
+        assert message["name"] == (topic.contract or {"accounts": "account"}[stream])
     assert len(document["components"]["messages"]) == len(TOPICS)
 
 

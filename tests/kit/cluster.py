@@ -17,12 +17,19 @@ from collections import defaultdict, deque
 
 from monsoon.pipelines.flink.graph import split_row
 from monsoon.pipelines.flink.keys import MAX_PARALLELISM, key_group
-from monsoon.pipelines.flink.process_functions import ReadSplits, StreamingOperatorFunction
+from monsoon.pipelines.flink.process_functions import (
+    ReadSplits,
+    StreamingOperatorFunction,
+    control_messages,
+    message_row,
+    tags_to,
+)
 from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.operators.validate import Validate
 from monsoon.pipelines.runtime.keyed_operator import END_OF_TIME_MS
 from monsoon.pipelines.runtime.messages import RESULTS
 from monsoon.pipelines.topology import OperatorFactory, operators_of
+from monsoon.transforms.scoring import ModelSchedule
 
 NO_WATERMARK = -(2**63)
 SOURCE = ("source", 0)
@@ -31,8 +38,10 @@ SOURCE = ("source", 0)
 class Job:
     """One job, from its first part to the end of time; `restart` it where you like."""
 
-    def __init__(self, settings, parts, chance, parallelism=2, scorer=None):
-        """`parts` as `pipelines.flink.file_splits` gives them; `chance` decides whose turn it is."""
+    def __init__(self, settings, parts, chance, parallelism=2, scorer=None, control=None):
+        """`parts` as `pipelines.flink.file_splits` gives them; `chance` decides whose turn it is; `control` is a
+        ControlInput that operators take changes over from."""
+        self.control = control
         self.settings, self.parts, self.chance, self.scorer = settings, parts, chance, scorer
         self.given = 0
         self.results = []
@@ -46,21 +55,21 @@ class Job:
         self.parallelism = parallelism
         factory = OperatorFactory(self.settings)
         if self.scorer is not None:
-            factory._scorer = self.scorer
+            factory._models = ModelSchedule(self.scorer)
         operators = operators_of(self.settings)
         there = {operator.uid for operator in operators}
         functions = {Validate.uid: (Validate.to, lambda: ReadSplits(self.settings))}
         for operator in operators:
             functions[operator.uid] = (
                 operator.to,
-                lambda operator=operator: StreamingOperatorFunction(operator, self.settings),
+                lambda operator=operator: StreamingOperatorFunction(operator, self.settings, self.control),
             )
         self.subtasks = {}
         for uid, (to, function) in functions.items():
             for number in range(parallelism):
                 receivers = [each for each in to if each in there]
                 subtask = _Subtask(self, uid, number, receivers, function())
-                if uid != Validate.uid:
+                if uid != Validate.uid and self.scorer is not None:
                     subtask.function._factory = factory
                 self.subtasks[uid, number] = subtask
         for sender in [SOURCE, *self.subtasks]:
@@ -109,6 +118,12 @@ class Job:
         to = (Validate.uid, self.given % self.parallelism)
         self.queues[SOURCE, to].append(("element", split_row(planned)))
         self.given += 1
+
+    def tell(self, changes, number):
+        """A subtask that reads says that the configuration has so many changes."""
+        subtask = self.subtasks[Validate.uid, number]
+        told, tags = control_messages(Validate.to, changes, self.settings), tags_to(Validate.to)
+        subtask._send((tags[message.to], message_row(message, self.settings.buckets)) for message in told)
 
     def mark(self, ms):
         """The source gives a watermark."""

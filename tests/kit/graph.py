@@ -15,7 +15,7 @@ from monsoon.sources.files import STREAMS, FilePart
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_products
 from monsoon.testing.operator_harness import OperatorTestHarness
-from monsoon.transforms.scoring.scorer import Scores
+from monsoon.transforms.scoring import ModelSchedule, Scores
 
 PRODUCTS = load_products()
 
@@ -32,7 +32,7 @@ class Graph(OperatorTestHarness):
     def __init__(self, settings, durable=True, scorer=None):
         factory = OperatorFactory(settings)
         if scorer is not None:
-            factory._scorer = scorer
+            factory._models = ModelSchedule(scorer)
         super().__init__(settings, durable, factory)
         self.scorer = scorer
 

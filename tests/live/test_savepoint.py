@@ -4,20 +4,19 @@ reports keep coming."""
 import filecmp
 import json
 import shutil
-import time
 
 import pytest
+from kit.live_job import Committed, Some, read
 from kit.streams import small_storm, write_streams
 
 from monsoon.cli.main import main
-from monsoon.contracts.topics import OUTPUT_TOPICS, TOPICS, topic_name
+from monsoon.contracts.topics import TOPICS, topic_name
 from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.results import write_results
-from monsoon.pipelines.runtime.messages import ACCOUNTS, END, STATISTICS, unpack_result
+from monsoon.pipelines.runtime.messages import END
 from monsoon.pipelines.stack.submit import submit
 from monsoon.sinks.folder import STREAMS, OutputFolder
 from monsoon.sources.kafka.admin import partition_counts
-from monsoon.sources.kafka.committed import CommittedRecords
 from monsoon.sources.kafka.history import History
 from monsoon.sources.kafka.producer import HistoryProducer, history_producer
 from monsoon.sources.kafka.settings import (
@@ -32,41 +31,6 @@ from monsoon.sources.product_files import load_products
 pytestmark = [pytest.mark.flink, pytest.mark.slow]
 
 PREFIX = "savepoint-"
-PATIENCE_S = 120
-
-
-class Some:
-    """Some lines of a history."""
-
-    def __init__(self, lines, first_ms):
-        self.lines, self.first_ms = lines, first_ms
-
-    def __len__(self):
-        return len(self.lines)
-
-    def __iter__(self):
-        return iter(self.lines)
-
-
-class Committed:
-    """What the job has committed so far."""
-
-    def __init__(self, brokers):
-        streams = [topic.stream for topic in OUTPUT_TOPICS] + [ACCOUNTS]
-        self.records = CommittedRecords(brokers, {stream: topic_name(stream, PREFIX) for stream in streams})
-        self.found = []
-
-    def wait(self, enough):
-        until_s = time.monotonic() + PATIENCE_S
-        while not enough(self.found):
-            assert time.monotonic() < until_s, f"after {len(self.found)} results"
-            for stream, key, value in self.records.poll(500):
-                self.found.append((key.decode(), value) if stream == ACCOUNTS else (stream, b"[" + value + b"]"))
-
-
-def read(found):
-    """How many lines the job says that it has read."""
-    return sum(unpack_result(value)[1]["read"] for kind, value in found if kind == STATISTICS)
 
 
 def with_one_more_product(tmp_path, root):
@@ -100,7 +64,7 @@ def test_a_restored_job_goes_on(stack, tmp_path, root):
     middle = next(n for n, line in enumerate(lines) if line.stream == "oracle_readings") + len(lines) // 20
     job = submit(stack, settings(stack, 2))
     producer.send(Some(lines[:middle], first_ms))
-    committed = Committed(brokers)
+    committed = Committed(brokers, PREFIX)
     committed.wait(lambda found: read(found) >= middle)
     savepoint = stack.cluster.stop_with_savepoint(job)
     producer.send(Some(lines[middle:], lines[middle].time_ms))

@@ -50,7 +50,8 @@ class ClaimScore(Struct, frozen=True, gc=False, omit_defaults=True):
 
     `risk` is the product's `anomaly`, `trust` its `trust`: None where nothing was measured, or the product has none;
     `signals` counts the independent sensor groups that were measured. `facts` are inputs to rules that are no
-    features (`monsoon.transforms.product.inputs.CLAIM`).
+    features (`monsoon.transforms.product.inputs.CLAIM`). `model` is the version of the model that scored (state of
+    earlier releases does not say it).
     """
 
     risk: float | None
@@ -60,6 +61,7 @@ class ClaimScore(Struct, frozen=True, gc=False, omit_defaults=True):
     weightiest: tuple[str, ...] = ()
     trust: float | None = None
     facts: Mapping[str, float | None] = field(default_factory=dict)
+    model: str = ""
 
 
 class DisruptionUpdate(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from monsoon.transforms.adjudication.claims import Claim, ClaimScore
 from monsoon.transforms.adjudication.decision import RuleInputs
 from monsoon.transforms.product import ModelScore, Product
@@ -12,7 +14,7 @@ def with_formula_scores(product: Product, claim: Claim, score: ClaimScore) -> Cl
     """The score with `anomaly` (risk) and `trust` as formulas of the product define them; those already there stay."""
     risk = _formula_score(product, "anomaly", claim, score) if score.risk is None else score.risk
     trust = _formula_score(product, "trust", claim, score) if score.trust is None else score.trust
-    return ClaimScore(risk, score.signals, score.features, score.reports, score.weightiest, trust, score.facts)
+    return replace(score, risk=risk, trust=trust)
 
 
 def _formula_score(product: Product, name: str, claim: Claim, score: ClaimScore) -> float | None:

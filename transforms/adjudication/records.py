@@ -45,7 +45,8 @@ class PublishedView(NamedTuple):
 def claim_record(
     claim: Claim, version: VersionRules, product: str, model_version: str, decided_at_ms: int
 ) -> dict[str, Any]:
-    """One revision of a claim in the contract's form (contracts/claim.schema.json)."""
+    """One revision of a claim in the contract's form (contracts/claim.schema.json); `model_version` is that of a claim
+    without a score."""
     update, terms, score = claim.update, claim.terms, claim.score
     payout_terms = {
         "daily_wage_inr": terms.daily_wage_inr,
@@ -86,7 +87,7 @@ def claim_record(
         "payout_terms": payout_terms,
         "answer_by": claim.asked_until_ms if claim.status == "step_up" and claim.due_ms is not None else None,
         "product_version": version.product.version,
-        "model_version": model_version,
+        "model_version": model_version if score is None else score.model or model_version,
     }
 
 

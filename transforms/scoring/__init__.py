@@ -5,6 +5,7 @@ evaluation (monsoon.models), and what a risk leads to (monsoon.transforms.adjudi
 """
 
 from monsoon.transforms.scoring.folder import ModelFolderError
+from monsoon.transforms.scoring.model_schedule import ModelSchedule
 from monsoon.transforms.scoring.scorer import Contribution, Scorer, Scores
 
-__all__ = ["Contribution", "ModelFolderError", "Scorer", "Scores"]
+__all__ = ["Contribution", "ModelFolderError", "ModelSchedule", "Scorer", "Scores"]

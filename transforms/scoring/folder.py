@@ -63,8 +63,25 @@ def read_model_folder(path: Path) -> ModelFolder:
     Raises ModelFolderError: a file is missing, too large or differs, or the manifest is malformed or names a path
     outside the folder, which is not opened.
     """
-    manifest = _read_manifest(path / MANIFEST)
-    contents = {file: _read_file(path / file, MAX_FILE_BYTES) for file in manifest.files}
+    manifest = _decode_manifest(path, _read_file(path / MANIFEST, MAX_MANIFEST_BYTES))
+    return _checked(path, manifest, {file: _read_file(path / file, MAX_FILE_BYTES) for file in manifest.files})
+
+
+def unpack_model_folder(path: Path, files: Mapping[str, bytes]) -> ModelFolder:
+    """The folder of these files, the manifest included, as `read_model_folder`; `path` names it in messages.
+
+    Raises ModelFolderError.
+    """
+    if MANIFEST not in files:
+        raise ModelFolderError(path, f"has no {MANIFEST}")
+    manifest = _decode_manifest(path, files[MANIFEST])
+    for file in manifest.files:
+        if file not in files:
+            raise ModelFolderError(path / file, f"is not there; {MANIFEST} lists it")
+    return _checked(path, manifest, {file: files[file] for file in manifest.files})
+
+
+def _checked(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> ModelFolder:
     actual = build_manifest(manifest.name, contents)
     for file, digest in manifest.files.items():
         if actual.files[file] != digest:
@@ -75,13 +92,13 @@ def read_model_folder(path: Path) -> ModelFolder:
     return ModelFolder(path, manifest.name, manifest.version, contents)
 
 
-def _read_manifest(path: Path) -> Manifest:
+def _decode_manifest(folder: Path, content: bytes) -> Manifest:
     try:
-        manifest = msgspec.json.decode(_read_file(path, MAX_MANIFEST_BYTES), type=Manifest)
+        manifest = msgspec.json.decode(content, type=Manifest)
     except msgspec.DecodeError as error:
-        raise ModelFolderError(path, str(error)) from error
+        raise ModelFolderError(folder / MANIFEST, str(error)) from error
     for fault in _manifest_faults(manifest):
-        raise ModelFolderError(path, fault)
+        raise ModelFolderError(folder / MANIFEST, fault)
     return manifest
 
 
