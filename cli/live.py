@@ -65,7 +65,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         help="into how many keys riders, phones and places are hashed (default: 8 times --parallelism)",
     )
     parser.add_argument(
-        "--task-managers",
+        "--taskmanagers",
         type=count_to(_MAX_PARALLELISM),
         default=1,
         metavar="N",
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
         speed=args.speed,
         parallelism=args.parallelism or min(os.cpu_count() or 1, _DEFAULT_SLOTS),
         buckets=args.buckets,
-        task_managers=args.task_managers,
+        task_managers=args.taskmanagers,
         checkpoint_interval_ms=args.checkpoint_interval_ms,
         state_backend=args.state_backend,
         limit=refusal_limit(args),

@@ -25,6 +25,7 @@ from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.messages import ACCOUNTS
 from monsoon.sources.files import InputError
 from monsoon.sources.kafka.admin import partition_counts
+from monsoon.sources.kafka.producer import MAX_RECORD_BYTES
 from monsoon.sources.kafka.settings import LiveSettings, StateSettings, parse_settings
 from monsoon.sources.kafka.watermarks import WatermarkBounds
 from monsoon.sources.model_files import load_scorer
@@ -109,7 +110,7 @@ def build_live(env: StreamExecutionEnvironment, settings: LiveSettings) -> None:
         "transaction.timeout.ms": str(kafka.transaction_timeout_s * 1_000),
         "linger.ms": "20",
         "batch.size": str(256 * 1024),
-        "max.request.size": str(64 * 1024 * 1024),
+        "max.request.size": str(MAX_RECORD_BYTES),
     }
     kafka_sink(results, outputs, producer, f"{kafka.topic_prefix}{kafka.group}")
 

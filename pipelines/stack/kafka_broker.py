@@ -19,8 +19,9 @@ from monsoon.pipelines.stack.processes import StackProcess, last_error, stop
 from monsoon.sources.files import InputError
 from monsoon.sources.kafka.admin import delete_topics, topics_at
 from monsoon.sources.kafka.create_topics import create_topics
+from monsoon.sources.kafka.producer import MAX_RECORD_BYTES
 
-MAX_MESSAGE_BYTES = 16 << 20
+MAX_MESSAGE_BYTES = MAX_RECORD_BYTES
 """Far above what the job accepts: a record that is too long for it has to reach it, to become a dead letter."""
 MAX_TRANSACTION_MS = 900_000
 """Kafka's own default. A producer that asks for a longer timeout of its transactions is refused."""

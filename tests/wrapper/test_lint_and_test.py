@@ -32,16 +32,18 @@ def run_test(*words):
     return args.run(args)
 
 
+GROUPED = ["-n", "auto", "--dist", "loadgroup"]
 USUAL, QUICK = "not (flink and slow)", "not flink and not slow"
 
 
 @pytest.mark.parametrize(
     ("words", "arguments", "profile"),
     [
-        ([], ["-m", USUAL], None),
+        ([], ["-m", USUAL, *GROUPED], None),
         (["--quick"], ["-m", QUICK, "-n", "auto", "--dist", "worksteal"], "quick"),
         (["--quick", "tests/money"], ["-m", QUICK, "tests/money"], "quick"),
-        (["--all"], [], None),
+        (["--all"], GROUPED, None),
+        (["--all", "tests/money"], ["tests/money"], None),
         (["-k", "overlap", "tests/money", "-x"], ["-m", USUAL, "-k", "overlap", "tests/money", "-x"], None),
     ],
 )
