@@ -1,5 +1,5 @@
-"""`monsoon bench live`: telemetry from Kafka through the live job: rows a second, and CPU a row of broker, Flink and
-workers together."""
+"""`monsoon bench live`: the live job on a stack of its own: telemetry from Kafka, the latency of payouts, recovery from
+the loss of a TaskManager, and the growth of checkpoints."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ MAX_ROWS = 50_000_000
 _BATCHES = (1, 200)
 """Reports a record: a phone's own, and a gateway's batch."""
 _SLOTS = 2
+_GATHER_MS, _SHIPPED_GATHER_MS = 100, 50
 _PATIENCE_S = 1_800
 _END_AGAIN_S = 10.0
 """A job that was restarted does not know any more which partitions had ended."""
@@ -28,11 +29,24 @@ _INTERVAL_MS = 3_600_000
 _EXAMPLE = """\
 example:
   monsoon bench live --rows 2000000
-  monsoon bench live --rows 2000000 --batch 200
+  monsoon bench live --only telemetry --rows 2000000 --batch 200
+  monsoon bench live --only latency
+  monsoon bench live --only recovery --kills 3
 
-Produces the telemetry of a simulated storm to a broker, then starts the live job, which reads it as fast as it can,
-with checkpoints each second and RocksDB with incremental checkpoints. Measured is what it has committed, by its
+telemetry: produces the telemetry of a simulated storm to a broker, then starts the live job, which reads it as fast as
+it can, with checkpoints each second and RocksDB with incremental checkpoints. Measured is what it has committed, by its
 accounts, and the CPU of all processes of the stack. Producing is not counted.
+
+latency: a city in which each zone comes under curfew by one official reading, some zones in each live interval of event
+time, which goes 20 times as fast as it would. From the acknowledgment of the heartbeat that lets the watermark pass a
+payout's interval to when a consumer has the payout, without and with read_committed. What is waited for in event time
+is not in it.
+
+recovery: the same city; a TaskManager is killed again and again. From the kill to the next payout that was written
+after it and is read as committed.
+
+growth: riders who report every 15 s, a checkpoint for each minute of event time: how much of a checkpoint is new. Then
+fewer riders over four weeks of shifts: how large checkpoints become.
 """
 
 
@@ -40,7 +54,7 @@ def add_parser(subparsers: Any, count_to: CountTo) -> None:
     """Adds `live` to `monsoon bench`."""
     parser = subparsers.add_parser(
         "live",
-        help="telemetry from Kafka through the live job",
+        help="telemetry, latency, recovery and checkpoints of the live job",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -49,28 +63,71 @@ def add_parser(subparsers: Any, count_to: CountTo) -> None:
     )
     parser.add_argument("--batch", type=count_to(10_000), metavar="N", help="reports a record (default: 1, then 200)")
     parser.add_argument(
-        "--gather-ms", type=count_to(10_000), default=100, metavar="N", help="kafka.gather_ms (default: 100)"
+        "--gather-ms",
+        type=count_to(10_000),
+        metavar="N",
+        help="kafka.gather_ms (default: 100 for telemetry, else as it is shipped, 50)",
+    )
+    parser.add_argument(
+        "--confirmations", type=count_to(10_000), default=1_200, metavar="N", help="of the latency (default: 1200)"
+    )
+    parser.add_argument("--kills", type=count_to(100), default=5, metavar="N", help="of the recovery (default: 5)")
+    parser.add_argument(
+        "--riders", type=count_to(100_000), default=10_000, metavar="N", help="of the growth (default: 10000)"
+    )
+    parser.add_argument(
+        "--minutes", type=count_to(10_000), default=120, metavar="N", help="of event time, of the growth (default: 120)"
+    )
+    parser.add_argument(
+        "--weeks-riders", type=count_to(10_000), default=200, metavar="N", help="over four weeks (default: 200)"
+    )
+    parser.add_argument(
+        "--only", choices=list(_PARTS), nargs="+", default=list(_PARTS), help="what to measure (default: all)"
     )
     parser.add_argument("--folder", type=Path, metavar="DIR", help="keep inputs here and use them again")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a line for each size of records."""
-    print(f"{args.rows:,} reports, {_SLOTS} slots, {os.cpu_count()} cores; checkpoints of 1 s, RocksDB")
-    print(f"{'a record':>8} {'first quarter':>14} {'last quarter':>13} {'JVM us':>7} {'Python us':>10} {'all us':>7}")
+    """Prints a few lines a part."""
     with folder_for(args.folder) as folder:
-        source = simulated(folder, args.rows)
-        for batch in _BATCHES if args.batch is None else (args.batch,):
-            found = measure(source, folder / f"stack-{batch}", batch, args.gather_ms)
-            jvm_us, python_us = found.cpu_us["JVM"], found.cpu_us["Python"]
-            print(
-                f"{batch:>8} {found.first_rows_per_s:>12,.0f}/s {found.last_rows_per_s:>11,.0f}/s {jvm_us:>7.1f} "
-                f"{python_us:>10.1f} {jvm_us + python_us:>7.1f}",
-                flush=True,
-            )
-    print("targets: 55,000/s one a record, 70,000/s batched")
+        for part in args.only:
+            for line in _PARTS[part](folder, args):
+                print(line, flush=True)
     return 0
+
+
+def _telemetry(folder: Path, args: argparse.Namespace) -> Iterator[str]:
+    """A line for each size of records."""
+    yield f"{args.rows:,} reports, {_SLOTS} slots, {os.cpu_count()} cores; checkpoints of 1 s, RocksDB"
+    yield f"{'a record':>8} {'first quarter':>14} {'last quarter':>13} {'JVM us':>7} {'Python us':>10} {'all us':>7}"
+    source = simulated(folder, args.rows)
+    for batch in _BATCHES if args.batch is None else (args.batch,):
+        found = measure(source, folder / f"stack-{batch}", batch, args.gather_ms or _GATHER_MS)
+        jvm_us, python_us = found.cpu_us["JVM"], found.cpu_us["Python"]
+        yield (
+            f"{batch:>8} {found.first_rows_per_s:>12,.0f}/s {found.last_rows_per_s:>11,.0f}/s {jvm_us:>7.1f} "
+            f"{python_us:>10.1f} {jvm_us + python_us:>7.1f}"
+        )
+    yield "targets: 55,000/s one a record, 70,000/s batched"
+
+
+def _latency(folder: Path, args: argparse.Namespace) -> Iterator[str]:
+    from monsoon.bench.live_latency import latency
+
+    return latency(folder, args.confirmations, args.gather_ms or _SHIPPED_GATHER_MS)
+
+
+def _recovery(folder: Path, args: argparse.Namespace) -> Iterator[str]:
+    from monsoon.bench.live_recovery import recovery
+
+    return recovery(folder, args.kills, args.gather_ms or _SHIPPED_GATHER_MS)
+
+
+def _growth(folder: Path, args: argparse.Namespace) -> Iterator[str]:
+    from monsoon.bench.live_growth import growth
+
+    return growth(folder, args.riders, args.minutes, args.weeks_riders, args.gather_ms or _SHIPPED_GATHER_MS)
 
 
 def measure(source: Path, folder: Path, batch: int, gather_ms: int) -> Any:
@@ -153,3 +210,6 @@ def _produce(source: Path, brokers: str, topics: dict[str, str], batch: int) -> 
         producer.send(Batched(history))
         producer.end()
     return producer.end
+
+
+_PARTS = {"telemetry": _telemetry, "latency": _latency, "recovery": _recovery, "growth": _growth}

@@ -39,13 +39,19 @@ def write_reports(
     """Writes `rows` reports of so many riders, whose homes lie within `city_deg` (degrees) of the middle, in the order
     of time; gives each file and the last moment (ms) before the next one."""
     folder.mkdir(parents=True, exist_ok=True)
+    for number, (frame, before_ms) in enumerate(report_frames(riders, rows, rows_per_file, city_deg)):
+        file = folder / f"{number * rows_per_file:09d}.jsonl"
+        frame.write_ndjson(file)
+        yield FilePart(file), before_ms
+
+
+def report_frames(riders: int, rows: int, rows_per_frame: int, city_deg: float) -> Iterator[tuple[pl.DataFrame, int]]:
+    """The same reports as frames, each with the last moment (ms) before the next one."""
     rng = np.random.default_rng(SEED)
     lat, lon = (centre + rng.uniform(-city_deg, city_deg, riders) for centre in (_LAT, _LON))
-    for first in range(0, rows, rows_per_file):
-        row = np.arange(first, min(rows, first + rows_per_file))
-        file = folder / f"{first:09d}.jsonl"
-        _reports(row, riders, lat, lon, rng).write_ndjson(file)
-        yield FilePart(file), time_of_row(int(row[-1]) + 1, riders) - 1
+    for first in range(0, rows, rows_per_frame):
+        row = np.arange(first, min(rows, first + rows_per_frame))
+        yield _reports(row, riders, lat, lon, rng), time_of_row(int(row[-1]) + 1, riders) - 1
 
 
 def _reports(

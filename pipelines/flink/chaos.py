@@ -87,12 +87,12 @@ def _runs(stack: Stack) -> bool:
 
 
 def _kill_task_manager(stack: Stack, chance: random.Random) -> None:
-    _crash(chance.choice(stack.cluster.task_managers))
+    crash(chance.choice(stack.cluster.task_managers))
     stack.mend()
 
 
 def _kill_job_manager(stack: Stack, chance: random.Random) -> None:
-    _crash(stack.cluster.job_manager)
+    crash(stack.cluster.job_manager)
     stack.mend()
 
 
@@ -109,12 +109,12 @@ def _kill_worker(stack: Stack, chance: random.Random) -> None:
 
 
 def _kill_broker(stack: Stack, chance: random.Random) -> None:
-    _crash(stack.broker.process)
+    crash(stack.broker.process)
     time.sleep(_BROKER_DOWN_S)
     stack.mend()
 
 
-def _crash(process: StackProcess) -> None:
+def crash(process: StackProcess) -> None:
     """Kills a process, and returns when it is gone; what it started is left behind, as by a crash."""
     pid = process.pid
     if pid is not None:
