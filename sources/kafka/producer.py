@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from monsoon.sources.files import InputError
 from monsoon.sources.kafka.admin import refusals
 from monsoon.sources.kafka.history import LONGEST_GAP_MS, TimedLine
 from monsoon.sources.kafka.watermarks import END_OF_STREAM_MS
@@ -62,16 +63,18 @@ class HistoryProducer:
     """Called now and then."""
     sent: int = 0
     _partition_of_key: dict[bytes, int] = field(default_factory=dict)
+    _refused: list[tuple[str, BaseException]] = field(default_factory=list)
+    """Topic and reason of each record that the brokers did not take."""
 
     def send(self, history: TimedLines) -> None:
-        """Sends all of it."""
+        """Sends all of it. Raises InputError where the brokers have not taken a record."""
         clock = _Clock(self.speed)
         beat_lines, beat_s = self.sent, time.monotonic()
         self._beat(history.first_ms)
         for line in history:
             delay_s = clock.delay_s(line.time_ms)
             while delay_s > 0 and not self.stopped():
-                self.producer.flush()
+                self._flush()
                 self._beat(line.time_ms if delay_s < _BEAT_S else clock.event_time_ms(line.time_ms))
                 time.sleep(min(delay_s, _BEAT_S))
                 delay_s = clock.delay_s(line.time_ms)
@@ -83,23 +86,28 @@ class HistoryProducer:
                 if self.stopped():
                     return
         self._beat(line.time_ms if len(history) else history.first_ms)
-        self.producer.flush()
+        self._flush()
 
     def end(self) -> None:
-        """Says, again if need be, that nothing follows in any partition: event time ends."""
+        """Says, again if need be, that nothing follows in any partition: event time ends. Raises InputError."""
         self._beat(END_OF_STREAM_MS)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Returns when the brokers have all that was sent. Raises InputError where they have not taken a record."""
         self.producer.flush()
+        if self._refused:
+            topic, reason = self._refused[0]
+            raise InputError(
+                f"Kafka has not taken {len(self._refused)} records: {type(reason).__name__}",
+                topic,
+                "See the broker's log, and produce the folder again: records that are there already are duplicates",
+            )
 
     def _send(self, line: TimedLine) -> None:
         name = line_key(line.stream, line.line)
         key = None if name is None else name.encode("utf-8", "surrogatepass")
-        self.producer.send(
-            self.topics[line.stream],
-            value=line.line,
-            key=key,
-            partition=self._partition(line.stream, key),
-            timestamp_ms=line.stamp_ms,
-        )
+        self._put(line.stream, self._partition(line.stream, key), line.line, line.stamp_ms, key)
         self.sent += 1
 
     def _partition(self, stream: str, key: bytes | None) -> int:
@@ -114,7 +122,12 @@ class HistoryProducer:
 
     def _beat(self, stamp_ms: int) -> None:
         for stream, partition in self._all():
-            self.producer.send(self.topics[stream], value=b"", partition=partition, timestamp_ms=stamp_ms)
+            self._put(stream, partition, b"", stamp_ms)
+
+    def _put(self, stream: str, partition: int, value: bytes, stamp_ms: int, key: bytes | None = None) -> None:
+        topic = self.topics[stream]
+        sent = self.producer.send(topic, value=value, key=key, partition=partition, timestamp_ms=stamp_ms)
+        sent.add_errback(lambda reason: self._refused.append((topic, reason)))
 
     def _all(self) -> Iterable[tuple[str, int]]:
         return ((stream, number) for stream in self.topics for number in range(self.partitions[stream]))

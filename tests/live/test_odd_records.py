@@ -39,8 +39,8 @@ def test_odd_records(stack, tmp_path):
     whole = write_streams(tmp_path / "whole", storm)
     with (whole / "telemetry" / "part-0.jsonl").open("ab") as lines:
         lines.write(b"\n".join(odd) + b"\n")
-    replayed = ["--input", str(whole), "--output", str(tmp_path / "replay"), "--max-refused-share", "1"]
-    assert main(["replay", *replayed]) == 0
+    words = ["--input", str(whole), "--output", str(tmp_path / "replay"), "--max-refused-share", "1"]
+    assert main(["replay", *words]) == 0
     producer = topics_for(stack, PREFIX)
     topic = topic_name("telemetry", PREFIX)
     with History(source) as history:
@@ -68,7 +68,10 @@ def test_odd_records(stack, tmp_path):
     for stream in STREAMS:
         for expected in (tmp_path / "replay" / stream).iterdir():
             assert (tmp_path / "live" / stream / expected.name).read_bytes() == expected.read_bytes(), stream
-    summaries = [json.loads((tmp_path / place / "summary.json").read_text()) for place in ("replay", "live")]
-    assert summaries[0]["streams"]["telemetry"] == summaries[1]["streams"]["telemetry"]
-    assert summaries[0]["streams"]["telemetry"]["reasons"]["too_long"] == 2
-    assert summaries[0]["records"]["payouts"]
+    replayed, live = (
+        json.loads((tmp_path / place / "summary.json").read_text())["streams"]["telemetry"]
+        for place in ("replay", "live")
+    )
+    assert live == {name: count for name, count in replayed.items() if name != "ignored"}  # files, which it has none of
+    assert live["reasons"]["too_long"] == 2
+    assert (tmp_path / "live" / "payouts" / "part-00000.jsonl").read_bytes()

@@ -1,0 +1,56 @@
+"""What the producer of a history does when the brokers do not take a record."""
+
+import pytest
+from kafka.errors import OutOfOrderSequenceNumberError
+from kafka.future import Future
+
+from monsoon.sources.files import InputError
+from monsoon.sources.kafka.history import TimedLine
+from monsoon.sources.kafka.producer import HistoryProducer
+from monsoon.sources.kafka.watermarks import END_OF_STREAM_MS
+
+NOON_MS = 1_719_556_200_000
+
+
+class Brokers:
+    """Takes every record but those of some values; answers when it is flushed."""
+
+    def __init__(self, *refused):
+        self.refused, self.waiting, self.taken = refused, [], []
+
+    def send(self, topic, value, key, partition, timestamp_ms):
+        self.waiting.append((Future(), value, timestamp_ms))
+        return self.waiting[-1][0]
+
+    def flush(self):
+        for future, value, timestamp_ms in self.waiting:
+            if value in self.refused:
+                future.failure(OutOfOrderSequenceNumberError())
+            else:
+                self.taken.append((value, timestamp_ms))
+                future.success(None)
+        self.waiting = []
+
+
+class Lines(list):
+    first_ms = NOON_MS
+
+
+def sent(brokers, *values):
+    producer = HistoryProducer(brokers, {"telemetry": "its-topic"}, {"telemetry": 1})
+    producer.send(Lines(TimedLine("telemetry", value, NOON_MS, NOON_MS) for value in values))
+    producer.end()
+
+
+def test_what_the_brokers_take_is_followed_by_the_end():
+    brokers = Brokers()
+    sent(brokers, b"a", b"b")
+    beat = (b"", NOON_MS)
+    assert brokers.taken == [beat, (b"a", NOON_MS), (b"b", NOON_MS), beat, (b"", END_OF_STREAM_MS)]
+
+
+def test_a_record_that_the_brokers_do_not_take_is_told_and_no_end_follows():
+    brokers = Brokers(b"b", b"c")
+    with pytest.raises(InputError, match=r"its-topic.*not taken 2 records: OutOfOrderSequenceNumberError"):
+        sent(brokers, b"a", b"b", b"c")
+    assert all(stamp_ms != END_OF_STREAM_MS for _, stamp_ms in brokers.taken)
