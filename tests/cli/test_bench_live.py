@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monsoon.bench.live_city import HISTORY_STEPS, City, end_ms, step_that_decides
-from monsoon.bench.live_growth import Checkpoint, by_spans, next_days
+from monsoon.bench.live_growth import next_days
 from monsoon.bench.live_latency import latencies_ms, percentile
 from monsoon.bench.live_payouts import SeenPayout
 from monsoon.bench.live_recovery import first_written_after
@@ -61,11 +61,6 @@ def test_what_was_written_before_a_kill_is_no_recovery():
     before, after = SeenPayout(0, 12.0, 9_999), SeenPayout(0, 15.0, 14_000)
     assert first_written_after([before], 10.0) is None
     assert first_written_after([before, after, SeenPayout(0, 16.0, 13_000)], 10.0) == 15.0
-
-
-def test_checkpoints_are_told_by_spans():
-    checkpoints = [Checkpoint(at_ms, 1, 1) for at_ms in (1_000, 1_900, 4_200)]
-    assert [(first, len(some)) for first, some in by_spans(checkpoints, 1_000, 1_000)] == [(0, 2), (3, 1)]
 
 
 def test_reports_of_a_later_day_come_a_night_later():

@@ -38,6 +38,7 @@ def restored(stack, source, before, after):
     job = submit(stack, after, savepoint)
     producer.end()
     collected = committed.wait_for_the_end()
+    assert read(committed.found) == len(lines)
     stack.cluster.cancel(job)
     stack.broker.delete_topics(prefix)
     return collected
