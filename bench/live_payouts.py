@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from monsoon.contracts.topics import TOPICS, topic_name
-from monsoon.sources.kafka.admin import partition_counts
+from monsoon.sources.kafka.committed import CommittedRecords
 
 UNCOMMITTED, COMMITTED = "read_uncommitted", "read_committed"
 
@@ -29,19 +29,8 @@ class PayoutReader(threading.Thread):
     failure."""
 
     def __init__(self, brokers: str, isolation: str) -> None:
-        from kafka import KafkaConsumer, TopicPartition
-
         super().__init__(name=f"payouts-{isolation}", daemon=True)
-        topic = topic_name("payouts")
-        count = partition_counts(brokers, {"payouts": topic})["payouts"]
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=brokers.split(","),
-            isolation_level=isolation,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-        )
-        self._consumer.assign([TopicPartition(topic, number) for number in range(count)])
-        self._consumer.seek_to_beginning()
+        self._records = CommittedRecords(brokers, {"payouts": topic_name("payouts")}, isolation=isolation)
         self._stopped = threading.Event()
         self._seen: dict[str, SeenPayout] = {}
         self._lock = threading.Lock()
@@ -56,16 +45,12 @@ class PayoutReader(threading.Thread):
         """Until it is stopped."""
         (key_field,) = TOPICS["payouts"].key_fields
         while not self._stopped.is_set():
-            polled = self._consumer.poll(timeout_ms=100)
-            read_s = time.time()
-            for records in polled.values():
-                for record in records:
-                    payout = json.loads(record.value)
-                    with self._lock:
-                        self._seen.setdefault(
-                            payout[key_field], SeenPayout(payout["created_at"], read_s, record.timestamp)
-                        )
-        self._consumer.close()
+            for _, record in self._records.poll_records(100):
+                payout = json.loads(record.value)
+                seen = SeenPayout(payout["created_at"], time.time(), record.timestamp)
+                with self._lock:
+                    self._seen.setdefault(payout[key_field], seen)
+        self._records.close()
 
     def stop(self) -> None:
         """Returns when the connections are released."""
