@@ -38,7 +38,7 @@ it can, with checkpoints each second and RocksDB with incremental checkpoints. M
 accounts, and the CPU of all processes of the stack. Producing is not counted.
 
 latency: a city in which each zone comes under curfew by one official reading, some zones in each live interval of event
-time, which goes 20 times as fast as it would. From the acknowledgment of the heartbeat that lets the watermark pass a
+time, which goes five times as fast as it would. From the acknowledgment of the heartbeat that lets the watermark pass a
 payout's interval to when a consumer has the payout, without and with read_committed. What is waited for in event time
 is not in it.
 

@@ -20,12 +20,12 @@ from monsoon.bench.processes import BenchError
 from monsoon.pipelines.stack.stack import Stack
 from monsoon.pipelines.stack.submit import submit
 
-STEP_S = 0.5
-"""Event time goes 20 times as fast as it would."""
-_WARM_STEPS = 60
+_STEP_S = 2.0
+"""Event time goes five times as fast as it would."""
+_WARM_STEPS = 15
 """So many steps with confirmations do not count: the JVM and its workers come to speed."""
-_ZONES_A_STEP = 3
-_BEHIND_STEPS = 20
+_ZONES_A_STEP = 10
+_BEHIND_STEPS = 5
 """Further steps, as the stream would go on, until the last payout is committed."""
 CHECKPOINT_MS = 1_000
 TARGETS_MS = {UNCOMMITTED: 500, COMMITTED: CHECKPOINT_MS + 300}
@@ -38,7 +38,7 @@ def latency(folder: Path, confirmations: int, gather_ms: int) -> Iterator[str]:
         with payout_readers(stack.broker.address) as readers:
             began_s = time.monotonic()
             for step in range(HISTORY_STEPS, city.steps + _BEHIND_STEPS):
-                time.sleep(max(0.0, began_s + (step - HISTORY_STEPS) * STEP_S - time.monotonic()))
+                time.sleep(max(0.0, began_s + (step - HISTORY_STEPS) * _STEP_S - time.monotonic()))
                 producer.send(step)
             time.sleep(3 * CHECKPOINT_MS / 1000)
             seen = {isolation: reader.seen for isolation, reader in readers.items()}
@@ -46,7 +46,7 @@ def latency(folder: Path, confirmations: int, gather_ms: int) -> Iterator[str]:
     counted_from = HISTORY_STEPS + _WARM_STEPS
     yield (
         f"latency, {city.zones - _WARM_STEPS * _ZONES_A_STEP:,} confirmations, a payout each, {_ZONES_A_STEP} in each "
-        f"interval of event time, an interval each {STEP_S:g} s; gather_ms {gather_ms}"
+        f"interval of event time, an interval each {_STEP_S:g} s; gather_ms {gather_ms}"
     )
     for isolation, target_ms in TARGETS_MS.items():
         found = sorted(latencies_ms(seen[isolation].values(), producer.passed_s, counted_from))

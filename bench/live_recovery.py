@@ -13,7 +13,7 @@ from statistics import median
 from typing import NamedTuple
 
 from monsoon.bench.live_city import HISTORY_STEPS, City, CityProducer
-from monsoon.bench.live_latency import STEP_S, city_job
+from monsoon.bench.live_latency import city_job
 from monsoon.bench.live_payouts import COMMITTED, PayoutReader, SeenPayout, payout_readers
 from monsoon.bench.processes import BenchError
 from monsoon.pipelines.flink.chaos import crash
@@ -21,6 +21,7 @@ from monsoon.pipelines.stack.processes import StackProcess
 from monsoon.pipelines.stack.stack import Stack
 
 TARGET_S = 15.0
+_STEP_S = 1.0
 _ZONES_A_STEP = 2
 _WARM_S, _PAUSE_S = 20.0, 25.0
 """Before the first kill, and from one recovery to the next kill: the job has caught up by then."""
@@ -52,7 +53,7 @@ def recovery(folder: Path, kills: int, gather_ms: int) -> Iterator[str]:
 
 
 def _kills(folder: Path, kills: int, gather_ms: int, task_managers: int) -> Iterator[Recovery]:
-    steps = int((_WARM_S + kills * (_PAUSE_S + 2 * TARGET_S)) / STEP_S)
+    steps = int((_WARM_S + kills * (_PAUSE_S + 2 * TARGET_S)) / _STEP_S)
     city = City(steps * _ZONES_A_STEP, _ZONES_A_STEP)
     with (
         city_job(folder, city, gather_ms, task_managers) as (stack, job, producer),
@@ -125,7 +126,7 @@ def _fed(city: City, producer: CityProducer) -> Iterator[Callable[[], bool]]:
         def feed() -> None:
             began_s = time.monotonic()
             for step in range(HISTORY_STEPS, city.steps):
-                if ended.wait(max(0.0, began_s + (step - HISTORY_STEPS) * STEP_S - time.monotonic())):
+                if ended.wait(max(0.0, began_s + (step - HISTORY_STEPS) * _STEP_S - time.monotonic())):
                     return
                 producer.send(step)
 
