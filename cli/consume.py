@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from monsoon.cli.stack_options import add_stack_option, quiet_kafka
@@ -45,8 +46,12 @@ def run(args: argparse.Namespace) -> int:
     brokers = args.brokers or Stack(args.stack).broker.address
     try:
         with Consumer(RECORD_TYPES[args.stream], brokers, prefix=args.prefix, positions={}) as consumer:
+            count = 0
             for received in consumer if args.follow else consumer.read_to_end():
                 print(msgspec.json.encode(received.record).decode(), flush=args.follow)
+                count += 1
+            if not count:
+                print(f"monsoon consume: no {args.stream.replace('_', ' ')} are committed yet", file=sys.stderr)
     except ClientError as error:
         raise InputError(str(error), brokers, "Is it running, and reached at that address?") from error
     return 0

@@ -46,6 +46,8 @@ class LiveFacts:
     """By how much the cluster's clock is ahead of this machine's."""
     free_mb: int | None = None
     """On the disk of the checkpoints, if this machine has it."""
+    lacking_places: tuple[str, ...] = ()
+    """Files and folders of the settings that this machine does not have."""
 
 
 def settings_findings(file: Path, cluster: str | None) -> list[Finding]:
@@ -56,14 +58,21 @@ def settings_findings(file: Path, cluster: str | None) -> list[Finding]:
 
     try:
         settings = parse_settings(read_file(file), where=str(file))
-    except (InputError, OSError) as error:
-        return [Finding("settings", FAULT, str(error), "Mend the file; docs/live.md has every setting")]
+    except OSError as error:
+        mend = "Name a file of settings; docs/live.md has every setting"
+        return [Finding("settings", FAULT, f"{file}: {error.strerror}", mend)]
+    except InputError as error:
+        return [Finding("settings", FAULT, f"{error.where}: {error.what}", error.mend)]
     return check_live(settings, live_facts(settings, cluster))
 
 
 def check_live(settings: LiveSettings, facts: LiveFacts) -> list[Finding]:
     """A finding a check, in the order of what stands on what."""
     findings = [Finding("settings", OK, "complete and consistent")]
+    if facts.lacking_places:
+        message = f"not on this machine: {', '.join(facts.lacking_places)}"
+        mend = "They must be at these paths on every worker, and where the job is submitted"
+        findings.append(Finding("folders", WARNING, message, mend))
     if facts.broker_error:
         findings.append(Finding("brokers", FAULT, facts.broker_error, "Start Kafka, or mend kafka.brokers"))
     elif facts.broker_error is not None:
@@ -165,7 +174,10 @@ def _cluster_findings(settings: LiveSettings, facts: LiveFacts) -> list[Finding]
 def live_facts(settings: LiveSettings, cluster: str | None) -> LiveFacts:
     """Asks the brokers, the cluster and the disk."""
     brokers, rest = _broker_facts(settings), _rest_facts(cluster)
-    return LiveFacts(**brokers, **rest, free_mb=_free_mb(settings.state.checkpoints))
+    insurance = settings.insurance
+    named = [*insurance.product_files, insurance.model, insurance.reference]
+    lacking = tuple(each for each in named if each is not None and not Path(each).exists())
+    return LiveFacts(**brokers, **rest, free_mb=_free_mb(settings.state.checkpoints), lacking_places=lacking)
 
 
 def _broker_facts(settings: LiveSettings) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from monsoon.cli.stack_options import add_stack_option, quiet_kafka
 
 _EXAMPLE = """\
 example:
-  monsoon up --interval-ms 600000
+  monsoon up --interval-ms 6000000
   monsoon produce --input runs/delhi --speed 600
 
+At a multiple of real time it waits for the moments of telemetry and readings; policies of before are sent at once.
 Every line is a record; its timestamp is its received_time, else its event_time. Heartbeats say how far event time has
 come. With --end they say in the end that nothing follows: all that waits is decided, and records that come afterwards
 are late.
@@ -54,14 +55,24 @@ def run(args: argparse.Namespace) -> int:
     topics = {topic.stream: topic_name(topic.stream, args.prefix) for topic in INPUT_TOPICS}
     partitions = partition_counts(brokers, topics)
     progress = ProgressLine()
+    producer = HistoryProducer(history_producer(brokers), topics, partitions, args.speed)
     try:
         progress("reading the input", None)
         with History(args.input) as history:
-            producer = HistoryProducer(history_producer(brokers), topics, partitions, args.speed)
-            producer.progress = lambda: progress("producing", producer.sent / max(1, len(history)))
+
+            def show() -> None:
+                share = (
+                    producer.played_ms / max(1, history.span_ms) if args.speed else producer.sent / max(1, len(history))
+                )
+                progress("producing", share)
+
+            producer.progress = show
             producer.send(history)
             if args.end:
                 producer.end()
+    except KeyboardInterrupt as interrupt:
+        message = f"interrupted; {producer.sent:,} records are in the topics: produced again they are duplicates"
+        raise KeyboardInterrupt(message) from interrupt
     finally:
         progress.done()
     print(f"monsoon produce: {producer.sent:,} records to {brokers}")

@@ -122,9 +122,9 @@ def run(args: argparse.Namespace) -> int:
             progress,
         )
     except KeyboardInterrupt:
-        if last_checkpoint(checkpoints) is None:
-            raise
         progress.done()
+        if last_checkpoint(checkpoints) is None:
+            raise KeyboardInterrupt("stopped before its first checkpoint; call the same command again") from None
         raise KeyboardInterrupt(f"stopped; to go on from its last checkpoint: {_resuming(args)}") from None
     finally:
         progress.done()

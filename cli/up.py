@@ -94,7 +94,8 @@ def run(args: argparse.Namespace) -> int:
             submit(stack, settings.at(stack.broker.address))
     finally:
         progress.done()
-    print(f"monsoon up: {'running' if started else 'was running already'}, in {args.stack}")
+    was = "was running already and stays as it was started (to change it: monsoon down, then up)"
+    print(f"monsoon up: {'running' if started else was}, in {args.stack}")
     print("\n".join(lines_of(stack)))
     return 0
 

@@ -129,6 +129,7 @@ def _through_the_stack(
                 stack.broker.delete_topics(prefix)
     except BaseException as error:
         if brought_up:
+            progress("ending the stack", None)
             stack.down(keep_data=isinstance(error, Exception))  # its logs; after Ctrl-C nothing is left
         raise
     if brought_up:
@@ -239,7 +240,8 @@ class _Exchange:
 
     def _look(self, producer: HistoryProducer, history: History) -> None:
         """Shows progress, disturbs, and raises what ended the producer or the job."""
-        self._progress("deciding", producer.sent / max(1, len(history)))
+        share = producer.sent / max(1, len(history))
+        self._progress("deciding" if share < 1 else "waiting for the last decisions to be committed", share % 1)
         if self._failed is not None:
             raise self._failed
         self._options.disturb(self._stack)

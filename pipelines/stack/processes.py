@@ -98,7 +98,8 @@ class StackProcess:
         """Why it ended, as far as its exit code and its log say."""
         code = None if self._popen is None else self._popen.poll()
         told = "" if code is None else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        return "; ".join(filter(None, (told, last_error(self.log), f"its log: {self.log}")))
+        cause = last_error(self.log) or ("" if told else "its log tells of no error, as if it had been killed")
+        return "; ".join(filter(None, (told, cause, f"its log: {self.log}")))
 
     def forget(self) -> None:
         """Removes its pid file. Only of one that is ended."""
@@ -185,7 +186,8 @@ def last_error(log: Path) -> str:
         return ""
     fatal = [line for line in lines if _FATAL.search(line)]
     errors = [line for line in lines if _ERROR.search(line) and not line.startswith("at ")]
-    return (fatal or errors or [line for line in lines if line and " INFO " not in line] or [""])[-1]
+    told = [line for line in lines if line and " INFO " not in line and " WARN " not in line]
+    return (fatal or errors or told or [""])[-1]
 
 
 def _environment(pid: int) -> list[bytes]:

@@ -11,6 +11,7 @@ import tempfile
 from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple
@@ -24,6 +25,9 @@ from monsoon.sources.parquet_rows import json_lines
 from monsoon.sources.streams import parquet_batches
 from monsoon.transforms.validation.fields import LATEST_TIME_MS, stream_fields
 
+PACED_STREAMS = ("telemetry", "oracle_readings")
+"""Those whose moments a producer waits for. Policies, which begin months before a storm, are sent when it has come to
+them."""
 LONGEST_GAP_MS = 6 * 3_600_000
 """A longer gap between records is not waited for: one of them comes from a clock that is years away."""
 _FIRST_TIME_MS = 946_684_800_000
@@ -75,11 +79,13 @@ class History(AbstractContextManager["History"]):
         self.first_ms = int(dated.min()) if len(dated) else _FIRST_TIME_MS
         """The earliest moment that a record names; lines without one are sent at it."""
 
-    @property
+    @cached_property
     def span_ms(self) -> int:
-        """For how long it goes on, gaps of more than LONGEST_GAP_MS cut out."""
+        """For how long its PACED_STREAMS go on, gaps of more than LONGEST_GAP_MS cut out."""
         times = np.frombuffer(self._times, dtype=np.int64)[self._order]
-        gaps = np.diff(times[times > 0])
+        streams = np.frombuffer(self._stream_codes, dtype=np.int8)[self._order]
+        paced = np.isin(streams, [code for code, stream in enumerate(self.streams) if stream in PACED_STREAMS])
+        gaps = np.diff(times[paced & (times > 0)])
         return int(gaps[gaps <= LONGEST_GAP_MS].sum())
 
     def __len__(self) -> int:

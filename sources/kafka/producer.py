@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from monsoon.sources.files import InputError
 from monsoon.sources.kafka.admin import refusals
-from monsoon.sources.kafka.history import LONGEST_GAP_MS, TimedLine
+from monsoon.sources.kafka.history import LONGEST_GAP_MS, PACED_STREAMS, TimedLine
 from monsoon.sources.kafka.watermarks import END_OF_STREAM_MS
 from monsoon.sources.topic_keys import line_key
 
@@ -62,6 +62,8 @@ class HistoryProducer:
     progress: Callable[[], None] = lambda: None
     """Called now and then."""
     sent: int = 0
+    played_ms: int = 0
+    """How far it has come in `History.span_ms`, at a multiple of real time."""
     _partition_of_key: dict[bytes, int] = field(default_factory=dict)
     _refused: list[tuple[str, BaseException]] = field(default_factory=list)
     """Topic and reason of each record that the brokers did not take."""
@@ -72,10 +74,12 @@ class HistoryProducer:
         beat_lines, beat_s = self.sent, time.monotonic()
         self._beat(history.first_ms)
         for line in history:
-            delay_s = clock.delay_s(line.time_ms)
+            delay_s = clock.delay_s(line.time_ms) if line.stream in PACED_STREAMS else 0.0
+            self.played_ms = clock.played_ms
             while delay_s > 0 and not self.stopped():
                 self._flush()
                 self._beat(line.time_ms if delay_s < _BEAT_S else clock.event_time_ms(line.time_ms))
+                self.progress()
                 time.sleep(min(delay_s, _BEAT_S))
                 delay_s = clock.delay_s(line.time_ms)
             self._send(line)
@@ -140,6 +144,8 @@ class _Clock:
         self._speed = speed
         self._last_ms: int | None = None
         self._due_s = time.monotonic()
+        self.played_ms = 0
+        """All gaps so far."""
 
     def delay_s(self, at_ms: int) -> float:
         """How long to wait for a moment (s); moments never go back."""
@@ -148,6 +154,7 @@ class _Clock:
         gap_ms = 0 if self._last_ms is None else at_ms - self._last_ms
         if gap_ms <= LONGEST_GAP_MS:
             self._due_s += gap_ms / 1000 / self._speed
+            self.played_ms += gap_ms
         self._last_ms = at_ms
         return self._due_s - time.monotonic()
 

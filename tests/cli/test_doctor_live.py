@@ -43,6 +43,7 @@ def test_nothing_is_wrong():
         ({"free_slots": 1}, "slots", FAULT, "1 free, the job takes 4", "TaskManagers"),
         ({"jobs": ("monsoon live",)}, "jobs", WARNING, "already", "kafka.group"),
         ({"skew_s": -90.0}, "clock", WARNING, "-90 s", "NTP"),
+        ({"lacking_places": ("/opt/model",)}, "folders", WARNING, "/opt/model", "every worker"),
         ({"free_mb": 12}, "checkpoints", WARNING, "12 MB", "Free some"),
     ],
 )

@@ -1,11 +1,14 @@
 """What the producer of a history does when the brokers do not take a record."""
 
+import json
+
 import pytest
 from kafka.errors import OutOfOrderSequenceNumberError
 from kafka.future import Future
 
 from monsoon.sources.files import InputError
-from monsoon.sources.kafka.history import TimedLine
+from monsoon.sources.kafka import producer as producer_module
+from monsoon.sources.kafka.history import History, TimedLine
 from monsoon.sources.kafka.producer import HistoryProducer
 from monsoon.sources.kafka.watermarks import END_OF_STREAM_MS
 
@@ -54,3 +57,41 @@ def test_a_record_that_the_brokers_do_not_take_is_told_and_no_end_follows():
     with pytest.raises(InputError, match=r"its-topic.*not taken 2 records: OutOfOrderSequenceNumberError"):
         sent(brokers, b"a", b"b", b"c")
     assert all(stamp_ms != END_OF_STREAM_MS for _, stamp_ms in brokers.taken)
+
+
+class Clock:
+    """The module's time: it passes in sleep alone."""
+
+    def __init__(self):
+        self.now_s = 0.0
+
+    def monotonic(self):
+        return self.now_s
+
+    def sleep(self, seconds):
+        self.now_s += seconds
+
+
+HOUR_MS = 3_600_000
+
+
+def test_policies_of_before_a_storm_are_sent_at_once_and_the_storm_at_its_speed(tmp_path, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(producer_module, "time", clock)
+    records = {
+        "subscriptions": [{"event_time": NOON_MS - hours * HOUR_MS} for hours in range(500, 0, -5)],
+        # One clock is years behind; the storm takes an hour.
+        "telemetry": [{"worker_id": "w", "event_time": at_ms} for at_ms in (10**12, NOON_MS, NOON_MS + HOUR_MS // 2)],
+        "oracle_readings": [{"event_time": NOON_MS + HOUR_MS}],
+    }
+    for stream, some in records.items():
+        (tmp_path / stream).mkdir()
+        (tmp_path / stream / "a.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in some))
+    brokers = Brokers()
+    with History(tmp_path) as history:
+        topics = dict.fromkeys(records, "t")
+        producer = HistoryProducer(brokers, topics, dict.fromkeys(records, 1), speed=3_600.0)
+        producer.send(history)
+        assert producer.sent == 104
+        assert producer.played_ms == history.span_ms == HOUR_MS
+    assert clock.now_s == pytest.approx(1.0, abs=0.01)
