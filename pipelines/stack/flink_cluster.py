@@ -17,7 +17,7 @@ from monsoon.pipelines.flink.rest_api import RestApi
 from monsoon.pipelines.progress import Progress, no_progress
 from monsoon.pipelines.stack.errors import StackError
 from monsoon.pipelines.stack.jars import java_home
-from monsoon.pipelines.stack.jvm import flink_home, launch
+from monsoon.pipelines.stack.jvm import QUICK_START, flink_home, launch
 from monsoon.pipelines.stack.ports import HOST, free_ports
 from monsoon.pipelines.stack.processes import StackProcess, processes_of, stop
 
@@ -132,7 +132,7 @@ class FlinkCluster:
 
     def launch_job_manager(self) -> None:
         """Starts the JobManager, the first or, after it was killed, another."""
-        options = (f"-Xmx{_JOB_MANAGER_HEAP_MB}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+        options = (f"-Xmx{_JOB_MANAGER_HEAP_MB}m", "-XX:+UseSerialGC", *QUICK_START)
         self._launch(self.job_manager, _JOB_MANAGER_CLASS, ["--executionMode", "cluster"], options)
 
     def launch_task_manager(self) -> StackProcess:
@@ -152,6 +152,7 @@ class FlinkCluster:
             f"-XX:MaxDirectMemorySize={direct_mb}m",
             f"-XX:MaxMetaspaceSize={_METASPACE_MB}m",
             "-XX:+UseG1GC",
+            *QUICK_START,
         )
         self._launch(process, _TASK_MANAGER_CLASS, ["-D", f"taskmanager.resource-id={process.name}"], options)
         return process

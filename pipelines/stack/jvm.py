@@ -10,6 +10,9 @@ from monsoon.pipelines.stack.errors import StackError
 from monsoon.pipelines.stack.jars import java_home
 from monsoon.pipelines.stack.processes import StackProcess
 
+QUICK_START = ("-XX:TieredStopAtLevel=1",)
+"""The programs of the stack move bytes. To optimize code took 17 s of a TaskManager's CPU while a million reports were
+read; without the optimizing compiler it is 1.3 s."""
 _LOG_SETTINGS = Path(__file__).parent.parent / "flink" / "log4j2.properties"
 
 

@@ -13,7 +13,7 @@ from monsoon.contracts.topics import Topic
 from monsoon.pipelines.progress import Progress, no_progress
 from monsoon.pipelines.stack.errors import StackError
 from monsoon.pipelines.stack.jars import broker_classpath
-from monsoon.pipelines.stack.jvm import java_command, launch
+from monsoon.pipelines.stack.jvm import QUICK_START, java_command, launch
 from monsoon.pipelines.stack.ports import HOST, answers, free_ports
 from monsoon.pipelines.stack.processes import StackProcess, last_error, stop
 from monsoon.sources.files import InputError
@@ -27,7 +27,7 @@ MAX_TRANSACTION_MS = 900_000
 """Kafka's own default. A producer that asks for a longer timeout of its transactions is refused."""
 _PATIENCE_S = 120
 _GRACE_S = 15
-_JVM = ("-Xms64m", "-XX:+UseSerialGC")
+_JVM = (*QUICK_START, "-Xms64m", "-XX:+UseSerialGC")
 
 
 class KafkaBroker:
@@ -112,13 +112,7 @@ class KafkaBroker:
     def _format(self, settings: Path) -> None:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         words = ["format", f"--cluster-id={cluster_id}", "--config", str(settings)]  # the id may begin with a dash
-        command = java_command(
-            self.process.folder,
-            "kafka.tools.StorageTool",
-            words,
-            broker_classpath(),
-            (*_JVM, "-XX:TieredStopAtLevel=1"),
-        )
+        command = java_command(self.process.folder, "kafka.tools.StorageTool", words, broker_classpath(), _JVM)
         log = self._folder / "format.log"
         with open(log, "wb") as output:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)

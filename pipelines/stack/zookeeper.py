@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from monsoon.pipelines.progress import Progress
-from monsoon.pipelines.stack.jvm import flink_home, launch
+from monsoon.pipelines.stack.jvm import QUICK_START, flink_home, launch
 from monsoon.pipelines.stack.ports import HOST, answers, free_ports
 from monsoon.pipelines.stack.processes import StackProcess, stop
 
 TICK_MS = 1_000
 """A session's timeout is 2 to 20 of them."""
 _MAIN_CLASS = "org.apache.flink.shaded.zookeeper3.org.apache.zookeeper.server.ZooKeeperServerMain"
-_JVM = ("-Xms32m", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dzookeeper.admin.enableServer=false")
+_JVM = (*QUICK_START, "-Xms32m", "-Xmx128m", "-XX:+UseSerialGC", "-Dzookeeper.admin.enableServer=false")
 _PATIENCE_S = 120
 _GRACE_S = 10
 
