@@ -18,6 +18,8 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 _PATIENCE_MS = 20 * 60_000
 _BEAT_LINES = 5_000
 _BEAT_S = 0.5
+_STEP_S = 0.05
+"""Lines of so short a time are sent at once: a pause for each would take longer than they do."""
 
 
 def history_producer(brokers: str) -> Any:
@@ -64,6 +66,9 @@ class HistoryProducer:
     sent: int = 0
     played_ms: int = 0
     """How far it has come in `History.span_ms`, at a multiple of real time."""
+    _beat_sent: int = 0
+    _beat_s: float = 0.0
+    """How much was sent, and when it was, at the last heartbeat."""
     _partition_of_key: dict[bytes, int] = field(default_factory=dict)
     _refused: list[tuple[str, BaseException]] = field(default_factory=list)
     """Topic and reason of each record that the brokers did not take."""
@@ -71,26 +76,29 @@ class HistoryProducer:
     def send(self, history: TimedLines) -> None:
         """Sends all of it. Raises InputError where the brokers have not taken a record."""
         clock = _Clock(self.speed)
-        beat_lines, beat_s = self.sent, time.monotonic()
         self._beat(history.first_ms)
         for line in history:
-            delay_s = clock.delay_s(line.time_ms) if line.stream in PACED_STREAMS else 0.0
-            self.played_ms = clock.played_ms
-            while delay_s > 0 and not self.stopped():
-                self._flush()
-                self._beat(line.time_ms if delay_s < _BEAT_S else clock.event_time_ms(line.time_ms))
-                self.progress()
-                time.sleep(min(delay_s, _BEAT_S))
-                delay_s = clock.delay_s(line.time_ms)
+            self._wait_for(line, clock)
+            if self.stopped():
+                return
             self._send(line)
-            if self.sent - beat_lines >= _BEAT_LINES or time.monotonic() - beat_s >= _BEAT_S:
-                beat_lines, beat_s = self.sent, time.monotonic()
-                self._beat(line.time_ms)
-                self.progress()
-                if self.stopped():
-                    return
         self._beat(line.time_ms if len(history) else history.first_ms)
         self._flush()
+
+    def _wait_for(self, line: TimedLine, clock: _Clock) -> None:
+        """Returns when it is time for a line, or to give up; sends heartbeats every now and then."""
+        if line.stream in PACED_STREAMS:
+            clock.play_to(line.time_ms)
+            self.played_ms = clock.played_ms
+        while True:
+            if self.sent - self._beat_sent >= _BEAT_LINES or time.monotonic() - self._beat_s >= _BEAT_S:
+                self._beat(clock.event_time_ms(line.time_ms))
+                self._require_taken()
+                self.progress()
+            left_s = clock.left_s
+            if left_s < _STEP_S or self.stopped():
+                return
+            time.sleep(min(left_s, _BEAT_S))
 
     def end(self) -> None:
         """Says, again if need be, that nothing follows in any partition: event time ends. Raises InputError."""
@@ -100,6 +108,9 @@ class HistoryProducer:
     def _flush(self) -> None:
         """Returns when the brokers have all that was sent. Raises InputError where they have not taken a record."""
         self.producer.flush()
+        self._require_taken()
+
+    def _require_taken(self) -> None:
         if self._refused:
             topic, reason = self._refused[0]
             raise InputError(
@@ -125,6 +136,7 @@ class HistoryProducer:
         return self._partition_of_key[key] % count
 
     def _beat(self, stamp_ms: int) -> None:
+        self._beat_sent, self._beat_s = self.sent, time.monotonic()
         for stream, partition in self._all():
             self._put(stream, partition, b"", stamp_ms)
 
@@ -147,17 +159,19 @@ class _Clock:
         self.played_ms = 0
         """All gaps so far."""
 
-    def delay_s(self, at_ms: int) -> float:
-        """How long to wait for a moment (s); moments never go back."""
-        if not self._speed:
-            return 0.0
+    def play_to(self, at_ms: int) -> None:
+        """Goes on to a moment; moments never go back."""
         gap_ms = 0 if self._last_ms is None else at_ms - self._last_ms
-        if gap_ms <= LONGEST_GAP_MS:
+        if self._speed and gap_ms <= LONGEST_GAP_MS:
             self._due_s += gap_ms / 1000 / self._speed
             self.played_ms += gap_ms
         self._last_ms = at_ms
-        return self._due_s - time.monotonic()
+
+    @property
+    def left_s(self) -> float:
+        """How long to wait for that moment (s)."""
+        return self._due_s - time.monotonic() if self._speed else 0.0
 
     def event_time_ms(self, next_ms: int) -> int:
         """The moment of history that it is now, before a next record that is still to come."""
-        return next_ms - max(0, int((self._due_s - time.monotonic()) * 1000 * self._speed))
+        return next_ms - max(0, int(self.left_s * 1000 * self._speed))
