@@ -78,7 +78,7 @@ HOUR_MS = 3_600_000
 def test_policies_of_before_a_storm_are_sent_at_once_and_the_storm_at_its_speed(tmp_path, monkeypatch):
     clock = Clock()
     monkeypatch.setattr(producer_module, "time", clock)
-    records = {
+    records: dict[str, list[dict]] = {
         "subscriptions": [{"event_time": NOON_MS - hours * HOUR_MS} for hours in range(500, 0, -5)],
         # One clock is years behind; the storm takes an hour.
         "telemetry": [{"worker_id": "w", "event_time": at_ms} for at_ms in (10**12, NOON_MS, NOON_MS + HOUR_MS // 2)],
