@@ -6,8 +6,9 @@ several contents the earliest is used. Ids of used reports are remembered for a 
 with such an id is a duplicate, or a conflict if its content differs.
 
 A package of reports is one state entry from its arrival until its hour is over, and unpacked only when its first
-report is due. Reports far ahead come from phones whose clocks are wrong; they are kept packed in a hierarchical timing
-wheel: a slot holds reports from 2^k to 2^(k+1) hours ahead, and is redistributed when its first report is due.
+report is due. Reports far ahead come from phones whose clocks are wrong, unless most of a package of many riders is;
+they are kept packed in a hierarchical timing wheel: a slot holds reports from 2^k to 2^(k+1) hours ahead, and is
+redistributed when its first report is due.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ from monsoon.transforms.validation.record_validator import DeadLetter
 _NEAR_HOURS = 2
 _ALIKE = 8
 """So many packages of one slot and of similar size are merged: a package of one report is mostly headers."""
+_AGREEING = 8
+"""The clocks of so many riders are not wrong together: their reports were read faster than event time advances, as
+after an outage, and are not packed again."""
 
 _Slot = tuple[int, int]
 """k, and the number of the span of 2^k hours since 1970."""
@@ -111,6 +115,7 @@ class ReportIntake:
     def arrive(self, payload: bytes, done_ms: int, now_ms: int | None = None) -> None:
         """Takes packed reports, for an operator that has worked up to `done_ms`; `now_ms` is event time, if later."""
         first_ms, last_ms = span_ms(payload)
+        is_new = now_ms is None
         if now_ms is None:
             # Before the first watermark, event time is taken from the first reports.
             now_ms = first_ms if done_ms == BEFORE_TIME_MS else done_ms
@@ -120,6 +125,9 @@ class ReportIntake:
         batch = stored_reports(payload)
         ahead = batch["event_time"] // HOUR_MS - now_ms // HOUR_MS
         far = ahead >= _NEAR_HOURS
+        if is_new and 2 * np.count_nonzero(far) > len(far) and len(batch.words["worker_id"]) >= _AGREEING:
+            self._put(payload, done_ms)
+            return
         if not far.all():
             self._put(pack_reports(batch.where(~far)), done_ms)
         batch, ahead = batch.where(far), ahead[far]

@@ -147,6 +147,25 @@ def test_a_clock_that_is_ahead_delays_no_row_but_its_own(tmp_path, monkeypatch):
     assert not [name for name in step.kept if name.startswith("far/")]
 
 
+def test_reports_that_are_read_faster_than_event_time_advances_are_packed_no_more_often(tmp_path, monkeypatch):
+    """Chunks of six hours of ten riders while the watermark stands: as they arrived until they are due, though a
+    single rider's are packed by distance."""
+    step = CountedOperator(tmp_path, monkeypatch)
+    step.advance(0)
+    for hour in range(6):
+        minutes = [hour * 60 + n for n in range(0, 360, 10)]
+        step.process([report(f"w{n % 10}", each, event_id=f"{hour}-{each}-{n}") for n in range(10) for each in minutes])
+    assert not [name for name in step.kept if name.startswith("far/")]
+    handled, used = step.handled, 0
+    for minutes in range(60, 12 * 60, 60):
+        step.advance(minutes)
+        used += step.used
+    assert used == 6 * 360
+    assert step.handled - handled < 3 * 6 * 360, "unpacked when the first is due, and packed by the hour"
+    step.process([report("w1", 20 * 60 + n, event_id=f"alone-{n}") for n in range(36)])
+    assert [name for name in step.kept if name.startswith("far/")]
+
+
 def test_a_watermark_costs_the_same_however_many_rows_wait(tmp_path, monkeypatch):
     """Rows of the next hour and of the next years: those that are not due are not looked at."""
     costs = []
