@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from monsoon.contracts.topics import FOREVER_MS, INPUT_TOPICS, OUTPUT_TOPICS, TOPICS, topic_name
+from monsoon.contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, TOPICS, topic_name
 from monsoon.pipelines.flink.errors import ClusterError, deepest_cause
 from monsoon.pipelines.flink.live_job import job_config
 from monsoon.pipelines.flink.result_collector import CollectedResults
@@ -146,7 +146,7 @@ def _own_topics(stack: Stack, parallelism: int) -> str:
     present = stack.broker.topics()
     number = next(number for number in count(1) if topic_name("telemetry", f"live-{number}-") not in present)
     prefix = f"live-{number}-"
-    stack.broker.create_topics((replace(topic, retention_ms=FOREVER_MS) for topic in TOPICS.values()), prefix)
+    stack.broker.create_topics(TOPICS.values(), prefix)
     return prefix
 
 

@@ -7,9 +7,10 @@ import subprocess
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from monsoon.contracts.topics import Topic
+from monsoon.contracts.topics import FOREVER_MS, Topic
 from monsoon.pipelines.progress import Progress, no_progress
 from monsoon.pipelines.stack.errors import StackError
 from monsoon.pipelines.stack.jars import broker_classpath
@@ -88,9 +89,11 @@ class KafkaBroker:
         stop([self.process], 0)
 
     def create_topics(self, topics: Iterable[Topic], prefix: str = "") -> None:
-        """Creates those topics that are not there. Raises StackError if the broker refuses one."""
+        """Creates those topics that are not there, to be kept for good: by their timestamps the records of a storm are
+        older than any retention, and the broker would delete them unread. Raises StackError if the broker refuses
+        one."""
         with self._refusals():
-            create_topics(self.address, topics, prefix)
+            create_topics(self.address, [replace(topic, retention_ms=FOREVER_MS) for topic in topics], prefix)
 
     def topics(self) -> set[str]:
         """The names of the topics that are there. Raises StackError."""

@@ -13,13 +13,12 @@ import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from monsoon.contracts.topics import FOREVER_MS, TOPICS
+from monsoon.contracts.topics import TOPICS
 from monsoon.pipelines.progress import Progress, no_progress
 from monsoon.pipelines.stack.errors import StackError
 from monsoon.pipelines.stack.flink_cluster import JOB_MANAGER, TASK_MANAGER, FlinkCluster
@@ -234,8 +233,7 @@ class Stack:
         cluster.launch(taskmanagers)
         broker.wait_until_ready(progress)
         progress("creating topics", None)
-        # Records of a storm are older than any retention, by their timestamps.
-        broker.create_topics(replace(topic, retention_ms=FOREVER_MS) for topic in TOPICS.values())
+        broker.create_topics(TOPICS.values())
         cluster.wait_until_ready(progress)
 
     def _addresses(self, told: Mapping[str, int | None]) -> dict[str, str]:
