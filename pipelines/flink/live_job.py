@@ -73,6 +73,8 @@ def configure(env: StreamExecutionEnvironment, state: StateSettings) -> None:
         "execution.checkpointing.unaligned.enabled": "false",  # docs/adr/0050-checkpoints-are-aligned.md
         "execution.checkpointing.incremental": "true",
         "state.backend.type": state.backend,
+        # Each checkpoint is a file of each operator: compaction by level would rewrite all state at every fourth.
+        "state.backend.rocksdb.compaction.style": "UNIVERSAL",
         **({} if state.checkpoints is None else {"execution.checkpointing.dir": state.checkpoints}),
     }.items():
         configuration.set_string(name, value)
