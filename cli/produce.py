@@ -12,8 +12,8 @@ from monsoon.cli.stack_options import add_stack_option, quiet_kafka
 
 _EXAMPLE = """\
 example:
-  monsoon up --interval-ms 6000000
-  monsoon produce --input runs/delhi --speed 600
+  monsoon up --interval-ms 1200000
+  monsoon produce --input runs/delhi --speed 120
 
 At a multiple of real time it waits for the moments of telemetry and readings; policies of before are sent at once.
 Every line is a record; its timestamp is its received_time, else its event_time. Heartbeats say how far event time has
