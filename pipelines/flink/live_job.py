@@ -19,6 +19,7 @@ from monsoon.contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, topic_name
 from monsoon.pipelines.flink.control import ControlInput
 from monsoon.pipelines.flink.errors import ClusterError
 from monsoon.pipelines.flink.keys import streaming_buckets
+from monsoon.pipelines.flink.local_cluster import COMPACTION
 from monsoon.pipelines.flink.partition_keys import PartitionKeys
 from monsoon.pipelines.runtime.intervals import FixedIntervals
 from monsoon.pipelines.runtime.job_config import JobConfig
@@ -73,8 +74,7 @@ def configure(env: StreamExecutionEnvironment, state: StateSettings) -> None:
         "execution.checkpointing.unaligned.enabled": "false",  # docs/adr/0050-checkpoints-are-aligned.md
         "execution.checkpointing.incremental": "true",
         "state.backend.type": state.backend,
-        # Each checkpoint is a file of each operator: compaction by level would rewrite all state at every fourth.
-        "state.backend.rocksdb.compaction.style": "UNIVERSAL",
+        **COMPACTION,
         **({} if state.checkpoints is None else {"execution.checkpointing.dir": state.checkpoints}),
     }.items():
         configuration.set_string(name, value)
