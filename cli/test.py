@@ -22,9 +22,8 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 def run(args: argparse.Namespace) -> int:
     """Runs pytest in the root of the checkout; returns its exit code."""
     options, pytest_arguments = _parser().parse_known_args(args.arguments)
-    # One process for each core, once the tests are many enough to be worth their start; Flink's share one.
-    spread = "worksteal" if options.quick else "loadgroup"
-    processes = [] if pytest_arguments else ["-n", "auto", "--dist", spread]
+    # One process for each core, once the tests are many enough to be worth their start.
+    processes = ["-n", "auto", "--dist", "worksteal"] if options.quick and not pytest_arguments else []
     command = [sys.executable, "-m", "pytest", *_selection(options), *processes, *pytest_arguments]
     profile = {"HYPOTHESIS_PROFILE": "quick"} if options.quick else {}
     return subprocess.run(command, cwd=ROOT, env=profile | os.environ).returncode

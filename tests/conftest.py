@@ -24,14 +24,6 @@ settings.register_profile("explore", deadline=None, max_examples=10 * EXAMPLES)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with a cluster or a broker run in one process, one after another, where there are several."""
-    for item in items:
-        if item.get_closest_marker("flink"):
-            item.add_marker(pytest.mark.xdist_group("flink"))
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The root of the checkout."""

@@ -32,18 +32,16 @@ def run_test(*words):
     return args.run(args)
 
 
-GROUPED = ["-n", "auto", "--dist", "loadgroup"]
 USUAL, QUICK = "not (flink and slow)", "not flink and not slow"
 
 
 @pytest.mark.parametrize(
     ("words", "arguments", "profile"),
     [
-        ([], ["-m", USUAL, *GROUPED], None),
+        ([], ["-m", USUAL], None),
         (["--quick"], ["-m", QUICK, "-n", "auto", "--dist", "worksteal"], "quick"),
         (["--quick", "tests/money"], ["-m", QUICK, "tests/money"], "quick"),
-        (["--all"], GROUPED, None),
-        (["--all", "tests/money"], ["tests/money"], None),
+        (["--all"], [], None),
         (["-k", "overlap", "tests/money", "-x"], ["-m", USUAL, "-k", "overlap", "tests/money", "-x"], None),
     ],
 )
