@@ -205,7 +205,7 @@ def test_the_commands_say_what_is_and_what_to_do(stack, capsys, monkeypatch, fet
     os.kill(stack.record["processes"]["kafka"], signal.SIGKILL)
     while stack.state is State.RUNNING:
         time.sleep(0.01)
-    assert "kafka           ended: its log: " in says(1, "status")
+    assert "kafka           ended: its log tells of no error, as if it had been killed; its log: " in says(1, "status")
     assert "; end it first: ./monsoon down" in says(1, "up", "--no-job")
     assert "data and logs are kept" in says(0, "down", "--keep-data")
     assert "stopped, with its data" in says(1, "status")
