@@ -6,11 +6,8 @@ onnxruntime is imported.
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,11 +120,7 @@ def network_memory_mb(parallelism: int) -> int:
 def environment(settings: Mapping[str, str]) -> StreamExecutionEnvironment:
     """A mini cluster's environment with these settings; starts a JVM where none runs yet."""
     use_java()
-    if "JVM_ARGS" not in os.environ:
-        # A JVM that is interrupted while it starts leaves its jars and folders behind.
-        scratch = tempfile.mkdtemp(prefix="monsoon-flink-")
-        atexit.register(shutil.rmtree, scratch, ignore_errors=True)
-        os.environ["JVM_ARGS"] = f"{_QUICK_START} -Djava.io.tmpdir={scratch}"
+    os.environ.setdefault("JVM_ARGS", _QUICK_START)
     # A worker for every core: more threads in each would only wait for one another.
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     os.environ["_python_worker_execution_mode"] = "process"  # noqa: SIM112 - PyFlink reads it so
