@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Action, ArgumentError, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,11 +47,10 @@ def seed(text: str) -> int:
 
 def moment_ms(text: str) -> int:
     """The type of a moment with its offset from UTC: in ms."""
-    try:
-        moment: datetime | None = datetime.fromisoformat(text.strip())
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    from monsoon.transforms.calendar import moment_with_offset
+
+    moment = moment_with_offset(text)
+    if moment is None:
         raise ArgumentTypeError(f"{text!r} is no moment with an offset, like 2026-04-01T00:00:00+05:30")
     return round(moment.timestamp() * 1000)
 

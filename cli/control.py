@@ -99,33 +99,34 @@ def _put(args: argparse.Namespace) -> int:
 
 
 def _wait(log: ControlLog, group: str, offset: int, wait_s: float) -> Decision | None:
-    from monsoon.sources.control_records import ControlRecordError, Decision, decode_control_record
-
     until_s = time.monotonic() + wait_s
-    while True:
-        for logged in log.read():
-            try:
-                record = decode_control_record(logged.value)
-            except ControlRecordError:
-                continue
-            if isinstance(record, Decision) and (record.group, record.offset) == (group, offset):
-                return record
-        if time.monotonic() > until_s:
-            return None
+    while (decision := _told(log, group)[1].get(offset)) is None and time.monotonic() <= until_s:
         time.sleep(_PAUSE_S)
+    return decision
 
 
 def _list(args: argparse.Namespace) -> int:
-    from monsoon.sources.control_records import ControlRecordError, Decision, ModelUpdate, decode_control_record
-
     log = _log(args)
     try:
-        logged = log.read()
+        names, decisions = _told(log, args.group)
     finally:
         log.close()
+    for offset, name in names.items():
+        decision = decisions.get(offset)
+        print(printable(f"{offset:>6}  {name}: {'not decided' if decision is None else _words(decision)}"))
+        for fault in () if decision is None else decision.faults:
+            print(printable(f"        {fault}"))
+    return 0
+
+
+def _told(log: ControlLog, group: str) -> tuple[dict[int, str], dict[int, Decision]]:
+    """What was added since the last call: what each record is, by its offset, and the first decision of the group on
+    each."""
+    from monsoon.sources.control_records import ControlRecordError, Decision, ModelUpdate, decode_control_record
+
     names: dict[int, str] = {}
     decisions: dict[int, Decision] = {}
-    for offset, value in logged:
+    for offset, value in log.read():
         try:
             record = decode_control_record(value)
         except ControlRecordError as error:
@@ -135,14 +136,9 @@ def _list(args: argparse.Namespace) -> int:
             names[offset] = f"model {record.name}"
         elif not isinstance(record, Decision):
             names[offset] = f"product file {record.file}"
-        elif record.group == args.group:
+        elif record.group == group:
             decisions.setdefault(record.offset, record)
-    for offset, name in names.items():
-        decision = decisions.get(offset)
-        print(printable(f"{offset:>6}  {name}: {'not decided' if decision is None else _words(decision)}"))
-        for fault in () if decision is None else decision.faults:
-            print(printable(f"        {fault}"))
-    return 0
+    return names, decisions
 
 
 def _words(decision: Decision) -> str:

@@ -89,6 +89,8 @@ def check_live(settings: LiveSettings, facts: LiveFacts) -> list[Finding]:
 
 
 def _broker_findings(settings: LiveSettings, facts: LiveFacts) -> list[Finding]:
+    from monsoon.contracts.topics import topic_name
+
     lacking = sorted(name for name, count in facts.partitions.items() if count is None)
     findings = []
     if lacking:
@@ -98,7 +100,7 @@ def _broker_findings(settings: LiveSettings, facts: LiveFacts) -> list[Finding]:
         findings.append(Finding("topics", FAULT, f"not there: {', '.join(lacking)}", mend))
     else:
         findings.append(Finding("topics", OK, f"{len(facts.partitions)} are there"))
-    control = f"{settings.kafka.topic_prefix}control"
+    control = topic_name("control", settings.kafka.topic_prefix)
     if (facts.partitions.get(control) or 1) > 1:
         fault = f"{control} has {facts.partitions[control]} partitions, between which its records have no order"
         findings.append(Finding("control", FAULT, fault, "Create it anew with one"))

@@ -69,6 +69,15 @@ def day_end_ms(day: str) -> int:
     return (midnight - _EPOCH) // timedelta(milliseconds=1)
 
 
+def moment_with_offset(text: str) -> datetime | None:
+    """The moment that an ISO 8601 text with an offset from UTC states; None for any other."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else moment
+
+
 @lru_cache(maxsize=4096)
 def local_minute(at_ms: int) -> str:
     """The local moment as people read it, to the minute: `16:05 on 28 June 2024`."""

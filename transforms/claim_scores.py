@@ -46,8 +46,11 @@ def scheduled_scores_of(
 ) -> list[ClaimScore]:
     """The same, each query by the model for disruptions confirmed at its moment (ms)."""
     numbers = models.numbers_at(confirmed_at_ms)
+    in_force = np.unique(numbers).tolist()
+    if len(in_force) == 1:  # as a rule: nothing has to be taken apart
+        return scores_of(evidence, models[in_force[0]], product)
     found: dict[int, ClaimScore] = {}
-    for number in np.unique(numbers).tolist():
+    for number in in_force:
         places = np.flatnonzero(numbers == number)
         some = Evidence(
             {name: column[places] for name, column in evidence.values.items()},

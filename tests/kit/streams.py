@@ -113,3 +113,11 @@ def write_parquet(folder: Path, records: Mapping[str, Sequence[Mapping[str, Any]
         for part, some in enumerate((records[stream][:half], records[stream][half:])):
             pl.DataFrame(list(some), infer_schema_length=None).write_parquet(folder / stream / f"part-{part}.parquet")
     return folder
+
+
+def in_order(records: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """The records of each stream by event time, without the fields that are None."""
+    return {
+        stream: sorted((_present(record) for record in some), key=lambda record: record["event_time"])
+        for stream, some in records.items()
+    }

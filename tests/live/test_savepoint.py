@@ -5,11 +5,11 @@ import json
 import shutil
 from datetime import UTC, datetime
 
-import msgspec
 import pytest
 from kit import at, reading_record
 from kit.live_job import Committed, Some, read, settings, topics_for, write
 from kit.streams import small_storm, write_streams
+from operators.test_config_changes import written_model
 
 from monsoon.cli.main import main
 from monsoon.pipelines.stack.submit import submit
@@ -17,7 +17,6 @@ from monsoon.sinks.folder import STREAMS
 from monsoon.sources.kafka.history import History
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_products
-from monsoon.transforms.scoring.folder import MANIFEST, build_manifest
 
 pytestmark = [pytest.mark.flink, pytest.mark.slow]
 
@@ -77,17 +76,6 @@ def stricter_rain(tmp_path, root):
     return file
 
 
-def another_model(tmp_path, root):
-    """The same trees under another version."""
-    folder = shutil.copytree(root / "models" / "onnx" / "claim_anomaly", tmp_path / "model")
-    with (folder / "model_card.md").open("a") as card:
-        card.write("\nTrained again.\n")
-    contents = {file.name: file.read_bytes() for file in folder.iterdir() if file.name != MANIFEST}
-    manifest = build_manifest("claim_anomaly", contents)
-    (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest))
-    return folder
-
-
 def test_a_job_restored_with_another_model_and_another_trigger_table(stack, tmp_path, root):
     """Rain of 80 mm pays before the new version is in force, and not after it; claims name the model that scored
     them."""
@@ -99,7 +87,7 @@ def test_a_job_restored_with_another_model_and_another_trigger_table(stack, tmp_
     ]
     storm["oracle_readings"] += [{name: value for name, value in each.items() if value is not None} for each in later]
     source, version = write_streams(tmp_path / "in", storm), stricter_rain(tmp_path, root)
-    model = another_model(tmp_path, root)
+    model = written_model(tmp_path / "model", root)
     replayed = ["--output", str(tmp_path / "replay"), "--product-file", str(version)]
     assert main(["replay", "--input", str(source), *replayed]) == 0
     prefix = "exchanged-"

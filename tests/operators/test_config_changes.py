@@ -2,13 +2,14 @@
 
 import random
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
 import pytest
 from kit import at
 from kit.graph import PRODUCTS, StillPhoneScorer, same, settings_of
-from kit.streams import write_streams
+from kit.streams import in_order, write_streams
 from operators.test_simulated_cluster import places_apart
 
 from monsoon.pipelines.flink import control
@@ -33,20 +34,16 @@ from monsoon.transforms.scoring.folder import build_manifest, read_model_folder
 
 pytestmark = pytest.mark.flink  # for its process functions; no JVM is started
 
-NOON = "2024-07-01T12:00:00+05:30"
-
 
 @pytest.fixture
 def kawaach(root):
     return (root / "products" / "kawaach.yaml").read_text(encoding="utf-8")
 
 
-def version(kawaach, minutes, level="1.5"):
-    """A version of kawaach that pays otherwise and is in force from a minute on."""
-    from datetime import UTC, datetime
-
+def version(kawaach, minutes):
+    """A version of kawaach with the same terms that is in force from a minute on."""
     moment = datetime.fromtimestamp(at(minutes) / 1000, UTC).isoformat()
-    return ProductUpdate("kawaach@next.yaml", f'{kawaach}\nin_force_from: "{moment}"\n# {level}\n')
+    return ProductUpdate("kawaach@next.yaml", f'{kawaach}\nin_force_from: "{moment}"\n')
 
 
 def another_product(kawaach, name="sixth"):
@@ -60,6 +57,14 @@ def another_model(root, in_force_from_ms, folder="claim_anomaly"):
     contents["model_card.md"] += b"\nanother\n"
     manifest = build_manifest(folder, contents)
     return ModelUpdate("another", {"manifest.json": msgspec.json.encode(manifest), **contents}, in_force_from_ms)
+
+
+def written_model(folder, root):
+    """The folder of that model."""
+    folder.mkdir()
+    for name, content in another_model(root, None).files.items():
+        (folder / name).write_bytes(content)
+    return folder
 
 
 class MemoryLog:
@@ -250,14 +255,7 @@ BEFORE_MS = at(-100)
 @pytest.mark.parametrize("what", ["version", "model"])
 def test_as_if_it_had_been_there(tmp_path, root, kawaach, what, seed):
     """Subtasks hear of a change in any order, some after others have sent what follows from it; restarts anywhere."""
-    records = {
-        stream: sorted(
-            ({name: value for name, value in record.items() if value is not None} for record in some),
-            key=lambda record: record["event_time"],
-        )
-        for stream, some in places_apart().items()
-    }
-    source = write_streams(tmp_path / "in", records)
+    source = write_streams(tmp_path / "in", in_order(places_apart()))
     update = {"version": lambda: version(kawaach, 15), "model": lambda: another_model(root, at(15))}[what]()
     base = replace(settings_of(source, 4, products=["kawaach"]), takes_changes=True)
     chance = random.Random(seed)

@@ -6,7 +6,7 @@ import pytest
 from kit import LAT, LON, at, golden, reading_record
 from kit.graph import StillPhoneScorer, locally, same, settings_of
 from kit.reserves import RESERVES, answer
-from kit.streams import policy_record, report, small_storm, write_streams
+from kit.streams import in_order, policy_record, report, small_storm, write_streams
 from operators.test_received import work
 from operators.test_witness import outage_day
 
@@ -55,14 +55,7 @@ STORMS = {
 def written(tmp_path, storm):
     """The storm's folder, and its scorer."""
     records, scorer = STORMS[storm]
-    present = {
-        stream: sorted(
-            ({name: value for name, value in record.items() if value is not None} for record in some),
-            key=lambda record: record["event_time"],
-        )
-        for stream, some in records().items()
-    }
-    return write_streams(tmp_path / "in", present), scorer and scorer()
+    return write_streams(tmp_path / "in", in_order(records())), scorer and scorer()
 
 
 def check(tmp_path, storm, seed, parallelism=2):

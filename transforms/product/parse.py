@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection
-from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
+from monsoon.transforms.calendar import moment_with_offset
 from monsoon.transforms.documents import LineOf, Path, fault_lines, faults_of, quoted, value_or_none, with_integers
 from monsoon.transforms.expressions import Unit
 from monsoon.transforms.product import document as sections
@@ -216,11 +216,8 @@ class _Parser:
         text = self._terms.in_force_from
         if text is UNSET:
             return ALWAYS_MS
-        try:
-            moment = datetime.fromisoformat(text.strip())
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None or moment.year not in _YEARS:
+        moment = moment_with_offset(text)
+        if moment is None or moment.year not in _YEARS:
             years = f"a moment of {_YEARS.start} to {_YEARS.stop - 1} with an offset"
             self._report.add(("in_force_from",), f'{quoted(text)} is not {years}, like "2026-04-01T00:00:00+05:30"')
             return ALWAYS_MS
