@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import count, repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -39,11 +39,13 @@ Arrivals = npt.NDArray[np.int64]
 
 @dataclass(slots=True)
 class ValidatedBlock:
-    """What became of a number of lines: `frames` of compact columns, and the dead."""
+    """What became of a number of lines: `frames` of compact columns, and the dead. `line_numbers`: by frame, of which
+    line each row is, from 0; for blocks of lines only."""
 
     read: int = 0
     frames: list[pl.DataFrame] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
+    line_numbers: list[npt.NDArray[np.int64]] = field(default_factory=list)
 
 
 class BlockValidator:
@@ -64,7 +66,8 @@ class BlockValidator:
             return ValidatedBlock()
         whole = self._whole(content, arrived_ms)
         if whole is not None:
-            return ValidatedBlock(whole.height, [whole])
+            # Which row is of which line is not known where lines are blank; with arrivals `_whole` lets none pass.
+            return ValidatedBlock(whole.height, [whole], line_numbers=[np.arange(whole.height)])
         lines = _lines(content)
         if lines is None:
             split = [line.removesuffix(b"\r") for line in content.split(b"\n")]
@@ -79,15 +82,17 @@ class BlockValidator:
         of_clean = None if arrived_ms is None else arrived_ms[clean.to_numpy()]
         parsed = _with_arrival(parsed, of_clean)
         in_range = clean_rows(parsed, self._record_validator.fields)
-        doubtful = np.flatnonzero(~clean.to_numpy())
+        certain, doubtful = np.flatnonzero(clean.to_numpy()), np.flatnonzero(~clean.to_numpy())
         if not in_range.all():
-            doubtful = np.append(doubtful, np.flatnonzero(clean.to_numpy())[~in_range.to_numpy()])
-            parsed = parsed.filter(in_range)
+            doubtful = np.append(doubtful, certain[~in_range.to_numpy()])
+            certain, parsed = certain[in_range.to_numpy()], parsed.filter(in_range)
         of_doubtful = None if arrived_ms is None else arrived_ms[doubtful]
-        validated = self.validate_all((line.encode() for line in lines.gather(doubtful)), _listed(of_doubtful))
+        texts = (line.encode() for line in lines.gather(doubtful))
+        validated = self.validate_all(texts, _listed(of_doubtful), doubtful.tolist())
         if parsed.height:
             validated.read += parsed.height
             validated.frames.insert(0, compact(parsed, self._record_validator.fields))
+            validated.line_numbers.insert(0, certain)
         return validated
 
     def _whole(self, content: bytes, arrived_ms: Arrivals | None = None) -> pl.DataFrame | None:
@@ -106,10 +111,14 @@ class BlockValidator:
         columns = compact(parsed, self._record_validator.fields)
         return columns if holds_no_raw_identifier(columns, self._record_validator.fields) else None
 
-    def validate_all(self, lines: Iterable[bytes], arrived_ms: Iterable[int | None] = repeat(None)) -> ValidatedBlock:
-        """The same, each line by the reference validator."""
-        verdicts = map(self._record_validator, lines, arrived_ms)
-        return collect(verdict for verdict in verdicts if verdict is not None)
+    def validate_all(
+        self,
+        lines: Iterable[bytes],
+        arrived_ms: Iterable[int | None] = repeat(None),
+        numbers: Iterable[int] | None = None,
+    ) -> ValidatedBlock:
+        """The same, each line by the reference validator; `numbers` are those of the lines (None: from 0)."""
+        return collect(map(self._record_validator, lines, arrived_ms), numbers)
 
     def _clean(self, lines: pl.Series) -> pl.Series:
         """Which lines are certainly clean in structure (bool, one per line)."""
@@ -172,18 +181,26 @@ def _with_arrival(parsed: pl.DataFrame, arrived_ms: Arrivals | None) -> pl.DataF
     return parsed.with_columns(received_time=received)
 
 
-def collect(verdicts: Iterable[ValidRecord | DeadLetter]) -> ValidatedBlock:
-    """The results of the reference validator on telemetry, collected."""
+def collect(
+    verdicts: Iterable[ValidRecord | DeadLetter | None], numbers: Iterable[int] | None = None
+) -> ValidatedBlock:
+    """The results of the reference validator on lines of telemetry with these numbers (None: from 0), collected; a
+    verdict of None is a blank line's."""
     validated = ValidatedBlock()
     used: list[ValidRecord] = []
-    for verdict in verdicts:
+    used_numbers: list[int] = []
+    for verdict, number in zip(verdicts, count() if numbers is None else numbers, strict=False):
+        if verdict is None:
+            continue
         validated.read += 1
         if isinstance(verdict, DeadLetter):
             validated.dead.append(verdict)
             continue
         used.append(verdict)
+        used_numbers.append(number)
     if used:
         validated.frames.append(records_frame(used))
+        validated.line_numbers.append(np.array(used_numbers, dtype=np.int64))
     return validated
 
 

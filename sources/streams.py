@@ -120,7 +120,7 @@ def validate_piece(
 ) -> ValidatedBlock:
     """The valid rows and dead letters of a block of telemetry."""
     if isinstance(piece, LongLine):
-        return collect(_not_blank([record_validator.validate_oversize(piece.pieces)]))
+        return collect([record_validator.validate_oversize(piece.pieces)])
     if isinstance(piece, Block):
         return validator.validate(piece.content)
     return validate_batch(piece, validator, record_validator.fields)

@@ -1,4 +1,4 @@
-"""Kafka topics as the entry of the graph: records are gathered by partition in SQL, validated in Python, and event time
+"""Kafka topics as the entry of the graph: records are gathered by task in SQL, validated in Python, and event time
 advances by their partitions' watermarks.
 
 Python sees many records at once, since each call costs as much as validating several reports. Every message on a side
@@ -12,25 +12,27 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from string import Template
 from typing import Any
 
+import numpy as np
 from pyflink.common import Duration, Row, Types, WatermarkStrategy
 from pyflink.datastream import DataStream, OutputTag, ProcessFunction, RuntimeContext, StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
 from monsoon.pipelines.flink.control import ControlInput, controlled
-from monsoon.pipelines.flink.partition_keys import PartitionKeys, partition_of
+from monsoon.pipelines.flink.partition_keys import MAX_PARTITIONS, PartitionKeys, code_of
 from monsoon.pipelines.flink.process_functions import KEYED_MESSAGE, RESULT, control_messages, message_row
 from monsoon.pipelines.operators.validate import Validate
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.messages import HEARTBEAT, RESULTS, Message
 from monsoon.pipelines.topology import operators_of
-from monsoon.sources.files import InputError
-from monsoon.sources.kafka.records import lines_of
+from monsoon.sources.files import INPUT_STREAMS, InputError
+from monsoon.sources.kafka.records import Partitions, RecordLines, lines_of
 from monsoon.sources.kafka.watermarks import PartitionWatermarks, WatermarkBounds
 
 _SQL = Path(__file__).with_name("kafka_records.sql")
@@ -39,18 +41,21 @@ _SQL = Path(__file__).with_name("kafka_records.sql")
 @dataclass(frozen=True)
 class KafkaInput:
     """The input topics of a job. `topics`: name by stream; `partitions`: how many each has; `properties`: of the
-    consumer, the broker's address included; `gather_ms`: for how long records are gathered."""
+    consumer, the broker's address included; `parallelism`: with how many tasks the job is started; `gather_ms`: for how
+    long records are gathered."""
 
     topics: Mapping[str, str]
     partitions: Mapping[str, int]
     properties: Mapping[str, str]
     bounds: WatermarkBounds
     control: ControlInput
+    parallelism: int
     gather_ms: int = 50
-    keys: PartitionKeys = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "keys", PartitionKeys(self.partitions))
+    @cached_property
+    def keys(self) -> PartitionKeys:
+        """Where the records of each partition go."""
+        return PartitionKeys(self.partitions, self.parallelism)
 
 
 def kafka_messages(env: StreamExecutionEnvironment, source: KafkaInput, config: JobConfig) -> dict[str, DataStream]:
@@ -80,7 +85,9 @@ def _gathered(env: StreamExecutionEnvironment, source: KafkaInput) -> DataStream
     }
     written = {
         "options": ", ".join(f"{_quoted(name)} = {_quoted(value)}" for name, value in options.items()),
-        "key": _key_expression(source),
+        "key": _by_topic(source, _key_expression(source)),
+        "code": _by_topic(source, {stream: f"{code_of(stream, 0)} + `partition`" for stream in source.topics}),
+        "stamps": str(_STAMPS),
         "control": _quoted(source.control.topic),
         "gather_s": f"{source.gather_ms / 1000:.3f}",
     }
@@ -90,16 +97,22 @@ def _gathered(env: StreamExecutionEnvironment, source: KafkaInput) -> DataStream
     return table_env.to_data_stream(table_env.sql_query(query))
 
 
-def _key_expression(source: KafkaInput) -> str:
-    """SQL for the key of a record's partition; one added since the job began is taken for the topic's first."""
-    cases = []
-    for stream, topic in sorted(source.topics.items()):
+def _key_expression(source: KafkaInput) -> dict[str, str]:
+    """By stream, SQL for the key of a partition's task; a partition added since the job began goes with the topic's
+    first."""
+    expressions = {}
+    for stream in source.topics:
         keys = [source.keys.keys[stream, number] for number in range(source.partitions[stream])]
         numbers = " ".join(f"WHEN {number} THEN {key}" for number, key in enumerate(keys))
-        cases.append(f"WHEN {_quoted(topic)} THEN CASE `partition` {numbers} ELSE {keys[0]} END")
-    # A control record comes to some task, as a record without a value: a sign to read the topic.
-    cases.append(f"WHEN {_quoted(source.control.topic)} THEN {source.keys.keys['telemetry', 0]}")
-    return f"CASE topic {' '.join(cases)} END"
+        expressions[stream] = f"CASE `partition` {numbers} ELSE {keys[0]} END"
+    return expressions
+
+
+def _by_topic(source: KafkaInput, by_stream: Mapping[str, str]) -> str:
+    """SQL for what depends on the topic. A control record comes to some task, as one of telemetry without a value: a
+    sign to read the topic."""
+    cases = [f"WHEN {_quoted(topic)} THEN {by_stream[stream]}" for stream, topic in sorted(source.topics.items())]
+    return f"CASE topic {' '.join(cases)} ELSE {by_stream['telemetry']} END"
 
 
 def _quoted(text: str) -> str:
@@ -150,25 +163,40 @@ class ReadRecords(ProcessFunction):
         self._changes, self._config = self._controlled.refresh()
         self._sent_changes, self._asked_s = 0, time.monotonic()
         self._validate = Validate(self._config)
-        task = runtime_context.get_index_of_this_subtask()
-        mine = self._source.keys.of_task(task, runtime_context.get_number_of_parallel_subtasks())
-        self._watermarks = PartitionWatermarks(mine, self._source.bounds, time.monotonic())
+        now_s = time.monotonic()
+        self._advances_s = now_s + _SETTLE_S
+        task, tasks = runtime_context.get_index_of_this_subtask(), runtime_context.get_number_of_parallel_subtasks()
+        mine = self._source.keys.of_task(task, tasks)
+        self._of_others = self._source.keys.keys.keys() - set(mine)
+        self._watermarks = PartitionWatermarks(mine, self._source.bounds, now_s)
 
     def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
-        """Some records of a partition to messages."""
-        key, stamps, values = value
-        stream, partition = partition_of(key)
-        yield from self._take_over(stream == "subscriptions" or None in values)
-        lines = lines_of(values, stamps)
-        spoken: dict[str, int] = {}
+        """Some records to messages."""
+        origins, values = value
+        codes, stamps_ms = np.divmod(np.array(origins, dtype=np.int64), _STAMPS)
+        stream_of, numbers = np.divmod(codes, MAX_PARTITIONS)
+        streams = np.unique(stream_of).tolist()
+        yield from self._take_over(_SUBSCRIPTIONS in streams or None in values)
+        for stream in streams:
+            at = np.flatnonzero(stream_of == stream)
+            some = values if len(streams) == 1 else [values[place] for place in at.tolist()]
+            yield from self._read(INPUT_STREAMS[stream], numbers[at], lines_of(some, numbers[at], stamps_ms[at]))
+        yield from self._advance(time.monotonic())
+
+    def _read(self, stream: str, numbers: Partitions, lines: RecordLines) -> Iterator[Any]:
+        """Some lines of a stream to messages; `numbers` are those of the partitions of their records."""
+        spoken: dict[int, dict[str, int]] = {}
         if lines.content:
-            for message in self._validate.lines(stream, lines.content, lines.arrived_ms, spoken):
+            arrived = (lines.arrived_ms, lines.partitions)
+            for message in self._validate.lines(stream, lines.content, *arrived, spoken):
                 yield self._tags[message.to], self._timed(message)
         now_s = time.monotonic()
-        self._watermarks.observe(stream, partition, spoken, now_s)
-        if lines.beat_ms is not None:
-            self._watermarks.beat(stream, partition, lines.beat_ms, now_s)
-        yield from self._advance(now_s)
+        for number in np.unique(numbers).tolist():
+            if (stream, number) in self._of_others:
+                continue  # gathered before the job was restored with another parallelism
+            self._watermarks.observe(stream, number, spoken.get(number, {}), now_s)
+            if number in lines.beats_ms:
+                self._watermarks.beat(stream, number, lines.beats_ms[number], now_s)
 
     def _take_over(self, at_once: bool) -> Iterator[Any]:
         """Decides on what is in the control topic, and tells all operators what was taken over, before event time goes
@@ -189,7 +217,7 @@ class ReadRecords(ProcessFunction):
 
     def _advance(self, now_s: float) -> Iterator[Any]:
         """Heartbeats behind what was sent, where event time has come to the end of another interval."""
-        watermark_ms = self._watermarks.at(now_s)
+        watermark_ms = None if now_s < self._advances_s else self._watermarks.at(now_s)
         if watermark_ms is None:
             return
         end_ms = self._config.intervals.last_end(watermark_ms)
@@ -206,6 +234,12 @@ class ReadRecords(ProcessFunction):
 
 _LOG = logging.getLogger(__name__)
 _CONTROL_INTERVAL_S = 1.0
+_SETTLE_S = 1.0
+"""After a start event time stands still for so long. What was gathered when a savepoint was made comes first; with
+another parallelism, also to tasks that read other partitions."""
+_STAMPS = 2**43
+"""Timestamps (ms) that are told apart: up to the year 2248."""
+_SUBSCRIPTIONS = INPUT_STREAMS.index("subscriptions")
 _BEFORE_MS = -(2**62)
 _WATERMARK_INTERVAL_MS = 50
 """In processing time; Flink's 200 ms would be a part of every decision's latency."""

@@ -20,7 +20,7 @@ from monsoon.pipelines.flink.control import ControlInput
 from monsoon.pipelines.flink.errors import ClusterError
 from monsoon.pipelines.flink.keys import streaming_buckets
 from monsoon.pipelines.flink.local_cluster import COMPACTION
-from monsoon.pipelines.flink.partition_keys import PartitionKeys
+from monsoon.pipelines.flink.partition_keys import MAX_PARTITIONS, PartitionKeys
 from monsoon.pipelines.runtime.intervals import FixedIntervals
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.messages import ACCOUNTS
@@ -100,9 +100,10 @@ def build_live(env: StreamExecutionEnvironment, settings: LiveSettings) -> None:
         {**_client_properties(settings), "group.id": kafka.group, "isolation.level": "read_committed"},
         WatermarkBounds(settings.lateness_ms, settings.event_time.idle_after_s),
         control,
+        env.get_parallelism(),
         kafka.gather_ms,
     )
-    _require_work(source.keys, env.get_parallelism())
+    _require_work(source.keys)
     graph = Config((), config, True, messages=lambda env: kafka_messages(env, source, config), control=control)
     results = build(env, graph)
     outputs = {topic.stream: topic_name(topic.stream, kafka.topic_prefix) for topic in OUTPUT_TOPICS}
@@ -117,13 +118,18 @@ def build_live(env: StreamExecutionEnvironment, settings: LiveSettings) -> None:
     kafka_sink(results, outputs, producer, f"{kafka.topic_prefix}{kafka.group}")
 
 
-def _require_work(keys: PartitionKeys, parallelism: int) -> None:
-    """Raises ClusterError where a task would read no partition: it would hold back event time for good."""
-    idle = [task for task in range(parallelism) if not keys.of_task(task, parallelism)]
+def _require_work(keys: PartitionKeys) -> None:
+    """Raises ClusterError where a topic has more partitions than can be told apart, or a task would read none: it would
+    hold back event time for good."""
+    for stream, count in keys.counts.items():
+        if count > MAX_PARTITIONS:
+            raise ClusterError(f"{stream}: the topic has {count} partitions; the job reads at most {MAX_PARTITIONS}")
+    tasks = keys.parallelism
+    idle = sum(not keys.of_task(task, tasks) for task in range(tasks))
     if idle:
         raise ClusterError(
-            f"parallelism {parallelism}: the input topics have {len(keys.partitions)} partitions together, so that "
-            f"{len(idle)} tasks would read nothing; add partitions to telemetry, or give less"
+            f"parallelism {tasks}: the input topics have {len(keys.partitions)} partitions together, so that "
+            f"{idle} tasks would read nothing; add partitions to telemetry, or give less"
         )
 
 

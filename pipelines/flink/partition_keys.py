@@ -1,8 +1,9 @@
-"""A key for each partition of the input topics, by which Flink SQL gathers its records in one task.
+"""Where the records of the input topics' partitions go: each task has a key, by which Flink SQL gathers there what its
+partitions bring.
 
-Chosen as `keys.py` chooses those of buckets, but by the hash of SQL's own rows: partitions spread evenly over the
-tasks, at any parallelism, and a task knows from the start which partitions it will read, so that one from which nothing
-has come yet holds back event time there.
+Partitions have keys chosen as `keys.py` chooses those of buckets, but by the hash of SQL's own rows: they spread evenly
+over the tasks, at any parallelism. The key of a task is that of its first partition. A task knows from the start which
+partitions it will read, so that one from which nothing has come yet holds back event time there.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ from functools import cached_property
 from monsoon.pipelines.flink.keys import MAX_PARALLELISM, murmur_hash
 from monsoon.sources.files import INPUT_STREAMS
 
-_PARTITIONS = 4096
-"""Of a topic, at most: a key is the partition's number, and a multiple of the number of all possible ones."""
+MAX_PARTITIONS = 4096
+"""Of a topic: the code of a partition is its number, and a multiple of this by its stream."""
 _STREAMS = 16
 _SEED = 42
 
 
 @dataclass(frozen=True)
 class PartitionKeys:
-    """The partitions of the input topics: how many each stream's topic has."""
+    """The partitions of the input topics: how many each stream's topic has; for a job that is started with so many
+    tasks. `keys` depend on this number; where they go to, on how many there are now."""
 
     counts: Mapping[str, int]
+    parallelism: int
 
     @cached_property
     def partitions(self) -> tuple[tuple[str, int], ...]:
@@ -36,31 +39,32 @@ class PartitionKeys:
 
     @cached_property
     def keys(self) -> dict[tuple[str, int], int]:
-        """The key of each partition."""
-        return dict(self._keys())
+        """By partition, the key of the task to which its records go."""
+        first: dict[int, int] = {}
+        return {partition: first.setdefault(_task(key, self.parallelism), key) for partition, key in self._spread()}
 
-    def _keys(self) -> Iterator[tuple[tuple[str, int], int]]:
+    def _spread(self) -> Iterator[tuple[tuple[str, int], int]]:
+        """Keys of the partitions themselves, at equal distances."""
         total = len(self.partitions)
         for place, (stream, number) in enumerate(self.partitions):
             group = (2 * place + 1) * MAX_PARALLELISM // (2 * total) % MAX_PARALLELISM
-            key = INPUT_STREAMS.index(stream) * _PARTITIONS + number
+            key = code_of(stream, number)
             while sql_key_group(key) != group:
-                key += _STREAMS * _PARTITIONS
+                key += _STREAMS * MAX_PARTITIONS
             yield (stream, number), key
 
     def of_task(self, task: int, parallelism: int) -> list[tuple[str, int]]:
-        """The partitions whose records come to a task."""
-        return [
-            partition
-            for partition, key in self.keys.items()
-            if sql_key_group(key) * parallelism // MAX_PARALLELISM == task
-        ]
+        """The partitions whose records come to a task, of as many as there are now."""
+        return [partition for partition, key in self.keys.items() if _task(key, parallelism) == task]
 
 
-def partition_of(key: int) -> tuple[str, int]:
-    """The stream and the number of the partition of a key, whatever partitions there were when it was chosen."""
-    stream, number = divmod(key % (_STREAMS * _PARTITIONS), _PARTITIONS)
-    return INPUT_STREAMS[stream], number
+def code_of(stream: str, number: int) -> int:
+    """A number for each partition of the input topics."""
+    return INPUT_STREAMS.index(stream) * MAX_PARTITIONS + number
+
+
+def _task(key: int, parallelism: int) -> int:
+    return sql_key_group(key) * parallelism // MAX_PARALLELISM
 
 
 def sql_key_group(key: int) -> int:

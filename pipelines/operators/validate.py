@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -71,24 +71,33 @@ class Validate:
             yield result("fault", (error.what, error.where, error.mend))
         yield result(PART, 1)
 
-    def lines(self, stream: str, content: bytes, arrived_ms: Arrivals, spoken: dict[str, int]) -> Iterator[Message]:
-        """The messages of lines that arrived from a broker at `arrived_ms`.
+    def lines(
+        self,
+        stream: str,
+        content: bytes,
+        arrived_ms: Arrivals,
+        partitions: npt.NDArray[np.int64],
+        spoken: dict[int, dict[str, int]],
+    ) -> Iterator[Message]:
+        """The messages of lines that arrived from a broker at `arrived_ms`, out of these partitions.
 
-        Adds to `spoken`, by who reports (rider, provider, policy), the latest moment (ms) that a valid record of his
-        names: its event time, but not beyond its arrival.
+        Adds to `spoken`, by partition and by who reports (rider, provider, policy), the latest moment (ms) that a valid
+        record of his names: its event time, but not beyond its arrival.
         """
         if stream == "telemetry":
             block = self._block_validator.validate(content, arrived_ms)
-            for frame in block.frames:
-                _note(spoken, _spoken_of(frame))
+            for frame, numbers in zip(block.frames, block.line_numbers, strict=True):
+                for partition, rider, moment_ms in _spoken_of(frame, partitions[numbers]):
+                    _note(spoken, partition, rider, moment_ms)
             yield from self._of_block(block)
             return
         validated = []
-        for line, at_ms in zip(content.split(b"\n"), arrived_ms.tolist(), strict=True):
+        lines = zip(content.split(b"\n"), arrived_ms.tolist(), partitions.tolist(), strict=True)
+        for line, at_ms, partition in lines:
             outcome = self._validators[stream](line.removesuffix(b"\r"))
             if isinstance(outcome, ValidRecord):
                 record = outcome.record
-                _note(spoken, [(str(record[_SPEAKERS[stream]]), min(record["event_time"], at_ms))])
+                _note(spoken, partition, str(record[_SPEAKERS[stream]]), min(record["event_time"], at_ms))
             if outcome is not None:
                 validated.append(outcome)
         yield from self._of_records(stream, validated)
@@ -156,10 +165,19 @@ _SPEAKERS = {
 """By stream, other than telemetry, the field that says who reports."""
 
 
-def _spoken_of(frame: pl.DataFrame) -> Iterator[tuple[str, int]]:
-    """By rider, the latest moment (ms) that his reports name."""
+def _spoken_of(frame: pl.DataFrame, partitions: npt.NDArray[np.int64]) -> Iterator[tuple[int, str, int]]:
+    """By partition and rider, the latest moment (ms) that his reports name; of the riders who name the latest ones."""
     moment = pl.min_horizontal("event_time", "received_time")  # that is null where it is the event time
-    latest = frame.lazy().group_by("worker_id").agg(moment.max().alias("ms")).top_k(_MANY, by="ms").collect()
+    latest = (
+        frame.lazy()
+        .select(pl.Series("partition", partitions), "worker_id", moment.alias("ms"))
+        .group_by("partition", "worker_id")
+        .agg(pl.col("ms").max())
+        .sort("ms", descending=True)
+        .group_by("partition")
+        .head(_MANY)
+        .collect()
+    )
     yield from latest.with_columns(pl.col("worker_id").cast(pl.String)).iter_rows()
 
 
@@ -167,9 +185,9 @@ _MANY = 2
 """Only the latest two riders can move event time."""
 
 
-def _note(spoken: dict[str, int], latest: Iterable[tuple[str, int]]) -> None:
-    for speaker, at_ms in latest:
-        spoken[speaker] = max(at_ms, spoken.get(speaker, at_ms))
+def _note(spoken: dict[int, dict[str, int]], partition: int, speaker: str, at_ms: int) -> None:
+    latest = spoken.setdefault(partition, {})
+    latest[speaker] = max(at_ms, latest.get(speaker, at_ms))
 
 
 def _statistics(stream: str, statistics: InputStatistics) -> Iterator[Message]:

@@ -3,8 +3,11 @@
 import gzip
 import json
 
+import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from kit.streams import small_storm, write_streams
 
 from monsoon.sources.kafka.history import History, moments_of
@@ -13,16 +16,42 @@ from monsoon.sources.kafka.records import lines_of
 NOON_MS = 1_719_556_200_000
 
 
-def test_a_record_is_one_line_or_several_each_with_the_time_of_arrival():
-    lines = lines_of([b'{"a":1}', b'{"b":2}\n{"c":3}\n\n', b"x\r\n", b'{"d":4}'], [1, 2, 3, 4])
-    assert lines.content == b'{"a":1}\n{"b":2}\n{"c":3}\nx\r\n{"d":4}'
-    assert lines.arrived_ms.tolist() == [1, 2, 2, 3, 4]
-    assert lines.beat_ms is None
+def lines(values, partitions, stamps_ms):
+    found = lines_of(values, np.array(partitions, dtype=np.int64), np.array(stamps_ms, dtype=np.int64))
+    return found.content, found.partitions.tolist(), found.arrived_ms.tolist(), found.beats_ms
 
 
-def test_an_empty_record_is_a_heartbeat_and_a_tombstone_is_nothing():
-    lines = lines_of([b"", None, b"\n", b"", b"x"], [5, 9, 8, 3, 1])
-    assert (lines.content, lines.arrived_ms.tolist(), lines.beat_ms) == (b"x", [1], 5)
+def test_a_record_is_one_line_or_several_each_with_its_partition_and_the_time_of_arrival():
+    values = [b'{"a":1}', b'{"b":2}\n{"c":3}\n\n', b"x\r\n", b'{"d":4}']
+    content = b'{"a":1}\n{"b":2}\n{"c":3}\nx\r\n{"d":4}'
+    assert lines(values, [7, 8, 7, 9], [1, 2, 3, 4]) == (content, [7, 8, 8, 7, 9], [1, 2, 2, 3, 4], {})
+
+
+def test_an_empty_record_is_a_heartbeat_of_its_partition_and_a_tombstone_is_nothing():
+    values = [b"", None, b"\n", b"", b"x", b""]
+    assert lines(values, [1, 1, 1, 1, 2, 2], [5, 9, 8, 3, 1, 4]) == (b"x", [2], [1], {1: 5, 2: 4})
+
+
+def test_nothing_but_heartbeats():
+    assert lines([b"", None], [1, 2], [5, 6]) == (b"", [], [], {1: 5})
+
+
+RECORD = st.lists(st.sampled_from([b"", b"a", b"{}", b"b\r"]), max_size=4).map(b"\n".join) | st.none()
+
+
+@given(st.lists(st.tuples(RECORD, st.integers(0, 3), st.integers(0, 2**43)), max_size=12))
+def test_every_line_has_the_origin_of_its_record(records):
+    content, partitions, stamps_ms, beats_ms = lines(*([each[at] for each in records] for at in range(3)))
+    expected = [
+        (line, partition, stamp_ms)
+        for value, partition, stamp_ms in records
+        if value is not None and value.rstrip(b"\n")
+        for line in value.rstrip(b"\n").split(b"\n")
+    ]
+    found = content.split(b"\n") if expected else []
+    assert list(zip(found, partitions, stamps_ms, strict=True)) == expected
+    beats = [(partition, stamp_ms) for value, partition, stamp_ms in records if value == b""]
+    assert beats_ms == {each: max(ms for partition, ms in beats if partition == each) for each, _ in beats}
 
 
 @pytest.mark.parametrize(
