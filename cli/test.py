@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _processes(options: argparse.Namespace, pytest_arguments: list[str]) -> list[str]:
     if options.all:
-        # One with Flink's mini cluster, one with brokers; the rest for whoever is free (tests/kit/scheduling.py).
+        # One for the tests with a cluster, one for all others (tests/kit/scheduling.py).
         return ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
     # One for each core, once the tests are many enough to be worth their start.
     return ["-n", "auto", "--dist", "worksteal"] if options.quick and not pytest_arguments else []

@@ -1,21 +1,18 @@
-"""How pytest-xdist shares out the whole suite: tests of one kind of cluster stay in one process, which starts it once
-and has at most one at a time; all others go by file to whoever is free."""
+"""How pytest-xdist shares out the whole suite: tests with a cluster go to one process, which has at most one at a time;
+all others go by file to the other."""
 
 from __future__ import annotations
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-CLUSTERS = {
-    "Flink's mini cluster": ("tests/flink/", "tests/examples/"),
-    "a stack with brokers": ("tests/live/", "tests/stack/", "tests/client/"),
-}
-"""By kind, the folders of its tests."""
+WITH_CLUSTERS = ("tests/flink/", "tests/examples/", "tests/live/", "tests/stack/", "tests/client/")
+_CLUSTERS = "clusters"
 
 
 def scope_of(nodeid: str) -> str:
-    """What a test shares a process with: the kind of its cluster, or its file."""
-    return next((kind for kind, folders in CLUSTERS.items() if nodeid.startswith(folders)), nodeid.partition("::")[0])
+    """What a test shares a process with: all tests with a cluster, or those of its file."""
+    return _CLUSTERS if nodeid.startswith(WITH_CLUSTERS) else nodeid.partition("::")[0]
 
 
 class ByCluster(LoadScopeScheduling):
@@ -27,4 +24,4 @@ class ByCluster(LoadScopeScheduling):
 
 def clusters_first(items: list[pytest.Item]) -> None:
     """Orders tests by scope, those with a cluster before all others."""
-    items.sort(key=lambda item: scope_of(item.nodeid) not in CLUSTERS)
+    items.sort(key=lambda item: scope_of(item.nodeid) != _CLUSTERS)
