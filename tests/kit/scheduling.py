@@ -6,7 +6,13 @@ from __future__ import annotations
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-WITH_CLUSTERS = ("tests/flink/", "tests/examples/", "tests/live/", "tests/stack/", "tests/client/")
+WITH_CLUSTERS = (
+    "tests/client/",
+    "tests/examples/test_steps_agree.py::test_on_a_cluster",
+    "tests/flink/",
+    "tests/live/",
+    "tests/stack/",
+)
 _CLUSTERS = "clusters"
 
 

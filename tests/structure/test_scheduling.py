@@ -1,4 +1,4 @@
-"""Tests with a cluster share a process; the folders that are named for it are there."""
+"""Tests with a cluster share a process; what is named for it is there."""
 
 from kit.scheduling import WITH_CLUSTERS, scope_of
 
@@ -9,5 +9,7 @@ def test_every_test_has_a_scope():
     assert scope_of("tests/money/test_a.py::test_a[x::y]") == "tests/money/test_a.py"
 
 
-def test_the_folders_exist(root):
-    assert all((root / folder).is_dir() for folder in WITH_CLUSTERS)
+def test_what_is_named_exists(root):
+    for name in WITH_CLUSTERS:
+        file, _, test = name.partition("::")
+        assert f"def {test}(" in (root / file).read_text() if test else (root / file).is_dir()
