@@ -115,13 +115,10 @@ def coded_type(name: str) -> pl.Categorical:
 
 def compact(parsed: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
     """The same rows with text dictionary-coded and no negative zeros, and NULLED, of nothing if it is not there."""
-    return parsed.select(_compacted_columns(tuple(fields), NULLED in parsed.columns)).rechunk()
-
-
-@cache
-def _compacted_columns(fields: tuple[Field, ...], with_nulled: bool) -> list[pl.Expr]:
-    nulled = pl.col(NULLED) if with_nulled else pl.lit(None, pl.String).alias(NULLED)
-    return [*(_compacted(field) for field in fields), nulled.cast(coded_type(NULLED))]
+    nulled = pl.col(NULLED) if NULLED in parsed.columns else pl.lit(None, pl.String).alias(NULLED)
+    # Made anew for each block: an expression that is kept would keep the dictionaries, which grow.
+    columns = [*(_compacted(field) for field in fields), nulled.cast(coded_type(NULLED))]
+    return parsed.select(columns).rechunk()
 
 
 def _compacted(field: Field) -> pl.Expr:
