@@ -7,9 +7,12 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 WITH_CLUSTERS = (
-    "tests/client/",
+    "tests/client/test_with_broker.py",
     "tests/examples/test_steps_agree.py::test_on_a_cluster",
-    "tests/flink/",
+    "tests/flink/test_cluster.py",
+    "tests/flink/test_equal_bytes.py",
+    "tests/flink/test_five_products.py",
+    "tests/flink/test_recovery.py",
     "tests/live/",
     "tests/stack/",
 )
