@@ -185,12 +185,6 @@ def test_simulated_storms(tmp_path, storm):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["kawaach-901", "kawaach-902"])
-def test_worked_examples(tmp_path, shared, case):
-    same(tmp_path, shared / "examples" / case, batch=(2,), stream=(1,))
-
-
-@pytest.mark.slow
 def test_a_damaged_file_is_told_in_a_line_and_leaves_nothing(tmp_path):
     source = write_streams(tmp_path / "in", small_storm())
     whole = gzip.compress(b'{"event_id":"e"}\n' * 50)

@@ -1,16 +1,20 @@
-"""The worked examples through Kafka and the live job end in the records of a replay."""
+"""The worked examples through Kafka and the live job end in the records of a replay: those of five products at once,
+and those of waiting periods and identities."""
 
 import pytest
+from kit.five import five_at_once
+from kit.streams import write_streams
 from live.test_live import same
 
 pytestmark = [pytest.mark.flink, pytest.mark.slow]
 
-EXAMPLES = (
-    *("gic-901", "gic-902", "identity-903", "jugaad-901", "jugaad-902", "kawaach-901"),
-    *("kawaach-902", "nexora-901", "nexora-902", "offshift-901", "offshift-902", "waiting-903"),
-)
+
+@pytest.mark.parametrize("period", ["901", "902"])
+def test_five_products_at_once(stack, shared, tmp_path, period):
+    source = write_streams(tmp_path / "in", five_at_once(shared, period), parts=3)
+    same(stack, source, tmp_path, "--max-refused-share", "1")
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("example", ["identity-903", "waiting-903"])
 def test_example(stack, shared, tmp_path, example):
     same(stack, shared / "examples" / example, tmp_path, "--max-refused-share", "1")
