@@ -19,7 +19,7 @@ SELECT
 FROM kafka_records;
 
 -- Many records of a task's partitions in one row, those of each in their order: a row costs a call of Python, whatever
--- it holds.
-SELECT ARRAY_AGG(origin), ARRAY_AGG(`value`)
+-- it holds. With the end of the time (s, of this machine) in which they were gathered.
+SELECT EXTRACT(EPOCH FROM window_end), ARRAY_AGG(origin), ARRAY_AGG(`value`)
 FROM TABLE(TUMBLE(TABLE keyed_records, DESCRIPTOR(read_at), INTERVAL '$gather_s' SECOND))
 GROUP BY window_start, window_end, task_key;

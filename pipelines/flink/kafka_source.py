@@ -32,7 +32,7 @@ from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.messages import HEARTBEAT, RESULTS, Message
 from monsoon.pipelines.topology import operators_of
 from monsoon.sources.files import INPUT_STREAMS, InputError
-from monsoon.sources.kafka.records import Partitions, RecordLines, lines_of
+from monsoon.sources.kafka.records import lines_of
 from monsoon.sources.kafka.watermarks import PartitionWatermarks, WatermarkBounds
 
 _SQL = Path(__file__).with_name("kafka_records.sql")
@@ -41,8 +41,8 @@ _SQL = Path(__file__).with_name("kafka_records.sql")
 @dataclass(frozen=True)
 class KafkaInput:
     """The input topics of a job. `topics`: name by stream; `partitions`: how many each has; `properties`: of the
-    consumer, the broker's address included; `parallelism`: with how many tasks the job is started; `gather_ms`: for how
-    long records are gathered."""
+    consumer, the broker's address included; `parallelism`: with how many tasks the job is started; `submitted_s`: when
+    (s since 1970); `gather_ms`: for how long records are gathered."""
 
     topics: Mapping[str, str]
     partitions: Mapping[str, int]
@@ -50,6 +50,7 @@ class KafkaInput:
     bounds: WatermarkBounds
     control: ControlInput
     parallelism: int
+    submitted_s: int
     gather_ms: int = 50
 
     @cached_property
@@ -75,6 +76,7 @@ def _gathered(env: StreamExecutionEnvironment, source: KafkaInput) -> DataStream
     env.get_config().set_auto_watermark_interval(_WATERMARK_INTERVAL_MS)
     table_env = StreamTableEnvironment.create(env)
     table_env.get_config().set("table.exec.uid.generation", "ALWAYS")  # else a changed query could not be restored
+    table_env.get_config().set("table.local-time-zone", "UTC")  # of which the ends of windows are
     options = {
         "connector": "kafka",
         "topic": ";".join([*(source.topics[stream] for stream in sorted(source.topics)), source.control.topic]),
@@ -163,40 +165,38 @@ class ReadRecords(ProcessFunction):
         self._changes, self._config = self._controlled.refresh()
         self._sent_changes, self._asked_s = 0, time.monotonic()
         self._validate = Validate(self._config)
-        now_s = time.monotonic()
-        self._advances_s = now_s + _SETTLE_S
         task, tasks = runtime_context.get_index_of_this_subtask(), runtime_context.get_number_of_parallel_subtasks()
         mine = self._source.keys.of_task(task, tasks)
-        self._of_others = self._source.keys.keys.keys() - set(mine)
-        self._watermarks = PartitionWatermarks(mine, self._source.bounds, now_s)
+        self._watermarks = PartitionWatermarks(mine, self._source.bounds, time.monotonic())
 
     def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
         """Some records to messages."""
-        origins, values = value
+        gathered_s, origins, values = value
         codes, stamps_ms = np.divmod(np.array(origins, dtype=np.int64), _STAMPS)
         stream_of, numbers = np.divmod(codes, MAX_PARTITIONS)
         streams = np.unique(stream_of).tolist()
         yield from self._take_over(_SUBSCRIPTIONS in streams or None in values)
-        for stream in streams:
-            at = np.flatnonzero(stream_of == stream)
-            some = values if len(streams) == 1 else [values[place] for place in at.tolist()]
-            yield from self._read(INPUT_STREAMS[stream], numbers[at], lines_of(some, numbers[at], stamps_ms[at]))
+        for place in streams:
+            at, stream = np.flatnonzero(stream_of == place), INPUT_STREAMS[place]
+            some = values if len(streams) == 1 else [values[each] for each in at.tolist()]
+            lines, spoken = lines_of(some, numbers[at], stamps_ms[at]), dict[int, dict[str, int]]()
+            if lines.content:
+                for message in self._validate.lines(stream, lines, spoken):
+                    yield self._tags[message.to], self._timed(message)
+            if gathered_s >= self._source.submitted_s:
+                self._observe(stream, np.unique(numbers[at]).tolist(), spoken, lines.beats_ms)
         yield from self._advance(time.monotonic())
 
-    def _read(self, stream: str, numbers: Partitions, lines: RecordLines) -> Iterator[Any]:
-        """Some lines of a stream to messages; `numbers` are those of the partitions of their records."""
-        spoken: dict[int, dict[str, int]] = {}
-        if lines.content:
-            arrived = (lines.arrived_ms, lines.partitions)
-            for message in self._validate.lines(stream, lines.content, *arrived, spoken):
-                yield self._tags[message.to], self._timed(message)
+    def _observe(
+        self, stream: str, partitions: list[int], spoken: Mapping[int, Mapping[str, int]], beats_ms: Mapping[int, int]
+    ) -> None:
+        """Takes what moves event time in some partitions. What a job before this one had gathered at its savepoint does
+        not: with another parallelism it comes to tasks that read other partitions. It comes before anything new."""
         now_s = time.monotonic()
-        for number in np.unique(numbers).tolist():
-            if (stream, number) in self._of_others:
-                continue  # gathered before the job was restored with another parallelism
+        for number in partitions:
             self._watermarks.observe(stream, number, spoken.get(number, {}), now_s)
-            if number in lines.beats_ms:
-                self._watermarks.beat(stream, number, lines.beats_ms[number], now_s)
+            if number in beats_ms:
+                self._watermarks.beat(stream, number, beats_ms[number], now_s)
 
     def _take_over(self, at_once: bool) -> Iterator[Any]:
         """Decides on what is in the control topic, and tells all operators what was taken over, before event time goes
@@ -217,7 +217,7 @@ class ReadRecords(ProcessFunction):
 
     def _advance(self, now_s: float) -> Iterator[Any]:
         """Heartbeats behind what was sent, where event time has come to the end of another interval."""
-        watermark_ms = None if now_s < self._advances_s else self._watermarks.at(now_s)
+        watermark_ms = self._watermarks.at(now_s)
         if watermark_ms is None:
             return
         end_ms = self._config.intervals.last_end(watermark_ms)
@@ -234,9 +234,6 @@ class ReadRecords(ProcessFunction):
 
 _LOG = logging.getLogger(__name__)
 _CONTROL_INTERVAL_S = 1.0
-_SETTLE_S = 1.0
-"""After a start event time stands still for so long. What was gathered when a savepoint was made comes first; with
-another parallelism, also to tasks that read other partitions."""
 _STAMPS = 2**43
 """Timestamps (ms) that are told apart: up to the year 2248."""
 _SUBSCRIPTIONS = INPUT_STREAMS.index("subscriptions")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,6 +102,7 @@ def build_live(env: StreamExecutionEnvironment, settings: LiveSettings) -> None:
         WatermarkBounds(settings.lateness_ms, settings.event_time.idle_after_s),
         control,
         env.get_parallelism(),
+        int(time.time()),
         kafka.gather_ms,
     )
     _require_work(source.keys)

@@ -25,7 +25,8 @@ from monsoon.pipelines.runtime.report_codec import buckets_of_reports, pack_by_b
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import INPUT_STREAMS, FilePart, InputError
-from monsoon.sources.line_blocks import Arrivals, BlockValidator, ValidatedBlock
+from monsoon.sources.kafka.records import RecordLines
+from monsoon.sources.line_blocks import BlockValidator, ValidatedBlock
 from monsoon.sources.parts import OpenFiles, read_part
 from monsoon.sources.record_store import short_id, takes_effect_ms
 from monsoon.sources.record_times import Piece
@@ -72,29 +73,22 @@ class Validate:
             yield result("fault", (error.what, error.where, error.mend))
         yield result(PART, 1)
 
-    def lines(
-        self,
-        stream: str,
-        content: bytes,
-        arrived_ms: Arrivals,
-        partitions: npt.NDArray[np.int64],
-        spoken: dict[int, dict[str, int]],
-    ) -> Iterator[Message]:
-        """The messages of lines that arrived from a broker at `arrived_ms`, out of these partitions.
+    def lines(self, stream: str, lines: RecordLines, spoken: dict[int, dict[str, int]]) -> Iterator[Message]:
+        """The messages of lines that arrived from a broker.
 
         Adds to `spoken`, by partition and by who reports (rider, provider, policy), the latest moment (ms) that a valid
         record of his names: its event time, but not beyond its arrival.
         """
         if stream == "telemetry":
-            block = self._block_validator.validate(content, arrived_ms)
+            block = self._block_validator.validate(lines.content, lines.arrived_ms)
             for frame, numbers in zip(block.frames, block.line_numbers, strict=True):
-                for partition, rider, moment_ms in _spoken_of(frame, partitions[numbers]):
+                for partition, rider, moment_ms in _spoken_of(frame, lines.partitions[numbers]):
                     _note(spoken, partition, rider, moment_ms)
             yield from self._of_block(block)
             return
         validated = []
-        lines = zip(content.split(b"\n"), arrived_ms.tolist(), partitions.tolist(), strict=True)
-        for line, at_ms, partition in lines:
+        columns = (lines.content.split(b"\n"), lines.arrived_ms.tolist(), lines.partitions.tolist())
+        for line, at_ms, partition in zip(*columns, strict=True):
             outcome = self._validators[stream](line.removesuffix(b"\r"))
             if isinstance(outcome, ValidRecord):
                 record = outcome.record

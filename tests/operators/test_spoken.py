@@ -11,6 +11,7 @@ from kit.streams import policy_record, report
 
 from monsoon.pipelines.operators.validate import Validate
 from monsoon.pipelines.runtime.job_config import JobConfig
+from monsoon.sources.kafka.records import lines_of
 from monsoon.sources.product_files import load_products
 
 PRODUCTS = load_products()
@@ -19,9 +20,9 @@ VALIDATE = Validate(JobConfig(PRODUCTS, PRODUCTS, Path("reference"), None, 4))
 
 def spoken_in(stream, lines, partitions, arrived_ms):
     spoken = {}
-    content = b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines)
-    arrays = (np.array(arrived_ms, dtype=np.int64), np.array(partitions, dtype=np.int64))
-    assert list(VALIDATE.lines(stream, content, *arrays, spoken))
+    values = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
+    found = lines_of(values, np.array(partitions, dtype=np.int64), np.array(arrived_ms, dtype=np.int64))
+    assert list(VALIDATE.lines(stream, found, spoken))
     return spoken
 
 
