@@ -23,7 +23,7 @@ MAX_ROWS = 50_000_000
 _BATCHES = (1, 200)
 """Reports a record: a phone's own, and a gateway's batch."""
 _SLOTS = 2
-_GATHER_MS, _SHIPPED_GATHER_MS = 100, 50
+_GATHER_MS = 100
 _PATIENCE_S = 1_800
 _CHECKPOINT_MS = 1_000
 _INTERVAL_MS = 3_600_000
@@ -68,7 +68,8 @@ def add_parser(subparsers: Any, count_to: CountTo) -> None:
         "--gather-ms",
         type=count_to(10_000),
         metavar="N",
-        help="kafka.gather_ms (default: 100 for telemetry, else as it is shipped, 50)",
+        default=_GATHER_MS,
+        help="kafka.gather_ms (default: as it is shipped, 100)",
     )
     parser.add_argument(
         "--confirmations", type=count_to(10_000), default=1_200, metavar="N", help="of the latency (default: 1200)"
@@ -105,7 +106,7 @@ def _telemetry(folder: Path, args: argparse.Namespace) -> Iterator[str]:
     yield f"{'a record':>8} {'first quarter':>14} {'last quarter':>13} {'JVM us':>7} {'Python us':>10} {'all us':>7}"
     source = simulated(folder, args.rows)
     for batch in _BATCHES if args.batch is None else (args.batch,):
-        found = measure(source, folder / f"stack-{batch}", batch, args.gather_ms or _GATHER_MS)
+        found = measure(source, folder / f"stack-{batch}", batch, args.gather_ms)
         jvm_us, python_us = found.cpu_us["JVM"], found.cpu_us["Python"]
         yield (
             f"{batch:>8} {found.first_rows_per_s:>12,.0f}/s {found.last_rows_per_s:>11,.0f}/s {jvm_us:>7.1f} "
@@ -117,19 +118,19 @@ def _telemetry(folder: Path, args: argparse.Namespace) -> Iterator[str]:
 def _latency(folder: Path, args: argparse.Namespace) -> Iterator[str]:
     from monsoon.bench.live_latency import latency
 
-    return latency(folder, args.confirmations, args.gather_ms or _SHIPPED_GATHER_MS)
+    return latency(folder, args.confirmations, args.gather_ms)
 
 
 def _recovery(folder: Path, args: argparse.Namespace) -> Iterator[str]:
     from monsoon.bench.live_recovery import recovery
 
-    return recovery(folder, args.kills, args.gather_ms or _SHIPPED_GATHER_MS)
+    return recovery(folder, args.kills, args.gather_ms)
 
 
 def _growth(folder: Path, args: argparse.Namespace) -> Iterator[str]:
     from monsoon.bench.live_growth import growth
 
-    return growth(folder, args.riders, args.minutes, args.weeks_riders, args.gather_ms or _SHIPPED_GATHER_MS)
+    return growth(folder, args.riders, args.minutes, args.weeks_riders, args.gather_ms)
 
 
 def measure(source: Path, folder: Path, batch: int, gather_ms: int) -> Any:

@@ -51,7 +51,7 @@ class KafkaInput:
     control: ControlInput
     parallelism: int
     submitted_s: int
-    gather_ms: int = 50
+    gather_ms: int
 
     @cached_property
     def keys(self) -> PartitionKeys:
@@ -96,7 +96,11 @@ def _gathered(env: StreamExecutionEnvironment, source: KafkaInput) -> DataStream
     *definitions, query = Template(_SQL.read_text()).substitute(written).strip().rstrip(";").split(";\n")
     for definition in definitions:
         table_env.execute_sql(definition)
-    return table_env.to_data_stream(table_env.sql_query(query))
+    gathered = table_env.to_data_stream(table_env.sql_query(query))
+    # Behind it elements are few and large, and wait for none; records are many and small, and gathered anyhow.
+    for transformation in gathered._j_data_stream.getTransformation().getTransitivePredecessors():
+        transformation.setBufferTimeout(_BUFFER_TIMEOUT_MS)
+    return gathered
 
 
 def _key_expression(source: KafkaInput) -> dict[str, str]:
@@ -233,6 +237,7 @@ class ReadRecords(ProcessFunction):
 
 
 _LOG = logging.getLogger(__name__)
+_BUFFER_TIMEOUT_MS = 10
 _CONTROL_INTERVAL_S = 1.0
 _STAMPS = 2**43
 """Timestamps (ms) that are told apart: up to the year 2248."""

@@ -29,7 +29,7 @@ class KafkaSettings(Section, frozen=True):
     brokers: Annotated[str, matching("^[^,\\s]+:[0-9]+(,[^,\\s]+:[0-9]+)*$(?!\\n)", "is no HOST:PORT,...")]
     topic_prefix: Annotated[str, matching("^[a-zA-Z0-9._-]{0,200}$(?!\\n)", "is no beginning of a topic's name")] = ""
     group: Annotated[str, Meta(min_length=1, max_length=200)] = "monsoon"
-    gather_ms: Annotated[int, Meta(ge=10, le=10_000)] = 50
+    gather_ms: Annotated[int, Meta(ge=10, le=10_000)] = 100
     transaction_timeout_s: Annotated[int, Meta(ge=10, le=86_400)] = 600
 
 

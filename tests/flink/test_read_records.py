@@ -32,7 +32,7 @@ def read_records(monkeypatch, tmp_path):
     names = {stream: stream for stream in STREAMS}
     control = ControlInput("nowhere", "control", "group")
     function = kafka_source.ReadRecords(
-        kafka_source.KafkaInput(names, STREAMS, {}, bounds, control, 1, SUBMITTED_S), config
+        kafka_source.KafkaInput(names, STREAMS, {}, bounds, control, 1, SUBMITTED_S, 50), config
     )
     function.open(
         SimpleNamespace(get_index_of_this_subtask=lambda: 0, get_number_of_parallel_subtasks=lambda: 1)  # type: ignore[arg-type]
