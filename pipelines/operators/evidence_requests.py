@@ -40,8 +40,9 @@ from monsoon.transforms.product_claims import ProductClaims
 from monsoon.transforms.syndicate_alerts import Linked, linked, watches
 from monsoon.transforms.telemetry_table import TelemetryTable
 
-PANES_LOOK_BACK_MS = PANE_MS + ACTIVITY_MS
-"""A pressure change needs the pane before; the time that a rider has stayed is measured over ACTIVITY_MS."""
+PANES_LOOK_BACK_MS = PANE_MS + 2 * ACTIVITY_MS
+"""A pressure change needs the pane before. How long a rider has stayed is measured over ACTIVITY_MS: whether the stay
+began before that says the last pane before it, which is at most ACTIVITY_MS older than the next."""
 
 
 class EvidenceRequests:
