@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 MAX_ROWS = 50_000_000
 _BATCHES = (1, 200)
 """Reports a record: a phone's own, and a gateway's batch."""
-_SLOTS = 2
-_GATHER_MS = 100
 _PATIENCE_S = 1_800
-_CHECKPOINT_MS = 1_000
 _INTERVAL_MS = 3_600_000
 """Of event time: a live interval of 10 s has as many rows at the rates measured here."""
 _EXAMPLE = """\
@@ -68,8 +65,7 @@ def add_parser(subparsers: Any, count_to: CountTo) -> None:
         "--gather-ms",
         type=count_to(10_000),
         metavar="N",
-        default=_GATHER_MS,
-        help="kafka.gather_ms (default: as it is shipped, 100)",
+        help="kafka.gather_ms (default: as it is shipped)",
     )
     parser.add_argument(
         "--confirmations", type=count_to(10_000), default=1_200, metavar="N", help="of the latency (default: 1200)"
@@ -93,6 +89,10 @@ def add_parser(subparsers: Any, count_to: CountTo) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints a few lines a part."""
+    from monsoon.sources.kafka.settings import KafkaSettings
+
+    if args.gather_ms is None:
+        args.gather_ms = KafkaSettings(brokers="").gather_ms
     with folder_for(args.folder) as folder:
         for part in args.only:
             for line in _PARTS[part](folder, args):
@@ -102,7 +102,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _telemetry(folder: Path, args: argparse.Namespace) -> Iterator[str]:
     """A line for each size of records."""
-    yield f"{args.rows:,} reports, {_SLOTS} slots, {os.cpu_count()} cores; checkpoints of 1 s, RocksDB"
+    from monsoon.bench.live_job import SLOTS
+
+    yield f"{args.rows:,} reports, {SLOTS} slots, {os.cpu_count()} cores; checkpoints of 1 s, RocksDB"
     yield f"{'a record':>8} {'first quarter':>14} {'last quarter':>13} {'JVM us':>7} {'Python us':>10} {'all us':>7}"
     source = simulated(folder, args.rows)
     for batch in _BATCHES if args.batch is None else (args.batch,):
@@ -136,7 +138,7 @@ def _growth(folder: Path, args: argparse.Namespace) -> Iterator[str]:
 def measure(source: Path, folder: Path, batch: int, gather_ms: int) -> Any:
     """Runs the job over the folder's streams, already produced; gives a `flink_streaming.Streamed`."""
     from monsoon.bench.flink_streaming import LOOK_S, MARK, Look, MarkedProcesses, streamed
-    from monsoon.bench.live_job import shipped_settings, stack_in
+    from monsoon.bench.live_job import CHECKPOINT_MS, shipped_settings, stack_in
     from monsoon.pipelines.runtime.messages import ACCOUNTS, END, STATISTICS, unpack_result
     from monsoon.pipelines.stack.submit import submit
     from monsoon.sources.kafka.committed import CommittedRecords
@@ -150,7 +152,7 @@ def measure(source: Path, folder: Path, batch: int, gather_ms: int) -> Any:
             brokers = stack.broker.address
             producer = _produced(source, brokers, batch)
             event_time = EventTimeSettings(idle_after_s=None, interval_ms=_INTERVAL_MS)
-            settings = shipped_settings(stack, _CHECKPOINT_MS, gather_ms, event_time, source / "reference")
+            settings = shipped_settings(stack, CHECKPOINT_MS, gather_ms, event_time, source / "reference")
             processes, committed = MarkedProcesses(os.getpid(), mark), CommittedRecords(brokers, {ACCOUNTS: ACCOUNTS})
             looks: list[Look] = []
             submit(stack, settings)

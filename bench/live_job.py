@@ -21,6 +21,7 @@ from monsoon.sources.kafka.settings import (
 from monsoon.transforms.validation.input_checks import InputStatistics
 
 SLOTS = 2
+CHECKPOINT_MS = 1_000
 _PATIENCE_S = 600.0
 
 

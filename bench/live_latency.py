@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from monsoon.bench.live_city import HISTORY_STEPS, City, CityProducer, step_that_decides
-from monsoon.bench.live_job import LinesRead, shipped_settings, stack_in
+from monsoon.bench.live_job import CHECKPOINT_MS, LinesRead, shipped_settings, stack_in
 from monsoon.bench.live_payouts import COMMITTED, UNCOMMITTED, SeenPayout, payout_readers
 from monsoon.bench.processes import BenchError
 from monsoon.pipelines.stack.stack import Stack
@@ -27,7 +27,6 @@ _WARM_STEPS = 15
 _ZONES_A_STEP = 10
 _BEHIND_STEPS = 5
 """Further steps, as the stream would go on, until the last payout is committed."""
-CHECKPOINT_MS = 1_000
 TARGETS_MS = {UNCOMMITTED: 500, COMMITTED: CHECKPOINT_MS + 300}
 
 

@@ -7,7 +7,7 @@ lies in the middle of the bucket's share.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 
 MAX_PARALLELISM = 128
@@ -46,12 +46,24 @@ def keys_of(buckets: int) -> tuple[int, ...]:
     """The key of each bucket. Raises ValueError for more buckets than groups."""
     if not 1 <= buckets <= MAX_PARALLELISM:
         raise ValueError(f"{buckets} buckets; there are {MAX_PARALLELISM} key groups")
+    smallest = smallest_keys(key_group)
+    return tuple(smallest[group] for group in even_groups(buckets))
+
+
+@cache
+def smallest_keys(group_of: Callable[[int], int]) -> Mapping[int, int]:
+    """By group, the smallest key in it; `group_of` gives the group of a key."""
     smallest: dict[int, int] = {}
     key = 0
     while len(smallest) < MAX_PARALLELISM:
-        smallest.setdefault(key_group(key), key)
+        smallest.setdefault(group_of(key), key)
         key += 1
-    return tuple(smallest[(2 * bucket + 1) * MAX_PARALLELISM // (2 * buckets)] for bucket in range(buckets))
+    return smallest
+
+
+def even_groups(count: int) -> list[int]:
+    """Groups at equal distances, so many: each in the middle of its share."""
+    return [(2 * place + 1) * MAX_PARALLELISM // (2 * count) for place in range(count)]
 
 
 @cache

@@ -1,23 +1,22 @@
 """Where the records of the input topics' partitions go: each task has a key, by which Flink SQL gathers there what its
 partitions bring.
 
-Partitions have keys chosen as `keys.py` chooses those of buckets, but by the hash of SQL's own rows: they spread evenly
-over the tasks, at any parallelism. The key of a task is that of its first partition. A task knows from the start which
-partitions it will read, so that one from which nothing has come yet holds back event time there.
+Partitions have key groups at equal distances, as `keys.py` gives them to buckets, and so spread evenly over the tasks.
+The key of a task is one of its first partition's group, by the hash of SQL's own rows. A task knows from the start
+which partitions it will read, so that one from which nothing has come yet holds back event time there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from monsoon.pipelines.flink.keys import MAX_PARALLELISM, murmur_hash
+from monsoon.pipelines.flink.keys import MAX_PARALLELISM, even_groups, murmur_hash, smallest_keys
 from monsoon.sources.files import INPUT_STREAMS
 
 MAX_PARTITIONS = 4096
 """Of a topic: the code of a partition is its number, and a multiple of this by its stream."""
-_STREAMS = 16
 _SEED = 42
 
 
@@ -40,22 +39,16 @@ class PartitionKeys:
     @cached_property
     def keys(self) -> dict[tuple[str, int], int]:
         """By partition, the key of the task to which its records go."""
+        smallest = smallest_keys(sql_key_group)
         first: dict[int, int] = {}
-        return {partition: first.setdefault(_task(key, self.parallelism), key) for partition, key in self._spread()}
-
-    def _spread(self) -> Iterator[tuple[tuple[str, int], int]]:
-        """Keys of the partitions themselves, at equal distances."""
-        total = len(self.partitions)
-        for place, (stream, number) in enumerate(self.partitions):
-            group = (2 * place + 1) * MAX_PARALLELISM // (2 * total) % MAX_PARALLELISM
-            key = code_of(stream, number)
-            while sql_key_group(key) != group:
-                key += _STREAMS * MAX_PARTITIONS
-            yield (stream, number), key
+        return {
+            partition: smallest[first.setdefault(_task(group, self.parallelism), group)]
+            for partition, group in zip(self.partitions, even_groups(len(self.partitions)), strict=True)
+        }
 
     def of_task(self, task: int, parallelism: int) -> list[tuple[str, int]]:
         """The partitions whose records come to a task, of as many as there are now."""
-        return [partition for partition, key in self.keys.items() if _task(key, parallelism) == task]
+        return [partition for partition, key in self.keys.items() if _task(sql_key_group(key), parallelism) == task]
 
 
 def code_of(stream: str, number: int) -> int:
@@ -63,8 +56,8 @@ def code_of(stream: str, number: int) -> int:
     return INPUT_STREAMS.index(stream) * MAX_PARTITIONS + number
 
 
-def _task(key: int, parallelism: int) -> int:
-    return sql_key_group(key) * parallelism // MAX_PARALLELISM
+def _task(group: int, parallelism: int) -> int:
+    return group * parallelism // MAX_PARALLELISM
 
 
 def sql_key_group(key: int) -> int:

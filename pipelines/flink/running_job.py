@@ -63,6 +63,8 @@ def wait_for(job: Any, share: EventTimeShare, progress: Progress, watch: Callabl
         try:
             if not ended.done():
                 job.cancel().result()
+                with suppress(Exception):  # that it was canceled; its tasks have ended then, and their workers
+                    ended.result()
         finally:
             signal.signal(signal.SIGINT, before)
         raise

@@ -83,7 +83,7 @@ def test_killed_again_and_again_then_interrupted(tmp_path, storm):
     assert (code, out) == (130, "")
     assert err.count("\n") == 1
     assert f"./monsoon run --resume --input {source} --output {output}" in err
-    fourth.wait_until_gone()
+    assert fourth.members() == []
 
     code, out, err = Command(source, output, "--resume").end()
     assert (code, err) == (0, "")

@@ -15,7 +15,6 @@ from monsoon.sources.product_files import load_products
 
 PRODUCTS = load_products()
 PATIENCE_S = 600
-GONE_S = 20
 COMMAND_PART_BYTES = 300_000
 """Size of parts in commands that are to be stopped on the way."""
 
@@ -115,13 +114,6 @@ class Command:
     def python_workers(self):
         """The processes in which Flink runs Python."""
         return [pid for pid in self.members() if b"pyflink.fn_execution" in _of(pid, "cmdline")]
-
-    def wait_until_gone(self):
-        """Until no process of the group is left: workers that were told to end take a moment."""
-        end_s = time.monotonic() + GONE_S
-        while self.members():
-            assert time.monotonic() < end_s, [_of(pid, "cmdline") for pid in self.members()]
-            time.sleep(0.05)
 
     def members(self):
         """All processes of the group but zombies."""
