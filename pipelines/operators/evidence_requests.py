@@ -146,11 +146,14 @@ class _Measured:
                 **_identity(self.requests),
                 "policy_id": [each.update.terms.policy_id for each in self.requests if each.update.terms],
                 "decided_at_ms": self.queries.decided_at_ms,
+                "rescored": self.queries.rescored > 0,
+                "window_start_ms": self.own.queries.window_start_ms,
+                "window_end_ms": self.own.queries.window_end_ms,
                 **{name: self.own.evidence.values[name] for name in FEATURE_NAMES},
                 **{f"{name}/reports": self.own.evidence.reports[name] for name in FEATURE_NAMES},
             }
         )
-        compared = np.unique(pressure_span(self.panes.worker_starts, self.panes.pane_start_ms, self.queries).rows)
+        compared = np.unique(pressure_span(self.panes.worker_starts, self.panes.pane_start_ms, self.own.queries).rows)
         panes = pl.DataFrame(
             {
                 "worker_id": decoded(self.telemetry.workers, self.panes.worker[compared]),
@@ -196,6 +199,7 @@ class _Measured:
             {
                 **_identity([self.requests[index] for index in known.tolist()]),
                 "decided_at_ms": self.queries.decided_at_ms[known],
+                "rescored": self.queries.rescored[known] > 0,
                 "device_id": [self.telemetry.devices[code] for code in self.own.device[known].tolist()],
             }
         )

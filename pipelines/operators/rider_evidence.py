@@ -39,7 +39,7 @@ from monsoon.transforms.activity.week_to_date import WEEK_MS, claims_with_week_t
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, LookupStart
 from monsoon.transforms.adjudication.claims import ActivityResult
 from monsoon.transforms.adjudication.scoring_times import ScoringTimes
-from monsoon.transforms.evidence.limits import ACTIVITY_MS
+from monsoon.transforms.evidence.limits import ACTIVITY_MS, ANCHOR_HOLDS_MS
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence, ReportCells
 from monsoon.transforms.product import Product
@@ -53,8 +53,8 @@ from monsoon.transforms.triggers.disruption_log import (
 )
 from monsoon.transforms.triggers.series import Series
 
-_LOOK_BACK_MS = ACTIVITY_MS + 1
-"""Evidence and presence look back 90 min from a confirmation, presence including that moment."""
+_LOOK_BACK_MS = ANCHOR_HOLDS_MS + ACTIVITY_MS + 1
+"""An anchor lies at most 90 min before a confirmation, that moment included; evidence looks back 90 min from it."""
 
 _RECENT_MS = 6 * 3_600_000
 """The reports of an interval are laid out in one table, but for what needs reports of more than 6 h before it."""
