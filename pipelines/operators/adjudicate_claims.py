@@ -253,7 +253,7 @@ def _riders(rows: pl.DataFrame, payloads: Sequence[bytes]) -> Measured:
     """How many riders used the rider's phone, claim by claim."""
     key = [*CLAIM, "decided_at_ms", "rescored"]
     frames = [with_rescored(unpack_frame(payload)) for payload in payloads]
-    counts = stacked([frame.select(_RIDERS) for frame in frames], _RIDERS).unique(key, keep="first")
+    counts = stacked([frame.select(*_RIDERS) for frame in frames], _RIDERS).unique(key, keep="first")
     joined = rows.select(key).join(counts, on=key, how="left", maintain_order="left")
     return joined["riders"].to_numpy(), joined["reports"].fill_null(0).to_numpy()
 
