@@ -149,8 +149,8 @@ def test_of_what_comes_in_the_quarter_of_an_hour_after_the_confirmation_only_the
 
 
 def test_a_rescore_takes_what_came_since(tmp_path):
-    """A phone at rest up to the confirmation, which moves in the 30 min up to the end of the hold: held, then paid. What
-    was received after the decision, or lies before these 30 min, is no part of it."""
+    """A phone at rest up to the confirmation, which moves in the 30 min up to the end of the hold: held, then paid.
+    What was received after the decision, or lies before these 30 min, is no part of it."""
     still = [report("w", m, accel_var=0.0, received_time=at(m)) for m in (-20, -19, -18)]
     moved = [report("w", m, accel_var=2.0, received_time=at(119)) for m in range(100, 119)]
     moved += [report("w", m, accel_var=0.0, received_time=at(121)) for m in range(91, 100)]
