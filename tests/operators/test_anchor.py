@@ -1,0 +1,28 @@
+"""Evidence at an old anchor: a job keeps what it looks back on."""
+
+from kit import LAT, LON, at, reading_record
+from kit.graph import Scripted, same
+from kit.streams import policy_record, report
+
+
+def test_a_job_measures_an_anchor_of_89_min_before_and_90_min_back_from_it(tmp_path):
+    """One mock-flagged report from the zone, then silence until after the confirmation."""
+    there = {"lat": LAT, "lon": LON, "orders_completed": 1, "app_state": "online"}
+    sent = [report("w", minutes, mock_location=False, **there) for minutes in range(-185, -89)]
+    sent += [report("w", -89, mock_location=True, **there)]
+    sent += [report("w", minutes, mock_location=False, lat=LAT + 1, lon=LON) for minutes in range(1, 60)]
+    rain = [
+        reading_record("rain_mm_24h", 110.0, 0, provider=name, reading_id=name, radius_km=50)
+        for name in ("imd", "skymet")
+    ]
+    source = Scripted(tmp_path / "in")
+    policy = policy_record("w", "p", home_lat=LAT + 0.05)
+    source.play([(None, {"telemetry": sent, "oracle_readings": rain, "subscriptions": [policy]})])
+    outcome = source.finish().outcome
+    same(outcome, source.locally()[1])
+    claim = outcome.claims[0]
+    assert claim["decided_at"] == at(0)
+    assert claim["features"]["mock_location_share"] == round(1 / 30, 6)
+    assert claim["feature_reports"]["mock_location_share"] == 30
+    assert claim["features"]["recent_activity_in_zone"] == 90
+    assert claim["feature_reports"]["riders_on_device_28d"] >= 1
