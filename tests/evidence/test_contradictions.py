@@ -89,6 +89,13 @@ def test_a_phone_on_a_table_rides_nowhere(one):
     assert math.isnan(one(reports("w", 60, lat=lat, accel_var=5e-5), "still_while_moving")[0])
 
 
+@pytest.mark.parametrize(("gap_ms", "said"), [(60_000, True), (60_001, False)])
+def test_who_rides_through_a_dead_zone_and_lays_the_phone_down_has_not_ridden_at_rest(one, gap_ms, said):
+    before = reports("w", 1, end_ms=NOW_MS - 150_000 - gap_ms, lat=north(2000), accuracy_m=5.0, accel_var=3.0)
+    rows = before + reports("w", 11, accuracy_m=5.0, accel_var=5e-5)
+    assert math.isnan(one(rows, "still_while_moving")[0]) is not said
+
+
 def test_under_half_a_kilometer_or_without_an_accelerometer_nothing_is_said(one):
     assert math.isnan(one(_ride(8, 62, accuracy_m=5.0, accel_var=0.0), "still_while_moving")[0])
     assert one(_ride(8, 63, accuracy_m=5.0, accel_var=0.0), "still_while_moving")[0] == pytest.approx(1.0)

@@ -76,6 +76,9 @@ REST_ACCEL_VAR = 2e-4
 MIN_RIDDEN_M = 500.0
 """A shorter path is no ride (`fraud.md`, still_while_moving)."""
 
+RIDDEN_STEP_MS = 60_000
+"""accel_var is of the period of one report: after a longer gap it says nothing of the way since the report before."""
+
 EXCURSION_MPS = 70.0
 EXCURSION_ACCURACY_M = 50.0
 """Implied speed of an excursion, and how accurate the fixes beside it must say that they are (`fraud.md`, motion)."""

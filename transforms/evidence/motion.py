@@ -18,6 +18,7 @@ from monsoon.transforms.evidence.limits import (
     MIN_STOPPED_STEPS,
     REST_ACCEL_VAR,
     RETURN_M,
+    RIDDEN_STEP_MS,
     RIDING_MPS,
     STOPPED_MPS,
     STOPPED_STEP_MS,
@@ -85,9 +86,9 @@ def _variation(window: Window, speed: Floats) -> Measured:
 def still_while_moving(window: Window) -> Measured:
     """Share of the path's length that was ridden while the phone lay still: with accel_var below REST_ACCEL_VAR.
 
-    A step of the path is that from the report before. It counts where the report at its end states accel_var, which is
-    of the time since the one before, and is ridden where it is longer than both accuracies together: fixes of a phone
-    on a table wander, too.
+    A step of the path is that from the report before, at most RIDDEN_STEP_MS ago. It counts where the report at its end
+    states accel_var, which is of the time since, and is ridden where it is longer than both accuracies together: fixes
+    of a phone on a table wander, too.
 
     Range: 0..1. Direction: high points strongly to fraud: fixes that ride and a phone that does not. Missing input:
     null where fewer than MIN_RIDDEN_M were ridden; an accuracy that is not stated is UNKNOWN_ACCURACY_M, in the rider's
@@ -103,7 +104,7 @@ def still_while_moving(window: Window) -> Measured:
     at = window.span.follows
     accuracy_m = np.nan_to_num(window["accuracy_m"], nan=UNKNOWN_ACCURACY_M)
     query, accel_var = window.span.query[at], window["accel_var"][at]
-    counts = ~np.isnan(accel_var)
+    counts = ~np.isnan(accel_var) & (window.step_ms <= RIDDEN_STEP_MS)
     ridden = counts & (window.step_m > accuracy_m[at - 1] + accuracy_m[at])
     still = ridden & (accel_var < REST_ACCEL_VAR)
     path_m, ridden_m, still_m = (

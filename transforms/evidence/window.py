@@ -76,7 +76,8 @@ class Queries:
         NaN; None in a list is NaN. Raises TypeError for an unknown column."""
         n = len(np.asarray(worker))
         confirmed_ms = np.asarray(confirmed_at_ms, dtype=np.int64)
-        decided_ms = np.asarray(optional.get("decided_at_ms", confirmed_ms), dtype=np.int64)
+        decided_at_ms = optional.get("decided_at_ms")
+        decided_ms = confirmed_ms if decided_at_ms is None else np.asarray(decided_at_ms, dtype=np.int64)
         columns: dict[str, npt.NDArray[Any]] = {
             "decided_at_ms": confirmed_ms,
             "rescored": np.zeros(n, dtype=np.int64),
