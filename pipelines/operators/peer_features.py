@@ -48,7 +48,7 @@ PHONES: dict[str, Any] = {
 }
 """Riders by phone and day: the first pane of the day with both."""
 
-_RIDERS = (*CLAIM, "zone", "decided_at_ms", "rescored", "device_id")
+_RIDERS = (*CLAIM, "decided_at_ms", "rescored", "device_id")
 """The columns of a message that asks for the riders of phones."""
 
 _DEFERRED = ("claims", "linked", "sought", "tests", "riders")
