@@ -222,19 +222,17 @@ class _ProductClaims:
 
 def _of_present(evidence: pl.DataFrame) -> pl.DataFrame:
     """A message with all columns that it has today: what an earlier release did not measure is not measured."""
-    if "rescored" in evidence.columns:
-        return evidence
     absent = [name for name in FEATURE_NAMES if name not in evidence.columns]
-    return (
-        with_rescored(evidence)
-        .with_columns(
-            window_start_ms=pl.col("confirmed_at_ms") - WINDOW_MS,
-            window_end_ms=pl.col("decided_at_ms"),
-            **{name: pl.lit(float("nan")) for name in absent},
-            **{f"{name}/reports": pl.lit(0, pl.Int32) for name in absent},
+    if "rescored" not in evidence.columns:
+        evidence = with_rescored(evidence).with_columns(
+            window_start_ms=pl.col("confirmed_at_ms") - WINDOW_MS, window_end_ms=pl.col("decided_at_ms")
         )
-        .select(_EVIDENCE)
-    )
+    elif not absent:
+        return evidence
+    return evidence.with_columns(
+        **{name: pl.lit(float("nan")) for name in absent},
+        **{f"{name}/reports": pl.lit(0, pl.Int32) for name in absent},
+    ).select(_EVIDENCE)
 
 
 def _each_pane_once(payloads: Sequence[bytes], schema: dict[str, Any]) -> pl.DataFrame:

@@ -1,8 +1,12 @@
-"""Evidence at an old anchor: a job keeps what it looks back on."""
+"""Evidence at an old anchor: a job keeps what it looks back on; and messages from before there were anchors."""
 
+import polars as pl
 from kit import LAT, LON, at, reading_record
 from kit.graph import Scripted, same
 from kit.streams import policy_record, report
+
+from monsoon.pipelines.operators.adjudicate_claims import _EVIDENCE, _of_present
+from monsoon.transforms.evidence.features import FEATURE_NAMES
 
 
 def test_a_job_measures_an_anchor_of_89_min_before_and_90_min_back_from_it(tmp_path):
@@ -26,3 +30,23 @@ def test_a_job_measures_an_anchor_of_89_min_before_and_90_min_back_from_it(tmp_p
     assert claim["feature_reports"]["mock_location_share"] == 30
     assert claim["features"]["recent_activity_in_zone"] == 90
     assert claim["feature_reports"]["riders_on_device_28d"] >= 1
+
+
+def test_a_message_of_an_earlier_release_stands_for_a_first_score_and_for_a_rescore():
+    new = ("bssid_fix_match", "speed_cv")
+    measured = {name: pl.Series([0.5]) for name in FEATURE_NAMES if name not in new}
+    counts = {f"{name}/reports": pl.Series([3], dtype=pl.Int32) for name in measured}
+    message = pl.DataFrame(
+        {"disruption_id": "d", "confirmed_at_ms": at(0), "worker_id": "w", "zone": "z", "policy_id": "p"}
+        | {"decided_at_ms": at(120)}
+    ).with_columns(**measured, **counts)
+    read = _of_present(message)
+    assert read.columns == list(_EVIDENCE)
+    assert read["rescored"].to_list() == [False, True]
+    assert read["window_start_ms"].to_list() == [at(-30)] * 2
+    assert read["window_end_ms"].to_list() == [at(120)] * 2
+    assert read["mock_location_share"].to_list() == [0.5, 0.5]
+    assert read["bssid_fix_match"].is_nan().all()
+    assert read["bssid_fix_match/reports"].to_list() == [0, 0]
+    assert _of_present(read).equals(read)
+    assert _of_present(read.drop("speed_cv", "speed_cv/reports")).columns == list(_EVIDENCE)
