@@ -7,14 +7,17 @@ import argparse
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monsoon.bench import CountTo
 from monsoon.bench.processes import BenchError
 from monsoon.bench.replay import folder_for, simulated
+
+if TYPE_CHECKING:
+    from monsoon.sources.kafka.producer import HistoryProducer
 
 MAX_ROWS = 50_000_000
 _BATCHES = (1, 200)
@@ -22,8 +25,7 @@ _BATCHES = (1, 200)
 _SLOTS = 2
 _GATHER_MS, _SHIPPED_GATHER_MS = 100, 50
 _PATIENCE_S = 1_800
-_END_AGAIN_S = 10.0
-"""A job that was restarted does not know any more which partitions had ended."""
+_CHECKPOINT_MS = 1_000
 _INTERVAL_MS = 3_600_000
 """Of event time: a live interval of 10 s has as many rows at the rates measured here."""
 _EXAMPLE = """\
@@ -133,58 +135,44 @@ def _growth(folder: Path, args: argparse.Namespace) -> Iterator[str]:
 def measure(source: Path, folder: Path, batch: int, gather_ms: int) -> Any:
     """Runs the job over the folder's streams, already produced; gives a `flink_streaming.Streamed`."""
     from monsoon.bench.flink_streaming import LOOK_S, MARK, Look, MarkedProcesses, streamed
-    from monsoon.contracts.topics import INPUT_TOPICS, topic_name
+    from monsoon.bench.live_job import shipped_settings, stack_in
     from monsoon.pipelines.runtime.messages import ACCOUNTS, END, STATISTICS, unpack_result
-    from monsoon.pipelines.stack.stack import Stack
     from monsoon.pipelines.stack.submit import submit
     from monsoon.sources.kafka.committed import CommittedRecords
-    from monsoon.sources.kafka.settings import (
-        EventTimeSettings,
-        InsuranceSettings,
-        KafkaSettings,
-        LiveSettings,
-        StateSettings,
-    )
+    from monsoon.sources.kafka.settings import EventTimeSettings
     from monsoon.transforms.validation.input_checks import InputStatistics
 
     mark = uuid.uuid4().hex
     os.environ[MARK] = mark
-    stack = Stack(folder)
     try:
-        stack.up(1, _SLOTS)
-        brokers = stack.broker.address
-        end = _produce(source, brokers, {topic.stream: topic_name(topic.stream) for topic in INPUT_TOPICS}, batch)
-        settings = LiveSettings(
-            kafka=KafkaSettings(brokers=brokers, gather_ms=gather_ms),
-            event_time=EventTimeSettings(idle_after_s=None, interval_ms=_INTERVAL_MS),
-            state=StateSettings(parallelism=_SLOTS),
-            insurance=InsuranceSettings(reference=str((source / "reference").absolute())),
-        )
-        processes, committed = MarkedProcesses(os.getpid(), mark), CommittedRecords(brokers, {ACCOUNTS: ACCOUNTS})
-        looks: list[Look] = []
-        submit(stack, settings)
-        rows, ended, until_s, last_end_s = 0, False, time.monotonic() + _PATIENCE_S, time.monotonic()
-        while not ended:
-            if time.monotonic() > until_s:
-                raise BenchError(f"the job has read {rows:,} rows in {_PATIENCE_S} s; its logs: {folder / 'logs'}")
-            for _, key, value in committed.poll(int(LOOK_S * 1000)):
-                kind = (key or b"").decode()
-                ended = ended or kind == END
-                if kind == STATISTICS:
-                    stream, statistics = unpack_result(value or b"", tuple[str, InputStatistics])
-                    rows += statistics.read if stream == "telemetry" else 0
-            looks.append(Look(time.monotonic(), rows, processes.cpu_s()))
-            if time.monotonic() - last_end_s > _END_AGAIN_S:
-                last_end_s = time.monotonic()
-                end()
-        return streamed(looks)
+        with stack_in(folder) as stack:
+            brokers = stack.broker.address
+            producer = _produced(source, brokers, batch)
+            event_time = EventTimeSettings(idle_after_s=None, interval_ms=_INTERVAL_MS)
+            settings = shipped_settings(stack, _CHECKPOINT_MS, gather_ms, event_time, source / "reference")
+            processes, committed = MarkedProcesses(os.getpid(), mark), CommittedRecords(brokers, {ACCOUNTS: ACCOUNTS})
+            looks: list[Look] = []
+            submit(stack, settings)
+            rows, ended, until_s = 0, False, time.monotonic() + _PATIENCE_S
+            while not ended:
+                if time.monotonic() > until_s:
+                    raise BenchError(f"the job has read {rows:,} rows in {_PATIENCE_S} s; its logs: {folder / 'logs'}")
+                for _, key, value in committed.poll(int(LOOK_S * 1000)):
+                    kind = (key or b"").decode()
+                    ended = ended or kind == END
+                    if kind == STATISTICS:
+                        stream, statistics = unpack_result(value or b"", tuple[str, InputStatistics])
+                        rows += statistics.read if stream == "telemetry" else 0
+                looks.append(Look(time.monotonic(), rows, processes.cpu_s()))
+                producer.end_again()
+            return streamed(looks)
     finally:
         del os.environ[MARK]
-        stack.down()
 
 
-def _produce(source: Path, brokers: str, topics: dict[str, str], batch: int) -> Callable[[], None]:
-    """A folder's streams to their topics; telemetry in records of so many reports. Gives what says their end again."""
+def _produced(source: Path, brokers: str, batch: int) -> HistoryProducer:
+    """Sends a folder's streams to their topics, telemetry in records of so many reports, and that they end."""
+    from monsoon.contracts.topics import INPUT_TOPICS, topic_name
     from monsoon.sources.kafka.admin import partition_counts
     from monsoon.sources.kafka.history import History, TimedLine
     from monsoon.sources.kafka.producer import HistoryProducer, history_producer
@@ -205,11 +193,12 @@ def _produce(source: Path, brokers: str, topics: dict[str, str], batch: int) -> 
                 content = b"\n".join(line.line for line in some)
                 yield TimedLine("telemetry", content, some[0].time_ms, some[-1].stamp_ms)
 
+    topics = {topic.stream: topic_name(topic.stream) for topic in INPUT_TOPICS}
     with History(source) as history:
         producer = HistoryProducer(history_producer(brokers), topics, partition_counts(brokers, topics))
         producer.send(Batched(history))
         producer.end()
-    return producer.end
+    return producer
 
 
 _PARTS = {"telemetry": _telemetry, "latency": _latency, "recovery": _recovery, "growth": _growth}

@@ -28,6 +28,7 @@ from monsoon.pipelines.stack.stack import Stack
 from monsoon.pipelines.stack.submit import submit
 from monsoon.sources.kafka.history import TimedLine
 from monsoon.sources.kafka.producer import HistoryProducer
+from monsoon.sources.kafka.settings import EventTimeSettings
 from monsoon.testing.records import DAY_MS
 
 TARGET_MB = 5.0
@@ -118,7 +119,7 @@ def _weeks(folder: Path, riders: int, gather_ms: int) -> Iterator[str]:
 
 def _submitted(stack: Stack, gather_ms: int, interval_ms: int) -> str:
     """The job, which takes checkpoints when it is asked to; returns its id when its tasks run."""
-    settings = shipped_settings(stack, _BY_ITSELF_MS, gather_ms, interval_ms)
+    settings = shipped_settings(stack, _BY_ITSELF_MS, gather_ms, EventTimeSettings(interval_ms=interval_ms))
     kafka = replace(settings.kafka, transaction_timeout_s=MAX_TRANSACTION_MS // 1000)
     job = submit(stack, replace(settings, kafka=kafka))
     until_s = time.monotonic() + _PATIENCE_S

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from monsoon.bench.processes import BenchError
-from monsoon.pipelines.runtime.intervals import LIVE_INTERVAL_MS
 from monsoon.pipelines.runtime.messages import ACCOUNTS, STATISTICS, unpack_result
 from monsoon.pipelines.stack.stack import Stack
 from monsoon.sources.kafka.committed import CommittedRecords
@@ -37,14 +36,18 @@ def stack_in(folder: Path, task_managers: int = 1) -> Iterator[Stack]:
 
 
 def shipped_settings(
-    stack: Stack, checkpoint_interval_ms: int, gather_ms: int, interval_ms: int = LIVE_INTERVAL_MS
+    stack: Stack,
+    checkpoint_interval_ms: int,
+    gather_ms: int,
+    event_time: EventTimeSettings | None = None,
+    reference: Path | None = None,
 ) -> LiveSettings:
-    """The settings of the job on a stack: what is not given is as it is shipped."""
+    """The settings of the job on a stack: what is not given is as it is shipped, without reference files."""
     return LiveSettings(
         kafka=KafkaSettings(brokers=stack.broker.address, gather_ms=gather_ms),
-        event_time=EventTimeSettings(interval_ms=interval_ms),
+        event_time=event_time or EventTimeSettings(),
         state=StateSettings(parallelism=SLOTS, checkpoint_interval_ms=checkpoint_interval_ms),
-        insurance=InsuranceSettings(reference=str((stack.folder / "reference").absolute())),
+        insurance=InsuranceSettings(reference=str((reference or stack.folder / "reference").absolute())),
     )
 
 

@@ -22,11 +22,18 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 def run(args: argparse.Namespace) -> int:
     """Runs pytest in the root of the checkout; returns its exit code."""
     options, pytest_arguments = _parser().parse_known_args(args.arguments)
-    # One process for each core, once the tests are many enough to be worth their start.
-    processes = ["-n", "auto", "--dist", "worksteal"] if options.quick and not pytest_arguments else []
-    command = [sys.executable, "-m", "pytest", *_selection(options), *processes, *pytest_arguments]
+    command = [sys.executable, "-m", "pytest", *_selection(options), *_processes(options, pytest_arguments)]
+    command += pytest_arguments
     profile = {"HYPOTHESIS_PROFILE": "quick"} if options.quick else {}
     return subprocess.run(command, cwd=ROOT, env=profile | os.environ).returncode
+
+
+def _processes(options: argparse.Namespace, pytest_arguments: list[str]) -> list[str]:
+    if options.all:
+        # One for the tests with a cluster, one for all others (tests/kit/scheduling.py).
+        return ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
+    # One for each core, once the tests are many enough to be worth their start.
+    return ["-n", "auto", "--dist", "worksteal"] if options.quick and not pytest_arguments else []
 
 
 def _selection(options: argparse.Namespace) -> list[str]:

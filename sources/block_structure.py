@@ -83,11 +83,12 @@ class Structure:
         if not len(self.nulls):
             return True
         row = np.searchsorted(self.objects, self.nulls) - 1
+        is_null = parsed.select(pl.all().is_null())
         named = 0
         for name, mine in self._nulls_by_key(parsed.columns):
             rows = row[mine]
             # Rows ascend, so a key that is null twice in one line stands side by side.
-            if np.any(rows[1:] == rows[:-1]) or not parsed[name].is_null().to_numpy()[rows].all():
+            if np.any(rows[1:] == rows[:-1]) or not is_null[name].to_numpy()[rows].all():
                 return False
             named += len(rows)
         return named == len(self.nulls)

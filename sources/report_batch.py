@@ -137,13 +137,8 @@ def empty_batch(rows: int = 0) -> ReportBatch:
 
 def from_frame(frame: pl.DataFrame) -> ReportBatch:
     """The batch of compact telemetry columns; NULLED may be absent."""
-    columns: dict[str, Column] = {
-        "event_time": frame["event_time"].to_numpy(),
-        "orders_completed": _filled(frame["orders_completed"], -1),
-        **{name: frame[name].to_numpy().astype(np.float64, copy=False) for name in FLOATS},
-        **{name: _filled(frame[name], NO_TIME) for name in TIMES},
-        **{name: _filled(frame[name].cast(pl.Int8), -1) for name in FLAGS},
-    }
+    numbers = frame.select(_NUMBERS)
+    columns: dict[str, Column] = {name: numbers[name].to_numpy() for name in numbers.columns}
     columns["event_id"], columns["event_id_bytes"] = _fixed_width(frame["event_id"])
     words: dict[str, Sequence[str]] = {}
     for name in TEXTS:
@@ -151,10 +146,19 @@ def from_frame(frame: pl.DataFrame) -> ReportBatch:
             words[name], columns[name] = _coded(frame[name])
         else:
             words[name], columns[name] = (), np.full(frame.height, -1, dtype=np.int32)
-    lists = frame[LISTS]
-    columns[LISTS] = _filled(lists.list.len().cast(pl.Int16), -1)
-    words[LISTS], access_points = _coded(lists.explode(empty_as_null=False, keep_nulls=False))
+    words[LISTS], access_points = _coded(frame[LISTS].explode(empty_as_null=False, keep_nulls=False))
     return ReportBatch(columns, words, access_points)
+
+
+_NUMBERS = [
+    pl.col("event_time"),
+    pl.col("orders_completed").fill_null(-1),
+    pl.col(FLOATS).cast(pl.Float64).fill_null(float("nan")),
+    pl.col(TIMES).fill_null(NO_TIME),
+    pl.col(FLAGS).cast(pl.Int8).fill_null(-1),
+    pl.col(LISTS).list.len().cast(pl.Int16).fill_null(-1),
+]
+"""Columns of telemetry as they are in a batch."""
 
 
 def to_frame(batch: ReportBatch) -> pl.DataFrame:
@@ -314,10 +318,6 @@ def _fixed_width(texts: pl.Series) -> tuple[Column, npt.NDArray[np.int16]]:
     if len(texts):
         padded[np.arange(width) < lengths[:, None]] = np.frombuffer(texts.str.join("").item().encode(), dtype=np.uint8)
     return padded.view(f"S{width}").ravel(), lengths
-
-
-def _filled(column: pl.Series, null: int) -> Column:
-    return (column.fill_null(null) if column.null_count() else column).to_numpy()
 
 
 def _listed(column: Column, null: int) -> list[int | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
+from functools import cache, reduce
 from operator import and_
 from typing import Any
 
@@ -38,11 +38,16 @@ def clean_rows(
     `measured`: the lines that they come of are known not to be too long. `named`: what may hold no raw identifier is
     checked elsewhere.
     """
+    return parsed.select(_clean(tuple(fields), measured, named))["clean"]
+
+
+@cache
+def _clean(fields: tuple[Field, ...], measured: bool, named: bool) -> pl.Expr:
     checks = [check for field in fields for check in _checks(field, measured, named or not field.must_not_identify)]
     lead_ms = pl.col("event_time") - pl.col("received_time")
     checks.append(pl.col("received_time").is_null() | (lead_ms <= MAX_LEAD_MS))
     checks.append((pl.col("lat") != 0.0) | (pl.col("lon") != 0.0))
-    return parsed.select(clean=reduce(and_, checks))["clean"]
+    return reduce(and_, checks).alias("clean")
 
 
 def _checks(field: Field, measured: bool, named: bool) -> list[pl.Expr]:
@@ -78,13 +83,21 @@ def _certainly_not_raw(column: Any) -> Any:
 
 def holds_no_raw_identifier(columns: pl.DataFrame, fields: Sequence[Field]) -> bool:
     """Whether no field that must not identify holds a raw identifier; each distinct text is checked once."""
+    doubtful = columns.select(_doubtful(tuple(fields)))
+    return not any(is_raw_identifier(text) for name in doubtful.columns for text in doubtful[name].item())
+
+
+@cache
+def _doubtful(fields: tuple[Field, ...]) -> list[pl.Expr]:
+    """Of each field that must not identify, the list of its distinct texts that may be raw identifiers."""
+    expressions = []
     for field in fields:
         if field.must_not_identify:
-            values = columns[field.name]
-            distinct = (values.explode() if field.kind == "strings" else values).unique().cast(pl.String).drop_nulls()
-            if any(map(is_raw_identifier, distinct.filter(~_certainly_not_raw(distinct)))):
-                return False
-    return True
+            values = pl.col(field.name)
+            values = values.explode(empty_as_null=False, keep_nulls=False) if field.kind == "strings" else values
+            distinct = values.unique().cast(pl.String).drop_nulls()
+            expressions.append(distinct.filter(~_certainly_not_raw(distinct)).implode())
+    return expressions
 
 
 NULLED = "nulled"
@@ -102,9 +115,13 @@ def coded_type(name: str) -> pl.Categorical:
 
 def compact(parsed: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
     """The same rows with text dictionary-coded and no negative zeros, and NULLED, of nothing if it is not there."""
-    nulled = pl.col(NULLED) if NULLED in parsed.columns else pl.lit(None, pl.String).alias(NULLED)
-    columns = [*(_compacted(field) for field in fields), nulled.cast(coded_type(NULLED))]
-    return parsed.select(columns).rechunk()
+    return parsed.select(_compacted_columns(tuple(fields), NULLED in parsed.columns)).rechunk()
+
+
+@cache
+def _compacted_columns(fields: tuple[Field, ...], with_nulled: bool) -> list[pl.Expr]:
+    nulled = pl.col(NULLED) if with_nulled else pl.lit(None, pl.String).alias(NULLED)
+    return [*(_compacted(field) for field in fields), nulled.cast(coded_type(NULLED))]
 
 
 def _compacted(field: Field) -> pl.Expr:

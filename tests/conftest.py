@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 from kit.examples import EXAMPLES
 from kit.needs import need
+from kit.scheduling import ByCluster, clusters_first
 
 # A shell that starts the suite in its background has Ctrl-C ignored, and all that the suite starts would ignore it too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -22,6 +23,17 @@ settings.register_profile("ci", derandomize=True, deadline=None, database=None, 
 settings.register_profile("quick", settings.get_profile("ci"), max_examples=EXAMPLES // 5)
 settings.register_profile("explore", deadline=None, max_examples=10 * EXAMPLES)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """For `--dist loadscope`, which `monsoon test --all` asks for."""
+    return ByCluster(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+def pytest_collection_modifyitems(config, items):
+    """In xdist's workers, of whose order that scheduler makes its own."""
+    if hasattr(config, "workerinput"):
+        clusters_first(items)
 
 
 @pytest.fixture(scope="session")

@@ -41,8 +41,6 @@ from monsoon.transforms.product import Product
 from monsoon.transforms.validation.input_checks import RefusalLimit
 
 _POLL_MS = 500
-_END_AGAIN_S = 10.0
-"""A job that was restarted does not know any more which partitions had ended."""
 _UNCOMMITTED_S = 300.0
 """The last transactions are committed within two checkpoints, or hidden until an abandoned one has timed out."""
 _FAILURES = 6
@@ -205,7 +203,7 @@ class _Exchange:
         sending.start()
         committed = CommittedRecords(self._brokers, self._outputs)
         found: list[tuple[str, bytes]] = []
-        ended, ended_s, last_end_s = False, 0.0, time.monotonic()
+        ended, ended_s = False, 0.0
         try:
             while True:
                 for stream, key, value in committed.poll(_POLL_MS):
@@ -223,9 +221,8 @@ class _Exchange:
                     if time.monotonic() - ended_s > _UNCOMMITTED_S:
                         collected.require_records()
                 self._look(producer, history)
-                if not sending.is_alive() and time.monotonic() - last_end_s > _END_AGAIN_S:
-                    last_end_s = time.monotonic()
-                    producer.end()
+                if not sending.is_alive():
+                    producer.end_again()
         finally:
             self._stopped = True
             sending.join(timeout=30)

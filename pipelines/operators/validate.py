@@ -32,6 +32,7 @@ from monsoon.sources.record_times import Piece
 from monsoon.sources.report_batch import ReportBatch, from_frame
 from monsoon.sources.streams import statistics_of, statistics_of_records, validate_piece, validate_records
 from monsoon.transforms.geo.cells import cells_of
+from monsoon.transforms.validation.fields import INT64_MAX
 from monsoon.transforms.validation.input_checks import InputStatistics
 from monsoon.transforms.validation.record_validator import DeadLetter, RecordValidator, ValidRecord
 
@@ -166,23 +167,15 @@ _SPEAKERS = {
 
 
 def _spoken_of(frame: pl.DataFrame, partitions: npt.NDArray[np.int64]) -> Iterator[tuple[int, str, int]]:
-    """By partition and rider, the latest moment (ms) that his reports name; of the riders who name the latest ones."""
-    moment = pl.min_horizontal("event_time", "received_time")  # that is null where it is the event time
-    latest = (
-        frame.lazy()
-        .select(pl.Series("partition", partitions), "worker_id", moment.alias("ms"))
-        .group_by("partition", "worker_id")
-        .agg(pl.col("ms").max())
-        .sort("ms", descending=True)
-        .group_by("partition")
-        .head(_MANY)
-        .collect()
-    )
-    yield from latest.with_columns(pl.col("worker_id").cast(pl.String)).iter_rows()
-
-
-_MANY = 2
-"""Only the latest two riders can move event time."""
+    """By partition, the two riders who name the latest moments (ms), and these: only they can move event time."""
+    riders = frame["worker_id"]
+    codes, times = riders.to_physical().to_numpy(), frame["event_time"].to_numpy()
+    moments = np.minimum(times, frame["received_time"].fill_null(INT64_MAX).to_numpy())
+    order = np.lexsort((moments, partitions))
+    for rows in np.split(order, np.flatnonzero(np.diff(partitions[order])) + 1):
+        others = rows[codes[rows] != codes[rows[-1]]]
+        for row in (rows[-1], *others[-1:]):
+            yield int(partitions[row]), str(riders[int(row)]), int(moments[row])
 
 
 def _note(spoken: dict[int, dict[str, int]], partition: int, speaker: str, at_ms: int) -> None:

@@ -18,6 +18,7 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 _PATIENCE_MS = 20 * 60_000
 _BEAT_LINES = 5_000
 _BEAT_S = 0.5
+_END_AGAIN_S = 10.0
 _STEP_S = 0.05
 """Lines of so short a time are sent at once: a pause for each would take longer than they do."""
 
@@ -104,6 +105,12 @@ class HistoryProducer:
         """Says, again if need be, that nothing follows in any partition: event time ends. Raises InputError."""
         self._beat(END_OF_STREAM_MS)
         self._flush()
+
+    def end_again(self) -> None:
+        """The same, unless it was said just now: a job that was restarted does not know any more which partitions had
+        ended."""
+        if time.monotonic() - self._beat_s >= _END_AGAIN_S:
+            self.end()
 
     def _flush(self) -> None:
         """Returns when the brokers have all that was sent. Raises InputError where they have not taken a record."""

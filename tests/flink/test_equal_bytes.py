@@ -125,7 +125,7 @@ def test_everything_at_once_in_batch_and_streaming(tmp_path, everything):
 
 @pytest.mark.slow
 def test_everything_at_once_at_other_parallelisms(tmp_path, everything):
-    same(tmp_path, everything, batch=(1, 4), stream=(1,), part_bytes=20_000)
+    same(tmp_path, everything, batch=(1, 4), stream=(1,), part_bytes=100_000)
 
 
 @pytest.mark.slow
@@ -153,7 +153,7 @@ def test_reserves_and_answers(tmp_path):
 def test_telemetry_an_hour_late_in_many_parts(tmp_path):
     records = crowd()
     records["telemetry"] = late(records["telemetry"], HOUR_MS)
-    same(tmp_path, write_streams(tmp_path / "in", records), batch=(), stream=(2,), part_bytes=20_000)
+    same(tmp_path, write_streams(tmp_path / "in", records), batch=(), stream=(2,), part_bytes=60_000)
 
 
 @pytest.mark.slow
@@ -164,7 +164,7 @@ def test_one_stream_is_there_before_the_others(tmp_path, whole):
     for stream in STREAMS:
         records[stream].sort(key=lambda record: record["event_time"])
         write_lines(tmp_path / "in", stream, [json.dumps(each) for each in records[stream]], gz=stream == whole)
-    same(tmp_path, tmp_path / "in", batch=(), stream=(1,), part_bytes=2_000 if whole == "telemetry" else 20_000)
+    same(tmp_path, tmp_path / "in", batch=(), stream=(1,), part_bytes=500 if whole == "telemetry" else 40_000)
 
 
 @pytest.mark.slow

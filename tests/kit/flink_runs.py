@@ -14,8 +14,8 @@ from monsoon.sources.model_files import load_scorer
 from monsoon.sources.product_files import load_products
 
 PRODUCTS = load_products()
-PATIENCE_S = 180
-COMMAND_PART_BYTES = 100_000
+PATIENCE_S = 600
+COMMAND_PART_BYTES = 300_000
 """Size of parts in commands that are to be stopped on the way."""
 
 

@@ -59,6 +59,18 @@ def test_a_record_that_the_brokers_do_not_take_is_told_and_no_end_follows():
     assert all(stamp_ms != END_OF_STREAM_MS for _, stamp_ms in brokers.taken)
 
 
+def test_the_end_is_said_again_after_some_seconds(monkeypatch):
+    brokers, clock = Brokers(), Clock()
+    monkeypatch.setattr(producer_module, "time", clock)
+    producer = HistoryProducer(brokers, {"telemetry": "its-topic"}, {"telemetry": 1})
+    producer.end()
+    said = []
+    for clock.now_s in range(30):
+        producer.end_again()
+        said.append(len(brokers.taken))
+    assert said == [1] * 10 + [2] * 10 + [3] * 10
+
+
 class Clock:
     """The module's time: it passes in sleep alone."""
 

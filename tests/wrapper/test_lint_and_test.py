@@ -41,7 +41,7 @@ USUAL, QUICK = "not (flink and slow)", "not flink and not slow"
         ([], ["-m", USUAL], None),
         (["--quick"], ["-m", QUICK, "-n", "auto", "--dist", "worksteal"], "quick"),
         (["--quick", "tests/money"], ["-m", QUICK, "tests/money"], "quick"),
-        (["--all"], [], None),
+        (["--all"], ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"], None),
         (["-k", "overlap", "tests/money", "-x"], ["-m", USUAL, "-k", "overlap", "tests/money", "-x"], None),
     ],
 )
