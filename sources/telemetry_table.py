@@ -56,10 +56,11 @@ def to_telemetry_table(frame: pl.DataFrame) -> TelemetryTable:
         event_time_ms=take("event_time").to_numpy(),
         received_time_ms=_received(take("received_time")),
         **floats,
-        mock=_either(take("mock_location"), take("mock_setting")),
+        mock=_flag(take("mock_location")),
+        mock_setting=_flag(take("mock_setting")),
         gnss_time_ms=_float(take("gnss_time")),
         network_time_ms=_float(take("network_time")),
-        charging=_integers(take("charging").cast(pl.Int8)),
+        charging=_flag(take("charging")),
         cell=codes["cell"],
         bssid_offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]),
         bssid_codes=bssid_codes,
@@ -70,9 +71,9 @@ def to_telemetry_table(frame: pl.DataFrame) -> TelemetryTable:
     )
 
 
-def _either(first: pl.Series, second: pl.Series) -> npt.NDArray[np.int8]:
-    """1 where at least one is true, 0 where one is false and none true, -1 where neither is known."""
-    return np.maximum(_integers(first.cast(pl.Int8)), _integers(second.cast(pl.Int8)))
+def _flag(column: pl.Series) -> npt.NDArray[np.int8]:
+    """1 where true, 0 where false, -1 where null."""
+    return _integers(column.cast(pl.Int8))
 
 
 def _received(times: pl.Series) -> npt.NDArray[np.int64]:

@@ -61,12 +61,13 @@ def scheduled_scores_of(
 
 
 class ScoringRequest(NamedTuple):
-    """A claim, given by its disruption update, to be scored at a moment (ms); claims of the same `batch` are compared
-    with each other."""
+    """A claim, given by its disruption update, to be scored at a moment (ms), for the first time or again; claims of
+    the same `batch` are compared with each other."""
 
     update: DisruptionUpdate
     decided_at_ms: int
     batch: int
+    rescored: bool = False
 
 
 class ClaimMoment(NamedTuple):
@@ -92,6 +93,7 @@ def queries_of(
         zone=np.array(zones, dtype=np.uint64),
         confirmed_at_ms=[update.confirmed_at_ms for update in updates],
         decided_at_ms=[each.decided_at_ms for each in requests],
+        rescored=[each.rescored for each in requests],
         batch=[each.batch for each in requests],
         account_created_at_ms=[each.account_created_at_ms for each in terms],
         activated_at_ms=[each.activated_at_ms for each in terms],

@@ -133,7 +133,8 @@ class ProductClaims:
                 for moment in moments:
                     batch = 0 if moment.confirmed_at_ms in not_compared else -1
                     not_compared.discard(moment.confirmed_at_ms)
-                    requests.append(ScoringRequest(by_confirmation[moment.confirmed_at_ms], moment.at_ms, batch))
+                    update = by_confirmation[moment.confirmed_at_ms]
+                    requests.append(ScoringRequest(update, moment.at_ms, batch, moment.rescored))
                 requests.extend(ScoringRequest(by_confirmation[ms], ms, 0) for ms in sorted(not_compared))
         return requests
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import numpy as np
-from msgspec.structs import replace
 
 from monsoon.transforms.adjudication.claims import ClaimScore
 from monsoon.transforms.claim_scores import ScoringRequest
 from monsoon.transforms.evidence import device
+from monsoon.transforms.evidence.anchor import anchored
 from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.identifiers import claim_id, syndicate_alert_id
 from monsoon.transforms.product import Product, SyndicateRule
 from monsoon.transforms.syndicates import Links, Syndicate, codes_of, syndicates
 from monsoon.transforms.telemetry_table import TelemetryTable
 
-Scores = dict[tuple[str, int, int], ClaimScore]
-"""By claim_id, confirmation and moment (ms)."""
+Scores = dict[tuple[str, int, int, bool], ClaimScore]
+"""By claim_id, confirmation and moment (ms), and whether it is a re-score."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ class Linked:
 
 
 def linked(telemetry: TelemetryTable, requests: Sequence[ScoringRequest], queries: Queries) -> list[Linked]:
-    """The claims of scoring requests, with attributes from the reports of the 30 min up to their confirmation."""
-    end_ms = queries.confirmed_at_ms
-    window = Window.of(telemetry, queries.worker, queries.window_start_ms, end_ms, received_by_ms=end_ms)
+    """The claims of scoring requests, with attributes from the reports of the 30 min up to their anchors."""
+    at_confirmation = replace(queries, decided_at_ms=queries.confirmed_at_ms, rescored=np.zeros_like(queries.rescored))
+    window = Window.of_queries(telemetry, anchored(telemetry, at_confirmation))
     variance, reports = device.accelerometer_variance(window)
     served = np.flatnonzero(window["cell"] >= 0)
     pairs = np.unique(np.stack([window.span.query[served], window["cell"][served]]), axis=1)
@@ -138,17 +139,18 @@ def members_of(alerts: Sequence[Mapping[str, Any]]) -> set[tuple[str, int]]:
 
 def scores_by_claim(
     product: Product,
-    claims: Iterable[tuple[str, str, int, int]],
+    claims: Iterable[tuple[str, str, int, int, bool]],
     scores: Iterable[ClaimScore],
     members: Set[tuple[str, int]],
 ) -> Scores:
-    """The scores of claims, given by policy_id, disruption_id, confirmation and moment (ms); with the fact whether a
-    claim is a member of an alert (`members_of`), where the product has a rule for syndicates."""
+    """The scores of claims, given by policy_id, disruption_id, confirmation and moment (ms), and whether it is a
+    re-score; with the fact whether a claim is a member of an alert (`members_of`), where the product has a rule for
+    syndicates."""
     found: Scores = {}
     watched = watches(product)
-    for (policy, disruption, confirmed_at_ms, at_ms), score in zip(claims, scores, strict=True):
+    for (policy, disruption, confirmed_at_ms, at_ms, rescored), score in zip(claims, scores, strict=True):
         name = claim_id(policy, disruption)
         if watched:
-            score = replace(score, facts={"syndicate": float((name, confirmed_at_ms) in members)})
-        found[name, confirmed_at_ms, at_ms] = score
+            score = msgspec.structs.replace(score, facts={"syndicate": float((name, confirmed_at_ms) in members)})
+        found[name, confirmed_at_ms, at_ms, rescored] = score
     return found

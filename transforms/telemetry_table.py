@@ -33,6 +33,7 @@ DTYPES: dict[str, Any] = {
     "agc_db": np.float64,
     "battery_pct": np.float64,
     "mock": np.int8,
+    "mock_setting": np.int8,
     "gnss_time_ms": np.float64,
     "network_time_ms": np.float64,
     "charging": np.int8,
@@ -84,6 +85,7 @@ class TelemetryTable:
     agc_db: npt.NDArray[np.float64]
     battery_pct: npt.NDArray[np.float64]
     mock: npt.NDArray[np.int8]
+    mock_setting: npt.NDArray[np.int8]
     gnss_time_ms: npt.NDArray[np.float64]
     network_time_ms: npt.NDArray[np.float64]
     charging: npt.NDArray[np.int8]

@@ -24,11 +24,12 @@ from monsoon.transforms.telemetry_table import TelemetryTable
 
 
 class ScoringQuery(NamedTuple):
-    """The claims of one disruption, as confirmed at one moment, scored at another (ms)."""
+    """The claims of one disruption, as confirmed at one moment, scored at another (ms), for the first time or again."""
 
     disruption_id: str
     confirmed_at_ms: int
     at_ms: int
+    rescored: bool
 
 
 class ScoreNotMeasured(Exception):  # noqa: N818 - no error: the query is measured in the next round
@@ -92,14 +93,14 @@ class ClaimEvidence:
             for updates in disruption.updates.values():
                 opened = next((update for update in updates if update.terms is not None and not update.withdrawn), None)
                 if opened is not None:
-                    first.add(ScoringQuery(opened.disruption_id, opened.confirmed_at_ms, opened.at_ms))
+                    first.add(ScoringQuery(opened.disruption_id, opened.confirmed_at_ms, opened.at_ms, False))
         self.measure_scores(first)
 
     def __call__(self, claim: Claim, at_ms: int) -> ClaimScore | None:
         """The claim's score at `at_ms`, None where there is none. Raises ScoreNotMeasured where it was not measured."""
-        about = claim.update
-        score = self._scores.get((claim.claim_id, about.confirmed_at_ms, at_ms))
-        query = ScoringQuery(about.disruption_id, about.confirmed_at_ms, at_ms)
+        about, rescored = claim.update, claim.score is not None
+        score = self._scores.get((claim.claim_id, about.confirmed_at_ms, at_ms, rescored))
+        query = ScoringQuery(about.disruption_id, about.confirmed_at_ms, at_ms, rescored)
         if score is None and query not in self._measured:
             raise ScoreNotMeasured(query)
         return score
@@ -109,7 +110,7 @@ class ClaimEvidence:
         no score."""
         self._measured.update(scoring_queries)
         claims = [
-            ScoringRequest(update, query.at_ms, number)
+            ScoringRequest(update, query.at_ms, number, query.rescored)
             for number, query in enumerate(sorted(scoring_queries))
             for update in self._claimants(query)
         ]
@@ -122,8 +123,8 @@ class ClaimEvidence:
         self._alerts.update((alert["alert_id"], alert) for alert in alerts)
         scores = scores_of(evidence, self._scorer, self._product)
         names = (
-            (update.terms.policy_id, update.disruption_id, update.confirmed_at_ms, at_ms)
-            for update, at_ms, _ in claims
+            (update.terms.policy_id, update.disruption_id, update.confirmed_at_ms, at_ms, rescored)
+            for update, at_ms, _, rescored in claims
             if update.terms
         )
         self._scores |= scores_by_claim(self._product, names, scores, members_of(alerts))

@@ -13,7 +13,7 @@ import polars as pl
 from monsoon.pipelines.operators.control_exposure import to_reserve_buckets
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
 from monsoon.pipelines.operators.disruption_updates import unpack_updates
-from monsoon.pipelines.operators.peer_features import CLAIM
+from monsoon.pipelines.operators.peer_features import CLAIM, with_rescored
 from monsoon.pipelines.operators.rider_machines import RiderMachines, restore_machines
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
@@ -35,6 +35,7 @@ from monsoon.transforms.claim_scores import scheduled_scores_of
 from monsoon.transforms.decisions import Decisions, payment_records
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.features import FEATURE_NAMES
+from monsoon.transforms.evidence.limits import WINDOW_MS
 from monsoon.transforms.evidence.measure import Evidence, with_neighbor_features
 from monsoon.transforms.evidence.surroundings import PressureSteps
 from monsoon.transforms.evidence.window import Queries
@@ -50,6 +51,7 @@ _RIDERS: dict[str, Any] = {
     "confirmed_at_ms": pl.Int64,
     "worker_id": pl.String,
     "decided_at_ms": pl.Int64,
+    "rescored": pl.Boolean,
     "riders": pl.Float64,
     "reports": pl.Int64,
 }
@@ -61,6 +63,11 @@ _COMPARED: dict[str, Any] = {
     **dict.fromkeys(_BATCH_FEATURES, pl.Float64),
     **dict.fromkeys((f"{name}/reports" for name in _BATCH_FEATURES), pl.Int64),
 }
+_EVIDENCE = (
+    *CLAIM, "zone", "policy_id", "decided_at_ms", "rescored", "window_start_ms", "window_end_ms",
+    *FEATURE_NAMES, *(f"{name}/reports" for name in FEATURE_NAMES),
+)  # fmt: skip
+"""The columns of a message with evidence."""
 
 
 class AdjudicateClaims(KeyedOperator):
@@ -136,7 +143,8 @@ class AdjudicateClaims(KeyedOperator):
     def _scores(self, of_product: _ProductClaims, arrived: Mapping[str, list[bytes]]) -> Scores:
         if not arrived.get("evidence"):
             return {}
-        rows = pl.concat(map(unpack_frame, arrived["evidence"])).sort(*CLAIM, "decided_at_ms")
+        rows = pl.concat([_of_present(unpack_frame(payload)) for payload in arrived["evidence"]])
+        rows = rows.sort(*CLAIM, "decided_at_ms", "rescored")
         own = Evidence(
             {name: rows[name].to_numpy() for name in FEATURE_NAMES},
             {name: rows[f"{name}/reports"].to_numpy() for name in FEATURE_NAMES},
@@ -152,7 +160,8 @@ class AdjudicateClaims(KeyedOperator):
         others["riders_on_device_28d"] = _riders(rows, arrived.get("riders", ()))
         evidence, at_ms = with_neighbor_features(own, others), rows["confirmed_at_ms"].to_numpy()
         scores = scheduled_scores_of(evidence, at_ms, self._models, of_product.product)
-        claims = rows.select("policy_id", "disruption_id", "confirmed_at_ms", "decided_at_ms").iter_rows()
+        names = ("policy_id", "disruption_id", "confirmed_at_ms", "decided_at_ms", "rescored")
+        claims = rows.select(names).iter_rows()
         return scores_by_claim(of_product.product, claims, scores, of_product.members)
 
     @property
@@ -208,7 +217,22 @@ class _ProductClaims:
 
     def _score(self, claim: Claim, at_ms: int) -> ClaimScore | None:
         """The score of a claim; None where no evidence came, since a single claim must not fail the job."""
-        return self.scores.get((claim.claim_id, claim.update.confirmed_at_ms, at_ms))
+        return self.scores.get((claim.claim_id, claim.update.confirmed_at_ms, at_ms, claim.score is not None))
+
+
+def _of_present(evidence: pl.DataFrame) -> pl.DataFrame:
+    """A message with all columns that it has today: what an earlier release did not measure is not measured."""
+    absent = [name for name in FEATURE_NAMES if name not in evidence.columns]
+    if "rescored" not in evidence.columns:
+        evidence = with_rescored(evidence).with_columns(
+            window_start_ms=pl.col("confirmed_at_ms") - WINDOW_MS, window_end_ms=pl.col("decided_at_ms")
+        )
+    elif not absent:
+        return evidence
+    return evidence.with_columns(
+        **{name: pl.lit(float("nan")) for name in absent},
+        **{f"{name}/reports": pl.lit(0, pl.Int32) for name in absent},
+    ).select(_EVIDENCE)
 
 
 def _each_pane_once(payloads: Sequence[bytes], schema: dict[str, Any]) -> pl.DataFrame:
@@ -225,8 +249,9 @@ def _compared(rows: pl.DataFrame, compared: pl.DataFrame) -> dict[str, Measured]
 
 def _riders(rows: pl.DataFrame, payloads: Sequence[bytes]) -> Measured:
     """How many riders used the rider's phone, claim by claim."""
-    key = [*CLAIM, "decided_at_ms"]
-    counts = stacked([unpack_frame(payload) for payload in payloads], _RIDERS).unique(key, keep="first")
+    key = [*CLAIM, "decided_at_ms", "rescored"]
+    frames = [with_rescored(unpack_frame(payload)) for payload in payloads]
+    counts = stacked([frame.select(*_RIDERS) for frame in frames], _RIDERS).unique(key, keep="first")
     joined = rows.select(key).join(counts, on=key, how="left", maintain_order="left")
     return joined["riders"].to_numpy(), joined["reports"].fill_null(0).to_numpy()
 
@@ -249,5 +274,7 @@ def _barometric(product: Product, rows: pl.DataFrame, panes: pl.DataFrame, devia
         zone=[h3.str_to_int(zone) for zone in rows["zone"].to_list()],
         confirmed_at_ms=rows["confirmed_at_ms"].to_numpy(),
         decided_at_ms=rows["decided_at_ms"].to_numpy(),
+        window_start_ms=rows["window_start_ms"].to_numpy(),
+        window_end_ms=rows["window_end_ms"].to_numpy(),
     )
     return steps.barometric_delta_match(queries)

@@ -26,6 +26,7 @@ from monsoon.pipelines.runtime.messages import (
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS
 from monsoon.sources.reference import ReferenceTables
 from monsoon.transforms.claim_scores import ScoringRequest, queries_of
+from monsoon.transforms.evidence.anchor import anchor_rows
 from monsoon.transforms.evidence.batch import dwell_ages
 from monsoon.transforms.evidence.devices import local_day_number
 from monsoon.transforms.evidence.features import FEATURE_NAMES
@@ -147,11 +148,14 @@ class _Measured:
                 **_identity(self.requests),
                 "policy_id": [each.update.terms.policy_id for each in self.requests if each.update.terms],
                 "decided_at_ms": self.queries.decided_at_ms,
+                "rescored": self.queries.rescored > 0,
+                "window_start_ms": self.own.queries.window_start_ms,
+                "window_end_ms": self.own.queries.window_end_ms,
                 **{name: self.own.evidence.values[name] for name in FEATURE_NAMES},
                 **{f"{name}/reports": self.own.evidence.reports[name] for name in FEATURE_NAMES},
             }
         )
-        compared = np.unique(pressure_span(self.panes.worker_starts, self.panes.pane_start_ms, self.queries).rows)
+        compared = np.unique(pressure_span(self.panes.worker_starts, self.panes.pane_start_ms, self.own.queries).rows)
         panes = pl.DataFrame(
             {
                 "worker_id": decoded(self.telemetry.workers, self.panes.worker[compared]),
@@ -197,6 +201,7 @@ class _Measured:
             {
                 **_identity([self.requests[index] for index in known.tolist()]),
                 "decided_at_ms": self.queries.decided_at_ms[known],
+                "rescored": self.queries.rescored[known] > 0,
                 "device_id": [self.telemetry.devices[code] for code in self.own.device[known].tolist()],
             }
         )
@@ -221,6 +226,22 @@ class _Measured:
 
     def _to_neighbors(self, kind: str, rows: pl.DataFrame, buckets: pl.Series) -> Iterator[Message]:
         return messages_by_bucket("compare-neighbors", f"{kind}/{self.product.name}", self.due_ms, rows, buckets)
+
+
+def by_anchor(
+    requests: Sequence[ScoringRequest], telemetry: TelemetryTable, age_ms: int
+) -> tuple[list[ScoringRequest], list[ScoringRequest]]:
+    """The requests of riders whose anchor is older than `age_ms` at the confirmation, and all others."""
+    codes = {worker: code for code, worker in enumerate(telemetry.workers)}
+    worker = [codes.get(each.update.terms.worker_id, -1) if each.update.terms else -1 for each in requests]
+    confirmed_ms = np.array([each.update.confirmed_at_ms for each in requests], dtype=np.int64)
+    anchor = anchor_rows(telemetry, np.array(worker, dtype=np.int64), confirmed_ms)
+    old = np.zeros(len(requests), dtype=np.bool_)
+    old[anchor >= 0] = telemetry.event_time_ms[anchor[anchor >= 0]] < confirmed_ms[anchor >= 0] - age_ms
+    parts: tuple[list[ScoringRequest], list[ScoringRequest]] = [], []
+    for each, is_old in zip(requests, old.tolist(), strict=True):
+        parts[not is_old].append(each)
+    return parts
 
 
 def workers_of(requests: Sequence[ScoringRequest]) -> set[str]:

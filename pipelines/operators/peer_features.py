@@ -27,7 +27,7 @@ from monsoon.pipelines.runtime.messages import (
 )
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartitionedBuffer
 from monsoon.transforms.adjudication.claims import ActivityResult
-from monsoon.transforms.evidence.batch import Arrivals, HourlyOrders, claim_burst_rank, peer_divergence
+from monsoon.transforms.evidence.batch import Arrivals, HourlyOrders, claim_burst_rank, curve_ends_ms, peer_divergence
 from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.neighborhoods import neighborhoods_of
 from monsoon.transforms.evidence.ragged import Ragged
@@ -47,6 +47,9 @@ PHONES: dict[str, Any] = {
     "known_from_ms": pl.Int64,
 }
 """Riders by phone and day: the first pane of the day with both."""
+
+_RIDERS = (*CLAIM, "decided_at_ms", "rescored", "device_id")
+"""The columns of a message that asks for the riders of phones."""
 
 _DEFERRED = ("claims", "linked", "sought", "tests", "riders")
 """Kinds of messages that are deferred until they are due."""
@@ -170,7 +173,16 @@ class ComparePeers(KeyedOperator):
 
 
 def _deferred(kind: str, product: str, payload: bytes) -> tuple[str, str, Any]:
+    if kind == "riders":
+        return kind, product, with_rescored(unpack_frame(payload)).select(_RIDERS)
     return kind, product, unpack(payload, list[Linked]) if kind == "linked" else unpack_frame(payload)
+
+
+def with_rescored(claims: pl.DataFrame) -> pl.DataFrame:
+    """Claims to be scored with `rescored`; those of an earlier release, which did not say it, once as either."""
+    if "rescored" in claims.columns:
+        return claims
+    return pl.concat([claims.with_columns(rescored=pl.lit(each)) for each in (False, True)])
 
 
 def _riders(claims: pl.DataFrame, all_phones: PhoneBuffer) -> pl.DataFrame:
@@ -181,7 +193,7 @@ def _riders(claims: pl.DataFrame, all_phones: PhoneBuffer) -> pl.DataFrame:
     panes = (phones[name].to_numpy() for name in ("pane_start_ms", "known_from_ms"))
     days = DeviceDays.of_panes(devices[claims.height :], workers, *panes)
     riders, reports = days.riders(devices[: claims.height], claims["decided_at_ms"].to_numpy())
-    return claims.select(*CLAIM, "decided_at_ms", riders=riders, reports=reports)
+    return claims.select(*CLAIM, "decided_at_ms", "rescored", riders=riders, reports=reports)
 
 
 def _pressure_deviations(pressure_panes: pl.DataFrame, panes: NeighborPanes) -> pl.DataFrame:
@@ -207,7 +219,7 @@ def _compared(product: Product, claims: pl.DataFrame, panes: NeighborPanes) -> p
         orders_per_hour=claims["orders_per_hour"].to_numpy(),
     )
     neighborhoods = np.unique(neighborhoods_of(queries.zone, product.zone_resolution))
-    dwells = panes.dwells(neighborhoods, np.unique(queries.window_start_ms), product.zone_resolution)
+    dwells = panes.dwells(neighborhoods, np.unique(curve_ends_ms(queries)), product.zone_resolution)
     arrivals = Arrivals(claims["age"].to_numpy(), claims["arrival_reports"].to_numpy())
     platform = claims["platform"].rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
     work = HourlyOrders(claims["orders"].to_numpy(), claims["work_reports"].to_numpy(), platform)

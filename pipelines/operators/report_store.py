@@ -28,7 +28,7 @@ from monsoon.transforms.presence import ReportCells
 from monsoon.transforms.telemetry_table import TelemetryTable
 
 UNPACKED_MS = 2 * HOUR_MS
-"""So long reports are columns in memory: the 90 minutes that evidence looks back, and what arrives late."""
+"""So long reports are columns in memory: the 100 minutes that evidence mostly looks back, and what arrives late."""
 _ALIKE = 8
 """So many parts of similar size are joined in memory."""
 WARM_MS = 6 * HOUR_MS

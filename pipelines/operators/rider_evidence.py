@@ -10,7 +10,7 @@ import polars as pl
 
 from monsoon.pipelines.operators.disruption_state import pack_disruption, unpack_disruption
 from monsoon.pipelines.operators.disruption_updates import updates_after
-from monsoon.pipelines.operators.evidence_requests import PANES_LOOK_BACK_MS, EvidenceRequests, workers_of
+from monsoon.pipelines.operators.evidence_requests import PANES_LOOK_BACK_MS, EvidenceRequests, by_anchor, workers_of
 from monsoon.pipelines.operators.pane_buffer import PaneBuffer, PaneReducer
 from monsoon.pipelines.operators.peer_activity_tests import ROWS
 from monsoon.pipelines.operators.report_intake import ReportIntake, account_for
@@ -39,7 +39,8 @@ from monsoon.transforms.activity.week_to_date import WEEK_MS, claims_with_week_t
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, LookupStart
 from monsoon.transforms.adjudication.claims import ActivityResult
 from monsoon.transforms.adjudication.scoring_times import ScoringTimes
-from monsoon.transforms.evidence.limits import ACTIVITY_MS
+from monsoon.transforms.claim_scores import ScoringRequest
+from monsoon.transforms.evidence.limits import ACTIVITY_MS, ANCHOR_HOLDS_MS
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence, ReportCells
 from monsoon.transforms.product import Product
@@ -53,8 +54,14 @@ from monsoon.transforms.triggers.disruption_log import (
 )
 from monsoon.transforms.triggers.series import Series
 
-_LOOK_BACK_MS = ACTIVITY_MS + 1
-"""Evidence and presence look back 90 min from a confirmation, presence including that moment."""
+_ANCHOR_AGE_MS = 10 * 60_000
+"""Most anchors are not older than that at a confirmation."""
+
+_LOOK_BACK_MS = ACTIVITY_MS + _ANCHOR_AGE_MS + 1
+"""Presence looks back 90 min from a confirmation, that moment included, and evidence 90 min from an anchor."""
+
+_SILENT_LOOK_BACK_MS = ANCHOR_HOLDS_MS + ACTIVITY_MS + 1
+"""The same for an anchor as old as it can be."""
 
 _RECENT_MS = 6 * 3_600_000
 """The reports of an interval are laid out in one table, but for what needs reports of more than 6 h before it."""
@@ -227,18 +234,27 @@ class RiderEvidence(KeyedOperator):
         updates = updates_after(changed, self.done_ms)
         if updates:
             yield Message("adjudicate-claims", self.key, f"happenings/{name}", upto_ms, pack(updates))
+        yield from self._send_evidence(claims, requests, upto_ms)
+
+    def _send_evidence(
+        self, claims: ProductClaims, requests: Sequence[ScoringRequest], upto_ms: int
+    ) -> Iterator[Message]:
+        """Sends the evidence of scoring requests, from the table of all riders where that is at hand. Claims that were
+        held or corrected, and silent riders, look back farther: that needs the reports of their riders alone."""
+        if not requests:
+            return
+        confirmed_ms = min(each.update.confirmed_at_ms for each in requests)
+        if self._reports.covers(confirmed_ms - _LOOK_BACK_MS):
+            table = self._reports.report_cells(confirmed_ms - _LOOK_BACK_MS).telemetry
+            is_whole = self._reports.covers(confirmed_ms - _SILENT_LOOK_BACK_MS)
+            requests, rest = by_anchor(requests, table, ANCHOR_HOLDS_MS if is_whole else _ANCHOR_AGE_MS)
+            if rest:
+                panes = self._panes.of_workers(workers_of(rest))
+                yield from self._requests.evidence(claims, rest, table, panes, upto_ms)
         if requests:
-            earliest_ms = min(each.update.confirmed_at_ms for each in requests) - _LOOK_BACK_MS
             workers = workers_of(requests)
-            # A claim that was held or corrected may look back far: that needs the reports of its rider alone.
-            at_hand = self._reports.covers(earliest_ms)
-            telemetry = (
-                self._reports.report_cells(earliest_ms).telemetry
-                if at_hand
-                else self._reports.telemetry(earliest_ms, workers)
-            )
-            panes = self._panes.of_workers(workers)
-            yield from self._requests.evidence(claims, requests, telemetry, panes, upto_ms)
+            own = self._reports.telemetry(confirmed_ms - _SILENT_LOOK_BACK_MS, workers)
+            yield from self._requests.evidence(claims, requests, own, self._panes.of_workers(workers), upto_ms)
 
     def _send_activity_tests(self, claims: ProductClaims, tests: Sequence[Due], upto_ms: int) -> Iterator[Message]:
         """Sends the bucket's part of the activity tests to `ComparePeers`, where peers are counted."""

@@ -223,6 +223,7 @@ def _telemetry(
         agc_db=nan,
         battery_pct=battery[order],
         mock=none8,
+        mock_setting=none8,
         gnss_time_ms=nan,
         network_time_ms=nan,
         charging=none8,

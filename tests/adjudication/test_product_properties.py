@@ -306,7 +306,8 @@ def test_no_machine_asks_for_a_score_that_was_not_foretold(product, drawn):
     asked = set()
 
     def score(claim, at_ms):
-        asked.add((claim.update.disruption_id, ScoringTime(claim.update.confirmed_at_ms, at_ms)))
+        moment = ScoringTime(claim.update.confirmed_at_ms, at_ms, rescored=claim.score is not None)
+        asked.add((claim.update.disruption_id, moment))
         return Told.score(told, claim, at_ms)
 
     told.score = score

@@ -34,8 +34,9 @@ class NotingScores(ScriptedScores):
     """Notes which claim was asked about, under which confirmation."""
 
     def __call__(self, claim, at_ms):
+        rescored = claim.score is not None
         score = super().__call__(claim, at_ms)
-        self.asked[-1] = (claim.update.disruption_id, ScoringTime(claim.update.confirmed_at_ms, at_ms))
+        self.asked[-1] = (claim.update.disruption_id, ScoringTime(claim.update.confirmed_at_ms, at_ms, rescored))
         return score
 
 
@@ -58,8 +59,11 @@ def test_whatever_happens_no_machine_asks_at_another_moment(drawn, first, second
     assert [(name, moment) for name, moment in scores.asked if moment not in told[name]] == []
 
 
-def test_a_disruption_that_opens_and_ends_asks_at_its_opening_and_when_a_hold_would_run_out():
+def test_a_disruption_that_opens_and_ends_asks_at_its_opening_and_again_when_a_hold_would_run_out():
     opened = update("d", 0)
     ended = replace(opened, at_ms=at(200), end_ms=at(200))
     hold_ms = KAWAACH.decision.holds["rescore_hold"].wait_ms
-    assert scoring_times(KAWAACH, [opened, ended]) == {ScoringTime(at(0), at(0)), ScoringTime(at(0), at(0) + hold_ms)}
+    assert scoring_times(KAWAACH, [opened, ended]) == {
+        ScoringTime(at(0), at(0)),
+        ScoringTime(at(0), at(0) + hold_ms, rescored=True),
+    }

@@ -61,14 +61,15 @@ def _history(seed: int) -> list[dict]:
     return rows
 
 
-def _measured(rows: list[dict], confirmed_ms: int, decided_ms: int):
+def _measured(rows: list[dict], confirmed_ms: int, decided_ms: int, rescored: int = 0):
     telemetry = telemetry_table_of(rows)
     workers = [f"w{rider}" for rider in range(10)]
     codes = [telemetry.workers.index(worker) if worker in telemetry.workers else -1 for worker in workers]
     count = len(codes)
     queries = Queries.of(
         9, codes, [ZONE] * count, [confirmed_ms] * count,
-        decided_at_ms=[decided_ms] * count, batch=[0] * count, orders_per_hour=[2.0] * count,
+        decided_at_ms=[decided_ms] * count, rescored=[rescored] * count, batch=[0] * count,
+        orders_per_hour=[2.0] * count,
     )  # fmt: skip
     points, cells = np.full(len(telemetry.bssids), CENTER[0]), np.full(len(telemetry.cells), CENTER[0] + 0.02)
     references = References(
@@ -83,11 +84,23 @@ def _same(left, right, names):
         assert left.reports[name].tobytes() == right.reports[name].tobytes(), name
 
 
+def _received_by(rows: list[dict], at_ms: int) -> list[dict]:
+    return [row for row in rows if row["received_time_ms"] is None or row["received_time_ms"] <= at_ms]
+
+
+def _anchors(rows: list[dict]) -> list[dict]:
+    """Each rider's report by which presence at NOW_MS is established."""
+    present = [row for row in _received_by(rows, NOW_MS + 15 * MINUTE_MS) if row["event_time_ms"] <= NOW_MS]
+    of_riders = {row["worker"]: row for row in sorted(present, key=lambda row: (row["event_time_ms"], row["event_id"]))}
+    return list(of_riders.values())
+
+
 @pytest.mark.parametrize("seed", range(6))
-def test_what_is_received_after_a_decision_changes_nothing_of_it(seed):
+def test_what_is_received_after_a_decision_changes_nothing_of_it_but_for_the_anchor(seed):
     rows = _history(seed)
-    before = [row for row in rows if row["received_time_ms"] is None or row["received_time_ms"] <= NOW_MS]
-    assert 0 < len(before) < len(rows)
+    in_time = _received_by(rows, NOW_MS)
+    before = [*in_time, *(row for row in _anchors(rows) if row not in in_time)]
+    assert len(in_time) < len(before) < len(rows)
     evidence = _measured(rows, NOW_MS, NOW_MS)
     _same(evidence, _measured(before, NOW_MS, NOW_MS), [feature.name for feature in FEATURES])
     measured = {name for name, values in evidence.values.items() if np.isfinite(values).any()}
@@ -97,19 +110,23 @@ def test_what_is_received_after_a_decision_changes_nothing_of_it(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_rescore_uses_what_came_by_then_but_the_batch_is_closed(seed):
     rows, later_ms = _history(seed), NOW_MS + 15 * MINUTE_MS
-    rescored = _measured(rows, NOW_MS, later_ms)
-    by_then = [row for row in rows if row["received_time_ms"] is None or row["received_time_ms"] <= later_ms]
+    rescored = _measured(rows, NOW_MS, later_ms, rescored=1)
+    by_then = _received_by(rows, later_ms)
     own = [feature.name for feature in FEATURES if feature.name not in BATCH[1:]]
-    _same(rescored, _measured(by_then, NOW_MS, later_ms), own)
+    _same(rescored, _measured(by_then, NOW_MS, later_ms, rescored=1), own)
     _same(rescored, _measured(rows, NOW_MS, NOW_MS), BATCH[1:])
-    assert rescored.reports["accelerometer_variance"].sum() > _measured(rows, NOW_MS, NOW_MS).reports[
-        "accelerometer_variance"
-    ].sum()  # fmt: skip
+    window = [row["worker"] for row in by_then if later_ms - 30 * MINUTE_MS < row["event_time_ms"] <= later_ms]
+    counts = [window.count(f"w{rider}") for rider in range(10)]
+    assert sum(counts) > 60
+    assert all(
+        not count or count == found
+        for count, found in zip(counts, rescored.reports["accelerometer_variance"], strict=True)
+    )
 
 
 @pytest.mark.parametrize(("delay_ms", "counts"), [(0, 2), (1, 1)])
 def test_received_at_the_decision_is_evidence_for_it(one, delay_ms, counts):
-    rows = reports("w", 2, accel_var=[1.0, 3.0], received_time_ms=[NOW_MS, NOW_MS + delay_ms])
+    rows = reports("w", 2, accel_var=[1.0, 3.0], received_time_ms=[NOW_MS + delay_ms, NOW_MS])
     assert one(rows, "accelerometer_variance")[1] == counts
     assert one(rows, "accelerometer_variance", decided_at_ms=[NOW_MS + 1])[1] == 2
 

@@ -28,8 +28,9 @@ def test_window_excludes_its_start_and_includes_its_end(one):
 
 def test_a_rescore_sees_what_came_until_its_decision(one):
     rows = [*reports("w", 1, accel_var=1.0), *reports("w", 1, end_ms=NOW_MS + 7_200_000, accel_var=9.0)]
-    assert one(rows, "accelerometer_variance", decided_at_ms=[NOW_MS + 7_199_999]) == (1.0, 1)
-    assert one(rows, "accelerometer_variance", decided_at_ms=[NOW_MS + 7_200_000]) == (5.0, 2)
+    assert one(rows, "accelerometer_variance", decided_at_ms=[NOW_MS + 7_199_999], rescored=[1]) == (1.0, 1)
+    assert one(rows, "accelerometer_variance", decided_at_ms=[NOW_MS + 7_200_000], rescored=[1]) == (9.0, 1)
+    assert one(rows, "accelerometer_variance", decided_at_ms=[NOW_MS + 7_200_000]) == (1.0, 1)
 
 
 def _signal(agc: float, cn0: float, history: int = 20) -> list[dict]:

@@ -5,14 +5,16 @@ import math
 from pathlib import Path
 
 from monsoon.transforms.evidence.features import FEATURES, Feature
+from monsoon.transforms.guard.signals import SIGNALS, Condition
 
 ROOT = Path(__file__).resolve().parents[2]
 GLOSSARY = ROOT / "docs" / "glossary.md"
 
 INTRODUCTION = """# Glossary
 
-Names of fields and features, each with unit, range and the meaning of null. The page is generated from `contracts/` and
-`transforms/evidence/features.py`; a test checks that it is current.
+Names of fields and features, each with unit, range and the meaning of null, and of the guard's signals. The page is
+generated from `contracts/`, `transforms/evidence/features.py` and `transforms/guard/signals.py`; a test checks that it
+is current.
 
 ## Features of a claim
 
@@ -25,8 +27,23 @@ is the end of the range that does. Windows, minimum counts and tolerances are in
 """
 
 
+SIGNALS_INTRODUCTION = """
+## Signals of the guard
+
+Each is strong, clear or null (not measured), with the value, the threshold and the number of reports on which it rests
+(`transforms/guard/signals.py`, [record 62](adr/0062-signals-of-the-guard.md)). It is strong where one of its conditions
+holds. Null is never strong. `ring` is 1 for a member of a ring; `riders_on_payout_account` counts riders of no squad in
+common on the claim's payout account.
+
+| signal | condition | over at least |
+|---|---|---|
+"""
+
+
 def render() -> str:
     text = INTRODUCTION + "".join(_feature(feature) for feature in FEATURES)
+    text += SIGNALS_INTRODUCTION
+    text += "".join(f"| {name} | {_condition(each)} |\n" for name, conditions in SIGNALS.items() for each in conditions)
     for path in sorted(set((ROOT / "contracts").glob("*.schema.json")) - {ROOT / "contracts" / "product.schema.json"}):
         schema = json.loads(path.read_text(encoding="utf-8"))
         text += f"\n## {schema['title'].removesuffix(' v1').capitalize()} (`contracts/{path.name}`)\n\n"
@@ -45,6 +62,12 @@ def _feature(feature: Feature) -> str:
         f"| `{feature.name}` | {feature.group} | {feature.unit} | {bounds} | {feature.fraud} | {feature.meaning} "
         f"| {feature.null} |\n"
     )
+
+
+def _condition(condition: Condition) -> str:
+    comparisons = [each for each in (condition, condition.also) if each]
+    holds = " and ".join(f"`{each.feature}` {each.comparison} {each.threshold:g}" for each in comparisons)
+    return f"{holds} | {f'{condition.min_reports} reports' if condition.min_reports else ''}"
 
 
 def _type(field: dict) -> str:

@@ -39,6 +39,7 @@ def _storm(riders: int, seed: int) -> list[dict]:
                 row[name] = row["event_time_ms"] + off_ms if generator.random() < 0.8 else None
             row["speed_mps"] = generator.choice([0.1, 0.2, 0.3, 8.0, None])
             row["mock"] = generator.choice([0, 0, 1, None])
+            row["mock_setting"] = generator.choice([0, 1, None])
             row["charging"] = generator.choice([0, 0, 0, None])
             row["cell"] = generator.choice(["LTE-404-45-1-1", "LTE-404-45-1-2", None])
             row["bssids"] = generator.sample(["a", "b", "c", "d"], generator.randint(0, 3))
@@ -53,12 +54,15 @@ def _queries(telemetry, seed: int) -> Queries:
     generator = np.random.default_rng(seed)
     worker = np.concatenate((np.arange(len(telemetry.workers)), [-1], np.arange(len(telemetry.workers))))
     confirmed = NOW_MS - generator.integers(0, 600_000, len(worker))
+    rescored = generator.integers(0, 2, len(worker))
     return Queries.of(
         9,
         worker,
         [ZONE] * len(worker),
         confirmed,
-        decided_at_ms=confirmed + generator.integers(0, 2, len(worker)) * 300_000,
+        decided_at_ms=confirmed + rescored * 300_000,
+        rescored=rescored,
+        asked_at_ms=np.where(generator.random(len(worker)) < 0.1, confirmed - 200_000, -1),
         batch=[0] * len(worker),
         orders_per_hour=generator.uniform(0.5, 3, len(worker)),
     )
@@ -145,6 +149,10 @@ _MEASURES = st.none() | st.floats(0, allow_nan=False, allow_infinity=False)
                 "network_time_ms": _DOUBLES,
                 "charging": st.sampled_from([None, 0, 1]),
                 "mock": st.sampled_from([None, 0, 1]),
+                "mock_setting": st.sampled_from([None, 0, 1]),
+                "bssids": st.none() | st.lists(st.sampled_from(["a", "b", "c"]), max_size=3),
+                "cell": st.none() | st.just("LTE-404-45-1-1"),
+                "received_time_ms": st.none() | st.integers(NOW_MS - 4_000_000, NOW_MS + 100_000),
                 "orders_completed": st.none() | st.integers(0, 2**63 - 1),
                 "app_state": st.sampled_from([None, "online", "on_trip"]),
                 "platform": st.sampled_from([None, "zepto"]),
@@ -155,7 +163,7 @@ _MEASURES = st.none() | st.floats(0, allow_nan=False, allow_infinity=False)
 )
 def test_whatever_is_reported_values_stay_in_their_range(rows):
     workers = ["w", "x", "y", "z", "nobody"]
-    evidence = evidence_of(rows, workers=workers, batch=[1] * 5, orders_per_hour=[2.0] * 5)
+    evidence = evidence_of(rows, workers=workers, batch=[1] * 5, orders_per_hour=[2.0] * 5, rescored=[0, 0, 1, 1, 0])
     assert evidence.values.keys() == evidence.reports.keys() == {feature.name for feature in FEATURES}
     for feature in FEATURES:
         values = evidence.values[feature.name]

@@ -140,16 +140,21 @@ def test_presence_by_what_was_received_a_quarter_of_an_hour_after_the_confirmati
     assert zone == (at_work if present else at_home)
 
 
-def test_what_comes_between_the_confirmation_and_the_quarter_of_an_hour_is_presence_and_no_evidence(tmp_path):
-    claims = claims_of(tmp_path, [report("w", minutes, received_time=at(5)) for minutes in range(-20, 0)], HOME)
-    assert {name for name, count in claims[0]["feature_reports"].items() if count} == set()
-    assert claims[0]["features"]["accelerometer_variance"] is None
+def test_of_what_comes_in_the_quarter_of_an_hour_after_the_confirmation_only_the_anchor_is_evidence(tmp_path):
+    """Whoever is present by a report has at least that one as evidence."""
+    sent = [report("w", minutes, accel_var=2.0 - minutes, received_time=at(5)) for minutes in range(-20, 0)]
+    claims = claims_of(tmp_path, sent, HOME)
+    assert claims[0]["feature_reports"]["accelerometer_variance"] == 1
+    assert claims[0]["features"]["accelerometer_variance"] == 3.0
 
 
 def test_a_rescore_takes_what_came_since(tmp_path):
-    """A phone at rest by what was received, which moved by what came later: held, then paid."""
+    """A phone at rest up to the confirmation, which moves in the 30 min up to the end of the hold: held, then paid.
+    What was received after the decision, or lies before these 30 min, is no part of it."""
     still = [report("w", m, accel_var=0.0, received_time=at(m)) for m in (-20, -19, -18)]
-    moved = [report("w", m, accel_var=2.0, received_time=at(30)) for m in range(-17, 0)]
+    moved = [report("w", m, accel_var=2.0, received_time=at(119)) for m in range(100, 119)]
+    moved += [report("w", m, accel_var=0.0, received_time=at(121)) for m in range(91, 100)]
+    moved += [report("w", m, accel_var=0.0) for m in range(30, 91)]
     source = Scripted(tmp_path / "in", scorer=StillPhoneScorer())
     rain = [
         reading_record("rain_mm_24h", 110.0, 0, provider=name, reading_id=name, radius_km=50)
@@ -162,5 +167,5 @@ def test_a_rescore_takes_what_came_since(tmp_path):
     same(outcome, source.locally()[1])
     first, last = outcome.claims[0], outcome.claims[-1]
     assert (first["status"], first["feature_reports"]["accelerometer_variance"]) == ("soft_hold", 3)
-    assert (last["status"], last["feature_reports"]["accelerometer_variance"]) == ("approved", 20)
+    assert (last["status"], last["feature_reports"]["accelerometer_variance"]) == ("approved", 19)
     assert last["decided_at"] == at(120)

@@ -76,7 +76,7 @@ def test_a_cached_fix_says_nothing_of_the_clock(tmp_path, gaps):
 def test_a_clock_that_is_off_still_shows(tmp_path):
     claims, _, _ = outcome(tmp_path, rider(60, gnss_time=lambda m: at(m) - 615_000, network_time=at))
     assert claims[0]["features"]["gnss_network_time_delta_s"] == 615.0
-    assert claims[0]["feature_reports"]["gnss_network_time_delta_s"] == 119
+    assert claims[0]["feature_reports"]["gnss_network_time_delta_s"] == 120
 
 
 @pytest.mark.parametrize("headed", [True, False])

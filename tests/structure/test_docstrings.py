@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from monsoon.transforms import evidence, scoring
+from monsoon.transforms import evidence, guard, scoring
 from monsoon.transforms.evidence import activity, batch, device, devices, gnss, motion, policy, surroundings
 from monsoon.transforms.evidence.features import FEATURES
 from monsoon.transforms.scoring import product_scores, scorer
@@ -65,9 +65,9 @@ def test_a_score_says_range_direction_and_missing_input(function):
 
 
 def test_examples_run():
-    """Every example in the docstrings of evidence and scoring."""
+    """Every example in the docstrings of evidence, guard and scoring."""
     tried = failed = 0
-    for package in (evidence, scoring):
+    for package in (evidence, guard, scoring):
         for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
             result = doctest.testmod(importlib.import_module(found.name), optionflags=doctest.ELLIPSIS)
             tried, failed = tried + result.attempted, failed + result.failed

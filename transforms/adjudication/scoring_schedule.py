@@ -17,10 +17,11 @@ from monsoon.transforms.product import Product
 
 
 class ScoringTime(NamedTuple):
-    """The confirmation of a claim's disruption, and the moment of the score (ms)."""
+    """The confirmation of a claim's disruption, the moment of the score (ms), and whether it is a re-score."""
 
     confirmed_at_ms: int
     at_ms: int
+    rescored: bool = False
 
 
 def scoring_times(
@@ -58,10 +59,10 @@ def scoring_times(
     for each in projected.values():
         waits_ms |= rules.of(each.claim).decision.rescore_delays_ms
     for at_ms in {moment.at_ms for moment in scored_at}:
-        scored_at.update([ScoringTime(confirmed, at_ms) for confirmed, known_at_ms in known if known_at_ms == at_ms])
+        scored_at.update([each for each in known if each.at_ms == at_ms])
         for due_ms in [at_ms + wait for wait in waits_ms]:
             scored_at.update(
-                [ScoringTime(confirmed, due_ms) for confirmed, known_at_ms in known if known_at_ms <= due_ms]
+                [ScoringTime(each.confirmed_at_ms, due_ms, rescored=True) for each in known if each.at_ms <= due_ms]
             )
     return scored_at
 

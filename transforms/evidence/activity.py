@@ -21,14 +21,12 @@ _DAY_HOURS = 24
 
 
 def recent_activity_in_zone(telemetry: TelemetryTable, queries: Queries, zones: ZoneShapes) -> Measured:
-    """Orders plus on_trip reports in the zone in the last ACTIVITY_MS (90 min), a count.
+    """Orders plus on_trip reports in the zone in the ACTIVITY_MS (90 min) up to the end of the window, a count.
 
     Range: 0 and up. Direction: low points to fraud: telemetry without work. Missing input: null where no report, from
     wherever, states an app state or orders. Rests on: the reports that state one. Source: `fraud.md`, features.
     """
-    start_ms = queries.confirmed_at_ms - ACTIVITY_MS
-    end_ms = queries.decided_at_ms
-    window = Window.of(telemetry, queries.worker, start_ms, end_ms, received_by_ms=end_ms)
+    window = Window.of_queries(telemetry, queries, ACTIVITY_MS)
     span = window.span
     # Doubles, exact up to 2^53 orders: a hostile count must not wrap around.
     orders = np.maximum(window["orders_completed"], 0).astype(np.float64)

@@ -1,8 +1,9 @@
 """When reports were received, and for what they may therefore be used (`fraud.md`, "Where evidence is taken").
 
 A report without received_time counts as received at its event_time. One with received_time is evidence only for
-decisions made since; it establishes presence at a confirmation if it was received within PRESENCE_GRACE_MS of it; and
-it counts for a baseline or a pattern of shifts only if it was received within BASELINE_GRACE_MS of its event_time.
+decisions made since, but for a claim's anchor (`anchor.py`); it establishes presence at a confirmation if it was
+received within PRESENCE_GRACE_MS of it; and it counts for a baseline or a pattern of shifts only if it was received
+within BASELINE_GRACE_MS of its event_time.
 
 Interpretations of the specification: docs/interpretations.md#when-a-report-was-received.
 """
@@ -27,13 +28,19 @@ def builds_history(event_time_ms: npt.NDArray[Any], received_time_ms: npt.NDArra
     return received_time_ms - event_time_ms <= BASELINE_GRACE_MS
 
 
-def received_rows(telemetry: TelemetryTable, lo: Ints, hi: Ints, by_ms: npt.ArrayLike) -> Ragged:
-    """The rows `lo:hi` of each query, each within one worker, that were received by a moment of the query's (ms)."""
+def received_rows(
+    telemetry: TelemetryTable, lo: Ints, hi: Ints, by_ms: npt.ArrayLike, always: Ints | None = None
+) -> Ragged:
+    """The rows `lo:hi` of each query, each within one worker, that were received by a moment of the query's (ms); and
+    of these rows the one in `always` (-1 = none), whenever it was received."""
     by = np.broadcast_to(np.asarray(by_ms, dtype=np.int64), lo.shape)
     whole = Ragged(lo, hi)
     if not _any_later(telemetry, lo, hi, by):
         return whole
-    return whole.filter(telemetry.received_time_ms[whole.rows] <= by[whole.query])
+    kept = telemetry.received_time_ms[whole.rows] <= by[whole.query]
+    if always is not None:
+        kept |= whole.rows == always[whole.query]
+    return whole.filter(kept)
 
 
 def rows_received_later(telemetry: TelemetryTable, lo: Ints, hi: Ints, by_ms: npt.ArrayLike) -> tuple[Ints, Ints]:

@@ -20,6 +20,7 @@ from monsoon.transforms.evidence.limits import (
     MIN_DWELLS,
     MIN_PEERS,
     ORDERS_HOUR_MS,
+    WINDOW_MS,
 )
 from monsoon.transforms.evidence.neighborhoods import Cells, PaneCells, neighborhoods_of
 from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, medians_of_others
@@ -186,13 +187,18 @@ def claim_burst_rank(queries: Queries, arrivals: Arrivals, dwells: DwellInterval
     others = table.sum(axis=1)[batch] - 1
     share = (_around(table)[batch, age] - 1) / np.maximum(others, 1)
     where = neighborhoods_of(queries.zone[present], dwells.resolution)
-    end_ms = queries.window_start_ms[present]
+    end_ms = curve_ends_ms(queries)[present]
     moments, moment = np.unique(np.stack([where.astype(np.int64), end_ms]), axis=1, return_inverse=True)
     curves = [dwells.curve(np.uint64(cell), end) for cell, end in moments.T.tolist()]
     own = _around(np.array(curves).reshape(-1, _AGES))[moment.reshape(-1), age]
     rank = np.full(n, np.nan)
     rank[present] = np.where(others + 1 >= MIN_BURST_RIDERS, share - own, np.nan)
     return rank, reports
+
+
+def curve_ends_ms(queries: Queries) -> Ints:
+    """Where the arrival curve of each query's zone ends (ms): WINDOW_MS before the batch is confirmed."""
+    return queries.confirmed_at_ms - WINDOW_MS
 
 
 @dataclass(frozen=True, eq=False)

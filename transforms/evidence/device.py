@@ -16,21 +16,37 @@ _MS_PER_HOUR = 3_600_000
 
 
 def mock_location_share(window: Window) -> Measured:
-    """Share of the window's reports with mock locations in use, of those that state it.
+    """Share of the window's reports with mock_location true (this fix is fake), of those that state it.
 
-    They are in use by mock_location (this fix is fake) or mock_setting (an app for fake fixes is selected).
-
-    Range: 0..1. Direction: high points to fraud. Missing input: null where no report states either flag. Rests on: the
-    reports that state one. Source: `fraud.md`, features (above 0 is strong for mock_location, weak for mock_setting).
+    Range: 0..1. Direction: high points strongly to fraud: any report above 0. Missing input: null where no report
+    states the flag. Rests on: the reports that state it. Source: `fraud.md`, features.
 
     >>> from monsoon.transforms.evidence.window import one_rider
     >>> window, _ = one_rider([0, 15, 30], mock=[1, 0, None])
     >>> mock_location_share(window)
     (array([0.5]), array([2]))
     """
-    stated = window["mock"] >= 0
-    reports = window.span.count(stated)
-    return ratio(window.span.count(window["mock"] == 1), reports), reports
+    return _share(window, "mock")
+
+
+def mock_setting_share(window: Window) -> Measured:
+    """Share of the window's reports with mock_setting true (an app for fake fixes is selected), of those that state it.
+
+    Range: 0..1. Direction: high points weakly to fraud: developers and repair shops leave it on. Missing input: null
+    where no report states the flag. Rests on: the reports that state it. Source: `fraud.md`, features.
+
+    >>> from monsoon.transforms.evidence.window import one_rider
+    >>> window, _ = one_rider([0, 15, 30], mock_setting=[1, 1, None])
+    >>> mock_setting_share(window), mock_location_share(window)
+    ((array([1.]), array([2])), (array([nan]), array([0])))
+    """
+    return _share(window, "mock_setting")
+
+
+def _share(window: Window, flag: str) -> Measured:
+    """Share of the window's reports with a flag set, of those that state it."""
+    reports = window.span.count(window[flag] >= 0)
+    return ratio(window.span.count(window[flag] == 1), reports), reports
 
 
 def accelerometer_variance(window: Window) -> Measured:

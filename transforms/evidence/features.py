@@ -36,8 +36,13 @@ _INF = math.inf
 FEATURES: tuple[Feature, ...] = (
     Feature(
         "mock_location_share", "share", 0, 1, "mock", "high",
-        "reports with mock_location or mock_setting true, of those that state either",
-        "no report states either",
+        "reports with mock_location true, of those that state it",
+        "no report states it",
+    ),
+    Feature(
+        "mock_setting_share", "share", 0, 1, "mock", "high",
+        "reports with mock_setting true, of those that state it; weak: developers leave it on",
+        "no report states it",
     ),
     Feature(
         "accelerometer_variance", "(m/s^2)^2", 0, _INF, "accelerometer", "low",
@@ -65,6 +70,12 @@ FEATURES: tuple[Feature, ...] = (
         "no located access point seen from the zone",
     ),
     Feature(
+        "bssid_fix_match", "share", 0, 1, "wifi", "low",
+        "median over reports with 2 located access points or more: 1 within 250 m + accuracy of the fix, falling to 0 "
+        "at 3 x that",
+        "no report sees 2 located access points",
+    ),
+    Feature(
         "cell_tower_zone_match", "share", 0, 1, "cell", "low",
         "median over reports: 1 within tower range + accuracy, falling to 0 at 3 x that",
         "no report with a located tower",
@@ -80,9 +91,19 @@ FEATURES: tuple[Feature, ...] = (
         "fewer than 4 speeds",
     ),
     Feature(
+        "speed_cv", "ratio", 0, _INF, "motion", "low",
+        "standard deviation of speed / its mean, of the speeds stated or between fixes, whichever is less",
+        "fewer than 4 speeds, or none above 0",
+    ),
+    Feature(
         "route_linearity", "ratio", 0, 1, "motion", "high",
         "net displacement / path length",
         "a path under 2 km",
+    ),
+    Feature(
+        "still_while_moving", "share", 0, 1, "accelerometer", "high",
+        "path's length ridden with accel_var below 2e-4: fixes that ride and a phone that lies still",
+        "less than 500 m ridden, or no accelerometer",
     ),
     Feature(
         "max_implied_speed_mps", "m/s", 0, _INF, "motion", "high",
@@ -93,6 +114,11 @@ FEATURES: tuple[Feature, ...] = (
         "second_implied_speed_mps", "m/s", 0, _INF, "motion", "high",
         "second largest of the same; above 33: a speed of 33 m/s was exceeded twice",
         "fewer than 3 reports",
+    ),
+    Feature(
+        "fast_excursions", "count", 0, _INF, "motion", "high",
+        "times that fixes of 50 m accuracy or better went elsewhere at more than 70 m/s; out and back is one",
+        "fewer than 2 such fixes",
     ),
     Feature(
         "gps_jitter_m", "m", 0, _INF, "motion", "low",
@@ -123,6 +149,11 @@ FEATURES: tuple[Feature, ...] = (
         "subscription_alert_gap_s", "s", -_INF, _INF, "policy", "high",
         "activation of the policy - first public alert for the zone; positive: bought after the alert",
         "no alert, or no activation known",
+    ),
+    Feature(
+        "stated_wage_ratio", "ratio", 0, _INF, "policy", "high",
+        "stated amount that decides the payout / its median over policies in force around the zone",
+        "no amount stated, or no policies compared with",
     ),
     Feature(
         "claims_7d", "count", 0, _INF, "policy", "high",

@@ -99,7 +99,7 @@ def _fix_before(window: Window, queries: Queries, query: Ints, device: Ints) -> 
     """gnss_time (ms) of the last fix of each query's phone before its window, NaN where there is none."""
     telemetry = window.telemetry
     worker, start_ms = queries.worker[query], queries.window_start_ms[query]
-    first, stop = telemetry.rows_between(worker, queries.confirmed_at_ms[query] - ACTIVITY_MS, start_ms)
+    first, stop = telemetry.rows_between(worker, queries.window_end_ms[query] - ACTIVITY_MS, start_ms)
     found_ms = np.full(len(query), np.nan)
     # Mostly the report just before has it: look back a little, and twice as far only where it has none.
     unsettled, look_back = np.flatnonzero(stop > first), 4

@@ -9,7 +9,10 @@ _MINUTE_MS = 60_000
 _DAY_MS = 24 * 60 * _MINUTE_MS
 
 WINDOW_MS = 30 * _MINUTE_MS
-"""Evidence is the 30 min up to confirmation (`fraud.md`); a re-score extends it to its own decision time."""
+"""Evidence is the 30 min up to and including the anchor, of a re-score the 30 min up to its decision (`fraud.md`)."""
+
+ANCHOR_HOLDS_MS = 90 * _MINUTE_MS
+"""How long a report establishes presence, and so is an anchor (`products.md`, Presence)."""
 
 ACTIVITY_MS = 90 * _MINUTE_MS
 """Recent activity, and how long a stay is looked back on: as long as a report says where its rider is."""
@@ -66,12 +69,43 @@ MIN_PATH_STEPS = 8
 UNKNOWN_ACCURACY_M = 100.0
 """Stands for an accuracy that was not reported: a fix in a storm, in the rider's favor."""
 
+REST_ACCEL_VAR = 2e-4
+"""(m/s^2)^2; a phone that lies still stays below it (`fraud.md`, still_while_moving): its sensor's noise, 0.008 to
+0.014 m/s^2, is all that it measures."""
+
+MIN_RIDDEN_M = 500.0
+"""A shorter path is no ride (`fraud.md`, still_while_moving)."""
+
+RIDDEN_STEP_MS = 60_000
+"""accel_var is of the period of one report: after a longer gap it says nothing of the way since the report before."""
+
+EXCURSION_MPS = 70.0
+EXCURSION_ACCURACY_M = 50.0
+"""Implied speed of an excursion, and how accurate the fixes beside it must say that they are (`fraud.md`, motion)."""
+
+RIDING_MPS = 33.0
+"""No rider is faster (`fraud.md`, max_implied_speed_mps)."""
+
+RETURN_M = 2000.0
+"""A jump that ends this near to where an excursion began, or nearer, may be its end; as far as a re-read may lie from
+the zone (`fraud.md`, the guard)."""
+
 MIN_STEP_S = 1.0
 """Two reports of the same moment are taken as 1 s apart, so that being in two places at once is a finite speed."""
 
 ACCESS_POINT_REACH_M = 250.0
 """From a fix or a located access point to the circle around the zone: Wi-Fi carries about 100 m outdoors and
 surveyed positions are as much off again; a resolution 9 zone is only 200 m from center to corner."""
+
+MIN_LOCATED_ACCESS_POINTS = 2
+"""One access point may have moved (`fraud.md`, bssid_fix_match)."""
+
+MIN_COSIGHTING_PHONES = 3
+"""Fewer phones locate no access point: two are one household's."""
+
+MIN_WAGE_POLICIES = 20
+WAGE_PARENT_RESOLUTION = 5
+"""`fraud.md`, stated_wage_ratio."""
 
 UNKNOWN_TOWER_RANGE_M = 3000.0
 """Range of a tower whose file states none: beyond most urban macro cells, in the rider's favor."""

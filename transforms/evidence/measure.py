@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monsoon.transforms.evidence import activity, batch, device, gnss, motion, policy, surroundings
+from monsoon.transforms.evidence.anchor import anchored
 from monsoon.transforms.evidence.baselines import BatteryBaseline, SignalBaseline
 from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.features import FEATURE_NAMES
@@ -43,10 +44,12 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class OwnEvidence:
-    """Features from the riders' own reports: all but the three of NEIGHBOR_FEATURES, and what the batch's
-    comparisons need of each query."""
+    """Features from the riders' own reports: all but those of NEIGHBOR_FEATURES, and what the comparisons with others
+    need of each query."""
 
     evidence: Evidence
+    queries: Queries
+    """With the windows that the features are of."""
     arrivals: batch.Arrivals
     work: batch.HourlyOrders
     device: Ints
@@ -57,8 +60,8 @@ def measure(telemetry: TelemetryTable, panes: Panes, references: References, que
     """Every feature of FEATURE_NAMES for every query, from the reports of all riders.
 
     Apart from claim_burst_rank and peer_divergence, which compare the claims of a batch, a query's values depend
-    on the query alone, to the bit. Nothing later than its decided_at_ms, or received later, is used. Raises
-    ValueError for a zone of another resolution than the queries'.
+    on the query alone, to the bit. Nothing later than its decided_at_ms, or received later, is used, but for the
+    anchor (`anchor.py`). Raises ValueError for a zone of another resolution than the queries'.
     """
     cells = PaneCells.of(panes, queries.resolution)
     own = measure_own(telemetry, panes, cells, references, queries)
@@ -67,7 +70,7 @@ def measure(telemetry: TelemetryTable, panes: Panes, references: References, que
     pressure = surroundings.PressureSteps.of(known, there)
     dwells = batch.DwellIntervals.of(known, there, queries.resolution)
     with np.errstate(over="ignore", invalid="ignore"):
-        match = pressure.barometric_delta_match(queries)
+        match = pressure.barometric_delta_match(own.queries)
         burst = batch.claim_burst_rank(queries, own.arrivals, dwells)
         divergence = batch.peer_divergence(queries, own.work)
     riders = DeviceDays.of(panes).riders(own.device, queries.decided_at_ms)
@@ -92,6 +95,7 @@ def measure_own(
 
     Raises ValueError for a zone of another resolution than the queries'.
     """
+    queries = anchored(telemetry, queries)
     zones = ZoneShapes.of(queries.zone, queries.resolution)
     known = {name: np.full(len(queries), np.nan) for name in FEATURE_NAMES}
     reports = {name: np.zeros(len(queries), dtype=np.int64) for name in FEATURE_NAMES}
@@ -111,21 +115,25 @@ def measure_own(
     with np.errstate(over="ignore", invalid="ignore"):
         for block in _blocks(telemetry, queries):
             these, here = queries.take(block), zones.take(block)
-            end_ms = these.decided_at_ms
-            window = Window.of(telemetry, these.worker, these.window_start_ms, end_ms, received_by_ms=end_ms)
+            window = Window.of_queries(telemetry, these)
             speed = motion.speeds_mps(window)
             put("mock_location_share", device.mock_location_share(window), block)
+            put("mock_setting_share", device.mock_setting_share(window), block)
             put("accelerometer_variance", device.accelerometer_variance(window), block)
             put("gnss_cn0_agc_anomaly", gnss.gnss_cn0_agc_anomaly(window, these, signal), block)
             put("gnss_network_time_delta_s", gnss.gnss_network_time_delta_s(window, these), block)
             put("bssid_zone_match", surroundings.bssid_zone_match(window, here, references), block)
+            put("bssid_fix_match", surroundings.bssid_fix_match(window, references), block)
             put("cell_tower_zone_match", surroundings.cell_tower_zone_match(window, references), block)
             put("battery_drain_z", device.battery_drain_z(window, these, battery), block)
             put("speed_variance_30min", motion.speed_variance_30min(window, speed), block)
+            put("speed_cv", motion.speed_cv(window), block)
             put("route_linearity", motion.route_linearity(window), block)
+            put("still_while_moving", motion.still_while_moving(window), block)
             largest, second = motion.max_implied_speed_mps(window)
             put("max_implied_speed_mps", largest, block)
             put("second_implied_speed_mps", second, block)
+            put("fast_excursions", motion.fast_excursions(window), block)
             put("gps_jitter_m", motion.gps_jitter_m(window, speed), block)
             put("recent_activity_in_zone", activity.recent_activity_in_zone(telemetry, these, here), block)
             put("app_activity", activity.app_activity(window), block)
@@ -134,16 +142,16 @@ def measure_own(
             work.append(batch.HourlyOrders.of(telemetry, these))
         arrivals = batch.Arrivals.of(telemetry, queries, zones)
         put("subscription_alert_gap_s", policy.subscription_alert_gap_s(queries))
+        put("stated_wage_ratio", policy.stated_wage_ratio(queries))
         put("claims_7d", policy.claims_7d(queries))
         put("account_age_d", policy.account_age_d(queries))
     evidence = Evidence(known, {name: counts.astype(np.int32) for name, counts in reports.items()})
-    return OwnEvidence(evidence, arrivals, batch.HourlyOrders.join(work), np.concatenate(devices))
+    return OwnEvidence(evidence, queries, arrivals, batch.HourlyOrders.join(work), np.concatenate(devices))
 
 
 def _blocks(telemetry: TelemetryTable, queries: Queries) -> Iterator[slice]:
     """Runs of queries whose windows hold some _BLOCK_ROWS rows together, at least one query each."""
-    start_ms: Ints = queries.confirmed_at_ms - ACTIVITY_MS
-    lo, hi = telemetry.rows_between(queries.worker, start_ms, queries.decided_at_ms)
+    lo, hi = telemetry.rows_between(queries.worker, queries.window_end_ms - ACTIVITY_MS, queries.window_end_ms)
     # An empty window costs something too.
     total = np.cumsum(hi - lo + 1)
     first = 0

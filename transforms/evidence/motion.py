@@ -1,21 +1,30 @@
-"""Features of motion: speeds, straightness, implied speeds between fixes, jitter of a phone that stands still."""
+"""Features of motion: speeds, straightness, implied speeds between fixes, rest and jitter of a phone."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.limits import (
+    EXCURSION_ACCURACY_M,
+    EXCURSION_MPS,
     MIN_PATH_M,
     MIN_PATH_STEPS,
+    MIN_RIDDEN_M,
     MIN_SPEEDS,
     MIN_STEP_S,
     MIN_STOPPED_STEPS,
+    REST_ACCEL_VAR,
+    RETURN_M,
+    RIDDEN_STEP_MS,
+    RIDING_MPS,
     STOPPED_MPS,
     STOPPED_STEP_MS,
     UNKNOWN_ACCURACY_M,
 )
-from monsoon.transforms.evidence.ragged import Floats, ratio, two_largest
+from monsoon.transforms.evidence.ragged import Bools, Floats, Ints, ratio, two_largest
 from monsoon.transforms.evidence.window import Window
 from monsoon.transforms.geo.sphere import distance_m
 
@@ -46,6 +55,63 @@ def speed_variance_30min(window: Window, speed: Floats) -> Measured:
     deviation = speed - ratio(span.total(speed, measured), count)[span.query]
     variance = ratio(span.total(deviation * deviation, measured), count)
     return np.where(count >= MIN_SPEEDS, variance, np.nan), count
+
+
+def speed_cv(window: Window) -> Measured:
+    """Coefficient of variation of the speed over the window: its standard deviation / its mean.
+
+    Of the stated speeds or of those between the fixes, whichever is steadier: a made-up trail may state either.
+
+    Range: 0 and up. Direction: low points to fraud on a straight path (`fraud.md`, route_linearity: below 0.05).
+    Missing input: null with fewer than MIN_SPEEDS speeds of one kind, or where all are 0. Rests on: the reports with
+    a speed of that kind. Source: `fraud.md`, features, route_linearity.
+
+    >>> from monsoon.transforms.evidence.window import one_rider
+    >>> window, _ = one_rider([0, 15, 30, 45], speed_mps=[2.0, 6.0, 2.0, 6.0])
+    >>> speed_cv(window)
+    (array([0.5]), array([4]))
+    """
+    between = np.full(len(window.span.rows), np.nan)
+    between[window.span.follows] = window.step_m / _step_s(window)
+    (stated_cv, stated), (fixes_cv, fixes) = (_variation(window, each) for each in (window["speed_mps"], between))
+    steadier = np.isnan(stated_cv) | (fixes_cv < stated_cv)
+    return np.where(steadier, fixes_cv, stated_cv), np.where(steadier, fixes, stated)
+
+
+def _variation(window: Window, speed: Floats) -> Measured:
+    variance, count = speed_variance_30min(window, speed)
+    return ratio(np.sqrt(variance), ratio(window.span.total(speed, ~np.isnan(speed)), count)), count
+
+
+def still_while_moving(window: Window) -> Measured:
+    """Share of the path's length that was ridden while the phone lay still: with accel_var below REST_ACCEL_VAR.
+
+    A step of the path is that from the report before, at most RIDDEN_STEP_MS ago. It counts where the report at its end
+    states accel_var, which is of the time since, and is ridden where it is longer than both accuracies together: fixes
+    of a phone on a table wander, too.
+
+    Range: 0..1. Direction: high points strongly to fraud: fixes that ride and a phone that does not. Missing input:
+    null where fewer than MIN_RIDDEN_M were ridden; an accuracy that is not stated is UNKNOWN_ACCURACY_M, in the rider's
+    favor. Rests on: the steps ridden. Source: `fraud.md`, features.
+
+    >>> from monsoon.transforms.evidence.window import one_rider
+    >>> north = [28.6 + 0.002 * step for step in range(5)]  # 222 m each
+    >>> window, _ = one_rider(range(0, 75, 15), lat=north, accuracy_m=[9.0] * 5, accel_var=[0, 0, 0, 0, 2.5])
+    >>> share, steps = still_while_moving(window)
+    >>> round(float(share[0]), 6), int(steps[0])
+    (0.75, 4)
+    """
+    at = window.span.follows
+    accuracy_m = np.nan_to_num(window["accuracy_m"], nan=UNKNOWN_ACCURACY_M)
+    query, accel_var = window.span.query[at], window["accel_var"][at]
+    counts = ~np.isnan(accel_var) & (window.step_ms <= RIDDEN_STEP_MS)
+    ridden = counts & (window.step_m > accuracy_m[at - 1] + accuracy_m[at])
+    still = ridden & (accel_var < REST_ACCEL_VAR)
+    path_m, ridden_m, still_m = (
+        np.bincount(query[each], window.step_m[each], len(window)) for each in (counts, ridden, still)
+    )
+    share = np.where(ridden_m >= MIN_RIDDEN_M, np.minimum(ratio(still_m, path_m), 1.0), np.nan)
+    return share, np.bincount(query[ridden], minlength=len(window))
 
 
 def route_linearity(window: Window) -> Measured:
@@ -98,6 +164,74 @@ def max_implied_speed_mps(window: Window) -> tuple[Measured, Measured]:
         (np.where(steps >= 1, largest, np.nan), steps),
         (np.where(steps >= 2, second, np.nan), steps),
     )
+
+
+def fast_excursions(window: Window) -> Measured:
+    """How often the window's fixes went elsewhere at an implied speed above EXCURSION_MPS (70 m/s); out and back is one
+    excursion.
+
+    Only fixes that state an accuracy of at most EXCURSION_ACCURACY_M count. A jump is a step between neighbors of them
+    that is so fast. It ends the excursion that an earlier jump began, if it leads to where a rider may be who never
+    left: not further from the fix before the excursion than RIDING_MPS allows since, nor than RETURN_M. It belongs to
+    that excursion, too, if it follows at once on its last jump. Any other begins one.
+
+    Range: 0 and up, a count. Direction: high points to fraud, two and more strongly: one is a receiver's error. Missing
+    input: null with fewer than 2 such fixes. Rests on: the steps between them. Source: `fraud.md`, the guard, motion;
+    which jumps belong together is this project's reading (docs/interpretations.md#evidence).
+
+    >>> from monsoon.transforms.evidence.window import one_rider
+    >>> lat = [28.6, 28.7, 28.7, 28.6, 28.6, 28.7]  # out, back, and out again
+    >>> window, _ = one_rider(range(0, 90, 15), lat=lat, accuracy_m=[9.0] * 6)
+    >>> fast_excursions(window)
+    (array([2.]), array([5]))
+    """
+    fix = np.flatnonzero(window["accuracy_m"] <= EXCURSION_ACCURACY_M)
+    query, fixes = window.span.query[fix], _Fixes.of(window, fix)
+    step = np.flatnonzero(np.diff(query) == 0)
+    over_m, time_s = fixes.apart(step, step + 1)
+    steps = np.bincount(query[step], minlength=len(window))
+    excursions = np.zeros(len(window))
+    jumps = step[over_m > EXCURSION_MPS * time_s]
+    began = fixes.begin_excursions(jumps, query)
+    np.add.at(excursions, query[jumps[began]], 1.0)
+    return np.where(steps >= 1, excursions, np.nan), steps
+
+
+@dataclass(frozen=True, eq=False)
+class _Fixes:
+    """Some fixes of windows, in their order."""
+
+    lat: Floats
+    lon: Floats
+    accuracy_m: Floats
+    time_ms: Ints
+
+    @staticmethod
+    def of(window: Window, at: Ints) -> _Fixes:
+        return _Fixes(*(window[name][at] for name in ("lat", "lon", "accuracy_m", "event_time_ms")))
+
+    def apart(self, first: Ints | int, second: Ints | int) -> tuple[Floats, Floats]:
+        """Distance beyond both accuracies (m) and time (s, at least MIN_STEP_S) from one fix to the other."""
+        away_m = distance_m(self.lat[first], self.lon[first], self.lat[second], self.lon[second])
+        time_s = np.maximum((self.time_ms[second] - self.time_ms[first]) / 1000.0, MIN_STEP_S)
+        return np.maximum(away_m - self.accuracy_m[first] - self.accuracy_m[second], 0.0), time_s
+
+    def begin_excursions(self, jumps: Ints, query: Ints) -> Bools:
+        """Which of the jumps, each from the fix of that number to the next, begin an excursion."""
+        begins = np.zeros(len(jumps), dtype=np.bool_)
+        left = last = -1  # the fix before the excursion that lasts, and its last jump
+        for number, jump in enumerate(jumps.tolist()):
+            if left >= 0 and query[left] == query[jump]:
+                over_m, time_s = (float(each) for each in self.apart(left, jump + 1))
+                if over_m <= min(RIDING_MPS * time_s, RETURN_M):
+                    left = -1
+                    continue
+                if jump == last + 1:
+                    last = jump
+                    continue
+            begins[number] = True
+            left = last = jump
+        return begins
 
 
 def gps_jitter_m(window: Window, speed: Floats) -> Measured:

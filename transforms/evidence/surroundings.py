@@ -9,13 +9,14 @@ import numpy as np
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.limits import (
     ACCESS_POINT_REACH_M,
+    MIN_LOCATED_ACCESS_POINTS,
     MIN_OTHERS_PRESSURE,
     MIN_PRESSURE_STEPS,
     PRESSURE_TOLERANCE_PA,
     UNKNOWN_ACCURACY_M,
 )
 from monsoon.transforms.evidence.neighborhoods import Cells, PaneCells
-from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, medians_of_others, ratio
+from monsoon.transforms.evidence.ragged import Floats, Ints, Ragged, medians_of_others, ratio, segment_medians
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.evidence.window import Queries, Window
 from monsoon.transforms.evidence.zones import ZoneShapes
@@ -48,6 +49,37 @@ def bssid_zone_match(window: Window, zones: ZoneShapes, references: References) 
     share = ratio(np.bincount(query[inside], minlength=len(window)), np.bincount(query, minlength=len(window)))
     resting = span.query[seeing][sightings.count(located) > 0]
     return share, np.bincount(resting, minlength=len(window))
+
+
+def bssid_fix_match(window: Window, references: References) -> Measured:
+    """Median over the window of how well each fix fits the places of the access points seen with it.
+
+    Of a report that sees at least MIN_LOCATED_ACCESS_POINTS whose place is known: 1 where the median distance from the
+    fix to them is at most ACCESS_POINT_REACH_M + accuracy, falling to 0 at 3 x that.
+
+    Range: 0..1. Direction: low points to fraud; 0 is a phone elsewhere. Missing input: null where no report sees so
+    many located access points; an accuracy that is not stated is UNKNOWN_ACCURACY_M, in the rider's favor. Rests on:
+    the reports that see so many. Source: `fraud.md`, features.
+
+    >>> from monsoon.transforms.evidence.window import one_rider
+    >>> window, _ = one_rider([0, 15], bssids=[["a", "b"], ["a"]], accuracy_m=[50.0, 50.0])
+    >>> none, places = np.empty(0), np.array([28.60539, 28.60539])  # 599 m north of the fix
+    >>> match, reports = bssid_fix_match(window, References(none, none, none, places, np.full(2, 77.2)))
+    >>> round(float(match[0]), 2), int(reports[0])  # up to 300 m fits, from 900 m on nothing does
+    (0.5, 1)
+    """
+    span, telemetry = window.span, window.telemetry
+    sightings = Ragged(telemetry.bssid_offsets[span.rows], telemetry.bssid_offsets[span.rows + 1])
+    codes = telemetry.bssid_codes[sightings.rows]
+    located = np.flatnonzero(~np.isnan(references.bssid_lat[codes]) & ~np.isnan(references.bssid_lon[codes]))
+    codes, report = codes[located], sightings.query[located]
+    away_m = distance_m(
+        window["lat"][report], window["lon"][report], references.bssid_lat[codes], references.bssid_lon[codes]
+    )
+    median_m = segment_medians(away_m, report, len(span.rows))
+    measured = np.bincount(report, minlength=len(span.rows)) >= MIN_LOCATED_ACCESS_POINTS
+    reach_m = ACCESS_POINT_REACH_M + np.nan_to_num(window["accuracy_m"], nan=UNKNOWN_ACCURACY_M)
+    return window.median(np.clip((3 * reach_m - median_m) / (2 * reach_m), 0.0, 1.0), measured)
 
 
 def cell_tower_zone_match(window: Window, references: References) -> Measured:
@@ -106,8 +138,9 @@ class PressureSteps:
         """Agreement of the rider's pressure change over the window with that of the others.
 
         1 - abs(own change - others' change) / PRESSURE_TOLERANCE_PA, at least 0; both are summed over the 5-min steps
-        into panes that began in the window and were over by the decision; the others' change of a step is the median
-        over the other riders in the H3 resolution 7 neighborhood of the rider's own position.
+        into panes that began in the window (the anchor's own among them) and were over by the decision; the others'
+        change of a step is the median over the other riders in the H3 resolution 7 neighborhood of the rider's own
+        position.
 
         Range: 0..1. Direction: low points weakly to fraud: pressure equalises indoors, so agreement proves little.
         Missing input: null without a barometer, with fewer than MIN_PRESSURE_STEPS steps, or fewer than
@@ -151,5 +184,6 @@ def pressure_span(worker_starts: Ints, pane_start_ms: Ints, queries: Queries) ->
     """The panes of each query's rider that began in its window and were over by its decision."""
     first, stop = slices_of(worker_starts, queries.worker)
     lo = bisect_right(pane_start_ms, first, stop, queries.window_start_ms - 1)
-    hi = bisect_right(pane_start_ms, lo, stop, queries.decided_at_ms - PANE_MS + 1)
+    last_ms = np.minimum(queries.window_end_ms, queries.decided_at_ms - PANE_MS)
+    hi = np.where(queries.window_start_ms < queries.window_end_ms, bisect_right(pane_start_ms, lo, stop, last_ms), lo)
     return Ragged(lo, np.maximum(lo, hi))

@@ -22,12 +22,13 @@ from monsoon.transforms.telemetry_table import TelemetryTable
 class Queries:
     """One element per claim and decision.
 
-    `worker` code in the telemetry table, -1 = no telemetry; `zone` uint64 H3 cells, all of `resolution`. The window is
-    (confirmed_at - 30 min, decided_at], decided_at being later than confirmed_at for a re-score; reports received
-    after decided_at are none of it. `batch` names
-    the disruption whose claims are compared with one another (claim_burst_rank, peer_divergence): a batch holds
-    every claim of the disruption, -1 = leave those two unmeasured. The rest is from the policy, NaN =
-    unknown. Raises ValueError for columns of different length and for a decision before its confirmation.
+    `worker` code in the telemetry table, -1 = no telemetry; `zone` uint64 H3 cells, all of `resolution`. `rescored` is
+    1 for the re-score of a claim that was measured before, else 0; `asked_at_ms` is when the rider of a re-read was
+    asked, else -1; `anchor.anchored` puts the window in accordingly. `batch` names the disruption whose claims are
+    compared with one another (claim_burst_rank, peer_divergence): a batch holds every claim of the disruption, -1 =
+    leave those two unmeasured. `usual_inr` is what the amount that decides the payout, `stated_inr`, is compared with,
+    of `usual_policies` policies (`wages.py`); the rest is from the policy, NaN = unknown. Raises ValueError for columns
+    of different length and for a decision before its confirmation.
     """
 
     resolution: int
@@ -35,12 +36,22 @@ class Queries:
     zone: npt.NDArray[np.uint64]
     confirmed_at_ms: Ints
     decided_at_ms: Ints
+    rescored: Ints
+    asked_at_ms: Ints
+    window_start_ms: Ints
+    """Exclusive start of the window, where baselines end."""
+    window_end_ms: Ints
+    anchor_row: Ints
+    """The row of the telemetry table that is evidence whenever it was received, -1 = none."""
     batch: Ints
     account_created_at_ms: Floats
     activated_at_ms: Floats
     first_alert_ms: Floats
     claims_7d: Floats
     orders_per_hour: Floats
+    stated_inr: Floats
+    usual_inr: Floats
+    usual_policies: Floats
 
     def __post_init__(self) -> None:
         for field in fields(self)[1:]:
@@ -60,14 +71,23 @@ class Queries:
         confirmed_at_ms: npt.ArrayLike,
         **optional: Sequence[Any] | npt.NDArray[Any] | None,
     ) -> Queries:
-        """Queries from arrays or lists. Absent columns: decided_at_ms is confirmed_at_ms, batch -1, the rest
+        """Queries from arrays or lists. Absent columns: decided_at_ms is confirmed_at_ms, the window that from
+        WINDOW_MS before the confirmation to the decision, rescored 0, asked_at_ms, anchor_row and batch -1, the rest
         NaN; None in a list is NaN. Raises TypeError for an unknown column."""
         n = len(np.asarray(worker))
+        confirmed_ms = np.asarray(confirmed_at_ms, dtype=np.int64)
+        decided_at_ms = optional.get("decided_at_ms")
+        decided_ms = confirmed_ms if decided_at_ms is None else np.asarray(decided_at_ms, dtype=np.int64)
         columns: dict[str, npt.NDArray[Any]] = {
-            "decided_at_ms": np.asarray(confirmed_at_ms, dtype=np.int64),
+            "decided_at_ms": confirmed_ms,
+            "rescored": np.zeros(n, dtype=np.int64),
+            "asked_at_ms": np.full(n, -1, dtype=np.int64),
+            "window_start_ms": confirmed_ms - WINDOW_MS,
+            "window_end_ms": decided_ms,
+            "anchor_row": np.full(n, -1, dtype=np.int64),
             "batch": np.full(n, -1, dtype=np.int64),
         }
-        for field in fields(Queries)[6:]:
+        for field in fields(Queries)[11:]:
             columns[field.name] = np.full(n, np.nan)
         for name, values in optional.items():
             if values is not None:
@@ -77,7 +97,7 @@ class Queries:
             resolution,
             np.asarray(worker, dtype=np.int64),
             np.asarray(zone, dtype=np.uint64),
-            np.asarray(confirmed_at_ms, dtype=np.int64),
+            confirmed_ms,
             **columns,
         )
 
@@ -85,11 +105,6 @@ class Queries:
         """Some of the queries."""
         columns = {field.name: getattr(self, field.name)[queries] for field in fields(self)[1:]}
         return Queries(self.resolution, **columns)
-
-    @property
-    def window_start_ms(self) -> Ints:
-        """Exclusive start of the window, where baselines end."""
-        return self.confirmed_at_ms - WINDOW_MS
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +120,16 @@ class Window:
         return Window(
             telemetry, received_rows(telemetry, *telemetry.rows_between(worker, start_ms, end_ms), received_by_ms)
         )
+
+    @staticmethod
+    def of_queries(telemetry: TelemetryTable, queries: Queries, length_ms: int | None = None) -> Window:
+        """The reports of the queries' windows that were received by the decision, and their anchors; or those of the
+        last `length_ms` of them."""
+        end_ms = queries.window_end_ms
+        start_ms = queries.window_start_ms if length_ms is None else end_ms - length_ms
+        start_ms = np.where(queries.window_start_ms < end_ms, start_ms, end_ms)
+        lo, hi = telemetry.rows_between(queries.worker, start_ms, end_ms)
+        return Window(telemetry, received_rows(telemetry, lo, hi, queries.decided_at_ms, queries.anchor_row))
 
     def __len__(self) -> int:
         return len(self.span.lo)
@@ -162,8 +187,7 @@ def one_rider(event_time_s: Sequence[float], resolution: int = 9, **columns: Seq
     end_ms = int(telemetry.event_time_ms[-1])
     zone = cells_of(telemetry.lat[-1:], telemetry.lon[-1:], resolution)
     queries = Queries.of(resolution, [0], zone, [end_ms])
-    end = queries.decided_at_ms
-    return Window.of(telemetry, queries.worker, queries.window_start_ms, end, end), queries
+    return Window.of_queries(telemetry, queries), queries
 
 
 _TIMES = ("event_time_ms", "received_time_ms", "gnss_time_ms", "network_time_ms")

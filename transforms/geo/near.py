@@ -11,6 +11,7 @@ import h3.api.basic_int as h3
 import numpy as np
 import numpy.typing as npt
 
+from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.geo.sphere import EARTH_RADIUS_M
 
 Floats = npt.NDArray[np.float64]
@@ -53,6 +54,24 @@ def cells_within(lat: Floats, lon: Floats, cell: Cells, margin_m: float) -> tupl
 def any_point_within(lat: Floats, lon: Floats, cell: int, margin_m: float) -> bool:
     """Whether at least one of these points (degrees), all outside the cell, is at most `margin_m` from the cell."""
     return bool(len(lat)) and bool(np.any(_shape(cell)[1].distance_m(_vectors(lat, lon)) <= margin_m))
+
+
+def points_within(lat: Floats, lon: Floats, cell: Cells, margin_m: float) -> npt.NDArray[np.bool_]:
+    """Whether each point (degrees) is in its cell, or at most `margin_m` from it; arrays of one length."""
+    within = np.zeros(len(cell), dtype=np.bool_)
+    position = _vectors(lat, lon)
+    for each in np.unique(cell).tolist():
+        points = np.flatnonzero(cell == each)
+        _, border, inner_m, _ = _shape(each)
+        center = _vectors(*(np.array([value]) for value in h3.cell_to_latlng(each)))
+        inside = _arc_m(position[points] - center) <= inner_m
+        unsure = np.flatnonzero(~inside)
+        inside[unsure] = border.distance_m(position[points[unsure]]) <= margin_m
+        resolution = h3.get_resolution(each)
+        unsure = np.flatnonzero(~inside)
+        inside[unsure] = cells_of(lat[points[unsure]], lon[points[unsure]], resolution) == each
+        within[points] = inside
+    return within
 
 
 def _block_within(lat: Floats, lon: Floats, cell: Cells, margin_m: float) -> tuple[npt.NDArray[np.int64], Cells]:
