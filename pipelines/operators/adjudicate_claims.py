@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import h3.api.basic_int as h3
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 
 from monsoon.pipelines.operators.control_exposure import to_reserve_buckets
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
@@ -27,7 +28,7 @@ from monsoon.pipelines.runtime.messages import (
 )
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartitionedBuffer
 from monsoon.sources.accounting import StreamCounts
-from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore
+from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore, Reread
 from monsoon.transforms.adjudication.claims import AdjudicationInput as RiderInput
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.rider_answers import STREAM, Answers
@@ -43,6 +44,9 @@ from monsoon.transforms.exposure import unlimited
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import ModelSchedule
 from monsoon.transforms.syndicate_alerts import Scores, scores_by_claim
+
+Rereads = dict[tuple[str, int, int, str | int], Reread]
+"""By claim_id, confirmation and asking (ms), and the answer's id, or at the end of the wait its moment (ms)."""
 
 _PANES: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "reports": pl.Int64}
 _PRESSURE_DEVIATIONS: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "deviation_pa": pl.Float64}
@@ -205,9 +209,11 @@ class _ProductClaims:
         self, product: Product, compared: TimePartitionedBuffer, model_version: str, state: StateWriter
     ) -> None:
         self.product, self.compared = product, compared
-        self.machines = RiderMachines(product, model_version, self._score, state)
+        self.machines = RiderMachines(product, model_version, self, state)
         self.scores: Scores = {}
         """The scores for the current call of `on_watermark`."""
+        self.rereads: Rereads = {}
+        """The re-reads for it."""
         self.members: set[tuple[str, int]] = set()
         """Claims in a syndicate alert: claim_id, confirmation (ms)."""
 
@@ -215,9 +221,15 @@ class _ProductClaims:
         """The name of the state entry of a claim's membership in an alert."""
         return f"member/{self.product.name}/{claim}/{confirmed_at_ms}"
 
-    def _score(self, claim: Claim, at_ms: int) -> ClaimScore | None:
+    def __call__(self, claim: Claim, at_ms: int) -> ClaimScore | None:
         """The score of a claim; None where no evidence came, since a single claim must not fail the job."""
         return self.scores.get((claim.claim_id, claim.update.confirmed_at_ms, at_ms, claim.score is not None))
+
+    def reread(self, claim: Claim, at_ms: int, asked_at_ms: int, answer_id: str) -> Reread | None:
+        """The re-read of a claim; None where none came. A late answer counts from a moment that may differ between
+        operators, so that its re-read is found by the answer."""
+        found = self.rereads.get((claim.claim_id, claim.update.confirmed_at_ms, asked_at_ms, answer_id or at_ms))
+        return None if found is None else replace(found, at_ms=at_ms)
 
 
 def _of_present(evidence: pl.DataFrame) -> pl.DataFrame:

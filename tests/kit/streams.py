@@ -105,6 +105,15 @@ def write_streams(
     return folder
 
 
+def with_tower(folder: Path) -> Path:
+    """The folder with reference files: the tower of `report`'s cell, at Safdarjung, heard 1 km around."""
+    reference = folder / "reference"
+    reference.mkdir(parents=True, exist_ok=True)
+    columns = f"radio,mcc,net,area,cell,lat,lon,range,samples\nLTE,404,45,5000,20001,{LAT},{LON},1000,50\n"
+    (reference / "cell_towers.csv").write_text(columns)
+    return folder
+
+
 def write_parquet(folder: Path, records: Mapping[str, Sequence[Mapping[str, Any]]]) -> Path:
     """Records as Parquet, two files a stream; returns the folder."""
     for stream in records:

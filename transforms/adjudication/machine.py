@@ -11,8 +11,8 @@ Interpretations of the specification: docs/interpretations.md#claims.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -24,6 +24,7 @@ from monsoon.transforms.adjudication.claims import (
     Claim,
     ClaimScore,
     DisruptionUpdate,
+    Reread,
     processing_order,
 )
 from monsoon.transforms.adjudication.decision import APPROVE, MANUAL_REVIEW, UNSCORED, Outcome
@@ -34,6 +35,7 @@ from monsoon.transforms.adjudication.records import PublishedView, claim_record,
 from monsoon.transforms.adjudication.rules import ProductRules, rules_of
 from monsoon.transforms.adjudication.settlement import Award, settle
 from monsoon.transforms.adjudication.supplements import add_supplements
+from monsoon.transforms.adjudication.verification import outcome_of, released_by
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
 
@@ -42,9 +44,18 @@ _LEVEL_FELL = ("paid_above_corrected_level",)
 REVIEW_REASONS = frozenset(_WITHDRAWN_PAID + _LEVEL_FELL)
 """Reasons of claims that stay paid and are listed for review."""
 
-Scorer = Callable[[Claim, int], ClaimScore | None]
-"""Returns the evidence of a claim and its score at a moment (ms), from records with event time up to that moment; None
-where no score arrived, which is a fault, and sends the claim to manual review."""
+
+class Scorer(Protocol):
+    """Evidence of claims at a moment (ms), from records with event time up to that moment; None where none arrived,
+    which is a fault, and sends the claim to manual review."""
+
+    def __call__(self, claim: Claim, at_ms: int) -> ClaimScore | None:
+        """The evidence of a claim, its scores and the guard's signals."""
+
+    def reread(self, claim: Claim, at_ms: int, asked_at_ms: int, answer_id: str) -> Reread | None:
+        """What was reported since the rider was asked: at the moment of the answer, or, with an empty `answer_id`, at
+        the end of the wait."""
+
 
 ClaimOutputs = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 """Claim revisions and payout instructions, in the order in which they were decided."""
@@ -200,9 +211,26 @@ class RiderMachine:
         if not answer.confirms:
             self._review(claim, DENIED)
             return []
+        if not self._look_again(claim, answer.at_ms, answer.answer_id):
+            return []
         claim.due_ms, claim.hold = None, None
         released.add(claim.claim_id)
         return [claim]
+
+    def _look_again(self, claim: Claim, at_ms: int, answer_id: str = "") -> bool:
+        """Takes the re-read of a claim whose rider confirmed it: when the answer comes, and without an `answer_id` when
+        the wait is over. True if it is released; else it waits on, or goes to manual review."""
+        hold = self._rules.of(claim).decision.hold_of(claim)
+        asked_at_ms = claim.due_ms - hold.wait_ms if claim.due_ms is not None else at_ms
+        reread = self._scorer.reread(claim, at_ms, asked_at_ms, answer_id)
+        claim.reread = released_by(hold, reread or Reread(asked_at_ms, at_ms, "missing"))
+        if claim.reread.outcome == "waits" and answer_id:
+            return False
+        outcome = outcome_of(claim.reread)
+        if outcome.then == APPROVE:
+            return True
+        self._hold_or_review(claim, outcome, at_ms)
+        return False
 
     def _reassess(self, claim: Claim) -> bool:
         """Recomputes the gross amount; true if the claim is to be decided, for the first time or for a larger
@@ -262,6 +290,8 @@ class RiderMachine:
     def _run_out(self, claim: Claim, at_ms: int) -> bool:
         """A hold or step-up has run out; true if the claim is approved."""
         rules = self._rules.of(claim).decision
+        if claim.confirmed and rules.hold_of(claim).answered is not None:
+            return self._look_again(claim, at_ms)
         hold = rules.hold_of(claim).name
         claim.due_ms, claim.hold = None, None
         if (rules.rescores(hold) or claim.score is None) and not self._scored(claim, at_ms):
@@ -276,9 +306,11 @@ class RiderMachine:
 
     def _outcome(self, claim: Claim, released: set[str], at_ms: int) -> Outcome:
         """The rules' outcome for a claim to decide; one once approved is not scored again for its top-up, and the
-        rider's answer stands."""
-        if claim.status == "approved" or claim.claim_id in released or claim.confirmed:
+        rider's answer stands, with what the re-read after it said."""
+        if claim.status == "approved" or claim.claim_id in released:
             return Outcome(APPROVE, None)
+        if claim.confirmed and (claim.reread is None or claim.reread.outcome != "waits"):
+            return Outcome(APPROVE, None) if claim.reread is None else outcome_of(claim.reread)
         if claim.confirmed is False:
             return Outcome(MANUAL_REVIEW, DENIED)
         if claim.score is None and not self._scored(claim, at_ms):
@@ -289,18 +321,18 @@ class RiderMachine:
     def _hold_or_review(self, claim: Claim, outcome: Outcome, at_ms: int) -> None:
         """Puts the claim into a soft hold, a step-up verification or manual review."""
         if outcome.then == MANUAL_REVIEW:
-            self._review(claim, outcome.reason)
+            self._review(claim, outcome.reason, outcome.reasons)
             return
         hold = self._rules.of(claim).decision.holds[outcome.then]
         claim.status, claim.hold = hold.status, hold.name
-        claim.reasons = reasons_of(claim, outcome.reason)
+        claim.reasons = outcome.reasons or reasons_of(claim, outcome.reason)
         self._wait_until(claim, at_ms + hold.wait_ms)
         if hold.answered is not None:
             claim.asked_until_ms = claim.due_ms
 
-    def _review(self, claim: Claim, reason: str | None) -> None:
+    def _review(self, claim: Claim, reason: str | None, reasons: tuple[str, ...] = ()) -> None:
         claim.status, claim.due_ms, claim.hold = "manual_review", None, None
-        claim.reasons = reasons_of(claim, reason)
+        claim.reasons = reasons or reasons_of(claim, reason)
 
     # Payouts of the claims of one moment, or why they are held or refused.
 
