@@ -37,6 +37,7 @@ class DeduplicateRecords(KeyedOperator):
         "ask-witness",
         "judge-triggers",
         "route-policies",
+        "riders-evidence",
         "adjudicate-claims",
         "control-exposure",
         RESULTS,
@@ -125,6 +126,7 @@ class DeduplicateRecords(KeyedOperator):
             yield from self._by_bucket("control-exposure", "reserves", running, _reserve_bucket_of, upto_ms)
         else:
             yield from self._by_bucket("adjudicate-claims", "confirmations", records, _worker_of, upto_ms)
+            yield from self._answers_to_evidence(records, upto_ms)
 
     def _routed(self, readings: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any], set[Target]]]:
         """Readings and where each goes, in the order in which they take effect.
@@ -170,6 +172,15 @@ class DeduplicateRecords(KeyedOperator):
             by_key[bucket_of(name(record), self._config.buckets)].append(record)
         for bucket, timed_records in by_key.items():
             yield Message(to, bucket, kind, due_ms, pack(timed_records))
+
+    def _answers_to_evidence(self, records: Iterable[dict[str, Any]], due_ms: int) -> Iterator[Message]:
+        """Answers to where the phones of their riders are read again. Every bucket is told that there are some: who
+        uses the same phones has to be known by then."""
+        by_key: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for record in records:
+            by_key[bucket_of(_worker_of(record), self._config.buckets)].append(record)
+        for bucket in range(self._config.buckets):
+            yield Message("riders-evidence", bucket, "confirmations", due_ms, pack(by_key[bucket]))
 
     def _remembered_identity(self, stream: str, record: dict[str, Any]) -> str | None:
         """The identity under which a record is remembered, if any; older state has identities of the id alone."""

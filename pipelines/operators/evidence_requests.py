@@ -31,10 +31,12 @@ from monsoon.transforms.evidence.batch import dwell_ages
 from monsoon.transforms.evidence.devices import local_day_number
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.limits import ACTIVITY_MS
-from monsoon.transforms.evidence.measure import OwnEvidence, measure_own
+from monsoon.transforms.evidence.measure import NEIGHBOR_FEATURES, OwnEvidence, measure_own
 from monsoon.transforms.evidence.neighborhoods import PaneCells, neighborhoods_of
 from monsoon.transforms.evidence.surroundings import pressure_changes_pa, pressure_span
 from monsoon.transforms.evidence.window import Queries
+from monsoon.transforms.guard.rereads import ties_of
+from monsoon.transforms.guard.signals import GUARD_FEATURES
 from monsoon.transforms.panes import PANE_MS, Panes
 from monsoon.transforms.product import Product
 from monsoon.transforms.product_claims import ProductClaims
@@ -43,6 +45,9 @@ from monsoon.transforms.telemetry_table import TelemetryTable
 
 PANES_LOOK_BACK_MS = PANE_MS + ACTIVITY_MS
 """A pressure change needs the pane before; the time that a rider has stayed is measured over ACTIVITY_MS."""
+
+OWN_GUARD_FEATURES = tuple(name for name in GUARD_FEATURES if name not in NEIGHBOR_FEATURES)
+"""What the guard asks of a rider's own reports."""
 
 
 class EvidenceRequests:
@@ -110,6 +115,34 @@ class EvidenceRequests:
         due_ms: int,
     ) -> Iterator[Message]:
         """The evidence of scoring requests, measured on `telemetry` and on all panes (`frame`) of the riders."""
+        measured = self._measure(product_claims, requests, telemetry, frame, due_ms)
+        yield from measured.to_claims(self._key)
+        yield from measured.to_comparison()
+        yield from measured.to_phones()
+        if watches(product_claims.product):
+            yield from measured.to_syndicates()
+
+    def rereads(
+        self,
+        product_claims: ProductClaims,
+        requests: Sequence[ScoringRequest],
+        telemetry: TelemetryTable,
+        frame: pl.DataFrame,
+        due_ms: int,
+    ) -> Iterator[Message]:
+        """What the guard asks of re-reads, measured likewise."""
+        measured = self._measure(product_claims, requests, telemetry, frame, due_ms)
+        yield measured.rereads_to_claims(self._key)
+        yield from measured.rereads_to_phones()
+
+    def _measure(
+        self,
+        product_claims: ProductClaims,
+        requests: Sequence[ScoringRequest],
+        telemetry: TelemetryTable,
+        frame: pl.DataFrame,
+        due_ms: int,
+    ) -> _Measured:
         product = product_claims.product
         workers = workers_of(requests)
         telemetry = telemetry.with_codes_for(frame["worker_id"].to_list(), {*frame["device_id"].to_list()} - {None})
@@ -118,12 +151,7 @@ class EvidenceRequests:
         codes = {worker: code for code, worker in enumerate(telemetry.workers)}
         queries = queries_of(requests, codes, {worker: product_claims.claims[worker].values() for worker in workers})
         own = measure_own(telemetry, panes, cells, self._references.locate(telemetry), queries)
-        measured = _Measured(product, telemetry, panes.in_time, requests, queries, own, self._buckets, due_ms)
-        yield from measured.to_claims(self._key)
-        yield from measured.to_comparison()
-        yield from measured.to_phones()
-        if watches(product):
-            yield from measured.to_syndicates()
+        return _Measured(product, telemetry, panes.in_time, requests, queries, own, self._buckets, due_ms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +233,38 @@ class _Measured:
             }
         )
         yield from self._to_neighbors("riders", claims, buckets_of(claims["device_id"].to_list(), self.buckets))
+
+    def rereads_to_claims(self, key: int) -> Message:
+        """To the adjudication of claims: what the guard asks of the reports since the riders were asked, and whether
+        these tie to their claims."""
+        values, reports = self.own.evidence.values, self.own.evidence.reports
+        rows = pl.DataFrame(
+            {
+                **_identity(self.requests),
+                "policy_id": [each.update.terms.policy_id for each in self.requests if each.update.terms],
+                "decided_at_ms": self.queries.decided_at_ms,
+                "asked_at_ms": self.queries.asked_at_ms,
+                "answer_id": [each.answer_id for each in self.requests],
+                "tied": ties_of(self.telemetry, self.queries),
+                **{name: values[name] for name in OWN_GUARD_FEATURES},
+                **{f"{name}/reports": reports[name] for name in OWN_GUARD_FEATURES},
+            }
+        )
+        return Message("adjudicate-claims", key, f"rereads/{self.product.name}", self.due_ms, pack_frame(rows))
+
+    def rereads_to_phones(self) -> Iterator[Message]:
+        """Each re-read, by the rider's phone, to where the riders of a phone are counted."""
+        known = np.flatnonzero(self.own.device >= 0)
+        claims = pl.DataFrame(
+            {
+                **_identity([self.requests[index] for index in known.tolist()]),
+                "decided_at_ms": self.queries.decided_at_ms[known],
+                "asked_at_ms": self.queries.asked_at_ms[known],
+                "device_id": [self.telemetry.devices[code] for code in self.own.device[known].tolist()],
+            }
+        )
+        buckets = buckets_of(claims["device_id"].to_list(), self.buckets)
+        yield from self._to_neighbors("reread-riders", claims, buckets)
 
     def to_syndicates(self) -> Iterator[Message]:
         """Each claim, once for each confirmation, with the attributes that may link it to others, to the neighborhood

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import polars as pl
@@ -15,6 +15,7 @@ from monsoon.pipelines.operators.pane_buffer import PaneBuffer, PaneReducer
 from monsoon.pipelines.operators.peer_activity_tests import ROWS
 from monsoon.pipelines.operators.report_intake import ReportIntake, account_for
 from monsoon.pipelines.operators.report_store import ReportStore
+from monsoon.pipelines.operators.reread_requests import RereadRequests
 from monsoon.pipelines.operators.route_policies import PolicyBook
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import (
@@ -91,6 +92,7 @@ class RiderEvidence(KeyedOperator):
         self._series: list[tuple[str, set[EventKey]]] = []
         """State entries of series, each with the trigger events of its revisions."""
         self._product_claims = {name: ProductClaims(product) for name, product in sorted(config.running.items())}
+        self._rereads = RereadRequests(state, self._product_claims)
 
     def process(self, message: Message) -> None:
         if message.kind == "rows":
@@ -101,6 +103,8 @@ class RiderEvidence(KeyedOperator):
             for (product, _), events in self._book.add(unpack(message.payload, list[dict[str, Any]])).items():
                 self._product_claims[product].changed_policies.extend(events)
             self._save_progress(self.done_ms)  # entries of policies have no serial number, but need the version too
+        elif message.kind == "confirmations":
+            self._defer("answers", message, unpack(message.payload, list[dict[str, Any]]))
         else:
             arrived_series = unpack(message.payload, list[SeriesRecord])
             records = [record.not_before(self.done_ms) for record in arrived_series]
@@ -117,11 +121,20 @@ class RiderEvidence(KeyedOperator):
         arrived = [name for name in self._pending_series if name in names]
         return [record for name in arrived for record in self._pending_series.pop(name)]
 
+    def _drop_answers(self, due_messages: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+        """Removes the entries of messages with answers; gives all answers, None where no message came."""
+        messages = {name: records for name, records in due_messages.items() if records is not None}
+        for name in messages:
+            self.state.drop(name)
+        return [record for records in messages.values() for record in records] if messages else None
+
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         released = self._intake.release(upto_ms, self.done_ms, self.watermark_ms)
         yield from account_for(released, self._config.buckets)
         changed_events: dict[str, set[Any]] = defaultdict(set)
-        records = self._take_series_of(self._take_due(upto_ms))
+        due_messages = self._take_due(upto_ms)
+        records = self._take_series_of(due_messages)
+        answers = self._drop_answers(due_messages)
         for record in records:
             new = self._log.add(record)
             changed_events[self._product_of(record.trigger)].update(new)
@@ -130,7 +143,7 @@ class RiderEvidence(KeyedOperator):
         tests = self._activity_tests.due(self._log, Span(self.done_ms, upto_ms))
         for due in tests:
             self._scoring_times.schedule(due.trigger, (time.at_ms for time in due.times), self.done_ms)
-        closes_panes = self._closes_panes(upto_ms)
+        closes_panes = self._closes_panes(upto_ms) or answers is not None
         self._lay_out_reports(records, tests, closes_panes)
         new_panes_ms = self._pane_reducer.close(upto_ms) if closes_panes else None
         panes_to_neighbors: dict[int, list[tuple[int, bytes]]] = {}
@@ -143,7 +156,8 @@ class RiderEvidence(KeyedOperator):
         for name, claims in self._product_claims.items():
             self._apply_policy_changes(claims, changed_events[name])
             mine = [due for due in tests if self._product_of(due.trigger) == name]
-            yield from self._process_product(name, claims, changed_events[name], mine, upto_ms)
+            changed = yield from self._process_product(name, claims, changed_events[name], mine, upto_ms)
+            yield from self._send_rereads(name, claims, answers or (), changed, upto_ms)
             for key, payload in panes_to_neighbors.get(claims.product.zone_resolution, ()):
                 yield Message("compare-neighbors", key, f"panes/{name}", upto_ms, payload)
 
@@ -213,11 +227,12 @@ class RiderEvidence(KeyedOperator):
 
     def _process_product(
         self, name: str, claims: ProductClaims, changed_events: set[Any], tests: Sequence[Due], upto_ms: int
-    ) -> Iterator[Message]:
-        """Updates disruptions, and sends the evidence of claims that may be scored in this interval."""
+    ) -> Generator[Message, None, Collection[str]]:
+        """Updates disruptions, and sends the evidence of claims that may be scored in this interval; gives the
+        disruptions that changed."""
         due = claims.take_due(upto_ms)
         if not changed_events and not due and not tests:
-            return
+            return ()
         changed = self._disruptions(claims, changed_events, upto_ms)
         for disruption in changed:
             self._record_disruption(claims, disruption)
@@ -235,6 +250,22 @@ class RiderEvidence(KeyedOperator):
         if updates:
             yield Message("adjudicate-claims", self.key, f"happenings/{name}", upto_ms, pack(updates))
         yield from self._send_evidence(claims, requests, upto_ms)
+        return {disruption.disruption_id for disruption in changed} | with_new_results
+
+    def _send_rereads(
+        self,
+        name: str,
+        claims: ProductClaims,
+        answers: Collection[dict[str, Any]],
+        changed: Collection[str],
+        upto_ms: int,
+    ) -> Iterator[Message]:
+        """Sends the re-reads of claims that may be needed in this interval, from the reports of their riders alone."""
+        requests = self._rereads.of_product(name, answers, changed, self.done_ms, upto_ms)
+        if requests:
+            workers, confirmed_ms = workers_of(requests), min(each.update.confirmed_at_ms for each in requests)
+            own = self._reports.telemetry(confirmed_ms - _SILENT_LOOK_BACK_MS, workers)
+            yield from self._requests.rereads(claims, requests, own, self._panes.of_workers(workers), upto_ms)
 
     def _send_evidence(
         self, claims: ProductClaims, requests: Sequence[ScoringRequest], upto_ms: int
@@ -355,6 +386,7 @@ class RiderEvidence(KeyedOperator):
             for identity in claims.expire(before_ms):
                 self.state.drop(f"disruption/{claims.product.name}/{identity}")
                 self.state.drop(f"found/{claims.product.name}/{identity}")
+                self._rereads.forget(claims.product.name, identity)
 
     @property
     def next_work_ms(self) -> int | None:
@@ -367,6 +399,7 @@ class RiderEvidence(KeyedOperator):
             self._pane_reducer.due_ms,
             self._next_deferred_ms,
             self._activity_tests.next_due_ms(self.done_ms),
+            self._rereads.next_ms,
         )
         dues += [ms for ms in more if ms is not None]
         return min(dues, default=None)
@@ -395,3 +428,6 @@ class RiderEvidence(KeyedOperator):
             )
         for claims in self._product_claims.values():
             claims.schedule(claims.disruptions.values(), self.done_ms)
+        self._rereads.restore(entries, self.done_ms)
+        for name, payload in entries_of(entries, "answers"):
+            self._restore_deferred(name, unpack(payload, list[dict[str, Any]]))

@@ -109,8 +109,11 @@ class DecisionRules:
 
     @cached_property
     def asking_delays_ms(self) -> frozenset[int]:
-        """The delays from its first score after which its rider may be asked: none, and where a hold runs out."""
-        return frozenset((0, *(until_ms for _, until_ms in self._hold_ends)))
+        """The delays from its first score after which its rider may be asked: none, and where a hold runs out that uses
+        a new score or leads to a step-up."""
+        steps_up = {name for name, hold in self.holds.items() if hold.answered is not None}
+        asks = {name for name, hold in self.holds.items() if steps_up.intersection(rule.then for rule in hold.then)}
+        return frozenset((0, *(until_ms for name, until_ms in self._hold_ends if self._scored[name] or name in asks)))
 
     @cached_property
     def answer_waits_ms(self) -> frozenset[int]:
