@@ -12,8 +12,9 @@ import numpy.typing as npt
 import polars as pl
 
 from monsoon.pipelines.operators.neighbor_panes import PANES
-from monsoon.pipelines.operators.pane_buffer import decoded, to_panes
+from monsoon.pipelines.operators.pane_buffer import PaneBuffer, decoded, to_panes
 from monsoon.pipelines.operators.peer_features import PHONES
+from monsoon.pipelines.operators.report_store import ReportStore
 from monsoon.pipelines.runtime.messages import (
     Message,
     buckets_of,
@@ -30,7 +31,7 @@ from monsoon.transforms.evidence.anchor import anchor_rows
 from monsoon.transforms.evidence.batch import dwell_ages
 from monsoon.transforms.evidence.devices import local_day_number
 from monsoon.transforms.evidence.features import FEATURE_NAMES
-from monsoon.transforms.evidence.limits import ACTIVITY_MS
+from monsoon.transforms.evidence.limits import ACTIVITY_MS, ANCHOR_HOLDS_MS
 from monsoon.transforms.evidence.measure import NEIGHBOR_FEATURES, OwnEvidence, measure_own
 from monsoon.transforms.evidence.neighborhoods import PaneCells, neighborhoods_of
 from monsoon.transforms.evidence.surroundings import pressure_changes_pa, pressure_span
@@ -46,6 +47,15 @@ from monsoon.transforms.telemetry_table import TelemetryTable
 PANES_LOOK_BACK_MS = PANE_MS + ACTIVITY_MS
 """A pressure change needs the pane before; the time that a rider has stayed is measured over ACTIVITY_MS."""
 
+_ANCHOR_AGE_MS = 10 * 60_000
+"""Most anchors are not older than that at a confirmation."""
+
+LOOK_BACK_MS = ACTIVITY_MS + _ANCHOR_AGE_MS + 1
+"""Presence looks back 90 min from a confirmation, that moment included, and evidence 90 min from an anchor."""
+
+_SILENT_LOOK_BACK_MS = ANCHOR_HOLDS_MS + ACTIVITY_MS + 1
+"""The same for an anchor as old as it can be."""
+
 OWN_GUARD_FEATURES = tuple(name for name in GUARD_FEATURES if name not in NEIGHBOR_FEATURES)
 """What the guard asks of a rider's own reports."""
 
@@ -53,8 +63,11 @@ OWN_GUARD_FEATURES = tuple(name for name in GUARD_FEATURES if name not in NEIGHB
 class EvidenceRequests:
     """Measures evidence for one bucket of riders (`key`) and makes the messages that carry it."""
 
-    def __init__(self, key: int, buckets: int, references: ReferenceTables) -> None:
+    def __init__(
+        self, key: int, buckets: int, references: ReferenceTables, reports: ReportStore, panes: PaneBuffer
+    ) -> None:
         self._key, self._buckets, self._references = key, buckets, references
+        self._reports, self._panes = reports, panes
         self._phones_sent: dict[tuple[str, str], tuple[int, int]] = {}
         """By device_id and worker_id: the last local day that was sent, and from when on (ms) that use was known."""
 
@@ -106,45 +119,50 @@ class EvidenceRequests:
         buckets = buckets_of(rows["device_id"].to_list(), self._buckets)
         yield from messages_by_bucket("compare-neighbors", "phones/-", due_ms, rows, buckets)
 
-    def evidence(
-        self,
-        product_claims: ProductClaims,
-        requests: Sequence[ScoringRequest],
-        telemetry: TelemetryTable,
-        frame: pl.DataFrame,
-        due_ms: int,
-    ) -> Iterator[Message]:
-        """The evidence of scoring requests, measured on `telemetry` and on all panes (`frame`) of the riders."""
-        measured = self._measure(product_claims, requests, telemetry, frame, due_ms)
+    def evidence(self, claims: ProductClaims, requests: Sequence[ScoringRequest], due_ms: int) -> Iterator[Message]:
+        """The evidence of scoring requests, from the table of all riders where that is at hand. Claims that were held
+        or corrected, and silent riders, look back farther: that needs the reports of their riders alone."""
+        if not requests:
+            return
+        confirmed_ms = min(each.update.confirmed_at_ms for each in requests)
+        if self._reports.covers(confirmed_ms - LOOK_BACK_MS):
+            table = self._reports.report_cells(confirmed_ms - LOOK_BACK_MS).telemetry
+            is_whole = self._reports.covers(confirmed_ms - _SILENT_LOOK_BACK_MS)
+            requests, rest = by_anchor(requests, table, ANCHOR_HOLDS_MS if is_whole else _ANCHOR_AGE_MS)
+            if rest:
+                yield from self._evidence(self._measure(claims, rest, table, due_ms))
+        if requests:
+            yield from self._evidence(self._measure(claims, requests, self._own_reports(requests), due_ms))
+
+    def _evidence(self, measured: _Measured) -> Iterator[Message]:
         yield from measured.to_claims(self._key)
         yield from measured.to_comparison()
         yield from measured.to_phones()
-        if watches(product_claims.product):
+        if watches(measured.product):
             yield from measured.to_syndicates()
 
-    def rereads(
-        self,
-        product_claims: ProductClaims,
-        requests: Sequence[ScoringRequest],
-        telemetry: TelemetryTable,
-        frame: pl.DataFrame,
-        due_ms: int,
-    ) -> Iterator[Message]:
-        """What the guard asks of re-reads, measured likewise."""
-        measured = self._measure(product_claims, requests, telemetry, frame, due_ms)
-        yield measured.rereads_to_claims(self._key)
-        yield from measured.rereads_to_phones()
+    def rereads(self, claims: ProductClaims, requests: Sequence[ScoringRequest], due_ms: int) -> Iterator[Message]:
+        """What the guard asks of re-reads, from the reports of their riders alone."""
+        if requests:
+            measured = self._measure(claims, requests, self._own_reports(requests), due_ms)
+            yield measured.rereads_to_claims(self._key)
+            yield from measured.rereads_to_phones()
+
+    def _own_reports(self, requests: Sequence[ScoringRequest]) -> TelemetryTable:
+        confirmed_ms = min(each.update.confirmed_at_ms for each in requests)
+        return self._reports.telemetry(confirmed_ms - _SILENT_LOOK_BACK_MS, workers_of(requests))
 
     def _measure(
         self,
         product_claims: ProductClaims,
         requests: Sequence[ScoringRequest],
         telemetry: TelemetryTable,
-        frame: pl.DataFrame,
         due_ms: int,
     ) -> _Measured:
+        """The evidence of requests, measured on `telemetry` and on all panes of the riders."""
         product = product_claims.product
         workers = workers_of(requests)
+        frame = self._panes.of_workers(workers)
         telemetry = telemetry.with_codes_for(frame["worker_id"].to_list(), {*frame["device_id"].to_list()} - {None})
         panes = to_panes(frame, telemetry.workers, telemetry.devices)
         cells = PaneCells.of(panes, product.zone_resolution)

@@ -25,6 +25,14 @@ class RereadRequests:
         """When the next wait for an answer that came may end (ms); None: there is none."""
         return min((each.next_ms for each in self._schedules.values() if each.next_ms is not None), default=None)
 
+    def drop_answers(self, due_messages: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+        """Removes the entries of messages with answers, of deferred ones that are due (None: another message); gives
+        the answers, None where there was no such message."""
+        messages = {name: records for name, records in due_messages.items() if records is not None}
+        for name in messages:
+            self._state.drop(name)
+        return [record for records in messages.values() for record in records] if messages else None
+
     def of_product(
         self,
         product: str,

@@ -10,7 +10,7 @@ import polars as pl
 
 from monsoon.pipelines.operators.disruption_state import pack_disruption, unpack_disruption
 from monsoon.pipelines.operators.disruption_updates import updates_after
-from monsoon.pipelines.operators.evidence_requests import PANES_LOOK_BACK_MS, EvidenceRequests, by_anchor, workers_of
+from monsoon.pipelines.operators.evidence_requests import LOOK_BACK_MS, PANES_LOOK_BACK_MS, EvidenceRequests
 from monsoon.pipelines.operators.pane_buffer import PaneBuffer, PaneReducer
 from monsoon.pipelines.operators.peer_activity_tests import ROWS
 from monsoon.pipelines.operators.report_intake import ReportIntake, account_for
@@ -40,8 +40,6 @@ from monsoon.transforms.activity.week_to_date import WEEK_MS, claims_with_week_t
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, LookupStart
 from monsoon.transforms.adjudication.claims import ActivityResult
 from monsoon.transforms.adjudication.scoring_times import ScoringTimes
-from monsoon.transforms.claim_scores import ScoringRequest
-from monsoon.transforms.evidence.limits import ACTIVITY_MS, ANCHOR_HOLDS_MS
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence, ReportCells
 from monsoon.transforms.product import Product
@@ -54,15 +52,6 @@ from monsoon.transforms.triggers.disruption_log import (
     event_keys_of,
 )
 from monsoon.transforms.triggers.series import Series
-
-_ANCHOR_AGE_MS = 10 * 60_000
-"""Most anchors are not older than that at a confirmation."""
-
-_LOOK_BACK_MS = ACTIVITY_MS + _ANCHOR_AGE_MS + 1
-"""Presence looks back 90 min from a confirmation, that moment included, and evidence 90 min from an anchor."""
-
-_SILENT_LOOK_BACK_MS = ANCHOR_HOLDS_MS + ACTIVITY_MS + 1
-"""The same for an anchor as old as it can be."""
 
 _RECENT_MS = 6 * 3_600_000
 """The reports of an interval are laid out in one table, but for what needs reports of more than 6 h before it."""
@@ -78,10 +67,10 @@ class RiderEvidence(KeyedOperator):
     def __init__(self, key: int, state: StateWriter, config: JobConfig, references: ReferenceTables) -> None:
         super().__init__(key, state)
         self._config = config
-        self._requests = EvidenceRequests(key, config.buckets, references)
         self._reports = ReportStore(state, "rows", self._new_entry)
         self._intake = ReportIntake(state, self._reports, self._new_entry)
         self._panes = PaneBuffer(state, "panes", "pane_start_ms", self._new_entry)
+        self._requests = EvidenceRequests(key, config.buckets, references, self._reports, self._panes)
         self._pane_reducer = PaneReducer(state, self._reports, self._panes)
         self._book = PolicyBook(state)
         self._pending_series: dict[str, list[SeriesRecord]] = {}
@@ -121,20 +110,13 @@ class RiderEvidence(KeyedOperator):
         arrived = [name for name in self._pending_series if name in names]
         return [record for name in arrived for record in self._pending_series.pop(name)]
 
-    def _drop_answers(self, due_messages: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-        """Removes the entries of messages with answers; gives all answers, None where no message came."""
-        messages = {name: records for name, records in due_messages.items() if records is not None}
-        for name in messages:
-            self.state.drop(name)
-        return [record for records in messages.values() for record in records] if messages else None
-
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         released = self._intake.release(upto_ms, self.done_ms, self.watermark_ms)
         yield from account_for(released, self._config.buckets)
         changed_events: dict[str, set[Any]] = defaultdict(set)
         due_messages = self._take_due(upto_ms)
         records = self._take_series_of(due_messages)
-        answers = self._drop_answers(due_messages)
+        answers = self._rereads.drop_answers(due_messages)
         for record in records:
             new = self._log.add(record)
             changed_events[self._product_of(record.trigger)].update(new)
@@ -157,7 +139,8 @@ class RiderEvidence(KeyedOperator):
             self._apply_policy_changes(claims, changed_events[name])
             mine = [due for due in tests if self._product_of(due.trigger) == name]
             changed = yield from self._process_product(name, claims, changed_events[name], mine, upto_ms)
-            yield from self._send_rereads(name, claims, answers or (), changed, upto_ms)
+            rereads = self._rereads.of_product(name, answers or (), changed, self.done_ms, upto_ms)
+            yield from self._requests.rereads(claims, rereads, upto_ms)
             for key, payload in panes_to_neighbors.get(claims.product.zone_resolution, ()):
                 yield Message("compare-neighbors", key, f"panes/{name}", upto_ms, payload)
 
@@ -173,7 +156,7 @@ class RiderEvidence(KeyedOperator):
             for revision in record.revisions
             if revision.at_ms > self.done_ms
         ]
-        needs = [each - _LOOK_BACK_MS for each in confirmed_ms]
+        needs = [each - LOOK_BACK_MS for each in confirmed_ms]
         if tests:
             needs.append(self._activity_tests.reports_after_ms(tests) - 1)
         if closes_panes and (panes_ms := self._pane_reducer.open_ms) is not None:
@@ -249,43 +232,8 @@ class RiderEvidence(KeyedOperator):
         updates = updates_after(changed, self.done_ms)
         if updates:
             yield Message("adjudicate-claims", self.key, f"happenings/{name}", upto_ms, pack(updates))
-        yield from self._send_evidence(claims, requests, upto_ms)
+        yield from self._requests.evidence(claims, requests, upto_ms)
         return {disruption.disruption_id for disruption in changed} | with_new_results
-
-    def _send_rereads(
-        self,
-        name: str,
-        claims: ProductClaims,
-        answers: Collection[dict[str, Any]],
-        changed: Collection[str],
-        upto_ms: int,
-    ) -> Iterator[Message]:
-        """Sends the re-reads of claims that may be needed in this interval, from the reports of their riders alone."""
-        requests = self._rereads.of_product(name, answers, changed, self.done_ms, upto_ms)
-        if requests:
-            workers, confirmed_ms = workers_of(requests), min(each.update.confirmed_at_ms for each in requests)
-            own = self._reports.telemetry(confirmed_ms - _SILENT_LOOK_BACK_MS, workers)
-            yield from self._requests.rereads(claims, requests, own, self._panes.of_workers(workers), upto_ms)
-
-    def _send_evidence(
-        self, claims: ProductClaims, requests: Sequence[ScoringRequest], upto_ms: int
-    ) -> Iterator[Message]:
-        """Sends the evidence of scoring requests, from the table of all riders where that is at hand. Claims that were
-        held or corrected, and silent riders, look back farther: that needs the reports of their riders alone."""
-        if not requests:
-            return
-        confirmed_ms = min(each.update.confirmed_at_ms for each in requests)
-        if self._reports.covers(confirmed_ms - _LOOK_BACK_MS):
-            table = self._reports.report_cells(confirmed_ms - _LOOK_BACK_MS).telemetry
-            is_whole = self._reports.covers(confirmed_ms - _SILENT_LOOK_BACK_MS)
-            requests, rest = by_anchor(requests, table, ANCHOR_HOLDS_MS if is_whole else _ANCHOR_AGE_MS)
-            if rest:
-                panes = self._panes.of_workers(workers_of(rest))
-                yield from self._requests.evidence(claims, rest, table, panes, upto_ms)
-        if requests:
-            workers = workers_of(requests)
-            own = self._reports.telemetry(confirmed_ms - _SILENT_LOOK_BACK_MS, workers)
-            yield from self._requests.evidence(claims, requests, own, self._panes.of_workers(workers), upto_ms)
 
     def _send_activity_tests(self, claims: ProductClaims, tests: Sequence[Due], upto_ms: int) -> Iterator[Message]:
         """Sends the bucket's part of the activity tests to `ComparePeers`, where peers are counted."""
@@ -318,7 +266,7 @@ class RiderEvidence(KeyedOperator):
         if not series:
             return []
         confirmed = confirmed_after([each for _, of_version in series for each in of_version], self.done_ms)
-        report_cells = self._reports.report_cells(min(confirmed, default=upto_ms) - _LOOK_BACK_MS)
+        report_cells = self._reports.report_cells(min(confirmed, default=upto_ms) - LOOK_BACK_MS)
         lookup_start = LookupStart(self.done_ms, self.done_ms - self._config.reports_kept_ms + REPORT_HOLDS_MS)
         found: list[Disruption] = []
         for version, of_version in series:

@@ -272,8 +272,7 @@ def test_rereads_are_in_proportion_to_answers(tmp_path, records):
 
             super()._send(noted())
 
-    withdrawn, found = records
-    source = written(tmp_path / "in", found)
+    source = written(tmp_path / "in", records[1])
     graph = Noting(settings_of(source, 2), scorer=StillPhoneScorer())
     for planned in plan(source, 50_000)[0]:
         graph.read(planned.stream, planned.part)

@@ -10,9 +10,8 @@ Interpretations of the specification: docs/interpretations.md#claims.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -22,9 +21,7 @@ from monsoon.transforms.adjudication.claims import (
     AdjudicationInput,
     Answer,
     Claim,
-    ClaimScore,
     DisruptionUpdate,
-    Reread,
     processing_order,
 )
 from monsoon.transforms.adjudication.decision import APPROVE, MANUAL_REVIEW, UNSCORED, Outcome
@@ -35,7 +32,8 @@ from monsoon.transforms.adjudication.records import PublishedView, claim_record,
 from monsoon.transforms.adjudication.rules import ProductRules, rules_of
 from monsoon.transforms.adjudication.settlement import Award, settle
 from monsoon.transforms.adjudication.supplements import add_supplements
-from monsoon.transforms.adjudication.verification import outcome_of, released_by
+from monsoon.transforms.adjudication.timers import ClaimTimers
+from monsoon.transforms.adjudication.verification import Scorer, outcome_of, reread_of
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
 
@@ -43,19 +41,6 @@ _WITHDRAWN_PAID = ("paid_before_withdrawal",)
 _LEVEL_FELL = ("paid_above_corrected_level",)
 REVIEW_REASONS = frozenset(_WITHDRAWN_PAID + _LEVEL_FELL)
 """Reasons of claims that stay paid and are listed for review."""
-
-
-class Scorer(Protocol):
-    """Evidence of claims at a moment (ms), from records with event time up to that moment; None where none arrived,
-    which is a fault, and sends the claim to manual review."""
-
-    def __call__(self, claim: Claim, at_ms: int) -> ClaimScore | None:
-        """The evidence of a claim, its scores and the guard's signals."""
-
-    def reread(self, claim: Claim, at_ms: int, asked_at_ms: int, answer_id: str) -> Reread | None:
-        """What was reported since the rider was asked: at the moment of the answer, or, with an empty `answer_id`, at
-        the end of the wait."""
-
 
 ClaimOutputs = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 """Claim revisions and payout instructions, in the order in which they were decided."""
@@ -87,22 +72,19 @@ class RiderMachine:
         self._claims_on: dict[str, list[Claim]] = {}
         """By disruption_id."""
         self._history = PaymentHistory(self._rules)
-        self._timers: list[tuple[int, str]] = []
-        """(moment, claim_id), a heap; an entry that differs from the claim's `due_ms` is void."""
+        self._timers = ClaimTimers(self._claims)
         self._changed: set[str] = set()
         self._before: dict[str, PublishedView | None] = {}
         """The claims touched in the current call of `decide`, as they were published before; None: not yet."""
         for claim in claims:
             self._add(claim)
             self._history.add(claim)
-            self._wait_until(claim, claim.due_ms)
+            self._timers.set(claim, claim.due_ms)
 
     @property
     def next_due_ms(self) -> int | None:
         """When the earliest hold or step-up verification expires; None if no claim waits."""
-        while self._timers and self._claims[self._timers[0][1]].due_ms != self._timers[0][0]:
-            heapq.heappop(self._timers)
-        return self._timers[0][0] if self._timers else None
+        return self._timers.next_ms
 
     def decide(self, at_ms: int, items: Iterable[AdjudicationInput]) -> ClaimOutputs:
         """Processes the rider's inputs of one moment, and the timers that run out then.
@@ -112,7 +94,7 @@ class RiderMachine:
         ordered = list(items)
         if len(ordered) > 1:
             ordered.sort(key=processing_order)
-        due = self._due_by(at_ms)
+        due = self._timers.take_due(at_ms)
         for claim in due:
             self._touch(claim)
         to_decide: dict[str, Claim] = {}
@@ -145,21 +127,6 @@ class RiderMachine:
         """Keeps what was published of a claim that may change now; of a new one that is nothing."""
         if claim.claim_id not in self._before:
             self._before[claim.claim_id] = PublishedView.of(claim)
-
-    def _due_by(self, at_ms: int) -> list[Claim]:
-        """The claims whose hold or step-up runs out by `at_ms`, in the order of their timers."""
-        if not self._timers:
-            return []
-        found: dict[str, Claim] = {}
-        while (due_ms := self.next_due_ms) is not None and due_ms <= at_ms:
-            name = heapq.heappop(self._timers)[1]
-            found[name] = self._claims[name]
-        return list(found.values())
-
-    def _wait_until(self, claim: Claim, due_ms: int | None) -> None:
-        claim.due_ms = due_ms
-        if due_ms is not None:
-            heapq.heappush(self._timers, (due_ms, claim.claim_id))
 
     def _add(self, claim: Claim) -> None:
         self._claims[claim.claim_id] = claim
@@ -220,10 +187,7 @@ class RiderMachine:
     def _look_again(self, claim: Claim, at_ms: int, answer_id: str = "") -> bool:
         """Takes the re-read of a claim whose rider confirmed it: when the answer comes, and without an `answer_id` when
         the wait is over. True if it is released; else it waits on, or goes to manual review."""
-        hold = self._rules.of(claim).decision.hold_of(claim)
-        asked_at_ms = claim.due_ms - hold.wait_ms if claim.due_ms is not None else at_ms
-        reread = self._scorer.reread(claim, at_ms, asked_at_ms, answer_id)
-        claim.reread = released_by(hold, reread or Reread(asked_at_ms, at_ms, "missing"))
+        claim.reread = reread_of(self._scorer, claim, self._rules.of(claim).decision.hold_of(claim), at_ms, answer_id)
         if claim.reread.outcome == "waits" and answer_id:
             return False
         outcome = outcome_of(claim.reread)
@@ -326,7 +290,7 @@ class RiderMachine:
         hold = self._rules.of(claim).decision.holds[outcome.then]
         claim.status, claim.hold = hold.status, hold.name
         claim.reasons = outcome.reasons or reasons_of(claim, outcome.reason)
-        self._wait_until(claim, at_ms + hold.wait_ms)
+        self._timers.set(claim, at_ms + hold.wait_ms)
         if hold.answered is not None:
             claim.asked_until_ms = claim.due_ms
 
