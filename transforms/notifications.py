@@ -118,8 +118,8 @@ def _text(kind: str, claim: Mapping[str, Any], answer_by_ms: int | None) -> str:
                 f"until your claim is decided.{asking}"
             )
         return (
-            f"Please confirm your claim: were you working in your zone during {peril_in_words(claim['peril'])}? "
-            f"Answer by {local_minute(answer_by_ms)}.{asking}"
+            "Please confirm your claim, with the app open outdoors: were you working in your zone during "
+            f"{peril_in_words(claim['peril'])}? Answer by {local_minute(answer_by_ms)}.{asking}"
         )
     if kind == "under_review":
         return f"A person is looking at your claim{reason}. It has not been turned down."

@@ -280,3 +280,17 @@ def test_rereads_are_in_proportion_to_answers(tmp_path, records):
     assert {row["worker_id"] for row in rows} <= ANSWERED.keys() - {"deny"}
     by_claim = [claim_id(row["policy_id"], row["disruption_id"]) for row in rows]
     assert max(map(by_claim.count, by_claim)) <= 8, "two askings, two waits, an answer and an end"
+
+
+def test_answers_are_forgotten_with_their_disruption(tmp_path, records):
+    day_ms = 24 * 3_600_000
+    short = {"reports_kept_ms": day_ms, "history_kept_ms": day_ms, "corrected_ms": day_ms, "remembered_ms": 2 * day_ms}
+    source = Scripted(written(tmp_path / "in", {}), scorer=StillPhoneScorer(), **short)
+    source.play([(None, records[1])])
+    source.graph.advance(at(2 * 24 * 60))
+    kinds = {"answered", "disruption"}
+    assert kinds <= {each.kind for each in source.graph.entries() if each.uid == "riders-evidence"}
+    for day in range(3, 8):
+        source.graph.advance(at(day * 24 * 60))
+    kinds.add("answers")
+    assert kinds.isdisjoint(each.kind for each in source.graph.entries() if each.uid == "riders-evidence")
