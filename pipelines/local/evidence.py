@@ -8,6 +8,7 @@ decisions, the next ones re-scores and re-reads, so there are few.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -21,7 +22,9 @@ from monsoon.transforms.claim_scores import (
     queries_of,
     scores_of,
 )
-from monsoon.transforms.evidence.measure import measure
+from monsoon.transforms.evidence.devices import DeviceDays
+from monsoon.transforms.evidence.measure import measure, measure_own, with_neighbor_features
+from monsoon.transforms.evidence.neighborhoods import PaneCells
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.guard.rereads import ties_of
 from monsoon.transforms.pane_aggregation import panes_of
@@ -94,6 +97,10 @@ class ClaimEvidence:
         self._measured: set[ScoringQuery] = set()
         self._product: Product
         self._alerts: dict[str, dict[str, Any]] = {}
+
+    @cached_property
+    def _device_days(self) -> DeviceDays:
+        return DeviceDays.of(self._panes)
 
     @property
     def syndicate_alerts(self) -> list[dict[str, Any]]:
@@ -169,7 +176,12 @@ class ClaimEvidence:
         if not claims:
             return
         queries = queries_of([request for _, request in claims], self._code_of, self._claims)
-        evidence = measure(self._telemetry, self._panes, self._references, queries)
+        # Of their riders alone, but for who else uses their phones: there are many rounds with few re-reads each.
+        panes = self._panes.of_workers(queries.worker)
+        cells = PaneCells.of(panes, queries.resolution)
+        own = measure_own(self._telemetry, panes, cells, self._references, queries)
+        riders = self._device_days.riders(own.device, queries.decided_at_ms)
+        evidence = with_neighbor_features(own.evidence, {"riders_on_device_28d": riders})
         tied = ties_of(self._telemetry, queries)
         found = claim_rereads(evidence, tied, queries.asked_at_ms, queries.decided_at_ms)
         self._rereads.update(zip([query for query, _ in claims], found, strict=True))
