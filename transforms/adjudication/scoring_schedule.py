@@ -64,9 +64,9 @@ def reread_times(
     first_answer_ms: int,
     answers: Sequence[tuple[int, str]] = (),
 ) -> set[RereadTime]:
-    """Every moment at which the machine may take a re-read of one rider's claim on one disruption: at each of some
-    confirming `answers` (moment in ms, id), for every asking that waits for one then, and at the end of every wait by
-    which the rider had answered (`first_answer_ms`).
+    """Every moment at which the machine may take a re-read of one rider's claim on one disruption: for every asking at
+    the first of the confirming `answers` (moment in ms, id) that come in time, and at the end of its wait if the rider
+    had answered by then (`first_answer_ms`: ever first; where that was to this asking, no other answer counts).
 
     The rider may be asked whenever the claim is scored, and when a hold runs out.
     """
@@ -76,7 +76,9 @@ def reread_times(
     found: set[RereadTime] = set()
     for asked_ms in {moment.at_ms + delay_ms for moment in first for delay_ms in delays_ms}:
         for until_ms in {asked_ms + wait_ms for wait_ms in waits_ms}:
-            moments = [(at_ms, answer_id) for at_ms, answer_id in answers if asked_ms < at_ms <= until_ms]
+            moments = sorted((at_ms, answer_id) for at_ms, answer_id in answers if asked_ms < at_ms <= until_ms)[:1]
+            if moments and asked_ms < first_answer_ms < moments[0][0]:
+                moments.clear()
             if first_answer_ms <= until_ms:
                 moments.append((until_ms, ""))
             for at_ms, answer_id in moments:
