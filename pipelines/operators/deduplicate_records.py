@@ -20,6 +20,7 @@ from monsoon.pipelines.runtime.messages import RESULTS, Message, bucket_of, pack
 from monsoon.sources.accounting import StreamCounts, conflict
 from monsoon.sources.record_store import RecordStore, record_id, short_id, takes_effect_ms
 from monsoon.transforms.exposure import Reserve
+from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.provider_register import ProviderRegister, as_registered
 from monsoon.transforms.validation.canonical import canonical_json
 from monsoon.transforms.validation.raw_identifiers import masked
@@ -56,6 +57,8 @@ class DeduplicateRecords(KeyedOperator):
         """Used records by stream and identity."""
         self._readings: dict[str, _KnownReading] = {}
         """What is remembered of readings, by their identity without the revision."""
+        self._told_pane: int | None = None
+        """The pane (number) in which all buckets of riders were last told of answers; told again nothing changes."""
 
     def process(self, message: Message) -> None:
         name = self._new_entry(f"waiting/{message.kind}")
@@ -174,12 +177,14 @@ class DeduplicateRecords(KeyedOperator):
             yield Message(to, bucket, kind, due_ms, pack(timed_records))
 
     def _answers_to_evidence(self, records: Iterable[dict[str, Any]], due_ms: int) -> Iterator[Message]:
-        """Answers to where the phones of their riders are read again. Every bucket is told that there are some: who
-        uses the same phones has to be known by then."""
+        """Answers to where the phones of their riders are read again. Every bucket is told that there are some, once in
+        the length of a pane: who uses the same phones has to be known, from the panes that are over by then."""
         by_key: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for record in records:
             by_key[bucket_of(_worker_of(record), self._config.buckets)].append(record)
-        for bucket in range(self._config.buckets):
+        pane = due_ms // PANE_MS
+        told, self._told_pane = pane == self._told_pane, pane
+        for bucket in sorted(by_key) if told else range(self._config.buckets):
             yield Message("riders-evidence", bucket, "confirmations", due_ms, pack(by_key[bucket]))
 
     def _remembered_identity(self, stream: str, record: dict[str, Any]) -> str | None:
