@@ -113,9 +113,13 @@ def written(folder, records):
 
 @pytest.fixture(scope="module", params=[False, True], ids=["steady", "withdrawn"])
 def records(request, tmp_path_factory):
-    """The storm with the riders' answers."""
-    found = storm(request.param)
-    _, outcome = locally(written(tmp_path_factory.mktemp("unanswered"), found), StillPhoneScorer())
+    return request.param, answered(tmp_path_factory.mktemp("unanswered"), request.param)
+
+
+def answered(folder, withdrawn=False):
+    """The storm with the riders' answers, whose claims are found by a replay in a folder."""
+    found = storm(withdrawn)
+    _, outcome = locally(written(folder, found), StillPhoneScorer())
     claims = {claim["worker_id"]: claim for claim in outcome.claims}
     assert set(claims) == set(ENDS)
     found["confirmations"] = [
@@ -128,7 +132,7 @@ def records(request, tmp_path_factory):
         answer("twice", 20, claims["twice"], "confirm", "another phone"),
         answer("silent", 11, claims["silent"], "confirm", "once more"),
     ]
-    return request.param, found
+    return found
 
 
 def answer(name, minutes, claim, says, answer_id=""):
