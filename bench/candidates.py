@@ -15,7 +15,7 @@ from monsoon.pipelines.local.collector import collector_paused
 from monsoon.pipelines.local.replay import publish
 from monsoon.pipelines.results import Outcome
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption
-from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore, DisruptionUpdate
+from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore, DisruptionUpdate, Reread
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.claim_scores import scores_of
@@ -74,6 +74,9 @@ class _Known:
 
     def __call__(self, claim: Claim, at_ms: int) -> ClaimScore:
         return self._score
+
+    def reread(self, claim: Claim, at_ms: int, asked_at_ms: int, answer_id: str) -> Reread | None:
+        return None  # nobody answers
 
 
 def _evidence(scorer: Scorer, count: int) -> Evidence:

@@ -44,6 +44,26 @@ class Disruption(Record, frozen=True, kw_only=True):
     oracle_modes: dict[str, OracleMode] | None = None
 
 
+class GuardSignal(msgspec.Struct, frozen=True, kw_only=True):
+    """A signal of the guard: whether `value` of the feature, over so many reports, contradicts the rider's location."""
+
+    signal: Literal["mock", "radio", "cell", "wifi", "motion", "ring", "device"]
+    status: Literal["strong", "clear"] | None
+    feature: str
+    value: float
+    threshold: float
+    reports: int
+
+
+class Reread(msgspec.Struct, frozen=True, kw_only=True):
+    """What a phone reported from when its rider was asked."""
+
+    asked_at: int
+    at: int
+    outcome: Literal["released", "waits", "reviewed", "missing"]
+    guard: list[GuardSignal]
+
+
 class Claim(Record, frozen=True, kw_only=True):
     """A revision of a claim, with everything that explains its decision."""
 
@@ -67,6 +87,8 @@ class Claim(Record, frozen=True, kw_only=True):
     features: dict[str, float | None]
     feature_reports: dict[str, int] | None = None
     weightiest_features: list[str] | None = None
+    guard: list[GuardSignal] | None = None
+    reread: Reread | None = None
     reasons: list[str]
     payout_inr: float | None = None
     payout_terms: dict[str, Any] | None = None

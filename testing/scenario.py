@@ -149,7 +149,7 @@ class _Scripted:
     ) -> None:
         self._book, self._risks, self._trust = book, risks, trust
         self.model_version = book.model_version
-        self.begin, self.measure_scores = book.begin, book.measure_scores
+        self.begin, self.measure_scores, self.reread = book.begin, book.measure_scores, book.reread
         self._score_times_ms: dict[str, list[int]] = {}
         """By claim, the moments at which a score was requested."""
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import h3.api.basic_int as h3
 import numpy as np
 import numpy.typing as npt
 
 from monsoon.transforms.adjudication.candidates import Disruption
-from monsoon.transforms.adjudication.claims import ClaimScore, DisruptionUpdate
+from monsoon.transforms.adjudication.claims import ClaimScore, DisruptionUpdate, GuardSignal, Reread
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence
+from monsoon.transforms.evidence.ragged import Bools, Ints
 from monsoon.transforms.evidence.window import Queries
+from monsoon.transforms.guard.rereads import RELEASED, REVIEWED, WAITS, rereads_of
+from monsoon.transforms.guard.signals import CLEAR, SIGNALS, STRONG, Signal, signals_of
 from monsoon.transforms.product import ModelScore, Product
 from monsoon.transforms.scoring import ModelSchedule, Scorer
 from monsoon.transforms.scoring.calibration import on_scale
@@ -38,7 +41,58 @@ def scores_of(evidence: Evidence, scorer: Scorer, product: Product) -> list[Clai
         scorer.weightiest(evidence.values),
         strict=True,
     )
-    return [ClaimScore(*row, model=scorer.version) for row in columns]
+    guard = guard_signals(_signals(evidence))
+    return [ClaimScore(*row, model=scorer.version, guard=mine) for row, mine in zip(columns, guard, strict=True)]
+
+
+def _signals(evidence: Evidence) -> dict[str, Signal]:
+    """The guard's signals; nobody tells yet who is a member of a ring, or how many riders share a payout account."""
+    count = len(next(iter(evidence.values.values())))
+    unknown = np.full(count, np.nan)
+    return signals_of(evidence, unknown, unknown)
+
+
+_STATUS: Mapping[int, Literal["strong", "clear"]] = {STRONG: "strong", CLEAR: "clear"}
+
+
+def guard_signals(signals: Mapping[str, Signal]) -> list[tuple[GuardSignal, ...]]:
+    """Signals as the state of claims and their records have them: each claim's, those of which something was
+    measured."""
+    found: list[list[GuardSignal]] = [[] for _ in next(iter(signals.values())).status]
+    for name, signal in signals.items():
+        features = [condition.feature for condition in SIGNALS[name]]
+        columns = zip(
+            signal.status.tolist(),
+            signal.condition.tolist(),
+            _rounded(signal.value).tolist(),
+            signal.threshold.tolist(),
+            signal.reports.tolist(),
+            strict=True,
+        )
+        for mine, (status, condition, *numbers) in zip(found, columns, strict=True):
+            if condition >= 0:
+                mine.append(GuardSignal(name, _STATUS.get(status), features[condition], *numbers))
+    return [tuple(mine) for mine in found]
+
+
+_OUTCOMES: Mapping[int, Literal["released", "waits", "reviewed"]] = {
+    RELEASED: "released",
+    WAITS: "waits",
+    REVIEWED: "reviewed",
+}
+
+
+def claim_rereads(evidence: Evidence, tied: Bools, asked_at_ms: Ints, decided_at_ms: Ints) -> list[Reread]:
+    """The re-reads of claims whose riders answered, from the evidence since they were asked; `tied` as of `ties_of`."""
+    signals = _signals(evidence)
+    columns = zip(
+        asked_at_ms.tolist(),
+        decided_at_ms.tolist(),
+        rereads_of(evidence, signals, tied).tolist(),
+        guard_signals(signals),
+        strict=True,
+    )
+    return [Reread(asked_ms, at_ms, _OUTCOMES[outcome], mine) for asked_ms, at_ms, outcome, mine in columns]
 
 
 def scheduled_scores_of(
@@ -62,12 +116,15 @@ def scheduled_scores_of(
 
 class ScoringRequest(NamedTuple):
     """A claim, given by its disruption update, to be scored at a moment (ms), for the first time or again; claims of
-    the same `batch` are compared with each other."""
+    the same `batch` are compared with each other. Or a re-read of it: then `asked_at_ms` is when its rider was asked
+    (else -1), and `answer_id` names the answer that it is for, if one."""
 
     update: DisruptionUpdate
     decided_at_ms: int
     batch: int
     rescored: bool = False
+    asked_at_ms: int = -1
+    answer_id: str = ""
 
 
 class ClaimMoment(NamedTuple):
@@ -94,6 +151,7 @@ def queries_of(
         confirmed_at_ms=[update.confirmed_at_ms for update in updates],
         decided_at_ms=[each.decided_at_ms for each in requests],
         rescored=[each.rescored for each in requests],
+        asked_at_ms=[each.asked_at_ms for each in requests],
         batch=[each.batch for each in requests],
         account_created_at_ms=[each.account_created_at_ms for each in terms],
         activated_at_ms=[each.activated_at_ms for each in terms],

@@ -111,9 +111,15 @@ def _text(kind: str, claim: Mapping[str, Any], answer_by_ms: int | None) -> str:
     if kind == "confirm_please":
         assert answer_by_ms is not None
         asking = f" We ask{reason}." if reason else ""
+        if any(code.startswith("verify:") for code in claim["reasons"]):
+            return (
+                "Please open the app outdoors and confirm your claim: were you working in your zone during "
+                f"{peril_in_words(claim['peril'])}? Answer by {local_minute(answer_by_ms)}, and leave the app open "
+                f"until your claim is decided.{asking}"
+            )
         return (
-            f"Please confirm your claim: were you working in your zone during {peril_in_words(claim['peril'])}? "
-            f"Answer by {local_minute(answer_by_ms)}.{asking}"
+            "Please confirm your claim, with the app open outdoors: were you working in your zone during "
+            f"{peril_in_words(claim['peril'])}? Answer by {local_minute(answer_by_ms)}.{asking}"
         )
     if kind == "under_review":
         return f"A person is looking at your claim{reason}. It has not been turned down."

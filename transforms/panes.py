@@ -135,6 +135,10 @@ class Panes:
         """Those that may build a baseline or a pattern of shifts."""
         return self._where(self.history)
 
+    def of_workers(self, workers: npt.NDArray[np.integer[Any]]) -> Panes:
+        """Those of some riders (codes)."""
+        return self._where(np.isin(self.worker, workers))
+
     def _where(self, kept: npt.NDArray[np.bool_]) -> Panes:
         if kept.all():
             return self

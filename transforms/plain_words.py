@@ -58,7 +58,20 @@ FEATURES: Mapping[str, str] = {
 }
 """By the names of `transforms/evidence/features.py`."""
 
+SIGNALS: Mapping[str, str] = {
+    "mock": "your phone said that its locations were made by an app",
+    "radio": "the satellite signals at your phone did not look as they do under an open sky",
+    "cell": "your phone was connected to cell towers far from its locations",
+    "wifi": "the Wi-Fi networks around your phone are known to be far from its locations",
+    "motion": "your phone's movements and its locations did not fit together",
+    "ring": "your claim is linked with other claims that we look at together",
+    "device": "several riders use your phone or your payout account",
+}
+"""By the names of the guard's signals (`transforms/guard/signals.py`)."""
+
 REASONS: Mapping[str, str] = {
+    **SIGNALS,
+    **{f"verify:{name}": words for name, words in SIGNALS.items() if name != "ring"},
     "overlap": "another claim of yours already pays for the same time",
     "below_minimum": "what is left to pay is under Rs 1",
     "cap_reached": "you have been paid the most that your plan pays in this period",
@@ -74,11 +87,11 @@ REASONS: Mapping[str, str] = {
     "no_activity_drop": "your orders did not fall as far as your plan asks for",
     "activity_not_measured": "we were not told how many orders you had",
     "too_few_peers": "there were too few other riders of your platform in the zone to compare with",
-    "device_untrusted": "your phone could not tell us its location in a way that we can rely on",
-    "impossible_route": "the locations of your phone are too far apart for the time between them",
     "syndicate_alert": "your claim is linked with other claims that we look at together",
     "answer_denied": "you told us that this claim is not yours",
     "step_up_unanswered": "we had no answer from you in time",
+    "reread_not_measured": "your phone sent us nothing since we asked you that we could check your location by",
+    "reread_elsewhere": "your phone was elsewhere when you answered, and we could not see how it came there",
     "score_missing": "our automatic check of it could not be made",
 }
 """By the reason codes of claims."""

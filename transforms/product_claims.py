@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from monsoon.transforms.adjudication.candidates import Disruption
@@ -91,13 +91,20 @@ class ProductClaims:
 
     def _scoring_moments_of(self, disruption: Disruption, worker: str) -> set[ScoringTime]:
         updates = disruption.updates[worker]
-        activity_results = self.activity_results.get(disruption.disruption_id, {}).get(worker, ())
+        moments: set[ScoringTime] = set()
+        for activity_results in self.possible_results(disruption.disruption_id, worker):
+            moments |= scoring_times(self.product, updates, activity_results)
+        return moments
+
+    def possible_results(self, identity: str, worker: str) -> Iterator[list[ActivityResult]]:
+        """The activity results that a rider's claim on a disruption may have: none of an activity test, or any of those
+        that may be the first to pass."""
+        activity_results = self.activity_results.get(identity, {}).get(worker, ())
         work = [activity_result for activity_result in activity_results if activity_result.kind == "work"]
-        moments = scoring_times(self.product, updates, work)
+        yield work
         for activity_result in activity_results:
             if activity_result.kind == "activity":
-                moments |= scoring_times(self.product, updates, [*work, activity_result])
-        return moments
+                yield [*work, activity_result]
 
     def take_due(self, upto_ms: int) -> set[str]:
         """Removes the scoring times up to a moment; gives the ids of their disruptions."""

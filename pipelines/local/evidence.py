@@ -2,20 +2,31 @@
 
 A rider's machine needs a score in the middle of a decision. Where the score is not measured yet, the rider is deferred;
 then all missing scores are measured in one batch and the deferred riders run again. The first round covers the first
-decisions, the next ones re-scores, so there are few.
+decisions, the next ones re-scores and re-reads, so there are few.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from monsoon.transforms.adjudication.candidates import Disruption
-from monsoon.transforms.adjudication.claims import Claim, ClaimScore, DisruptionUpdate
-from monsoon.transforms.claim_scores import ClaimMoment, ScoringRequest, claim_moments, queries_of, scores_of
-from monsoon.transforms.evidence.measure import measure
+from monsoon.transforms.adjudication.claims import Claim, ClaimScore, DisruptionUpdate, Reread
+from monsoon.transforms.claim_scores import (
+    ClaimMoment,
+    ScoringRequest,
+    claim_moments,
+    claim_rereads,
+    queries_of,
+    scores_of,
+)
+from monsoon.transforms.evidence.devices import DeviceDays
+from monsoon.transforms.evidence.measure import measure, measure_own, with_neighbor_features
+from monsoon.transforms.evidence.neighborhoods import PaneCells
 from monsoon.transforms.evidence.references import References
+from monsoon.transforms.guard.rereads import ties_of
 from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
@@ -24,12 +35,20 @@ from monsoon.transforms.telemetry_table import TelemetryTable
 
 
 class ScoringQuery(NamedTuple):
-    """The claims of one disruption, as confirmed at one moment, scored at another (ms), for the first time or again."""
+    """The claims of one disruption, as confirmed at one moment, scored at another (ms), for the first time or again; or
+    the re-read of one rider's claim on it, who was asked at a moment (ms)."""
 
     disruption_id: str
     confirmed_at_ms: int
     at_ms: int
     rescored: bool
+    asked_at_ms: int = -1
+    worker_id: str = ""
+
+    @property
+    def is_reread(self) -> bool:
+        """Whether it is about what was reported since the asking."""
+        return self.asked_at_ms >= 0
 
 
 class ScoreNotMeasured(Exception):  # noqa: N818 - no error: the query is measured in the next round
@@ -58,6 +77,9 @@ class ClaimScores(Protocol):
     def __call__(self, claim: Claim, at_ms: int) -> ClaimScore | None:
         """The score of a claim, None where it cannot be measured. Raises ScoreNotMeasured where it was not yet."""
 
+    def reread(self, claim: Claim, at_ms: int, asked_at_ms: int, answer_id: str) -> Reread | None:
+        """The re-read of a claim; None and ScoreNotMeasured as of scores."""
+
 
 class ClaimEvidence:
     """Scores from a telemetry table with one model."""
@@ -71,9 +93,14 @@ class ClaimEvidence:
         self._disruptions: dict[str, Disruption] = {}
         self._claims: dict[str, list[ClaimMoment]] = {}
         self._scores: Scores = {}
+        self._rereads: dict[ScoringQuery, Reread] = {}
         self._measured: set[ScoringQuery] = set()
         self._product: Product
         self._alerts: dict[str, dict[str, Any]] = {}
+
+    @cached_property
+    def _device_days(self) -> DeviceDays:
+        return DeviceDays.of(self._panes)
 
     @property
     def syndicate_alerts(self) -> list[dict[str, Any]]:
@@ -86,6 +113,7 @@ class ClaimEvidence:
         self._alerts.clear()
         self._disruptions = {disruption.disruption_id: disruption for disruption in disruptions}
         self._scores.clear()
+        self._rereads.clear()
         self._measured.clear()
         self._claims = claim_moments(disruptions)
         first = set()
@@ -105,13 +133,23 @@ class ClaimEvidence:
             raise ScoreNotMeasured(query)
         return score
 
+    def reread(self, claim: Claim, at_ms: int, asked_at_ms: int, answer_id: str) -> Reread | None:
+        """The claim's re-read at `at_ms`. Raises ScoreNotMeasured where it was not measured."""
+        about, worker = claim.update, claim.terms.worker_id
+        query = ScoringQuery(about.disruption_id, about.confirmed_at_ms, at_ms, False, asked_at_ms, worker)
+        if query not in self._measured:
+            raise ScoreNotMeasured(query)
+        return self._rereads.get(query)
+
     def measure_scores(self, scoring_queries: Collection[ScoringQuery]) -> None:
         """Measures and scores the claims of these queries in one batch. Each query is measured once, even if it gives
         no score."""
         self._measured.update(scoring_queries)
+        self._measure_rereads([query for query in sorted(scoring_queries) if query.is_reread])
         claims = [
             ScoringRequest(update, query.at_ms, number, query.rescored)
             for number, query in enumerate(sorted(scoring_queries))
+            if not query.is_reread
             for update in self._claimants(query)
         ]
         if not claims:
@@ -124,13 +162,36 @@ class ClaimEvidence:
         scores = scores_of(evidence, self._scorer, self._product)
         names = (
             (update.terms.policy_id, update.disruption_id, update.confirmed_at_ms, at_ms, rescored)
-            for update, at_ms, _, rescored in claims
+            for update, at_ms, _, rescored, *_ in claims
             if update.terms
         )
         self._scores |= scores_by_claim(self._product, names, scores, members_of(alerts))
 
+    def _measure_rereads(self, rereads: Sequence[ScoringQuery]) -> None:
+        claims = [
+            (query, ScoringRequest(update, query.at_ms, -1, asked_at_ms=query.asked_at_ms))
+            for query in rereads
+            for update in self._updates(query, query.worker_id)
+        ]
+        if not claims:
+            return
+        queries = queries_of([request for _, request in claims], self._code_of, self._claims)
+        # Of their riders alone, but for who else uses their phones: there are many rounds with few re-reads each.
+        panes = self._panes.of_workers(queries.worker)
+        cells = PaneCells.of(panes, queries.resolution)
+        own = measure_own(self._telemetry, panes, cells, self._references, queries)
+        riders = self._device_days.riders(own.device, queries.decided_at_ms)
+        evidence = with_neighbor_features(own.evidence, {"riders_on_device_28d": riders})
+        tied = ties_of(self._telemetry, queries)
+        found = claim_rereads(evidence, tied, queries.asked_at_ms, queries.decided_at_ms)
+        self._rereads.update(zip([query for query, _ in claims], found, strict=True))
+
     def _claimants(self, query: ScoringQuery) -> Iterator[DisruptionUpdate]:
         """Of each rider with a claim under the confirmation the first update, in the order of their worker_ids."""
-        disruption, confirmed_ms = self._disruptions[query.disruption_id], query.confirmed_at_ms
-        for _, updates in sorted(disruption.updates.items()):
-            yield from islice((each for each in updates if each.terms and each.confirmed_at_ms == confirmed_ms), 1)
+        for worker in sorted(self._disruptions[query.disruption_id].updates):
+            yield from self._updates(query, worker)
+
+    def _updates(self, query: ScoringQuery, worker: str) -> Iterator[DisruptionUpdate]:
+        """The rider's first update under the query's confirmation, if there is a claim."""
+        updates, confirmed_ms = self._disruptions[query.disruption_id].updates[worker], query.confirmed_at_ms
+        return islice((each for each in updates if each.terms and each.confirmed_at_ms == confirmed_ms), 1)

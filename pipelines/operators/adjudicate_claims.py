@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 import h3.api.basic_int as h3
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 
 from monsoon.pipelines.operators.control_exposure import to_reserve_buckets
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
 from monsoon.pipelines.operators.disruption_updates import unpack_updates
+from monsoon.pipelines.operators.evidence_requests import OWN_GUARD_FEATURES
 from monsoon.pipelines.operators.peer_features import CLAIM, with_rescored
 from monsoon.pipelines.operators.rider_machines import RiderMachines, restore_machines
 from monsoon.pipelines.runtime.job_config import JobConfig
@@ -27,11 +29,11 @@ from monsoon.pipelines.runtime.messages import (
 )
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartitionedBuffer
 from monsoon.sources.accounting import StreamCounts
-from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore
+from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore, Reread
 from monsoon.transforms.adjudication.claims import AdjudicationInput as RiderInput
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.rider_answers import STREAM, Answers
-from monsoon.transforms.claim_scores import scheduled_scores_of
+from monsoon.transforms.claim_scores import claim_rereads, scheduled_scores_of
 from monsoon.transforms.decisions import Decisions, payment_records
 from monsoon.transforms.evidence.device import Measured
 from monsoon.transforms.evidence.features import FEATURE_NAMES
@@ -40,21 +42,16 @@ from monsoon.transforms.evidence.measure import Evidence, with_neighbor_features
 from monsoon.transforms.evidence.surroundings import PressureSteps
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.exposure import unlimited
+from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import ModelSchedule
 from monsoon.transforms.syndicate_alerts import Scores, scores_by_claim
 
+Rereads = dict[tuple[str, int, int, str | int], Reread]
+"""By claim_id, confirmation and asking (ms), and the answer's id, or at the end of the wait its moment (ms)."""
+
 _PANES: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "reports": pl.Int64}
 _PRESSURE_DEVIATIONS: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "deviation_pa": pl.Float64}
-_RIDERS: dict[str, Any] = {
-    "disruption_id": pl.String,
-    "confirmed_at_ms": pl.Int64,
-    "worker_id": pl.String,
-    "decided_at_ms": pl.Int64,
-    "rescored": pl.Boolean,
-    "riders": pl.Float64,
-    "reports": pl.Int64,
-}
 _BATCH_FEATURES = ("claim_burst_rank", "peer_divergence")
 _COMPARED: dict[str, Any] = {
     "disruption_id": pl.String,
@@ -117,6 +114,7 @@ class AdjudicateClaims(KeyedOperator):
                 of_product.members.add((claim, confirmed_at_ms))
                 self.state.put_packed(of_product.member_entry(claim, confirmed_at_ms), True)
         of_product.scores = self._scores(of_product, arrived)
+        of_product.rereads = _rereads(arrived)
         inputs: dict[str, list[RiderInput]] = defaultdict(list)
         for payload in arrived.get("happenings", ()):
             for worker, updates in unpack_updates(payload):
@@ -205,9 +203,11 @@ class _ProductClaims:
         self, product: Product, compared: TimePartitionedBuffer, model_version: str, state: StateWriter
     ) -> None:
         self.product, self.compared = product, compared
-        self.machines = RiderMachines(product, model_version, self._score, state)
+        self.machines = RiderMachines(product, model_version, self, state)
         self.scores: Scores = {}
         """The scores for the current call of `on_watermark`."""
+        self.rereads: Rereads = {}
+        """The re-reads for it."""
         self.members: set[tuple[str, int]] = set()
         """Claims in a syndicate alert: claim_id, confirmation (ms)."""
 
@@ -215,9 +215,40 @@ class _ProductClaims:
         """The name of the state entry of a claim's membership in an alert."""
         return f"member/{self.product.name}/{claim}/{confirmed_at_ms}"
 
-    def _score(self, claim: Claim, at_ms: int) -> ClaimScore | None:
+    def __call__(self, claim: Claim, at_ms: int) -> ClaimScore | None:
         """The score of a claim; None where no evidence came, since a single claim must not fail the job."""
         return self.scores.get((claim.claim_id, claim.update.confirmed_at_ms, at_ms, claim.score is not None))
+
+    def reread(self, claim: Claim, at_ms: int, asked_at_ms: int, answer_id: str) -> Reread | None:
+        """The re-read of a claim; None where none came. A late answer counts from a moment that may differ between
+        operators, so that its re-read is found by the answer."""
+        found = self.rereads.get((claim.claim_id, claim.update.confirmed_at_ms, asked_at_ms, answer_id or at_ms))
+        return None if found is None else replace(found, at_ms=at_ms)
+
+
+def _rereads(arrived: Mapping[str, list[bytes]]) -> Rereads:
+    """The re-reads of claims, completed with the riders of their phones."""
+    if not arrived.get("rereads"):
+        return {}
+    rows = pl.concat([unpack_frame(payload) for payload in arrived["rereads"]])
+    key = [*CLAIM, "decided_at_ms", "asked_at_ms"]
+    rows = rows.sort(*key, "answer_id")
+    own = Evidence(
+        {name: rows[name].to_numpy() for name in OWN_GUARD_FEATURES},
+        {name: rows[f"{name}/reports"].to_numpy() for name in OWN_GUARD_FEATURES},
+    )
+    frames = [unpack_frame(payload) for payload in arrived.get("reread-riders", ())]
+    others = {"riders_on_device_28d": _joined_riders(rows, frames, key)}
+    evidence = with_neighbor_features(own, others)
+    asked_ms, decided_ms = rows["asked_at_ms"].to_numpy(), rows["decided_at_ms"].to_numpy()
+    found = claim_rereads(evidence, rows["tied"].to_numpy(), asked_ms, decided_ms)
+    names = ("policy_id", "disruption_id", "confirmed_at_ms", "asked_at_ms", "answer_id", "decided_at_ms")
+    return {
+        (claim_id(policy, disruption), confirmed_ms, asked_ms, answer or at_ms): reread
+        for (policy, disruption, confirmed_ms, asked_ms, answer, at_ms), reread in zip(
+            rows.select(names).iter_rows(), found, strict=True
+        )
+    }
 
 
 def _of_present(evidence: pl.DataFrame) -> pl.DataFrame:
@@ -249,9 +280,13 @@ def _compared(rows: pl.DataFrame, compared: pl.DataFrame) -> dict[str, Measured]
 
 def _riders(rows: pl.DataFrame, payloads: Sequence[bytes]) -> Measured:
     """How many riders used the rider's phone, claim by claim."""
-    key = [*CLAIM, "decided_at_ms", "rescored"]
     frames = [with_rescored(unpack_frame(payload)) for payload in payloads]
-    counts = stacked([frame.select(*_RIDERS) for frame in frames], _RIDERS).unique(key, keep="first")
+    return _joined_riders(rows, frames, [*CLAIM, "decided_at_ms", "rescored"])
+
+
+def _joined_riders(rows: pl.DataFrame, frames: Sequence[pl.DataFrame], key: list[str]) -> Measured:
+    schema = {**rows.select(key).schema, "riders": pl.Float64, "reports": pl.Int64}
+    counts = stacked([frame.select(*schema) for frame in frames], schema).unique(key, keep="first")
     joined = rows.select(key).join(counts, on=key, how="left", maintain_order="left")
     return joined["riders"].to_numpy(), joined["reports"].fill_null(0).to_numpy()
 

@@ -20,6 +20,7 @@ from monsoon.pipelines.runtime.messages import RESULTS, Message, bucket_of, pack
 from monsoon.sources.accounting import StreamCounts, conflict
 from monsoon.sources.record_store import RecordStore, record_id, short_id, takes_effect_ms
 from monsoon.transforms.exposure import Reserve
+from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.provider_register import ProviderRegister, as_registered
 from monsoon.transforms.validation.canonical import canonical_json
 from monsoon.transforms.validation.raw_identifiers import masked
@@ -37,6 +38,7 @@ class DeduplicateRecords(KeyedOperator):
         "ask-witness",
         "judge-triggers",
         "route-policies",
+        "riders-evidence",
         "adjudicate-claims",
         "control-exposure",
         RESULTS,
@@ -55,6 +57,8 @@ class DeduplicateRecords(KeyedOperator):
         """Used records by stream and identity."""
         self._readings: dict[str, _KnownReading] = {}
         """What is remembered of readings, by their identity without the revision."""
+        self._told_pane: int | None = None
+        """The pane (number) in which all buckets of riders were last told of answers; told again nothing changes."""
 
     def process(self, message: Message) -> None:
         name = self._new_entry(f"waiting/{message.kind}")
@@ -125,6 +129,7 @@ class DeduplicateRecords(KeyedOperator):
             yield from self._by_bucket("control-exposure", "reserves", running, _reserve_bucket_of, upto_ms)
         else:
             yield from self._by_bucket("adjudicate-claims", "confirmations", records, _worker_of, upto_ms)
+            yield from self._answers_to_evidence(records, upto_ms)
 
     def _routed(self, readings: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any], set[Target]]]:
         """Readings and where each goes, in the order in which they take effect.
@@ -170,6 +175,17 @@ class DeduplicateRecords(KeyedOperator):
             by_key[bucket_of(name(record), self._config.buckets)].append(record)
         for bucket, timed_records in by_key.items():
             yield Message(to, bucket, kind, due_ms, pack(timed_records))
+
+    def _answers_to_evidence(self, records: Iterable[dict[str, Any]], due_ms: int) -> Iterator[Message]:
+        """Answers to where the phones of their riders are read again. Every bucket is told that there are some, once in
+        the length of a pane: who uses the same phones has to be known, from the panes that are over by then."""
+        by_key: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for record in records:
+            by_key[bucket_of(_worker_of(record), self._config.buckets)].append(record)
+        pane = due_ms // PANE_MS
+        told, self._told_pane = pane == self._told_pane, pane
+        for bucket in sorted(by_key) if told else range(self._config.buckets):
+            yield Message("riders-evidence", bucket, "confirmations", due_ms, pack(by_key[bucket]))
 
     def _remembered_identity(self, stream: str, record: dict[str, Any]) -> str | None:
         """The identity under which a record is remembered, if any; older state has identities of the id alone."""

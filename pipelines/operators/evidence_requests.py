@@ -12,8 +12,9 @@ import numpy.typing as npt
 import polars as pl
 
 from monsoon.pipelines.operators.neighbor_panes import PANES
-from monsoon.pipelines.operators.pane_buffer import decoded, to_panes
+from monsoon.pipelines.operators.pane_buffer import PaneBuffer, decoded, to_panes
 from monsoon.pipelines.operators.peer_features import PHONES
+from monsoon.pipelines.operators.report_store import ReportStore
 from monsoon.pipelines.runtime.messages import (
     Message,
     buckets_of,
@@ -30,11 +31,13 @@ from monsoon.transforms.evidence.anchor import anchor_rows
 from monsoon.transforms.evidence.batch import dwell_ages
 from monsoon.transforms.evidence.devices import local_day_number
 from monsoon.transforms.evidence.features import FEATURE_NAMES
-from monsoon.transforms.evidence.limits import ACTIVITY_MS
-from monsoon.transforms.evidence.measure import OwnEvidence, measure_own
+from monsoon.transforms.evidence.limits import ACTIVITY_MS, ANCHOR_HOLDS_MS
+from monsoon.transforms.evidence.measure import NEIGHBOR_FEATURES, OwnEvidence, measure_own
 from monsoon.transforms.evidence.neighborhoods import PaneCells, neighborhoods_of
 from monsoon.transforms.evidence.surroundings import pressure_changes_pa, pressure_span
 from monsoon.transforms.evidence.window import Queries
+from monsoon.transforms.guard.rereads import ties_of
+from monsoon.transforms.guard.signals import GUARD_FEATURES
 from monsoon.transforms.panes import PANE_MS, Panes
 from monsoon.transforms.product import Product
 from monsoon.transforms.product_claims import ProductClaims
@@ -45,12 +48,27 @@ PANES_LOOK_BACK_MS = PANE_MS + 2 * ACTIVITY_MS
 """A pressure change needs the pane before. How long a rider has stayed is measured over ACTIVITY_MS: whether the stay
 began before that says the last pane before it, which is at most ACTIVITY_MS older than the next."""
 
+_ANCHOR_AGE_MS = 10 * 60_000
+"""Most anchors are not older than that at a confirmation."""
+
+LOOK_BACK_MS = ACTIVITY_MS + _ANCHOR_AGE_MS + 1
+"""Presence looks back 90 min from a confirmation, that moment included, and evidence 90 min from an anchor."""
+
+_SILENT_LOOK_BACK_MS = ANCHOR_HOLDS_MS + ACTIVITY_MS + 1
+"""The same for an anchor as old as it can be."""
+
+OWN_GUARD_FEATURES = tuple(name for name in GUARD_FEATURES if name not in NEIGHBOR_FEATURES)
+"""What the guard asks of a rider's own reports."""
+
 
 class EvidenceRequests:
     """Measures evidence for one bucket of riders (`key`) and makes the messages that carry it."""
 
-    def __init__(self, key: int, buckets: int, references: ReferenceTables) -> None:
+    def __init__(
+        self, key: int, buckets: int, references: ReferenceTables, reports: ReportStore, panes: PaneBuffer
+    ) -> None:
         self._key, self._buckets, self._references = key, buckets, references
+        self._reports, self._panes = reports, panes
         self._phones_sent: dict[tuple[str, str], tuple[int, int]] = {}
         """By device_id and worker_id: the last local day that was sent, and from when on (ms) that use was known."""
 
@@ -102,29 +120,57 @@ class EvidenceRequests:
         buckets = buckets_of(rows["device_id"].to_list(), self._buckets)
         yield from messages_by_bucket("compare-neighbors", "phones/-", due_ms, rows, buckets)
 
-    def evidence(
+    def evidence(self, claims: ProductClaims, requests: Sequence[ScoringRequest], due_ms: int) -> Iterator[Message]:
+        """The evidence of scoring requests, from the table of all riders where that is at hand. Claims that were held
+        or corrected, and silent riders, look back farther: that needs the reports of their riders alone."""
+        if not requests:
+            return
+        confirmed_ms = min(each.update.confirmed_at_ms for each in requests)
+        if self._reports.covers(confirmed_ms - LOOK_BACK_MS):
+            table = self._reports.report_cells(confirmed_ms - LOOK_BACK_MS).telemetry
+            is_whole = self._reports.covers(confirmed_ms - _SILENT_LOOK_BACK_MS)
+            requests, rest = by_anchor(requests, table, ANCHOR_HOLDS_MS if is_whole else _ANCHOR_AGE_MS)
+            if rest:
+                yield from self._evidence(self._measure(claims, rest, table, due_ms))
+        if requests:
+            yield from self._evidence(self._measure(claims, requests, self._own_reports(requests), due_ms))
+
+    def _evidence(self, measured: _Measured) -> Iterator[Message]:
+        yield from measured.to_claims(self._key)
+        yield from measured.to_comparison()
+        yield from measured.to_phones()
+        if watches(measured.product):
+            yield from measured.to_syndicates()
+
+    def rereads(self, claims: ProductClaims, requests: Sequence[ScoringRequest], due_ms: int) -> Iterator[Message]:
+        """What the guard asks of re-reads, from the reports of their riders alone."""
+        if requests:
+            measured = self._measure(claims, requests, self._own_reports(requests), due_ms)
+            yield measured.rereads_to_claims(self._key)
+            yield from measured.rereads_to_phones()
+
+    def _own_reports(self, requests: Sequence[ScoringRequest]) -> TelemetryTable:
+        confirmed_ms = min(each.update.confirmed_at_ms for each in requests)
+        return self._reports.telemetry(confirmed_ms - _SILENT_LOOK_BACK_MS, workers_of(requests))
+
+    def _measure(
         self,
         product_claims: ProductClaims,
         requests: Sequence[ScoringRequest],
         telemetry: TelemetryTable,
-        frame: pl.DataFrame,
         due_ms: int,
-    ) -> Iterator[Message]:
-        """The evidence of scoring requests, measured on `telemetry` and on all panes (`frame`) of the riders."""
+    ) -> _Measured:
+        """The evidence of requests, measured on `telemetry` and on all panes of the riders."""
         product = product_claims.product
         workers = workers_of(requests)
+        frame = self._panes.of_workers(workers)
         telemetry = telemetry.with_codes_for(frame["worker_id"].to_list(), {*frame["device_id"].to_list()} - {None})
         panes = to_panes(frame, telemetry.workers, telemetry.devices)
         cells = PaneCells.of(panes, product.zone_resolution)
         codes = {worker: code for code, worker in enumerate(telemetry.workers)}
         queries = queries_of(requests, codes, {worker: product_claims.claims[worker].values() for worker in workers})
         own = measure_own(telemetry, panes, cells, self._references.locate(telemetry), queries)
-        measured = _Measured(product, telemetry, panes.in_time, requests, queries, own, self._buckets, due_ms)
-        yield from measured.to_claims(self._key)
-        yield from measured.to_comparison()
-        yield from measured.to_phones()
-        if watches(product):
-            yield from measured.to_syndicates()
+        return _Measured(product, telemetry, panes.in_time, requests, queries, own, self._buckets, due_ms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +252,38 @@ class _Measured:
             }
         )
         yield from self._to_neighbors("riders", claims, buckets_of(claims["device_id"].to_list(), self.buckets))
+
+    def rereads_to_claims(self, key: int) -> Message:
+        """To the adjudication of claims: what the guard asks of the reports since the riders were asked, and whether
+        these tie to their claims."""
+        values, reports = self.own.evidence.values, self.own.evidence.reports
+        rows = pl.DataFrame(
+            {
+                **_identity(self.requests),
+                "policy_id": [each.update.terms.policy_id for each in self.requests if each.update.terms],
+                "decided_at_ms": self.queries.decided_at_ms,
+                "asked_at_ms": self.queries.asked_at_ms,
+                "answer_id": [each.answer_id for each in self.requests],
+                "tied": ties_of(self.telemetry, self.queries),
+                **{name: values[name] for name in OWN_GUARD_FEATURES},
+                **{f"{name}/reports": reports[name] for name in OWN_GUARD_FEATURES},
+            }
+        )
+        return Message("adjudicate-claims", key, f"rereads/{self.product.name}", self.due_ms, pack_frame(rows))
+
+    def rereads_to_phones(self) -> Iterator[Message]:
+        """Each re-read, by the rider's phone, to where the riders of a phone are counted."""
+        known = np.flatnonzero(self.own.device >= 0)
+        claims = pl.DataFrame(
+            {
+                **_identity([self.requests[index] for index in known.tolist()]),
+                "decided_at_ms": self.queries.decided_at_ms[known],
+                "asked_at_ms": self.queries.asked_at_ms[known],
+                "device_id": [self.telemetry.devices[code] for code in self.own.device[known].tolist()],
+            }
+        )
+        buckets = buckets_of(claims["device_id"].to_list(), self.buckets)
+        yield from self._to_neighbors("reread-riders", claims, buckets)
 
     def to_syndicates(self) -> Iterator[Message]:
         """Each claim, once for each confirmation, with the attributes that may link it to others, to the neighborhood

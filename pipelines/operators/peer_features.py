@@ -51,7 +51,7 @@ PHONES: dict[str, Any] = {
 _RIDERS = (*CLAIM, "decided_at_ms", "rescored", "device_id")
 """The columns of a message that asks for the riders of phones."""
 
-_DEFERRED = ("claims", "linked", "sought", "tests", "riders")
+_DEFERRED = ("claims", "linked", "sought", "tests", "riders", "reread-riders")
 """Kinds of messages that are deferred until they are due."""
 
 
@@ -114,8 +114,8 @@ class ComparePeers(KeyedOperator):
             frame = pl.concat(contents)
             if kind == "tests":
                 yield from self._send_test_results(name, frame, upto_ms)
-            elif kind == "riders":
-                yield from self._send(f"riders/{name}", _riders(frame, self._phones), upto_ms)
+            elif kind in ("riders", "reread-riders"):
+                yield from self._send(f"{kind}/{name}", _riders(frame, self._phones), upto_ms)
             elif kind == "sought":
                 yield from self._send(f"apart/{name}", _pressure_deviations(frame, self._panes[name]), upto_ms)
             else:
@@ -193,7 +193,7 @@ def _riders(claims: pl.DataFrame, all_phones: PhoneBuffer) -> pl.DataFrame:
     panes = (phones[name].to_numpy() for name in ("pane_start_ms", "known_from_ms"))
     days = DeviceDays.of_panes(devices[claims.height :], workers, *panes)
     riders, reports = days.riders(devices[: claims.height], claims["decided_at_ms"].to_numpy())
-    return claims.select(*CLAIM, "decided_at_ms", "rescored", riders=riders, reports=reports)
+    return claims.drop("device_id").with_columns(riders=riders, reports=reports)
 
 
 def _pressure_deviations(pressure_panes: pl.DataFrame, panes: NeighborPanes) -> pl.DataFrame:

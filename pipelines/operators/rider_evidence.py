@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import polars as pl
 
 from monsoon.pipelines.operators.disruption_state import pack_disruption, unpack_disruption
 from monsoon.pipelines.operators.disruption_updates import updates_after
-from monsoon.pipelines.operators.evidence_requests import PANES_LOOK_BACK_MS, EvidenceRequests, by_anchor, workers_of
+from monsoon.pipelines.operators.evidence_requests import LOOK_BACK_MS, PANES_LOOK_BACK_MS, EvidenceRequests
 from monsoon.pipelines.operators.pane_buffer import PaneBuffer, PaneReducer
 from monsoon.pipelines.operators.peer_activity_tests import ROWS
 from monsoon.pipelines.operators.report_intake import ReportIntake, account_for
 from monsoon.pipelines.operators.report_store import ReportStore
+from monsoon.pipelines.operators.reread_requests import RereadRequests
 from monsoon.pipelines.operators.route_policies import PolicyBook
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import (
@@ -39,8 +40,6 @@ from monsoon.transforms.activity.week_to_date import WEEK_MS, claims_with_week_t
 from monsoon.transforms.adjudication.candidates import CandidateFinder, Disruption, LookupStart
 from monsoon.transforms.adjudication.claims import ActivityResult
 from monsoon.transforms.adjudication.scoring_times import ScoringTimes
-from monsoon.transforms.claim_scores import ScoringRequest
-from monsoon.transforms.evidence.limits import ACTIVITY_MS, ANCHOR_HOLDS_MS
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence, ReportCells
 from monsoon.transforms.product import Product
@@ -53,15 +52,6 @@ from monsoon.transforms.triggers.disruption_log import (
     event_keys_of,
 )
 from monsoon.transforms.triggers.series import Series
-
-_ANCHOR_AGE_MS = 10 * 60_000
-"""Most anchors are not older than that at a confirmation."""
-
-_LOOK_BACK_MS = ACTIVITY_MS + _ANCHOR_AGE_MS + 1
-"""Presence looks back 90 min from a confirmation, that moment included, and evidence 90 min from an anchor."""
-
-_SILENT_LOOK_BACK_MS = ANCHOR_HOLDS_MS + ACTIVITY_MS + 1
-"""The same for an anchor as old as it can be."""
 
 _RECENT_MS = 6 * 3_600_000
 """The reports of an interval are laid out in one table, but for what needs reports of more than 6 h before it."""
@@ -77,10 +67,10 @@ class RiderEvidence(KeyedOperator):
     def __init__(self, key: int, state: StateWriter, config: JobConfig, references: ReferenceTables) -> None:
         super().__init__(key, state)
         self._config = config
-        self._requests = EvidenceRequests(key, config.buckets, references)
         self._reports = ReportStore(state, "rows", self._new_entry)
         self._intake = ReportIntake(state, self._reports, self._new_entry)
         self._panes = PaneBuffer(state, "panes", "pane_start_ms", self._new_entry)
+        self._requests = EvidenceRequests(key, config.buckets, references, self._reports, self._panes)
         self._pane_reducer = PaneReducer(state, self._reports, self._panes)
         self._book = PolicyBook(state)
         self._pending_series: dict[str, list[SeriesRecord]] = {}
@@ -91,6 +81,7 @@ class RiderEvidence(KeyedOperator):
         self._series: list[tuple[str, set[EventKey]]] = []
         """State entries of series, each with the trigger events of its revisions."""
         self._product_claims = {name: ProductClaims(product) for name, product in sorted(config.running.items())}
+        self._rereads = RereadRequests(state, self._product_claims)
 
     def process(self, message: Message) -> None:
         if message.kind == "rows":
@@ -101,6 +92,8 @@ class RiderEvidence(KeyedOperator):
             for (product, _), events in self._book.add(unpack(message.payload, list[dict[str, Any]])).items():
                 self._product_claims[product].changed_policies.extend(events)
             self._save_progress(self.done_ms)  # entries of policies have no serial number, but need the version too
+        elif message.kind == "confirmations":
+            self._defer("answers", message, unpack(message.payload, list[dict[str, Any]]))
         else:
             arrived_series = unpack(message.payload, list[SeriesRecord])
             records = [record.not_before(self.done_ms) for record in arrived_series]
@@ -121,7 +114,9 @@ class RiderEvidence(KeyedOperator):
         released = self._intake.release(upto_ms, self.done_ms, self.watermark_ms)
         yield from account_for(released, self._config.buckets)
         changed_events: dict[str, set[Any]] = defaultdict(set)
-        records = self._take_series_of(self._take_due(upto_ms))
+        due_messages = self._take_due(upto_ms)
+        records = self._take_series_of(due_messages)
+        answers = self._rereads.drop_answers(due_messages)
         for record in records:
             new = self._log.add(record)
             changed_events[self._product_of(record.trigger)].update(new)
@@ -130,7 +125,7 @@ class RiderEvidence(KeyedOperator):
         tests = self._activity_tests.due(self._log, Span(self.done_ms, upto_ms))
         for due in tests:
             self._scoring_times.schedule(due.trigger, (time.at_ms for time in due.times), self.done_ms)
-        closes_panes = self._closes_panes(upto_ms)
+        closes_panes = self._closes_panes(upto_ms) or answers is not None
         self._lay_out_reports(records, tests, closes_panes)
         new_panes_ms = self._pane_reducer.close(upto_ms) if closes_panes else None
         panes_to_neighbors: dict[int, list[tuple[int, bytes]]] = {}
@@ -143,7 +138,9 @@ class RiderEvidence(KeyedOperator):
         for name, claims in self._product_claims.items():
             self._apply_policy_changes(claims, changed_events[name])
             mine = [due for due in tests if self._product_of(due.trigger) == name]
-            yield from self._process_product(name, claims, changed_events[name], mine, upto_ms)
+            changed = yield from self._process_product(name, claims, changed_events[name], mine, upto_ms)
+            rereads = self._rereads.of_product(name, answers or (), changed, self.done_ms, upto_ms)
+            yield from self._requests.rereads(claims, rereads, upto_ms)
             for key, payload in panes_to_neighbors.get(claims.product.zone_resolution, ()):
                 yield Message("compare-neighbors", key, f"panes/{name}", upto_ms, payload)
 
@@ -159,7 +156,7 @@ class RiderEvidence(KeyedOperator):
             for revision in record.revisions
             if revision.at_ms > self.done_ms
         ]
-        needs = [each - _LOOK_BACK_MS for each in confirmed_ms]
+        needs = [each - LOOK_BACK_MS for each in confirmed_ms]
         if tests:
             needs.append(self._activity_tests.reports_after_ms(tests) - 1)
         if closes_panes and (panes_ms := self._pane_reducer.open_ms) is not None:
@@ -213,11 +210,12 @@ class RiderEvidence(KeyedOperator):
 
     def _process_product(
         self, name: str, claims: ProductClaims, changed_events: set[Any], tests: Sequence[Due], upto_ms: int
-    ) -> Iterator[Message]:
-        """Updates disruptions, and sends the evidence of claims that may be scored in this interval."""
+    ) -> Generator[Message, None, Collection[str]]:
+        """Updates disruptions, and sends the evidence of claims that may be scored in this interval; gives the
+        disruptions that changed."""
         due = claims.take_due(upto_ms)
         if not changed_events and not due and not tests:
-            return
+            return ()
         changed = self._disruptions(claims, changed_events, upto_ms)
         for disruption in changed:
             self._record_disruption(claims, disruption)
@@ -234,27 +232,8 @@ class RiderEvidence(KeyedOperator):
         updates = updates_after(changed, self.done_ms)
         if updates:
             yield Message("adjudicate-claims", self.key, f"happenings/{name}", upto_ms, pack(updates))
-        yield from self._send_evidence(claims, requests, upto_ms)
-
-    def _send_evidence(
-        self, claims: ProductClaims, requests: Sequence[ScoringRequest], upto_ms: int
-    ) -> Iterator[Message]:
-        """Sends the evidence of scoring requests, from the table of all riders where that is at hand. Claims that were
-        held or corrected, and silent riders, look back farther: that needs the reports of their riders alone."""
-        if not requests:
-            return
-        confirmed_ms = min(each.update.confirmed_at_ms for each in requests)
-        if self._reports.covers(confirmed_ms - _LOOK_BACK_MS):
-            table = self._reports.report_cells(confirmed_ms - _LOOK_BACK_MS).telemetry
-            is_whole = self._reports.covers(confirmed_ms - _SILENT_LOOK_BACK_MS)
-            requests, rest = by_anchor(requests, table, ANCHOR_HOLDS_MS if is_whole else _ANCHOR_AGE_MS)
-            if rest:
-                panes = self._panes.of_workers(workers_of(rest))
-                yield from self._requests.evidence(claims, rest, table, panes, upto_ms)
-        if requests:
-            workers = workers_of(requests)
-            own = self._reports.telemetry(confirmed_ms - _SILENT_LOOK_BACK_MS, workers)
-            yield from self._requests.evidence(claims, requests, own, self._panes.of_workers(workers), upto_ms)
+        yield from self._requests.evidence(claims, requests, upto_ms)
+        return {disruption.disruption_id for disruption in changed} | with_new_results
 
     def _send_activity_tests(self, claims: ProductClaims, tests: Sequence[Due], upto_ms: int) -> Iterator[Message]:
         """Sends the bucket's part of the activity tests to `ComparePeers`, where peers are counted."""
@@ -287,7 +266,7 @@ class RiderEvidence(KeyedOperator):
         if not series:
             return []
         confirmed = confirmed_after([each for _, of_version in series for each in of_version], self.done_ms)
-        report_cells = self._reports.report_cells(min(confirmed, default=upto_ms) - _LOOK_BACK_MS)
+        report_cells = self._reports.report_cells(min(confirmed, default=upto_ms) - LOOK_BACK_MS)
         lookup_start = LookupStart(self.done_ms, self.done_ms - self._config.reports_kept_ms + REPORT_HOLDS_MS)
         found: list[Disruption] = []
         for version, of_version in series:
@@ -355,6 +334,7 @@ class RiderEvidence(KeyedOperator):
             for identity in claims.expire(before_ms):
                 self.state.drop(f"disruption/{claims.product.name}/{identity}")
                 self.state.drop(f"found/{claims.product.name}/{identity}")
+                self._rereads.forget(claims.product.name, identity)
 
     @property
     def next_work_ms(self) -> int | None:
@@ -367,6 +347,7 @@ class RiderEvidence(KeyedOperator):
             self._pane_reducer.due_ms,
             self._next_deferred_ms,
             self._activity_tests.next_due_ms(self.done_ms),
+            self._rereads.next_ms,
         )
         dues += [ms for ms in more if ms is not None]
         return min(dues, default=None)
@@ -395,3 +376,6 @@ class RiderEvidence(KeyedOperator):
             )
         for claims in self._product_claims.values():
             claims.schedule(claims.disruptions.values(), self.done_ms)
+        self._rereads.restore(entries, self.done_ms)
+        for name, payload in entries_of(entries, "answers"):
+            self._restore_deferred(name, unpack(payload, list[dict[str, Any]]))

@@ -11,7 +11,8 @@ from monsoon.pipelines.runtime.messages import unpack
 from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small
 from monsoon.pipelines.runtime.time_partitioned_buffer import HOUR_MS
 from monsoon.transforms.adjudication.claims import Claim
-from monsoon.transforms.adjudication.machine import RiderMachine, Scorer
+from monsoon.transforms.adjudication.machine import RiderMachine
+from monsoon.transforms.adjudication.verification import Scorer
 from monsoon.transforms.product import Product
 
 SETTLED_MS = 6 * HOUR_MS

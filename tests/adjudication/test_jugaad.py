@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from kit import at, terms, update
+from kit import at, signal, terms, update
 from kit.rider import PRODUCTS, Always, Rider, work
 from msgspec.structs import replace
 
@@ -261,23 +261,14 @@ def test_a_hold_is_decided_by_what_came_since(then, end):
     assert rider.finish().story() == ["soft_hold", end]
 
 
-@pytest.mark.parametrize(
-    ("fields", "reason"),
-    [
-        ({"features": {"mock_location_share": 0.1}}, "device_untrusted"),
-        ({"features": {"max_implied_speed_mps": 70.1}}, "impossible_route"),
-        ({"features": {"second_implied_speed_mps": 33.1}}, "impossible_route"),
-    ],
-)
-def test_only_contradicting_evidence_escalates(fields, reason):
-    rider = jugaad(**fields).at(lost())
-    assert rider.last()["status"] == "manual_review"
-    assert rider.last()["reasons"] == [reason, "accelerometer_variance"]
-    few = jugaad(signals=2, **fields).at(lost()).finish()
-    assert few.story() == ["soft_hold", "approved"]
+@pytest.mark.parametrize("risk", [0.1, 0.9])
+def test_a_phone_that_contradicts_itself_is_the_guards(risk):
+    """Whatever the score: neither approved nor in the product's hold."""
+    rider = jugaad(risk=risk, guard=(signal("mock"),)).at(lost())
+    assert rider.end() == ("step_up", ["verify:mock"])
 
 
 def test_a_held_claim_is_looked_at_again():
     rider = jugaad(risk=0.5).at(lost())
-    rider.scores.score = replace(rider.scores.score, features={"max_implied_speed_mps": 80.0})
-    assert rider.finish().end() == ("manual_review", ["impossible_route", "accelerometer_variance"])
+    rider.scores.score = replace(rider.scores.score, guard=(signal("mock"), signal("motion")))
+    assert rider.finish().end() == ("manual_review", ["mock", "motion"])

@@ -8,7 +8,7 @@ from collections import defaultdict
 import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
-from kit import at, terms, update
+from kit import Rereads, at, signal, terms, update
 from kit.rider import PRODUCTS, activity, work
 from msgspec.structs import replace
 
@@ -16,8 +16,15 @@ from monsoon.pipelines.runtime.messages import pack, unpack
 from monsoon.transforms.adjudication.claims import ActivityResult, Answer, Claim, ClaimScore, DisruptionUpdate
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
-from monsoon.transforms.adjudication.scoring_schedule import ScoringTime, scoring_times
+from monsoon.transforms.adjudication.rules import rules_of
+from monsoon.transforms.adjudication.scoring_schedule import (
+    RereadTime,
+    ScoringTime,
+    reread_times,
+    scoring_times,
+)
 from monsoon.transforms.calendar import clock_hour, iso_week, local_day
+from monsoon.transforms.guard.signals import SIGNALS
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.plain_words import REASONS
 from monsoon.transforms.triggers.alerts import Alert
@@ -59,6 +66,8 @@ drawn_disruptions = st.lists(
             "covered": st.sampled_from([True, True, True, False]),
             "alert": st.sampled_from([None, None, -1]),
             "period": st.sampled_from([0, 1]),
+            "guard": st.tuples(*[st.sampled_from([(), (), ("mock",), ("mock", "cell"), ("ring",)])] * 2),
+            "reread": st.sampled_from(["released", "waits", "untied", "wifi", "lost"]),
         }
     ),
     max_size=8,
@@ -118,10 +127,19 @@ class Told:
 
     def score(self, claim, at_ms):
         each = self.drawn[claim.update.disruption_id]
-        return ClaimScore(each["risks"][at_ms // 1_800_000 % 2], each["signals"], trust=each["trust"])
+        half_hour = at_ms // 1_800_000 % 2
+        guard = tuple(map(signal, each.get("guard", ((), ()))[half_hour]))
+        return ClaimScore(each["risks"][half_hour], each["signals"], trust=each["trust"], guard=guard)
+
+    def __call__(self, claim, at_ms):
+        return self.score(claim, at_ms)
+
+    def reread(self, claim, at_ms, asked_at_ms, answer_id):
+        each = self.drawn[claim.update.disruption_id]
+        return Rereads(each.get("reread", "released"))(claim, at_ms, asked_at_ms, answer_id)
 
     def machine(self):
-        return RiderMachine(self.product, "m1", self.score)
+        return RiderMachine(self.product, "m1", self)
 
     def play(self, items=None):
         return run_rider(self.machine(), self.items if items is None else items)
@@ -310,14 +328,75 @@ def test_no_machine_asks_for_a_score_that_was_not_foretold(product, drawn):
         asked.add((claim.update.disruption_id, moment))
         return Told.score(told, claim, at_ms)
 
-    told.score = score
+    def reread(claim, at_ms, asked_at_ms, answer_id):
+        moment = RereadTime(claim.update.confirmed_at_ms, asked_at_ms, at_ms, answer_id)
+        asked.add((claim.update.disruption_id, moment))
+        return Told.reread(told, claim, at_ms, asked_at_ms, answer_id)
+
+    told.score, told.reread = score, reread
     told.play()
     scheduled = set()
     for name in told.drawn:
         mine = [item for item in told.items if isinstance(item, DisruptionUpdate) and item.disruption_id == name]
         found = [item for item in told.items if isinstance(item, ActivityResult) and item.disruption_id == name]
         scheduled |= {(name, moment) for moment in scoring_times(told.product, mine, found)}
+        claims = {claim_id(each.terms.policy_id, name) for each in mine if each.terms is not None}
+        answers = [
+            (each.at_ms, each.answer_id)
+            for each in told.items
+            if isinstance(each, Answer) and each.claim_id in claims and each.confirms
+        ]
+        if answers:
+            rereads = reread_times(told.product, mine, found, min(answers)[0], answers)
+            scheduled |= {(name, moment) for moment in rereads}
     assert asked <= scheduled
+
+
+@given(products, drawn_disruptions, st.sampled_from([name for name in SIGNALS if name != "ring"]))
+def test_one_contradiction_alone_ends_in_review_only_without_an_answer_or_a_good_reread(product, drawn, strong):
+    """Of claims that the product's own rules would pay at once."""
+    for each in drawn:
+        each |= {"risks": (0.1, 0.1), "trust": 0.9, "signals": 9, "guard": ((strong,), (strong,)), "alert": None}
+        each |= {"found": "much", "orders": None, "reread": "released", "fate": "stays"}
+        each["answers"] = [(minutes, True) for minutes, _ in each["answers"]]
+    told = Told(product, drawn)
+    claims, _ = told.play()
+    answers = defaultdict(list)
+    for item in told.items:
+        if isinstance(item, Answer):
+            answers[item.claim_id].append(item.at_ms)
+    asked = {claim["claim_id"]: claim for claim in claims if claim["status"] == "step_up"}
+    for claim in claims:
+        assert claim["status"] in ("step_up", "manual_review", "approved", "ineligible")
+        if claim["status"] == "manual_review":
+            question = asked[claim["claim_id"]]
+            assert question["reasons"] == [f"verify:{strong}"]
+            assert claim["reasons"] == ["step_up_unanswered", strong]
+            waited = range(question["decided_at"] + 1, question["answer_by"] + 1)
+            assert not [at_ms for at_ms in answers[claim["claim_id"]] if at_ms in waited]
+
+
+STRICTER = ("approve", "soft_hold", "step_up", "manual_review")
+
+
+@given(products, st.data())
+def test_missing_evidence_never_escalates_and_the_guard_never_softens(product, data):
+    """Of the first outcome: with a signal less it is never stricter, and never milder than the product's own."""
+    drawn = data.draw(drawn_disruptions.filter(bool))[0]
+    told = Told(product, [drawn])
+    names = data.draw(st.lists(st.sampled_from(list(SIGNALS)), unique=True))
+    fewer = data.draw(st.lists(st.sampled_from(names), unique=True)) if names else []
+    opened = next(item for item in told.items if isinstance(item, DisruptionUpdate))
+    claim = Claim("c", opened, opened.terms)
+    rules = rules_of(told.product).of(claim).decision
+
+    def strictness(names):
+        score = replace(told.score(claim, opened.at_ms), guard=tuple(signal(each) for each in SIGNALS if each in names))
+        then = rules.first(claim, score).then
+        return STRICTER.index(rules.holds[then].status if then in rules.holds else then)
+
+    assert strictness([]) <= strictness(fewer) <= strictness(names)
+    assert strictness(names) >= 2 * bool(names)
 
 
 @pytest.mark.parametrize("product", sorted(PRODUCTS))

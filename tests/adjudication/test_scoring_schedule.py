@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
-from monsoon.transforms.adjudication.scoring_schedule import ScoringTime, scoring_times
+from monsoon.transforms.adjudication.scoring_schedule import ScoringTime, reread_times, scoring_times
 
 KAWAACH = kawaach()
 LEVELS = [level.name for level in KAWAACH.trigger("rain").levels]
@@ -67,3 +67,32 @@ def test_a_disruption_that_opens_and_ends_asks_at_its_opening_and_again_when_a_h
         ScoringTime(at(0), at(0)),
         ScoringTime(at(0), at(0) + hold_ms, rescored=True),
     }
+
+
+HOURS = 60
+GUARD = {(at(0), at(4 * HOURS)), (at(120), at(6 * HOURS))}
+"""Of kawaach: when a rider may be asked, and until when the answer counts."""
+
+
+def rereads(*minutes, first=None):
+    answers = [(at(each), f"a{each}") for each in minutes]
+    first_ms = min(answers)[0] if first is None else at(first)
+    found = reread_times(KAWAACH, [update("d", 0)], (), first_ms, answers)
+    assert {each.confirmed_at_ms for each in found} <= {at(0)}
+    return {(each.asked_at_ms, each.at_ms, each.answer_id) for each in found}
+
+
+def test_an_answer_is_one_to_every_question_that_may_be_open_and_every_wait_ends():
+    ends = {(asked_ms, until_ms, "") for asked_ms, until_ms in GUARD}
+    assert rereads(130) == ends | {(at(0), at(130), "a130"), (at(120), at(130), "a130")}
+    assert rereads(10) == ends | {(at(0), at(10), "a10")}
+    assert rereads(300) == {(at(120), at(300), "a300"), (at(120), at(6 * HOURS), "")}
+    assert rereads(6 * HOURS + 1) == set()
+    assert rereads(-5) == rereads(0) == ends, "too early for any: then none is looked at but by its end"
+
+
+def test_of_many_answers_the_first_to_a_question_counts():
+    many = rereads(*range(1, 240))
+    assert len(many) == 4
+    assert {each for each in many if each[2]} == {(at(0), at(1), "a1"), (at(120), at(121), "a121")}
+    assert {each for each in rereads(130, first=10) if each[2]} == {(at(120), at(130), "a130")}

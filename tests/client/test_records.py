@@ -13,7 +13,7 @@ from kit.reserves import RESERVES
 from kit.streams import small_storm, write_lines, write_streams
 
 from monsoon.cli.main import main
-from monsoon.client import RECORD_TYPES, Signal
+from monsoon.client import RECORD_TYPES, GuardSignal, Reread, Signal
 from monsoon.contracts.topics import OUTPUT_TOPICS
 
 SCALARS = {"string": str, "integer": int, "number": float, "boolean": bool}
@@ -24,16 +24,25 @@ def expected_type(schema):
     if "const" in schema:
         return typing.Literal[schema["const"]]
     if "enum" in schema:
-        return typing.Literal[tuple(schema["enum"])]
+        return typing.Literal[tuple(each for each in schema["enum"] if each is not None)]
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     (kind,) = (each for each in kinds if each != "null")
     if kind == "array":
         items = schema["items"]
-        return types.GenericAlias(list, (Signal if "properties" in items else expected_type(items),))
+        return types.GenericAlias(list, (nested_type(items) if "properties" in items else expected_type(items),))
+    if kind == "object" and "properties" in schema:
+        return nested_type(schema)
     if kind == "object":
         values = schema.get("additionalProperties")
         return dict[str, _nullable(values) if values else typing.Any]
     return SCALARS[kind]
+
+
+def nested_type(schema):
+    """The type of an object with these properties."""
+    if "outcome" in schema["properties"]:
+        return Reread
+    return GuardSignal if "feature" in schema["properties"] else Signal
 
 
 def _nullable(schema):
@@ -58,8 +67,9 @@ def test_fields_are_those_of_the_contract(root, topic):
     schema = json.loads((root / "contracts" / f"{topic.contract}.schema.json").read_text(encoding="utf-8"))
     agree(RECORD_TYPES[topic.stream], schema)
     for prop in schema["properties"].values():
-        if "properties" in prop.get("items", {}):
-            agree(Signal, prop["items"])
+        for nested in (prop, prop.get("items", {})):
+            if "properties" in nested:
+                agree(nested_type(nested), nested)
 
 
 def test_every_output_stream_has_a_type():

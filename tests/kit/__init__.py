@@ -6,15 +6,23 @@ Belongs here: what several tests build. Does not: a copy of a rule; expectations
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 import h3.api.basic_int as h3
 import numpy as np
 
 from monsoon.sources.product_files import load_products
 from monsoon.testing.records import oracle_reading, policy_event
-from monsoon.transforms.adjudication.claims import Claim, ClaimScore, DisruptionUpdate, PolicyTerms
+from monsoon.transforms.adjudication.claims import (
+    Claim,
+    ClaimScore,
+    DisruptionUpdate,
+    GuardSignal,
+    PolicyTerms,
+    Reread,
+)
 from monsoon.transforms.geo.areas import Zones
+from monsoon.transforms.guard.signals import SIGNALS
 from monsoon.transforms.product import Product
 from monsoon.transforms.triggers.conditions import alert_condition
 from monsoon.transforms.triggers.evaluate import evaluate_trigger
@@ -136,10 +144,37 @@ LOST = -1.0
 """In the place of a risk: no score comes."""
 
 
+def signal(name: str, status: Literal["strong", "clear"] | None = "strong") -> GuardSignal:
+    """A signal of the guard, which rests on its first feature."""
+    condition = SIGNALS[name][0]
+    return GuardSignal(name, status, condition.feature, float(status == "strong"), condition.threshold, 9)
+
+
+class Rereads:
+    """Re-reads with one outcome after another, then with the last: `released`, `waits`, `untied`, `lost`, or the name
+    of a signal that is strong. Notes when riders had been asked, the moment, and the answer."""
+
+    def __init__(self, *script: str) -> None:
+        self._script = list(script) or ["released"]
+        self.asked: list[tuple[int, int, str]] = []
+
+    def __call__(self, claim: Claim, at_ms: int, asked_at_ms: int, answer_id: str) -> Reread | None:
+        self.asked.append((asked_at_ms, at_ms, answer_id))
+        found = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        if found == "lost":
+            return None
+        if found in SIGNALS:
+            return Reread(asked_at_ms, at_ms, "reviewed", (signal(found),))
+        outcome: Any = "reviewed" if found == "untied" else found
+        return Reread(asked_at_ms, at_ms, outcome, () if found == "waits" else (signal("cell", "clear"),))
+
+
 class ScriptedScores:
-    """Answers with the scripted risks by disruption, one after another, then with the last; counts the questions."""
+    """Answers with the scripted risks by disruption, one after another, then with the last; counts the questions. Every
+    re-read releases."""
 
     def __init__(self, default: float | None = 0.0, signals: int = 9, **risks: list[float | None]) -> None:
+        self.reread = Rereads()
         self._default, self._signals = default, signals
         self._risks = {name: list(script) for name, script in risks.items()}
         self.asked: list[tuple[str, int]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kit import ScriptedScores, at
+from kit import Rereads, ScriptedScores, at
 from monsoon.sources.product_files import load_products
 from monsoon.transforms.adjudication.claims import ActivityResult, Answer, Claim, ClaimScore
 from monsoon.transforms.adjudication.machine import RiderMachine
@@ -79,6 +79,7 @@ class Always:
     def __init__(self, **fields: Any) -> None:
         base: dict[str, Any] = {"risk": 0.0, "signals": 9, "trust": 1.0, "weightiest": ("accelerometer_variance",)}
         self.score = ClaimScore(**(base | fields))
+        self.reread = Rereads()
         self.asked: list[tuple[str, int]] = []
 
     def __call__(self, claim: Claim, at_ms: int) -> ClaimScore:

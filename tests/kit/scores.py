@@ -1,6 +1,6 @@
 """Scores that stand in for evidence and model."""
 
-from monsoon.transforms.adjudication.claims import ClaimScore
+from monsoon.transforms.adjudication.claims import ClaimScore, Reread
 
 
 class EveryScoreApproves:
@@ -17,3 +17,6 @@ class EveryScoreApproves:
 
     def __call__(self, claim, at_ms):
         return ClaimScore(0.0, 9, trust=1.0)
+
+    def reread(self, claim, at_ms, asked_at_ms, answer_id):
+        return Reread(asked_at_ms, at_ms, "released")

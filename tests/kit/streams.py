@@ -105,6 +105,18 @@ def write_streams(
     return folder
 
 
+def with_tower(folder: Path, range_m: int = 1000, others: Iterable[tuple[str, float]] = ()) -> Path:
+    """The folder with reference files: the tower of `report`'s cell, at Safdarjung, heard so far around; others by
+    cell and latitude."""
+    reference = folder / "reference"
+    reference.mkdir(parents=True, exist_ok=True)
+    rows = [("LTE-404-45-5000-20001", LAT), *others]
+    lines = [f"{cell.replace('-', ',')},{lat},{LON},{range_m},50" for cell, lat in rows]
+    text = "\n".join(["radio,mcc,net,area,cell,lat,lon,range,samples", *lines, ""])
+    (reference / "cell_towers.csv").write_text(text)
+    return folder
+
+
 def write_parquet(folder: Path, records: Mapping[str, Sequence[Mapping[str, Any]]]) -> Path:
     """Records as Parquet, two files a stream; returns the folder."""
     for stream in records:

@@ -14,6 +14,7 @@ from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.exposure import Reserve, instructions_of, unlimited, within_reserves
+from monsoon.transforms.guard.signals import RING, SIGNALS
 from monsoon.transforms.notifications import KINDS, claim_notifications, order, payment_notifications, rupees_in_words
 from monsoon.transforms.plain_words import FEATURES, PERILS, REASONS, because, peril_in_words, reason_in_words
 
@@ -152,7 +153,8 @@ def test_there_are_words_for_all_that_a_claim_may_say():
     folder = Path(__file__).resolve().parents[2] / "transforms" / "adjudication"
     text = "".join(module.read_text(encoding="utf-8") for module in sorted(folder.glob("*.py")))
     said = set(re.findall(r'"([a-z_]+)"', text))
-    assert set(REASONS) <= said | ruled, "words for what nobody says"
+    guard = {*SIGNALS, *(f"verify:{name}" for name in SIGNALS if name != RING)}
+    assert guard <= set(REASONS) <= said | ruled | guard, "words for what nobody says"
     assert not [words for words in (*REASONS.values(), *FEATURES.values()) if ACCUSING.search(words)]
 
 

@@ -1,4 +1,5 @@
-"""Riders' answers through both engines: what they release, and what becomes of those that change nothing."""
+"""Riders' answers through both engines: what they release, which re-reads they need, and what becomes of those that
+change nothing."""
 
 import random
 
@@ -6,7 +7,7 @@ import pytest
 from kit import at, subscription_record
 from kit.examples import mostly_slow
 from kit.graph import Graph, Scripted, StillPhoneScorer, locally, same, settings_of
-from kit.streams import small_storm, write_streams
+from kit.streams import report, small_storm, with_tower, write_streams
 
 from monsoon.pipelines.flink.file_splits import plan
 
@@ -14,18 +15,25 @@ HOUR = 60
 
 
 def storm():
-    """w2, w3 and w4, who never report, are held, asked two hours later, and may answer within four more."""
+    """w2, w3 and w4, who never reports, are held, asked two hours later, and may answer within four more. By then w2
+    and w3 are at work again, beside a cell tower whose place is known."""
     records = small_storm(every_min=2.0)
+    records["telemetry"] += [report(worker, minutes) for worker in ("w2", "w3") for minutes in range(110, 400, 5)]
     for each in records["telemetry"]:
         if each["worker_id"] in ("w2", "w3"):
             del each["accel_var"]
     return records
 
 
+def written(folder, records):
+    """A source with these records and the tower."""
+    return with_tower(write_streams(folder, records))
+
+
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):
     """The claims that ask their riders, if nobody answers: (when they ask, the record) by rider."""
-    source = write_streams(tmp_path_factory.mktemp("unanswered"), storm())
+    source = written(tmp_path_factory.mktemp("unanswered"), storm())
     claims = locally(source, StillPhoneScorer())[1].claims
     found = {}
     for claim in sorted(claims, key=lambda each: each["decided_at"]):
@@ -66,7 +74,7 @@ def last(outcome, claim):
 
 
 def test_answers_release_and_escalate(tmp_path, asked):
-    source = write_streams(tmp_path / "in", storm() | {"confirmations": answers_to(asked)})
+    source = written(tmp_path / "in", storm() | {"confirmations": answers_to(asked)})
     inputs, outcome = locally(source, StillPhoneScorer())
     confirmed, denied = last(outcome, asked["w2"]), last(outcome, asked["w3"])
     assert confirmed["status"] == "approved"
@@ -80,7 +88,7 @@ def test_answers_release_and_escalate(tmp_path, asked):
 def test_an_answer_that_comes_too_late(tmp_path, asked):
     minutes = (asked["w2"]["answer_by"] - at(0)) / 60_000
     late = [answer("late", minutes + 0.001, asked["w2"]), answer("just in time", minutes, asked["w3"])]
-    source = write_streams(tmp_path / "in", storm() | {"confirmations": late})
+    source = written(tmp_path / "in", storm() | {"confirmations": late})
     inputs, outcome = locally(source, StillPhoneScorer())
     assert last(outcome, asked["w2"])["reasons"][0] == "step_up_unanswered"
     assert last(outcome, asked["w3"])["status"] == "approved"
@@ -94,7 +102,7 @@ def test_streaming_says_the_same(tmp_path, asked, seed):
     records = storm() | {"confirmations": 2 * answers_to(asked)}
     for some in records.values():
         chance.shuffle(some)
-    source = write_streams(tmp_path / "in", records)
+    source = written(tmp_path / "in", records)
     graph = Graph(settings_of(source, 3), scorer=StillPhoneScorer())
     for number, planned in enumerate(plan(source, 20_000)[0]):
         graph.advance(planned.low_ms - 1, lambda: chance.random() < 0.1)
@@ -113,7 +121,7 @@ def test_streaming_says_the_same(tmp_path, asked, seed):
 
 def test_an_answer_as_it_comes(tmp_path, asked):
     """On a stream: the answer is read when its time has come, and acts at once."""
-    source = Scripted(tmp_path / "in", scorer=StillPhoneScorer()).play([(None, storm())])
+    source = Scripted(with_tower(tmp_path / "in"), scorer=StillPhoneScorer()).play([(None, storm())])
     minutes = (asked["w2"]["decided_at"] - at(0)) / 60_000
     source.play([(minutes + 30, {"confirmations": [answer("yes", minutes + 30, asked["w2"])]})])
     source.graph.advance(at(minutes + 31))
@@ -132,8 +140,8 @@ def test_a_policy_cancelled_between_confirmation_and_decision_pays(tmp_path, ask
     records["subscriptions"].append({name: value for name, value in cancelled.items() if value is not None})
     minutes = (held["decided_at"] - at(0)) / 60_000
     records["confirmations"] = [answer("yes", minutes + 30, held)]
-    before = locally(write_streams(tmp_path / "kept", storm() | {"confirmations": records["confirmations"]}),
+    before = locally(written(tmp_path / "kept", storm() | {"confirmations": records["confirmations"]}),
                      StillPhoneScorer())[1]  # fmt: skip
-    after = locally(write_streams(tmp_path / "in", records), StillPhoneScorer())[1]
+    after = locally(written(tmp_path / "in", records), StillPhoneScorer())[1]
     assert last(after, held)["status"] == "approved"
     assert last(after, held)["payout_inr"] == last(before, held)["payout_inr"] > 0

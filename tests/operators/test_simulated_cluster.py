@@ -1,12 +1,15 @@
 """Subtasks whose watermarks differ, bundles that hold a watermark back, restarts anywhere: the replay's records."""
 
 import random
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from kit import LAT, LON, at, golden, reading_record
 from kit.graph import StillPhoneScorer, locally, same, settings_of
 from kit.reserves import RESERVES, answer
 from kit.streams import in_order, policy_record, report, small_storm, write_streams
+from operators import test_guard
 from operators.test_received import work
 from operators.test_witness import outage_day
 
@@ -42,6 +45,12 @@ def of_reserves_and_answers():
     return golden.storm() | {"reserves": RESERVES, "confirmations": [answer("a", 100)]}
 
 
+def guarded():
+    """Riders whom the guard asks, their answers, and what their phones report since."""
+    with TemporaryDirectory() as folder:
+        return test_guard.answered(Path(folder))
+
+
 STORMS = {
     "golden": (of_reserves_and_answers, StillPhoneScorer),
     "on-and-off": (on_and_off, None),
@@ -49,13 +58,15 @@ STORMS = {
     "places": (places_apart, None),
     "work": (lambda: work(small_storm(every_min=2.0)), None),
     "outage": (outage_day, None),
+    "guard": (guarded, StillPhoneScorer),
 }
 
 
 def written(tmp_path, storm):
     """The storm's folder, and its scorer."""
     records, scorer = STORMS[storm]
-    return write_streams(tmp_path / "in", in_order(records())), scorer and scorer()
+    write = test_guard.written if storm == "guard" else write_streams
+    return write(tmp_path / "in", in_order(records())), scorer and scorer()
 
 
 def check(tmp_path, storm, seed, parallelism=2):
@@ -135,6 +146,13 @@ def one_goes_ahead(tmp_path, storm, uid, first, restarts):
 @pytest.mark.parametrize("restarts", [False, True])
 def test_riders_of_one_subtask_go_ahead(tmp_path, restarts):
     one_goes_ahead(tmp_path, "golden", "riders-evidence", 0, restarts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("uid", ["deduplicate-records", "riders-evidence", "compare-neighbors", "adjudicate-claims"])
+def test_one_subtask_on_the_way_of_answers_goes_ahead(tmp_path, uid, first):
+    one_goes_ahead(tmp_path, "guard", uid, first, restarts=bool(first))
 
 
 @pytest.mark.slow

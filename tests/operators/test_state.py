@@ -295,13 +295,15 @@ RECORDS = ("disruptions", "claims", "payouts")
 
 def as_then(expected, before):
     """What is expected of a job that another release began: what that one published names what it knew to name, and a
-    score that it made, and that a claim still stands on, rests on the features that it knew."""
+    score that it made, and that a claim still stands on, rests on the features that it knew, and has no signals of the
+    guard."""
     published = CollectedResults.of(before).outcome
     then = {(record["disruption_id"], record["revision"]): record.keys() for record in published.disruptions}
     for number, record in enumerate(expected.disruptions):
         known = then.get((record["disruption_id"], record["revision"]), record.keys())
         expected.disruptions[number] = {name: value for name, value in record.items() if name in known}
     scored = {claim["claim_id"]: claim for claim in published.claims}
+    named = {(claim["claim_id"], claim["revision"]): claim.keys() for claim in published.claims}
     for claim in sorted(expected.claims, key=lambda claim: claim["revision"]):
         first = scored.get(claim["claim_id"])
         if first is None or claim["decided_at"] >= first["decided_at"] + RESCORED_MS:
@@ -309,6 +311,9 @@ def as_then(expected, before):
             continue
         for part in ("features", "feature_reports"):
             claim[part] = {name: value for name, value in claim[part].items() if name in first["features"]}
+        claim["guard"] = []
+        for name in claim.keys() - named.get((claim["claim_id"], claim["revision"]), claim.keys()):
+            del claim[name]
     return expected
 
 

@@ -248,6 +248,12 @@ FAULTS = {
         "approve",
         "a soft_hold asks the rider nothing",
     ),
+    "a soft hold that reads again": (
+        "kawaach",
+        ["decision", "holds", "rescore_hold", "reread"],
+        "optional",
+        "a soft_hold asks the rider nothing",
+    ),
     "a hold of no time": (
         "gic",
         ["decision", "holds", "review", "wait"],

@@ -6,7 +6,7 @@ Fields that have their defaults are left out of state and messages: a default ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -45,13 +45,46 @@ class PolicyTerms(Struct, frozen=True, gc=False, omit_defaults=True):
     week_hours_carried: float | None = None
 
 
+class GuardSignal(Struct, frozen=True, gc=False, array_like=True):
+    """A signal of the guard on one claim, as far as something was measured (`monsoon.transforms.guard.signals`).
+
+    `status` is None where the condition held over too few reports. `feature` is what the signal rests on, `value` its
+    value over so many `reports`.
+    """
+
+    signal: str
+    status: Literal["strong", "clear"] | None
+    feature: str
+    value: float
+    threshold: float
+    reports: int
+
+
+def strong_signals(signals: Sequence[GuardSignal]) -> list[str]:
+    """The names of those that are strong."""
+    return [each.signal for each in signals if each.status == "strong"]
+
+
+class Reread(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the reports since a rider was asked (`asked_at_ms`) say at a moment (`monsoon.transforms.guard.rereads`).
+
+    `outcome`: the claim is `released`; nothing was measured, so it `waits`; it is `reviewed`, since a signal is strong
+    or the reports do not tie to the claim; or the re-read is `missing`, which is a fault.
+    """
+
+    asked_at_ms: int
+    at_ms: int
+    outcome: Literal["released", "waits", "reviewed", "missing"]
+    signals: tuple[GuardSignal, ...] = ()
+
+
 class ClaimScore(Struct, frozen=True, gc=False, omit_defaults=True):
     """A claim's evidence and scores at one moment.
 
     `risk` is the product's `anomaly`, `trust` its `trust`: None where nothing was measured, or the product has none;
     `signals` counts the independent sensor groups that were measured. `facts` are inputs to rules that are no
     features (`monsoon.transforms.product.inputs.CLAIM`). `model` is the version of the model that scored (state of
-    earlier releases does not say it).
+    earlier releases does not say it). `guard` are the guard's signals of which something was measured, in their order.
     """
 
     risk: float | None
@@ -62,6 +95,7 @@ class ClaimScore(Struct, frozen=True, gc=False, omit_defaults=True):
     trust: float | None = None
     facts: Mapping[str, float | None] = field(default_factory=dict)
     model: str = ""
+    guard: tuple[GuardSignal, ...] = ()
 
 
 class DisruptionUpdate(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -153,7 +187,7 @@ class Claim(Struct, gc=False, omit_defaults=True):
     due_ms: int | None = None
     revision: int = -1
     hold: str | None = None
-    """The product's hold in which it waits until `due_ms`."""
+    """The hold in which it waits until `due_ms`: the product's, or the guard's verification."""
     asked_until_ms: int | None = None
     """Until when the rider may answer, or could have answered the last step-up verification."""
     answer_id: str | None = None
@@ -169,6 +203,8 @@ class Claim(Struct, gc=False, omit_defaults=True):
     """The supplements that are part of the gross amount."""
     paid_reasons: tuple[str, ...] = ()
     """The reasons of the last payment, which hold where no correction has others."""
+    reread: Reread | None = None
+    """The last re-read after the rider's confirming answer; None: none was needed yet."""
 
     @property
     def total_paid_paise(self) -> int:

@@ -10,8 +10,7 @@ Interpretations of the specification: docs/interpretations.md#claims.
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,7 +21,6 @@ from monsoon.transforms.adjudication.claims import (
     AdjudicationInput,
     Answer,
     Claim,
-    ClaimScore,
     DisruptionUpdate,
     processing_order,
 )
@@ -34,6 +32,8 @@ from monsoon.transforms.adjudication.records import PublishedView, claim_record,
 from monsoon.transforms.adjudication.rules import ProductRules, rules_of
 from monsoon.transforms.adjudication.settlement import Award, settle
 from monsoon.transforms.adjudication.supplements import add_supplements
+from monsoon.transforms.adjudication.timers import ClaimTimers
+from monsoon.transforms.adjudication.verification import Scorer, outcome_of, reread_of
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
 
@@ -41,10 +41,6 @@ _WITHDRAWN_PAID = ("paid_before_withdrawal",)
 _LEVEL_FELL = ("paid_above_corrected_level",)
 REVIEW_REASONS = frozenset(_WITHDRAWN_PAID + _LEVEL_FELL)
 """Reasons of claims that stay paid and are listed for review."""
-
-Scorer = Callable[[Claim, int], ClaimScore | None]
-"""Returns the evidence of a claim and its score at a moment (ms), from records with event time up to that moment; None
-where no score arrived, which is a fault, and sends the claim to manual review."""
 
 ClaimOutputs = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 """Claim revisions and payout instructions, in the order in which they were decided."""
@@ -76,22 +72,19 @@ class RiderMachine:
         self._claims_on: dict[str, list[Claim]] = {}
         """By disruption_id."""
         self._history = PaymentHistory(self._rules)
-        self._timers: list[tuple[int, str]] = []
-        """(moment, claim_id), a heap; an entry that differs from the claim's `due_ms` is void."""
+        self._timers = ClaimTimers(self._claims)
         self._changed: set[str] = set()
         self._before: dict[str, PublishedView | None] = {}
         """The claims touched in the current call of `decide`, as they were published before; None: not yet."""
         for claim in claims:
             self._add(claim)
             self._history.add(claim)
-            self._wait_until(claim, claim.due_ms)
+            self._timers.set(claim, claim.due_ms)
 
     @property
     def next_due_ms(self) -> int | None:
         """When the earliest hold or step-up verification expires; None if no claim waits."""
-        while self._timers and self._claims[self._timers[0][1]].due_ms != self._timers[0][0]:
-            heapq.heappop(self._timers)
-        return self._timers[0][0] if self._timers else None
+        return self._timers.next_ms
 
     def decide(self, at_ms: int, items: Iterable[AdjudicationInput]) -> ClaimOutputs:
         """Processes the rider's inputs of one moment, and the timers that run out then.
@@ -101,7 +94,7 @@ class RiderMachine:
         ordered = list(items)
         if len(ordered) > 1:
             ordered.sort(key=processing_order)
-        due = self._due_by(at_ms)
+        due = self._timers.take_due(at_ms)
         for claim in due:
             self._touch(claim)
         to_decide: dict[str, Claim] = {}
@@ -134,21 +127,6 @@ class RiderMachine:
         """Keeps what was published of a claim that may change now; of a new one that is nothing."""
         if claim.claim_id not in self._before:
             self._before[claim.claim_id] = PublishedView.of(claim)
-
-    def _due_by(self, at_ms: int) -> list[Claim]:
-        """The claims whose hold or step-up runs out by `at_ms`, in the order of their timers."""
-        if not self._timers:
-            return []
-        found: dict[str, Claim] = {}
-        while (due_ms := self.next_due_ms) is not None and due_ms <= at_ms:
-            name = heapq.heappop(self._timers)[1]
-            found[name] = self._claims[name]
-        return list(found.values())
-
-    def _wait_until(self, claim: Claim, due_ms: int | None) -> None:
-        claim.due_ms = due_ms
-        if due_ms is not None:
-            heapq.heappush(self._timers, (due_ms, claim.claim_id))
 
     def _add(self, claim: Claim) -> None:
         self._claims[claim.claim_id] = claim
@@ -200,9 +178,23 @@ class RiderMachine:
         if not answer.confirms:
             self._review(claim, DENIED)
             return []
+        if not self._look_again(claim, answer.at_ms, answer.answer_id):
+            return []
         claim.due_ms, claim.hold = None, None
         released.add(claim.claim_id)
         return [claim]
+
+    def _look_again(self, claim: Claim, at_ms: int, answer_id: str = "") -> bool:
+        """Takes the re-read of a claim whose rider confirmed it: when the answer comes, and without an `answer_id` when
+        the wait is over. True if it is released; else it waits on, or goes to manual review."""
+        claim.reread = reread_of(self._scorer, claim, self._rules.of(claim).decision.hold_of(claim), at_ms, answer_id)
+        if claim.reread.outcome == "waits" and answer_id:
+            return False
+        outcome = outcome_of(claim.reread)
+        if outcome.then == APPROVE:
+            return True
+        self._hold_or_review(claim, outcome, at_ms)
+        return False
 
     def _reassess(self, claim: Claim) -> bool:
         """Recomputes the gross amount; true if the claim is to be decided, for the first time or for a larger
@@ -262,6 +254,8 @@ class RiderMachine:
     def _run_out(self, claim: Claim, at_ms: int) -> bool:
         """A hold or step-up has run out; true if the claim is approved."""
         rules = self._rules.of(claim).decision
+        if claim.confirmed and rules.hold_of(claim).answered is not None:
+            return self._look_again(claim, at_ms)
         hold = rules.hold_of(claim).name
         claim.due_ms, claim.hold = None, None
         if (rules.rescores(hold) or claim.score is None) and not self._scored(claim, at_ms):
@@ -276,9 +270,11 @@ class RiderMachine:
 
     def _outcome(self, claim: Claim, released: set[str], at_ms: int) -> Outcome:
         """The rules' outcome for a claim to decide; one once approved is not scored again for its top-up, and the
-        rider's answer stands."""
-        if claim.status == "approved" or claim.claim_id in released or claim.confirmed:
+        rider's answer stands, with what the re-read after it said."""
+        if claim.status == "approved" or claim.claim_id in released:
             return Outcome(APPROVE, None)
+        if claim.confirmed and (claim.reread is None or claim.reread.outcome != "waits"):
+            return Outcome(APPROVE, None) if claim.reread is None else outcome_of(claim.reread)
         if claim.confirmed is False:
             return Outcome(MANUAL_REVIEW, DENIED)
         if claim.score is None and not self._scored(claim, at_ms):
@@ -289,18 +285,18 @@ class RiderMachine:
     def _hold_or_review(self, claim: Claim, outcome: Outcome, at_ms: int) -> None:
         """Puts the claim into a soft hold, a step-up verification or manual review."""
         if outcome.then == MANUAL_REVIEW:
-            self._review(claim, outcome.reason)
+            self._review(claim, outcome.reason, outcome.reasons)
             return
         hold = self._rules.of(claim).decision.holds[outcome.then]
         claim.status, claim.hold = hold.status, hold.name
-        claim.reasons = reasons_of(claim, outcome.reason)
-        self._wait_until(claim, at_ms + hold.wait_ms)
+        claim.reasons = outcome.reasons or reasons_of(claim, outcome.reason)
+        self._timers.set(claim, at_ms + hold.wait_ms)
         if hold.answered is not None:
             claim.asked_until_ms = claim.due_ms
 
-    def _review(self, claim: Claim, reason: str | None) -> None:
+    def _review(self, claim: Claim, reason: str | None, reasons: tuple[str, ...] = ()) -> None:
         claim.status, claim.due_ms, claim.hold = "manual_review", None, None
-        claim.reasons = reasons_of(claim, reason)
+        claim.reasons = reasons or reasons_of(claim, reason)
 
     # Payouts of the claims of one moment, or why they are held or refused.
 

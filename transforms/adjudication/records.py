@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from monsoon.transforms.adjudication.claims import Claim, Status
+from msgspec.structs import asdict
+
+from monsoon.transforms.adjudication.claims import Claim, Reread, Status
 from monsoon.transforms.adjudication.money import rupees
 from monsoon.transforms.adjudication.payout import activity_of
 from monsoon.transforms.adjudication.rules import VersionRules
@@ -82,12 +84,28 @@ def claim_record(
         "features": {} if score is None else score.features,
         "feature_reports": {} if score is None else score.reports,
         "weightiest_features": [] if score is None else list(score.weightiest),
+        "guard": [] if score is None else [asdict(signal) for signal in score.guard],
+        "reread": None if claim.reread is None else _reread(claim.reread),
         "reasons": list(claim.reasons),
         "payout_inr": rupees(claim.total_paid_paise) if claim.status in _SETTLED else None,
         "payout_terms": payout_terms,
-        "answer_by": claim.asked_until_ms if claim.status == "step_up" and claim.due_ms is not None else None,
+        "answer_by": claim.asked_until_ms if claim.due_ms is not None and _asks(claim) else None,
         "product_version": version.product.version,
         "model_version": model_version if score is None else score.model or model_version,
+    }
+
+
+def _asks(claim: Claim) -> bool:
+    """Whether the rider's answer is asked for."""
+    return claim.status == "step_up" and claim.answer_id is None
+
+
+def _reread(reread: Reread) -> dict[str, Any]:
+    return {
+        "asked_at": reread.asked_at_ms,
+        "at": reread.at_ms,
+        "outcome": reread.outcome,
+        "guard": [asdict(signal) for signal in reread.signals],
     }
 
 

@@ -1,11 +1,12 @@
-"""When claims may be scored: by then every bucket sends its panes to `ComparePeers`, whether it has claims or not."""
+"""When claims may be scored, and waits for riders' answers may end: by then every bucket sends its panes to
+`ComparePeers`, whether it has claims or not."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
 
-from monsoon.transforms.adjudication.scoring_schedule import rescore_delays_ms
+from monsoon.transforms.adjudication.scoring_schedule import reread_delays_ms, rescore_delays_ms
 from monsoon.transforms.product import Product, Trigger
 from monsoon.transforms.triggers.disruption_log import SeriesRecord
 
@@ -37,8 +38,10 @@ class ScoringTimes:
         self.schedule(record.trigger, moments_ms, done_ms)
 
     def schedule(self, trigger: str, moments_ms: Iterable[int], done_ms: int) -> None:
-        """Claims may be scored at these moments, and again when a hold that begins there ends."""
-        delays_ms = (0, *sorted(rescore_delays_ms(self._triggers[trigger][0])))
+        """Claims may be scored at these moments, and again when a hold or a wait for an answer that begins there
+        ends."""
+        product = self._triggers[trigger][0]
+        delays_ms = sorted({0, *rescore_delays_ms(product), *reread_delays_ms(product)})
         for at_ms in {moment_ms + delay_ms for moment_ms in moments_ms for delay_ms in delays_ms}:
             if at_ms > done_ms and at_ms not in self._scheduled:
                 self._scheduled.add(at_ms)

@@ -63,6 +63,17 @@ SIGNALS: Mapping[str, tuple[Condition, ...]] = {
 }
 """A signal is strong where one of its conditions holds; in the order in which they are named as reasons."""
 
+GUARD_FEATURES = tuple(
+    dict.fromkeys(
+        each.feature
+        for conditions in SIGNALS.values()
+        for condition in conditions
+        for each in (condition, condition.also)
+        if each is not None and each.feature not in (RING, RIDERS_ON_PAYOUT_ACCOUNT)
+    )
+)
+"""The features of evidence that signals rest on."""
+
 
 @dataclass(frozen=True, eq=False)
 class Signal:

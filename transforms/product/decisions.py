@@ -121,6 +121,8 @@ class DecisionReader:
             self._report.add(path, 'a step_up asks the rider; the field "answered" is missing')
         if hold.status == "soft_hold" and hold.answered is not UNSET:
             self._report.add((*path, "answered"), "a soft_hold asks the rider nothing; step_up does")
+        if hold.status == "soft_hold" and hold.reread is not UNSET:
+            self._report.add((*path, "reread"), "a soft_hold asks the rider nothing; step_up does")
         wait_ms = self._formulas.positive_duration_ms(hold.wait, (*path, "wait"))
         return Hold(
             name,
@@ -128,6 +130,7 @@ class DecisionReader:
             wait_ms,
             self._rules(hold.rules, known, (*path, "rules")),
             value_or_none(hold.answered),
+            reread_required=hold.reread != "optional",
         )
 
     def _rules(

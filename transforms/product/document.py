@@ -160,6 +160,15 @@ class HoldSection(Section, frozen=True, kw_only=True):
     wait: Annotated[Duration, about("After so long the rules below decide.")]
     rules: Annotated[tuple[RuleSection, ...], non_empty("The first that holds decides; the last holds always.")]
     answered: OrUnset[Annotated[Literal["approve"], about("What the rider's confirming answer leads to.")]] = UNSET
+    reread: OrUnset[
+        Annotated[
+            Literal["required", "optional"],
+            about(
+                "Of a step_up. required: the answer counts once the phone, as reported since the asking, supports the "
+                "claim; optional: unless it contradicts the claim. Default: required."
+            ),
+        ]
+    ] = UNSET
 
 
 class DecisionSection(Section, frozen=True, kw_only=True):

@@ -295,6 +295,9 @@ class Hold:
     then: tuple[Rule, ...]
     answered: str | None = None
     """What a rider's confirming answer leads to: approve, or None where the hold asks for none."""
+    reread_required: bool = True
+    """Whether the answer needs a re-read that is measured, not contradicted and tied to the claim (`fraud.md`, "The
+    guard"); else it releases the claim unless the re-read contradicts it."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,15 @@ _SCORES = {
     "trust": "Trust score (1: fully trusted, 0: not at all)",
 }
 
+_CONFIRMED = {
+    True: (
+        "your confirmation pays it once your phone has shown where it is since you were asked, as described above; if "
+        "it has sent nothing of that, we look again when the time is over, and then a person reviews it."
+    ),
+    False: "your confirmation pays it, unless your phone has contradicted its location since you were asked.",
+}
+"""By whether a re-read is required."""
+
 
 def decision_section(product: Product) -> Section:
     """How a claim is decided."""
@@ -81,7 +90,9 @@ def _outcome(rule: Rule, product: Product) -> str:
 def _hold(name: str, hold: Hold, product: Product) -> str:
     after = duration(hold.wait_ms)
     if hold.status == "step_up":
-        start = f"You are asked to confirm the claim; your confirmation pays it. Without an answer, after {after}"
+        start = (
+            f"You are asked to confirm the claim; {_CONFIRMED[hold.reread_required]} Without an answer, after {after}"
+        )
     else:
         start = f"The claim waits {after}. Then, scored again with what came since"
     if len(hold.then) == 1:

@@ -18,6 +18,7 @@ from monsoon.transforms.product.terms import (
 )
 from monsoon.transforms.product.versions import moment, since
 from monsoon.transforms.product.wording.decisions import decision_section
+from monsoon.transforms.product.wording.guard import guard_section
 from monsoon.transforms.product.wording.phrases import (
     Section,
     alert_words,
@@ -53,6 +54,7 @@ def policy_wording(product: Product) -> tuple[Section, ...]:
         *[trigger_section(trigger, product) for trigger in product.triggers],
         _limits(product),
         _waiting(product),
+        guard_section(),
         decision_section(product),
         *_syndicate(product),
     )
