@@ -17,8 +17,9 @@ from monsoon.bench import CountTo
 if TYPE_CHECKING:
     import numpy as np
 
+    from monsoon.transforms.evidence.ragged import Ints
     from monsoon.transforms.rings.links import Links
-    from monsoon.transforms.rings.resources import Claims, Sightings
+    from monsoon.transforms.rings.resources import Claims, Sightings, Stays
 
 TARGET_S, DEFAULT_CLAIMS, MAX_CLAIMS = 5.0, 100_000, 1_000_000
 STAGES = ("stays", "links", "graph", "expiry")
@@ -74,7 +75,7 @@ def _timed(count: int, shared: bool) -> str:
     from monsoon.transforms.rings.graph import RingGraph
     from monsoon.transforms.rings.limits import KINDS
     from monsoon.transforms.rings.links import link_claims
-    from monsoon.transforms.rings.resources import stays_of
+    from monsoon.transforms.rings.resources import Stays, stays_of
 
     claims, sightings = _storm(count, shared)
     names = [_Names()] * len(KINDS)
@@ -83,10 +84,13 @@ def _timed(count: int, shared: bool) -> str:
     graph = RingGraph("gic", "rain")
     edges = members = 0
     alerts = []
+    known: list[Stays] = []
     for at_ms in moments:
         now = claims.confirmed_at_ms <= at_ms
+        new = _of_riders(sightings, claims.confirmed_at_ms, at_ms)
         clock_s = [time.process_time()]
-        stays = stays_of(sightings, at_ms)
+        known = [Stays.joined([*known, stays_of(new, at_ms)])]
+        stays = known[0]
         clock_s.append(time.process_time())
         links: Links = link_claims(_some(claims, now), stays, at_ms, names)
         clock_s.append(time.process_time())
@@ -107,6 +111,18 @@ def _timed(count: int, shared: bool) -> str:
         f"{edges:,} edges, {members:,} members of cliques, {rings:,} rings of up to {largest:,}, {len(lifted):,} later"
     )
     return f"{line} {sum(spent_s.values()):>7.2f} {peak_mb:>8.0f}  {found}"
+
+
+def _of_riders(sightings: Sightings, confirmed_at_ms: Ints, at_ms: int) -> Sightings:
+    """The sightings of riders with a claim confirmed at the moment; of others at the first."""
+    import numpy as np
+
+    from monsoon.transforms.rings.resources import Sightings
+
+    riders = np.full(int(sightings.rider.max()) + 1, _NOW_MS)
+    riders[: len(confirmed_at_ms)] = confirmed_at_ms
+    kept = np.flatnonzero(riders[sightings.rider] == at_ms)
+    return Sightings(**{name: column[kept] for name, column in vars(sightings).items()})
 
 
 class _Names(Sequence[str]):
@@ -155,7 +171,7 @@ def _storm(count: int, shared: bool) -> tuple[Claims, Sightings]:
     home, towers = rider // (RING // 2), count // 300 + 1
     columns = []
     for back in range(_REPORTS):
-        at_ms = _NOW_MS - back * 20 * 60_000 - rng.integers(0, 5 * 60_000, count)
+        at_ms = _NOW_MS - back * 10 * 60_000 - rng.integers(0, 60_000, count)
         for kind, code in (
             (DEVICE, rider),
             (ACCESS_POINT, home),

@@ -202,3 +202,25 @@ def test_sightings_are_taken_from_a_telemetry_table_as_received():
     assert seen(NOW_MS + 1) == [(0, 0, 0), (0, 2, 0), (0, 2, 1), (0, 5, 0), (1, 0, 1), (1, 2, 0), (1, 4, 0)]
     assert len(stays_of(resources.Sightings.of(telemetry, NOW_MS), NOW_MS)) == 4
     assert sightings_of([]).rider.tolist() == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seen=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.integers(0, 120)), max_size=40),
+    halves=st.lists(st.booleans(), min_size=40, max_size=40),
+)
+def test_stays_are_joined_as_their_sightings(seen, halves):
+    """What a rider showed up to one claim and up to the next overlaps."""
+    rows = [(rider, 4, network, NOW_MS - minute * MINUTE_MS, -1) for rider, network, minute in seen]
+    some = [row for row, half in zip(rows, halves, strict=False) if half]
+    whole, joined = stays(rows), Stays.joined([stays(some), stays(rows[::2]), stays(rows)])
+    for name in Stays.__dataclass_fields__:
+        assert getattr(joined, name).tolist() == getattr(whole, name).tolist()
+    parts = Stays.joined([stays(some), stays([row for row, half in zip(rows, halves, strict=False) if not half])])
+    near = {(a[0], b[0], a[2]) for a in rows for b in rows if a[2] == b[2] and abs(a[3] - b[3]) <= 15 * MINUTE_MS}
+    for a in range(len(parts)):
+        for b in range(len(parts)):
+            if parts.resource[a] == parts.resource[b]:
+                gap_ms = max(parts.first_ms[a], parts.first_ms[b]) - min(parts.last_ms[a], parts.last_ms[b])
+                if gap_ms <= 15 * MINUTE_MS:
+                    assert (parts.rider[a], parts.rider[b], parts.resource[a]) in near

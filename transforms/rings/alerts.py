@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class RingEvidence:
+
+class RingEvidence(Struct, frozen=True, gc=False):
     """A resource that members of a ring share: its kind and name, how many members are linked by it, and its weight, in
     millionths (the largest, where it differs between pairs)."""
 
@@ -17,8 +17,7 @@ class RingEvidence:
     weight_e6: int
 
 
-@dataclass(frozen=True)
-class RingAlert:
+class RingAlert(Struct, frozen=True, gc=False):
     """A ring as of a moment: `raised` when it is found or its claims change, `lifted` when it is none any more.
 
     `members` are worker_ids and `claims` their claim_ids that are linked within the ring; `held` are the claims of
@@ -38,8 +37,7 @@ class RingAlert:
     evidence: tuple[RingEvidence, ...]
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(Struct, frozen=True, gc=False):
     """How a claim stands: its ring, whether it is `held` (attached by one edge) rather than a member, and its score.
 
     `score` is the feature ring_score: the weight of the claim's heaviest edge to a member, of two kinds that both count

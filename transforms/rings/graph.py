@@ -233,25 +233,33 @@ class RingGraph:
     ) -> dict[str, _Ring]:
         """Rings by ring_id; notes the standings of their claims and of those attached."""
         store = self._store
-        inside: dict[int, list[int]] = {}
-        attached: dict[int, list[int]] = {}
-        for groups, of in ((inside, ring), (attached, held)):
-            some = claims[of[node[claims]] >= 0]
-            for claim, number in zip(some.tolist(), of[node[some]].tolist(), strict=True):
-                groups.setdefault(number, []).append(claim)
+        of = np.where(ring >= 0, ring, held)[node[claims]]
+        some = claims[of >= 0].tolist()
+        some.sort(key=store.claim_ids.__getitem__)
+        nodes = node[some]
+        score = np.minimum(heaviest[nodes] / FULL_SCORE_WEIGHT_E6, 1.0).tolist()
+        columns = (
+            np.where(ring >= 0, ring, held)[nodes],
+            store.confirmed_at_ms[some],
+            store.worker[some],
+            held[nodes] >= 0,
+        )
+        groups: dict[int, list[tuple[int, str, str, bool, float]]] = {}
+        for claim, number, confirmed_ms, worker, is_held, strength in zip(
+            some, *(column.tolist() for column in columns), score, strict=True
+        ):
+            group = groups.setdefault(number, [])
+            group.append((confirmed_ms, store.claim_ids[claim], store.worker_ids[worker], is_held, strength))
         rings = {}
-        for number, codes in inside.items():
-            arms = attached.get(number, [])
-            first = min(codes, key=lambda code: (int(store.confirmed_at_ms[code]), store.claim_ids[code]))
-            name = ring_id(self._product, self._trigger, store.claim_ids[first])
+        for number, group in groups.items():
+            own = [each for each in group if not each[3]]
+            name = ring_id(self._product, self._trigger, min(own)[1])
             rings[name] = _Ring(
-                members=tuple(sorted({store.worker_ids[worker] for worker in store.worker[codes].tolist()})),
-                claims=tuple(sorted(store.claim_ids[code] for code in codes)),
-                held=tuple(sorted(store.claim_ids[code] for code in arms)),
+                members=tuple(sorted({each[2] for each in own})),
+                claims=tuple([each[1] for each in own]),
+                held=tuple([each[1] for each in group if each[3]]),
                 evidence=evidence.get(number, ()),
             )
-            for group, is_held in ((codes, False), (arms, True)):
-                for code, weight in zip(group, heaviest[node[group]].tolist(), strict=True):
-                    score = min(weight / FULL_SCORE_WEIGHT_E6, 1.0)
-                    self._standing[store.claim_ids[code]] = Standing(name, is_held, score)
+            for _, claim_id, _, is_held, strength in group:
+                self._standing[claim_id] = Standing(name, is_held, strength)
         return rings

@@ -75,14 +75,16 @@ def link_claims(
     """The edges at a moment that end in a claim confirmed then.
 
     `claims` are those of one product and trigger that were confirmed in the SURROUNDINGS_MS up to the moment, `stays`
-    those of their riders up to it. `names` has the names of the resources of each kind by code; subscription minutes
-    need none. With `relink`, a flag a claim, the edges of these claims are found anew instead, with what is known at
-    the moment, and replace those that they had; `claims` must then have all in their surroundings.
+    those of their riders, each up to the confirmation of the claim. `names` has the names of the resources of each kind
+    by code; subscription minutes need none. With `relink`, a flag a claim, the edges of these claims are found anew
+    instead, with what is known at the moment, and replace those that they had; `claims` must then have all in their
+    surroundings.
 
     Raises ValueError for more than MAX_CLAIMS claims.
     """
     if len(claims) > MAX_CLAIMS:
         raise ValueError(f"{len(claims)} claims of one product and trigger at a moment; at most {MAX_CLAIMS}")
+    stays = stays.unexpired(at_ms)
     pairs = Pairs(claims, uses_of(claims, stays), stays, claims.confirmed_at_ms == at_ms if relink is None else relink)
     found = [Found(*block) for block in pairs.edges(at_ms)]
     members = pairs.clique_members(at_ms)

@@ -122,10 +122,31 @@ class Stays:
 
     @staticmethod
     def joined(parts: Sequence[Stays]) -> Stays:
-        """The stays of disjoint sets of riders as one."""
-        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Stays.__dataclass_fields__}
-        order = np.lexsort((columns["first_ms"], columns["rider"], columns["resource"], columns["kind"]))
-        return Stays(**{name: column[order] for name, column in columns.items()})
+        """The stays of all parts as one; those of one rider on one resource are joined as their sightings would be."""
+        rider, kind, resource, first_ms, last_ms, cells = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in Stays.__dataclass_fields__
+        )
+        key = _resource_keys(kind, resource)
+        order = np.lexsort((first_ms, rider, key))
+        rider, kind, resource, cells = rider[order], kind[order], resource[order], cells[order]
+        first_ms, last_ms = first_ms[order], last_ms[order]
+        other = _changes(key[order], rider)
+        use = np.cumsum(other) - 1
+        # The latest end so far of the same use: times of one use are moved beyond all of the use before.
+        moved = use * (int(np.ptp(np.append(first_ms, last_ms))) + 1 if len(order) else 1)
+        ends = np.maximum.accumulate(last_ms + moved)
+        before = np.append(0, ends[:-1])[: len(ends)]
+        begins = np.flatnonzero(other | (first_ms + moved - before > APART_MS))
+        stops = np.append(begins[1:], len(order)) - 1 if len(begins) else begins
+        most = np.zeros(int(other.sum()), dtype=np.int64)
+        np.maximum.at(most, use, cells)
+        last_ms = ends[stops] - moved[stops]
+        return Stays(rider[begins], kind[begins], resource[begins], first_ms[begins], last_ms, most[use[begins]])
+
+    def unexpired(self, at_ms: int) -> Stays:
+        """Those that are evidence at a moment."""
+        kept = _expiry(self.last_ms, self.kind) > at_ms
+        return Stays(*(getattr(self, name)[kept] for name in Stays.__dataclass_fields__))
 
 
 def stays_of(sightings: Sightings, at_ms: int) -> Stays:
@@ -289,7 +310,7 @@ def _capped(weight: npt.NDArray[np.float64]) -> Ints:
     return np.minimum(np.rint(weight), MAX_KIND_WEIGHT_E6).astype(np.int64)
 
 
-def _expiry(seen_ms: Ints, kind: Ints) -> Ints:
+def _expiry(seen_ms: Ints, kind: npt.NDArray[Any]) -> Ints:
     """When evidence last seen at a moment expires: the first whole hour at which it has left its window."""
     return -((seen_ms + _WINDOW_MS[kind]) // -EXPIRY_STEP_MS) * EXPIRY_STEP_MS
 
