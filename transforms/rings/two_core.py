@@ -13,26 +13,19 @@ from monsoon.transforms.evidence.ragged import Bools, Ints
 def components(nodes: int, first: Ints, second: Ints) -> Ints:
     """The component of each node, int64 (nodes,), named by its smallest node; edges join `first` and `second`.
 
-    Every node takes the smallest label next to its own and then that label's own label, until nothing changes: a number
-    of rounds logarithmic in practice, each of a few passes over the edges.
+    The label of a node is a node of its component that is not larger, at last the smallest. Edges between two labels
+    give the larger of the two the smaller as its own label, and labels of labels are followed, until no such edge is
+    left.
 
     >>> components(5, np.array([0, 3]), np.array([1, 4]))
     array([0, 0, 2, 3, 3])
     """
     label = np.arange(nodes)
     while len(first):
-        low = np.minimum(label[first], label[second])
-        before = label.copy()
-        # The root of either end is hooked on to the smaller label, and so are the ends.
-        for end in (before[first], before[second], first, second):
-            np.minimum.at(label, end, low)
-        while True:
-            shorter = label[label]
-            if np.array_equal(shorter, label):
-                break
-            label = shorter
-        if np.array_equal(label, before):
-            break
+        one, other = label[first], label[second]
+        np.minimum.at(label, np.maximum(one, other), np.minimum(one, other))
+        while not np.array_equal(further := label[label], label):
+            label = further
         apart = label[first] != label[second]
         first, second = first[apart], second[apart]
     return label
