@@ -187,8 +187,7 @@ class Graph:
                 frontier = {other for node in frontier for other in neighbors[node] & core} - ring
             left -= ring
             members = {claims[node]["worker"] for node in ring}
-            if len(members) < 3:
-                continue
+            assert len(members) >= 3
             own = [name for name in alive if session[name] in ring]
             held = [name for name in alive if session[name] not in core and neighbors[session[name]] & ring]
             first = min(own, key=lambda name: (claims[name]["confirmed_at_ms"], name))

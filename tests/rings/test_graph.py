@@ -49,6 +49,11 @@ def links_of(at_ms, claims, edges=(), members=(), cliques=((1, 0, 5_000_000, 4_0
     )
 
 
+def meet(one, other):
+    """Whether two claims (name, worker, confirmation, parent) are in each other's surroundings."""
+    return naive.near(*({"confirmed_at_ms": each[2], "parent": each[3]} for each in (one, other)))
+
+
 @st.composite
 def histories(draw):
     """Batches of links about the same few claims, of riders with one to three each."""
@@ -57,7 +62,7 @@ def histories(draw):
         confirmed_ms = NOW_MS + draw(st.sampled_from([0, 0, 3, 6, 7, 13])) * HOUR_MS
         worker = f"w{draw(st.integers(0, 6))}"
         claims.append((f"c{number}", worker, confirmed_ms, draw(st.sampled_from(PARENTS))))
-    different = [(a, b) for a in claims for b in claims if a[0] < b[0] and a[1] != b[1]]
+    different = [(a, b) for a in claims for b in claims if a[0] < b[0] and a[1] != b[1] and meet(a, b)]
     expiries = st.sampled_from([1, 2, 3, 24, 48]).map(lambda hours: NOW_MS + 13 * HOUR_MS + hours * HOUR_MS)
     batches = []
     for _ in range(draw(st.integers(1, 5))):
@@ -92,7 +97,7 @@ def told(alerts):
     return [(each.at_ms, each.ring_id, each.state, each.members, each.claims, each.held) for each in alerts]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(batches=histories(), data=st.data())
 def test_incremental_as_from_scratch(batches, data):
     graph = RingGraph("gic", "rain")
@@ -154,12 +159,11 @@ def test_a_clique_is_all_of_its_pairs(confirmed_h, workers, places):
     ]
     at_ms = NOW_MS + 20 * HOUR_MS
     as_clique = links_of(at_ms, claims, members=[(name, 0, FOREVER_MS) for name, *_ in claims])
-    rows = [{"confirmed_at_ms": confirmed_ms, "parent": parent} for _, _, confirmed_ms, parent in claims]
     one_by_one = [
         (a[0], b[0], [(0, 5_000_000, FOREVER_MS), (1, 4_000_000, FOREVER_MS)])
         for i, a in enumerate(claims)
         for j, b in enumerate(claims)
-        if i < j and a[1] != b[1] and naive.near(rows[i], rows[j])
+        if i < j and a[1] != b[1] and meet(a, b)
     ]
     linked = {name for a, b, _ in one_by_one for name in (a, b)}
     expected = RingGraph("gic", "rain")
@@ -274,6 +278,17 @@ def test_two_riders_with_several_claims_are_no_ring():
     ]
     assert sum(len(links.first) for links in batches) == 9
     assert alerts_of(*batches) == []
+
+
+def test_claims_of_one_rider_connect_what_is_linked_to_them():
+    """w1 and w2 are linked by two claims, and both to w3 by other claims of the same session."""
+    claims = [(f"c{row}", f"w{worker}", NOW_MS, PARENT) for row, worker in enumerate([1, 2, 1, 3, 2])]
+    evidence = [(0, 6_000_000, FOREVER_MS), (2, 2_000_000, FOREVER_MS)]
+    first = links_of(NOW_MS + 1, claims, [("c0", "c1", evidence)])
+    second = links_of(NOW_MS + 2, claims, [("c2", "c3", evidence), ("c3", "c4", evidence)])
+    (alert,) = alerts_of(first, second, upto_ms=NOW_MS + 2)
+    assert (alert.at_ms, alert.members) == (NOW_MS + 2, ("w1", "w2", "w3"))
+    assert alert.claims == ("c0", "c1", "c2", "c3", "c4")
 
 
 def test_links_of_a_moment_that_has_passed_are_refused():

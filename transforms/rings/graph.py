@@ -1,9 +1,10 @@
 """The ring graph of a product's trigger over event time: links come in, alerts go out.
 
 A node is a rider's *session* of claims, of which no two neighbors in time are confirmed more than SURROUNDINGS_MS
-apart; so two riders with several claims are two nodes, and never a ring. Edges are those of `Links` while enough of
-their evidence has not expired. What is published up to a moment is a function of the links up to it: not of their
-order, of how they were divided, or of repeats.
+apart. Sessions of two riders are never a ring, however many they are: between two sessions of a rider lies more than
+that, so that each session of the other has edges to its neighbors in time alone, and there is no cycle. Edges are those
+of `Links` while enough of their evidence has not expired. What is published up to a moment is a function of the links
+up to it: not of their order, of how they were divided, or of repeats.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monsoon.transforms.evidence.ragged import Bools, Ints
+from monsoon.transforms.evidence.ragged import Ints
 from monsoon.transforms.identifiers import ring_id
 from monsoon.transforms.rings.alerts import RingAlert, RingEvidence, Standing
 from monsoon.transforms.rings.cliques import Members, SparseEdges, sparse_edges
-from monsoon.transforms.rings.limits import FULL_SCORE_WEIGHT_E6, MIN_RING_RIDERS, SURROUNDINGS_MS
+from monsoon.transforms.rings.limits import FULL_SCORE_WEIGHT_E6, SURROUNDINGS_MS
 from monsoon.transforms.rings.link_store import Edges, LinkStore
 from monsoon.transforms.rings.links import Links
 from monsoon.transforms.rings.two_core import components, two_core
@@ -146,7 +147,6 @@ class RingGraph:
         core = two_core(nodes, u, v)
         both = core[u] & core[v]
         ring = np.where(core, components(nodes, u[both], v[both]), -1)
-        ring = np.where(self._few_riders(ring, node, claims), -1, ring)
         held = np.full(nodes, -1, dtype=np.int64)
         for one, other in ((u, v), (v, u)):
             arms = (ring[one] >= 0) & ~core[other]
@@ -173,13 +173,6 @@ class RingGraph:
         node = np.full(len(store.claim_ids), -1, dtype=np.int64)
         node[order] = np.cumsum(begins) - 1
         return node
-
-    def _few_riders(self, ring: Ints, node: Ints, claims: Ints) -> Bools:
-        """Which nodes are in a ring of fewer riders than a ring has: sessions of two riders, one after another."""
-        claims = claims[ring[node[claims]] >= 0]
-        riders = np.unique(np.stack((ring[node[claims]], self._store.worker[claims])), axis=1)[0]
-        count = np.bincount(riders, minlength=len(ring))
-        return (ring >= 0) & (count[ring] < MIN_RING_RIDERS) if len(ring) else ring >= 0
 
     def _evidence(
         self, edges: Edges, sparse: SparseEdges, members: Members, node: Ints, ring: Ints, at_ms: int

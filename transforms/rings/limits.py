@@ -59,6 +59,3 @@ are not asked, since an attacker states them."""
 
 MAX_SQUAD_RIDERS = 10
 """A Dost Shield squad has 5 to 10 riders (the kawaach source); a larger one is none."""
-
-MIN_RING_RIDERS = 3
-"""Two riders are a family."""
