@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 from monsoon.bench import CountTo
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from monsoon.transforms.evidence.ragged import Ints
     from monsoon.transforms.rings.links import Links
     from monsoon.transforms.rings.resources import Claims, Sightings, Stays
@@ -72,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _timed(count: int, shared: bool) -> str:
+    import numpy as np
+
     from monsoon.transforms.rings.graph import RingGraph
     from monsoon.transforms.rings.limits import KINDS
     from monsoon.transforms.rings.links import link_claims
@@ -86,13 +86,13 @@ def _timed(count: int, shared: bool) -> str:
     alerts = []
     known: list[Stays] = []
     for at_ms in moments:
-        now = claims.confirmed_at_ms <= at_ms
+        now = np.flatnonzero(claims.confirmed_at_ms <= at_ms)
         new = _of_riders(sightings, claims.confirmed_at_ms, at_ms)
         clock_s = [time.process_time()]
         known = [Stays.joined([*known, stays_of(new, at_ms)])]
         stays = known[0]
         clock_s.append(time.process_time())
-        links: Links = link_claims(_some(claims, now), stays, at_ms, names)
+        links: Links = link_claims(claims.take(now), stays, at_ms, names)
         clock_s.append(time.process_time())
         graph.add(links)
         alerts += graph.advance(at_ms)
@@ -133,16 +133,6 @@ class _Names(Sequence[str]):
 
     def __len__(self) -> int:
         return MAX_CLAIMS
-
-
-def _some(claims: Claims, kept: np.ndarray) -> Claims:
-    import numpy as np
-
-    from monsoon.transforms.rings.resources import Claims
-
-    rows = np.flatnonzero(kept)
-    texts = {name: [getattr(claims, name)[row] for row in rows.tolist()] for name in ("claim_id", "worker_id")}
-    return Claims(**texts, **{name: column[rows] for name, column in vars(claims).items() if name not in texts})
 
 
 def _storm(count: int, shared: bool) -> tuple[Claims, Sightings]:

@@ -1,4 +1,4 @@
-"""Weights, thresholds and windows of rings (`fraud.md`, Rings; docs/adr/0061-rings.md)."""
+"""Weights, thresholds and windows of rings (`fraud.md`, Rings; docs/interpretations.md#rings)."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Pairs are enumerated over resources of at most MAX_RIDERS riders only. A pair whose common resources all have more
 riders can be an edge by a payout account and a phone alone, which are never dropped; and since a kind counts by its
 heaviest resource, all claims on the two are such pairs, or none is. They are given as the members of a *clique*, of
-which `monsoon.transforms.rings.cliques` needs no pairs.
+which `monsoon.transforms.rings.cliques` needs no pairs. Who can be a pair: docs/interpretations.md#rings.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Which riders used which resources, when, and what sharing one weighs.
 
 Columns of codes, of as many elements as there are claims, sightings or stays; a resource's code counts within its kind
-(`KINDS`), a rider's code is the same in claims, sightings and stays. -1 is none.
+(`KINDS`), a rider's code is the same in claims, sightings and stays. -1 is none. What counts, and from when on:
+docs/interpretations.md#rings.
 """
 
 from __future__ import annotations
@@ -61,6 +62,20 @@ class Claims:
 
     def __len__(self) -> int:
         return len(self.rider)
+
+    def take(self, rows: Ints) -> Claims:
+        """The claims of these rows."""
+        return Claims(
+            [self.claim_id[row] for row in rows.tolist()],
+            [self.worker_id[row] for row in rows.tolist()],
+            self.rider[rows],
+            self.confirmed_at_ms[rows],
+            self.zone[rows],
+            self.device[rows],
+            self.payout_account[rows],
+            self.purchased_at_ms[rows],
+            self.squad[rows],
+        )
 
 
 @dataclass(frozen=True, eq=False)
