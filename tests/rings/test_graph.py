@@ -145,6 +145,21 @@ def test_order_repeats_and_division_do_not_matter(batches, data):
     assert alerts + mixed.advance(FOREVER_MS) == expected
 
 
+@settings(max_examples=150, deadline=None)
+@given(batches=histories(), after_h=st.integers(12, 80))
+def test_a_graph_is_restored_from_its_links(batches, after_h):
+    upto_ms = NOW_MS + after_h * HOUR_MS
+    graphs = RingGraph("gic", "rain"), RingGraph("gic", "rain")
+    for graph in graphs:
+        for links in batches:
+            graph.add(links)
+    for at_ms in range(NOW_MS, upto_ms, 5 * HOUR_MS):
+        graphs[0].advance(at_ms)
+    for graph in graphs:
+        graph.advance(upto_ms)
+    assert graphs[0].advance(FOREVER_MS) == graphs[1].advance(FOREVER_MS)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     confirmed_h=st.lists(st.integers(0, 20), min_size=1, max_size=14),

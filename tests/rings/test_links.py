@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rings import naive
-from rings.conftest import HOUR_MS, MINUTE_MS, NAMES, NOW_MS, ZONE, claim, claims_of, crowd, sightings_of, stays
+from rings.conftest import HOUR_MS, MINUTE_MS, NAMES, NOW_MS, ZONE, Names, claim, claims_of, crowd, sightings_of, stays
 
 from monsoon.transforms.rings import pairs, resources
-from monsoon.transforms.rings.limits import KINDS, SURROUNDINGS_RESOLUTION
+from monsoon.transforms.rings.limits import KINDS, LINKS_KEPT_MS, SURROUNDINGS_RESOLUTION
 from monsoon.transforms.rings.links import link_claims
 from monsoon.transforms.rings.resources import Stays, stays_of
 
@@ -56,6 +56,17 @@ def storms(draw):
         )
     )
     return rows, seen
+
+
+def turned(code):
+    return 2 - code if code in (0, 1, 2) else code
+
+
+class Turned(Names):
+    """The names of codes that are `turned`."""
+
+    def __getitem__(self, code):
+        return super().__getitem__(turned(code))
 
 
 @pytest.fixture
@@ -105,6 +116,7 @@ def test_edges_are_those_of_the_definition(few, storm, active):
     found, cliques = pairs_of(links), clique_pairs(links, rows)
     new = {row["claim_id"] for row in rows if row["confirmed_at_ms"] == NOW_MS}
     assert {*found, *(pair for pair in cliques if new.intersection(pair))} == set(expected)
+    assert all(until - NOW_MS <= LINKS_KEPT_MS for until in (*links.expires_at_ms, *links.member_until_ms))
     for pair, evidence in found.items():
         named = {
             (KINDS[kind], f"{KINDS[kind]} {code}" if kind != 3 else str(code)): value
@@ -133,6 +145,11 @@ def test_the_order_of_rows_and_the_division_of_riders_do_not_matter(storm, data)
     again = link_claims(claims_of(mixed), Stays.joined(halves), NOW_MS, NAMES)
     assert pairs_of(again) == pairs_of(links)
     assert sorted(again.claim_id) == sorted(links.claim_id)
+    # Nor do the codes of resources, which are named the other way round.
+    coded = [{**row, "device": turned(row["device"]), "account": turned(row["account"])} for row in rows]
+    other = [(rider, kind, turned(code), at_ms, cell) for rider, kind, code, at_ms, cell in seen]
+    names = [Turned(kind) for kind in KINDS]
+    assert pairs_of(link_claims(claims_of(coded), stays(other), NOW_MS, names)) == pairs_of(links)
 
 
 def test_blocks_of_pairs_are_the_same_pairs(monkeypatch):

@@ -59,3 +59,7 @@ are not asked, since an attacker states them."""
 
 MAX_SQUAD_RIDERS = 10
 """A Dost Shield squad has 5 to 10 riders (the kawaach source); a larger one is none."""
+
+LINKS_KEPT_MS = max(WINDOW_MS) + EXPIRY_STEP_MS
+"""After this no evidence of links is left. A graph has no state but them: a new one to which those of this time are
+added, and which is advanced to where the lost one was, goes on as that would have."""

@@ -279,7 +279,7 @@ def _heaviest_at_some_time(
     # Later expiries first: what expires earlier counts where it is heavier than all of these.
     ranked = (np.cumsum(np.diff(group[order], prepend=-1) != 0) << _WEIGHT_BITS) | weight[order]
     before = np.append(-1, np.maximum.accumulate(ranked)[:-1]) if len(ranked) else ranked
-    order = np.sort(order[ranked > before])
+    order = np.sort(order[ranked >= before])  # all of several that are as heavy: none is before the others by its code
     return edge[order], resource[order], weight[order], expires_ms[order]
 
 
