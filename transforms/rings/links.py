@@ -86,7 +86,7 @@ def link_claims(
         raise ValueError(f"{len(claims)} claims of one product and trigger at a moment; at most {MAX_CLAIMS}")
     stays = stays.unexpired(at_ms)
     pairs = Pairs(claims, uses_of(claims, stays), stays, claims.confirmed_at_ms == at_ms if relink is None else relink)
-    found = [Found(*block) for block in pairs.edges(at_ms)]
+    found = list(pairs.edges(at_ms))
     members = pairs.clique_members(at_ms)
     return _links(claims, at_ms, names, pairs, found, members, relink)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monsoon.transforms.evidence.ragged import Bools, Ints
+from monsoon.transforms.evidence.ragged import Bools, Ints, Ragged
 from monsoon.transforms.rings.limits import (
     APART_MS,
     DEVICE,
@@ -70,6 +70,13 @@ class Pairs:
         order = np.argsort(uses.claim[self._devices], kind="stable")
         self._devices = self._devices[order]
         self._devices_lo = np.searchsorted(uses.claim[self._devices], np.arange(len(claims) + 1))
+        self._heaviest_device = np.zeros(len(claims), dtype=np.int64)
+        devices = uses.resource[self._devices]
+        np.maximum.at(self._heaviest_device, uses.claim[self._devices], uses.weight_e6[devices])
+        # Owners of pairs come after their partners: claims that are not to be linked first.
+        self._by_rank = np.argsort(new, kind="stable")
+        self._rank = np.empty(len(claims), dtype=np.int64)
+        self._rank[self._by_rank] = np.arange(len(claims))
 
     @property
     def parent(self) -> Cells:
@@ -91,23 +98,26 @@ class Pairs:
 
     # Enumerated pairs
 
-    def edges(self, at_ms: int) -> Iterator[tuple[Ints, Ints, Ints, Ints, Ints, Ints]]:
+    def edges(self, at_ms: int) -> Iterator[Found]:
         """Edges and their evidence, block by block. Each pair is in one block: that of its *owner*, the one of the two
         that is to be linked, or the later in order where both are."""
         for use, partner, base in self._blocks():
-            yield self._edges(use, partner, base, at_ms)
+            owner, other, key, pair_key = self._candidates(use, partner, base)
+            at = np.searchsorted(key, pair_key)
+            rows = np.flatnonzero(np.append(key, -1)[at] == pair_key)
+            yield self._weighed(owner, other, at[rows], use[rows], partner[rows], at_ms)
 
     def _blocks(self) -> Iterator[tuple[Ints, Ints, int]]:
         """For blocks of owners: the owner's use and the partner's use of every common resource of few riders, and the
-        first owner in `_rank` order."""
-        uses = self._uses
+        rank of the first owner."""
+        uses, rank = self._uses, self._rank
         small = np.flatnonzero(~self._big[uses.resource])
-        rank = self._rank()
         order = small[np.lexsort((rank[uses.claim[small]], uses.resource[small]))]
         resource = uses.resource[order]
         begins = np.flatnonzero(np.diff(resource, prepend=-1))
         begin = np.repeat(begins, np.diff(begins, append=len(order)))
         owners = rank[uses.claim[order]]
+        # A use of an owner is paired with all uses of the resource that come before it.
         count = np.where(self._new[uses.claim[order]], np.arange(len(order)) - begin, 0)
         by_owner = np.flatnonzero(count)
         by_owner = by_owner[np.argsort(owners[by_owner], kind="stable")]
@@ -119,68 +129,56 @@ class Pairs:
             hi = max(int(np.searchsorted(so_far, done + _BLOCK_PAIRS, side="right")), lo + 1)
             # A block ends between two owners.
             last = min(int(owners[by_owner[hi - 1]]), base + (1 << _OWNER_BITS) - 1)
-            next_owner = int(owners[by_owner[hi]]) if hi < len(by_owner) else -1
-            if next_owner == last and last > base:
+            if hi < len(by_owner) and int(owners[by_owner[hi]]) == last and last > base:
                 last -= 1
             hi = int(np.searchsorted(owners[by_owner], last, side="right"))
             here = by_owner[lo:hi]
-            place = np.repeat(here, count[here])
-            nth = np.arange(len(place)) - np.repeat(np.cumsum(count[here]) - count[here], count[here])
-            yield order[place], order[begin[place] + nth], base
+            before = Ragged(begin[here], here)
+            yield order[here[before.query]], order[before.rows], base
             lo = hi
 
-    def _rank(self) -> Ints:
-        """The order of claims in which an owner comes after its partners: those that are not to be linked first."""
-        rank = np.empty(len(self._claims), dtype=np.int64)
-        rank[np.argsort(self._new, kind="stable")] = np.arange(len(rank))
-        return rank
+    def _candidates(self, use: Ints, partner: Ints, base: int) -> tuple[Ints, Ints, Ints, Ints]:
+        """Pairs that may weigh enough: owner, partner and key, ascending; and the key of each row's pair.
 
-    def _edges(self, use: Ints, partner: Ints, base: int, at_ms: int) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints]:
-        uses, claims = self._uses, self._claims
-        rank = self._rank()
-        pair_key = (rank[uses.claim[use]] - base) * len(claims) + uses.claim[partner]
-        kind = self._kind_of_use[use]
-        # The most that a pair can weigh: first its sightings are taken to be close, and its phones to be the heaviest.
-        packed = (((pair_key << _KIND_BITS) | kind) << _WEIGHT_BITS) | uses.weight_e6[uses.resource[use]]
+        Sightings are taken to be close, and phones of many riders to be the heaviest.
+        """
+        uses, count = self._uses, len(self._claims)
+        pair_key = (self._rank[uses.claim[use]] - base) * count + uses.claim[partner]
+        packed = (((pair_key << _KIND_BITS) | self._kind_of_use[use]) << _WEIGHT_BITS) | uses.weight_e6[
+            uses.resource[use]
+        ]
         packed.sort()
-        heaviest = packed[np.append(np.diff(packed >> _WEIGHT_BITS) != 0, True)] if len(packed) else packed
+        heaviest = packed[np.append(np.diff(packed >> _WEIGHT_BITS) != 0, True)]
         keys, total = _sums(heaviest >> (_WEIGHT_BITS + _KIND_BITS), heaviest & ((1 << _WEIGHT_BITS) - 1))
-        by_rank = np.argsort(rank)
-        owner, other = by_rank[keys // len(claims) + base], keys % len(claims)
+        owner, other = self._by_rank[keys // count + base], keys % count
         accounts = self._common_account(owner, other)
-        most = total + np.where(accounts >= 0, uses.weight_e6[accounts], 0) + self._most_by_device(owner, other)
+        most = total + np.where(accounts >= 0, uses.weight_e6[accounts], 0)
+        most += np.minimum(self._heaviest_device[owner], self._heaviest_device[other])
         kept = np.flatnonzero(most >= EDGE_WEIGHT_E6)
         kept = kept[self._comparable(owner[kept], other[kept])]
-        keys, owner, other, accounts = keys[kept], owner[kept], other[kept], accounts[kept]
-        # What is left is weighed exactly.
-        at = np.searchsorted(keys, pair_key)
-        rows = (
-            np.flatnonzero((at < len(keys)) & (keys[np.minimum(at, max(len(keys) - 1, 0))] == pair_key))
-            if len(keys)
-            else at[:0]
-        )
-        use, partner, edge = use[rows], partner[rows], at[rows]
+        return owner[kept], other[kept], keys[kept], pair_key
+
+    def _weighed(self, owner: Ints, other: Ints, edge: Ints, use: Ints, partner: Ints, at_ms: int) -> Found:
+        """The pairs that are edges, of candidates and, for each common resource of few riders, place of the pair, use
+        and partner's use."""
+        uses = self._uses
         resource = uses.resource[use]
-        close = self._close(use, partner)
-        weight = np.where(close, uses.weight_e6[resource], uses.apart_weight_e6[resource])
+        weight = np.where(self._close(use, partner), uses.weight_e6[resource], uses.apart_weight_e6[resource])
         expires_ms = np.minimum(uses.expires_at_ms[use], uses.expires_at_ms[partner])
-        with_account = np.flatnonzero(accounts >= 0)
-        account_ms = np.minimum(
-            uses.expires_at_ms[self._account_use[owner[with_account]]],
-            uses.expires_at_ms[self._account_use[other[with_account]]],
-        )
+        accounts = self._common_account(owner, other)
+        paid = np.flatnonzero(accounts >= 0)
+        of_owner, of_other = (uses.expires_at_ms[self._account_use[claim[paid]]] for claim in (owner, other))
         device_edge, device, device_ms = self._common_devices(owner, other)
-        edge = np.concatenate((edge, with_account, device_edge))
-        resource = np.concatenate((resource, accounts[with_account], device))
-        weight = np.concatenate((weight, uses.weight_e6[accounts[with_account]], uses.weight_e6[device]))
-        expires_ms = np.concatenate((expires_ms, account_ms, device_ms))
-        edge, resource, weight, expires_ms = _heaviest_at_some_time(
-            edge, self._kind, resource, weight, expires_ms, at_ms
-        )
-        heavy = weights_at(len(keys), edge, self._kind[resource], weight, expires_ms, at_ms) >= EDGE_WEIGHT_E6
-        place = np.cumsum(heavy) - 1
+        edge = np.concatenate((edge, paid, device_edge))
+        resource = np.concatenate((resource, accounts[paid], device))
+        weight = np.concatenate((weight, uses.weight_e6[accounts[paid]], uses.weight_e6[device]))
+        expires_ms = np.concatenate((expires_ms, np.minimum(of_owner, of_other), device_ms))
+        rows = _heaviest_at_some_time(edge, self._kind[resource], resource, weight, expires_ms, at_ms)
+        edge, resource, weight, expires_ms = edge[rows], resource[rows], weight[rows], expires_ms[rows]
+        heavy = weights_at(len(owner), edge, self._kind[resource], weight, expires_ms, at_ms) >= EDGE_WEIGHT_E6
         mine = heavy[edge]
-        return owner[heavy], other[heavy], place[edge[mine]], resource[mine], weight[mine], expires_ms[mine]
+        place = np.cumsum(heavy) - 1
+        return Found(owner[heavy], other[heavy], place[edge[mine]], resource[mine], weight[mine], expires_ms[mine])
 
     def _comparable(self, first: Ints, second: Ints) -> Bools:
         """Whether two claims are of two riders of no squad in common, and in each other's surroundings."""
@@ -200,9 +198,8 @@ class Pairs:
         more = np.where(fewer == use, partner, use)
         close = hi[fewer] == lo[fewer]
         timed = np.flatnonzero(~close)
-        length = hi[fewer[timed]] - lo[fewer[timed]]
-        row = np.repeat(timed, length)
-        stay = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length) + lo[fewer[row]]
+        span = Ragged(lo[fewer[timed]], hi[fewer[timed]])
+        row, stay = timed[span.query], span.rows
         # The last of the other's stays that begins at most APART_MS after this one must end at most so long before it.
         after = bisect_right(self._stays.first_ms, lo[more[row]], hi[more[row]], self._stays.last_ms[stay] + APART_MS)
         before = after - 1
@@ -217,21 +214,14 @@ class Pairs:
         account = self._account[first]
         return np.where(account == self._account[second], account, -1)
 
-    def _most_by_device(self, first: Ints, second: Ints) -> Ints:
-        """At least the weight of the heaviest phone of many riders that both used."""
-        most = np.zeros(len(self._claims), dtype=np.int64)
-        np.maximum.at(most, self._uses.claim[self._devices], self._uses.weight_e6[self._uses.resource[self._devices]])
-        return np.minimum(most[first], most[second])
-
     def _common_devices(self, first: Ints, second: Ints) -> tuple[Ints, Ints, Ints]:
         """Each phone of many riders that the two of a pair used: the pair, the phone, and when that expires."""
         uses, lo = self._uses, self._devices_lo
         count = np.diff(lo)
         fewer = np.where(count[first] <= count[second], first, second)
         more = np.where(fewer == first, second, first)
-        length = np.where(count[more] > 0, count[fewer], 0)
-        pair = np.repeat(np.arange(len(first)), length)
-        mine = self._devices[lo[fewer[pair]] + np.arange(len(pair)) - np.repeat(np.cumsum(length) - length, length)]
+        span = Ragged(lo[fewer], lo[fewer] + np.where(count[more] > 0, count[fewer], 0))
+        pair, mine = span.query, self._devices[span.rows]
         width = len(uses.resources) + 1
         known = uses.claim[self._devices] * width + uses.resource[self._devices]
         wanted = more[pair] * width + uses.resource[mine]
@@ -268,19 +258,15 @@ def weights_at(edges: int, edge: Ints, kind: Ints, weight_e6: Ints, expires_at_m
     return heaviest.sum(axis=1) - np.maximum(places - MAX_KIND_WEIGHT_E6, 0)
 
 
-def _heaviest_at_some_time(
-    edge: Ints, kind_of: Ints, resource: Ints, weight: Ints, expires_ms: Ints, at_ms: int
-) -> tuple[Ints, Ints, Ints, Ints]:
-    """Of the evidence of each edge and kind that which is the heaviest of what has not expired, at the moment or
-    later."""
-    group = edge * len(KINDS) + kind_of[resource]
+def _heaviest_at_some_time(edge: Ints, kind: Ints, resource: Ints, weight: Ints, expires_ms: Ints, at_ms: int) -> Ints:
+    """Rows of evidence that is the heaviest of what has not expired, of its edge and kind, at the moment or later."""
+    group = edge * len(KINDS) + kind
     order = np.lexsort((resource, -weight, -expires_ms, group))
     order = order[expires_ms[order] > at_ms]
-    # Later expiries first: what expires earlier counts where it is heavier than all of these.
+    # Later expiries first: what expires earlier counts where no lighter than all of these.
     ranked = (np.cumsum(np.diff(group[order], prepend=-1) != 0) << _WEIGHT_BITS) | weight[order]
     before = np.append(-1, np.maximum.accumulate(ranked)[:-1]) if len(ranked) else ranked
-    order = np.sort(order[ranked >= before])  # all of several that are as heavy: none is before the others by its code
-    return edge[order], resource[order], weight[order], expires_ms[order]
+    return np.sort(order[ranked >= before])
 
 
 def _sums(keys: Ints, values: Ints) -> tuple[Ints, Ints]:

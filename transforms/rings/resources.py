@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monsoon.transforms.evidence.ragged import Bools, Ints
+from monsoon.transforms.evidence.ragged import Bools, Ints, Ragged
 from monsoon.transforms.rings.limits import (
     ACCESS_POINT,
     APART_FACTOR,
@@ -275,11 +275,11 @@ def _all_uses(claims: Claims, stays: Stays) -> tuple[Ints, Ints, Ints, Ints, Int
     by_rider = np.argsort(claims.rider, kind="stable")
     lo = np.searchsorted(claims.rider[by_rider], seen_rider)
     count = np.searchsorted(claims.rider[by_rider], seen_rider, side="right") - lo
-    row = np.repeat(np.arange(len(seen_key)), np.maximum(count, 1))
-    nth = np.arange(len(row)) - np.repeat(np.cumsum(np.maximum(count, 1)) - np.maximum(count, 1), np.maximum(count, 1))
+    claims_of = Ragged(lo, lo + np.maximum(count, 1))
+    row = claims_of.query
     with_claim = count[row] > 0
     claim = np.full(len(row), -1, dtype=np.int64)
-    claim[with_claim] = by_rider[(lo[row] + nth)[with_claim]]
+    claim[with_claim] = by_rider[claims_of.rows[with_claim]]
     expires_ms = _expiry(stays.last_ms[ends - 1], seen_key >> _CODE_BITS) if len(begins) else begins
     columns = [(seen_key[row], seen_rider[row], claim, expires_ms[row], begins[row], ends[row])]
     minute = np.where(claims.purchased_at_ms < 0, -1, claims.purchased_at_ms // _MINUTE_MS)
