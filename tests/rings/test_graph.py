@@ -97,7 +97,7 @@ def told(alerts):
     return [(each.at_ms, each.ring_id, each.state, each.members, each.claims, each.held) for each in alerts]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(batches=histories(), data=st.data())
 def test_incremental_as_from_scratch(batches, data):
     graph = RingGraph("gic", "rain")
@@ -129,7 +129,7 @@ def test_incremental_as_from_scratch(batches, data):
     assert graph.next_ms is None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(batches=histories(), data=st.data())
 def test_order_repeats_and_division_do_not_matter(batches, data):
     whole = RingGraph("gic", "rain")
@@ -145,7 +145,7 @@ def test_order_repeats_and_division_do_not_matter(batches, data):
     assert alerts + mixed.advance(FOREVER_MS) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(batches=histories(), after_h=st.integers(12, 80))
 def test_a_graph_is_restored_from_its_links(batches, after_h):
     upto_ms = NOW_MS + after_h * HOUR_MS

@@ -134,7 +134,7 @@ def test_twenty_five_silent_accounts_are_a_ring():
 
 
 def test_in_a_small_storm_they_are_not():
-    """0.9 ln(n / 25) twice is 7 from 1,221 active riders on; below, the signal `device` of the guard holds them."""
+    """0.9 ln(n / 25) twice is 7 from 1,222 active riders on; below, the signal `device` of the guard holds them."""
     assert rings(silent(25), active=1_195)[1] == []
     assert len(rings(silent(25), active=1_197)[1]) == 1
 

@@ -100,7 +100,7 @@ def clique_pairs(links, rows):
     return found
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(storm=storms(), active=st.sampled_from([3, 500, 60_000]))
 def test_edges_are_those_of_the_definition(few, storm, active):
     rows, seen = storm
@@ -134,7 +134,7 @@ def test_edges_are_those_of_the_definition(few, storm, active):
     }
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(storm=storms(), data=st.data())
 def test_the_order_of_rows_and_the_division_of_riders_do_not_matter(storm, data):
     rows, seen = storm
@@ -221,7 +221,7 @@ def test_sightings_are_taken_from_a_telemetry_table_as_received():
     assert sightings_of([]).rider.tolist() == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     seen=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.integers(0, 120)), max_size=40),
     halves=st.lists(st.booleans(), min_size=40, max_size=40),
