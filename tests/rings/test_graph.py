@@ -324,3 +324,4 @@ def test_state_is_forgotten():
         assert [alert.state for alert in graph.advance(at_ms + HOUR_MS)] == (["lifted"] if day else []) + ["raised"]
         assert len(graph._store.claim_ids) <= 6
         assert len(graph._standing) == 3
+        assert graph._component.max() < len(graph._store.claim_ids)

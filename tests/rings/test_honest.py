@@ -161,3 +161,11 @@ def test_what_all_share_links_nobody():
     rows = [claim(rider, device=1, account=1, purchased_at_ms=0) for rider in range(2_000)]
     links, found = rings(rows, at_home(range(2_000)), active=2_000)
     assert (len(links.first), len(links.member), found) == (0, 0, [])
+
+
+def test_a_phone_of_many_counts_in_full_whenever_they_were_on_it():
+    """Up to 25 riders who were on it in turn count 0.7 of it: between 1,271 and 2,523 active riders that decides."""
+    for count, linked in ((25, False), (26, True)):
+        rows = [claim(rider, account=1) for rider in range(count)]
+        seen = [(rider, DEVICE, 1, NOW_MS - rider * HOUR_MS, -1) for rider in range(count)]
+        assert bool(rings(rows, seen, active=2_000 - count)[1]) == linked

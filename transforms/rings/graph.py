@@ -40,8 +40,7 @@ class RingGraph:
         self._store = LinkStore()
         self._pending: dict[int, list[Links]] = {}
         self._component = np.empty(0, dtype=np.int64)
-        """Of each claim when it was last evaluated, -1 before; a number is used once."""
-        self._components = 0
+        """Of each claim when it was last evaluated: the first claim connected with it; -1 for none."""
         self._rings: dict[str, _Ring] = {}
         self._standing: dict[str, Standing] = {}
         self.upto_ms = -1
@@ -66,7 +65,7 @@ class RingGraph:
         self.upto_ms = max(self.upto_ms, upto_ms)
         left = self._store.compact()
         if left is not None:
-            self._component = self._component[left]
+            self._component = np.where(self._component[left] < 0, -1, _first_alike(self._component[left]))
         return alerts
 
     def standing(self, claim_id: str) -> Standing | None:
@@ -120,7 +119,7 @@ class RingGraph:
         workers = np.zeros(int(worker.max()) + 1, dtype=bool)
         workers[worker[touched]] = True
         inside = workers[worker]
-        connected = np.zeros(self._components + 1, dtype=bool)  # the last for -1
+        connected = np.zeros(len(worker) + 1, dtype=bool)  # the last for -1
         connected[self._component[inside]] = True
         connected[-1] = False
         return np.flatnonzero(inside | connected[self._component])
@@ -141,8 +140,7 @@ class RingGraph:
         u, v = np.divmod(pairs, max(nodes, 1))
         self._component[region] = -1
         claims = np.flatnonzero(node >= 0)
-        self._component[claims] = components(nodes, u, v)[node[claims]] + self._components
-        self._components += nodes
+        self._component[claims] = claims[_first_alike(components(nodes, u, v)[node[claims]])]
 
         core = two_core(nodes, u, v)
         both = core[u] & core[v]
@@ -256,3 +254,9 @@ class RingGraph:
             for _, claim_id, _, is_held, strength in group:
                 self._standing[claim_id] = Standing(name, is_held, strength)
         return rings
+
+
+def _first_alike(labels: Ints) -> Ints:
+    """For each element the place of the first that is equal to it."""
+    _, first, which = np.unique(labels, return_index=True, return_inverse=True)
+    return first[which.reshape(-1)]
