@@ -7,7 +7,7 @@ from typing import Any
 
 from monsoon.cli.arguments import count_to
 
-BENCHES = ("replay", "products", "start", "score", "claims", "state", "riders", "flink", "live")
+BENCHES = ("replay", "products", "start", "score", "claims", "state", "riders", "rings", "flink", "live")
 
 
 def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002

@@ -44,6 +44,11 @@ def syndicate_alert_id(disruption: str, confirmed_at_ms: int, members: Sequence[
     return _digest_id("s", [disruption, confirmed_at_ms, *members])
 
 
+def ring_id(product: str, trigger: str, first_claim: str) -> str:
+    """33 characters; a function of the product's trigger and of the ring's earliest claim alone."""
+    return _digest_id("r", [product, trigger, first_claim])
+
+
 def reserve_alert_id(product: str, day: str, cell: str, at_ms: int) -> str:
     """33 characters; a function of a reserve's product, day and cell, and of the moment alone."""
     return _digest_id("a", [product, day, cell, at_ms])

@@ -12,7 +12,8 @@ from monsoon.cli.main import main
 
 
 @pytest.mark.parametrize(
-    "option", [("replay", "--rows"), ("replay", "--runs"), ("score", "--rows"), ("score", "--claims")]
+    "option",
+    [("replay", "--rows"), ("replay", "--runs"), ("score", "--rows"), ("score", "--claims"), ("rings", "--claims")],
 )
 @pytest.mark.parametrize("number", ["0", "-5", "abc", "1.5", "1" + "0" * 20])
 def test_a_number_that_cannot_be_is_a_usage_error(capsys, option, number):
@@ -69,6 +70,14 @@ def test_a_start_is_measured_on_ten_records(tmp_path, capsys, monkeypatch):
     lines = [line for file in (tmp_path / "ten").rglob("*.jsonl") for line in file.read_text().splitlines()]
     assert len(lines) == 10
     assert "a replay of ten records     0.50    1.00" in capsys.readouterr().out
+
+
+def test_rings_are_found_in_both_storms(capsys):
+    assert main(["bench", "rings", "--claims", "400"]) == 0
+    linked, shared = capsys.readouterr().out.splitlines()[2:4]
+    assert linked.startswith("linked ")
+    assert " 0 members of cliques" in linked
+    assert "members of cliques, 1 rings of up to 400" in shared
 
 
 def looks(rows_by_second, python_us=10):

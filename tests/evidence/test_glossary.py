@@ -26,6 +26,20 @@ is the end of the range that does. Windows, minimum counts and tolerances are in
 |---|---|---|---|---|---|---|
 """
 
+WORDS_OF_RINGS = {
+    "resource": "what riders may share: one of the kinds in `KINDS`, with a name",
+    "sighting": "a resource in a report of a rider's phone",
+    "stay": "a rider's sightings of one resource, each at most 15 min after the one before; from first to last, ms",
+    "weight": "how much a shared resource links two riders; millionths, 0..6,999,999 by kind; an edge has 7,000,000",
+    "edge": "two claims of two riders, in each other's surroundings, that share enough weight",
+    "surroundings": "claims of a product and trigger, at most 6 h apart, in one cell of resolution 5 or neighbors",
+    "clique": "claims on one payout account and one phone of more than 25 riders each, of which every two are an edge",
+    "session": "a rider's claims of which no two neighbors in time are more than 6 h apart: a node of the graph",
+    "ring": "a connected part of the 2-core of sessions, in which every session has edges to two others",
+    "held": "a claim attached to a ring by one edge; null standing: the claim has no edge to a ring",
+}
+"""Code, tests and documents use these words of rings in this sense."""
+
 
 SIGNALS_INTRODUCTION = """
 ## Signals of the guard
@@ -44,6 +58,8 @@ def render() -> str:
     text = INTRODUCTION + "".join(_feature(feature) for feature in FEATURES)
     text += SIGNALS_INTRODUCTION
     text += "".join(f"| {name} | {_condition(each)} |\n" for name, conditions in SIGNALS.items() for each in conditions)
+    text += "\n## Words of rings (`transforms/rings/`)\n\n| word | meaning |\n|---|---|\n"
+    text += "".join(f"| {word} | {meaning} |\n" for word, meaning in WORDS_OF_RINGS.items())
     for path in sorted(set((ROOT / "contracts").glob("*.schema.json")) - {ROOT / "contracts" / "product.schema.json"}):
         schema = json.loads(path.read_text(encoding="utf-8"))
         text += f"\n## {schema['title'].removesuffix(' v1').capitalize()} (`contracts/{path.name}`)\n\n"
