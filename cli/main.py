@@ -182,7 +182,8 @@ def _require_places(args: argparse.Namespace) -> None:
         from monsoon.sources.locations import require_local
 
         require_local(vars(args))
-    for name in PLACES if args.command != "doctor" else ():  # which reports it among its findings
+    # doctor reports it among its findings, explain reads its output
+    for name in PLACES if args.command not in ("doctor", "explain") else ():
         if isinstance(path := getattr(args, name, None), Path):
             from monsoon.sinks.writable import require_writable
 

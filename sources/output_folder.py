@@ -114,7 +114,7 @@ def _records(folder: Path, stream: str, wanted: Callable[[_Names], bool]) -> Ite
     for part in parts:
         read = _rows if part.suffix == ".parquet" else _lines
         for where, record in read(part, stream, wanted):
-            if (fault := _fault(stream, record)) is not None:
+            if (fault := _fault(record, _contract(stream))) is not None:
                 raise InputError(f"no record of {stream}: {fault}", where, _MEND)
             yield record
 
@@ -162,19 +162,23 @@ def _plain(stream: str, row: Record) -> Record:
     return record
 
 
-def _fault(stream: str, record: Record) -> str | None:
-    """What of a record is not as its contract has it."""
-    contract = _contract(stream)
-    for name in contract["required"]:
-        if name not in record:
-            return f"{name} is missing"
-    for name, value in record.items():
-        schema = contract["properties"].get(name, {})
-        kinds = tuple(kind for each in _types(schema) for kind in _KINDS[each])
-        if kinds and not isinstance(value, kinds):
-            return f"{name} is {json.dumps(value)[:40]}"
-        if "enum" in schema and value not in schema["enum"]:
-            return f"{name} is {json.dumps(value)[:40]}"
+def _fault(value: Any, schema: Mapping[str, Any], name: str = "") -> str | None:
+    """What of a value is not as its schema has it: of the rules of JSON Schema those that contracts of outputs use."""
+    kinds = tuple(kind for each in _types(schema) for kind in _KINDS[each])
+    if (kinds and not isinstance(value, kinds)) or ("enum" in schema and value not in schema["enum"]):
+        return f"{name} is {json.dumps(value)[:40]}"
+    if isinstance(value, list):
+        return next(filter(None, (_fault(each, schema.get("items", {}), f"{name}[]") for each in value)), None)
+    if not isinstance(value, dict):
+        return None
+    for each in schema.get("required", ()):
+        if each not in value:
+            return f"{name}{'.' * bool(name)}{each} is missing"
+    others = schema.get("additionalProperties", True)
+    for each, inner in value.items():
+        rules = schema.get("properties", {}).get(each, others if isinstance(others, dict) else {})
+        if (fault := _fault(inner, rules, f"{name}{'.' * bool(name)}{each}")) is not None:
+            return fault
     return None
 
 

@@ -105,11 +105,11 @@ class Calculation:
         if self.before_paise:
             lines.append(amount_line("less earlier instalments of this claim", -self.before_paise, 2))
         lines.append(amount_line("= due", self.due_paise, 2))
-        for cap in self.caps:
-            lines.append(
-                f"  Cap for {_CAPS[cap.per].format(cap.period)}: {money(cap.limit_paise)}, of which "
-                f"{money(cap.used_paise)} was paid before; it leaves {money(max(0, cap.limit_paise - cap.used_paise))}."
-            )
+        lines += [
+            f"  Cap for {_CAPS[cap.per].format(cap.period)}: {money(cap.limit_paise)}, of which "
+            f"{money(cap.used_paise)} was paid before; it leaves {money(max(0, cap.limit_paise - cap.used_paise))}."
+            for cap in self.caps
+        ]
         if self.caps:
             lines.append(amount_line("= due within the caps", self.room_paise, 2))
         return lines
@@ -174,12 +174,13 @@ def _gross(claim: Record, records: ClaimRecords, product: Product | None) -> lis
     level = _level(trigger, terms.get("level"))
     lines = []
     if isinstance(formula := terms.get("formula"), str):
-        words = f": {formula_words(level.pays, product)}" if level and product and level.pays.text == formula else ""
-        lines.append(f"Formula of the product: {' '.join(formula.split())}{words}")
+        lines.append(f"Formula of the product: {' '.join(formula.split())}")
+        if product is not None and level is not None and level.pays.text == formula:
+            lines.append(f"  in words: {formula_words(level.pays, product)}")
     inputs = terms.get("inputs")
     for name, value in inputs.items() if isinstance(inputs, Mapping) else ():
         unit = str(dict(level.pays.inputs).get(name, "1")) if level else "1"
-        lines.append(f"  {name} = {'not known' if value is None else quantity(value, unit)}")
+        lines.append(f"  {name} = {quantity(value, unit)}")
     supplements = {} if trigger is None else {each.name: each for each in trigger.supplements}
     for name, added in terms.items():
         if name in _KNOWN or not (added is None or isinstance(added, bool)):
@@ -207,7 +208,7 @@ def _unpaid(records: ClaimRecords, product: Product | None, before_paise: int) -
     if calculation is None:
         return ["No amount was computed: the claim came to no payout before its amount mattered."]
     if status not in SETTLED:
-        would_be = f"Nothing is paid while the claim is {status.replace('_', ' ')}. If it is approved, it comes to:"
+        would_be = f"Nothing is paid yet: {status.replace('_', ' ')}. If it is approved, it comes to:"
         return [
             would_be,
             *_indented(_gross(claim, records, product)),

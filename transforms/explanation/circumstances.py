@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from monsoon.transforms.calendar import local_day, local_minute
 from monsoon.transforms.explanation.records import ClaimRecords, Record, terms_of
 from monsoon.transforms.explanation.text import number, quantity
@@ -55,7 +57,8 @@ def disruption_section(records: ClaimRecords, product: Product | None) -> Sectio
         f"{disruption['zone']} (an H3 cell){platform}; trigger {disruption['trigger']}",
         f"Began {local_minute(disruption['start'])}, confirmed {local_minute(disruption['confirmed_at'])}, "
         f"{_end(records.disruptions[-1])}",
-        f"Severity, the value that payouts use: {quantity(disruption['severity'], unit)}{level}",
+        "Severity (the most extreme value that all confirming sources reached, at the level confirmed first): "
+        f"{quantity(disruption['severity'], unit)}{level}",
     ]
     if trigger is not None:
         for each in trigger.levels:
@@ -91,6 +94,30 @@ def presence_section(records: ClaimRecords, product: Product | None) -> Section:
         points.append("The rider was present by the product's rule, or no claim would have been opened.")
     points.append("Which of the two it was here, and when the report was made, the record does not state.")
     return Section("Presence", tuple(points))
+
+
+def activity_sections(claim: Record) -> tuple[Section, ...]:
+    """The activity test of the rider's own orders, of a claim that has one."""
+    activity = terms_of(claim).get("activity")
+    if not isinstance(activity, Mapping):
+        return ()
+    points = [f"The rider's own orders must have dropped: {'they did' if activity.get('met') else 'not shown'}."]
+    if isinstance(at_ms := activity.get("at"), int):
+        points.append(f"As of {local_minute(at_ms)}:")
+    for name, words in _ACTIVITY.items():
+        if name in activity:
+            points.append(f"  {words}: {quantity(activity[name], '1')} ({name})")
+    return (Section("Activity test", tuple(points)),)
+
+
+_ACTIVITY = {
+    "drop": "drop of the orders, as a share of the rider's mean",
+    "sigma": "the same in the rider's own standard deviations",
+    "threshold": "standard deviations that it had to reach",
+    "share": "share of the riders around that had a severe drop too",
+    "peers": "riders to compare with",
+    "rain": "the trigger's metric then",
+}
 
 
 def _trigger(disruption: Record, product: Product | None) -> Trigger | None:

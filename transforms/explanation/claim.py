@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from monsoon.transforms.calendar import local_minute
 from monsoon.transforms.explanation.arithmetic import arithmetic_section
-from monsoon.transforms.explanation.circumstances import disruption_section, presence_section, product_section
+from monsoon.transforms.explanation.circumstances import (
+    activity_sections,
+    disruption_section,
+    presence_section,
+    product_section,
+)
 from monsoon.transforms.explanation.decision import decision_section, score_section, waiting_section
 from monsoon.transforms.explanation.evidence import evidence_section
 from monsoon.transforms.explanation.history import alerts_section, messages_section, others_section, revisions_section
@@ -28,6 +33,7 @@ def explain_claim(records: ClaimRecords, product: Product | None) -> tuple[Secti
         product_section(claim, product),
         disruption_section(records, product),
         presence_section(records, product),
+        *activity_sections(claim),
         evidence_section(claim, product),
         *guard_sections(claim),
         *ring_sections(claim),
@@ -61,7 +67,7 @@ def _head(records: ClaimRecords) -> Section:
         (
             f"A claim for {peril_in_words(claim.get('peril') or 'a disruption')} is {_OUTCOMES[claim['status']]}"
             f"{reason}. Paid so far: {money(paid_paise)}. Decided {local_minute(claim['decided_at'])}.",
-            "Times are of Asia/Kolkata. Texts that say \"you\" and \"your\" are the rider's: the product's wording "
+            'Times are of Asia/Kolkata. Texts that say "you" and "your" are the rider\'s: the product\'s wording '
             "and what the rider is told.",
         ),
     )

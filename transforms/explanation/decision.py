@@ -11,8 +11,16 @@ from typing import Any, NamedTuple
 
 from monsoon.transforms.calendar import local_minute
 from monsoon.transforms.explanation.evidence import thresholds, value_words
-from monsoon.transforms.explanation.records import WAITING, ClaimRecords, Record, StatusRun, status_runs, terms_of
-from monsoon.transforms.explanation.text import number
+from monsoon.transforms.explanation.records import (
+    WAITING,
+    ClaimRecords,
+    Record,
+    StatusRun,
+    disruption_at,
+    status_runs,
+    terms_of,
+)
+from monsoon.transforms.explanation.text import is_number, number
 from monsoon.transforms.plain_words import reason_in_words
 from monsoon.transforms.product import Hold, ModelScore, Product, Rule
 from monsoon.transforms.product.score_terms import MODEL_SCALE, CutOff
@@ -43,10 +51,11 @@ _LATER = ("paid_before_withdrawal", "paid_above_corrected_level")
 
 class Applied(NamedTuple):
     """A rule, applied: whether it holds (None: cannot be told), its inputs as the record states them, and those that
-    the record lacks."""
+    the record lacks. `by_reason`: some are lacking, but the reason that the record gives tells."""
 
     rule: Rule
     holds: bool | None
+    by_reason: bool
     inputs: Mapping[str, Any]
     lacking: tuple[str, ...]
 
@@ -128,8 +137,11 @@ def _told(found: Sequence[Applied], first: Record, product: Product) -> list[str
         when = "otherwise" if each.rule.when is None else f"if {formula_words(each.rule.when, product)}"
         verdict = {True: "holds", False: "does not hold", None: "cannot be told"}[each.holds]
         values = ", ".join(f"{name} = {value_words(value)}" for name, value in each.inputs.items())
+        verdict += " (as the reason tells)" if each.by_reason else ""
         lack = f"; the record lacks {', '.join(each.lacking)}" if each.holds is None else ""
-        points.append(f"  {place}. {when}: {_outcome(each.rule, product)} -> {verdict}{values and f' ({values})'}{lack}")
+        points.append(
+            f"  {place}. {when}: {_outcome(each.rule, product)} -> {verdict}{values and f' ({values})'}{lack}"
+        )
     deciding = next((each.rule for each in found if each.holds), None)
     if deciding is None or any(each.holds is None for each in found):
         if deciding is None or not _leads_to(deciding, first, product):
@@ -137,7 +149,7 @@ def _told(found: Sequence[Applied], first: Record, product: Product) -> list[str
         return points
     if not _leads_to(deciding, first, product):
         points.append(
-            f"The rule asks for more than {first['status'].replace('_', ' ')}. With fewer than "
+            f"That is stricter than what happened ({first['status'].replace('_', ' ')}). With fewer than "
             f"{product.decision.signals_for_stricter} independent signals measured nothing stricter than waiting "
             "happens because of a score; the record does not state how many signals there were."
         )
@@ -155,13 +167,16 @@ def applied(rules: Sequence[Rule], first: Record, records: ClaimRecords, product
         names = sorted(rule.when.names) if rule.when is not None else []
         lacking = tuple(name for name in names if name not in inputs)
         holds: bool | None = True
+        by_reason = False
         if rule.when is not None:
             try:
                 holds = bool(rule.when.value(inputs))
             except KeyError:
                 # A rule's own reason is the first of the record's, if that rule decided.
-                holds = None if rule.reason is None else rule.reason == next(iter(first["reasons"]), None)
-        found.append(Applied(rule, holds, {name: inputs[name] for name in names if name in inputs}, lacking))
+                by_reason = rule.reason is not None
+                holds = rule.reason == next(iter(first["reasons"]), None) if by_reason else None
+        stated = {name: inputs[name] for name in names if name in inputs}
+        found.append(Applied(rule, holds, by_reason, stated, lacking))
         if holds:
             break
     return found
@@ -172,19 +187,21 @@ def rule_inputs(claim: Record, records: ClaimRecords) -> dict[str, Any]:
     terms = terms_of(claim)
     inputs: dict[str, Any] = dict(claim["features"])
     inputs |= {"anomaly": claim.get("anomaly_score"), "trust": claim.get("trust_score")}
-    if "trust_tier" in terms:
-        inputs["trust_tier"] = terms["trust_tier"]
-    if records.disruption is not None:
-        inputs["providers"] = len(records.disruption["providers"])
-    activity = terms.get("activity")
-    if isinstance(activity, dict):
-        inputs |= {"peers": activity.get("peers"), "sigma": activity.get("sigma"), "activity_drop": activity.get("drop")}
-    return inputs
+    disruption = disruption_at(records.disruptions, claim["decided_at"])
+    if disruption is not None:
+        inputs["providers"] = len(disruption["providers"])
+    stated = {"trust_tier": terms.get("trust_tier", "absent")}
+    if isinstance(activity := terms.get("activity"), Mapping):
+        stated |= {name: activity.get(field) for name, field in _ACTIVITY.items()}
+    # payout_terms are open: what is no number there is not stated.
+    return inputs | {name: value for name, value in stated.items() if value is None or is_number(value)}
 
 
-def _rules_for(
-    runs: Sequence[StatusRun], records: ClaimRecords, product: Product
-) -> tuple[Sequence[Rule] | None, str]:
+_ACTIVITY = {"peers": "peers", "sigma": "sigma", "activity_drop": "drop"}
+"""Inputs of rules, by their names in an activity test's result."""
+
+
+def _rules_for(runs: Sequence[StatusRun], records: ClaimRecords, product: Product) -> tuple[Sequence[Rule] | None, str]:
     """The rules that decided the last status: the first ones, or those of the hold before (None: not known)."""
     before = runs[-1].before
     if before is None or before["status"] not in WAITING:
@@ -227,7 +244,9 @@ def waiting_section(records: ClaimRecords, product: Product | None) -> Section:
         lasts = f", for {duration(hold.wait_ms)}" if hold is not None else ""
         until = f", until {local_minute(until_ms)}" if until_ms is not None else ""
         what = "waits, to be scored again" if status == "soft_hold" else "the rider is asked to confirm"
-        points.append(f"{status.replace('_', ' ')}{name} from {local_minute(first['decided_at'])}{lasts}{until}: {what}")
+        points.append(
+            f"{status.replace('_', ' ')}{name} from {local_minute(first['decided_at'])}{lasts}{until}: {what}"
+        )
         points.append(f"  {_ended(run, until_ms)}")
     return Section("Holds, answers and timers", tuple(points) or ("None: the claim never waited.",))
 

@@ -24,7 +24,9 @@ def evidence_section(claim: Record, product: Product | None) -> Section:
     features: Mapping[str, Any] = claim["features"]
     reports: Mapping[str, int] = claim.get("feature_reports") or {}
     if not features:
-        return Section("Evidence", ("None: the claim was decided without being scored.",))
+        scored = claim.get("anomaly_score") is not None or claim.get("trust_score") is not None
+        why = "The record has none." if scored else "None: the claim was decided without being scored."
+        return Section("Evidence", (why,))
     weightiest = list(claim.get("weightiest_features") or ())
     known = {each.name: each for each in FEATURES}
     measured = [name for name in [*weightiest, *features] if features.get(name) is not None]
@@ -39,7 +41,9 @@ def evidence_section(claim: Record, product: Product | None) -> Section:
         points += _measured(name, features[name], reports.get(name), known.get(name), claim, product)
     missing = [name for name, value in features.items() if value is None]
     if missing:
-        points.append(f"Not measured ({len(missing)} of {len(features)}), which counts neither for nor against a claim:")
+        points.append(
+            f"Not measured ({len(missing)} of {len(features)}), which counts neither for nor against a claim:"
+        )
         points += [f"  {name}: {known[name].null if name in known else 'not said why'}" for name in missing]
     return Section("Evidence", tuple(points))
 

@@ -22,6 +22,8 @@ _OUTCOMES = {
 
 _WIDEST_NAME = 40
 
+_RING_FIELDS = {"ring_id", "members", "claims", "evidence"}
+
 
 def guard_sections(claim: Record) -> tuple[Section, ...]:
     """The guard's signals and the re-read; no section for a claim without the field."""
@@ -66,6 +68,8 @@ def ring_sections(claim: Record) -> tuple[Section, ...]:
         score = claim.get("ring_score")
         words = "" if score is None else f", ring score {number(score)} (0 no link, 1 the strongest)"
         return (Section(f"Ring {name}", (f"The claim is linked with others{words}; the record does not name them.",)),)
+    if not isinstance(ring, Mapping) or not ring.keys() >= _RING_FIELDS:
+        return (Section(f"Ring {name}", ("The record names the ring in a form that is not known here.",)),)
     members, evidence = list(ring["members"]), list(ring["evidence"])
     attached = claim["claim_id"] in ring.get("held", ())
     points = [

@@ -87,9 +87,7 @@ class StatusRun(NamedTuple):
 def status_runs(revisions: Sequence[Record]) -> list[StatusRun]:
     """The revisions by status, in their order."""
     firsts = [
-        each
-        for number, each in enumerate(revisions)
-        if not number or revisions[number - 1]["status"] != each["status"]
+        each for number, each in enumerate(revisions) if not number or revisions[number - 1]["status"] != each["status"]
     ]
     around = [None, *firsts, None]
     return [StatusRun(each, around[number], around[number + 2]) for number, each in enumerate(firsts)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from typing import Any
 
 from monsoon.transforms.product.wording.phrases import Section
 
@@ -55,8 +56,16 @@ def number(value: float) -> str:
     return "0" if text == "-0" else text
 
 
-def quantity(value: float, unit: str) -> str:
-    """A value with its unit: `Rs 400`, `0.25`, `82.4 mm`; seconds of more than two days also in days."""
+def is_number(value: Any) -> bool:
+    """Whether a value of an open field is a number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def quantity(value: Any, unit: str) -> str:
+    """A value with its unit: `Rs 400`, `0.25`, `82.4 mm`; seconds of more than two days also in days; for what is no
+    number `not known`."""
+    if not is_number(value):
+        return "not known"
     if unit == "INR":
         return money(round(value * 100))
     words = f"{number(value)} {unit}" if unit not in ("", "1") else number(value)
@@ -68,6 +77,4 @@ def quantity(value: float, unit: str) -> str:
 def _wrapped(text: str, first: str, rest: str) -> list[str]:
     if not text.strip():
         return [""]
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False, tabsize=1
-    )
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False, tabsize=1)
