@@ -21,7 +21,7 @@ from monsoon.transforms.explanation.arithmetic import arithmetic
 
 VERSIONS = {version.version: version for product in PRODUCTS.values() for version in product.versions}
 STORMS = {
-    "delhi-2024-07-31-cloudburst": (60, {"approved", "ineligible", "manual_review"}),
+    "delhi-2024-07-31-cloudburst": (200, {"approved", "ineligible", "manual_review"}),
     "delhi-2024-05-29-heat": (100, {"approved", "ineligible", "manual_review", "withdrawn"}),
     "chennai-2016-12-12-vardah": (100, {"approved", "ineligible", "manual_review"}),
     "mumbai-2025-10-20-outage": (100, {"approved", "ineligible", "manual_review"}),

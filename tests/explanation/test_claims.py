@@ -192,6 +192,14 @@ def test_as_of_an_earlier_revision():
     assert "Paid so far: Rs 250.00" in text
 
 
+def test_the_example_of_the_page_is_of_a_golden_text(root):
+    page = (root / "docs" / "output.md").read_text(encoding="utf-8")
+    example = page.partition("## One claim explained")[2].split("```")[1].strip().splitlines()
+    text = (GOLDEN / "top_up.txt").read_text(encoding="ascii").splitlines()
+    assert len(example) > 30
+    assert [line for line in example if line not in text] == []
+
+
 GUARD = [
     {
         "signal": "cell",
