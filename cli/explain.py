@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _EXAMPLE = """\
 example:
   monsoon replay --input runs/delhi --output runs/delhi-out
-  monsoon explain --output runs/delhi-out c018a8b953861b2b7dd31cee678c69549
+  monsoon explain --output runs/delhi-out CLAIM_ID
 """
 
 _MAX_REVISION = 1_000_000

@@ -228,6 +228,43 @@ def test_the_guard_has_a_section_where_the_claim_has_the_field():
     assert not any("Guard" in each.title for each in explain_claim(records_of(*top_up()), kawaach()))
 
 
+REREAD = {"asked_at": at(0), "at": at(45), "outcome": "released", "guard": []}
+
+
+@pytest.mark.parametrize(
+    ("revisions", "told"),
+    [
+        ([("step_up", ["verify:cell"], None)], "The guard asks for a verification"),
+        ([("manual_review", ["cell", "radio"], None)], "The guard sends it to a person"),
+        ([("step_up", ["verify:cell"], None), ("approved", [], REREAD)], "the re-read of the phone supports"),
+        ([("step_up", ["verify:cell"], None), ("manual_review", ["reread_elsewhere"], REREAD)], "The re-read of the"),
+        ([("step_up", ["verify:cell"], None), ("manual_review", ["step_up_unanswered", "cell"], None)], "ran out"),
+    ],
+)
+def test_what_the_guard_decided_is_no_rules(revisions, told):
+    """The records are as contracts/claim.schema.json will have them with the guard."""
+    rider, updates = held()
+    records = records_of(rider, updates)
+    made = [
+        {
+            **records.claim,
+            "revision": number,
+            "decided_at": at(45 * number),
+            "status": status,
+            "reasons": reasons,
+            "guard": GUARD,
+            "reread": reread,
+            "answer_by": at(240) if status == "step_up" else None,
+        }
+        for number, (status, reasons, reread) in enumerate(revisions)
+    ]
+    text = " ".join(" ".join(laid_out(explain_claim(with_fields(records, revisions=made), kawaach()))).split())
+    assert told in text
+    assert "The product's rules" not in text
+    if len(made) > 1:
+        assert "step up (the guard's verification) from 12:00 on 28 June 2024, until 16:00" in text
+
+
 def test_a_ring_is_drawn():
     ring = {
         "ring_id": "g1",

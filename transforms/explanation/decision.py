@@ -109,6 +109,8 @@ def decision_section(records: ClaimRecords, product: Product | None) -> Section:
 def _how(runs: Sequence[StatusRun], records: ClaimRecords, product: Product | None) -> list[str]:
     run = runs[-1]
     reasons = run.first["reasons"]
+    if (words := _by_guard(run)) is not None:
+        return [words]
     if reasons and reasons[0] in _NO_RULE and reasons[0] not in _LATER:
         return [_NO_RULE[reasons[0]]]
     if run.before is not None and run.before["status"] == "step_up" and run.first["status"] == "approved":
@@ -124,6 +126,37 @@ def _how(runs: Sequence[StatusRun], records: ClaimRecords, product: Product | No
     points = [f"The product's rules{where}, in their order (the first that holds decides):"]
     points += _told(found, run.first, product)
     return points
+
+
+def _by_guard(run: StatusRun) -> str | None:
+    """Which part of the guard decided, where it did: it counts beside the product's rules, the stricter of both."""
+    reason = next(iter(run.first["reasons"]), None)
+    strong = [each["signal"] for each in run.first.get("guard") or () if each["status"] == "strong"]
+    outcome = (run.first.get("reread") or {}).get("outcome")
+    if _is_verification(run.first):
+        return "The guard asks for a verification, whatever the product's rules say: one of its signals is strong."
+    if run.first["status"] == "manual_review" and reason in strong:
+        return (
+            "The guard sends it to a person, whatever the product's rules say: more than one of its signals is strong, "
+            "or one since the rider was asked, or the claim is of a ring."
+        )
+    if run.before is None or run.before["status"] != "step_up":
+        return None
+    if reason in _REREAD:
+        return "The re-read of the phone after the rider's answer decided it."
+    if run.first["status"] == "approved" and outcome == "released":
+        return "No rule decided it: the rider confirmed, and the re-read of the phone supports the claim."
+    if _is_verification(run.before):
+        return "The guard's verification ran out, and a person reviews what was not answered."
+    return None
+
+
+_REREAD = ("reread_not_measured", "reread_elsewhere")
+
+
+def _is_verification(claim: Record) -> bool:
+    """Whether a revision waits in the guard's own hold, which is of no product file."""
+    return claim["status"] == "step_up" and next(iter(claim["reasons"]), "").startswith("verify:")
 
 
 _NO_PRODUCT = (
@@ -213,6 +246,8 @@ def _rules_for(runs: Sequence[StatusRun], records: ClaimRecords, product: Produc
 def hold_of(runs: Sequence[StatusRun], records: ClaimRecords, product: Product) -> Hold | None:
     """The hold of the last of some runs of a status; None where it does not follow from the record."""
     status = runs[-1].first["status"]
+    if _is_verification(runs[-1].first):
+        return None
     holds = [hold for hold in product.decision.holds.values() if hold.status == status]
     if len(holds) == 1:
         return holds[0]
@@ -240,6 +275,7 @@ def waiting_section(records: ClaimRecords, product: Product | None) -> Section:
             continue
         hold = None if product is None else hold_of(runs[: place + 1], records, product)
         name = "" if hold is None else f" ({hold.name})"
+        name = " (the guard's verification)" if _is_verification(first) else name
         until_ms = first.get("answer_by") or (None if hold is None else first["decided_at"] + hold.wait_ms)
         lasts = f", for {duration(hold.wait_ms)}" if hold is not None else ""
         until = f", until {local_minute(until_ms)}" if until_ms is not None else ""

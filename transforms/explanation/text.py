@@ -77,4 +77,4 @@ def quantity(value: Any, unit: str) -> str:
 def _wrapped(text: str, first: str, rest: str) -> list[str]:
     if not text.strip():
         return [""]
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False, tabsize=1)
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
