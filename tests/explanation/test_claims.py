@@ -14,7 +14,6 @@ from kit.explained import records_of
 from kit.rider import PRODUCTS, Always, Rider, activity, work
 from msgspec.structs import replace
 
-from monsoon.transforms.evidence.features import FEATURES
 from monsoon.transforms.explanation import explain_claim, laid_out
 from monsoon.transforms.triggers.alerts import Alert
 
@@ -33,7 +32,7 @@ MEASURED = {
 def score(risk, **fields):
     return Always(
         risk=risk,
-        features={each.name: MEASURED.get(each.name) for each in FEATURES},
+        features={**MEASURED, "barometric_delta_match": None, "gps_jitter_m": None},
         reports={name: 1 if name == "cell_tower_zone_match" else 117 for name in MEASURED if name != "account_age_d"},
         weightiest=("accelerometer_variance", "cell_tower_zone_match"),
         trust=None,
