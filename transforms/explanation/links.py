@@ -39,7 +39,7 @@ def guard_sections(claim: Record) -> tuple[Section, ...]:
     if reread:
         outcome = reread["outcome"]
         points.append(
-            f"Re-read of the phone, asked for {local_minute(reread['asked_at'])}, taken up to "
+            f"Re-read of the phone, asked for at {local_minute(reread['asked_at'])}, taken up to "
             f"{local_minute(reread['at'])}: {outcome} - {_OUTCOMES.get(outcome, outcome)}"
         )
         points += [f"  {line}" for line in _signals(reread["guard"])]
@@ -50,7 +50,7 @@ def _signals(signals: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         f"{each['signal']}: {_STATES.get(each['status'], each['status'])}; {each['feature']} = "
         f"{number(each['value'])}, threshold {number(each['threshold'])}, over {each['reports']:,} reports "
-        f'("{reason_in_words(each["signal"])}")'
+        f'(what strong means: "{reason_in_words(each["signal"])}")'
         for each in signals
     ] or ["No signal was measured."]
 
