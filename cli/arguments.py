@@ -31,13 +31,18 @@ class Parser(ArgumentParser):
             raise
 
 
+def whole_number(min_value: int, max_value: int) -> Callable[[str], int]:
+    """The type of whole numbers within bounds."""
+
+    def number(text: str) -> int:
+        return _whole(text, min_value, max_value)
+
+    return number
+
+
 def count_to(max_count: int) -> Callable[[str], int]:
-    """The type of whole numbers from 1 to `most`."""
-
-    def count(text: str) -> int:
-        return _whole(text, 1, max_count)
-
-    return count
+    """The type of whole numbers from 1 to `max_count`."""
+    return whole_number(1, max_count)
 
 
 def seed(text: str) -> int:

@@ -31,6 +31,7 @@ COMMANDS = (
     "run",
     "live",
     "chaos",
+    "explain",
     "products",
     "schema",
     "train",
@@ -64,6 +65,7 @@ _WORDS = {
     "run": "decide on a folder of streams as event time goes on: the streaming job, on Flink",
     "live": "decide on a folder of streams through Kafka and Flink: the live job, on a stack of its own",
     "chaos": "kill parts of a stack at random while the live job runs, and compare its records with a replay's",
+    "explain": "explain one claim of an output: what it rests on, how it was decided, what was paid",
     "products": "list, show, check and explain product files",
     "schema": "print the JSON Schema of product, storm or provider files",
     "train": "train and calibrate the model claim_anomaly",
@@ -180,7 +182,8 @@ def _require_places(args: argparse.Namespace) -> None:
         from monsoon.sources.locations import require_local
 
         require_local(vars(args))
-    for name in PLACES if args.command != "doctor" else ():  # which reports it among its findings
+    # doctor reports it among its findings, explain reads its output
+    for name in PLACES if args.command not in ("doctor", "explain") else ():
         if isinstance(path := getattr(args, name, None), Path):
             from monsoon.sinks.writable import require_writable
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monsoon.transforms.expressions import DIMENSIONLESS, Expression, ExpressionError, Unit, describe
+from monsoon.transforms.expressions import DIMENSIONLESS, Expression, ExpressionError, Unit, comparisons, describe
 
 INPUTS = {
     "rain": Unit.parse("mm/h"),
@@ -69,3 +69,12 @@ def test_every_formula_has_words(text):
     words = describe(expression, {})
     assert words.count("(") == words.count(")")
     assert all(name.replace("_", " ") in words for name in expression.names)
+
+
+def test_the_comparisons_of_a_condition_each_with_its_inputs():
+    text = "rain > 20 * mm_h and (sigma >= 2 or not in_ring) or max(sigma, 1) * 2 < baseline / (100 * INR)"
+    assert comparisons(Expression.parse(text, INPUTS), WORDS) == [
+        ({"rain"}, "rain is above 20 mm/h"),
+        ({"sigma"}, "sigma is at least 2"),
+        ({"sigma", "baseline"}, "(the larger of sigma and 1) x 2 is below the shift's usual earnings / Rs 100"),
+    ]

@@ -6,7 +6,7 @@ Does not: which inputs a product offers, and what is done with the result.
 
 from monsoon.transforms.expressions.errors import ExpressionError
 from monsoon.transforms.expressions.expression import Expression
-from monsoon.transforms.expressions.in_words import describe
+from monsoon.transforms.expressions.in_words import comparisons, describe
 from monsoon.transforms.expressions.units import DIMENSIONLESS, UNIT_NAMES, Unit
 
-__all__ = ["DIMENSIONLESS", "UNIT_NAMES", "Expression", "ExpressionError", "Unit", "describe"]
+__all__ = ["DIMENSIONLESS", "UNIT_NAMES", "Expression", "ExpressionError", "Unit", "comparisons", "describe"]

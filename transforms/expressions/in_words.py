@@ -35,6 +35,18 @@ def describe(
     return _Describer(words, flags or {}).phrase_of(expression.tree)[0]
 
 
+def comparisons(expression: Expression, words: Mapping[str, str]) -> list[tuple[frozenset[str], str]]:
+    """The comparisons of a formula in words, in the order of its text, each with the inputs that it uses."""
+    describer, found, ahead = _Describer(words, {}), [], [expression.tree]
+    while ahead:
+        node = ahead.pop(0)
+        if node.kind == "compare":
+            found.append((frozenset(node.inputs()), describer.comparison(node)))
+        else:
+            ahead = [*node.operands, *ahead]
+    return found
+
+
 class _Describer:
     def __init__(self, words: Mapping[str, str], flags: Mapping[str, tuple[str, str]]) -> None:
         self.words, self.flags = words, flags

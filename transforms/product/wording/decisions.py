@@ -33,7 +33,7 @@ _CONFIRMED = {
 def decision_section(product: Product) -> Section:
     """How a claim is decided."""
     decision = product.decision
-    points = [f"{_SCORES[name]}: {_score(score, product)}" for name, score in decision.scores.items()]
+    points = [f"{_SCORES[name]}: {score_words(score, product)}" for name, score in decision.scores.items()]
     points += _rules(decision.first, product)
     for name, hold in decision.holds.items():
         points.append(_hold(name, hold, product))
@@ -45,7 +45,8 @@ def decision_section(product: Product) -> Section:
     return Section("How a claim is checked", tuple(points))
 
 
-def _score(score: ScoreTerms, product: Product) -> str:
+def score_words(score: ScoreTerms, product: Product) -> str:
+    """How a score comes about."""
     if isinstance(score, ModelScore):
         scale = listed([f"{each.honest_beyond * 100:g}% above {each.at:g}" for each in score.cut_offs or MODEL_SCALE])
         return f"by the model {score.model}, from what your phone measured. Of honest claims {scale}."
@@ -67,7 +68,7 @@ def _score(score: ScoreTerms, product: Product) -> str:
 def _rules(rules: tuple[Rule, ...], product: Product) -> list[str]:
     points = []
     for index, rule in enumerate(rules):
-        then = _outcome(rule, product)
+        then = outcome_words(rule, product)
         if rule.when is None:
             start = "Otherwise" if index else "Always"
             points.append(f"{start}: {then}.")
@@ -76,7 +77,8 @@ def _rules(rules: tuple[Rule, ...], product: Product) -> list[str]:
     return points
 
 
-def _outcome(rule: Rule, product: Product) -> str:
+def outcome_words(rule: Rule, product: Product) -> str:
+    """What a rule leads to: `it is paid at once`, `a person reviews it, because ...`."""
     because = f", because {REASONS.get(rule.reason, rule.reason.replace('_', ' '))}" if rule.reason else ""
     if rule.then == "approve":
         return "it is paid at once"
@@ -96,7 +98,7 @@ def _hold(name: str, hold: Hold, product: Product) -> str:
     else:
         start = f"The claim waits {after}. Then, scored again with what came since"
     if len(hold.then) == 1:
-        rules = f", {_outcome(hold.then[0], product)}."
+        rules = f", {outcome_words(hold.then[0], product)}."
     else:
         rules = ". " + " ".join(_rules(hold.then, product))
     return f'"{name.replace("_", " ")}": {start}{rules}'.replace("it is paid at once", "it is paid").replace(
