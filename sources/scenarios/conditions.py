@@ -25,9 +25,10 @@ Purchase = Literal["weeks", "mixed", "ring_hour", "ring_minute", "lapsed", "none
 class Condition:
     """A kind of rider. Groups of `size` riders are drawn whole; the rest says what is not as in an ordinary rider.
 
-    `track`: what the reported fixes show; `none`: where the phone is. `accelerometer`: of the phone itself (`own`),
-    of a phone that is shaken (`shaken`), or as on the reported track (`ridden`). `reports`: all the time; one report
-    every 70 min; until some time after the alert; for an hour before the false outage; never.
+    `track`: what the reported fixes show; `none`: where the phone is. `accelerometer`: of the phone itself (`own`), of
+    one that is shaken (`shaken`), or as on the reported track (`ridden`). `reports`: all the time; one report every
+    70 min; until some time after the alert; for an hour before the false outage; never. `product`: the only one that
+    the riders hold a policy of; empty: of each.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Condition:
     one_account_for: int = 1
     one_place: bool = False
     one_network: bool = False
+    product: str = ""
 
     @property
     def withheld_mask(self) -> int:
@@ -134,7 +136,7 @@ ATTACKS = (
               accelerometer="shaken", withheld=tuple(s for s in ALL_SENSORS if s != "accelerometer")),
     Condition("way_3_all_contradicts", "way_in", 1, at_home=True, track="line", mock_location=True, mock_setting=True,
               radio=True, replayed=True),
-    Condition("way_4_hold_runs_out", "way_in", 1, at_home=True, track="wander", withheld=("cell", "wifi", "clock"),
+    Condition("way_4_hold_runs_out", "way_in", 1, at_home=True, track="static", withheld=("cell", "wifi", "clock"),
               reports="then_silent"),
     Condition("way_5_renewed_after_alert", "way_in", 1, purchase="lapsed"),
     Condition("way_6_plan_upgraded", "way_in", 0.4),
@@ -145,7 +147,7 @@ ATTACKS = (
     Condition("way_8_silent_accounts", "way_in", 2, size=25, at_home=True, reports="none", one_phone_for=25,
               one_account_for=25),
     Condition("way_9_tiny_deviation", "way_in", 1, size=7, at_home=True, track="static", withheld=ALL_SENSORS,
-              one_place=True),
+              one_place=True, product="gic"),
     Condition("way_10_invented_providers", "way_in", 1, size=4, at_home=True),
     Condition("way_11_history_in_one_evening", "way_in", 1, at_home=True, track="wander", withheld=ALL_SENSORS),
     Condition("way_12_foreign_event_ids", "way_in", 1, at_home=True),

@@ -20,6 +20,8 @@ SUBSTEP_S = 7.5
 RED_LIGHT_SHARE = 0.35
 KEEPS_DIRECTION = 0.7
 HEAVY_RAIN_MM_H = 10.0
+SLOWEST_WAIT = 0.5
+"""Where work is slow, so is waiting for the next order, but not slower than that."""
 SHELTERS_PER_MIN = 0.05
 """Chance to stop under a roof in heavy rain, by minute."""
 
@@ -73,7 +75,7 @@ def ride(
         wait_s = np.where(shelter, np.maximum(wait_s, rng.gamma(2.0, 300.0, riders)), wait_s)
         for _ in range(round(step_s / SUBSTEP_S)):
             goes = (wait_s <= 0) & (slowed > 0)
-            wait_s = wait_s - SUBSTEP_S * np.where(wait_s > 0, np.maximum(slowed, 0.15), 0)
+            wait_s = wait_s - SUBSTEP_S * np.maximum(slowed, SLOWEST_WAIT)
             speed = 0.8 * speed + 0.2 * cruise * slowed + 0.6 * rng.standard_normal(riders)
             speed = np.clip(speed, 1.0, 14.0)
             moved = np.where(goes, np.minimum(speed * SUBSTEP_S, left_m), 0.0)

@@ -23,7 +23,7 @@ FIX_ERROR_M = np.array([6.0, 4.0, 2.6])
 STUDENT_FREEDOM = 5.0
 MULTIPATH_SHARE = np.array([0.012, 0.008, 0.004])
 MULTIPATH_REPORTS = 5.0
-TABLE_VARIANCE = np.array([8e-4, 2.5e-4, 1.2e-4])
+TABLE_VARIANCE = np.array([6e-4, 1.8e-4, 9e-5])
 """Of a phone that lies still; (m/s^2)^2."""
 OPEN_SKY_DBHZ = np.array([30.0, 32.5, 35.0])
 GAIN_DB = np.array([39.0, 42.0, 46.0])
@@ -94,7 +94,8 @@ def pressure(rng: np.random.Generator, riders: Riders, truth: Truth, altitude_m:
 def battery(rng: np.random.Generator, riders: Riders, truth: Truth, step_s: float) -> tuple[Floats, Flags]:
     """Charge (%) and whether it is charged, from a power bank whenever it is at 20%, and at times before."""
     times, count = truth.u.shape
-    drain = DRAIN_PCT_H[riders.tier] * rng.uniform(0.7, 1.4, count) * step_s / 3600
+    drain = DRAIN_PCT_H[riders.tier] * (1 + 0.3 * device_draw(riders, truth.seed, 6)) * step_s / 3600
+    drain = drain * rng.lognormal(0.0, 0.1, count)
     charge = 0.5 * step_s / 60
     on = bursts(rng, times, count, 0.1, 1_800 / step_s)
     level = np.empty((times, count))

@@ -68,6 +68,7 @@ def subscriptions(storm: Storm, streets: Streets, riders: Riders, seed: int) -> 
     rows: list[dict[str, Any]] = []
     for number, policies in enumerate(storm.modeled.policies or (KAWAACH,)):
         held = (bad | (rng.random(len(riders)) < HELD_BY)) & ~without
+        held &= np.isin(riders.has("product"), ("", policies.product))
         for person in people:
             if held[person.rider]:
                 rows += _events(rng, storm, streets, riders, policies, number, person, seed)

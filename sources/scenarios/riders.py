@@ -39,6 +39,7 @@ SHARES_ACTIVITY = 0.97
 DEPOTS_PER_DISTRICT = 3
 AFTER_THE_STORM_MS = 90 * MINUTE_MS
 """How long riders go on reporting after the storm file's end, so that who is asked then can be read again."""
+WHERE_IT_IS_DRY = ("way_7_quorum", "way_10_invented_providers", "way_12_foreign_event_ids")
 LARGEST_WITH_PAST = 10
 """Of larger groups of attackers nobody has worked before."""
 QUORUM_PLATFORM = "dunzo"
@@ -86,8 +87,8 @@ class Riders:
     def __len__(self) -> int:
         return len(self.rider)
 
-    def part(self, rows: slice) -> Riders:
-        """The riders of a slice."""
+    def part(self, rows: slice | Codes) -> Riders:
+        """The riders of a slice, or at these places."""
         return Riders(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     def of(self, name: str) -> Flags:
@@ -162,6 +163,8 @@ def build_riders(storm: Storm, streets: Streets, counts: Mapping[str, int], seed
         has_past & ~attribute["one_place"] & (size <= CONDITIONS[CODES["adaptive_ring"]].size)
     )
     columns |= _times(rng, storm, bad, condition == CODES["ordinary"])
+    # The orders of way 9 are to be counted from the beginning.
+    columns["start_ms"][condition == CODES["way_9_tiny_deviation"]] = storm.time_ms(storm.modeled.riders.start)
     return Riders(**columns)
 
 
@@ -189,16 +192,18 @@ def _places(
     struck = np.array([each.struck for each in districts])
     district = rng.choice(len(weight), n, p=weight / weight.sum())
     dry = rng.choice(np.flatnonzero(~struck), n)
-    # Attackers claim to be in a struck district, but for those whose false readings are of a dry one.
+    # Attackers claim to be in a struck district, but for those who bring their own disruption, or want none.
     wet = rng.choice(np.flatnonzero(struck), n, p=weight[struck] / weight[struck].sum())
-    stays_dry = np.isin(condition, (CODES["way_10_invented_providers"], CODES["way_12_foreign_event_ids"]))
+    stays_dry = np.isin(condition, [CODES[name] for name in WHERE_IT_IS_DRY])
     district = np.where(stays_dry, dry, np.where(bad | attribute["at_home"], wet, district))
     district = np.where(attribute["one_place"], district[head], district)
     base_u, base_v = _around(rng, streets, district, 0.8)
     depot = np.flatnonzero(condition == CODES["squad"])
     base_u[depot], base_v[depot] = base_u[head[depot]], base_v[head[depot]]
-    tiny = np.flatnonzero(condition == CODES["way_9_tiny_deviation"])
-    base_u[tiny], base_v[tiny] = base_u[head[tiny]], base_v[head[tiny]]
+    for name in ("way_7_quorum", "way_9_tiny_deviation"):  # in one zone
+        together = np.flatnonzero(condition == CODES[name])
+        base_u[together], base_v[together] = base_u[head[together]], base_v[head[together]]
+        district[together] = district[head[together]]
     roam_m = rng.uniform(500, 1_100, n)
     border = np.flatnonzero(condition == CODES["zone_border"])
     base_u[border], base_v[border] = _on_borders(streets, base_u[border], base_v[border])

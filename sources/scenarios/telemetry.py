@@ -37,6 +37,8 @@ DEAD_ZONE_MS, BETWEEN_DEAD_ZONES_MS = 45 * MINUTE_MS, 10 * MINUTE_MS
 QUORUM_ENDS_MS = 45 * MINUTE_MS
 """After the alert; a quarter of an hour later the false outage begins."""
 VICTIMS = 5
+WORKED_SHARE = 0.85
+"""Of the days before the storm."""
 COLUMNS_OF = {
     "accelerometer": ("accel_var",),
     "barometer": ("pressure_hpa",),
@@ -56,9 +58,11 @@ Codes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Day:
-    """Reports of one day: arrays (times, riders). `back`: how many days before the storm; 0: the storm's."""
+    """Reports of the storm's day, or of those before it: arrays (times, riders), where a rider of several days has a
+    column for each. `back`, by column: how many days before the storm; 0: the storm's."""
 
-    back: int
+    riders: Riders
+    back: Codes
     step_ms: int
     time_ms: Codes
     on: Flags
@@ -72,34 +76,38 @@ def block_telemetry(
     storm: Storm, streets: Streets, riders: Riders, number: int, seed: int, population: int
 ) -> pl.DataFrame:
     """The block's reports, SCHEMA, by day and rider and time; `population` sizes the carriers' networks."""
+    with_past = np.flatnonzero(riders.has_history)
     parts = []
-    for back in (*reversed(HISTORY_DAYS), 0):
-        rng = rng_of(seed, RANDOM_PATH + 1, number, back)
-        day = _day(rng, storm, riders, back, seed)
-        parts.append(_frame(rng, storm, streets, riders, day, seed, population))
+    for days, who in ((HISTORY_DAYS[::-1], with_past), ((0,), np.arange(len(riders)))):
+        rng = rng_of(seed, RANDOM_PATH + 1, number, days[0])
+        if len(who):
+            several = riders.part(np.tile(who, len(days)))
+            day = _day(rng, storm, several, np.repeat(days, len(who)), seed)
+            parts.append(_frame(rng, storm, streets, day, seed, population))
     return pl.concat(parts)
 
 
-def _day(rng: np.random.Generator, storm: Storm, riders: Riders, back: int, seed: int) -> _Day:
-    terms = storm.modeled.riders
-    step_ms = HISTORY_STEP_MS if back else STEP_MS
-    begin_ms = storm.time_ms(terms.start) - back * DAY_MS
-    length_ms = HISTORY_HOURS * 3_600_000 if back else int(riders.end_ms.max()) - begin_ms
+def _day(rng: np.random.Generator, storm: Storm, riders: Riders, back: Codes, seed: int) -> _Day:
+    begin_ms = storm.time_ms(storm.modeled.riders.start)
+    before = bool(back.all())
+    step_ms = HISTORY_STEP_MS if before else STEP_MS
+    length_ms = HISTORY_HOURS * 3_600_000 if before else int(riders.end_ms.max()) - begin_ms
     times = max(1, -(-length_ms // step_ms))
     phase_ms = (unit_hash(seed, riders.rider, 80) * step_ms).astype(np.int64)
-    at_ms = begin_ms + step_ms * np.arange(times)[:, None]
-    time_ms = at_ms + phase_ms
+    at_ms = begin_ms + step_ms * np.arange(times)
+    time_ms = at_ms[:, None] + phase_ms - back * DAY_MS
     pace, logged_out, silent = np.ones(time_ms.shape), np.zeros(time_ms.shape, bool), np.zeros(time_ms.shape, bool)
     rain = np.zeros(time_ms.shape)
-    on = np.broadcast_to(riders.has_history & (unit_hash(seed, riders.rider, 81 + back) < 0.85), time_ms.shape)
-    if not back:
+    worked = unit_hash(seed, riders.rider * 64 + back, 81) < WORKED_SHARE
+    on = np.broadcast_to(riders.has_history & worked, time_ms.shape)
+    if not before:
         on = (time_ms >= riders.start_ms) & (time_ms < riders.end_ms)
-        rain = _rain(storm, riders, at_ms[:, 0])
-        kept = hindered(storm, riders, seed, at_ms[:, 0])
+        rain = _rain(storm, riders, at_ms)
+        kept = hindered(storm, riders, seed, at_ms)
         if kept is not None:
             pace, logged_out, silent = kept.pace.T, kept.offline.T, kept.silent.T
     on = on & ~silent & ~bursts(rng, times, len(riders), LOST_SHARE, LOST_REPORTS)
-    on &= _reporting(storm, riders, time_ms, back)
+    on &= _reporting(storm, riders, time_ms, before)
     trail = ride(rng, riders.base_u, riders.base_v, riders.roam_m, pace, rain, step_ms / 1000)
     at_home = np.broadcast_to(riders.has("at_home") & (back == 0), time_ms.shape)
     rests = bursts(rng, times, len(riders), np.where(at_home[0], 0.75, 0.12), 1_200_000 / step_ms)
@@ -109,7 +117,7 @@ def _day(rng: np.random.Generator, storm: Storm, riders: Riders, back: int, seed
     speed = np.where(at_home, 0.0, trail.speed_mps)
     truth = Truth(u, v, speed, trail.stands | at_home, rests, time_ms, seed)
     false = (time_ms >= riders.attack_ms) & (riders.kind > 0) & (back == 0)
-    return _Day(back, step_ms, time_ms, on, logged_out, trail, truth, false)
+    return _Day(riders, back, step_ms, time_ms, on, logged_out, trail, truth, false)
 
 
 def _rain(storm: Storm, riders: Riders, times_ms: Codes) -> Floats:
@@ -119,11 +127,11 @@ def _rain(storm: Storm, riders: Riders, times_ms: Codes) -> Floats:
     return np.stack([at[each.place] for each in districts], axis=1)[:, riders.district]
 
 
-def _reporting(storm: Storm, riders: Riders, time_ms: Codes, back: int) -> Flags:
+def _reporting(storm: Storm, riders: Riders, time_ms: Codes, before: bool) -> Flags:
     """Where the condition lets the phone report at all."""
     reports = riders.has("reports")
     found = np.broadcast_to(reports != "none", time_ms.shape).copy()
-    if back:
+    if before:
         return found
     alert_ms = alert_of(storm)
     since_ms = time_ms - riders.attack_ms
@@ -138,10 +146,10 @@ def _reporting(storm: Storm, riders: Riders, time_ms: Codes, back: int) -> Flags
 
 
 def _frame(
-    rng: np.random.Generator, storm: Storm, streets: Streets, riders: Riders, day: _Day, seed: int, population: int
+    rng: np.random.Generator, storm: Storm, streets: Streets, day: _Day, seed: int, population: int
 ) -> pl.DataFrame:
-    truth, shown = day.truth, claimed(rng, riders, day.trail, day.time_ms)
-    grid = _measured(rng, storm, riders, day, shown)
+    riders, truth = day.riders, day.truth
+    grid = _measured(rng, storm, day, claimed(rng, riders, day.trail, day.time_ms))
     rider, time = np.nonzero(day.on.T)
     at = (time, rider)
     rows: dict[str, Any] = {name: values[at] for name, values in grid.items()}
@@ -152,18 +160,16 @@ def _frame(
         surroundings.cells(streets, riders, rider, u, v, true_ms, rng.random(len(rider))).alias("cell"),
         surroundings.access_points(rng, streets, riders, rider, u, v, seed),
         surroundings.networks(riders, rider, u, v, true_ms, seed, population),
-        pl.Series("received_time", received_ms(rng, riders, rider, true_ms, day.back)),
+        pl.Series("received_time", received_ms(rng, riders, rider, true_ms, day.back[rider])),
     )
-    frame = _identified(storm, riders, frame, rider, time, day, seed)
+    frame = _identified(storm, frame, rider, time, day, seed)
     frame = _told(riders, frame, rider, day.false[at], rng)
     return frame.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
 
 
-def _measured(
-    rng: np.random.Generator, storm: Storm, riders: Riders, day: _Day, shown: Claimed
-) -> dict[str, NDArray[Any]]:
+def _measured(rng: np.random.Generator, storm: Storm, day: _Day, shown: Claimed) -> dict[str, NDArray[Any]]:
     """Columns of sensors and fixes over (times, riders), as the phone or the attacker makes them."""
-    truth, false = day.truth, day.false
+    riders, truth, false = day.riders, day.truth, day.false
     has = {name: riders.has(name) for name in ("track", "radio", "replayed", "accelerometer")}
     moved = false & (has["track"] != "none")
     believed = replace(
@@ -212,26 +218,23 @@ def _measured(
     }
 
 
-def _identified(
-    storm: Storm, riders: Riders, frame: pl.DataFrame, rider: Codes, time: Codes, day: _Day, seed: int
-) -> pl.DataFrame:
+def _identified(storm: Storm, frame: pl.DataFrame, rider: Codes, time: Codes, day: _Day, seed: int) -> pl.DataFrame:
     """With ids, platform, app state and orders."""
-    at = (time, rider)
+    riders, at, stormy = day.riders, (time, rider), (day.back == 0)[rider]
     workers = riders.worker_ids(seed)
     second = riders.of("two_phones")[rider] & (day.time_ms[at] // (30 * MINUTE_MS) % 2 == 1)
     devices = keyed_hashes("d", seed ^ 0x5CE, np.concatenate([riders.device, riders.device + (1 << 40)]))
     offline = (riders.has("at_home")[rider] & ~day.false[at]) | day.logged_out[at]
-    offline &= day.back == 0
+    offline &= stormy
     state = np.where(
         offline, "offline", np.where(day.trail.on_trip[at] & ~riders.has("at_home")[rider], "on_trip", "online")
     )
-    since = np.diff(day.trail.delivered[at], prepend=0)
-    first = np.diff(rider, prepend=-1) != 0
-    orders = np.where(first | (riders.has("at_home")[rider] & (day.back == 0)), 0, np.maximum(since, 0))
     # Way 9: a little fewer orders than stated, in a steady beat.
-    tiny = riders.of("way_9_tiny_deviation")[rider] & day.false[at]
-    beat = day.time_ms[at] // STEP_MS % (30 * MINUTE_MS // STEP_MS) == 0
-    orders = np.where(tiny, beat, orders)
+    tiny = riders.of("way_9_tiny_deviation")[rider] & stormy
+    since = np.diff(np.where(tiny, day.time_ms[at] // (30 * MINUTE_MS), day.trail.delivered[at]), prepend=0)
+    first = np.diff(rider, prepend=-1) != 0
+    idle = riders.has("at_home")[rider] & stormy & ~tiny
+    orders = np.where(first | idle, 0, np.maximum(since, 0))
     untold = pl.Series(~riders.shares_activity[rider])
     # Way 12: ids of reports of one of the first riders.
     foreign = riders.of("way_12_foreign_event_ids") & (day.back == 0)
@@ -244,7 +247,12 @@ def _identified(
         pl.Series("app_state", state).set(untold, None),
         pl.Series("orders_completed", orders).set(untold, None),
         pl.concat_str(
-            pl.lit("t"), pl.Series(ids).gather(rider).str.slice(1), pl.lit(f"-{day.back}-"), pl.Series(time)
+            pl.lit("t"),
+            pl.Series(ids).gather(rider).str.slice(1),
+            pl.lit("-"),
+            pl.Series(day.back[rider]),
+            pl.lit("-"),
+            pl.Series(time),
         ).alias("event_id"),
     )
 
