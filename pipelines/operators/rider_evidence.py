@@ -44,6 +44,7 @@ from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence, ReportCells
 from monsoon.transforms.product import Product
 from monsoon.transforms.product_claims import ProductClaims
+from monsoon.transforms.rings.openings import openings_of
 from monsoon.transforms.triggers.disruption_log import (
     DisruptionLog,
     EventKey,
@@ -62,7 +63,14 @@ class RiderEvidence(KeyedOperator):
 
     uid: ClassVar = "riders-evidence"
     label: ClassVar = "telemetry, policies and disruptions by rider"
-    to: ClassVar = ("unite-disruptions", "compare-neighbors", "adjudicate-claims", "account-dead-letters", RESULTS)
+    to: ClassVar = (
+        "unite-disruptions",
+        "compare-neighbors",
+        "link-claims",
+        "adjudicate-claims",
+        "account-dead-letters",
+        RESULTS,
+    )
 
     def __init__(self, key: int, state: StateWriter, config: JobConfig, references: ReferenceTables) -> None:
         super().__init__(key, state)
@@ -220,6 +228,8 @@ class RiderEvidence(KeyedOperator):
         for disruption in changed:
             self._record_disruption(claims, disruption)
         yield from self._send_records(claims.product, changed, upto_ms)
+        openings = [each for disruption in changed for each in openings_of(claims.product, disruption, self.done_ms)]
+        yield from self._requests.openings(name, openings, upto_ms)
         yield from self._send_activity_tests(claims, tests, upto_ms)
         yield from self._evaluate_week(claims, changed, upto_ms)
         with_new_results = claims.take_new_results()

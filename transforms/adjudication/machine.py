@@ -22,11 +22,14 @@ from monsoon.transforms.adjudication.claims import (
     Answer,
     Claim,
     DisruptionUpdate,
+    LinkUpdate,
     processing_order,
+    strong_signals,
 )
 from monsoon.transforms.adjudication.decision import APPROVE, MANUAL_REVIEW, UNSCORED, Outcome
 from monsoon.transforms.adjudication.eligibility import NOT_MEASURED, assess
 from monsoon.transforms.adjudication.formula_scores import with_formula_scores
+from monsoon.transforms.adjudication.linked import apply_links, linked_reread, linked_score
 from monsoon.transforms.adjudication.payment_history import PaymentHistory
 from monsoon.transforms.adjudication.records import PublishedView, claim_record, payout_records, reasons_of
 from monsoon.transforms.adjudication.rules import ProductRules, rules_of
@@ -34,6 +37,7 @@ from monsoon.transforms.adjudication.settlement import Award, settle
 from monsoon.transforms.adjudication.supplements import add_supplements
 from monsoon.transforms.adjudication.timers import ClaimTimers
 from monsoon.transforms.adjudication.verification import Scorer, outcome_of, reread_of
+from monsoon.transforms.guard.signals import RING
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
 
@@ -64,7 +68,7 @@ class RiderMachine:
         score = self._scorer(claim, at_ms)
         if score is None:
             return False
-        claim.score = with_formula_scores(self._rules.of(claim).product, claim, score)
+        claim.score = with_formula_scores(self._rules.of(claim).product, claim, linked_score(claim, score))
         return True
 
     def _reset(self, claims: Iterable[Claim]) -> None:
@@ -104,6 +108,8 @@ class RiderMachine:
                 claims = self._apply_update(item)
             elif isinstance(item, ActivityResult):
                 claims = self._apply_activity_result(item)
+            elif isinstance(item, LinkUpdate):
+                claims = self._apply_links(item)
             else:
                 claims = self._apply_answer(item, released)
             for claim in claims:
@@ -162,6 +168,18 @@ class RiderMachine:
                 to_decide.append(claim)
         return to_decide
 
+    def _apply_links(self, update: LinkUpdate) -> list[Claim]:
+        """What is known of a claim's links to others; one that waits is frozen while it is a member of a ring."""
+        claim = self._claims.get(update.claim_id)
+        if claim is not None:
+            self._touch(claim)
+            if apply_links(claim, update):
+                if claim.score is not None:
+                    claim.score = linked_score(claim, claim.score)
+                signals = () if claim.score is None else tuple(strong_signals(claim.score.guard))
+                self._review(claim, None, signals or (RING,))
+        return []
+
     def _apply_answer(self, answer: Answer, released: set[str]) -> list[Claim]:
         claim = self._claims.get(answer.claim_id)
         if claim is not None:
@@ -187,7 +205,8 @@ class RiderMachine:
     def _look_again(self, claim: Claim, at_ms: int, answer_id: str = "") -> bool:
         """Takes the re-read of a claim whose rider confirmed it: when the answer comes, and without an `answer_id` when
         the wait is over. True if it is released; else it waits on, or goes to manual review."""
-        claim.reread = reread_of(self._scorer, claim, self._rules.of(claim).decision.hold_of(claim), at_ms, answer_id)
+        reread = reread_of(self._scorer, claim, self._rules.of(claim).decision.hold_of(claim), at_ms, answer_id)
+        claim.reread = linked_reread(claim, reread)
         if claim.reread.outcome == "waits" and answer_id:
             return False
         outcome = outcome_of(claim.reread)
