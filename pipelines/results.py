@@ -17,7 +17,7 @@ from monsoon.sources.model_files import load_model
 from monsoon.sources.reference import ReferenceAccount
 from monsoon.transforms import notifications
 from monsoon.transforms.adjudication.decision import UNSCORED
-from monsoon.transforms.adjudication.machine import REVIEW_REASONS
+from monsoon.transforms.adjudication.eligibility import REVIEW_REASONS
 from monsoon.transforms.decisions import Records
 from monsoon.transforms.product import Product, SilentQuorum
 from monsoon.transforms.provider_register import ProviderRegister

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from monsoon.transforms.adjudication.candidates import Disruption
@@ -13,7 +14,7 @@ from monsoon.transforms.rings.alerts import alert_record
 from monsoon.transforms.rings.graph import RingGraph
 from monsoon.transforms.rings.opened_claims import linked_cells
 from monsoon.transforms.rings.openings import openings_of
-from monsoon.transforms.rings.sightings import names_of, stays_of_openings
+from monsoon.transforms.rings.sightings import active_by_cell, names_of, stays_of_openings
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.history import END_OF_TIME_MS
 
@@ -35,7 +36,15 @@ def rings_among(
     updates: Updates = defaultdict(list)
     graphs: dict[str, RingGraph] = {}
     stays = stays_of_openings(telemetry, code_of, openings)
-    for found in linked_cells(openings, stays, names_of(telemetry), -1, END_OF_TIME_MS, lambda *_: True):
+
+    @cache
+    def active_at(at_ms: int) -> dict[int, int]:
+        return active_by_cell(telemetry, at_ms)
+
+    def active(trigger: str, at_ms: int, cells: Sequence[int]) -> int:
+        return sum(active_at(at_ms).get(cell, 0) for cell in cells)
+
+    for found in linked_cells(openings, stays, names_of(telemetry), -1, END_OF_TIME_MS, lambda *_: True, active):
         if found.links is not None:
             graph = graphs.setdefault(found.trigger, RingGraph(product.name, found.trigger))
             graph.add(found.links)

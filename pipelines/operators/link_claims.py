@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -24,7 +24,10 @@ from monsoon.transforms.rings.sightings import names_of
 from monsoon.transforms.rings.surroundings import parents_of
 from monsoon.transforms.telemetry_table import TelemetryTable
 
-_KIND = "openings"
+_KIND, _ACTIVE = "openings", "active"
+
+ActiveRows = list[tuple[str, int, int, int]]
+"""Trigger, moment (ms), cell, and how many riders of a bucket are active there."""
 
 
 class OpenedClaim(Struct, array_like=True):
@@ -61,6 +64,27 @@ def opening_messages(product: str, opened: Sequence[OpenedClaim], buckets: int, 
         yield Message("link-claims", key, f"{_KIND}/{product}", due_ms, pack(mine))
 
 
+def active_messages(
+    product: str,
+    places: Iterable[tuple[str, int, int]],
+    active: Mapping[int, Mapping[int, int]],
+    buckets: int,
+    due_ms: int,
+) -> Iterator[Message]:
+    """How many riders are active in each cell (`active`, by moment) in which claims may be opened, or beside which, to
+    where these claims are linked; `places` are trigger, cell and moment (ms)."""
+    by_key: dict[int, set[tuple[str, int, int, int]]] = defaultdict(set)
+    for trigger, cell, at_ms in places:
+        mine = by_key[key_of(product, trigger, cell, buckets)]
+        for near in h3.grid_disk(cell, 1):
+            riders = active[at_ms].get(near, 0)
+            if riders:
+                mine.add((trigger, at_ms, near, riders))
+    for key, rows in sorted(by_key.items()):
+        if rows:
+            yield Message("link-claims", key, f"{_ACTIVE}/{product}", due_ms, pack(sorted(rows)))
+
+
 def key_of(product: str, trigger: str, cell: int, buckets: int) -> int:
     """Where the claims of a cell are linked."""
     return bucket_of(f"{product}/{trigger}/{cell:x}", buckets)
@@ -80,18 +104,24 @@ class LinkClaims(KeyedOperator):
         """By product, the openings of each state entry."""
 
     def process(self, message: Message) -> None:
-        self._defer(message.kind, message, unpack(message.payload, list[OpenedClaim]))
+        self._defer(message.kind, message, _content(message.kind, message.payload))
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         arrived = set()
-        for entry, opened in self._take_due(upto_ms).items():  # the entries are kept
-            product = entry.split("/")[1]
-            self._known[product][entry] = opened
-            arrived.add(product)
+        active: dict[str, Counter[tuple[str, int, int]]] = defaultdict(Counter)
+        for entry, content in self._take_due(upto_ms).items():
+            kind, product, *_ = entry.split("/")
+            if kind == _ACTIVE:
+                self.state.drop(entry)
+                for trigger, at_ms, cell, riders in content:
+                    active[product][trigger, at_ms, cell] += riders
+            else:  # the entry is kept
+                self._known[product][entry] = content
+                arrived.add(product)
         for product in sorted(arrived):
-            yield from self._link(product, upto_ms)
+            yield from self._link(product, active[product], upto_ms)
 
-    def _link(self, product: str, upto_ms: int) -> Iterator[Message]:
+    def _link(self, product: str, active: Mapping[tuple[str, int, int], int], upto_ms: int) -> Iterator[Message]:
         opened = [each for mine in self._known[product].values() for each in mine]
         stays, names = _stays_of(opened)
         links: list[tuple[str, Links]] = []
@@ -100,8 +130,11 @@ class LinkClaims(KeyedOperator):
         def owns(trigger: str, cell: int) -> bool:
             return key_of(product, trigger, cell, self._config.buckets) == self.key
 
+        def active_riders(trigger: str, at_ms: int, cells: Sequence[int]) -> int:
+            return sum(active.get((trigger, at_ms, cell), 0) for cell in cells)
+
         openings = [each.opening for each in opened]
-        for found in linked_cells(openings, stays, names, self.done_ms, upto_ms, owns):
+        for found in linked_cells(openings, stays, names, self.done_ms, upto_ms, owns, active_riders):
             accounts += found.accounts
             if found.links is not None:
                 links.append((found.trigger, found.links))
@@ -121,9 +154,15 @@ class LinkClaims(KeyedOperator):
 
     def restore(self, entries: Mapping[str, bytes]) -> None:
         for name, payload in entries_of(entries, _KIND):
-            opened = unpack(payload, list[OpenedClaim])
+            opened = _content(_KIND, payload)
             if not self._restore_deferred(name, opened):
                 self._known[name.split("/")[1]][name] = opened
+        for name, payload in entries_of(entries, _ACTIVE):
+            self._restore_deferred(name, _content(_ACTIVE, payload))
+
+
+def _content(kind: str, payload: bytes) -> Any:
+    return unpack(payload, ActiveRows if kind.startswith(_ACTIVE) else list[OpenedClaim])
 
 
 def _stays_of(opened: Sequence[OpenedClaim]) -> tuple[Stays, list[Sequence[str]]]:

@@ -15,13 +15,19 @@ RING_HELD = "verify:ring"
 _FROZEN = ("soft_hold", "step_up")
 
 
-def apply_links(claim: Claim, update: LinkUpdate) -> bool:
-    """Notes on a claim what is known of its links; true if it waits, unpaid, and is a member of a ring now."""
+def apply_links(claim: Claim, update: LinkUpdate) -> tuple[str, ...]:
+    """Notes on a claim what is known of its links; the reasons for review of one that waits, unpaid, and is a member of
+    a ring now, else none."""
     if update.riders_on_payout_account is not None:
         claim.riders_on_payout_account = max(claim.riders_on_payout_account, update.riders_on_payout_account)
-        return False
+        return ()
     claim.ring_id, claim.ring_held, claim.ring_score = update.ring_id, update.held, update.ring_score
-    return is_member(claim) and claim.status in _FROZEN
+    if not is_member(claim) or claim.status not in _FROZEN:
+        return ()
+    if claim.score is None:
+        return (RING,)
+    claim.score = linked_score(claim, claim.score)
+    return tuple(strong_signals(claim.score.guard))
 
 
 def is_member(claim: Claim) -> bool:

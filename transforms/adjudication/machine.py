@@ -1,7 +1,7 @@
 """Adjudication: one keyed state machine per rider and product.
 
 All inputs of a rider at one moment are decided together (`decide`), so that their order of arrival does not matter:
-withdrawals first, then other revisions, activity results, answers, and the holds that run out; then payouts in the
+withdrawals first, then other revisions, activity results, links, answers, and holds that run out; then payouts in the
 order of the overlap rule, then the caps in theirs. Published revisions are never edited; what was paid stays paid and
 counts as paid in every rule.
 
@@ -24,10 +24,9 @@ from monsoon.transforms.adjudication.claims import (
     DisruptionUpdate,
     LinkUpdate,
     processing_order,
-    strong_signals,
 )
 from monsoon.transforms.adjudication.decision import APPROVE, MANUAL_REVIEW, UNSCORED, Outcome
-from monsoon.transforms.adjudication.eligibility import NOT_MEASURED, assess
+from monsoon.transforms.adjudication.eligibility import LEVEL_FELL, NOT_MEASURED, WITHDRAWN_PAID, assess
 from monsoon.transforms.adjudication.formula_scores import with_formula_scores
 from monsoon.transforms.adjudication.linked import apply_links, linked_reread, linked_score
 from monsoon.transforms.adjudication.payment_history import PaymentHistory
@@ -37,14 +36,8 @@ from monsoon.transforms.adjudication.settlement import Award, settle
 from monsoon.transforms.adjudication.supplements import add_supplements
 from monsoon.transforms.adjudication.timers import ClaimTimers
 from monsoon.transforms.adjudication.verification import Scorer, outcome_of, reread_of
-from monsoon.transforms.guard.signals import RING
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
-
-_WITHDRAWN_PAID = ("paid_before_withdrawal",)
-_LEVEL_FELL = ("paid_above_corrected_level",)
-REVIEW_REASONS = frozenset(_WITHDRAWN_PAID + _LEVEL_FELL)
-"""Reasons of claims that stay paid and are listed for review."""
 
 ClaimOutputs = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 """Claim revisions and payout instructions, in the order in which they were decided."""
@@ -55,10 +48,8 @@ class RiderMachine:
     `next_due_ms` for its timers."""
 
     def __init__(self, product: Product, model_version: str, scorer: Scorer) -> None:
-        self._product = product
+        self._product, self._model_version, self._scorer = product, model_version, scorer
         self._rules: ProductRules = rules_of(product)
-        self._model_version = model_version
-        self._scorer = scorer
         self._refused: list[RefusedAnswer] = []
         self._reset(())
 
@@ -169,15 +160,11 @@ class RiderMachine:
         return to_decide
 
     def _apply_links(self, update: LinkUpdate) -> list[Claim]:
-        """What is known of a claim's links to others; one that waits is frozen while it is a member of a ring."""
-        claim = self._claims.get(update.claim_id)
-        if claim is not None:
+        """What is known of a claim's links to others."""
+        if (claim := self._claims.get(update.claim_id)) is not None:
             self._touch(claim)
-            if apply_links(claim, update):
-                if claim.score is not None:
-                    claim.score = linked_score(claim, claim.score)
-                signals = () if claim.score is None else tuple(strong_signals(claim.score.guard))
-                self._review(claim, None, signals or (RING,))
+            if reasons := apply_links(claim, update):
+                self._review(claim, None, reasons)
         return []
 
     def _apply_answer(self, answer: Answer, released: set[str]) -> list[Claim]:
@@ -205,8 +192,8 @@ class RiderMachine:
     def _look_again(self, claim: Claim, at_ms: int, answer_id: str = "") -> bool:
         """Takes the re-read of a claim whose rider confirmed it: when the answer comes, and without an `answer_id` when
         the wait is over. True if it is released; else it waits on, or goes to manual review."""
-        reread = reread_of(self._scorer, claim, self._rules.of(claim).decision.hold_of(claim), at_ms, answer_id)
-        claim.reread = linked_reread(claim, reread)
+        hold = self._rules.of(claim).decision.hold_of(claim)
+        claim.reread = linked_reread(claim, reread_of(self._scorer, claim, hold, at_ms, answer_id))
         if claim.reread.outcome == "waits" and answer_id:
             return False
         outcome = outcome_of(claim.reread)
@@ -237,7 +224,7 @@ class RiderMachine:
             self._history.add(claim)
         claim.gross_paise = assessment.gross_paise + sum([supplements[name] or 0 for name in claim.supplemented])
         if claim.paid_paise and claim.gross_paise < claim.total_paid_paise:
-            claim.reasons = _LEVEL_FELL
+            claim.reasons = LEVEL_FELL
         if refused:
             if not claim.paid_paise:
                 self._refuse(claim, assessment.refused, assessment.review)
@@ -263,7 +250,7 @@ class RiderMachine:
         self._revise(claim, replace(claim.update, at_ms=update.at_ms, end_ms=end_ms, withdrawn=True))
         claim.due_ms, claim.hold = None, None
         if claim.paid_paise:
-            claim.reasons = _WITHDRAWN_PAID
+            claim.reasons = WITHDRAWN_PAID
         elif claim.status is not None:  # nothing was published of one never decided
             claim.status = "withdrawn"
             claim.reasons = ("disruption_withdrawn",) if update.withdrawn else ("not_present",)

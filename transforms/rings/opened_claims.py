@@ -36,6 +36,9 @@ from monsoon.transforms.rings.surroundings import parents_of
 MAX_RIDERS_ON_ACCOUNT = 2
 """With more riders of no squad in common, a payout account is a signal (`guard/signals.py`)."""
 
+ActiveRiders = Callable[[str, int, Sequence[int]], int]
+"""How many riders are active, for a trigger, a moment (ms) and some cells (`active_by_cell`)."""
+
 _NEVER_MS = 2**62
 _MINUTE_MS = 60_000
 
@@ -57,19 +60,21 @@ def linked_cells(
     after_ms: int,
     upto_ms: int,
     owns: Callable[[str, int], bool],
+    active: ActiveRiders,
 ) -> Iterator[LinkedCell]:
     """What the openings later than `after_ms` and up to `upto_ms` find, trigger by trigger, moment by moment.
 
     `openings` are those of one product, at least CONTEXT_MS back, in any order and perhaps repeated; `stays` those of
     their riders (`stays_of_openings`), with the places of openings as riders. `names` has the names of resources of
-    each kind by code. `owns` says of a trigger and a cell whether its claims are to be linked here.
+    each kind by code. `owns` says of a trigger and a cell whether its claims are to be linked here, `active` how many
+    riders report nearby.
     """
     by_trigger: dict[str, list[int]] = defaultdict(list)
     for place, opening in enumerate(openings):
         by_trigger[opening.trigger].append(place)
     for trigger, places in sorted(by_trigger.items()):
         if any(after_ms < openings[place].at_ms <= upto_ms for place in places):
-            claims = _TriggerClaims(trigger, openings, places, stays, names)
+            claims = _TriggerClaims(trigger, openings, places, stays, names, active)
             yield from claims.linked(after_ms, upto_ms, owns)
 
 
@@ -83,8 +88,9 @@ class _TriggerClaims:
         places: Sequence[int],
         stays: Stays,
         names: Sequence[Sequence[str]],
+        active: ActiveRiders,
     ) -> None:
-        self._trigger, self._stays_of_all = trigger, stays
+        self._trigger, self._stays_of_all, self._active = trigger, stays, active
         places = sorted(places, key=lambda place: _order(openings[place]))
         known: dict[str, int] = {}
         self._closed: list[Opening] = []
@@ -144,7 +150,8 @@ class _TriggerClaims:
     def _in_cell(self, at_ms: int, cell: int, new: Ints) -> LinkedCell | None:
         """The links of claims opened at a moment in a cell; None where they have nothing in common with others."""
         claims = self._claims
-        near = np.isin(self._parent, np.array(h3.grid_disk(cell, 1), dtype=np.uint64))
+        cells = h3.grid_disk(cell, 1)
+        near = np.isin(self._parent, np.array(cells, dtype=np.uint64))
         near &= (self.opened_ms <= at_ms) & (self.opened_ms > at_ms - CONTEXT_MS) & (self._until_ms > at_ms)
         first_ms, last_ms = claims.confirmed_at_ms[new].min(), claims.confirmed_at_ms[new].max()
         near &= claims.confirmed_at_ms >= first_ms - SURROUNDINGS_MS
@@ -154,7 +161,8 @@ class _TriggerClaims:
             return None
         context = np.flatnonzero(near)
         relink = np.isin(context, sharing)
-        links = link_claims(claims.take(context), self._stays(near, sharing), at_ms, self._names, relink)
+        active = self._active(self._trigger, at_ms, cells)
+        links = link_claims(claims.take(context), self._stays(near, sharing), at_ms, self._names, relink, active)
         has_links = bool(len(links.first) or len(links.member))
         accounts = self._accounts(context, sharing, at_ms)
         if not has_links and not accounts:

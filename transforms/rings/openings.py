@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 from msgspec import Struct
 
 from monsoon.transforms.adjudication.candidates import Disruption
@@ -11,6 +12,8 @@ from monsoon.transforms.adjudication.claims import DisruptionUpdate
 from monsoon.transforms.adjudication.eligibility import ineligibility_reason
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
+from monsoon.transforms.rings.surroundings import parents_of
+from monsoon.transforms.triggers.series import Series
 
 
 class Opening(Struct, frozen=True, gc=False, array_like=True):
@@ -37,6 +40,17 @@ def openings_of(product: Product, disruption: Disruption, after_ms: int = -1) ->
     """What happens to the claims on a disruption after a moment, rider by rider in the order of time."""
     for updates in disruption.updates.values():
         yield from (each for each in _of_rider(product, updates) if each.at_ms > after_ms)
+
+
+def places_of(series: Iterable[Series], after_ms: int) -> set[tuple[str, int, int]]:
+    """Where and when claims may be opened after a moment: trigger, cell of resolution 5, moment (ms)."""
+    found: set[tuple[str, int, int]] = set()
+    for each in series:
+        moments_ms = {revision.at_ms for revision in each.revisions if revision.at_ms > after_ms}
+        if moments_ms:
+            cells = np.unique(parents_of(np.asarray(each.zones, dtype=np.uint64))).tolist()
+            found |= {(each.trigger.name, cell, at_ms) for cell in cells for at_ms in moments_ms}
+    return found
 
 
 def _of_rider(product: Product, updates: Sequence[DisruptionUpdate]) -> Iterator[Opening]:

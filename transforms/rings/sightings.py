@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from monsoon.transforms.evidence.arrival import received_rows
 from monsoon.transforms.evidence.ragged import Bools, Ints, Ragged
+from monsoon.transforms.geo.cells import cells_of
+from monsoon.transforms.presence import REPORT_HOLDS_MS
 from monsoon.transforms.rings.limits import (
     ACCESS_POINT,
     APART_MS,
@@ -16,6 +19,7 @@ from monsoon.transforms.rings.limits import (
     NETWORK_PREFIX,
     SERVING_CELL,
     SIGHTINGS_MS,
+    SURROUNDINGS_RESOLUTION,
 )
 from monsoon.transforms.rings.openings import Opening
 from monsoon.transforms.rings.resources import Stays
@@ -103,3 +107,15 @@ def names_of(telemetry: TelemetryTable) -> list[Sequence[str]]:
     names[DEVICE], names[ACCESS_POINT] = telemetry.devices, telemetry.bssids
     names[NETWORK_PREFIX], names[SERVING_CELL] = telemetry.ip_prefixes, telemetry.cells
     return names
+
+
+def active_by_cell(telemetry: TelemetryTable, at_ms: int) -> dict[int, int]:
+    """How many riders are active in each H3 cell of resolution 5 at a moment: those whose last report of the
+    REPORT_HOLDS_MS up to it, received by then, lies there."""
+    codes = np.arange(len(telemetry.workers))
+    lo, hi = telemetry.rows_between(codes, at_ms - REPORT_HOLDS_MS - 1, at_ms)
+    last = received_rows(telemetry, lo, hi, at_ms).last
+    last = last[last >= 0]
+    cells = cells_of(telemetry.lat[last], telemetry.lon[last], SURROUNDINGS_RESOLUTION)
+    distinct, riders = np.unique(cells, return_counts=True)
+    return dict(zip(distinct.tolist(), riders.tolist(), strict=True))
