@@ -27,8 +27,9 @@ class Condition:
 
     `track`: what the reported fixes show; `none`: where the phone is. `accelerometer`: of the phone itself (`own`), of
     one that is shaken (`shaken`), or as on the reported track (`ridden`). `reports`: all the time; one report every
-    70 min; until some time after the alert; for an hour before the false outage; never. `product`: the only one that
-    the riders hold a policy of; empty: of each.
+    70 min; until some time after the alert; for an hour before the false outage; never. `gives_up`: half stop lying
+    some time after the alert, as who is asked to open the app may do. `product`: the only one that the riders hold a
+    policy of; empty: of each.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Condition:
     one_account_for: int = 1
     one_place: bool = False
     one_network: bool = False
+    gives_up: bool = False
     product: str = ""
 
     @property
@@ -62,7 +64,7 @@ HONEST_CONDITIONS = (
     Condition("developer_option", mock_setting=True),
     Condition("two_phones"),
     Condition("squad", size=5, one_place=True),
-    Condition("family_account", size=2, one_account_for=2),
+    Condition("family_account", size=2, one_account_for=2, one_place=True),
     Condition("dead_zone"),
     Condition("zone_border"),
     Condition("clock_off"),
@@ -89,6 +91,7 @@ def _mock(name: str, track: Track, flag: bool) -> Condition:
         mock_location=flag,
         mock_setting=flag,
         purchase="mixed",
+        gives_up=True,
     )
 
 
@@ -99,8 +102,9 @@ ATTACKS = (
     _mock("static", "static", False),
     _mock("line", "line", False),
     _mock("wander", "wander", False),
-    Condition("replayed_trace", "replayed_trace", 3, at_home=True, track="ride", replayed=True, purchase="mixed"),
-    Condition("radio_spoof", "radio_spoof", 3, at_home=True, track="ride", radio=True, purchase="mixed"),
+    Condition("replayed_trace", "replayed_trace", 3, at_home=True, track="ride", replayed=True, purchase="mixed",
+              gives_up=True),
+    Condition("radio_spoof", "radio_spoof", 3, at_home=True, track="ride", radio=True, purchase="mixed", gives_up=True),
     Condition(
         "adaptive_alone", "adaptive", 3, at_home=True, track="ride", accelerometer="ridden", withheld=("cell", "wifi")
     ),

@@ -116,7 +116,7 @@ def _day(rng: np.random.Generator, storm: Storm, riders: Riders, back: Codes, se
     v = np.where(at_home, riders.home_v, trail.v)
     speed = np.where(at_home, 0.0, trail.speed_mps)
     truth = Truth(u, v, speed, trail.stands | at_home, rests, time_ms, seed)
-    false = (time_ms >= riders.attack_ms) & (riders.kind > 0) & (back == 0)
+    false = (time_ms >= riders.attack_ms) & (time_ms < riders.stop_ms) & (riders.kind > 0) & (back == 0)
     return _Day(riders, back, step_ms, time_ms, on, logged_out, trail, truth, false)
 
 

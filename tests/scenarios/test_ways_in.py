@@ -68,10 +68,10 @@ def test_without_the_register_invented_providers_are_believed(replayed):
     register = replayed.folder / "in/reference/providers.csv"
     register.rename(replayed.folder / "register")
     try:
-        _, claims = replayed.replay("unregistered")
+        _, claims = replayed.replay("unregistered", running=["nexora"])
     finally:
         (replayed.folder / "register").rename(register)
-    assert all(replayed.claims_of("way_10_invented_providers", product, claims) for product in ("kawaach", "nexora"))
+    assert len(replayed.claims_of("way_10_invented_providers", "nexora", claims)) >= 4
 
 
 def test_nobody_loses_a_report_to_a_stranger_who_uses_its_id(replayed, telemetry):
