@@ -166,8 +166,7 @@ QUORUM_WITHOUT_POLICY = 45
 def planned_counts(riders: int, attackers: float) -> dict[str, int]:
     """How many of `riders` are of each condition; the share `attackers` of them attack, in whole groups.
 
-    Groups that the numbers are too small for are left out; what they leave goes to the ordinary, or to the first
-    mock app.
+    Groups that the numbers are too small for are left out; with riders for all of them twice, none is.
     """
     if riders < 1:
         raise ValueError(f"{riders} riders; at least 1")
@@ -175,18 +174,17 @@ def planned_counts(riders: int, attackers: float) -> dict[str, int]:
         raise ValueError(f"a share of {attackers} attackers; 0 to 1")
     bad = round(attackers * riders)
     odd = round((1 - ORDINARY_SHARE) * (riders - bad))
-    counts = _in_groups(HONEST_CONDITIONS[1:], odd) | _in_groups(ATTACKS, bad)
-    counts[ATTACKS[0].name] += bad - sum(counts[each.name] for each in ATTACKS)
-    counts["ordinary"] = riders - sum(counts.values())
-    return counts
+    return {"ordinary": riders - bad - odd} | _in_groups(HONEST_CONDITIONS[1:], odd) | _in_groups(ATTACKS, bad)
 
 
 def _in_groups(conditions: tuple[Condition, ...], riders: int) -> dict[str, int]:
-    """At most `riders` riders by the conditions' weights, each condition a whole number of groups."""
-    total = sum(condition.weight for condition in conditions)
-    counts, left = {}, riders
-    for condition in conditions:
-        groups = min(round(riders * condition.weight / total / condition.size), left // condition.size)
-        counts[condition.name] = groups * condition.size
-        left -= counts[condition.name]
+    """All `riders` by the conditions' weights, each condition a whole number of groups."""
+    one_of_each = sum(condition.size for condition in conditions)
+    least = 1 if riders >= 2 * one_of_each else 0
+    shared = (riders - least * one_of_each) / sum(condition.weight for condition in conditions)
+    groups = {each.name: least + int(shared * each.weight / each.size) for each in conditions}
+    counts = {each.name: groups[each.name] * each.size for each in conditions}
+    alone = [each.name for each in conditions if each.size == 1]
+    for number in range(riders - sum(counts.values())):
+        counts[alone[number % len(alone)]] += 1
     return counts

@@ -4,6 +4,7 @@ A case that is paid today is a strict failure that names its cause: when the cau
 """
 
 import pytest
+from kit.needs import known_to_fail
 
 from monsoon.sources.scenarios import ATTACKS
 
@@ -28,8 +29,7 @@ PAID_TODAY = {
 def cases():
     for way in WAYS:
         for product in PRODUCTS:
-            cause = PAID_TODAY.get((way, product))
-            yield pytest.param(way, product, marks=pytest.mark.xfail(strict=True, reason=cause) if cause else ())
+            yield pytest.param(way, product, marks=known_to_fail(PAID_TODAY.get((way, product))))
 
 
 @pytest.mark.parametrize(("way", "product"), list(cases()))
