@@ -206,11 +206,11 @@ def _places(
     weight = np.array([each.weight for each in districts])
     struck = np.array([each.struck for each in districts])
     district = rng.choice(len(weight), n, p=weight / weight.sum())
-    dry = rng.choice(np.flatnonzero(~struck), n)
+    remotest = _remotest(storm, streets)
     # Attackers claim to be in a struck district, but for those who bring their own disruption, or want none.
     wet = rng.choice(np.flatnonzero(struck), n, p=weight[struck] / weight[struck].sum())
     stays_dry = np.isin(condition, [CODES[name] for name in WHERE_IT_IS_DRY])
-    district = np.where(stays_dry, _remotest(storm, streets), np.where(bad | attribute["at_home"], wet, district))
+    district = np.where(stays_dry, remotest, np.where(bad | attribute["at_home"], wet, district))
     district = np.where(attribute["one_place"], district[head], district)
     base_u, base_v = _around(rng, streets, district, 0.8)
     depot = np.flatnonzero(condition == CODES["squad"])
@@ -223,7 +223,7 @@ def _places(
     border = np.flatnonzero(condition == CODES["zone_border"])
     base_u[border], base_v[border] = _on_borders(streets, base_u[border], base_v[border])
     roam_m[border] = 150.0
-    lives_in = np.where(bad & attribute["at_home"] & ~stays_dry, dry, district)
+    lives_in = np.where(bad & attribute["at_home"], remotest, district)
     home_u, home_v = _around(rng, streets, lives_in, 1.0)
     lives = np.where(attribute["one_place"] & (condition != CODES["squad"]), head, np.arange(n))
     return {

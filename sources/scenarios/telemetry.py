@@ -106,7 +106,9 @@ def _day(rng: np.random.Generator, storm: Storm, riders: Riders, back: Codes, se
         kept = hindered(storm, riders, seed, at_ms)
         if kept is not None:
             pace, logged_out, silent = kept.pace.T, kept.offline.T, kept.silent.T
-    on = on & ~silent & ~bursts(rng, times, len(riders), LOST_SHARE, LOST_REPORTS)
+    # Where nothing but a place is reported, no report is lost: with one less it would be another attack.
+    scripted = riders.has("withheld_mask") == (1 << len(ALL_SENSORS)) - 1
+    on = on & ~silent & ~(bursts(rng, times, len(riders), LOST_SHARE, LOST_REPORTS) & ~scripted)
     on &= _reporting(storm, riders, time_ms, before)
     trail = ride(rng, riders.base_u, riders.base_v, riders.roam_m, pace, rain, step_ms / 1000)
     at_home = np.broadcast_to(riders.has("at_home") & (back == 0), time_ms.shape)
