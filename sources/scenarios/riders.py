@@ -174,9 +174,7 @@ def build_riders(storm: Storm, streets: Streets, counts: Mapping[str, int], seed
     # A ring's accounts are made for it; of others who attack, half are riders who stay at home that day.
     has_past = attribute["radio"] | attribute["replayed"] | ~attribute["at_home"] | (rng.random(n) < 0.5)
     has_past |= condition == CODES["way_11_history_in_one_evening"]
-    columns["has_history"] = ~bad | (
-        has_past & ~attribute["one_place"] & (size <= CONDITIONS[CODES["adaptive_ring"]].size)
-    )
+    columns["has_history"] = ~bad | (has_past & ~attribute["one_place"] & (size <= LARGEST_WITH_PAST))
     columns |= _times(rng, storm, bad, condition == CODES["ordinary"], attribute["gives_up"])
     # The orders of way 9 are to be counted from the beginning.
     columns["start_ms"][condition == CODES["way_9_tiny_deviation"]] = storm.time_ms(storm.modeled.riders.start)

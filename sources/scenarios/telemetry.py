@@ -215,8 +215,7 @@ def _measured(rng: np.random.Generator, storm: Storm, day: _Day, shown: Claimed)
         "battery_pct": level,
         "charging": charging,
         "mock_location": false & riders.has("mock_location"),
-        "mock_setting": np.where(riders.kind > 0, false & riders.has("mock_setting"), riders.has("mock_setting"))
-        & np.ones(false.shape, bool),
+        "mock_setting": (false | (riders.kind == 0)) & riders.has("mock_setting"),
     }
 
 
