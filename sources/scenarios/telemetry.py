@@ -182,7 +182,8 @@ def _measured(rng: np.random.Generator, storm: Storm, day: _Day, shown: Claimed)
         stands=np.where(moved, shown.speed_mps == 0, truth.stands),
         rests=truth.rests & ~moved,
     )
-    fix, blocked = phones.fixes(rng, riders, believed)
+    blocked, blocked_as_shown = phones.blocked_skies(rng, truth, believed)
+    fix = phones.fixes(rng, riders, believed, blocked_as_shown)
     # A mock app writes its own numbers; a transmitter and a replayed trace look like a receiver's fixes.
     made_up = moved & ~has["radio"] & ~has["replayed"] & (has["accelerometer"] != "ridden")
     fix["u"] = np.where(made_up, shown.u + shown.jitter_m * rng.standard_normal(truth.u.shape), fix["u"])
@@ -194,7 +195,8 @@ def _measured(rng: np.random.Generator, storm: Storm, day: _Day, shown: Claimed)
     shaken = np.round(rng.gamma(3.0, 0.8, truth.u.shape), 6)
     how = has["accelerometer"]
     accel = np.where(false & (how == "ridden"), ridden, np.where(false & (how == "shaken"), shaken, still))
-    cn0, gain = phones.signal(rng, riders, truth, blocked)
+    # Only who makes up the accelerometer makes up the satellites' signal, too.
+    cn0, gain = phones.signal(rng, riders, truth, np.where(how == "ridden", blocked_as_shown, blocked))
     beamed = false & has["radio"]
     cn0 = np.where(
         beamed, phones.OPEN_SKY_DBHZ[riders.tier] + shown.lift_db + 0.4 * rng.standard_normal(cn0.shape), cn0
