@@ -110,7 +110,8 @@ def _day(rng: np.random.Generator, storm: Storm, riders: Riders, back: Codes, se
     scripted = riders.has("withheld_mask") == (1 << len(ALL_SENSORS)) - 1
     on = on & ~silent & ~(bursts(rng, times, len(riders), LOST_SHARE, LOST_REPORTS) & ~scripted)
     on &= _reporting(storm, riders, time_ms, before)
-    trail = ride(rng, riders.base_u, riders.base_v, riders.roam_m, pace, rain, step_ms / 1000)
+    has_depot = riders.of("squad")
+    trail = ride(rng, riders.base_u, riders.base_v, riders.roam_m, pace, rain, step_ms / 1000, has_depot)
     at_home = np.broadcast_to(riders.has("at_home") & (back == 0), time_ms.shape)
     rests = bursts(rng, times, len(riders), np.where(at_home[0], 0.75, 0.12), 1_200_000 / step_ms)
     rests &= at_home | trail.stands
