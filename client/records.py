@@ -176,6 +176,32 @@ class SyndicateAlert(Record, frozen=True, kw_only=True):
     evidence: list[Signal]
 
 
+class RingEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """A resource that members of a ring share, so many of them, and what it weighs."""
+
+    kind: Literal["device", "payout_account", "access_point", "subscription_minute", "network_prefix", "serving_cell"]
+    resource: str
+    riders: int
+    weight: float
+
+
+class RingAlert(Record, frozen=True, kw_only=True):
+    """A ring as of a moment: raised when it is found or its claims change, lifted when it is none any more."""
+
+    STREAM: ClassVar[str] = "ring_alerts"
+
+    alert_id: str
+    ring_id: str
+    event_time: int
+    state: Literal["raised", "lifted"]
+    product: str
+    trigger: str
+    members: list[str]
+    claim_ids: list[str]
+    held_claim_ids: list[str]
+    evidence: list[RingEvidence]
+
+
 class DeadLetter(Record, frozen=True, kw_only=True):
     """A line that could not be used, with the reason."""
 
@@ -189,6 +215,7 @@ class DeadLetter(Record, frozen=True, kw_only=True):
 
 
 RECORD_TYPES: dict[str, type[Record]] = {
-    kind.STREAM: kind for kind in (Disruption, Claim, Payout, Notification, ReserveAlert, SyndicateAlert, DeadLetter)
+    kind.STREAM: kind
+    for kind in (Disruption, Claim, Payout, Notification, ReserveAlert, SyndicateAlert, RingAlert, DeadLetter)
 }
 """By output stream."""

@@ -114,6 +114,7 @@ _TOPICS = (
     ),
     Topic("reserve_alerts", "out", "payouts that wait for a reserve", "reserve_alert", "alert_id", ("alert_id",)),
     Topic("syndicate_alerts", "out", "linked groups of riders", "syndicate_alert", "alert_id", ("alert_id",)),
+    Topic("ring_alerts", "out", "claims linked by what their riders share", "ring_alert", "alert_id", ("alert_id",)),
     # They hold positions of riders, and serve to mend a producer: not kept long.
     Topic(
         "dead_letters",

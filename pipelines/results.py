@@ -17,7 +17,7 @@ from monsoon.sources.model_files import load_model
 from monsoon.sources.reference import ReferenceAccount
 from monsoon.transforms import notifications
 from monsoon.transforms.adjudication.decision import UNSCORED
-from monsoon.transforms.adjudication.machine import REVIEW_REASONS
+from monsoon.transforms.adjudication.eligibility import REVIEW_REASONS
 from monsoon.transforms.decisions import Records
 from monsoon.transforms.product import Product, SilentQuorum
 from monsoon.transforms.provider_register import ProviderRegister
@@ -65,6 +65,7 @@ class Outcome:
     notifications: list[dict[str, Any]] = field(default_factory=list)
     reserve_alerts: list[dict[str, Any]] = field(default_factory=list)
     syndicate_alerts: list[dict[str, Any]] = field(default_factory=list)
+    ring_alerts: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, records: Records) -> None:
         """Adds records by stream."""
@@ -106,6 +107,7 @@ _ORDERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "notifications": notifications.order,
     "reserve_alerts": itemgetter("event_time", "alert_id"),
     "syndicate_alerts": itemgetter("event_time", "alert_id"),
+    "ring_alerts": itemgetter("event_time", "alert_id"),
 }
 """The streams of an outcome in the order in which they are written, and the order of the records of each."""
 

@@ -10,6 +10,8 @@ from monsoon.pipelines.operators.confirm_disruptions import ConfirmDisruptions
 from monsoon.pipelines.operators.control_exposure import ControlExposure
 from monsoon.pipelines.operators.dead_letter_accounts import AccountDeadLetters
 from monsoon.pipelines.operators.deduplicate_records import DeduplicateRecords
+from monsoon.pipelines.operators.find_rings import FindRings
+from monsoon.pipelines.operators.link_claims import LinkClaims
 from monsoon.pipelines.operators.merge_disruptions import MergeDisruptions
 from monsoon.pipelines.operators.peer_features import ComparePeers
 from monsoon.pipelines.operators.rider_evidence import RiderEvidence
@@ -37,6 +39,8 @@ OPERATORS: tuple[type[KeyedOperator], ...] = (
     RiderEvidence,
     MergeDisruptions,
     ComparePeers,
+    LinkClaims,
+    FindRings,
     AdjudicateClaims,
     AccountDeadLetters,
     ControlExposure,

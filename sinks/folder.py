@@ -33,6 +33,7 @@ STREAMS = (
     "notifications",
     "reserve_alerts",
     "syndicate_alerts",
+    "ring_alerts",
     "dead_letters",
 )
 SUMMARY = "summary.json"

@@ -39,6 +39,7 @@ class _Names(msgspec.Struct):
     disruption_id: str | None = None
     worker_id: str | None = None
     claim_ids: list[str] | None = None
+    held_claim_ids: list[str] | None = None
 
 
 def read_claim(folder: Path, claim_id: str) -> ClaimRecords:
@@ -79,8 +80,17 @@ def read_claim(folder: Path, claim_id: str) -> ClaimRecords:
         syndicate_alerts=_by_time(
             _records(folder, "syndicate_alerts", lambda names: claim_id in (names.claim_ids or ()))
         ),
+        ring_alerts=_by_time(
+            _records(folder, "ring_alerts", lambda names: claim_id in _of_ring(names))
+            if (folder / "ring_alerts").is_dir()  # folders of before have none
+            else ()
+        ),
         others=sorted(last.values(), key=lambda each: (each["decided_at"], each["claim_id"])),
     )
+
+
+def _of_ring(names: _Names) -> tuple[str, ...]:
+    return *(names.claim_ids or ()), *(names.held_claim_ids or ())
 
 
 def _unknown(folder: Path, claim_id: str, known: set[str]) -> InputError:

@@ -49,6 +49,11 @@ def ring_id(product: str, trigger: str, first_claim: str) -> str:
     return _digest_id("r", [product, trigger, first_claim])
 
 
+def ring_alert_id(ring: str, at_ms: int) -> str:
+    """33 characters; a function of the ring and the moment alone."""
+    return _digest_id("g", [ring, at_ms])
+
+
 def reserve_alert_id(product: str, day: str, cell: str, at_ms: int) -> str:
     """33 characters; a function of a reserve's product, day and cell, and of the moment alone."""
     return _digest_id("a", [product, day, cell, at_ms])

@@ -12,6 +12,7 @@ from typing import Any
 from monsoon.pipelines.local.candidates import Candidates, SharedTelemetry
 from monsoon.pipelines.local.collector import collector_paused
 from monsoon.pipelines.local.evidence import ClaimEvidence, ClaimScores, ScoreNotMeasured, ScoringQuery
+from monsoon.pipelines.local.rings import rings_among
 from monsoon.pipelines.progress import Progress, no_progress
 from monsoon.pipelines.results import Account, Outcome, dead_letter_order, providers_are, write_results
 from monsoon.sinks.folder import OutputFolder
@@ -54,6 +55,11 @@ class Inputs(Account):
     def shared(self) -> SharedTelemetry:
         """What all products compute of the telemetry alike."""
         return SharedTelemetry(self.telemetry, self.references)
+
+    @cached_property
+    def code_of(self) -> dict[str, int]:
+        """The codes of riders in the telemetry table."""
+        return {worker: code for code, worker in enumerate(self.telemetry.workers)}
 
     def refuse(self, stream: str, dead: Sequence[DeadLetter]) -> None:
         """Adds dead letters of valid records that could not be used."""
@@ -163,6 +169,8 @@ def run_product(
     for disruption in disruptions:
         outcome.disruptions.extend(disruption.records(product.name))
     items = candidates.items()
+    links, ring_alerts = rings_among(product, disruptions, inputs.telemetry, inputs.code_of)
+    outcome.ring_alerts.extend(ring_alerts)
     decisions = Decisions()
     claim_scores.begin(product, disruptions)
     pending = sorted(items)
@@ -171,7 +179,7 @@ def run_product(
         for worker in pending:
             try:
                 machine = RiderMachine(product, claim_scores.model_version, claim_scores)
-                decided = run_rider(machine, [*items[worker], *answers.of(worker)])
+                decided = run_rider(machine, [*items[worker], *links.get(worker, ()), *answers.of(worker)])
             except ScoreNotMeasured as not_measured:
                 deferred[worker] = not_measured.query
                 continue

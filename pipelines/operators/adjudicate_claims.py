@@ -29,7 +29,7 @@ from monsoon.pipelines.runtime.messages import (
 )
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartitionedBuffer
 from monsoon.sources.accounting import StreamCounts
-from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore, Reread
+from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore, LinkUpdate, Reread
 from monsoon.transforms.adjudication.claims import AdjudicationInput as RiderInput
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.rider_answers import STREAM, Answers
@@ -122,6 +122,9 @@ class AdjudicateClaims(KeyedOperator):
         for payload in arrived.get("findings", ()):
             for worker, of_rider in unpack(payload, list[tuple[str, list[ActivityResult]]]):
                 inputs[worker].extend(of_rider)
+        for payload in arrived.get("links", ()):
+            for worker, of_links in unpack(payload, list[tuple[str, list[LinkUpdate]]]):
+                inputs[worker].extend(of_links)
         for worker in answers.workers:
             inputs[worker].extend(answers.of(worker))
         decisions, machines = Decisions(), of_product.machines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from monsoon.pipelines.operators.link_claims import active_messages, opened_claims, opening_messages
 from monsoon.pipelines.operators.neighbor_panes import PANES
 from monsoon.pipelines.operators.pane_buffer import PaneBuffer, decoded, to_panes
 from monsoon.pipelines.operators.peer_features import PHONES
@@ -41,6 +42,9 @@ from monsoon.transforms.guard.signals import GUARD_FEATURES
 from monsoon.transforms.panes import PANE_MS, Panes
 from monsoon.transforms.product import Product
 from monsoon.transforms.product_claims import ProductClaims
+from monsoon.transforms.rings.limits import SIGHTINGS_MS
+from monsoon.transforms.rings.openings import Opening
+from monsoon.transforms.rings.sightings import active_by_cell, stays_of_openings
 from monsoon.transforms.syndicate_alerts import Linked, linked, watches
 from monsoon.transforms.telemetry_table import TelemetryTable
 
@@ -148,6 +152,26 @@ class EvidenceRequests:
             measured = self._measure(claims, requests, self._own_reports(requests), due_ms)
             yield measured.rereads_to_claims(self._key)
             yield from measured.rereads_to_phones()
+
+    def openings(self, product: str, openings: Sequence[Opening], due_ms: int) -> Iterator[Message]:
+        """Claims as they are opened, with what their riders' phones saw, to where they are linked."""
+        if not openings:
+            return
+        after_ms = min(each.confirmed_at_ms for each in openings) - SIGHTINGS_MS
+        telemetry = self._reports.telemetry(after_ms, {each.worker_id for each in openings})
+        code_of = {worker: code for code, worker in enumerate(telemetry.workers)}
+        stays = stays_of_openings(telemetry, code_of, openings)
+        yield from opening_messages(product, opened_claims(openings, telemetry, stays), self._buckets, due_ms)
+
+    def active_riders(self, product: str, places: Collection[tuple[str, int, int]], due_ms: int) -> Iterator[Message]:
+        """How many riders of the bucket report from the cells in which, or beside which, claims may be opened, to where
+        they are linked; `places` as of `places_of`."""
+        if not places:
+            return
+        moments_ms = sorted({at_ms for _, _, at_ms in places})
+        telemetry = self._reports.report_cells(moments_ms[0] - LOOK_BACK_MS).telemetry
+        active = {at_ms: active_by_cell(telemetry, at_ms) for at_ms in moments_ms}
+        yield from active_messages(product, places, active, self._buckets, due_ms)
 
     def _own_reports(self, requests: Sequence[ScoringRequest]) -> TelemetryTable:
         confirmed_ms = min(each.update.confirmed_at_ms for each in requests)

@@ -44,6 +44,7 @@ from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence, ReportCells
 from monsoon.transforms.product import Product
 from monsoon.transforms.product_claims import ProductClaims
+from monsoon.transforms.rings.openings import openings_of, places_of
 from monsoon.transforms.triggers.disruption_log import (
     DisruptionLog,
     EventKey,
@@ -62,7 +63,14 @@ class RiderEvidence(KeyedOperator):
 
     uid: ClassVar = "riders-evidence"
     label: ClassVar = "telemetry, policies and disruptions by rider"
-    to: ClassVar = ("unite-disruptions", "compare-neighbors", "adjudicate-claims", "account-dead-letters", RESULTS)
+    to: ClassVar = (
+        "unite-disruptions",
+        "compare-neighbors",
+        "link-claims",
+        "adjudicate-claims",
+        "account-dead-letters",
+        RESULTS,
+    )
 
     def __init__(self, key: int, state: StateWriter, config: JobConfig, references: ReferenceTables) -> None:
         super().__init__(key, state)
@@ -216,10 +224,15 @@ class RiderEvidence(KeyedOperator):
         due = claims.take_due(upto_ms)
         if not changed_events and not due and not tests:
             return ()
-        changed = self._disruptions(claims, changed_events, upto_ms)
+        series = self._changed_series(claims, changed_events)
+        changed = self._disruptions(claims, series, upto_ms)
         for disruption in changed:
             self._record_disruption(claims, disruption)
         yield from self._send_records(claims.product, changed, upto_ms)
+        openings = [each for disruption in changed for each in openings_of(claims.product, disruption, self.done_ms)]
+        yield from self._requests.openings(name, openings, upto_ms)
+        where = places_of((each for _, of_version in series for each in of_version), self.done_ms)
+        yield from self._requests.active_riders(name, where, upto_ms)
         yield from self._send_activity_tests(claims, tests, upto_ms)
         yield from self._evaluate_week(claims, changed, upto_ms)
         with_new_results = claims.take_new_results()
@@ -255,14 +268,20 @@ class RiderEvidence(KeyedOperator):
         results = pack(sorted(week_to_date_of(claims, changed, telemetry, self.done_ms).items()))
         yield Message("adjudicate-claims", self.key, f"findings/{claims.product.name}", upto_ms, results)
 
-    def _disruptions(self, claims: ProductClaims, changed_events: set[Any], upto_ms: int) -> list[Disruption]:
-        """The changed disruptions that concern riders of the bucket, each with its updates for them."""
+    def _changed_series(self, claims: ProductClaims, changed_events: set[Any]) -> list[tuple[Product, list[Series]]]:
+        """The series of the changed events of a product's triggers, by version."""
         series: list[tuple[Product, list[Series]]] = []
         for version in claims.product.versions:
             triggers = {name: trigger for name, (of, trigger) in self._config.triggers.items() if of is version}
             mine = {each for each in changed_events if each[0][0] in triggers}
             if mine:
                 series.append((version, list(self._log.series(mine, triggers))))
+        return series
+
+    def _disruptions(
+        self, claims: ProductClaims, series: Sequence[tuple[Product, Sequence[Series]]], upto_ms: int
+    ) -> list[Disruption]:
+        """The disruptions of changed series that concern riders of the bucket, each with its updates for them."""
         if not series:
             return []
         confirmed = confirmed_after([each for _, of_version in series for each in of_version], self.done_ms)

@@ -73,6 +73,7 @@ def test_what_a_broker_is_told():
         ("notifications", {"notification_id": "n-1"}, "n-1"),
         ("reserve_alerts", {"alert_id": "a-1"}, "a-1"),
         ("syndicate_alerts", {"alert_id": "s-1"}, "s-1"),
+        ("ring_alerts", {"alert_id": "g-1"}, "g-1"),
         ("telemetry", {"worker_id": "w-1", "event_id": "e-1"}, "w-1"),
         (
             "reserves",

@@ -267,27 +267,48 @@ def test_what_the_guard_decided_is_no_rules(revisions, told):
         assert "step up (the guard's verification) from 12:00 on 28 June 2024, until 16:00" in text
 
 
-def test_a_ring_is_drawn():
-    ring = {
-        "ring_id": "g1",
-        "at_ms": at(0),
+def ring_alert(claim, **fields):
+    return {
+        "alert_id": "g1",
+        "ring_id": "r1",
+        "event_time": at(0),
+        "state": "raised",
+        "product": "kawaach",
+        "trigger": "rain",
         "members": ["w1", "w2", "worker-3"],
-        "claims": ["c1", "c2", "c3"],
-        "held": [],
+        "claim_ids": [claim, "c2", "c3"],
+        "held_claim_ids": [],
         "evidence": [
-            {"kind": "device", "resource": "dev-1", "riders": 3, "weight_e6": 1_250_000},
-            {"kind": "network", "resource": "net-9", "riders": 2, "weight_e6": 600_000},
+            {"kind": "device", "resource": "dev-1", "riders": 3, "weight": 5.25},
+            {"kind": "network_prefix", "resource": "net-9", "riders": 2, "weight": 0.6},
         ],
+        **fields,
     }
-    assert section({"ring": ring, "ring_id": "g1"}, "Ring")[-3:] == [
-        "  [*w1      ]--+-- device dev-1: 3 of 3, 1.25",
-        "  [ w2      ]--+-- network net-9: 2 of 3, 0.60",
-        "  [ worker-3]--+",
-    ]
 
 
-def test_a_ring_of_another_form_is_named_and_nothing_more():
-    assert "not known here" in " ".join(section({"ring": {"ring_id": "g1"}, "ring_id": "g1"}, "Ring"))
+def test_a_ring_is_drawn():
+    records = records_of(*top_up())
+    claim = records.claim["claim_id"]
+    lifted = ring_alert(claim, state="lifted", event_time=at(60), evidence=[])
+    for alerts, told in (
+        ([ring_alert(claim)], "one of the ring"),
+        ([ring_alert("c9", held_claim_ids=[claim])], "attached to the ring by one link"),
+        ([ring_alert(claim), lifted], "Lifted 13:00"),
+    ):
+        (ring,) = (
+            each
+            for each in explain_claim(with_fields(records, ring_alerts=alerts), kawaach())
+            if each.title.startswith("Ring")
+        )
+        assert ring.points[2:5] == (
+            "[*w1      ]--+-- device dev-1: 3 of 3, 5.25",
+            "[ w2      ]--+-- network_prefix net-9: 2 of 3, 0.60",
+            "[ worker-3]--+",
+        )
+        assert told in " ".join(ring.points)
+
+
+def test_a_ring_of_which_no_alert_is_at_hand_is_named():
     assert "ring score 0.75" in " ".join(section({"ring_id": "g1", "ring_score": 0.75}, "Ring"))
 
 

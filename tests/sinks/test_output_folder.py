@@ -27,8 +27,8 @@ def finish(folder, **summary):
 def test_a_finished_folder_has_every_stream_and_the_summary(tmp_path):
     finish(tmp_path / "out", streams={})
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "claims", "dead_letters", "disruptions", "notifications", "payouts", "reserve_alerts", "summary.json",
-        "syndicate_alerts",
+        "claims", "dead_letters", "disruptions", "notifications", "payouts", "reserve_alerts", "ring_alerts",
+        "summary.json", "syndicate_alerts",
     ]  # fmt: skip
     (line,) = (tmp_path / "out/claims/part-00000.jsonl").read_text().splitlines()
     assert json.loads(line) == {"claim_id": "c1", "payout_inr": 341.25}

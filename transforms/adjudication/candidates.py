@@ -219,6 +219,7 @@ class CandidateFinder:
             stated_at_ms=record["event_time"],
             week_orders_carried=record.get("week_orders_carried"),
             week_hours_carried=record.get("week_hours_carried"),
+            squad_id=record.get("squad_id"),
         )
 
 

@@ -43,6 +43,7 @@ class PolicyTerms(Struct, frozen=True, gc=False, omit_defaults=True):
     """When the policy's last event by the disruption's start happened; its week figures are as of then."""
     week_orders_carried: float | None = None
     week_hours_carried: float | None = None
+    squad_id: str | None = None
 
 
 class GuardSignal(Struct, frozen=True, gc=False, array_like=True):
@@ -151,20 +152,39 @@ class Answer(Struct, frozen=True, gc=False):
     confirms: bool
 
 
-AdjudicationInput = DisruptionUpdate | ActivityResult | Answer
+class LinkUpdate(Struct, frozen=True, gc=False, array_like=True):
+    """What is known of a claim's links to others from a moment on.
+
+    It is a member of a ring (`ring_id`), or attached to one (`held`), or has no ring any more (None); `ring_score` is
+    that of the standing. Or, where `riders_on_payout_account` is stated, so many riders of no squad in common have
+    claims that are paid to its account; that says nothing of rings.
+    """
+
+    at_ms: int
+    claim_id: str
+    ring_id: str | None = None
+    held: bool = False
+    ring_score: float = 0.0
+    riders_on_payout_account: int | None = None
+
+
+AdjudicationInput = DisruptionUpdate | ActivityResult | LinkUpdate | Answer
 """An input of a rider's state machine."""
 
 
 def processing_order(item: AdjudicationInput) -> tuple[Any, ...]:
     """The order in which the inputs of one moment are processed, however they arrive: withdrawals, other revisions,
-    activity results, answers."""
+    activity results, links, answers."""
     if isinstance(item, DisruptionUpdate):
         end_ms = -1 if item.end_ms is None else item.end_ms
         return (not item.withdrawn, item.disruption_id, item.confirmed_at_ms, end_ms, item.level or "")
     if isinstance(item, ActivityResult):
         values = sorted((name, -1.0 if value is None else value) for name, value in item.values.items())
         return (2, item.disruption_id, item.confirmed_at_ms, item.kind, item.passed, values)
-    return (3, item.answer_id, item.claim_id, item.confirms)
+    if isinstance(item, LinkUpdate):
+        riders = item.riders_on_payout_account or 0
+        return (3, item.claim_id, riders, item.ring_id or "", item.held, item.ring_score)
+    return (4, item.answer_id, item.claim_id, item.confirms)
 
 
 class Claim(Struct, gc=False, omit_defaults=True):
@@ -205,6 +225,12 @@ class Claim(Struct, gc=False, omit_defaults=True):
     """The reasons of the last payment, which hold where no correction has others."""
     reread: Reread | None = None
     """The last re-read after the rider's confirming answer; None: none was needed yet."""
+    ring_id: str | None = None
+    """The ring of which it is a member, or to which it is attached (`ring_held`)."""
+    ring_held: bool = False
+    ring_score: float = 0.0
+    riders_on_payout_account: int = 0
+    """The most riders of no squad in common that had claims paid to its account; 0: never more than two."""
 
     @property
     def total_paid_paise(self) -> int:

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from monsoon.transforms.adjudication.claims import Claim, ClaimScore, strong_signals
 from monsoon.transforms.adjudication.facts import CLAIM_FACTS
+from monsoon.transforms.adjudication.linked import RING_HELD
 from monsoon.transforms.adjudication.payout import activity_of
-from monsoon.transforms.guard.verdicts import PASS, REVIEW, VERIFY_WAIT_MS, verdict_of
+from monsoon.transforms.guard.verdicts import PASS, REVIEW, VERIFY, VERIFY_WAIT_MS, Verdict, verdict_of
 from monsoon.transforms.product import Hold, Product, Rule
 from monsoon.transforms.product.old_names import HOLDS
 
@@ -60,8 +61,8 @@ class DecisionRules:
         """The outcome of a claim's first score, the guard's included."""
         rule = self._applying(self._decision.first, claim, score)
         if self._exceeds_evidence(rule, score):
-            return self._guarded(Outcome(self.first_soft_hold or APPROVE, rule.reason), score)
-        return self._guarded(Outcome(rule.then, rule.reason), score)
+            return self._guarded(Outcome(self.first_soft_hold or APPROVE, rule.reason), claim, score)
+        return self._guarded(Outcome(rule.then, rule.reason), claim, score)
 
     def after(self, hold: str, claim: Claim, score: ClaimScore) -> Outcome:
         """The outcome of a hold that has run out without an answer, the guard's included."""
@@ -69,14 +70,16 @@ class DecisionRules:
             return Outcome(MANUAL_REVIEW, None, (UNANSWERED, *strong_signals(score.guard)))
         rule = self._applying(self.holds[hold].then, claim, score)
         if self._exceeds_evidence(rule, score):
-            return self._guarded(Outcome(APPROVE, None), score)
-        return self._guarded(Outcome(rule.then, rule.reason), score)
+            return self._guarded(Outcome(APPROVE, None), claim, score)
+        return self._guarded(Outcome(rule.then, rule.reason), claim, score)
 
-    def _guarded(self, own: Outcome, score: ClaimScore) -> Outcome:
+    def _guarded(self, own: Outcome, claim: Claim, score: ClaimScore) -> Outcome:
         """The stricter of what the product's rules and the guard say to a claim: approval, a soft hold, a step-up,
         manual review. A step-up of both is the guard's verification; where both say the same, the guard's reasons come
         before the rule's own."""
         verdict = verdict_of(strong_signals(score.guard))
+        if verdict.action == PASS and claim.ring_held:
+            verdict = Verdict(VERIFY, (RING_HELD,))
         if verdict.action == PASS:
             return own
         guard = Outcome(MANUAL_REVIEW if verdict.action == REVIEW else VERIFICATION.name, None, verdict.reasons)

@@ -10,6 +10,11 @@ from monsoon.transforms.adjudication.payout import activity_of
 from monsoon.transforms.adjudication.rules import VersionRules
 from monsoon.transforms.product import Product
 
+WITHDRAWN_PAID = ("paid_before_withdrawal",)
+LEVEL_FELL = ("paid_above_corrected_level",)
+REVIEW_REASONS = frozenset(WITHDRAWN_PAID + LEVEL_FELL)
+"""Reasons of claims that stay paid after a correction, and are listed for review."""
+
 NOT_MEASURED = "activity_not_measured"
 
 

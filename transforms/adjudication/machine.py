@@ -1,7 +1,7 @@
 """Adjudication: one keyed state machine per rider and product.
 
 All inputs of a rider at one moment are decided together (`decide`), so that their order of arrival does not matter:
-withdrawals first, then other revisions, activity results, answers, and the holds that run out; then payouts in the
+withdrawals first, then other revisions, activity results, links, answers, and holds that run out; then payouts in the
 order of the overlap rule, then the caps in theirs. Published revisions are never edited; what was paid stays paid and
 counts as paid in every rule.
 
@@ -22,11 +22,13 @@ from monsoon.transforms.adjudication.claims import (
     Answer,
     Claim,
     DisruptionUpdate,
+    LinkUpdate,
     processing_order,
 )
 from monsoon.transforms.adjudication.decision import APPROVE, MANUAL_REVIEW, UNSCORED, Outcome
-from monsoon.transforms.adjudication.eligibility import NOT_MEASURED, assess
+from monsoon.transforms.adjudication.eligibility import LEVEL_FELL, NOT_MEASURED, WITHDRAWN_PAID, assess
 from monsoon.transforms.adjudication.formula_scores import with_formula_scores
+from monsoon.transforms.adjudication.linked import apply_links, linked_reread, linked_score
 from monsoon.transforms.adjudication.payment_history import PaymentHistory
 from monsoon.transforms.adjudication.records import PublishedView, claim_record, payout_records, reasons_of
 from monsoon.transforms.adjudication.rules import ProductRules, rules_of
@@ -37,11 +39,6 @@ from monsoon.transforms.adjudication.verification import Scorer, outcome_of, rer
 from monsoon.transforms.identifiers import claim_id
 from monsoon.transforms.product import Product
 
-_WITHDRAWN_PAID = ("paid_before_withdrawal",)
-_LEVEL_FELL = ("paid_above_corrected_level",)
-REVIEW_REASONS = frozenset(_WITHDRAWN_PAID + _LEVEL_FELL)
-"""Reasons of claims that stay paid and are listed for review."""
-
 ClaimOutputs = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 """Claim revisions and payout instructions, in the order in which they were decided."""
 
@@ -51,10 +48,8 @@ class RiderMachine:
     `next_due_ms` for its timers."""
 
     def __init__(self, product: Product, model_version: str, scorer: Scorer) -> None:
-        self._product = product
+        self._product, self._model_version, self._scorer = product, model_version, scorer
         self._rules: ProductRules = rules_of(product)
-        self._model_version = model_version
-        self._scorer = scorer
         self._refused: list[RefusedAnswer] = []
         self._reset(())
 
@@ -64,7 +59,7 @@ class RiderMachine:
         score = self._scorer(claim, at_ms)
         if score is None:
             return False
-        claim.score = with_formula_scores(self._rules.of(claim).product, claim, score)
+        claim.score = with_formula_scores(self._rules.of(claim).product, claim, linked_score(claim, score))
         return True
 
     def _reset(self, claims: Iterable[Claim]) -> None:
@@ -104,6 +99,8 @@ class RiderMachine:
                 claims = self._apply_update(item)
             elif isinstance(item, ActivityResult):
                 claims = self._apply_activity_result(item)
+            elif isinstance(item, LinkUpdate):
+                claims = self._apply_links(item)
             else:
                 claims = self._apply_answer(item, released)
             for claim in claims:
@@ -162,6 +159,14 @@ class RiderMachine:
                 to_decide.append(claim)
         return to_decide
 
+    def _apply_links(self, update: LinkUpdate) -> list[Claim]:
+        """What is known of a claim's links to others."""
+        if (claim := self._claims.get(update.claim_id)) is not None:
+            self._touch(claim)
+            if reasons := apply_links(claim, update):
+                self._review(claim, None, reasons)
+        return []
+
     def _apply_answer(self, answer: Answer, released: set[str]) -> list[Claim]:
         claim = self._claims.get(answer.claim_id)
         if claim is not None:
@@ -187,7 +192,8 @@ class RiderMachine:
     def _look_again(self, claim: Claim, at_ms: int, answer_id: str = "") -> bool:
         """Takes the re-read of a claim whose rider confirmed it: when the answer comes, and without an `answer_id` when
         the wait is over. True if it is released; else it waits on, or goes to manual review."""
-        claim.reread = reread_of(self._scorer, claim, self._rules.of(claim).decision.hold_of(claim), at_ms, answer_id)
+        hold = self._rules.of(claim).decision.hold_of(claim)
+        claim.reread = linked_reread(claim, reread_of(self._scorer, claim, hold, at_ms, answer_id))
         if claim.reread.outcome == "waits" and answer_id:
             return False
         outcome = outcome_of(claim.reread)
@@ -218,7 +224,7 @@ class RiderMachine:
             self._history.add(claim)
         claim.gross_paise = assessment.gross_paise + sum([supplements[name] or 0 for name in claim.supplemented])
         if claim.paid_paise and claim.gross_paise < claim.total_paid_paise:
-            claim.reasons = _LEVEL_FELL
+            claim.reasons = LEVEL_FELL
         if refused:
             if not claim.paid_paise:
                 self._refuse(claim, assessment.refused, assessment.review)
@@ -244,7 +250,7 @@ class RiderMachine:
         self._revise(claim, replace(claim.update, at_ms=update.at_ms, end_ms=end_ms, withdrawn=True))
         claim.due_ms, claim.hold = None, None
         if claim.paid_paise:
-            claim.reasons = _WITHDRAWN_PAID
+            claim.reasons = WITHDRAWN_PAID
         elif claim.status is not None:  # nothing was published of one never decided
             claim.status = "withdrawn"
             claim.reasons = ("disruption_withdrawn",) if update.withdrawn else ("not_present",)

@@ -178,17 +178,17 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "proximity_degree", "count", 0, _INF, "graph", "high",
         "riders of other claims that were close by, from the graph of shared resources",
-        "not measured: the graph is not built yet",
+        "not measured: the graph counts claims that it links, not all riders",
     ),
     Feature(
         "shared_network_degree", "count", 0, _INF, "graph", "high",
         "riders of other claims on the same network, from the graph of shared resources",
-        "not measured: the graph is not built yet",
+        "not measured: the graph counts claims that it links, not all riders",
     ),
     Feature(
         "ring_score", "share", 0, 1, "graph", "high",
         "strength of the ring that the claim belongs to",
-        "not measured: the graph is not built yet",
+        "not measured: the claim is in no ring and attached to none",
     ),
 )  # fmt: skip
 

@@ -36,7 +36,7 @@ def explain_claim(records: ClaimRecords, product: Product | None) -> tuple[Secti
         *activity_sections(claim),
         evidence_section(claim, product),
         *guard_sections(claim),
-        *ring_sections(claim),
+        *ring_sections(claim, records.ring_alerts),
         score_section(claim, product),
         decision_section(records, product),
         waiting_section(records, product),

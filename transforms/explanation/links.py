@@ -10,6 +10,7 @@ from monsoon.transforms.explanation.records import Record
 from monsoon.transforms.explanation.text import number
 from monsoon.transforms.plain_words import reason_in_words
 from monsoon.transforms.product.wording.phrases import Section
+from monsoon.transforms.rings.limits import EDGE_WEIGHT_E6, WEIGHT_SCALE
 
 _STATES = {"strong": "strong", "clear": "clear", None: "holds, but over too few reports to count"}
 
@@ -22,7 +23,7 @@ _OUTCOMES = {
 
 _WIDEST_NAME = 40
 
-_RING_FIELDS = {"ring_id", "members", "claims", "evidence"}
+EDGE_WEIGHT = EDGE_WEIGHT_E6 // WEIGHT_SCALE
 
 
 def guard_sections(claim: Record) -> tuple[Section, ...]:
@@ -55,30 +56,31 @@ def _signals(signals: Sequence[Mapping[str, Any]]) -> list[str]:
     ] or ["No signal was measured."]
 
 
-def ring_sections(claim: Record) -> tuple[Section, ...]:
-    """The ring of the claim as a graph: its members, and each resource that links them; none without a ring.
-
-    `ring` is of the form of a ring alert: ring_id, members, claims, held, evidence (kind, resource, riders, weight_e6).
-    A claim may have its ring_id and ring_score alone.
-    """
-    ring, name = claim.get("ring"), claim.get("ring_id")
-    if not ring:
+def ring_sections(claim: Record, alerts: Sequence[Record] = ()) -> tuple[Section, ...]:
+    """The ring of the claim as a graph: its members, and each resource that links them; none for a claim that never
+    stood in one. `alerts` are the ring alerts that name the claim, in the order of time."""
+    raised = [each for each in alerts if each["state"] == "raised"]
+    if not raised:
+        name, score = claim.get("ring_id"), claim.get("ring_score")
         if name is None:
             return ()
-        score = claim.get("ring_score")
         words = "" if score is None else f", ring score {number(score)} (0 no link, 1 the strongest)"
-        return (Section(f"Ring {name}", (f"The claim is linked with others{words}; the record does not name them.",)),)
-    if not isinstance(ring, Mapping) or not ring.keys() >= _RING_FIELDS:
-        return (Section(f"Ring {name}", ("The record names the ring in a form that is not known here.",)),)
-    members, evidence = list(ring["members"]), list(ring["evidence"])
-    attached = claim["claim_id"] in ring.get("held", ())
+        return (Section(f"Ring {name}", (f"The claim is linked with others{words}; no alert here names them.",)),)
+    ring = raised[-1]
+    attached = claim["claim_id"] in ring["held_claim_ids"]
     points = [
-        f"{len(members)} riders and {len(ring['claims'])} claims are linked; this claim is "
-        f"{'attached to the ring by one link, and held' if attached else 'one of the ring'}. On the left the members "
-        "(* this rider), on the right what links them, with how many of them and the weight of the link:",
+        f"{len(ring['members'])} riders and {len(ring['claim_ids'])} claims are linked as of "
+        f"{local_minute(ring['event_time'])}; this claim is "
+        f"{'attached to the ring by one link, and asked about' if attached else 'one of the ring'}. On the left the "
+        "members (* this rider), on the right what links them, with how many of them and its weight (two claims are "
+        f"linked from {EDGE_WEIGHT} on, by two kinds at least):",
         "",
-        *graph(members, [_resource(each, len(members)) for each in evidence], claim["worker_id"]),
+        *graph(
+            ring["members"], [_resource(each, len(ring["members"])) for each in ring["evidence"]], claim["worker_id"]
+        ),
     ]
+    if alerts[-1]["state"] == "lifted":
+        points.append(f"Lifted {local_minute(alerts[-1]['event_time'])}: a claim that is in review stays there.")
     return (Section(f"Ring {ring['ring_id']}", tuple(points)),)
 
 
@@ -96,5 +98,4 @@ def graph(members: Sequence[str], resources: Sequence[str], rider: str) -> list[
 
 
 def _resource(each: Mapping[str, Any], members: int) -> str:
-    weight = each["weight_e6"] / 1_000_000
-    return f"{each['kind']} {each['resource'][:_WIDEST_NAME]}: {each['riders']} of {members}, {weight:.2f}"
+    return f"{each['kind']} {each['resource'][:_WIDEST_NAME]}: {each['riders']} of {members}, {each['weight']:.2f}"

@@ -27,6 +27,7 @@ class ClaimRecords:
     notifications: Sequence[Record] = ()
     reserve_alerts: Sequence[Record] = ()
     syndicate_alerts: Sequence[Record] = ()
+    ring_alerts: Sequence[Record] = ()
     others: Sequence[Record] = ()
 
     def until(self, revision: int) -> ClaimRecords:
@@ -43,6 +44,7 @@ class ClaimRecords:
             notifications=tuple(each for each in self.notifications if each["event_time"] < until_ms),
             reserve_alerts=tuple(each for each in self.reserve_alerts if each["event_time"] < until_ms),
             syndicate_alerts=tuple(each for each in self.syndicate_alerts if each["event_time"] < until_ms),
+            ring_alerts=tuple(each for each in self.ring_alerts if each["event_time"] < until_ms),
             others=self.others,
         )
 

@@ -36,6 +36,10 @@ class Condition:
         """Where the comparison holds; nowhere for NaN."""
         return np.asarray(_COMPARE[self.comparison](values, self.threshold))
 
+    def holds_for(self, value: float) -> bool:
+        """Whether it holds for one value."""
+        return bool(_COMPARE[self.comparison](value, self.threshold))
+
 
 _COMPARE = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
+
+from monsoon.transforms.identifiers import ring_alert_id
+from monsoon.transforms.rings.limits import WEIGHT_SCALE
 
 
 class RingEvidence(Struct, frozen=True, gc=False):
@@ -35,6 +38,30 @@ class RingAlert(Struct, frozen=True, gc=False):
     claims: tuple[str, ...]
     held: tuple[str, ...]
     evidence: tuple[RingEvidence, ...]
+
+
+def alert_record(alert: RingAlert) -> dict[str, Any]:
+    """An alert in the contract's form (contracts/ring_alert.schema.json)."""
+    return {
+        "alert_id": ring_alert_id(alert.ring_id, alert.at_ms),
+        "ring_id": alert.ring_id,
+        "event_time": alert.at_ms,
+        "state": alert.state,
+        "product": alert.product,
+        "trigger": alert.trigger,
+        "members": list(alert.members),
+        "claim_ids": list(alert.claims),
+        "held_claim_ids": list(alert.held),
+        "evidence": [
+            {
+                "kind": each.kind,
+                "resource": each.resource,
+                "riders": each.riders,
+                "weight": each.weight_e6 / WEIGHT_SCALE,
+            }
+            for each in alert.evidence
+        ],
+    }
 
 
 class Standing(Struct, frozen=True, gc=False):

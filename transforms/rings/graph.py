@@ -9,11 +9,12 @@ up to it: not of their order, of how they were divided, or of repeats.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from monsoon.transforms.adjudication.claims import LinkUpdate
 from monsoon.transforms.evidence.ragged import Ints
 from monsoon.transforms.identifiers import ring_id
 from monsoon.transforms.rings.alerts import RingAlert, RingEvidence, Standing
@@ -43,6 +44,7 @@ class RingGraph:
         """Of each claim when it was last evaluated: the first claim connected with it; -1 for none."""
         self._rings: dict[str, _Ring] = {}
         self._standing: dict[str, Standing] = {}
+        self._changes: list[tuple[str, LinkUpdate]] = []
         self.upto_ms = -1
         """What happens until then is evaluated."""
 
@@ -85,12 +87,15 @@ class RingGraph:
         if not len(touched):
             return
         region = self._region(touched)
-        before = set()
+        old_standings: dict[str, Standing] = {}
         for index in region.tolist():
-            standing = self._standing.pop(self._store.claim_ids[index], None)
+            name = self._store.claim_ids[index]
+            standing = self._standing.pop(name, None)
             if standing is not None:
-                before.add(standing.ring_id)
+                old_standings[name] = standing
+        before = {standing.ring_id for standing in old_standings.values()}
         found = self._rings_among(region, at_ms)
+        self._note_changes(region, old_standings, at_ms)
         for ring in sorted(before | found.keys()):
             old, now = self._rings.pop(ring, None), found.get(ring)
             if now is not None:
@@ -99,6 +104,26 @@ class RingGraph:
                     yield self._alert(ring, at_ms, now)
             elif old is not None:
                 yield self._alert(ring, at_ms, old, lifted=True)
+
+    def _note_changes(self, region: Ints, before: Mapping[str, Standing], at_ms: int) -> None:
+        """Notes the claims of a region that stand otherwise than before."""
+        store = self._store
+        for index in region.tolist():
+            name = store.claim_ids[index]
+            now = self._standing.get(name)
+            if now == before.get(name):
+                continue
+            worker = store.worker_ids[store.worker[index]]
+            update = LinkUpdate(at_ms, name)
+            if now is not None:
+                update = LinkUpdate(at_ms, name, now.ring_id, now.held, now.score)
+            self._changes.append((worker, update))
+
+    def take_changes(self) -> list[tuple[str, LinkUpdate]]:
+        """How claims stand from a moment on, by worker_id, of all whose standing has changed since the last call, in
+        the order of time and claim_id."""
+        changes, self._changes = self._changes, []
+        return sorted(changes, key=lambda each: (each[1].at_ms, each[1].claim_id))
 
     def _alert(self, ring: str, at_ms: int, what: _Ring, lifted: bool = False) -> RingAlert:
         return RingAlert(

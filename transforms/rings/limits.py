@@ -43,6 +43,13 @@ WINDOW_MS = (28 * _DAY_MS, 28 * _DAY_MS, _DAY_MS, 28 * _DAY_MS, _DAY_MS, _DAY_MS
 """By kind: how far back sightings count, and after which time evidence expires. A subscription minute is the policy's,
 as its payout account is."""
 
+SIGHTINGS_MS = _DAY_MS
+"""How far back the reports of a claim's rider are looked at. A phone that was shared before that links by the policies
+that state it."""
+
+CONTEXT_MS = _DAY_MS
+"""A claim is compared with those that were opened within this before it."""
+
 EXPIRY_STEP_MS = _HOUR_MS
 """Evidence expires at the first whole hour (UTC) by which it is as old as that: a graph changes once an hour."""
 

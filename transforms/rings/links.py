@@ -70,7 +70,12 @@ def withdrawn(claim_ids: Sequence[str], at_ms: int) -> Links:
 
 
 def link_claims(
-    claims: Claims, stays: Stays, at_ms: int, names: Sequence[Sequence[str]], relink: Bools | None = None
+    claims: Claims,
+    stays: Stays,
+    at_ms: int,
+    names: Sequence[Sequence[str]],
+    relink: Bools | None = None,
+    active: int = 0,
 ) -> Links:
     """The edges at a moment that end in a claim confirmed then.
 
@@ -78,14 +83,17 @@ def link_claims(
     those of their riders, each up to the confirmation of the claim. `names` has the names of the resources of each kind
     by code; subscription minutes need none. With `relink`, a flag a claim, the edges of these claims are found anew
     instead, with what is known at the moment, and replace those that they had; `claims` must then have all in their
-    surroundings.
+    surroundings. `active` is how many
+    riders are active there, as of `uses_of`.
 
     Raises ValueError for more than MAX_CLAIMS claims.
     """
     if len(claims) > MAX_CLAIMS:
         raise ValueError(f"{len(claims)} claims of one product and trigger at a moment; at most {MAX_CLAIMS}")
     stays = stays.unexpired(at_ms)
-    pairs = Pairs(claims, uses_of(claims, stays), stays, claims.confirmed_at_ms == at_ms if relink is None else relink)
+    pairs = Pairs(
+        claims, uses_of(claims, stays, active), stays, claims.confirmed_at_ms == at_ms if relink is None else relink
+    )
     found = list(pairs.edges(at_ms))
     members = pairs.clique_members(at_ms)
     return _links(claims, at_ms, names, pairs, found, members, relink)

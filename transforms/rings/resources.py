@@ -237,8 +237,9 @@ def active_riders(claims: Claims, stays: Stays) -> int:
     return len(np.unique(np.concatenate((claims.rider, stays.rider))))
 
 
-def uses_of(claims: Claims, stays: Stays) -> Uses:
-    """Who is on what. Riders without a claim count in the number of riders, and have no use of their own."""
+def uses_of(claims: Claims, stays: Stays, active: int = 0) -> Uses:
+    """Who is on what. Riders without a claim count in the number of riders, and have no use of their own; `active` is
+    how many riders are active, where more are than have a claim or a stay here."""
     key, rider, claim, expires_ms, stay_lo, stay_hi = _all_uses(claims, stays)
     resources, resource = np.unique(key, return_inverse=True)
     resource = resource.reshape(-1)
@@ -249,7 +250,7 @@ def uses_of(claims: Claims, stays: Stays) -> Uses:
     place = np.cumsum(kept) - 1
     rows = np.flatnonzero(kept[resource] & (claim >= 0))
     order = rows[np.argsort(resource[rows] * (len(claims) + 1) + claim[rows], kind="stable")]
-    weight, apart = _weights(kind[kept], riders[kept], active_riders(claims, stays))
+    weight, apart = _weights(kind[kept], riders[kept], max(active, active_riders(claims, stays)))
     return Uses(
         resources[kept],
         riders[kept],

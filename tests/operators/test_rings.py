@@ -1,0 +1,109 @@
+"""Rings among the claims of a storm: the same on both engines, and nobody else is frozen."""
+
+import json
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from kit.graph import Graph, locally, same, settings_of
+from kit.rings import CUSTOMERS, RING, ring_storm
+from kit.streams import in_order, write_streams
+
+from monsoon.sources.files import STREAMS, FilePart
+
+COMPARED = ("disruptions", "claims", "payouts", "notifications", "syndicate_alerts", "ring_alerts")
+
+
+def written(folder):
+    return write_streams(folder / "in", in_order(ring_storm()))
+
+
+@cache
+def expected():
+    with TemporaryDirectory() as folder:
+        return locally(written(Path(folder)))[1]
+
+
+def last_claims(outcome):
+    return {claim["worker_id"]: claim for claim in outcome.claims}
+
+
+def test_members_are_reviewed_and_nobody_else():
+    outcome = expected()
+    (last,) = {alert["ring_id"]: alert for alert in outcome.ring_alerts if alert["state"] == "raised"}.values()
+    assert last["members"] == RING
+    assert {each["kind"] for each in last["evidence"]} >= {"device", "payout_account", "access_point"}
+    claims = last_claims(outcome)
+    in_review = {worker for worker, claim in claims.items() if claim["status"] != "approved"}
+    assert in_review == {*RING, *CUSTOMERS}
+    for worker in RING:
+        assert claims[worker]["status"] == "manual_review"
+        assert "ring" in claims[worker]["reasons"]
+        assert claims[worker]["ring_id"] == last["ring_id"]
+    assert outcome.ring_alerts[-1]["state"] == "lifted"  # when its evidence has expired
+    paid = {payout["claim_id"] for payout in outcome.payouts}
+    assert not paid & {claims[worker]["claim_id"] for worker in [*RING, *CUSTOMERS]}
+
+
+@pytest.mark.parametrize("buckets", [1, 4])
+def test_both_engines_say_so(tmp_path, buckets):
+    source = written(tmp_path)
+    graph = Graph(settings_of(source, buckets), durable=False)
+    for stream in STREAMS:
+        for path in sorted((source / stream).glob("*.jsonl")):
+            graph.read(stream, FilePart(path))
+    same(graph.finish().outcome, expected(), COMPARED)
+
+
+def test_a_stream_that_is_restored_again_and_again(tmp_path):
+    records = in_order(ring_storm())
+    graph = Graph(settings_of(write_streams(tmp_path, dict.fromkeys(STREAMS, ())), 3))
+    everything = sorted(
+        ((record["event_time"], stream, record) for stream, some in records.items() for record in some),
+        key=lambda each: each[:2],
+    )
+    step = len(everything) // 12 + 1
+    for number in range(0, len(everything), step):
+        part = everything[number : number + step]
+        graph.advance(part[0][0] - 1)
+        for stream in STREAMS:
+            lines = [json.dumps(record) for _, of, record in part if of == stream]
+            if lines:
+                path = tmp_path / stream / f"part-{number}.jsonl"
+                path.write_text("".join(f"{line}\n" for line in lines))
+                graph.read(stream, FilePart(path))
+        graph = graph.restored()
+    same(graph.finish().outcome, expected(), COMPARED)
+
+
+def test_riders_of_another_city_change_nobodys_claim():
+    """What is linked here depends on claims nearby alone."""
+    with TemporaryDirectory() as folder:
+        storm = ring_storm()
+        far = _moved(storm)
+        both = {stream: [*storm[stream], *far[stream]] for stream in storm}
+        outcome = locally(write_streams(Path(folder), in_order(both)))[1]
+    mine = {claim["worker_id"] for claim in expected().claims}
+    for stream in ("claims", "ring_alerts"):
+        here = [each for each in getattr(outcome, stream) if _is_here(each, mine)]
+        assert sorted(map(json.dumps, here)) == sorted(map(json.dumps, getattr(expected(), stream)))
+    assert len(outcome.claims) == 2 * len(expected().claims)
+
+
+def _is_here(record, workers):
+    return record.get("worker_id") in workers or set(record.get("members", ())) & workers
+
+
+def _moved(storm):
+    """The same storm in Mumbai, with the same accounts and access points, of other riders on other phones."""
+    moved = json.loads(json.dumps(storm))
+    for some in moved.values():
+        for record in some:
+            for name in ("worker_id", "policy_id", "event_id", "reading_id", "device_id"):
+                if name in record:
+                    record[name] = f"m-{record[name]}"
+            for lat, lon in (("lat", "lon"), ("home_lat", "home_lon")):
+                if lat in record:
+                    record[lat], record[lon] = record[lat] - 9.5, record[lon] - 4.3
+    return moved

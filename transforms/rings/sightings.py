@@ -1,0 +1,121 @@
+"""What the phones of claims' riders saw up to the confirmation, as stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from monsoon.transforms.evidence.arrival import received_rows
+from monsoon.transforms.evidence.ragged import Bools, Ints, Ragged
+from monsoon.transforms.geo.cells import cells_of
+from monsoon.transforms.presence import REPORT_HOLDS_MS
+from monsoon.transforms.rings.limits import (
+    ACCESS_POINT,
+    APART_MS,
+    DEVICE,
+    KINDS,
+    NETWORK_PREFIX,
+    SERVING_CELL,
+    SIGHTINGS_MS,
+    SURROUNDINGS_RESOLUTION,
+)
+from monsoon.transforms.rings.openings import Opening
+from monsoon.transforms.rings.resources import Stays
+from monsoon.transforms.telemetry_table import TelemetryTable, bisect_right
+
+
+def stays_of_openings(telemetry: TelemetryTable, code_of: Mapping[str, int], openings: Sequence[Opening]) -> Stays:
+    """The stays of each opening's rider, of the reports of SIGHTINGS_MS up to its confirmation, that moment included,
+    received by then.
+
+    `rider` is the place of the opening, resources have the table's codes; stays come in no order, and one that other
+    resources interrupt comes in parts (`Stays.joined` joins them).
+    """
+    worker = np.array([code_of.get(each.worker_id, -1) for each in openings], dtype=np.int64)
+    at_ms = np.array([each.confirmed_at_ms for each in openings], dtype=np.int64)
+    known = np.flatnonzero((worker >= 0) & np.array([each.opens for each in openings], dtype=bool))
+    begin, end = telemetry.worker_starts[worker[known]], telemetry.worker_starts[worker[known] + 1]
+    upto = bisect_right(telemetry.event_time_ms, begin, end, at_ms[known])
+    span = Ragged(bisect_right(telemetry.event_time_ms, begin, end, at_ms[known] - SIGHTINGS_MS), upto)
+    in_time = telemetry.received_time_ms[span.rows] <= at_ms[known][span.query]
+    rows, rider = span.rows[in_time], known[span.query[in_time]]
+    parts = [
+        _runs(telemetry, rows, rider, kind, column[rows])
+        for kind, column in (
+            (DEVICE, telemetry.device),
+            (NETWORK_PREFIX, telemetry.ip_prefix),
+            (SERVING_CELL, telemetry.cell),
+        )
+    ]
+    parts.append(_access_points(telemetry, rows, rider))
+    return Stays(*(np.concatenate([getattr(part, name) for part in parts]) for name in Stays.__dataclass_fields__))
+
+
+def _runs(telemetry: TelemetryTable, rows: Ints, rider: Ints, kind: int, code: npt.NDArray[np.int32]) -> Stays:
+    """Stays on what a report names once: reports in a row that name the same."""
+    named = np.flatnonzero(code >= 0)
+    rider, time_ms, resource = rider[named], telemetry.event_time_ms[rows[named]], code[named].astype(np.int64)
+    return _stays(rider, kind, resource, time_ms, np.zeros(len(named), dtype=np.int64))
+
+
+def _access_points(telemetry: TelemetryTable, rows: Ints, rider: Ints) -> Stays:
+    seen = Ragged(telemetry.bssid_offsets[rows], telemetry.bssid_offsets[rows + 1])
+    resource = telemetry.bssid_codes[seen.rows].astype(np.int64)
+    width = len(telemetry.bssids) + 1
+    use = rider[seen.query] * width + resource
+    order = np.argsort(use, kind="stable")  # of one use, in the order of time
+    row = rows[seen.query[order]]
+    cells = _cells(use[order], telemetry.cell[row].astype(np.int64))
+    return _stays(use[order] // width, ACCESS_POINT, resource[order], telemetry.event_time_ms[row], cells)
+
+
+def _cells(use: Ints, cell: Ints) -> Ints:
+    """Under how many serving cells each use (sorted) was seen, on each of its rows."""
+    _, place = np.unique(use, return_inverse=True)
+    place = place.reshape(-1)
+    width = int(cell.max(initial=0)) + 1
+    served = cell >= 0
+    pairs = np.unique(place[served] * width + cell[served])
+    return np.bincount(pairs // width, minlength=int(place.max(initial=-1)) + 1)[place].astype(np.int64)
+
+
+def _stays(rider: Ints, kind: int, resource: Ints, time_ms: Ints, cells: Ints) -> Stays:
+    """Rows in a row of one rider and resource, with no more than APART_MS between one and the next."""
+    begins = np.flatnonzero(_other(rider, resource) | (np.diff(time_ms, prepend=0) > APART_MS))
+    ends = np.append(begins[1:], len(rider)) - 1 if len(begins) else begins
+    return Stays(
+        rider[begins],
+        np.full(len(begins), kind, dtype=np.int8),
+        resource[begins],
+        time_ms[begins],
+        time_ms[ends],
+        cells[begins],
+    )
+
+
+def _other(rider: Ints, resource: Ints) -> Bools:
+    other = np.ones(len(rider), dtype=bool)
+    other[1:] = (np.diff(rider) != 0) | (np.diff(resource) != 0)
+    return other
+
+
+def names_of(telemetry: TelemetryTable) -> list[Sequence[str]]:
+    """The names of the resources of each kind, by the table's codes; none where the table has none of the kind."""
+    names: list[Sequence[str]] = [()] * len(KINDS)
+    names[DEVICE], names[ACCESS_POINT] = telemetry.devices, telemetry.bssids
+    names[NETWORK_PREFIX], names[SERVING_CELL] = telemetry.ip_prefixes, telemetry.cells
+    return names
+
+
+def active_by_cell(telemetry: TelemetryTable, at_ms: int) -> dict[int, int]:
+    """How many riders are active in each H3 cell of resolution 5 at a moment: those whose last report of the
+    REPORT_HOLDS_MS up to it, received by then, lies there."""
+    codes = np.arange(len(telemetry.workers))
+    lo, hi = telemetry.rows_between(codes, at_ms - REPORT_HOLDS_MS - 1, at_ms)
+    last = received_rows(telemetry, lo, hi, at_ms).last
+    last = last[last >= 0]
+    cells = cells_of(telemetry.lat[last], telemetry.lon[last], SURROUNDINGS_RESOLUTION)
+    distinct, riders = np.unique(cells, return_counts=True)
+    return dict(zip(distinct.tolist(), riders.tolist(), strict=True))
