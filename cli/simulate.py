@@ -15,10 +15,13 @@ _EXAMPLE = """\
 example:
   monsoon simulate --storm delhi-2024-06-28 --riders 500 --seed 1 --output runs/delhi
   monsoon simulate --storm delhi-2024-06-28 --rows 1000000 --seed 7 --output runs/million
+  monsoon simulate --storm delhi-2024-06-28 --generator scenarios --riders 2000 --attackers 0.2 --output runs/odd
 
 Writes telemetry/, oracle_readings/, subscriptions/ and reference/, reserves/ and a register of providers where the
 storm has some, and the truth in labels.csv; docs/storms.md explains what a storm file may hold. The same storm, riders
 and seed give the same bytes.
+--generator scenarios has another model of motion and noise, and riders odd in one way each or attacking in one way
+each; labels.csv names it in the column condition.
 --feeds gridded leaves only the gridded product's readings, on which alone nobody may be paid. An output folder that has
 no such labels.csv, or more than these files, is left alone.
 """
@@ -38,6 +41,12 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser.add_argument("--seed", type=seed, default=1, metavar="S", help="of every random number (default: 1)")
     parser.add_argument("--attackers", type=share, metavar="SHARE", help="share of riders who attack (default: 0.04)")
     parser.add_argument("--feeds", choices=["all", "gridded"], default="all", help="whose readings (default: all)")
+    parser.add_argument(
+        "--generator",
+        choices=["rides", "scenarios"],
+        default="rides",
+        help="who makes the riders: rides on a city's depots, or labeled oddities and attacks (default: rides)",
+    )
     parser.add_argument("--gzip", action="store_true", help="write *.jsonl.gz")
     parser.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="new or empty folder, or an earlier simulation"
@@ -47,15 +56,19 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 def run(args: argparse.Namespace) -> int:
     """Simulates, then prints in a few lines what was written."""
+    from monsoon.sources.files import InputError
+    from monsoon.sources.scenarios import generate
     from monsoon.sources.simulator import load_storm, refuse_what_was_not_simulated, riders_for_rows, simulate
     from monsoon.sources.simulator.frames import DEFAULT_ATTACKERS
 
     storm = load_storm(args.storm)
     refuse_what_was_not_simulated(args.output)
+    if args.rows and args.generator != "rides":
+        raise InputError("only the generator rides counts rows", "--rows", "Give --riders.")
     riders = riders_for_rows(storm, args.rows, args.seed) if args.rows else args.riders or DEFAULT_RIDERS
     progress = ProgressLine()
     try:
-        summary = simulate(
+        summary = (simulate if args.generator == "rides" else generate)(
             storm,
             riders,
             args.seed,

@@ -37,6 +37,13 @@ class Scenario:
     reserves: pl.DataFrame
 
     @property
+    def providers(self) -> pl.DataFrame:
+        """The operator's register of providers, in the order of the storm file."""
+        columns = ("provider", "metric", "quality")
+        rows = [[getattr(row, name) for name in columns] for row in self.storm.modeled.register]
+        return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
+
+    @property
     def blocks(self) -> int:
         """How many blocks the telemetry has."""
         return -(-len(self.population) // BLOCK_RIDERS)

@@ -6,17 +6,32 @@ Who is concerned is fixed by hashes of the rider, never drawn: a hindrance more 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monsoon.sources.simulator.identifiers import unit_hash
-from monsoon.sources.simulator.population import HONEST, Population
+from monsoon.sources.simulator.population import HONEST
 from monsoon.sources.simulator.storm import Storm
 from monsoon.sources.simulator.terms import Hindrance
 
 _FIRST_DRAW = 200
 """Of a rider's hashes; each hindrance has two of its own."""
+
+
+class HinderedRiders(Protocol):
+    """What has to be known of riders, one element each: codes of kind, platform and district."""
+
+    @property
+    def rider(self) -> NDArray[np.int64]: ...
+    @property
+    def kind(self) -> NDArray[np.int8]: ...
+    @property
+    def platform(self) -> NDArray[np.int64]: ...
+    @property
+    def district(self) -> NDArray[np.int64]: ...
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -28,7 +43,7 @@ class Hindered:
     silent: NDArray[np.bool_]
 
 
-def hindered(storm: Storm, riders: Population, seed: int, times_ms: NDArray[np.int64]) -> Hindered | None:
+def hindered(storm: Storm, riders: HinderedRiders, seed: int, times_ms: NDArray[np.int64]) -> Hindered | None:
     """What the storm's hindrances do to these riders at these times; None where there are none."""
     shape = (len(riders), len(times_ms))
     found: Hindered | None = None
@@ -49,7 +64,7 @@ def hindered(storm: Storm, riders: Population, seed: int, times_ms: NDArray[np.i
     return found
 
 
-def _concerned(storm: Storm, hindrance: Hindrance, riders: Population) -> NDArray[np.bool_]:
+def _concerned(storm: Storm, hindrance: Hindrance, riders: HinderedRiders) -> NDArray[np.bool_]:
     concerned = np.ones(len(riders), bool)
     if hindrance.riders != "all":
         concerned &= (riders.kind == HONEST) == (hindrance.riders == "honest")

@@ -321,8 +321,9 @@ LABEL_COLUMNS = (
     "on_shift",
     "attack_ms",
     "notes",
+    "condition",
 )
-"""Of what `labels` makes."""
+"""Of what `labels` makes, here and in `sources/scenarios/`."""
 
 
 def labels(population: Population, storm: Storm, seed: int) -> pl.DataFrame:
@@ -366,6 +367,7 @@ def labels(population: Population, storm: Storm, seed: int) -> pl.DataFrame:
             "on_shift": p.shift_end_ms > p.shift_start_ms,
             "attack_ms": pl.Series(p.attack_ms).set(pl.Series(p.kind == HONEST), None),
             "notes": notes,
+            "condition": ["ordinary"] * len(p),
         },
         schema_overrides={"ring": pl.String},
     ).select(LABEL_COLUMNS)

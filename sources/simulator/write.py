@@ -1,5 +1,7 @@
 """A simulated storm as files: the input folder of `monsoon replay`, and the truth beside it.
 
+Whatever generator made it: `Simulation` is what it has to have.
+
 Interpretations of the specification: docs/interpretations.md#records-and-folders.
 """
 
@@ -14,14 +16,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import polars as pl
 
 from monsoon.sources.files import InputError
 from monsoon.sources.simulator.arrival import arrived_again_ms
-from monsoon.sources.simulator.frames import DEFAULT_ATTACKERS, Scenario, build_scenario
+from monsoon.sources.simulator.frames import DEFAULT_ATTACKERS, build_scenario
 from monsoon.sources.simulator.population import LABEL_COLUMNS, rng_of
 from monsoon.sources.simulator.storm import Storm
 
@@ -36,14 +38,39 @@ _FILES = {
     "oracle_readings": re.compile(r"part-00000\.jsonl(\.gz)?"),
     "subscriptions": re.compile(r"part-00000\.jsonl(\.gz)?"),
     "reserves": re.compile(r"part-00000\.jsonl(\.gz)?"),
+    "confirmations": re.compile(r"part-00000\.jsonl"),
     "reference": re.compile(r"(cell_towers|access_points|providers)\.csv"),
 }
-"""The folders of a simulation and the files that are written to them."""
+"""The folders of a simulation and the files that are written to them; answers are added after a first replay."""
 _ENTRIES = (LABELS, *_FILES)
 _MEND = "Give --output a new or empty folder."
 
 Progress = Callable[[str, float | None], None]
 """Called with the stage and the share of it that is done."""
+
+
+class Simulation(Protocol):
+    """The streams and references of a simulation, in the columns of the contracts; telemetry comes by blocks."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def blocks(self) -> int: ...
+    @property
+    def oracle_readings(self) -> pl.DataFrame: ...
+    @property
+    def subscriptions(self) -> pl.DataFrame: ...
+    @property
+    def reserves(self) -> pl.DataFrame: ...
+    @property
+    def labels(self) -> pl.DataFrame: ...
+    @property
+    def cell_towers(self) -> pl.DataFrame: ...
+    @property
+    def access_points(self) -> pl.DataFrame: ...
+    @property
+    def providers(self) -> pl.DataFrame: ...
+    def telemetry(self, first: int = 0, last: int | None = None) -> Iterator[pl.DataFrame]: ...
 
 
 @dataclass(frozen=True)
@@ -77,8 +104,20 @@ def simulate(
     InputError if `output` holds anything else (real streams, which have no labels, are something else), OSError if it
     cannot be written, ValueError and StormError as `build_scenario`.
     """
+    return write_simulation(
+        lambda: build_scenario(storm, riders, seed, attackers=attackers, gridded_only=gridded_only),
+        output,
+        compress=compress,
+        progress=progress,
+    )
+
+
+def write_simulation(
+    build: Callable[[], Simulation], output: Path, *, compress: bool = False, progress: Progress | None = None
+) -> SimulationSummary:
+    """Writes what `build` makes, which is called once `output` is known to be fit for it; raises as `simulate`."""
     refuse_what_was_not_simulated(output)
-    scenario = build_scenario(storm, riders, seed, attackers=attackers, gridded_only=gridded_only)
+    scenario = build()
     place = _Place(output)
     try:
         rows = _write(scenario, place.partial, compress, progress)
@@ -86,7 +125,7 @@ def simulate(
     finally:
         place.clear()
     return SimulationSummary(
-        riders=riders,
+        riders=scenario.labels.height,
         attackers=int((scenario.labels["kind"] != "honest").sum()),
         rings=scenario.labels["ring"].drop_nulls().n_unique(),
         telemetry_rows=rows,
@@ -198,14 +237,15 @@ def _foreign(entry: Path) -> str | None:
 
 
 def _are_labels(path: Path) -> bool:
-    head = (",".join(LABEL_COLUMNS) + "\n").encode()
     if not path.exists():
         return False
+    # Labels of before there were conditions are labels, too.
+    heads = [(",".join(columns) + "\n").encode() for columns in (LABEL_COLUMNS, LABEL_COLUMNS[:-1])]
     with open(path, "rb") as file:
-        return file.read(len(head)) == head
+        return file.readline(len(heads[0])) in heads
 
 
-def _write(scenario: Scenario, folder: Path, compress: bool, progress: Progress | None) -> int:
+def _write(scenario: Simulation, folder: Path, compress: bool, progress: Progress | None) -> int:
     """Every stream and reference; returns the telemetry rows."""
     rows = _write_telemetry(scenario, folder / "telemetry", compress, progress)
     suffix = ".jsonl.gz" if compress else ".jsonl"
@@ -219,19 +259,13 @@ def _write(scenario: Scenario, folder: Path, compress: bool, progress: Progress 
     (folder / "reference").mkdir()
     scenario.cell_towers.write_csv(folder / "reference" / "cell_towers.csv")
     scenario.access_points.write_csv(folder / "reference" / "access_points.csv")
-    if scenario.storm.modeled.register:
-        _register(scenario.storm).write_csv(folder / "reference" / "providers.csv")
+    if not scenario.providers.is_empty():
+        scenario.providers.write_csv(folder / "reference" / "providers.csv")
     scenario.labels.write_csv(folder / LABELS)
     return rows
 
 
-def _register(storm: Storm) -> pl.DataFrame:
-    """The operator's register of providers, in the order of the storm file."""
-    columns = ("provider", "metric", "quality")
-    return pl.DataFrame({name: [getattr(row, name) for row in storm.modeled.register] for name in columns})
-
-
-def _write_telemetry(scenario: Scenario, folder: Path, compress: bool, progress: Progress | None) -> int:
+def _write_telemetry(scenario: Simulation, folder: Path, compress: bool, progress: Progress | None) -> int:
     """Files of BLOCKS_PER_FILE blocks; blocks are made side by side and written in their order."""
     folder.mkdir()
     rows = 0
@@ -254,7 +288,7 @@ def _write_telemetry(scenario: Scenario, folder: Path, compress: bool, progress:
     return rows
 
 
-def _encoded_blocks(scenario: Scenario) -> Iterator[tuple[int, bytes]]:
+def _encoded_blocks(scenario: Simulation) -> Iterator[tuple[int, bytes]]:
     """Rows and JSON Lines of each block, THREADS ahead at most, so that memory stays that of a few blocks."""
 
     def encode(number: int) -> tuple[int, bytes]:

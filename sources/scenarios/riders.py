@@ -1,0 +1,285 @@
+"""Riders of a scenario: one row each, drawn once per (storm, counts, seed), and their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import h3.api.basic_int as h3
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from monsoon.sources.scenarios.conditions import CODES, CONDITIONS, HONEST, KINDS, QUORUM_WITHOUT_POLICY
+from monsoon.sources.scenarios.streets import PLACE_APS, Streets
+from monsoon.sources.simulator.identifiers import keyed_hashes
+from monsoon.sources.simulator.population import LABEL_COLUMNS, rng_of
+from monsoon.sources.simulator.storm import HOUR_MS, MINUTE_MS, Storm
+from monsoon.sources.simulator.weather import first_alert_ms
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+RANDOM_PATH = 1_000
+"""First number of the names of this generator's random streams, apart from the simulator's."""
+TIERS = ("entry", "mid", "flagship")
+SENSORS = ("accelerometer", "barometer", "agc", "signal")
+HAS_SENSOR = {
+    "accelerometer": (0.98, 1.0, 1.0),
+    "barometer": (0.05, 0.35, 0.95),
+    "agc": (0.2, 0.7, 0.95),
+    "signal": (0.85, 1.0, 1.0),
+}
+"""Share of phones that have the sensor, by tier."""
+CAN_LACK = ("accelerometer", "battery", "cell", "clock", "signal", "wifi")
+"""What one_sensor_missing lacks, in turn."""
+SHARES_ACTIVITY = 0.97
+DEPOTS_PER_DISTRICT = 3
+AFTER_THE_STORM_MS = 90 * MINUTE_MS
+"""How long riders go on reporting after the storm file's end, so that who is asked then can be read again."""
+WHERE_IT_IS_DRY = ("way_7_quorum", "way_10_invented_providers", "way_12_foreign_event_ids")
+LARGEST_WITH_PAST = 10
+"""Of larger groups of attackers nobody has worked before."""
+QUORUM_PLATFORM = "dunzo"
+"""Of way 7: nobody else is on it."""
+
+
+@dataclass(frozen=True)
+class Riders:
+    """Columns over riders, all of one length. `condition` indexes CONDITIONS; `group` numbers the groups of all.
+
+    `base`: around where a rider works, or claims to. `place`: the code of the access point and network of the home, or
+    of what a group shares. An attacker's reports are false from attack_ms on. `member`: the place within its group.
+    """
+
+    rider: Codes
+    kind: NDArray[np.int8]
+    condition: Codes
+    group: Codes
+    member: Codes
+    tier: Codes
+    has_accelerometer: Flags
+    has_barometer: Flags
+    has_agc: Flags
+    has_signal: Flags
+    lacks: Codes
+    shares_activity: Flags
+    district: Codes
+    base_u: Floats
+    base_v: Floats
+    roam_m: Floats
+    home_u: Floats
+    home_v: Floats
+    place: Codes
+    network: Codes
+    carrier: Codes
+    platform: Codes
+    device: Codes
+    account: Codes
+    has_history: Flags
+    clock_off_ms: Codes
+    start_ms: Codes
+    attack_ms: Codes
+    end_ms: Codes
+
+    def __len__(self) -> int:
+        return len(self.rider)
+
+    def part(self, rows: slice | Codes) -> Riders:
+        """The riders of a slice, or at these places."""
+        return Riders(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    def of(self, name: str) -> Flags:
+        """Who is of that condition."""
+        return np.asarray(self.condition == CODES[name])
+
+    def has(self, attribute: str) -> NDArray[Any]:
+        """That attribute of each rider's condition."""
+        return np.array([getattr(condition, attribute) for condition in CONDITIONS])[self.condition]
+
+    def worker_ids(self, seed: int) -> NDArray[np.str_]:
+        return keyed_hashes("r", seed, self.rider)
+
+
+def platforms_of(storm: Storm) -> tuple[str, ...]:
+    """Names of the riders' platforms; `Riders.platform` indexes them."""
+    return (*storm.platforms, QUORUM_PLATFORM)
+
+
+def alert_of(storm: Storm) -> int:
+    """When word of the storm got round, ms since the epoch; two hours after the riders' start where nobody said."""
+    return first_alert_ms(storm) or storm.time_ms(storm.modeled.riders.start) + 2 * HOUR_MS
+
+
+def build_riders(storm: Storm, streets: Streets, counts: Mapping[str, int], seed: int) -> Riders:
+    """Riders in the numbers of `counts` (by name of a condition), in the order of CONDITIONS."""
+    unknown = sorted(set(counts) - set(CODES))
+    if unknown:
+        raise ValueError(f"no condition {unknown[0]!r}; there are: {', '.join(CODES)}")
+    rng = rng_of(seed, RANDOM_PATH)
+    condition = np.repeat(np.arange(len(CONDITIONS)), [counts.get(name, 0) for name in CODES])
+    n = len(condition)
+    if n < 1:
+        raise ValueError("no riders; at least 1")
+    rider = np.arange(n)
+    first = np.searchsorted(condition, condition)
+    size = np.array([each.size for each in CONDITIONS])[condition]
+    member = (rider - first) % size
+    head = rider - member
+    kind = np.array([KINDS.index(each.kind) for each in CONDITIONS])[condition]
+    bad = kind > 0
+    # Tiers in turn within a condition, so that each is in every one.
+    tier = (rider - first) % len(TIERS)
+    tier = np.where(size > 1, (rider + head) % len(TIERS), tier)
+    columns: dict[str, Any] = {
+        "rider": rider,
+        "kind": kind.astype(np.int8),
+        "condition": condition,
+        "group": np.where(size > 1, head, -1),
+        "member": member,
+        "tier": tier,
+        **{f"has_{name}": rng.random(n) < np.array(HAS_SENSOR[name])[tier] for name in SENSORS},
+        "lacks": np.where(condition == CODES["one_sensor_missing"], (rider - first) // len(TIERS) % len(CAN_LACK), -1),
+        "shares_activity": bad | (rng.random(n) < SHARES_ACTIVITY),
+        "carrier": rng.integers(0, len(streets.carriers), n),
+        "platform": _platforms(rng, storm, n, condition),
+    }
+    attribute = {
+        name: np.array([getattr(each, name) for each in CONDITIONS])[condition]
+        for name in ("at_home", "one_phone_for", "one_account_for", "one_place", "one_network", "radio", "replayed")
+    }
+    columns |= _places(rng, storm, streets, columns, attribute, head)
+    columns["device"] = head + member // attribute["one_phone_for"] * attribute["one_phone_for"]
+    columns["account"] = head + member // attribute["one_account_for"] * attribute["one_account_for"]
+    columns["clock_off_ms"] = np.where(
+        condition == CODES["clock_off"], rng.choice((-1, 1), n) * rng.integers(2, 10, n) * MINUTE_MS, 0
+    )
+    # A ring's accounts are made for it; of others who attack, half are riders who stay at home that day.
+    has_past = attribute["radio"] | attribute["replayed"] | ~attribute["at_home"] | (rng.random(n) < 0.5)
+    has_past |= condition == CODES["way_11_history_in_one_evening"]
+    columns["has_history"] = ~bad | (
+        has_past & ~attribute["one_place"] & (size <= CONDITIONS[CODES["adaptive_ring"]].size)
+    )
+    columns |= _times(rng, storm, bad, condition == CODES["ordinary"])
+    # The orders of way 9 are to be counted from the beginning.
+    columns["start_ms"][condition == CODES["way_9_tiny_deviation"]] = storm.time_ms(storm.modeled.riders.start)
+    return Riders(**columns)
+
+
+def _platforms(rng: np.random.Generator, storm: Storm, n: int, condition: Codes) -> Codes:
+    names, weight = platforms_of(storm), np.array(list(storm.modeled.riders.platforms.values()))
+    shares = weight / weight.sum() if len(weight) else None
+    found = rng.choice(len(storm.platforms), n, p=shares)
+    found[condition == CODES["way_9_tiny_deviation"]] = 0
+    found[condition == CODES["way_7_quorum"]] = names.index(QUORUM_PLATFORM)
+    return np.asarray(found)
+
+
+def _places(
+    rng: np.random.Generator,
+    storm: Storm,
+    streets: Streets,
+    columns: Mapping[str, Any],
+    attribute: Mapping[str, Any],
+    head: Codes,
+) -> dict[str, Any]:
+    """District, base, home, access point and network of each rider."""
+    n, condition, bad = len(head), columns["condition"], columns["kind"] > 0
+    districts = storm.modeled.riders.districts
+    weight = np.array([each.weight for each in districts])
+    struck = np.array([each.struck for each in districts])
+    district = rng.choice(len(weight), n, p=weight / weight.sum())
+    dry = rng.choice(np.flatnonzero(~struck), n)
+    # Attackers claim to be in a struck district, but for those who bring their own disruption, or want none.
+    wet = rng.choice(np.flatnonzero(struck), n, p=weight[struck] / weight[struck].sum())
+    stays_dry = np.isin(condition, [CODES[name] for name in WHERE_IT_IS_DRY])
+    district = np.where(stays_dry, dry, np.where(bad | attribute["at_home"], wet, district))
+    district = np.where(attribute["one_place"], district[head], district)
+    base_u, base_v = _around(rng, streets, district, 0.8)
+    depot = np.flatnonzero(condition == CODES["squad"])
+    base_u[depot], base_v[depot] = base_u[head[depot]], base_v[head[depot]]
+    for name in ("way_7_quorum", "way_9_tiny_deviation"):  # in one zone
+        together = np.flatnonzero(condition == CODES[name])
+        base_u[together], base_v[together] = base_u[head[together]], base_v[head[together]]
+        district[together] = district[head[together]]
+    roam_m = rng.uniform(500, 1_100, n)
+    border = np.flatnonzero(condition == CODES["zone_border"])
+    base_u[border], base_v[border] = _on_borders(streets, base_u[border], base_v[border])
+    roam_m[border] = 150.0
+    lives_in = np.where(bad & attribute["at_home"] & ~stays_dry, dry, district)
+    home_u, home_v = _around(rng, streets, lives_in, 1.0)
+    lives = np.where(attribute["one_place"] & bad, head, np.arange(n))
+    return {
+        "district": district,
+        "base_u": base_u,
+        "base_v": base_v,
+        "roam_m": roam_m,
+        "home_u": home_u[lives],
+        "home_v": home_v[lives],
+        "place": PLACE_APS + np.where(attribute["one_place"], head, np.arange(n)),
+        "network": np.where(attribute["one_network"], head, np.arange(n)),
+    }
+
+
+def _around(rng: np.random.Generator, streets: Streets, district: Codes, reach: float) -> tuple[Floats, Floats]:
+    """Points spread evenly over `reach` of the districts' discs."""
+    away = reach * streets.radius_m[district] * np.sqrt(rng.random(len(district)))
+    angle = rng.uniform(0, 2 * np.pi, len(district))
+    return streets.district_u[district] + away * np.cos(angle), streets.district_v[district] + away * np.sin(angle)
+
+
+def _on_borders(streets: Streets, u: Floats, v: Floats) -> tuple[Floats, Floats]:
+    """The first corner of each point's H3 cell, of resolutions 6 to 9 in turn."""
+    lat, lon = streets.to_degrees(u, v)
+    corners = [
+        h3.cell_to_boundary(h3.latlng_to_cell(float(lat[i]), float(lon[i]), (9, 8, 7, 6)[i % 4]))[0]
+        for i in range(len(u))
+    ]
+    places = np.array(corners, dtype=np.float64).reshape(-1, 2)
+    return streets.from_degrees(places[:, 0], places[:, 1])
+
+
+def _times(rng: np.random.Generator, storm: Storm, bad: Flags, may_idle: Flags) -> dict[str, Any]:
+    """Shifts in the storm's hours, and when attackers begin to lie. Of those who may, some do not work that day."""
+    n = len(bad)
+    terms = storm.modeled.riders
+    begin_ms, end_ms = storm.time_ms(terms.start), storm.time_ms(terms.end) + AFTER_THE_STORM_MS
+    start = begin_ms + (rng.beta(0.7, 3.0, n) * 0.5 * (end_ms - begin_ms)).astype(np.int64)
+    end = np.minimum(start + (rng.uniform(5, 10, n) * HOUR_MS).astype(np.int64), end_ms)
+    idle = may_idle & (rng.random(n) >= terms.working_share)
+    attack = alert_of(storm) - (rng.uniform(5, 70, n) * MINUTE_MS).astype(np.int64)
+    start = np.where(bad, np.minimum(start, attack), start)
+    end = np.where(bad, end_ms, np.where(idle, start, end))
+    return {"start_ms": start, "attack_ms": np.where(bad, np.maximum(attack, start), end), "end_ms": end}
+
+
+def without_policy(riders: Riders) -> Flags:
+    """Who has no policy: those of way 7 who only make the quorum."""
+    return np.asarray(riders.of("way_7_quorum") & (riders.member < QUORUM_WITHOUT_POLICY))
+
+
+def labels(riders: Riders, storm: Storm, seed: int) -> pl.DataFrame:
+    """The truth: one row per rider, in the columns of the simulator's labels."""
+    titles = np.array([district.title for district in storm.modeled.riders.districts])
+    honest = np.array(KINDS)[riders.kind] == HONEST
+    in_ring = ~honest & (riders.group >= 0)
+    notes = np.where(riders.has_history, "history", "")
+    notes = np.where(riders.lacks >= 0, np.char.add("lacks:", np.array(CAN_LACK)[riders.lacks]), notes)
+    return pl.DataFrame(
+        {
+            "worker_id": riders.worker_ids(seed),
+            "kind": np.array(KINDS)[riders.kind],
+            "ring": [f"ring-{code:05d}" if ring else None for code, ring in zip(riders.group, in_ring, strict=True)],
+            "device_tier": np.array(TIERS)[riders.tier],
+            "district": titles[riders.district],
+            "barometer": riders.has_barometer,
+            "agc": riders.has_agc,
+            "on_shift": (riders.end_ms > riders.start_ms) & (riders.has("reports") != "none"),
+            "attack_ms": pl.Series(riders.attack_ms).set(pl.Series(honest), None),
+            "notes": notes,
+            "condition": [CONDITIONS[code].name for code in riders.condition.tolist()],
+        },
+        schema_overrides={"ring": pl.String},
+    ).select(LABEL_COLUMNS)
