@@ -14,7 +14,7 @@ from monsoon.cli.progress import ProgressLine
 if TYPE_CHECKING:
     from monsoon.pipelines.evaluation.evaluate import Evaluation
 
-DEFAULT_RIDERS, QUICK_RIDERS = 2_000, 250
+DEFAULT_RIDERS, QUICK_RIDERS = 2_000, 300
 MAX_RIDERS = 1_000_000
 _EXAMPLE = """\
 example:
@@ -22,7 +22,7 @@ example:
   monsoon evaluate --riders 5000 --seed 5 --output runs/evaluation
   monsoon evaluate --quick --check
 
-Simulates each storm of the test set, with one rider in five an attacker, replays it, lets every rider answer who is
+Simulates each storm of the test set, with many attackers, replays it, lets every rider answer who is
 asked, attackers too, replays it with the answers, and measures the claims by what became of them. Each measure stands
 beside its target. --output writes evaluation.json and evaluation.html. --check compares with models/evaluation_met.json
 and exits with 1 where a target that was met there is lost. docs/evaluation.md has the measures and a full run.

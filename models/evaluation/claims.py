@@ -50,10 +50,11 @@ class ClaimFacts:
     """One claim as an evaluation counts it.
 
     `eligible`: what it ended as is no denial and no withdrawal. `truthful`: an attacker's claim on a disruption that
-    was confirmed before the attack began, when the rider was where he said. `escalated`: ever in step-up or review;
-    `held`: ever in soft hold; `held_otherwise`: only ever for reasons other than suspicion. `delay_ms`: from the first
-    suspicion to approval, None where there was none or it was never approved. `signals`, `anomaly`, `trust`: of the
-    first revision with a score; `scored`: whether there was one. `slices`: (dimension, value) for honest riders' rates.
+    was confirmed before the attack began, when the rider was where he said. `condition`: the variant of the kind.
+    `escalated`: ever in step-up or review; `held`: ever in soft hold; `held_otherwise`: only ever for reasons other
+    than suspicion. `delay_ms`: from the first suspicion to approval, None where there was none or it was never
+    approved. `signals`, `anomaly`, `trust`: of the first revision with a score; `scored`: whether there was one.
+    `slices`: (dimension, value) for honest riders' rates.
     """
 
     scenario: str
@@ -61,6 +62,7 @@ class ClaimFacts:
     claim_id: str
     worker_id: str
     kind: str
+    condition: str | None
     ring: str | None
     status: str
     eligible: bool
@@ -107,8 +109,8 @@ def claim_facts(
     """The facts of one claim.
 
     `revisions`: its records by revision, at least one. `labels`: the rider's row of labels.csv; of it `kind` is
-    needed, `ring` and `attack_ms` are used where they are. `paid_paise`: the sum of its payouts. `slices`: besides
-    those of the sensor groups that its evidence lacks.
+    needed, `condition`, `ring` and `attack_ms` are used where they are. `paid_paise`: the sum of its payouts.
+    `slices`: besides those of the sensor groups that its evidence lacks.
     """
     last = revisions[-1]
     suspicious = [record for record in revisions if _on_suspicion(record)]
@@ -126,6 +128,7 @@ def claim_facts(
         claim_id=last["claim_id"],
         worker_id=last["worker_id"],
         kind=kind,
+        condition=labels.get("condition") or None,
         ring=labels.get("ring") or None,
         status=last["status"],
         eligible=last["status"] in _ELIGIBLE,

@@ -7,7 +7,7 @@ from typing import Any
 
 from monsoon.models.evaluation.floors import Curve, Floor
 from monsoon.models.evaluation.measures import Amounts, Measure, Slice
-from monsoon.models.evaluation.targets import WORST_SLICE
+from monsoon.models.evaluation.targets import SENSORS_LOST, WORST_SLICE
 from monsoon.models.rates import Rate
 
 _DIGITS = 6
@@ -25,7 +25,7 @@ def measure_row(measure: Measure) -> dict[str, Any]:
         "product": measure.product,
         "measure": measure.name,
         "value": _rounded(measure.value),
-        "unit": "times the mean" if measure.name == WORST_SLICE else "share",
+        "unit": "ratio" if measure.name in (WORST_SLICE, *SENSORS_LOST.values()) else "share",
         **_counts(measure.rate),
         "target": None if target is None else target.words(),
         "verdict": measure.verdict,

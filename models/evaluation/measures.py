@@ -30,7 +30,7 @@ class Measure:
     @property
     def target(self) -> Target | None:
         """What it should be."""
-        return target_of(self.name)
+        return target_of(self.name, self.product)
 
     @property
     def verdict(self) -> Verdict:
@@ -78,9 +78,12 @@ def measures_of(product: str, claims: Sequence[ClaimFacts]) -> list[Measure]:
     """Every measure of a product's claims but those of rings; those of EXPECTED that have no claim come without."""
     riders = _honest_riders(claims)
     attacks: dict[str, list[ClaimFacts]] = defaultdict(list)
+    variants: dict[str, list[ClaimFacts]] = defaultdict(list)
     for claim in claims:
         if not claim.honest and claim.eligible and not claim.truthful:
             attacks[claim.kind].append(claim)
+            if claim.condition and claim.condition != claim.kind:
+                variants[claim.condition].append(claim)
     found = [
         _share(product, targets.DENIED, (claim.denied_on_suspicion for claim in claims)),
         _share(product, targets.ESCALATED, (any(c.escalated for c in mine) for mine in riders.values())),
@@ -90,7 +93,8 @@ def measures_of(product: str, claims: Sequence[ClaimFacts]) -> list[Measure]:
     ]
     found += [
         _share(product, targets.recall_of(kind), (not claim.paid for claim in mine))
-        for kind, mine in sorted(attacks.items())
+        for of in (attacks, variants)
+        for kind, mine in sorted(of.items())
     ]
     names = {measure.name for measure in found}
     recalls = (name for name in targets.EXPECTED if name not in names and name not in _OF_RINGS)
@@ -98,6 +102,25 @@ def measures_of(product: str, claims: Sequence[ClaimFacts]) -> list[Measure]:
 
 
 _OF_RINGS = (targets.RING_PRECISION, targets.RING_RECALL)
+
+
+def sensor_loss_measures(slices: Iterable[Slice]) -> list[Measure]:
+    """Over all products: riders with sensor data lost who are held or escalated, against ordinary ones."""
+    rates: dict[str, Rate] = {}
+    for each in slices:
+        if each.dimension == "condition":
+            before = rates.get(each.value, Rate(0, 0))
+            rates[each.value] = Rate(before.count + each.rate.count, before.total + each.rate.total)
+    usual = rates.get(targets.ORDINARY)
+    found = []
+    for condition, name in targets.SENSORS_LOST.items():
+        rate = rates.get(condition)
+        if rate is None or usual is None or rate.total < MIN_SLICE or not usual.count:
+            found.append(Measure(targets.ALL, name, None, None, f"fewer than {MIN_SLICE} such riders, or nobody held"))
+        else:
+            detail = f"of the ordinary {usual.count:,} of {usual.total:,}"
+            found.append(Measure(targets.ALL, name, rate.share / usual.share, rate, detail))
+    return found
 
 
 def amounts_of(product: str, claims: Iterable[ClaimFacts]) -> Amounts:

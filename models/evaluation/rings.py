@@ -1,8 +1,7 @@
-"""Ring alerts against the rings that a simulation has: precision and recall by members."""
+"""Ring alerts against the rings that a simulation has: precision and recall by members' claims."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,55 +11,47 @@ from monsoon.models.evaluation.claims import ClaimFacts
 from monsoon.models.evaluation.measures import Measure
 from monsoon.models.rates import Rate
 
-NOT_PUBLISHED = "no ring alerts are published"
+FULL_EVIDENCE = "ring"
+"""The kind of attackers who share phones, accounts, a place and a network, so that recall is to be expected; others
+who act together (`ring` of labels.csv) count for precision."""
+NONE_FOUND = "no claim is in a ring"
+NONE_TRIED = "no claim of such a ring"
 
 
 @dataclass(frozen=True, slots=True)
 class RingMember:
-    """A claim in a ring that was raised and not lifted since."""
+    """A claim that was in a ring."""
 
     scenario: str
     claim_id: str
 
 
 def ring_members(scenario: str, alerts: Iterable[Mapping[str, Any]]) -> set[RingMember]:
-    """Claims of alerts (ring_id, claims, state: raised or lifted), in the order in which they were published.
-
-    A claim that was ever in a ring counts, unless the last alert of that ring lifts it.
-    """
-    claims: dict[str, set[str]] = defaultdict(set)
-    for alert in alerts:
-        if alert["state"] == "lifted":
-            claims[alert["ring_id"]].clear()
-        else:
-            claims[alert["ring_id"]].update(alert["claims"])
-    return {RingMember(scenario, claim) for of_ring in claims.values() for claim in of_ring}
+    """The claims of raised alerts (contracts/ring_alert.schema.json); a ring that is lifted when its evidence expires
+    was one."""
+    return {
+        RingMember(scenario, claim) for alert in alerts if alert["state"] == "raised" for claim in alert["claim_ids"]
+    }
 
 
-def ring_measures(product: str, claims: Sequence[ClaimFacts], members: set[RingMember] | None) -> list[Measure]:
-    """Precision, recall, and honest riders in a ring. `members`: of all scenarios; None where no alert is published.
-
-    Precision: of the claims in rings those of attackers of a ring. Recall: of the eligible claims of attackers of rings
-    of three members and more those in one.
-    """
-    names = (targets.RING_PRECISION, targets.RING_RECALL, targets.STRANGERS)
-    if members is None:
-        return [Measure(product, name, None, None, NOT_PUBLISHED) for name in names]
-    sizes: dict[tuple[str, str | None], set[str]] = defaultdict(set)
-    counted = [claim for claim in claims if claim.eligible and not claim.truthful]
-    for claim in counted:
-        sizes[claim.scenario, claim.ring].add(claim.worker_id)
-    true = {claim for claim in counted if claim.ring and not claim.honest}
-    large = [claim for claim in true if len(sizes[claim.scenario, claim.ring]) >= 3]
+def ring_measures(product: str, claims: Sequence[ClaimFacts], members: set[RingMember]) -> list[Measure]:
+    """Precision: of the claims that were in a ring, those of attackers who act together. Recall: of the eligible claims
+    of FULL_EVIDENCE those that were. And honest riders' claims that were."""
     found = [claim for claim in claims if RingMember(claim.scenario, claim.claim_id) in members]
-    in_ring = set(found)
+    in_ring = {(claim.scenario, claim.claim_id) for claim in found}
+    counted = [claim for claim in claims if claim.counted]
+    tried = [claim for claim in counted if claim.kind == FULL_EVIDENCE and claim.eligible]
     honest = [claim for claim in counted if claim.honest]
+
+    def among(of: Sequence[ClaimFacts]) -> Rate:
+        return Rate(sum((claim.scenario, claim.claim_id) in in_ring for claim in of), len(of))
+
     rates = (
-        Rate(sum(claim.ring is not None and not claim.honest for claim in found), len(found)),
-        Rate(sum(claim in in_ring for claim in large), len(large)),
-        Rate(sum(claim in in_ring for claim in honest), len(honest)),
+        (targets.RING_PRECISION, Rate(sum(bool(c.ring) and not c.honest for c in found), len(found)), NONE_FOUND),
+        (targets.RING_RECALL, among(tried), NONE_TRIED),
+        (targets.STRANGERS, among(honest), ""),
     )
     return [
-        Measure(product, name, rate.share if rate.total else None, rate)
-        for name, rate in zip(names, rates, strict=True)
+        Measure(product, name, rate.share if rate.total else None, rate, "" if rate.total else without)
+        for name, rate, without in rates
     ]

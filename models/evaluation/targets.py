@@ -40,6 +40,11 @@ class Target:
         return said + (f", bound <= {self.bound:g}, of >= {self.riders:,}" if self.bound is not None else "")
 
 
+SENSORS_LOST = {"sensor_loss_30": "honest held, 30% of sensor data lost", "sensor_loss_60": "honest held, 60% lost"}
+"""By the condition of riders who lose it: held or escalated, against the ordinary."""
+ORDINARY = "ordinary"
+"""The condition of honest riders who are odd in no way."""
+
 _TARGETS = {
     DENIED: Target(0.0, at_most=True),
     ESCALATED: Target(0.001, at_most=True, bound=0.0015, riders=10_000),
@@ -48,6 +53,7 @@ _TARGETS = {
     RING_PRECISION: Target(0.98, at_most=False),
     RING_RECALL: Target(0.95, at_most=False),
     STRANGERS: Target(0.0001, at_most=True),
+    **{name: Target(1.2, at_most=True) for name in SENSORS_LOST.values()},
 }
 _RECALL_TARGETS = {
     "mock_app": 0.99,
@@ -56,9 +62,12 @@ _RECALL_TARGETS = {
     "adaptive_alone": 0.30,
     "adaptive_ring": 0.60,
 }
-"""By the kind of attacker: the share of eligible claims that are not paid."""
-_WAY_IN = "way_in"
-"""Kinds that begin so were tried and paid once: none may be."""
+"""By the kind or condition of attackers: the share of eligible claims that are not paid."""
+_WAYS_IN, _WAY_IN = "way_in", "way_"
+"""The kind of all of them, which is not judged, and how conditions begin that were tried and paid once: none may be."""
+_PAID_BY_SOURCE = {"way_5_": ("gic", "kawaach", "nexora"), "way_6_": ("gic", "jugaad", "kawaach", "nexora", "offshift")}
+"""Ways that may be paid, by product: cover that counts at once by the product's source; the old terms, which records
+do not tell from the restated ones."""
 
 EXPECTED = (
     DENIED,
@@ -73,15 +82,17 @@ EXPECTED = (
 
 
 def recall_of(kind: str) -> str:
-    """The name of the measure of a kind of attacker."""
+    """The name of the measure of a kind or condition of attackers."""
     return _RECALL + kind
 
 
-def target_of(name: str) -> Target | None:
-    """The target of a measure by its name; None: it is shown and not judged."""
+def target_of(name: str, product: str) -> Target | None:
+    """The target of a product's measure by its name; None: it is shown and not judged."""
     if name.startswith(_RECALL):
         kind = name.removeprefix(_RECALL)
-        if kind.startswith(_WAY_IN):
+        if any(kind.startswith(way) and product in products for way, products in _PAID_BY_SOURCE.items()):
+            return None
+        if kind.startswith(_WAY_IN) and kind != _WAYS_IN:
             return Target(1.0, at_most=False)
         share = _RECALL_TARGETS.get(kind)
         return None if share is None else Target(share, at_most=False)

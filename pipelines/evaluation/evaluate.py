@@ -11,18 +11,22 @@ from typing import Any
 
 from monsoon.models.evaluation.claims import ClaimFacts
 from monsoon.models.evaluation.floors import Curve, Floor, curves_of, floors_of
-from monsoon.models.evaluation.measures import Amounts, Measure, Slice, amounts_of, measures_of, slices_of
+from monsoon.models.evaluation.measures import (
+    Amounts,
+    Measure,
+    Slice,
+    amounts_of,
+    measures_of,
+    sensor_loss_measures,
+    slices_of,
+)
 from monsoon.models.evaluation.rings import RingMember, ring_measures, ring_members
 from monsoon.pipelines.evaluation.gather import facts_of, read_labels
 from monsoon.pipelines.evaluation.play import play
 from monsoon.pipelines.evaluation.scenarios import Scenario, refuse_trained
 from monsoon.pipelines.progress import Progress, no_progress
-from monsoon.pipelines.results import Outcome
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
-
-_RING_ALERTS = "ring_alerts"
-"""The stream of an outcome with ring alerts; an engine without it publishes none."""
 
 
 @dataclass
@@ -47,12 +51,12 @@ def evaluate(
     """
     listed = list(played)
     refuse_trained(sorted({scenario.storm for scenario in listed}))
-    found, facts, members = Evaluation(scorer.version), list[ClaimFacts](), None
+    found, facts, members = Evaluation(scorer.version), list[ClaimFacts](), set[RingMember]()
     for number, scenario in enumerate(listed):
         progress(f"playing {scenario.name}", number / len(listed))
         claims, rings, account = play_scenario(scenario, products, scorer)
         facts += claims
-        members = rings if members is None else members | (rings or set())
+        members |= rings
         found.scenarios.append(account)
     measure_all(found, facts, members, sorted({name for scenario in listed for name in scenario.products}))
     return found
@@ -60,8 +64,8 @@ def evaluate(
 
 def play_scenario(
     scenario: Scenario, products: Mapping[str, Product], scorer: Scorer
-) -> tuple[list[ClaimFacts], set[RingMember] | None, dict[str, Any]]:
-    """The facts of its claims, the members of its rings (None: not published) and a line for the account."""
+) -> tuple[list[ClaimFacts], set[RingMember], dict[str, Any]]:
+    """The facts of its claims, the members of its rings and a line for the account."""
     with TemporaryDirectory(prefix="monsoon-evaluate-") as name:
         folder = Path(name)
         scenario.write(folder)
@@ -79,11 +83,11 @@ def play_scenario(
         "claims": len(facts),
         "answers": played.answers,
     }
-    return facts, _members(scenario.name, played.outcome), account
+    return facts, ring_members(scenario.name, played.outcome.ring_alerts), account
 
 
 def measure_all(
-    found: Evaluation, facts: Sequence[ClaimFacts], members: set[RingMember] | None, products: Sequence[str]
+    found: Evaluation, facts: Sequence[ClaimFacts], members: set[RingMember], products: Sequence[str]
 ) -> None:
     """Adds every measure of each product's claims to `found`."""
     by_product: dict[str, list[ClaimFacts]] = defaultdict(list)
@@ -96,8 +100,4 @@ def measure_all(
         found.slices += slices_of(product, claims)
         found.floors += floors_of(product, claims)
         found.curves += curves_of(product, claims)
-
-
-def _members(scenario: str, outcome: Outcome) -> set[RingMember] | None:
-    alerts = getattr(outcome, _RING_ALERTS, None)
-    return None if alerts is None else ring_members(scenario, alerts)
+    found.measures += sensor_loss_measures(found.slices)

@@ -35,6 +35,8 @@ Labels = Mapping[str, Mapping[str, Any]]
 def read_labels(folder: Path) -> Labels:
     """The rows of labels.csv by rider; columns beside `worker_id` and `kind` are those that the generator writes."""
     table = pl.read_csv(folder / LABELS, infer_schema_length=None)
+    if "condition" in table.columns and table["condition"].n_unique() == 1:
+        table = table.drop("condition")  # a generator that tells no conditions apart
     return {row["worker_id"]: row for row in table.iter_rows(named=True)}
 
 

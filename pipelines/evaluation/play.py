@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from monsoon.pipelines.local.collector import collector_paused
 from monsoon.pipelines.local.replay import Inputs, claim_evidence, read_inputs, run_products
 from monsoon.pipelines.progress import Progress, no_progress
 from monsoon.pipelines.results import Outcome
+from monsoon.sources.scenarios import answer_step_ups
 from monsoon.sources.streams import read_stream
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
 
-ANSWER_AFTER_MS = 20 * 60_000
-"""From the question to the answer: time to read it, and for the phone to report meanwhile."""
 MAX_ROUNDS = 4
 """Answers may lead to questions about other claims of the rider; these are answered, too."""
 _STREAM = "confirmations"
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,44 +43,20 @@ def play(
     """
     inputs = read_inputs(folder, products, progress)
     running = {name: products[name] for name in sorted(selected)}
-    answers: dict[str, Record] = {}
+    outcome, answers = _run(running, inputs, folder, scorer, progress), 0
     for _ in range(MAX_ROUNDS):
-        outcome = _run(running, inputs, folder, scorer, progress)
-        given = {answer["answer_id"]: answer for answer in answers_to(outcome.claims)}
-        if given.keys() <= answers.keys():
+        given = answer_step_ups(folder, outcome.claims)
+        if not given:
             break
-        answers |= given
-        _write(folder, answers.values())
+        answers += given
         read = read_stream(_STREAM, folder)
         inputs.confirmations = read.records
         inputs.counts[_STREAM] = read.counts | {"ignored": list(read.ignored)}
-    return Played(inputs, outcome, len(answers))
-
-
-def answers_to(claims: Iterable[Mapping[str, Any]]) -> list[Record]:
-    """A confirmation of every claim revision that asks its rider, ANSWER_AFTER_MS later or when the time is over."""
-    return [
-        {
-            "answer_id": "a" + hashlib.sha256(f"{claim['claim_id']} {claim['decided_at']}".encode()).hexdigest()[:32],
-            "event_time": min(claim["decided_at"] + ANSWER_AFTER_MS, claim["answer_by"]),
-            "worker_id": claim["worker_id"],
-            "policy_id": claim["policy_id"],
-            "claim_id": claim["claim_id"],
-            "answer": "confirm",
-        }
-        for claim in claims
-        if claim["status"] == "step_up" and claim.get("answer_by") is not None
-    ]
+        outcome = _run(running, inputs, folder, scorer, progress)
+    return Played(inputs, outcome, answers)
 
 
 def _run(products: Mapping[str, Product], inputs: Inputs, folder: Path, scorer: Scorer, progress: Progress) -> Outcome:
     claim_scores = claim_evidence(inputs, folder, scorer)
     with collector_paused():
         return run_products(products, inputs, claim_scores, progress)
-
-
-def _write(folder: Path, answers: Iterable[Record]) -> None:
-    ordered = sorted(answers, key=lambda answer: (answer["event_time"], answer["answer_id"]))
-    (folder / _STREAM).mkdir(exist_ok=True)
-    lines = b"".join(msgspec.json.encode(answer) + b"\n" for answer in ordered)
-    (folder / _STREAM / "part-00000.jsonl").write_bytes(lines)

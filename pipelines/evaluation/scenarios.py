@@ -8,10 +8,13 @@ from pathlib import Path
 
 from monsoon.pipelines.training.claim_anomaly import TRAINING_STORM
 from monsoon.pipelines.training.silences import TRAINING_CITY
+from monsoon.sources.scenarios import generate
 from monsoon.sources.simulator import available_storms, load_storm, simulate
 from monsoon.sources.simulator.storm import Storm
 
-ATTACKERS = 0.2
+_ATTACKERS_OF_RIDES, _ATTACKERS_OF_SCENARIOS = 0.2, 0.4
+"""Shares of riders. The second generator draws rings of 10 and 12 and groups of 25 and 48 as a whole, which takes 110,
+190 and 370 attackers of a simulation."""
 MAX_PART_RIDERS = 1_000
 """Riders of one simulation: some million reports; more riders are more simulations, each with a seed of its own."""
 _SEEDS_PER_STORM = 1_000
@@ -26,15 +29,19 @@ class TrainedOnError(Exception):
     """A scenario of the evaluation that a model was trained on."""
 
 
-def _simulate(storm: Storm, riders: int, seed: int, output: Path) -> None:
-    simulate(storm, riders, seed, output, attackers=ATTACKERS)
+def _rides(storm: Storm, riders: int, seed: int, output: Path) -> None:
+    simulate(storm, riders, seed, output, attackers=_ATTACKERS_OF_RIDES)
+
+
+def _scenarios(storm: Storm, riders: int, seed: int, output: Path) -> None:
+    generate(storm, riders, seed, output, attackers=_ATTACKERS_OF_SCENARIOS)
 
 
 Generate = Callable[[Storm, int, int, Path], None]
 """Writes an input folder with labels.csv: of a storm, with so many riders, by a seed."""
 
-GENERATORS: Mapping[str, Generate] = {"simulator": _simulate}
-"""By name: every generator of storms with labeled riders."""
+GENERATORS: Mapping[str, Generate] = {"rides": _rides, "scenarios": _scenarios}
+"""By the names that `monsoon simulate --generator` takes."""
 
 
 @dataclass(frozen=True, slots=True)

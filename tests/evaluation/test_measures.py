@@ -8,7 +8,15 @@ from monsoon.models.evaluation import targets
 from monsoon.models.evaluation.claims import GROUPS, claim_facts
 from monsoon.models.evaluation.document import lost_targets, met_targets
 from monsoon.models.evaluation.floors import _OWN_CUT_OFFS, DECISION, FOREST, GUARD, OWN_SCORE, curves_of, floors_of
-from monsoon.models.evaluation.measures import MIN_SLICE, Measure, amounts_of, measures_of, slices_of
+from monsoon.models.evaluation.measures import (
+    MIN_SLICE,
+    Measure,
+    Slice,
+    amounts_of,
+    measures_of,
+    sensor_loss_measures,
+    slices_of,
+)
 from monsoon.models.evaluation.rings import RingMember, ring_measures, ring_members
 from monsoon.models.evaluation.targets import Target, recall_of, target_of, verdict_on
 from monsoon.models.rates import Rate
@@ -103,11 +111,25 @@ def test_recall_counts_every_eligible_claim_and_no_other():
     assert amounts_of("kawaach", claims).attackers_paid_paise == 150
 
 
-def test_kinds_are_an_open_set_and_ways_in_must_not_pay():
-    claims = [facts(revision("approved"), kind=kind) for kind in ("way_in_7", "a_new_kind")]
+def test_kinds_and_conditions_are_open_sets_and_ways_in_must_not_pay():
+    ways = ("way_7_quorum", "way_5_renewed_after_alert", "way_6_wage_restated")
+    claims = [facts(revision("approved"), kind="way_in", condition=condition) for condition in ways]
+    claims += [facts(revision("approved"), kind="adaptive", condition="adaptive_alone")]
     found = {measure.name: measure for measure in measures_of("kawaach", claims)}
-    assert found[recall_of("way_in_7")].verdict == "missed"
-    assert found[recall_of("a_new_kind")].verdict == "no target"
+    verdicts = [found[recall_of(name)].verdict for name in ("way_in", *ways, "adaptive", "adaptive_alone")]
+    assert verdicts == ["no target", "missed", "no target", "no target", "no target", "missed"]
+    assert target_of(recall_of(ways[1]), "offshift") == Target(1.0, at_most=False)
+
+
+def test_sensor_loss_is_compared_with_the_ordinary_over_all_products():
+    slices = [
+        Slice(product, "condition", condition, Rate(count, 400))
+        for product in ("gic", "kawaach")
+        for condition, count in (("ordinary", 4), ("sensor_loss_30", 4), ("sensor_loss_60", 6), ("squad", 90))
+    ]
+    values = [(measure.value, measure.verdict) for measure in sensor_loss_measures(slices)]
+    assert values == [(1.0, "met"), (pytest.approx(1.5), "missed")]
+    assert [measure.verdict for measure in sensor_loss_measures(slices[:1])] == ["not measured"] * 2
 
 
 def test_honest_rates_are_of_riders():
@@ -139,14 +161,18 @@ def test_the_worst_slice_is_compared_with_the_mean_where_it_is_large_enough():
     assert sizes["not measured", GROUPS[1]] == 601
 
 
-def test_rings_are_not_measured_until_they_are_published():
-    claims = [one_of(f"w{number}", revision("manual_review"), kind="mock_app", ring="ring-001") for number in range(4)]
+def test_rings_are_measured_by_claims_that_were_in_a_raised_alert():
+    claims = [one_of(f"w{number}", revision("manual_review"), kind="ring", ring="ring-001") for number in range(4)]
     claims += [one_of("h", revision("approved"))]
-    assert {measure.verdict for measure in ring_measures("kawaach", claims, None)} == {"not measured"}
+    assert [measure.verdict for measure in ring_measures("kawaach", claims[4:], set())] == [
+        "not measured",
+        "not measured",
+        "met",
+    ]
     alerts = [
-        {"ring_id": "a", "state": "raised", "claims": ["c-w0", "c-w1", "c-w2"]},
-        {"ring_id": "b", "state": "raised", "claims": ["c-h"]},
-        {"ring_id": "b", "state": "lifted", "claims": ["c-h"]},
+        {"ring_id": "a", "state": "raised", "claim_ids": ["c-w0", "c-w1", "c-w2"]},
+        {"ring_id": "a", "state": "lifted", "claim_ids": []},
+        {"ring_id": "b", "state": "lifted", "claim_ids": ["c-h"]},
     ]
     members = ring_members("s", alerts)
     assert members == {RingMember("s", f"c-w{number}") for number in range(3)}
@@ -226,4 +252,4 @@ def test_each_target_that_was_met_and_is_lost_is_named():
 
 
 def test_every_expected_measure_has_a_target():
-    assert all(target_of(name) is not None for name in targets.EXPECTED)
+    assert all(target_of(name, "gic") is not None for name in targets.EXPECTED)
