@@ -19,9 +19,16 @@ from monsoon.transforms.scoring.folder import MANIFEST
 
 Progress = Callable[[str, float | None], None]
 
-TRAINING_STORM = "chennai-2015-12-01"
-RAIN_GAINS = (1.0, 2.0, 3.0)
-"""The storm's rain as published, doubled and tripled: riders shelter, and phones lie still, as in the worst storms."""
+TRAINING: tuple[tuple[str, float], ...] = (
+    ("chennai-2015-12-01", 1.0),
+    ("chennai-2015-12-01", 3.0),
+    ("chennai-2016-12-12-vardah", 1.0),
+    ("delhi-2024-05-29-heat", 1.0),
+    ("bengaluru-2020-03-22-curfew", 1.0),
+    ("mumbai-2025-10-20-outage", 1.0),
+)
+"""Storms, each with what its rain is multiplied by: in the worst, riders shelter, and phones lie still. Of rain, wind,
+heat, a curfew and an outage, since how riders wait decides what is ordinary."""
 EVALUATION_STORMS = ("delhi-2024-06-28", "delhi-2019-11-02-smog")
 """Other cities, other weather; the simulator's seeds differ too."""
 DEFAULT_ROWS = 50_000
@@ -47,7 +54,7 @@ def train(output: Path, seed: int, rows: int, progress: Progress) -> tuple[str, 
     from monsoon.models.train import MODEL_CARD, build_files, scorer_of, write_folder
 
     refuse_what_is_no_model_folder(output)
-    riders = -(-rows // (CLAIMS_PER_RIDER * len(RAIN_GAINS))) * len(RAIN_GAINS)
+    riders = -(-rows // (CLAIMS_PER_RIDER * len(TRAINING))) * len(TRAINING)
     claims = _honest_claims(riders, seed, progress)
     forest_rows, calibration_rows = _split(claims, np.random.default_rng(seed))
     files = build_files(
@@ -55,8 +62,8 @@ def train(output: Path, seed: int, rows: int, progress: Progress) -> tuple[str, 
     )
     evaluations = evaluate_model(scorer_of(output, files), EVALUATION_RIDERS, seed, progress)
     training = [
-        f"Storm {TRAINING_STORM}, {riders:,} simulated riders, no attackers, asked at {MOMENTS} moments each",
-        f"A third of them each in the published rain times {', '.join(f'{gain:g}' for gain in RAIN_GAINS)}",
+        f"{riders:,} simulated riders, no attackers, asked at {MOMENTS} moments each, in equal parts in",
+        *(f"the storm {storm}, its rain times {gain:g}" for storm, gain in TRAINING),
         f"Of the claims, {RESCORED_SHARE:.0%} as a re-score sees them, {HOLD_MS // 60_000} min later",
     ]
     counts = {
@@ -74,7 +81,7 @@ def evaluate_model(scorer: Scorer, riders: int, seed: int, progress: Progress) -
     from monsoon.models.risk_rates import evaluate, honest_slices, report
 
     reports = {}
-    for number, storm in enumerate(EVALUATION_STORMS, len(RAIN_GAINS)):
+    for number, storm in enumerate(EVALUATION_STORMS, len(TRAINING)):
         progress(f"evaluating on {storm}", None)
         claims = simulated_claims(
             load_storm(storm), riders, EVALUATION_MOMENTS, seed * SEEDS_PER_RUN + number, attackers=EVALUATION_ATTACKERS
@@ -86,13 +93,11 @@ def evaluate_model(scorer: Scorer, riders: int, seed: int, progress: Progress) -
 
 
 def _honest_claims(riders: int, seed: int, progress: Progress) -> Claims:
-    storm = load_storm(TRAINING_STORM)
     parts = []
-    for number, gain in enumerate(RAIN_GAINS):
-        progress(f"simulating {riders:,} honest riders", number / len(RAIN_GAINS))
-        each = riders // len(RAIN_GAINS)
-        part_seed = seed * SEEDS_PER_RUN + number
-        parts.append(simulated_claims(_with_rain(storm, gain), each, MOMENTS, part_seed, attackers=0.0))
+    for number, (name, gain) in enumerate(TRAINING):
+        progress(f"simulating {riders:,} honest riders", number / len(TRAINING))
+        storm, part_seed = _with_rain(load_storm(name), gain), seed * SEEDS_PER_RUN + number
+        parts.append(simulated_claims(storm, riders // len(TRAINING), MOMENTS, part_seed, attackers=0.0))
     return Claims.joined(parts)
 
 

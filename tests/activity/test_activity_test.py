@@ -133,6 +133,7 @@ def found(*riders, revisions=None):
         lat=[r[2][0] for r in reports],
         lon=[r[2][1] for r in reports],
         orders_completed=[r[3] for r in reports],
+        mock=[r[4] if len(r) > 4 else None for r in reports],
     )
     revisions = revisions or (
         revision(0, 0, "confirmed", 0, [(0, 20.0)]),
@@ -172,6 +173,13 @@ def test_peers_are_others_of_the_platform_whose_orders_were_measured_in_the_zone
         rider(8, minute=-59.999),
     ]
     assert values(found(rider(0), *others))["peers"] == 2
+
+
+def test_who_states_a_mock_location_is_nobodys_peer():
+    policy, sent = rider(1)
+    honest = [rider(number) for number in range(2, 5)]
+    for mock, peers in ((1, 3), (0, 4), (None, 4)):
+        assert values(found(rider(0), (policy, (*sent, mock)), *honest))["peers"] == peers
 
 
 def test_a_rider_without_a_platform_has_no_peers():

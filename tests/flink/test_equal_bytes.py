@@ -53,6 +53,7 @@ def crowd():
             "policy_id": f"p{n}",
             "worker_id": f"w{n}",
             "device_id": f"dw{n}x",
+            "payout_account": f"u{n}xx",
             "orders_per_hour": 4.0,
         }
         for n in range(12)

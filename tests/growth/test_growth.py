@@ -252,7 +252,8 @@ class Bucket:
         return list(self._operator.advance(at(minutes) - 1))
 
 
-NEWS_MIN = 24 * 60 + 1
+NEWS_MIN = 49 * 60
+"""Later than a day after all that was: what phones saw in the day before a claim is looked at."""
 """Within an hour of event time, so that nothing expires with the news."""
 
 

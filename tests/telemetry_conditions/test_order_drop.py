@@ -54,6 +54,12 @@ def test_orders_of_all_riders_from_the_zone_count_and_no_others(bandh):
     assert drop(bandh, [*reports, *weeks(10, 10)]) == 0.7
 
 
+def test_a_report_that_states_a_mock_location_is_no_witness(bandh):
+    mocked = report("b", 4, orders=9, place=HERE, mock=1)
+    assert drop(bandh, [sent(5, 3, "a"), mocked, *weeks(10, 10)]) == 0.7
+    assert drop(bandh, [sent(5, 3, "a"), mocked | {"mock": 0}, *weeks(10, 10)]) == -0.2
+
+
 def test_the_mean_is_over_weeks_with_stated_orders_and_needs_two(bandh):
     usual = holders(("p", "w", {"orders_per_hour": 40.0}))
     now = sent(10, 4)

@@ -140,6 +140,11 @@ def test_one_online_report_among_offline_ones_is_no_silence(silent):
     assert silent([report("w", 45), report("w", 20, "offline"), report("w", 10)])[0] == 0
 
 
+@pytest.mark.parametrize(("mock", "counts"), [(1, 0), (0, 1), (None, 1)])
+def test_who_states_a_mock_location_once_is_no_part_of_a_quorum(silent, mock, counts):
+    assert silent([report("w", 80), report("w", 60, mock=mock), report("w", 40)]) == (counts, counts)
+
+
 def test_offline_in_the_zone_is_no_work(silent):
     assert silent([report("w", 45, "offline")]) == (0, 0)
     assert silent([report("w", 45, None)]) == (0, 0)

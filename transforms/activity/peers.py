@@ -2,7 +2,8 @@
 
 A peer of a claim at t is another rider of the claim's platform, seen in the zone in (t - window, t], whose policy in
 force at t states a mean and that platform (of several the one whose period began earliest, then policy_id), and whose
-orders in that window were measured. A rider without a platform is nobody's.
+orders in that window were measured. A rider without a platform is nobody's, nor is one of whom a report of that window
+states a mock location.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from monsoon.transforms.activity.orders import Floats, Ints, Orders, drop_of
 from monsoon.transforms.coverage import Coverage
+from monsoon.transforms.evidence.arrival import rows_received_later
 from monsoon.transforms.evidence.ragged import Bools, ratio
 from monsoon.transforms.presence import DwellIntervals, ReportCells
 from monsoon.transforms.product import ActivityTest
@@ -39,7 +41,9 @@ class Peers:
 
     def __init__(self, coverage: Coverage, places: ReportCells, resolution: int, test: ActivityTest) -> None:
         self._test = test
+        self._telemetry = places.telemetry
         self._orders = Orders(places.telemetry)
+        self._mocks_before = np.concatenate(([0], np.cumsum(places.telemetry.mock == 1)))
         code_of = {worker: code for code, worker in enumerate(places.telemetry.workers)}
         known = [worker for worker in places.telemetry.workers if worker in coverage.holders]
         codes = np.array([code_of[worker] for worker in known], dtype=np.int64)
@@ -76,8 +80,17 @@ class Peers:
         query, rider, t_ms, platform = query[stated], rider[stated], t_ms[stated], platform[stated]
         orders = self._orders.completed(rider, t_ms - self._test.window_ms, t_ms, received_by_ms[stated])
         severe = drop_of(orders, self._mean[state[stated]]) >= self._test.severe_drop
-        measured = ~np.isnan(orders)
+        measured = ~np.isnan(orders) & ~self._mocked(rider, t_ms, received_by_ms[stated])
         return PeerRows(query[measured], rider[measured], platform[measured], severe[measured])
+
+    def _mocked(self, rider: Ints, t_ms: Ints, received_by_ms: Ints) -> Bools:
+        """Whether a report of a rider's in the window states a mock location."""
+        telemetry = self._telemetry
+        lo, hi = telemetry.rows_between(rider, t_ms - self._test.window_ms, t_ms)
+        found = self._mocks_before[hi] - self._mocks_before[lo]
+        late, row = rows_received_later(telemetry, lo, hi, received_by_ms)
+        np.subtract.at(found, late, telemetry.mock[row] == 1)
+        return found > 0
 
 
 def threshold_of(test: ActivityTest, peers: Ints, severe: Ints) -> tuple[Floats, Floats]:

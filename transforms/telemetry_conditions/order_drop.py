@@ -6,7 +6,7 @@ enough weeks, what the riders seen in the zone usually do stands in: each policy
 report from the zone, or its margin, in the last 90 min adds the orders_per_hour that counts then, whether or not it
 covers the moment: that is about how the rider works. Where nothing is expected no drop can be shown. A report received
 after the moment of the query is left out, and one received too late for history (`evidence.arrival`) is left out of its
-week.
+week; one that states a mock location is no witness.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _orders(
     """Of each query's reports that had been received, how many state orders, and how many orders these are."""
     row = reports.row[span.rows]
     orders = telemetry.orders_completed[row]
-    stated = (orders >= 0) & (telemetry.received_time_ms[row] <= at_ms[span.query])
+    stated = (orders >= 0) & (telemetry.received_time_ms[row] <= at_ms[span.query]) & (telemetry.mock[row] != 1)
     if history:
         stated &= builds_history(telemetry.event_time_ms[row], telemetry.received_time_ms[row])
     taken = np.where(stated, np.minimum(orders, _MAX_ORDERS), 0)
@@ -108,7 +108,7 @@ def _usual_micro(
         span = reports.between(here.zone, here.at_ms - terms.seen_ms, here.at_ms)
         workers = max(len(telemetry.workers), 1)
         row = reports.row[span.rows]
-        received = telemetry.received_time_ms[row] <= here.at_ms[span.query]
+        received = (telemetry.received_time_ms[row] <= here.at_ms[span.query]) & (telemetry.mock[row] != 1)
         seen = np.unique(span.query[received] * workers + telemetry.worker[row[received]])
         for query, worker in zip((seen // workers).tolist(), (seen % workers).tolist(), strict=True):
             key = (worker, int(here.at_ms[query]))

@@ -76,7 +76,8 @@ def active_riders(
 ) -> ActiveRiders:
     """Who worked in the zones in (t - before, t - silent], sorted by query and rider, and their state since.
 
-    Riders of no platform are left out. `cells` are those of the telemetry table's rows, where they are at hand.
+    Riders of no platform are left out, and those of whom one of these reports states a mock location. `cells` are those
+    of the telemetry table's rows, where they are at hand.
     """
     working = telemetry.app_state >= ONLINE
     reports = ZoneReports.of(telemetry, zone_queries, cells=cells)
@@ -98,6 +99,8 @@ def active_riders(
             (pair[first] % len(telemetry.workers)).astype(np.int64),
         )
         on_platform, of_any = _platform(telemetry, here, holders, row, first, query, worker)
+        if len(first):
+            of_any &= ~np.logical_or.reduceat(telemetry.mock[row] == 1, first)
         lo, hi = telemetry.rows_between(worker, here.at_ms[query] - terms.silent_ms, here.at_ms[query])
         later, unknown = rows_received_later(telemetry, lo, hi, here.at_ms[query])
         reported = hi - lo - np.bincount(later, minlength=len(lo))
