@@ -27,8 +27,9 @@ class Condition:
 
     `track`: what the reported fixes show; `none`: where the phone is. `accelerometer`: of the phone itself (`own`), of
     one that is shaken (`shaken`), or as on the reported track (`ridden`). `reports`: all the time; one report every
-    70 min; until some time after the alert; for an hour before the false outage; never. `product`: the only one that
-    the riders hold a policy of; empty: of each.
+    70 min; until some time after the alert; for an hour before the false outage; never. `gives_up`: half stop lying
+    some time after the alert, as who is asked to open the app may do. `product`: the only one that the riders hold a
+    policy of; empty: of each.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Condition:
     one_account_for: int = 1
     one_place: bool = False
     one_network: bool = False
+    gives_up: bool = False
     product: str = ""
 
     @property
@@ -62,7 +64,7 @@ HONEST_CONDITIONS = (
     Condition("developer_option", mock_setting=True),
     Condition("two_phones"),
     Condition("squad", size=5, one_place=True),
-    Condition("family_account", size=2, one_account_for=2),
+    Condition("family_account", size=2, one_account_for=2, one_place=True),
     Condition("dead_zone"),
     Condition("zone_border"),
     Condition("clock_off"),
@@ -89,6 +91,7 @@ def _mock(name: str, track: Track, flag: bool) -> Condition:
         mock_location=flag,
         mock_setting=flag,
         purchase="mixed",
+        gives_up=True,
     )
 
 
@@ -99,8 +102,9 @@ ATTACKS = (
     _mock("static", "static", False),
     _mock("line", "line", False),
     _mock("wander", "wander", False),
-    Condition("replayed_trace", "replayed_trace", 3, at_home=True, track="ride", replayed=True, purchase="mixed"),
-    Condition("radio_spoof", "radio_spoof", 3, at_home=True, track="ride", radio=True, purchase="mixed"),
+    Condition("replayed_trace", "replayed_trace", 3, at_home=True, track="ride", replayed=True, purchase="mixed",
+              gives_up=True),
+    Condition("radio_spoof", "radio_spoof", 3, at_home=True, track="ride", radio=True, purchase="mixed", gives_up=True),
     Condition(
         "adaptive_alone", "adaptive", 3, at_home=True, track="ride", accelerometer="ridden", withheld=("cell", "wifi")
     ),
@@ -162,8 +166,7 @@ QUORUM_WITHOUT_POLICY = 45
 def planned_counts(riders: int, attackers: float) -> dict[str, int]:
     """How many of `riders` are of each condition; the share `attackers` of them attack, in whole groups.
 
-    Groups that the numbers are too small for are left out; what they leave goes to the ordinary, or to the first
-    mock app.
+    Groups that the numbers are too small for are left out; with riders for all of them twice, none is.
     """
     if riders < 1:
         raise ValueError(f"{riders} riders; at least 1")
@@ -171,18 +174,17 @@ def planned_counts(riders: int, attackers: float) -> dict[str, int]:
         raise ValueError(f"a share of {attackers} attackers; 0 to 1")
     bad = round(attackers * riders)
     odd = round((1 - ORDINARY_SHARE) * (riders - bad))
-    counts = _in_groups(HONEST_CONDITIONS[1:], odd) | _in_groups(ATTACKS, bad)
-    counts[ATTACKS[0].name] += bad - sum(counts[each.name] for each in ATTACKS)
-    counts["ordinary"] = riders - sum(counts.values())
-    return counts
+    return {"ordinary": riders - bad - odd} | _in_groups(HONEST_CONDITIONS[1:], odd) | _in_groups(ATTACKS, bad)
 
 
 def _in_groups(conditions: tuple[Condition, ...], riders: int) -> dict[str, int]:
-    """At most `riders` riders by the conditions' weights, each condition a whole number of groups."""
-    total = sum(condition.weight for condition in conditions)
-    counts, left = {}, riders
-    for condition in conditions:
-        groups = min(round(riders * condition.weight / total / condition.size), left // condition.size)
-        counts[condition.name] = groups * condition.size
-        left -= counts[condition.name]
+    """All `riders` by the conditions' weights, each condition a whole number of groups."""
+    one_of_each = sum(condition.size for condition in conditions)
+    least = 1 if riders >= 2 * one_of_each else 0
+    shared = (riders - least * one_of_each) / sum(condition.weight for condition in conditions)
+    groups = {each.name: least + int(shared * each.weight / each.size) for each in conditions}
+    counts = {each.name: groups[each.name] * each.size for each in conditions}
+    alone = [each.name for each in conditions if each.size == 1]
+    for number in range(riders - sum(counts.values())):
+        counts[alone[number % len(alone)]] += 1
     return counts

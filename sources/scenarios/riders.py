@@ -40,6 +40,8 @@ DEPOTS_PER_DISTRICT = 3
 AFTER_THE_STORM_MS = 90 * MINUTE_MS
 """How long riders go on reporting after the storm file's end, so that who is asked then can be read again."""
 WHERE_IT_IS_DRY = ("way_7_quorum", "way_10_invented_providers", "way_12_foreign_event_ids")
+WHOLE_CITY_KM = 20.0
+"""Places of so large a radius are no station."""
 LARGEST_WITH_PAST = 10
 """Of larger groups of attackers nobody has worked before."""
 QUORUM_PLATFORM = "dunzo"
@@ -51,7 +53,8 @@ class Riders:
     """Columns over riders, all of one length. `condition` indexes CONDITIONS; `group` numbers the groups of all.
 
     `base`: around where a rider works, or claims to. `place`: the code of the access point and network of the home, or
-    of what a group shares. An attacker's reports are false from attack_ms on. `member`: the place within its group.
+    of what a group shares. `member`: the place within its group. An attacker's reports are false in [attack_ms,
+    stop_ms).
     """
 
     rider: Codes
@@ -82,6 +85,7 @@ class Riders:
     clock_off_ms: Codes
     start_ms: Codes
     attack_ms: Codes
+    stop_ms: Codes
     end_ms: Codes
 
     def __len__(self) -> int:
@@ -133,6 +137,21 @@ def build_riders(storm: Storm, streets: Streets, counts: Mapping[str, int], seed
     # Tiers in turn within a condition, so that each is in every one.
     tier = (rider - first) % len(TIERS)
     tier = np.where(size > 1, (rider + head) % len(TIERS), tier)
+    attribute = {
+        name: np.array([getattr(each, name) for each in CONDITIONS])[condition]
+        for name in (
+            "at_home",
+            "one_phone_for",
+            "one_account_for",
+            "one_place",
+            "one_network",
+            "radio",
+            "replayed",
+            "gives_up",
+        )
+    }
+    device = head + member // attribute["one_phone_for"] * attribute["one_phone_for"]
+    tier = tier[device]
     columns: dict[str, Any] = {
         "rider": rider,
         "kind": kind.astype(np.int8),
@@ -140,18 +159,14 @@ def build_riders(storm: Storm, streets: Streets, counts: Mapping[str, int], seed
         "group": np.where(size > 1, head, -1),
         "member": member,
         "tier": tier,
-        **{f"has_{name}": rng.random(n) < np.array(HAS_SENSOR[name])[tier] for name in SENSORS},
+        **{f"has_{name}": rng.random(n)[device] < np.array(HAS_SENSOR[name])[tier] for name in SENSORS},
         "lacks": np.where(condition == CODES["one_sensor_missing"], (rider - first) // len(TIERS) % len(CAN_LACK), -1),
         "shares_activity": bad | (rng.random(n) < SHARES_ACTIVITY),
         "carrier": rng.integers(0, len(streets.carriers), n),
         "platform": _platforms(rng, storm, n, condition),
-    }
-    attribute = {
-        name: np.array([getattr(each, name) for each in CONDITIONS])[condition]
-        for name in ("at_home", "one_phone_for", "one_account_for", "one_place", "one_network", "radio", "replayed")
+        "device": device,
     }
     columns |= _places(rng, storm, streets, columns, attribute, head)
-    columns["device"] = head + member // attribute["one_phone_for"] * attribute["one_phone_for"]
     columns["account"] = head + member // attribute["one_account_for"] * attribute["one_account_for"]
     columns["clock_off_ms"] = np.where(
         condition == CODES["clock_off"], rng.choice((-1, 1), n) * rng.integers(2, 10, n) * MINUTE_MS, 0
@@ -159,10 +174,8 @@ def build_riders(storm: Storm, streets: Streets, counts: Mapping[str, int], seed
     # A ring's accounts are made for it; of others who attack, half are riders who stay at home that day.
     has_past = attribute["radio"] | attribute["replayed"] | ~attribute["at_home"] | (rng.random(n) < 0.5)
     has_past |= condition == CODES["way_11_history_in_one_evening"]
-    columns["has_history"] = ~bad | (
-        has_past & ~attribute["one_place"] & (size <= CONDITIONS[CODES["adaptive_ring"]].size)
-    )
-    columns |= _times(rng, storm, bad, condition == CODES["ordinary"])
+    columns["has_history"] = ~bad | (has_past & ~attribute["one_place"] & (size <= LARGEST_WITH_PAST))
+    columns |= _times(rng, storm, bad, condition == CODES["ordinary"], attribute["gives_up"])
     # The orders of way 9 are to be counted from the beginning.
     columns["start_ms"][condition == CODES["way_9_tiny_deviation"]] = storm.time_ms(storm.modeled.riders.start)
     return Riders(**columns)
@@ -191,11 +204,11 @@ def _places(
     weight = np.array([each.weight for each in districts])
     struck = np.array([each.struck for each in districts])
     district = rng.choice(len(weight), n, p=weight / weight.sum())
-    dry = rng.choice(np.flatnonzero(~struck), n)
+    remotest = _remotest(storm, streets)
     # Attackers claim to be in a struck district, but for those who bring their own disruption, or want none.
     wet = rng.choice(np.flatnonzero(struck), n, p=weight[struck] / weight[struck].sum())
     stays_dry = np.isin(condition, [CODES[name] for name in WHERE_IT_IS_DRY])
-    district = np.where(stays_dry, dry, np.where(bad | attribute["at_home"], wet, district))
+    district = np.where(stays_dry, remotest, np.where(bad | attribute["at_home"], wet, district))
     district = np.where(attribute["one_place"], district[head], district)
     base_u, base_v = _around(rng, streets, district, 0.8)
     depot = np.flatnonzero(condition == CODES["squad"])
@@ -208,9 +221,9 @@ def _places(
     border = np.flatnonzero(condition == CODES["zone_border"])
     base_u[border], base_v[border] = _on_borders(streets, base_u[border], base_v[border])
     roam_m[border] = 150.0
-    lives_in = np.where(bad & attribute["at_home"] & ~stays_dry, dry, district)
+    lives_in = np.where(bad & attribute["at_home"], remotest, district)
     home_u, home_v = _around(rng, streets, lives_in, 1.0)
-    lives = np.where(attribute["one_place"] & bad, head, np.arange(n))
+    lives = np.where(attribute["one_place"] & (condition != CODES["squad"]), head, np.arange(n))
     return {
         "district": district,
         "base_u": base_u,
@@ -221,6 +234,17 @@ def _places(
         "place": PLACE_APS + np.where(attribute["one_place"], head, np.arange(n)),
         "network": np.where(attribute["one_network"], head, np.arange(n)),
     }
+
+
+def _remotest(storm: Storm, streets: Streets) -> int:
+    """The district that is not struck and lies farthest from all stations: of several the first."""
+    small = [storm.places[name] for feed in storm.modeled.feeds for name in feed.at]
+    small = [place for place in small if place.radius_km < WHOLE_CITY_KM]
+    lat, lon = np.array([place.lat for place in small]), np.array([place.lon for place in small])
+    u, v = streets.from_degrees(lat, lon)
+    beyond = np.hypot(u[:, None] - streets.district_u, v[:, None] - streets.district_v).min(axis=0, initial=np.inf)
+    struck = np.array([each.struck for each in storm.modeled.riders.districts])
+    return int(np.argmax(np.where(struck, -1.0, beyond)))
 
 
 def _around(rng: np.random.Generator, streets: Streets, district: Codes, reach: float) -> tuple[Floats, Floats]:
@@ -241,8 +265,8 @@ def _on_borders(streets: Streets, u: Floats, v: Floats) -> tuple[Floats, Floats]
     return streets.from_degrees(places[:, 0], places[:, 1])
 
 
-def _times(rng: np.random.Generator, storm: Storm, bad: Flags, may_idle: Flags) -> dict[str, Any]:
-    """Shifts in the storm's hours, and when attackers begin to lie. Of those who may, some do not work that day."""
+def _times(rng: np.random.Generator, storm: Storm, bad: Flags, may_idle: Flags, may_stop: Flags) -> dict[str, Any]:
+    """Shifts in the storm's hours, and when attackers lie. Of those who may, some do not work that day, or give up."""
     n = len(bad)
     terms = storm.modeled.riders
     begin_ms, end_ms = storm.time_ms(terms.start), storm.time_ms(terms.end) + AFTER_THE_STORM_MS
@@ -252,7 +276,10 @@ def _times(rng: np.random.Generator, storm: Storm, bad: Flags, may_idle: Flags) 
     attack = alert_of(storm) - (rng.uniform(5, 70, n) * MINUTE_MS).astype(np.int64)
     start = np.where(bad, np.minimum(start, attack), start)
     end = np.where(bad, end_ms, np.where(idle, start, end))
-    return {"start_ms": start, "attack_ms": np.where(bad, np.maximum(attack, start), end), "end_ms": end}
+    gives_up = may_stop & (rng.random(n) < 0.5)
+    stop = np.where(gives_up, alert_of(storm) + (rng.uniform(40, 160, n) * MINUTE_MS).astype(np.int64), end)
+    attack = np.where(bad, np.maximum(attack, start), end)
+    return {"start_ms": start, "attack_ms": attack, "stop_ms": np.minimum(stop, end), "end_ms": end}
 
 
 def without_policy(riders: Riders) -> Flags:

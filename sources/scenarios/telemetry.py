@@ -106,7 +106,9 @@ def _day(rng: np.random.Generator, storm: Storm, riders: Riders, back: Codes, se
         kept = hindered(storm, riders, seed, at_ms)
         if kept is not None:
             pace, logged_out, silent = kept.pace.T, kept.offline.T, kept.silent.T
-    on = on & ~silent & ~bursts(rng, times, len(riders), LOST_SHARE, LOST_REPORTS)
+    # Where nothing but a place is reported, no report is lost: with one less it would be another attack.
+    scripted = riders.has("withheld_mask") == (1 << len(ALL_SENSORS)) - 1
+    on = on & ~silent & ~(bursts(rng, times, len(riders), LOST_SHARE, LOST_REPORTS) & ~scripted)
     on &= _reporting(storm, riders, time_ms, before)
     trail = ride(rng, riders.base_u, riders.base_v, riders.roam_m, pace, rain, step_ms / 1000)
     at_home = np.broadcast_to(riders.has("at_home") & (back == 0), time_ms.shape)
@@ -116,7 +118,7 @@ def _day(rng: np.random.Generator, storm: Storm, riders: Riders, back: Codes, se
     v = np.where(at_home, riders.home_v, trail.v)
     speed = np.where(at_home, 0.0, trail.speed_mps)
     truth = Truth(u, v, speed, trail.stands | at_home, rests, time_ms, seed)
-    false = (time_ms >= riders.attack_ms) & (riders.kind > 0) & (back == 0)
+    false = (time_ms >= riders.attack_ms) & (time_ms < riders.stop_ms) & (riders.kind > 0) & (back == 0)
     return _Day(riders, back, step_ms, time_ms, on, logged_out, trail, truth, false)
 
 
@@ -213,8 +215,7 @@ def _measured(rng: np.random.Generator, storm: Storm, day: _Day, shown: Claimed)
         "battery_pct": level,
         "charging": charging,
         "mock_location": false & riders.has("mock_location"),
-        "mock_setting": np.where(riders.kind > 0, false & riders.has("mock_setting"), riders.has("mock_setting"))
-        & np.ones(false.shape, bool),
+        "mock_setting": (false | (riders.kind == 0)) & riders.has("mock_setting"),
     }
 
 

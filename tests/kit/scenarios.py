@@ -32,9 +32,10 @@ class Replayed:
         self.answers = answer_step_ups(folder / "in", self.unanswered)
         self.summary, self.answered = self.replay("answered")
 
-    def replay(self, name):
-        """The summary and all revisions of the claims."""
-        summary = replay(self.folder / "in", self.folder / name, self.products, sorted(self.products), self.scorer)
+    def replay(self, name, running=None):
+        """The summary and all revisions of the claims, of the products that are running (none: all)."""
+        names = sorted(running or self.products)
+        summary = replay(self.folder / "in", self.folder / name, self.products, names, self.scorer)
         lines = (self.folder / name / "claims/part-00000.jsonl").read_text().splitlines()
         return summary, [json.loads(line) for line in lines]
 

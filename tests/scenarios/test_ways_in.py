@@ -4,6 +4,7 @@ A case that is paid today is a strict failure that names its cause: when the cau
 """
 
 import pytest
+from kit.needs import known_to_fail
 
 from monsoon.sources.scenarios import ATTACKS
 
@@ -12,15 +13,13 @@ OLD_TERMS = ("way_6_plan_upgraded", "way_6_wage_restated", "way_6_home_restated"
 WAYS = [each.name for each in ATTACKS if each.kind == "way_in" and each.name not in OLD_TERMS]
 WITHOUT_CLAIM = {"way_6_home_restated", "way_10_invented_providers", "way_12_foreign_event_ids"}
 
-WITHHELD = "what is withheld is no evidence, no report contradicts the place, and the graph knows nothing yet"
+WITHHELD = "what is withheld is no evidence: no report contradicts the place, and nothing is shared with anybody"
 AT_ONCE = "cover counts at once by the product's source (products.md); the threat model has to state what that costs"
-ACCOUNT = "the guard does not know the riders of a payout account yet, and a phone in policies alone is no pane"
 ONE_PROVIDER = "the product's source asks for one provider of outage reports, and for no quorum of silent riders"
 PAID_TODAY = {
     **{("way_4_hold_runs_out", product): WITHHELD for product in ("gic", "jugaad", "offshift")},
     **{("way_5_renewed_after_alert", product): AT_ONCE for product in ("gic", "kawaach", "nexora")},
     ("way_7_quorum", "jugaad"): ONE_PROVIDER,
-    **{("way_8_silent_accounts", product): ACCOUNT for product in ("jugaad", "kawaach", "nexora", "offshift")},
     **{("way_11_history_in_one_evening", product): WITHHELD for product in PRODUCTS},
 }
 
@@ -28,8 +27,7 @@ PAID_TODAY = {
 def cases():
     for way in WAYS:
         for product in PRODUCTS:
-            cause = PAID_TODAY.get((way, product))
-            yield pytest.param(way, product, marks=pytest.mark.xfail(strict=True, reason=cause) if cause else ())
+            yield pytest.param(way, product, marks=known_to_fail(PAID_TODAY.get((way, product))))
 
 
 @pytest.mark.parametrize(("way", "product"), list(cases()))
@@ -68,10 +66,10 @@ def test_without_the_register_invented_providers_are_believed(replayed):
     register = replayed.folder / "in/reference/providers.csv"
     register.rename(replayed.folder / "register")
     try:
-        _, claims = replayed.replay("unregistered")
+        _, claims = replayed.replay("unregistered", running=["nexora"])
     finally:
         (replayed.folder / "register").rename(register)
-    assert all(replayed.claims_of("way_10_invented_providers", product, claims) for product in ("kawaach", "nexora"))
+    assert len(replayed.claims_of("way_10_invented_providers", "nexora", claims)) >= 4
 
 
 def test_nobody_loses_a_report_to_a_stranger_who_uses_its_id(replayed, telemetry):
