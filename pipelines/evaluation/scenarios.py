@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from monsoon.pipelines.training.claim_anomaly import TRAINING_STORM
-from monsoon.pipelines.training.silences import TRAINING_CITY
+from monsoon.pipelines.training.claim_anomaly import TRAINING
 from monsoon.sources.scenarios import generate
 from monsoon.sources.simulator import available_storms, load_storm, simulate
 from monsoon.sources.simulator.storm import Storm
@@ -19,10 +18,8 @@ MAX_PART_RIDERS = 1_000
 """Riders of one simulation: some million reports; more riders are more simulations, each with a seed of its own."""
 _SEEDS_PER_STORM = 1_000
 
-TRAINING_STORMS = (TRAINING_STORM,)
-"""Storms on which a model of `models/onnx/` was trained. Each model's card names its own; a test compares."""
-TRAINING_CITIES = (TRAINING_CITY.name,)
-"""Cities in which one was trained without a storm (`outage`)."""
+TRAINING_STORMS = tuple(dict.fromkeys(storm for storm, _ in TRAINING))
+"""Storms on which a model is trained. The cards of `models/onnx/` name those of each; a test compares."""
 
 
 class TrainedOnError(Exception):
@@ -80,16 +77,12 @@ def scenarios(riders: int, seed: int, generators: Sequence[str], products: Itera
 
 def untrained_storms() -> dict[str, tuple[str, ...]]:
     """The storms of the test set, by name, with the products whose triggers each was written to show."""
-    found = {name: load_storm(name) for name in sorted(available_storms())}
-    return {name: tuple(sorted(storm.shows)) for name, storm in found.items() if storm.shows and not _trained(storm)}
+    found = {name: load_storm(name) for name in sorted(set(available_storms()) - set(TRAINING_STORMS))}
+    return {name: tuple(sorted(storm.shows)) for name, storm in found.items() if storm.shows}
 
 
 def refuse_trained(names: Iterable[str]) -> None:
-    """Raises TrainedOnError where a model was trained on one of these storms, or in its city."""
-    trained = [name for name in names if _trained(load_storm(name))]
+    """Raises TrainedOnError where a model was trained on one of these storms."""
+    trained = [name for name in names if name in TRAINING_STORMS]
     if trained:
         raise TrainedOnError(f"a model was trained on {', '.join(trained)}: no storm of an evaluation")
-
-
-def _trained(storm: Storm) -> bool:
-    return storm.name in TRAINING_STORMS or storm.city in TRAINING_CITIES
