@@ -46,7 +46,7 @@ setup(
         "monsoon.products": ["*.yaml"],
         "monsoon.sources.providers": ["*.yaml"],
         "monsoon.storms": ["*.yaml"],
-        "monsoon.models": ["onnx/*/*"],
+        "monsoon.models": ["evaluation_met.json", "onnx/*/*"],
         "monsoon.pipelines.flink": ["*.properties", "*.sql"],
     },
     entry_points={"console_scripts": ["monsoon = monsoon.cli.main:main"]},

@@ -71,7 +71,7 @@ _WORDS = {
     "products": "list, show, check and explain product files",
     "schema": "print the JSON Schema of product, storm or provider files",
     "train": "train and calibrate the model claim_anomaly",
-    "evaluate": "measure the model on storms it was not trained on",
+    "evaluate": "measure what decisions do to honest riders and attackers",
     "bench": "measure speed, as ratios within one run",
     "jars": "fetch the jars of Kafka, with Maven",
     "up": "start Kafka, Flink and the live job on this machine, as processes of their own",

@@ -98,7 +98,7 @@ def add_drift_reference(folder: Path, seed: int, rows: int, progress: Progress) 
 
 def evaluate_model(scorer: Scorer, riders: int, seed: int, progress: Progress) -> dict[str, str]:
     """For each evaluation storm what the model does to honest riders and attackers, as text."""
-    from monsoon.models.evaluate import evaluate, honest_slices, report
+    from monsoon.models.risk_rates import evaluate, honest_slices, report
 
     reports = {}
     for number, storm in enumerate(EVALUATION_STORMS, len(TRAINING)):
@@ -110,11 +110,6 @@ def evaluate_model(scorer: Scorer, riders: int, seed: int, progress: Progress) -
         slices = honest_slices(scores, claims.kinds, claims.tiers, scorer.groups)
         reports[f"{storm}, {riders:,} riders, seed {seed}"] = report(evaluate(scores, claims.kinds), slices)
     return reports
-
-
-def evaluation_text(scorer: Scorer, riders: int, seed: int, progress: Progress) -> str:
-    """`evaluate_model` as one text."""
-    return _joined(evaluate_model(scorer, riders, seed, progress))
 
 
 def _riders(rows: int) -> int:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from monsoon.models.claim_features import NAMES
-from monsoon.models.evaluate import Rate, evaluate, honest_slices, report
+from monsoon.models.rates import Rate
+from monsoon.models.risk_rates import evaluate, honest_slices, report
 from monsoon.pipelines.training.claims import simulated_claims
 from monsoon.sources.simulator import load_storm
 from monsoon.transforms.scoring import Scores

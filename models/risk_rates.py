@@ -1,41 +1,19 @@
-"""What the model does to honest riders and to attackers, on claims it was not trained on."""
+"""The table of a model card: what a model's risks alone do to claims of honest riders and attackers.
+
+What follows from them, with rules, guard and answers, is in `models/evaluation/`.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from monsoon.models.rates import Rate
 from monsoon.transforms.scoring import Scores
 
 HONEST = "honest"
 APPROVE_BELOW, HOLD_UP_TO, SIGNALS_FOR_STEP_UP = 0.40, 0.72, 3  # kawaach's tiers
 FALSE_POSITIVES = 0.001
-_Z95 = 1.959964
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A share of claims with its 95% Wilson interval."""
-
-    count: int
-    total: int
-
-    @property
-    def share(self) -> float:
-        return self.count / self.total if self.total else float("nan")
-
-    def interval(self) -> tuple[float, float]:
-        """(low, high); (0, 1) of nothing."""
-        n, z2 = self.total, _Z95 * _Z95
-        if not n:
-            return 0.0, 1.0
-        center = (self.share + z2 / (2 * n)) / (1 + z2 / n)
-        half = _Z95 / (1 + z2 / n) * np.sqrt(self.share * (1 - self.share) / n + z2 / (4 * n * n))
-        return max(0.0, float(center - half)), min(1.0, float(center + half))
-
-    def __str__(self) -> str:
-        low, high = self.interval()
-        return f"{self.share:8.3%}  [{low:.3%}, {high:.3%}]  {self.count:,} of {self.total:,}"
 
 
 @dataclass(frozen=True)
