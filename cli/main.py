@@ -32,6 +32,7 @@ COMMANDS = (
     "live",
     "chaos",
     "explain",
+    "drift",
     "products",
     "schema",
     "train",
@@ -66,6 +67,7 @@ _WORDS = {
     "live": "decide on a folder of streams through Kafka and Flink: the live job, on a stack of its own",
     "chaos": "kill parts of a stack at random while the live job runs, and compare its records with a replay's",
     "explain": "explain one claim of an output: what it rests on, how it was decided, what was paid",
+    "drift": "compare an output's claims with those that the model was trained on, by day and cell",
     "products": "list, show, check and explain product files",
     "schema": "print the JSON Schema of product, storm or provider files",
     "train": "train and calibrate the model claim_anomaly",
@@ -182,8 +184,8 @@ def _require_places(args: argparse.Namespace) -> None:
         from monsoon.sources.locations import require_local
 
         require_local(vars(args))
-    # doctor reports it among its findings, explain reads its output
-    for name in PLACES if args.command not in ("doctor", "explain") else ():
+    # doctor reports it among its findings, explain reads its output, drift writes into one that is there
+    for name in PLACES if args.command not in ("doctor", "explain", "drift") else ():
         if isinstance(path := getattr(args, name, None), Path):
             from monsoon.sinks.writable import require_writable
 

@@ -41,6 +41,9 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         "--format", choices=["jsonl", "parquet"], default="jsonl", help="of the output's streams (default: jsonl)"
     )
     parser.add_argument("--model", type=Path, metavar="DIR", help="model folder (default: the one that comes along)")
+    parser.add_argument(
+        "--drift", action="store_true", help="also write drift_reports/, as monsoon drift does (see its help)"
+    )
     add_refusal_option(parser)
     parser.set_defaults(run=run)
 
@@ -55,6 +58,10 @@ def run(args: argparse.Namespace) -> int:
     finally:
         progress.done()
     print_summary("monsoon replay", summary, args.output)
+    if args.drift:
+        from monsoon.cli.drift import write_and_print
+
+        write_and_print(args.output, args.model)
     return 0
 
 

@@ -38,13 +38,21 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         metavar="N",
         help="honest claims, or outages, to train and calibrate on, about (default: 50,000 or 15,000)",
     )
-    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--drift-only",
+        action="store_true",
+        help="leave the model in --output as it is, and measure anew what its training claims look like, for "
+        "monsoon drift",
+    )
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains, then prints the evaluation and where the model is."""
     from monsoon.pipelines.training import claim_anomaly, outage
 
+    if args.drift_only:
+        return _measure_drift_reference(args)
     training = outage if args.model == "outage" else claim_anomaly
     progress = ProgressLine()
     try:
@@ -52,6 +60,22 @@ def run(args: argparse.Namespace) -> int:
     finally:
         progress.done()
     print(evaluation)
+    print(f"{version}: {args.output}")
+    return 0
+
+
+def _measure_drift_reference(args: argparse.Namespace) -> int:
+    from monsoon.pipelines.training import claim_anomaly
+
+    if args.model != "claim_anomaly":
+        args.parser.error("--drift-only is of the model claim_anomaly: the other one scores no claims")
+    progress = ProgressLine()
+    try:
+        version = claim_anomaly.add_drift_reference(
+            args.output, args.seed, args.rows or claim_anomaly.DEFAULT_ROWS, progress
+        )
+    finally:
+        progress.done()
     print(f"{version}: {args.output}")
     return 0
 

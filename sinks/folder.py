@@ -36,9 +36,11 @@ STREAMS = (
     "ring_alerts",
     "dead_letters",
 )
+DERIVED_STREAMS = ("drift_reports",)
+"""Written into a finished folder, from the records that it has; they go with these when a replay replaces them."""
 SUMMARY = "summary.json"
 _PARTIAL = ".monsoon-partial"
-_ENTRIES = (SUMMARY, *STREAMS)
+_ENTRIES = (SUMMARY, *STREAMS, *DERIVED_STREAMS)
 _MEND = "give --output a new or empty folder"
 
 
@@ -150,7 +152,7 @@ class OutputFolder:
         """Undoes the moves of `finish`, wherever they stopped. What is no longer in `_partial` has been put in place;
         `_earlier` goes once everything is back, so that doing this again does no harm."""
         try:
-            placed = [name for name in _ENTRIES if not (self._partial / name).exists()]
+            placed = [name for name in (SUMMARY, *STREAMS) if not (self._partial / name).exists()]
             self._move(placed, self._path, self._partial)
             self._move(_ENTRIES[::-1], self._earlier, self._path)
             self._earlier.rmdir()
@@ -172,6 +174,30 @@ class OutputFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def write_derived(path: Path, stream: str, records: Sequence[Mapping[str, Any]], file_format: Format) -> None:
+    """A stream of DERIVED_STREAMS into the finished output folder at `path`, in place of an earlier one.
+
+    Raises OutputError where it cannot be written.
+    """
+    lock = _lock(path)
+    folder = path / stream
+    part, new = folder / f"part-00000.{file_format}", folder / f"part-new.{file_format}"
+    try:
+        with _interrupts_deferred():
+            folder.mkdir(exist_ok=True)
+            write_file(new, encoded(stream, records, file_format))
+            os.replace(new, part)
+            for pattern in PARTS:
+                for other in folder.glob(pattern):
+                    if other != part:
+                        other.unlink()
+            sync_folder(folder)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    finally:
+        os.close(lock)
 
 
 def _lock(path: Path) -> int:
@@ -219,7 +245,7 @@ def _foreign(entry: Path) -> str | None:
         return f"{entry.name}, a symbolic link"
     if entry.is_dir() == (entry.name == SUMMARY):
         return f"{entry.name}, a {'folder' if entry.is_dir() else 'file'}"
-    if entry.name in STREAMS:
+    if entry.name != _PARTIAL and entry.is_dir():
         for part in sorted(entry.iterdir()):
             if not (part.is_file() and any(map(part.match, PARTS))):
                 return f"{entry.name}/{part.name}"

@@ -7,6 +7,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from monsoon.transforms.scoring import Scorer
+from monsoon.transforms.scoring.folder import ModelFolder, read_model_folder
 
 DEFAULT_MODEL = "claim_anomaly"
 
@@ -27,3 +28,11 @@ def load_model(name: str) -> Scorer:
     checks, or there is none."""
     with as_file(files("monsoon.models") / "onnx" / name) as known:
         return Scorer.load(known)
+
+
+def read_model(folder: Path | None = None) -> ModelFolder:
+    """The files of the model in `folder`, or of the one that comes with Monsoon. Raises ModelFolderError."""
+    if folder is not None:
+        return read_model_folder(folder)
+    with as_file(files("monsoon.models") / "onnx" / DEFAULT_MODEL) as known:
+        return read_model_folder(known)

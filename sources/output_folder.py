@@ -1,4 +1,4 @@
-"""Reads one claim's records from an output folder of `replay`, `run` or `live`, in JSON Lines or Parquet."""
+"""Reads records from an output folder of `replay`, `run` or `live`, in JSON Lines or Parquet."""
 
 from __future__ import annotations
 
@@ -48,10 +48,7 @@ def read_claim(folder: Path, claim_id: str) -> ClaimRecords:
     Raises InputError where the folder is no complete output, a record of it cannot be read, or it has no such claim
     (then with the claim that was meant, if one is similar).
     """
-    if not folder.is_dir():
-        raise InputError("no such folder", str(folder), _MEND)
-    if not (folder / _COMPLETE).is_file():
-        raise InputError(f"no {_COMPLETE}, which is written last: no output, or not complete", str(folder), _MEND)
+    _require_complete(folder)
     known: set[str] = set()
 
     def is_of_claim(names: _Names) -> bool:
@@ -91,6 +88,22 @@ def read_claim(folder: Path, claim_id: str) -> ClaimRecords:
 
 def _of_ring(names: _Names) -> tuple[str, ...]:
     return *(names.claim_ids or ()), *(names.held_claim_ids or ())
+
+
+def read_records(folder: Path, stream: str) -> Iterator[Record]:
+    """All records of a stream, in the order of the folder's files.
+
+    Raises InputError where the folder is no complete output, or a record of it cannot be read.
+    """
+    _require_complete(folder)
+    return _records(folder, stream, lambda names: True)
+
+
+def _require_complete(folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError("no such folder", str(folder), _MEND)
+    if not (folder / _COMPLETE).is_file():
+        raise InputError(f"no {_COMPLETE}, which is written last: no output, or not complete", str(folder), _MEND)
 
 
 def _unknown(folder: Path, claim_id: str, known: set[str]) -> InputError:

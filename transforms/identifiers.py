@@ -62,3 +62,8 @@ def reserve_alert_id(product: str, day: str, cell: str, at_ms: int) -> str:
 def notification_id(claim: str, kind: str, at_ms: int, instalment: int | None) -> str:
     """33 characters; a function of the claim, the kind, the moment and, of a payment, the instalment alone."""
     return _digest_id("n", [claim, kind, at_ms, instalment])
+
+
+def drift_report_id(model_version: str, day: str, cell: str | None) -> str:
+    """33 characters; a function of the model, the local day and the cell (None: all cells) alone."""
+    return _digest_id("m", [model_version, day, cell])

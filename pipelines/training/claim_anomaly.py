@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from monsoon.pipelines.training.claims import HOLD_MS, RESCORED_SHARE, Claims, simulated_claims
 from monsoon.sinks.folder import OutputError
 from monsoon.sources.simulator import Storm, load_storm
+from monsoon.transforms.drift.reference import DRIFT
 from monsoon.transforms.scoring import Scorer
-from monsoon.transforms.scoring.folder import MANIFEST
+from monsoon.transforms.scoring.folder import MANIFEST, read_model_folder
 
 Progress = Callable[[str, float | None], None]
 
@@ -50,17 +51,20 @@ def train(output: Path, seed: int, rows: int, progress: Progress) -> tuple[str, 
     Returns the model's version and the evaluation as text. The same arguments give the same bytes. Raises OutputError
     where `output` holds something that is not a model folder, ValueError for too few rows.
     """
+    from monsoon.models.drift_reference import drift_reference, encoded_reference
     from monsoon.models.model_card import model_card
     from monsoon.models.train import MODEL_CARD, build_files, scorer_of, write_folder
 
     refuse_what_is_no_model_folder(output)
-    riders = -(-rows // (CLAIMS_PER_RIDER * len(TRAINING))) * len(TRAINING)
+    riders = _riders(rows)
     claims = _honest_claims(riders, seed, progress)
     forest_rows, calibration_rows = _split(claims, np.random.default_rng(seed))
     files = build_files(
         forest_rows, calibration_rows, seed, progress=lambda share: progress("fitting and calibrating", share)
     )
-    evaluations = evaluate_model(scorer_of(output, files), EVALUATION_RIDERS, seed, progress)
+    scorer = scorer_of(output, files)
+    files[DRIFT] = encoded_reference(drift_reference(claims.columns, scorer, seed))
+    evaluations = evaluate_model(scorer, EVALUATION_RIDERS, seed, progress)
     training = [
         f"{riders:,} simulated riders, no attackers, asked at {MOMENTS} moments each, in equal parts in",
         *(f"the storm {storm}, its rain times {gain:g}" for storm, gain in TRAINING),
@@ -74,6 +78,22 @@ def train(output: Path, seed: int, rows: int, progress: Progress) -> tuple[str, 
     progress("writing", None)
     version = write_folder(output, files | {MODEL_CARD: card.encode()})
     return version, _joined(evaluations)
+
+
+def add_drift_reference(folder: Path, seed: int, rows: int, progress: Progress) -> str:
+    """Measures training's claims anew, and writes what they look like into a model folder, whose other files stay.
+
+    Returns the model's version, which is another one. The same arguments give the same bytes. Raises ModelFolderError
+    where `folder` holds no model, ValueError for too few rows.
+    """
+    from monsoon.models.drift_reference import drift_reference, encoded_reference
+    from monsoon.models.train import write_folder
+
+    model = read_model_folder(folder)
+    claims = _honest_claims(_riders(rows), seed, progress)
+    reference = encoded_reference(drift_reference(claims.columns, Scorer(model), seed))
+    progress("writing", None)
+    return write_folder(folder, {**model.contents, DRIFT: reference}, model.name)
 
 
 def evaluate_model(scorer: Scorer, riders: int, seed: int, progress: Progress) -> dict[str, str]:
@@ -90,6 +110,11 @@ def evaluate_model(scorer: Scorer, riders: int, seed: int, progress: Progress) -
         slices = honest_slices(scores, claims.kinds, claims.tiers, scorer.groups)
         reports[f"{storm}, {riders:,} riders, seed {seed}"] = report(evaluate(scores, claims.kinds), slices)
     return reports
+
+
+def _riders(rows: int) -> int:
+    """How many riders make about so many claims, as many in each storm."""
+    return -(-rows // (CLAIMS_PER_RIDER * len(TRAINING))) * len(TRAINING)
 
 
 def _honest_claims(riders: int, seed: int, progress: Progress) -> Claims:
