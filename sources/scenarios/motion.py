@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monsoon.sources.scenarios.streets import BLOCK_M
+from monsoon.sources.scenarios.streets import BLOCK_M, junction
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 SUBSTEP_S = 7.5
+ROAM_M = (500.0, 1_100.0)
+"""How far riders roam around their bases, about."""
 RED_LIGHT_SHARE = 0.35
 KEEPS_DIRECTION = 0.7
 HEAVY_RAIN_MM_H = 10.0
@@ -47,13 +49,16 @@ def ride(
     pace: Floats,
     rain_mm_h: Floats,
     step_s: float,
+    has_depot: Flags | None = None,
 ) -> Trail:
     """Trails of riders who start at their bases, one row each `step_s` (a multiple of SUBSTEP_S).
 
-    `pace` (0: no work, 1: as usual) and the rain are (times, riders).
+    Who has a depot, at the base, fetches every order there. `pace` (0: no work, 1: as usual) and the rain are (times,
+    riders).
     """
     times, riders = pace.shape
-    u, v = _node(base_u), _node(base_v)
+    has_depot = np.zeros(riders, bool) if has_depot is None else has_depot
+    u, v = junction(base_u), junction(base_v)
     target_u, target_v = u + BLOCK_M, v.copy()
     ahead_u, ahead_v = np.ones(riders), np.zeros(riders)
     left_m = np.full(riders, BLOCK_M)
@@ -82,7 +87,7 @@ def ride(
             u, v, left_m = u + ahead_u * moved, v + ahead_v * moved, left_m - moved
             there = np.flatnonzero(goes & (left_m <= 1e-6))
             if len(there):
-                u[there], v[there], left_m[there] = _node(u[there]), _node(v[there]), BLOCK_M
+                u[there], v[there], left_m[there] = junction(u[there]), junction(v[there]), BLOCK_M
                 arrived = there[(np.abs(target_u[there] - u[there]) + np.abs(target_v[there] - v[there])) < 1]
                 stop = rng.random(len(there)) < RED_LIGHT_SHARE
                 wait_s[there[stop]] = rng.gamma(2.0, 14.0, int(stop.sum()))
@@ -93,7 +98,8 @@ def ride(
                     90 + rng.lognormal(np.log(300), 0.7, len(arrived)),
                 )
                 legs[arrived] += 1
-                _next_waypoints(rng, arrived, (u, v), (base_u, base_v), roam_m, (target_u, target_v))
+                fetches = arrived[(legs[arrived] % 2 == 0) & has_depot[arrived]]
+                _next_waypoints(rng, arrived, (u, v), (base_u, base_v), roam_m, (target_u, target_v), fetches)
                 _turn(rng, there, (target_u - u, target_v - v), (ahead_u, ahead_v))
         found.u[time], found.v[time] = u, v
         stands = (wait_s > 0) | (slowed <= 0)
@@ -109,14 +115,9 @@ def usual_orders_per_hour(rng: np.random.Generator) -> tuple[float, float]:
     steps = round(hours * 3600 / step_s)
     place = np.zeros(riders)
     free = np.ones((steps, riders))
-    delivered = ride(rng, place, place, np.full(riders, 900.0), free, 0 * free, step_s).delivered
+    delivered = ride(rng, place, place, rng.uniform(*ROAM_M, riders), free, 0 * free, step_s).delivered
     by_hour = np.diff(delivered[:: round(3600 / step_s)], axis=0)
     return float(by_hour.mean()), float(by_hour.std())
-
-
-def _node(x: Floats) -> Floats:
-    """The street junction's coordinate that is nearest."""
-    return np.asarray(np.round(x / BLOCK_M) * BLOCK_M)
 
 
 def _next_waypoints(
@@ -126,11 +127,14 @@ def _next_waypoints(
     base: tuple[Floats, Floats],
     roam_m: Floats,
     target: tuple[Floats, Floats],
+    fetches: NDArray[np.int64],
 ) -> None:
-    """New targets of riders `who`: a step of a random walk that is drawn back to the base, on a junction."""
+    """New targets of riders `who`: a step of a random walk that is drawn back to the base, on a junction; of riders
+    `fetches` the base itself."""
     for now, home, goal in zip(at, base, target, strict=True):
         drawn = home[who] + 0.5 * (now[who] - home[who]) + roam_m[who] * 0.8 * rng.standard_normal(len(who))
-        goal[who] = _node(drawn)
+        goal[who] = junction(drawn)
+        goal[fetches] = junction(home[fetches])
     same = who[np.abs(target[0][who] - at[0][who]) + np.abs(target[1][who] - at[1][who]) < 1]
     target[0][same] += BLOCK_M
 

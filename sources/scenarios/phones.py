@@ -53,10 +53,16 @@ def device_draw(riders: Riders, seed: int, draw: int) -> Floats:
     return np.asarray(2 * unit_hash(seed + 77, riders.device, draw) - 1)
 
 
-def fixes(rng: np.random.Generator, riders: Riders, truth: Truth) -> tuple[dict[str, Floats], Flags]:
-    """u, v, accuracy_m and speed_mps of the fixes, and where the sky is blocked."""
+def blocked_skies(rng: np.random.Generator, truth: Truth, shown: Truth) -> tuple[Flags, Flags]:
+    """Where the sky is blocked: of the phone itself, and of what it shows; by houses, or by a roof where it rests."""
     times, count = truth.u.shape
-    blocked = bursts(rng, times, count, 0.08, 10.0) | (truth.rests & (rng.random(count) < 0.7))
+    houses, roof = bursts(rng, times, count, 0.08, 10.0), rng.random(count) < 0.7
+    return houses | (truth.rests & roof), houses | (shown.rests & roof)
+
+
+def fixes(rng: np.random.Generator, riders: Riders, truth: Truth, blocked: Flags) -> dict[str, Floats]:
+    """u, v, accuracy_m and speed_mps of the fixes."""
+    times, count = truth.u.shape
     sigma = FIX_ERROR_M[riders.tier] * (1 + 0.25 * device_draw(riders, truth.seed, 1)) * np.where(blocked, 2.5, 1.0)
     error = [sigma / 1.6 * autoregressive(rng, times, count, 0.9, STUDENT_FREEDOM) for _ in range(2)]
     thrown = bursts(rng, times, count, MULTIPATH_SHARE[riders.tier], MULTIPATH_REPORTS)
@@ -66,7 +72,7 @@ def fixes(rng: np.random.Generator, riders: Riders, truth: Truth) -> tuple[dict[
     v = truth.v + error[1] + np.where(thrown, away * np.sin(toward), 0)
     accuracy = sigma * rng.lognormal(0.0, 0.2, (times, count)) + np.where(thrown, 0.7 * away, 0)
     speed = np.abs(truth.speed_mps + 0.25 * rng.standard_normal((times, count)) * np.where(truth.stands, 0.3, 1.0))
-    return {"u": u, "v": v, "accuracy_m": np.round(accuracy, 1), "speed_mps": np.round(speed, 2)}, blocked
+    return {"u": u, "v": v, "accuracy_m": np.round(accuracy, 1), "speed_mps": np.round(speed, 2)}
 
 
 def accel_variance(rng: np.random.Generator, riders: Riders, truth: Truth) -> Floats:

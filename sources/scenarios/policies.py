@@ -173,6 +173,8 @@ def _events(
         local_ms = period.time_ms + storm.utc_offset_min * MINUTE_MS
         hours = round(planned * ((local_ms + 3 * DAY_MS) % WEEK_MS) / WEEK_MS, 1)  # 1 January 1970 was a Thursday
         premium = policies.plans[period.plan].premium_inr
+        # What is restated in mid-week says nothing of the week.
+        counts_week = "slab" in states and period.type != "upgraded"
         rows.append(
             {
                 **fixed,
@@ -187,8 +189,8 @@ def _events(
                 "premium_inr": 35.0 if premium is None else premium,
                 "daily_wage_inr": period.wage_inr,
                 "shift_baseline_inr": round(baseline * period.wage_inr) if "shift_baseline" in states else None,
-                "week_orders_carried": float(int(hours * mean)) if "slab" in states else None,
-                "week_hours_carried": hours if "slab" in states else None,
+                "week_orders_carried": float(int(hours * mean)) if counts_week else None,
+                "week_hours_carried": hours if counts_week else None,
             }
         )
     return rows

@@ -12,7 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from monsoon.sources.scenarios.conditions import CODES, CONDITIONS, HONEST, KINDS, QUORUM_WITHOUT_POLICY
-from monsoon.sources.scenarios.streets import PLACE_APS, Streets
+from monsoon.sources.scenarios.motion import ROAM_M
+from monsoon.sources.scenarios.streets import PLACE_APS, Streets, junction
 from monsoon.sources.simulator.identifiers import keyed_hashes
 from monsoon.sources.simulator.population import LABEL_COLUMNS, rng_of
 from monsoon.sources.simulator.storm import HOUR_MS, MINUTE_MS, Storm
@@ -212,12 +213,12 @@ def _places(
     district = np.where(attribute["one_place"], district[head], district)
     base_u, base_v = _around(rng, streets, district, 0.8)
     depot = np.flatnonzero(condition == CODES["squad"])
-    base_u[depot], base_v[depot] = base_u[head[depot]], base_v[head[depot]]
+    base_u[depot], base_v[depot] = junction(base_u[head[depot]]), junction(base_v[head[depot]])
     for name in ("way_7_quorum", "way_9_tiny_deviation"):  # in one zone
         together = np.flatnonzero(condition == CODES[name])
         base_u[together], base_v[together] = base_u[head[together]], base_v[head[together]]
         district[together] = district[head[together]]
-    roam_m = rng.uniform(500, 1_100, n)
+    roam_m = rng.uniform(*ROAM_M, n)
     border = np.flatnonzero(condition == CODES["zone_border"])
     base_u[border], base_v[border] = _on_borders(streets, base_u[border], base_v[border])
     roam_m[border] = 150.0

@@ -37,6 +37,11 @@ PLACE_APS = 1 << 40
 """Codes of access points of homes and depots; those of junctions are below."""
 
 
+def junction(x: Floats) -> Floats:
+    """The nearest junction's coordinate, along or across."""
+    return np.asarray(np.round(x / BLOCK_M) * BLOCK_M)
+
+
 @dataclass(frozen=True)
 class Streets:
     """The plan of a city; arrays by district."""

@@ -110,7 +110,8 @@ def _day(rng: np.random.Generator, storm: Storm, riders: Riders, back: Codes, se
     scripted = riders.has("withheld_mask") == (1 << len(ALL_SENSORS)) - 1
     on = on & ~silent & ~(bursts(rng, times, len(riders), LOST_SHARE, LOST_REPORTS) & ~scripted)
     on &= _reporting(storm, riders, time_ms, before)
-    trail = ride(rng, riders.base_u, riders.base_v, riders.roam_m, pace, rain, step_ms / 1000)
+    has_depot = riders.of("squad")
+    trail = ride(rng, riders.base_u, riders.base_v, riders.roam_m, pace, rain, step_ms / 1000, has_depot)
     at_home = np.broadcast_to(riders.has("at_home") & (back == 0), time_ms.shape)
     rests = bursts(rng, times, len(riders), np.where(at_home[0], 0.75, 0.12), 1_200_000 / step_ms)
     rests &= at_home | trail.stands
@@ -182,7 +183,8 @@ def _measured(rng: np.random.Generator, storm: Storm, day: _Day, shown: Claimed)
         stands=np.where(moved, shown.speed_mps == 0, truth.stands),
         rests=truth.rests & ~moved,
     )
-    fix, blocked = phones.fixes(rng, riders, believed)
+    blocked, blocked_as_shown = phones.blocked_skies(rng, truth, believed)
+    fix = phones.fixes(rng, riders, believed, blocked_as_shown)
     # A mock app writes its own numbers; a transmitter and a replayed trace look like a receiver's fixes.
     made_up = moved & ~has["radio"] & ~has["replayed"] & (has["accelerometer"] != "ridden")
     fix["u"] = np.where(made_up, shown.u + shown.jitter_m * rng.standard_normal(truth.u.shape), fix["u"])
@@ -194,7 +196,8 @@ def _measured(rng: np.random.Generator, storm: Storm, day: _Day, shown: Claimed)
     shaken = np.round(rng.gamma(3.0, 0.8, truth.u.shape), 6)
     how = has["accelerometer"]
     accel = np.where(false & (how == "ridden"), ridden, np.where(false & (how == "shaken"), shaken, still))
-    cn0, gain = phones.signal(rng, riders, truth, blocked)
+    # Only who makes up the accelerometer makes up the satellites' signal, too.
+    cn0, gain = phones.signal(rng, riders, truth, np.where(how == "ridden", blocked_as_shown, blocked))
     beamed = false & has["radio"]
     cn0 = np.where(
         beamed, phones.OPEN_SKY_DBHZ[riders.tier] + shown.lift_db + 0.4 * rng.standard_normal(cn0.shape), cn0

@@ -17,7 +17,7 @@ WITHHELD = "what is withheld is no evidence: no report contradicts the place, an
 AT_ONCE = "cover counts at once by the product's source (products.md); the threat model has to state what that costs"
 ONE_PROVIDER = "the product's source asks for one provider of outage reports, and for no quorum of silent riders"
 PAID_TODAY = {
-    **{("way_4_hold_runs_out", product): WITHHELD for product in ("gic", "jugaad", "offshift")},
+    **{("way_4_hold_runs_out", product): WITHHELD for product in ("gic", "offshift")},
     **{("way_5_renewed_after_alert", product): AT_ONCE for product in ("gic", "kawaach", "nexora")},
     ("way_7_quorum", "jugaad"): ONE_PROVIDER,
     **{("way_11_history_in_one_evening", product): WITHHELD for product in PRODUCTS},
@@ -41,7 +41,7 @@ def test_no_way_in_is_paid(replayed, way, product):
 def test_what_is_restated_before_the_alert_pays_the_old_terms(replayed, way, product):
     """Whoever is paid with the event is paid no less without it; a home that was elsewhere has no claim here.
 
-    Less: the event states newer orders of the week, by which the slab may not be broken.
+    Less: the event states no orders of the week, so that nothing is added for the weekly slab.
     """
     before = paid(replayed.claims_of(way, product, replayed.unanswered))
     after = paid(replayed.claims_of(way, product))
