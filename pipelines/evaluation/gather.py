@@ -45,7 +45,9 @@ def facts_of(scenario: str, labels: Labels, outcome: Outcome, telemetry: Telemet
     revisions: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for record in sorted(outcome.claims, key=lambda claim: (claim["claim_id"], claim["revision"])):
         revisions[record["claim_id"]].append(record)
-    confirmed_ms = {record["disruption_id"]: record["confirmed_at"] for record in outcome.disruptions}
+    confirmed: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for each in outcome.disruptions:
+        confirmed[each["disruption_id"]].append((each["revised_at"], each["revision"], each["confirmed_at"]))
     paid: Counter[str] = Counter()
     for payout in outcome.payouts:
         paid[payout["claim_id"]] += payout["amount_paise"]
@@ -55,12 +57,19 @@ def facts_of(scenario: str, labels: Labels, outcome: Outcome, telemetry: Telemet
             mine,
             labels[mine[-1]["worker_id"]],
             scenario=scenario,
-            confirmed_at_ms=confirmed_ms[mine[-1]["disruption_id"]],
+            confirmed_at_ms=_confirmed_ms(confirmed[mine[0]["disruption_id"]], mine[0]["decided_at"]),
             paid_paise=paid[claim],
             slices=_slices(labels[mine[-1]["worker_id"]], mine[-1]["zone"], networks.get(mine[-1]["worker_id"])),
         )
         for claim, mine in revisions.items()
     ]
+
+
+def _confirmed_ms(revisions: Iterable[tuple[int, int, int]], opened_ms: int) -> int:
+    """The confirmation on which a claim was opened, of (revised_at, revision, confirmed_at); corrections may have made
+    another of it since."""
+    ordered = sorted(revisions)
+    return next((each[2] for each in reversed(ordered) if each[0] <= opened_ms), ordered[0][2])
 
 
 def networks_of(telemetry: TelemetryTable) -> dict[str, str]:

@@ -11,7 +11,7 @@ from monsoon.cli.evaluation_table import table_text
 from monsoon.cli.main import main
 from monsoon.models.evaluation.document import Met
 from monsoon.pipelines.evaluation.evaluate import Evaluation, evaluate, measure_all, play_scenario
-from monsoon.pipelines.evaluation.gather import facts_of, read_labels
+from monsoon.pipelines.evaluation.gather import _confirmed_ms, facts_of, read_labels
 from monsoon.pipelines.evaluation.play import play
 from monsoon.pipelines.evaluation.scenarios import (
     GENERATORS,
@@ -32,8 +32,7 @@ SMALL = Scenario("rides", "delhi-2024-06-28", 0, 60, 3, ("kawaach",))
 def test_the_storms_of_the_models_cards_are_those_that_are_not_evaluated(root):
     cards = [path.read_text(encoding="utf-8") for path in sorted((root / "models" / "onnx").glob("*/model_card.md"))]
     trained = re.findall(r"^- (?:Storm|the storm) ([^ ,]+),", "\n".join(cards), re.M)
-    assert trained
-    assert set(trained) <= set(TRAINING_STORMS)
+    assert set(trained) == set(TRAINING_STORMS)
     assert not set(untrained_storms()) & set(TRAINING_STORMS)
     for storm in TRAINING_STORMS:
         with pytest.raises(TrainedOnError, match=storm):
@@ -50,6 +49,11 @@ def test_every_product_has_a_storm_and_parts_have_all_riders():
     assert sum(of_one) == 2_500
     assert max(of_one) <= 1_000
     assert {s.storm for s in scenarios(10, 7, ["rides"], ["gic"])} == {"delhi-2024-07-31-cloudburst"}
+
+
+def test_a_claim_is_opened_on_the_confirmation_of_its_moment():
+    revisions = [(50, 1, 40), (10, 0, 5)]
+    assert [_confirmed_ms(revisions, at_ms) for at_ms in (0, 10, 49, 50)] == [5, 5, 5, 40]
 
 
 def test_a_scenario_from_simulation_to_page(tmp_path):
