@@ -51,6 +51,10 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 def run(args: argparse.Namespace) -> int:
     """Replays, then prints a summary of three lines."""
     products, selected = chosen_products(args)
+    if args.drift:
+        from monsoon.pipelines.drift import drift_model
+
+        drift_model(args.model)  # what is wrong with it is said before the work
     warn_of_links("monsoon replay", args.input)
     progress = ProgressLine()
     try:

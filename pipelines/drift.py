@@ -9,10 +9,20 @@ from monsoon.sinks.folder import write_derived
 from monsoon.sinks.record_files import Format
 from monsoon.sources.model_files import read_model
 from monsoon.sources.output_folder import read_records
-from monsoon.transforms.drift import drift_claims, drift_reports, read_drift_reference
+from monsoon.transforms.drift import DriftReference, drift_claims, drift_reports, read_drift_reference
 from monsoon.transforms.scoring import Scorer
+from monsoon.transforms.scoring.folder import ModelFolder
 
 STREAM = "drift_reports"
+
+
+def drift_model(model: Path | None = None) -> tuple[ModelFolder, DriftReference]:
+    """The files of a model, None: of the one that comes with Monsoon, and what its training claims looked like.
+
+    Raises ModelFolderError where the folder does not say.
+    """
+    folder = read_model(model)
+    return folder, read_drift_reference(folder)
 
 
 def write_drift_reports(output: Path, model: Path | None = None) -> list[dict[str, Any]]:
@@ -21,8 +31,8 @@ def write_drift_reports(output: Path, model: Path | None = None) -> list[dict[st
     `model` is the model folder whose training they are compared with; None: the one that comes with Monsoon. Raises
     InputError, OutputError and ModelFolderError.
     """
-    folder = read_model(model)
-    reference, scorer = read_drift_reference(folder), Scorer(folder)
+    folder, reference = drift_model(model)
+    scorer = Scorer(folder)
     platforms = {each["disruption_id"]: each.get("platform") for each in read_records(output, "disruptions")}
     claims = drift_claims(read_records(output, "claims"), platforms, scorer.features)
     reports = drift_reports(claims, reference, scorer)

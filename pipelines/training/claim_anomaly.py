@@ -113,7 +113,7 @@ def evaluate_model(scorer: Scorer, riders: int, seed: int, progress: Progress) -
 
 
 def _riders(rows: int) -> int:
-    """How many riders make about so many claims, as many in each storm."""
+    """How many riders make about so many claims, as many in each training storm."""
     return -(-rows // (CLAIMS_PER_RIDER * len(TRAINING))) * len(TRAINING)
 
 

@@ -1,13 +1,18 @@
 """`monsoon drift`: into an output folder of either format, which a later replay can replace."""
 
 import json
+import os
 
+import msgspec
 import polars as pl
 import pytest
 from drift.drawn import ZONES
 
 from monsoon.cli.main import main
 from monsoon.sinks.folder import STREAMS, OutputError, OutputFolder
+from monsoon.sources.model_files import read_model
+from monsoon.transforms.drift.reference import DRIFT
+from monsoon.transforms.scoring.folder import MANIFEST, build_manifest
 
 
 def write(folder, claims, file_format="jsonl"):
@@ -80,8 +85,6 @@ def test_a_replay_that_fails_at_its_end_leaves_the_reports(tmp_path, claims, mon
 
 
 def failing_after(calls):
-    import os
-
     real, left = os.rename, [calls]
 
     def rename(*paths):
@@ -100,3 +103,18 @@ def test_what_is_no_output_is_refused(capsys, tmp_path):
     (tmp_path / "drift_reports" / "thesis.tex").write_text("years of work")
     with pytest.raises(OutputError, match=r"thesis\.tex"):
         OutputFolder(tmp_path)
+
+
+def test_a_model_without_a_reference_is_refused_before_the_work(capsys, tmp_path, claims):
+    model = read_model()
+    contents = {name: content for name, content in model.contents.items() if name != DRIFT}
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(build_manifest(model.name, contents)))
+    write(tmp_path / "out", claims)
+    for words in (["drift"], ["replay", "--drift", "--input", str(tmp_path / "none")]):
+        assert main([*words, "--output", str(tmp_path / "out"), "--model", str(folder)]) == 1
+        assert "monsoon train --drift-only" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "drift_reports").exists()

@@ -32,8 +32,8 @@ class DriftClaims:
 
     `days`: local day of its first revision. `cells`: parent of its zone. `features`: float64 by name, NaN = not
     measured, of its first revision with any. `evident`: some feature rests on a report of the rider's phone. `honest`:
-    eligible, and honest-looking: no signal of the guard is strong in any revision, so no member of a ring. `held`: some
-    revision is held on suspicion. `slices`: text by dimension.
+    eligible, and no signal of the guard is strong in any revision, nor is it a member of a ring. `held`: some revision
+    is held on suspicion. `slices`: text by dimension.
     """
 
     days: npt.NDArray[np.str_]

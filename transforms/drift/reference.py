@@ -49,7 +49,7 @@ class DriftReference(msgspec.Struct, frozen=True):
 def read_drift_reference(folder: ModelFolder) -> DriftReference:
     """The reference of a model folder. Raises ModelFolderError where it has none, or a malformed one."""
     if DRIFT not in folder.contents:
-        raise ModelFolderError(folder.path / DRIFT, "is not there: the model was made before drift was watched")
+        raise ModelFolderError(folder.path / DRIFT, "is not there, and monsoon train --drift-only makes it")
     try:
         return msgspec.json.decode(folder.contents[DRIFT], type=DriftReference)
     except msgspec.DecodeError as error:

@@ -107,6 +107,7 @@ class _TriggerClaims:
                 del known[each.claim_id]
                 self._closed.append(each)
         mine = [openings[place] for place in self._place]
+        self._pays = np.array([each.pays for each in mine], dtype=bool)
         self.opened_ms = np.array([each.at_ms for each in mine], dtype=np.int64)
         self._until_ms = np.array(until_ms, dtype=np.int64)
         devices, device = _with_stated(names[DEVICE], [each.device for each in mine])
@@ -159,15 +160,19 @@ class _TriggerClaims:
         sharing = self._sharing(near, new)
         if not len(sharing):
             return None
-        context = np.flatnonzero(near)
-        relink = np.isin(context, sharing)
-        active = self._active(self._trigger, at_ms, cells)
-        links = link_claims(claims.take(context), self._stays(near, sharing), at_ms, self._names, relink, active)
-        has_links = bool(len(links.first) or len(links.member))
-        accounts = self._accounts(context, sharing, at_ms)
-        if not has_links and not accounts:
+        accounts = self._accounts(np.flatnonzero(near), sharing, at_ms)
+        links = self._links(near & self._pays, sharing[self._pays[sharing]], at_ms, cells)
+        return LinkedCell(self._trigger, links, accounts) if links is not None or accounts else None
+
+    def _links(self, near: Bools, sharing: Ints, at_ms: int, cells: Sequence[int]) -> Links | None:
+        """The links of these claims to those nearby; None without any."""
+        if not len(sharing):
             return None
-        return LinkedCell(self._trigger, replace(links, relinked=()) if has_links else None, accounts)
+        context = np.flatnonzero(near)
+        claims, stays = self._claims.take(context), self._stays(near, sharing)
+        active = self._active(self._trigger, at_ms, cells)
+        links = link_claims(claims, stays, at_ms, self._names, np.isin(context, sharing), active)
+        return replace(links, relinked=()) if len(links.first) or len(links.member) else None
 
     def _sharing(self, near: Bools, new: Ints) -> Ints:
         """The new claims that have a phone, a payout account or a minute of purchase in common with another rider."""

@@ -17,7 +17,8 @@ from monsoon.transforms.triggers.series import Series
 
 
 class Opening(Struct, frozen=True, gc=False, array_like=True):
-    """A claim that may be paid is opened at a moment (`at_ms`), or, where `opens` is false, withdrawn or refused.
+    """A claim is opened at a moment (`at_ms`), or, where `opens` is false, withdrawn. One that `pays` nothing,
+    by plan or lockout, is in no ring, but counts on its payout account.
 
     `device`, `payout_account`, `purchased_at_ms` (the event that activated the policy) and `squad` are the policy's;
     `zone` is an H3 cell.
@@ -34,6 +35,7 @@ class Opening(Struct, frozen=True, gc=False, array_like=True):
     purchased_at_ms: int | None = None
     squad: str | None = None
     opens: bool = True
+    pays: bool = True
 
 
 def openings_of(product: Product, disruption: Disruption, after_ms: int = -1) -> Iterator[Opening]:
@@ -57,7 +59,7 @@ def _of_rider(product: Product, updates: Sequence[DisruptionUpdate]) -> Iterator
     opened: Opening | None = None
     for update in updates:
         now = _opening(product, update)
-        if opened is not None and (now is None or now.claim_id != opened.claim_id):
+        if opened is not None and (now is None or (now.claim_id, now.pays) != (opened.claim_id, opened.pays)):
             yield Opening(
                 update.at_ms,
                 opened.claim_id,
@@ -74,11 +76,9 @@ def _of_rider(product: Product, updates: Sequence[DisruptionUpdate]) -> Iterator
 
 
 def _opening(product: Product, update: DisruptionUpdate) -> Opening | None:
-    """The opening of a claim by an update; None where that opens none, or one that pays nothing."""
+    """The opening of a claim by an update; None where that opens none."""
     terms = update.terms
     if terms is None or update.withdrawn:
-        return None
-    if ineligibility_reason(product.at(update.start_ms), update, terms) is not None:
         return None
     return Opening(
         update.at_ms,
@@ -91,4 +91,5 @@ def _opening(product: Product, update: DisruptionUpdate) -> Opening | None:
         terms.payout_account,
         terms.activated_at_ms,
         terms.squad_id,
+        pays=ineligibility_reason(product.at(update.start_ms), update, terms) is None,
     )
