@@ -23,6 +23,8 @@ from monsoon.client.records import (
     Payout,
     Reread,
     ReserveAlert,
+    RingAlert,
+    RingEvidence,
     Signal,
     SyndicateAlert,
 )
@@ -45,6 +47,8 @@ __all__ = [
     "Received",
     "Reread",
     "ReserveAlert",
+    "RingAlert",
+    "RingEvidence",
     "Signal",
     "SyndicateAlert",
     "TopicNotFoundError",

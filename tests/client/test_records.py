@@ -13,7 +13,7 @@ from kit.reserves import RESERVES
 from kit.streams import small_storm, write_lines, write_streams
 
 from monsoon.cli.main import main
-from monsoon.client import RECORD_TYPES, GuardSignal, Reread, Signal
+from monsoon.client import RECORD_TYPES, GuardSignal, Reread, RingEvidence, Signal
 from monsoon.contracts.topics import OUTPUT_TOPICS
 
 SCALARS = {"string": str, "integer": int, "number": float, "boolean": bool}
@@ -42,6 +42,8 @@ def nested_type(schema):
     """The type of an object with these properties."""
     if "outcome" in schema["properties"]:
         return Reread
+    if "weight" in schema["properties"]:
+        return RingEvidence
     return GuardSignal if "feature" in schema["properties"] else Signal
 
 
