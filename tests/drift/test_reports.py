@@ -179,7 +179,18 @@ def test_order_and_repeats_change_nothing(honest, seed, rng):
     records = honest.records(120, seed)
     for record in records:
         record |= {"zone": rng.choice(ZONES), "decided_at": NOON_MS + rng.randrange(3) * DAY_MS}
-    records += [each | {"revision": 1, "status": "soft_hold"} for each in records[::3]]
+    # A later revision is of another day, another claim of a rider has other features.
+    later = {
+        "revision": 1,
+        "status": "soft_hold",
+        "decided_at": NOON_MS + 9 * DAY_MS,
+        "features": records[0]["features"],
+    }
+    records += [each | later for each in records[::3]]
+    records += [
+        each | {"claim_id": f"d{number}", "decided_at": each["decided_at"] + 1, "features": records[1]["features"]}
+        for number, each in enumerate(records[:60])
+    ]
     expected = json.dumps(honest.reports(records))
     shuffled = [*records, *rng.sample(records, 20)]
     rng.shuffle(shuffled)
