@@ -14,8 +14,9 @@ example:
   monsoon train --output runs/model
   monsoon replay --input runs/delhi --output runs/delhi-out --model runs/model
 
-Takes a few minutes. Simulates honest riders of one storm, measures their evidence as a replay would, fits and
-calibrates the forest, and evaluates it on other storms with attackers. The same seed and rows give the same bytes.
+Takes a few minutes. Simulates honest riders of several storms by two generators, measures their evidence as a replay
+would, fits and calibrates the forest, and evaluates it on other storms with attackers. The same seed and rows give the
+same bytes.
 """
 
 

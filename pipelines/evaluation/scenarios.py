@@ -18,7 +18,7 @@ MAX_PART_RIDERS = 1_000
 """Riders of one simulation: some million reports; more riders are more simulations, each with a seed of its own."""
 _SEEDS_PER_STORM = 1_000
 
-TRAINING_STORMS = tuple(dict.fromkeys(storm for storm, _ in TRAINING))
+TRAINING_STORMS = tuple(dict.fromkeys(storm for _, storm, _ in TRAINING))
 """Storms on which a model is trained. The cards of `models/onnx/` name those of each; a test compares."""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
-from monsoon.pipelines.training.claims import HOLD_MS, RESCORED_SHARE, Claims, simulated_claims
+from monsoon.pipelines.training.claims import HOLD_MS, RESCORED_SHARE, Claims, Generator, simulated_claims
 from monsoon.sinks.folder import OutputError
 from monsoon.sources.simulator import Storm, load_storm
 from monsoon.transforms.drift.reference import DRIFT
@@ -20,16 +20,20 @@ from monsoon.transforms.scoring.folder import MANIFEST, read_model_folder
 
 Progress = Callable[[str, float | None], None]
 
-TRAINING: tuple[tuple[str, float], ...] = (
-    ("chennai-2015-12-01", 1.0),
-    ("chennai-2015-12-01", 3.0),
-    ("chennai-2016-12-12-vardah", 1.0),
-    ("delhi-2024-05-29-heat", 1.0),
-    ("bengaluru-2020-03-22-curfew", 1.0),
-    ("mumbai-2025-10-20-outage", 1.0),
+TRAINING: tuple[tuple[Generator, str, float], ...] = (
+    ("rides", "chennai-2015-12-01", 1.0),
+    ("rides", "chennai-2015-12-01", 3.0),
+    ("rides", "chennai-2016-12-12-vardah", 1.0),
+    ("rides", "delhi-2024-05-29-heat", 1.0),
+    ("rides", "bengaluru-2020-03-22-curfew", 1.0),
+    ("scenarios", "chennai-2015-12-01", 1.0),
+    ("scenarios", "chennai-2016-12-12-vardah", 1.0),
+    ("scenarios", "delhi-2024-05-29-heat", 1.0),
+    ("scenarios", "bengaluru-2020-03-22-curfew", 1.0),
 )
-"""Storms, each with what its rain is multiplied by: in the worst, riders shelter, and phones lie still. Of rain, wind,
-heat, a curfew and an outage, since how riders wait decides what is ordinary."""
+"""Generators and storms, each with what its rain is multiplied by: in the worst, riders shelter, and phones lie still.
+Of rain, wind, heat and a curfew, since how riders wait decides what is ordinary; by two generators that share no model
+of motion or of noise, since a phone is neither's."""
 EVALUATION_STORMS = ("delhi-2024-06-28", "delhi-2019-11-02-smog")
 """Other cities, other weather; the simulator's seeds differ too."""
 DEFAULT_ROWS = 50_000
@@ -41,7 +45,7 @@ FOREST_SHARE = 0.3
 EVALUATION_RIDERS = 6_000
 EVALUATION_MOMENTS = 10
 EVALUATION_ATTACKERS = 0.10
-SEEDS_PER_RUN = 10
+SEEDS_PER_RUN = 20
 """Simulations that one seed of the user's names: each has a seed of its own."""
 
 
@@ -67,7 +71,7 @@ def train(output: Path, seed: int, rows: int, progress: Progress) -> tuple[str, 
     evaluations = evaluate_model(scorer, EVALUATION_RIDERS, seed, progress)
     training = [
         f"{riders:,} simulated riders, no attackers, asked at {MOMENTS} moments each, in equal parts in",
-        *(f"the storm {storm}, its rain times {gain:g}" for storm, gain in TRAINING),
+        *(f"the storm {storm}, its rain times {gain:g}, by the generator {by}" for by, storm, gain in TRAINING),
         f"Of the claims, {RESCORED_SHARE:.0%} as a re-score sees them, {HOLD_MS // 60_000} min later",
     ]
     counts = {
@@ -119,10 +123,11 @@ def _riders(rows: int) -> int:
 
 def _honest_claims(riders: int, seed: int, progress: Progress) -> Claims:
     parts = []
-    for number, (name, gain) in enumerate(TRAINING):
+    for number, (generator, name, gain) in enumerate(TRAINING):
         progress(f"simulating {riders:,} honest riders", number / len(TRAINING))
         storm, part_seed = _with_rain(load_storm(name), gain), seed * SEEDS_PER_RUN + number
-        parts.append(simulated_claims(storm, riders // len(TRAINING), MOMENTS, part_seed, attackers=0.0))
+        each = riders // len(TRAINING)
+        parts.append(simulated_claims(storm, each, MOMENTS, part_seed, attackers=0.0, generator=generator))
     return Claims.joined(parts)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,7 @@ import polars as pl
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.line_blocks import ValidatedBlock
 from monsoon.sources.reference import ACCESS_POINTS_FILE, TOWERS_FILE, ReferenceTables, read_references
+from monsoon.sources.scenarios import LabeledScenario, build_labeled_scenario
 from monsoon.sources.simulator import Storm
 from monsoon.sources.simulator.frames import Scenario, build_scenario
 from monsoon.sources.telemetry_columns import compact, parse_schema
@@ -25,6 +26,9 @@ from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.validation.fields import stream_fields
+
+Generator = Literal["rides", "scenarios"]
+"""Of simulated riders: `sources/simulator/`, `sources/scenarios/`."""
 
 _MINUTE_MS = 60_000
 PRESENT_MS = 90 * _MINUTE_MS
@@ -65,13 +69,21 @@ class Claims:
 
 
 def simulated_claims(
-    storm: Storm, riders: int, moments: int, seed: int, *, attackers: float, resolution: int = 9
+    storm: Storm,
+    riders: int,
+    moments: int,
+    seed: int,
+    *,
+    attackers: float,
+    generator: Generator = "rides",
+    resolution: int = 9,
 ) -> Claims:
     """Claims of `riders` simulated riders, at `moments` moments each, those of one zone and moment a batch.
 
     A rider claims where the last report of the 90 min up to the moment lies; who has none does not claim.
     """
-    scenario = build_scenario(storm, riders, seed, attackers=attackers)
+    build = build_scenario if generator == "rides" else build_labeled_scenario
+    scenario: Scenario | LabeledScenario = build(storm, riders, seed, attackers=attackers)
     tables = _reference_tables(scenario)
     rng = np.random.default_rng((seed, 0x636C61696D))
     terms = storm.modeled.riders
@@ -84,7 +96,7 @@ def simulated_claims(
     return Claims.joined(parts)
 
 
-def _reference_tables(scenario: Scenario) -> ReferenceTables:
+def _reference_tables(scenario: Scenario | LabeledScenario) -> ReferenceTables:
     """The scenario's references, by way of the files that a replay would read."""
     with TemporaryDirectory() as folder:
         scenario.cell_towers.write_csv(Path(folder) / TOWERS_FILE)
@@ -92,7 +104,7 @@ def _reference_tables(scenario: Scenario) -> ReferenceTables:
         return read_references(Path(folder))
 
 
-def _telemetry(scenario: Scenario, first: int, last: int) -> TelemetryTable:
+def _telemetry(scenario: Scenario | LabeledScenario, first: int, last: int) -> TelemetryTable:
     fields = stream_fields("telemetry")
     schema = parse_schema(fields)
     store = TelemetryStore(StreamCounts())

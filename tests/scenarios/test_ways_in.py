@@ -17,7 +17,7 @@ WITHHELD = "what is withheld is no evidence: no report contradicts the place, an
 AT_ONCE = "cover counts at once by the product's source (products.md); the threat model has to state what that costs"
 ONE_PROVIDER = "the product's source asks for one provider of outage reports, and for no quorum of silent riders"
 PAID_TODAY = {
-    **{("way_4_hold_runs_out", product): WITHHELD for product in ("gic", "offshift")},
+    **{("way_4_hold_runs_out", product): WITHHELD for product in ("gic", "jugaad", "nexora", "offshift")},
     **{("way_5_renewed_after_alert", product): AT_ONCE for product in ("gic", "kawaach", "nexora")},
     ("way_7_quorum", "jugaad"): ONE_PROVIDER,
     **{("way_11_history_in_one_evening", product): WITHHELD for product in PRODUCTS},
