@@ -145,7 +145,7 @@ class Stays:
         order = np.lexsort((first_ms, rider, key))
         rider, kind, resource, cells = rider[order], kind[order], resource[order], cells[order]
         first_ms, last_ms = first_ms[order], last_ms[order]
-        other = _changes(key[order], rider)
+        other = changes(key[order], rider)
         use = np.cumsum(other) - 1
         # The latest end so far of the same use: times of one use are moved beyond all of the use before.
         moved = use * (int(np.ptp(np.append(first_ms, last_ms))) + 1 if len(order) else 1)
@@ -183,7 +183,7 @@ def stays_of(sightings: Sightings, at_ms: int) -> Stays:
     ]
     rider, kind, resource = sightings.rider[order], sightings.kind[order], sightings.resource[order]
     time_ms, cell = sightings.event_time_ms[order], sightings.serving_cell[order]
-    other = _changes(rider, kind, resource)
+    other = changes(rider, kind, resource)
     begins = np.flatnonzero(other | (np.diff(time_ms, prepend=0) > APART_MS))
     use = np.cumsum(other) - 1
     served = cell >= 0
@@ -270,7 +270,7 @@ def _all_uses(claims: Claims, stays: Stays) -> tuple[Ints, Ints, Ints, Ints, Int
     A device of which the rider was seen on it too is told by the stays: only its expiry is that of the later of both.
     """
     key = _resource_keys(stays.kind, stays.resource)
-    begins = np.flatnonzero(_changes(key, stays.rider))
+    begins = np.flatnonzero(changes(key, stays.rider))
     ends = np.append(begins[1:], len(stays)) if len(begins) else begins
     seen_key, seen_rider = key[begins], stays.rider[begins]
     by_rider = np.argsort(claims.rider, kind="stable")
@@ -297,7 +297,7 @@ def _all_uses(claims: Claims, stays: Stays) -> tuple[Ints, Ints, Ints, Ints, Int
     key, rider, claim, expires_ms, stay_lo, stay_hi = (np.concatenate(parts) for parts in zip(*columns, strict=True))
     # Of a device both seen and stated: the row with stays, which sorts first, with the later expiry.
     order = np.lexsort((-stay_hi, claim, rider, key))
-    alone = _changes(key[order], rider[order], claim[order])
+    alone = changes(key[order], rider[order], claim[order])
     latest = np.maximum.reduceat(expires_ms[order], np.flatnonzero(alone)) if len(order) else expires_ms
     order = order[alone]
     return key[order], rider[order], claim[order], latest, stay_lo[order], stay_hi[order]
@@ -335,9 +335,9 @@ def _resource_keys(kind: npt.NDArray[Any], code: Ints) -> Ints:
     return (kind.astype(np.int64) << _CODE_BITS) | code
 
 
-def _changes(*columns: npt.NDArray[Any]) -> Bools:
+def changes(*columns: npt.NDArray[Any]) -> Bools:
     """Where a row differs from the one before in any of the columns; true for the first."""
-    changes = np.ones(len(columns[0]), dtype=bool)
-    if len(changes):
-        changes[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
-    return changes
+    differs = np.ones(len(columns[0]), dtype=bool)
+    if len(differs):
+        differs[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    return differs

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monsoon.transforms.evidence.arrival import received_rows
-from monsoon.transforms.evidence.ragged import Bools, Ints, Ragged
+from monsoon.transforms.evidence.ragged import Ints, Ragged
 from monsoon.transforms.geo.cells import cells_of
 from monsoon.transforms.presence import REPORT_HOLDS_MS
 from monsoon.transforms.rings.limits import (
@@ -22,8 +22,8 @@ from monsoon.transforms.rings.limits import (
     SURROUNDINGS_RESOLUTION,
 )
 from monsoon.transforms.rings.openings import Opening
-from monsoon.transforms.rings.resources import Stays
-from monsoon.transforms.telemetry_table import TelemetryTable, bisect_right
+from monsoon.transforms.rings.resources import Stays, changes
+from monsoon.transforms.telemetry_table import TelemetryTable
 
 
 def stays_of_openings(telemetry: TelemetryTable, code_of: Mapping[str, int], openings: Sequence[Opening]) -> Stays:
@@ -35,12 +35,9 @@ def stays_of_openings(telemetry: TelemetryTable, code_of: Mapping[str, int], ope
     """
     worker = np.array([code_of.get(each.worker_id, -1) for each in openings], dtype=np.int64)
     at_ms = np.array([each.confirmed_at_ms for each in openings], dtype=np.int64)
-    known = np.flatnonzero((worker >= 0) & np.array([each.opens for each in openings], dtype=bool))
-    begin, end = telemetry.worker_starts[worker[known]], telemetry.worker_starts[worker[known] + 1]
-    upto = bisect_right(telemetry.event_time_ms, begin, end, at_ms[known])
-    span = Ragged(bisect_right(telemetry.event_time_ms, begin, end, at_ms[known] - SIGHTINGS_MS), upto)
-    in_time = telemetry.received_time_ms[span.rows] <= at_ms[known][span.query]
-    rows, rider = span.rows[in_time], known[span.query[in_time]]
+    worker[[not each.opens for each in openings]] = -1
+    known = received_rows(telemetry, *telemetry.rows_between(worker, at_ms - SIGHTINGS_MS, at_ms), at_ms)
+    rows, rider = known.rows, known.query
     parts = [
         _runs(telemetry, rows, rider, kind, column[rows])
         for kind, column in (
@@ -83,7 +80,7 @@ def _cells(use: Ints, cell: Ints) -> Ints:
 
 def _stays(rider: Ints, kind: int, resource: Ints, time_ms: Ints, cells: Ints) -> Stays:
     """Rows in a row of one rider and resource, with no more than APART_MS between one and the next."""
-    begins = np.flatnonzero(_other(rider, resource) | (np.diff(time_ms, prepend=0) > APART_MS))
+    begins = np.flatnonzero(changes(rider, resource) | (np.diff(time_ms, prepend=0) > APART_MS))
     ends = np.append(begins[1:], len(rider)) - 1 if len(begins) else begins
     return Stays(
         rider[begins],
@@ -93,12 +90,6 @@ def _stays(rider: Ints, kind: int, resource: Ints, time_ms: Ints, cells: Ints) -
         time_ms[ends],
         cells[begins],
     )
-
-
-def _other(rider: Ints, resource: Ints) -> Bools:
-    other = np.ones(len(rider), dtype=bool)
-    other[1:] = (np.diff(rider) != 0) | (np.diff(resource) != 0)
-    return other
 
 
 def names_of(telemetry: TelemetryTable) -> list[Sequence[str]]:
