@@ -179,7 +179,15 @@ class SyndicateAlert(Record, frozen=True, kw_only=True):
 class RingEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """A resource that members of a ring share, so many of them, and what it weighs."""
 
-    kind: Literal["device", "payout_account", "access_point", "subscription_minute", "network_prefix", "serving_cell"]
+    kind: Literal[
+        "device",
+        "payout_account",
+        "access_point",
+        "subscription_minute",
+        "network_prefix",
+        "serving_cell",
+        "purchase_on_network",
+    ]
     resource: str
     riders: int
     weight: float

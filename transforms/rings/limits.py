@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-KINDS = ("device", "payout_account", "access_point", "subscription_minute", "network_prefix", "serving_cell")
+KINDS = (
+    "device",
+    "payout_account",
+    "access_point",
+    "subscription_minute",
+    "network_prefix",
+    "serving_cell",
+    "purchase_on_network",
+)
 """The kinds of resources; their codes are positions in this tuple."""
 
-DEVICE, PAYOUT_ACCOUNT, ACCESS_POINT, SUBSCRIPTION_MINUTE, NETWORK_PREFIX, SERVING_CELL = range(6)
+DEVICE, PAYOUT_ACCOUNT, ACCESS_POINT, SUBSCRIPTION_MINUTE, NETWORK_PREFIX, SERVING_CELL, PURCHASE_ON_NETWORK = range(7)
 
-BASE_WEIGHTS = (0.9, 0.9, 0.5, 0.5, 0.15, 0.1)
-"""By kind: the weight of a resource is this times ln(active riders / riders on it)."""
+BASE_WEIGHTS = (0.9, 0.9, 0.5, 0.5, 0.15, 0.1, 0.0)
+"""By kind: the weight of a resource is this times ln(active riders / riders on it). A purchase on a network weighs by
+a test of chance instead (`coincidences.py`)."""
+
+MIN_COINCIDING_RIDERS = 3
+"""Fewer riders who bought on one network are no group."""
 
 WEIGHT_SCALE = 1_000_000
 """Weights are whole millionths, so that sums do not depend on their order."""
@@ -39,7 +51,7 @@ APART_MS = 15 * _MINUTE_MS
 
 APART_FACTOR = 0.7
 
-WINDOW_MS = (28 * _DAY_MS, 28 * _DAY_MS, _DAY_MS, 28 * _DAY_MS, _DAY_MS, _DAY_MS)
+WINDOW_MS = (28 * _DAY_MS, 28 * _DAY_MS, _DAY_MS, 28 * _DAY_MS, _DAY_MS, _DAY_MS, _DAY_MS)
 """By kind: how far back sightings count, and after which time evidence expires. A subscription minute is the policy's,
 as its payout account is."""
 

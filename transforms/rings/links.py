@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from monsoon.transforms.evidence.ragged import Bools, Ints
-from monsoon.transforms.rings.limits import KINDS, SUBSCRIPTION_MINUTE
+from monsoon.transforms.rings.coincidences import network_and_hour, weigh_purchases
+from monsoon.transforms.rings.limits import KINDS, NETWORK_PREFIX, PURCHASE_ON_NETWORK, SUBSCRIPTION_MINUTE
 from monsoon.transforms.rings.pairs import MAX_CLAIMS, Found, Pairs
 from monsoon.transforms.rings.resources import Claims, Stays, uses_of
 from monsoon.transforms.rings.surroundings import Cells
@@ -81,19 +82,17 @@ def link_claims(
 
     `claims` are those of one product and trigger that were confirmed in the SURROUNDINGS_MS up to the moment, `stays`
     those of their riders, each up to the confirmation of the claim. `names` has the names of the resources of each kind
-    by code; subscription minutes need none. With `relink`, a flag a claim, the edges of these claims are found anew
-    instead, with what is known at the moment, and replace those that they had; `claims` must then have all in their
-    surroundings. `active` is how many
-    riders are active there, as of `uses_of`.
+    by code; subscription minutes and purchases on a network need none. With `relink`, a flag a claim, the edges of
+    these claims are found anew instead, with what is known at the moment, and replace those that they had; `claims`
+    must then have all in their surroundings. `active` is how many riders are active there, as of `uses_of`.
 
     Raises ValueError for more than MAX_CLAIMS claims.
     """
     if len(claims) > MAX_CLAIMS:
         raise ValueError(f"{len(claims)} claims of one product and trigger at a moment; at most {MAX_CLAIMS}")
     stays = stays.unexpired(at_ms)
-    pairs = Pairs(
-        claims, uses_of(claims, stays, active), stays, claims.confirmed_at_ms == at_ms if relink is None else relink
-    )
+    uses = weigh_purchases(uses_of(claims, stays, active), claims, stays)
+    pairs = Pairs(claims, uses, stays, claims.confirmed_at_ms == at_ms if relink is None else relink)
     found = list(pairs.edges(at_ms))
     members = pairs.clique_members(at_ms)
     return _links(claims, at_ms, names, pairs, found, members, relink)
@@ -149,11 +148,17 @@ def _links(
                 strict=True,
             )
         ),
-        resources=tuple(
-            (KINDS[of], str(number) if of == SUBSCRIPTION_MINUTE else names[of][number])
-            for of, number in zip(kind, code, strict=True)
-        ),
+        resources=tuple((KINDS[of], _name(of, number, names)) for of, number in zip(kind, code, strict=True)),
         relinked=()
         if relink is None
         else tuple(sorted(claims.claim_id[index] for index in np.flatnonzero(relink).tolist())),
     )
+
+
+def _name(kind: int, code: int, names: Sequence[Sequence[str]]) -> str:
+    if kind == SUBSCRIPTION_MINUTE:
+        return str(code)
+    if kind == PURCHASE_ON_NETWORK:
+        network, hour = network_and_hour(code)
+        return f"{names[NETWORK_PREFIX][network]} {hour}"
+    return names[kind][code]

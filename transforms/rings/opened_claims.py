@@ -4,8 +4,8 @@ A claim is linked in the cell (H3, resolution 5) of its zone, among the claims o
 elsewhere count neither as active nor on a resource. Two claims opened at one moment in two cells are looked at from
 both; the heavier view counts (`link_store.py`).
 
-An edge needs a phone, a payout account or a minute of purchase in common, since what places weigh together is less than
-an edge. So most claims are linked without a look at what their riders' phones saw.
+An edge needs a phone, a payout account, a minute of purchase or a purchase on one network in common, since what places
+weigh together is less than an edge. So most claims are linked without a look at what their riders' phones saw.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ import numpy as np
 
 from monsoon.transforms.adjudication.claims import LinkUpdate
 from monsoon.transforms.evidence.ragged import Bools, Ints
+from monsoon.transforms.rings.coincidences import with_purchases
 from monsoon.transforms.rings.limits import (
     CONTEXT_MS,
     DEVICE,
     KINDS,
     PAYOUT_ACCOUNT,
+    PURCHASE_ON_NETWORK,
     SUBSCRIPTION_MINUTE,
     SURROUNDINGS_MS,
 )
@@ -90,7 +92,7 @@ class _TriggerClaims:
         names: Sequence[Sequence[str]],
         active: ActiveRiders,
     ) -> None:
-        self._trigger, self._stays_of_all, self._active = trigger, stays, active
+        self._trigger, self._active = trigger, active
         places = sorted(places, key=lambda place: _order(openings[place]))
         known: dict[str, int] = {}
         self._closed: list[Opening] = []
@@ -130,6 +132,16 @@ class _TriggerClaims:
             ),
             squad=_codes([each.squad for each in mine])[1],
         )
+        self._stays = self._stays_of_claims(stays)
+
+    def _stays_of_claims(self, stays: Stays) -> Stays:
+        """The stays of these claims, each with the row of the claim as its rider; with purchases on a network."""
+        claim = np.full(max([*self._place, int(stays.rider.max(initial=-1))], default=-1) + 1, -1, dtype=np.int64)
+        claim[self._place] = np.arange(len(self._place))
+        rows = np.flatnonzero(claim[stays.rider] >= 0)
+        columns = {name: getattr(stays, name)[rows] for name in Stays.__dataclass_fields__}
+        mine = Stays(**columns | {"rider": claim[stays.rider[rows]]})
+        return with_purchases(mine, self._claims.purchased_at_ms)
 
     def linked(self, after_ms: int, upto_ms: int, owns: Callable[[str, int], bool]) -> Iterator[LinkedCell]:
         """What is found at each moment in each of the cells."""
@@ -169,13 +181,13 @@ class _TriggerClaims:
         if not len(sharing):
             return None
         context = np.flatnonzero(near)
-        claims, stays = self._claims.take(context), self._stays(near, sharing)
+        claims, stays = self._claims.take(context), self._stays_near(near, sharing)
         active = self._active(self._trigger, at_ms, cells)
         links = link_claims(claims, stays, at_ms, self._names, np.isin(context, sharing), active)
         return replace(links, relinked=()) if len(links.first) or len(links.member) else None
 
     def _sharing(self, near: Bools, new: Ints) -> Ints:
-        """The new claims that have a phone, a payout account or a minute of purchase in common with another rider."""
+        """The new claims that have something in common with another rider of the kinds of which an edge needs one."""
         claim, key = self._common_kinds
         rows = near[claim]
         claim, key = claim[rows], key[rows]
@@ -202,47 +214,33 @@ class _TriggerClaims:
         seen, too."""
         claims = self._claims
         minute = np.where(claims.purchased_at_ms < 0, -1, claims.purchased_at_ms // _MINUTE_MS)
-        seen = self._stay_rows[self._stays_of_all.kind[self._stay_rows] == DEVICE]
+        seen = np.flatnonzero(np.isin(self._stays.kind, (DEVICE, PURCHASE_ON_NETWORK)))
         columns = [
-            (DEVICE, np.arange(len(claims)), claims.device),
-            (PAYOUT_ACCOUNT, np.arange(len(claims)), claims.payout_account),
-            (SUBSCRIPTION_MINUTE, np.arange(len(claims)), minute),
-            (DEVICE, self._claim_of_place[self._stays_of_all.rider[seen]], self._stays_of_all.resource[seen]),
+            (np.full(len(claims), DEVICE), np.arange(len(claims)), claims.device),
+            (np.full(len(claims), PAYOUT_ACCOUNT), np.arange(len(claims)), claims.payout_account),
+            (np.full(len(claims), SUBSCRIPTION_MINUTE), np.arange(len(claims)), minute),
+            (self._stays.kind[seen], self._stays.rider[seen], self._stays.resource[seen]),
         ]
-        claim = np.concatenate([rows[codes >= 0] for _, rows, codes in columns])
-        named = np.concatenate([codes[codes >= 0] * len(KINDS) + kind for kind, _, codes in columns])
-        return claim, np.unique(named, return_inverse=True)[1].reshape(-1)
-
-    @cached_property
-    def _claim_of_place(self) -> Ints:
-        """By the place of an opening, the claim; -1 for one of another trigger, or that opens none."""
-        size = max([*self._place, int(self._stays_of_all.rider.max(initial=-1))], default=-1) + 1
-        claim = np.full(size, -1, dtype=np.int64)
-        claim[self._place] = np.arange(len(self._place))
-        return claim
-
-    @cached_property
-    def _stay_rows(self) -> Ints:
-        """The rows of the stays of these claims."""
-        return np.flatnonzero(self._claim_of_place[self._stays_of_all.rider] >= 0)
+        kind, claim, code = (np.concatenate(parts).astype(np.int64) for parts in zip(*columns, strict=True))
+        known = code >= 0
+        named = code[known] * len(KINDS) + kind[known]
+        return claim[known], np.unique(named, return_inverse=True)[1].reshape(-1)
 
     @cached_property
     def _resource(self) -> Ints:
-        """Of each of these rows, a code of what was seen."""
-        stays, rows = self._stays_of_all, self._stay_rows
-        named = stays.resource[rows] * len(KINDS) + stays.kind[rows]
+        """Of each stay, a code of what was seen."""
+        named = self._stays.resource * len(KINDS) + self._stays.kind
         return np.unique(named, return_inverse=True)[1].reshape(-1)
 
-    def _stays(self, near: Bools, sharing: Ints) -> Stays:
+    def _stays_near(self, near: Bools, sharing: Ints) -> Stays:
         """What the riders of these claims saw, and who of the others saw that."""
-        stays, rows = self._stays_of_all, self._stay_rows
-        claim = self._claim_of_place[stays.rider[rows]]
+        stays, claim = self._stays, self._stays.rider
         asked = np.zeros(int(self._resource.max(initial=-1)) + 1, dtype=bool)
         is_sharing = np.zeros(len(self._claims), dtype=bool)
         is_sharing[sharing] = True
         asked[self._resource[is_sharing[claim]]] = True
         kept = asked[self._resource] & near[claim]
-        columns = {name: getattr(stays, name)[rows[kept]] for name in Stays.__dataclass_fields__}
+        columns = {name: getattr(stays, name)[kept] for name in Stays.__dataclass_fields__}
         return Stays.joined([Stays(**columns | {"rider": self._claims.rider[claim[kept]]})])
 
     def _accounts(self, context: Ints, sharing: Ints, at_ms: int) -> list[tuple[str, LinkUpdate]]:
