@@ -47,6 +47,10 @@ LARGEST_WITH_PAST = 10
 """Of larger groups of attackers nobody has worked before."""
 QUORUM_PLATFORM = "dunzo"
 """Of way 7: nobody else is on it."""
+CROWD = "downdetector"
+"""Reports outages; what it says of QUORUM_PLATFORM, way 7 has put there."""
+INVENTED = ("imd-regional-office", "city-weather-service")
+"""Providers of way 10."""
 
 
 @dataclass(frozen=True)
@@ -288,11 +292,21 @@ def without_policy(riders: Riders) -> Flags:
     return np.asarray(riders.of("way_7_quorum") & (riders.member < QUORUM_WITHOUT_POLICY))
 
 
-def labels(riders: Riders, storm: Storm, seed: int) -> pl.DataFrame:
-    """The truth: one row per rider, in the columns of the simulator's labels."""
+FALSE_SOURCES = {"way_7_quorum": (CROWD,), "way_10_invented_providers": INVENTED}
+"""Providers whose readings are made up, by the condition of who makes them."""
+
+
+def labels(riders: Riders, storm: Storm, streets: Streets, seed: int) -> pl.DataFrame:
+    """The truth: one row per rider, in the columns of the simulator's labels.
+
+    Who attacks by other means than a false place (a policy, a plan) rides about, and has no one true place.
+    """
     titles = np.array([district.title for district in storm.modeled.riders.districts])
     honest = np.array(KINDS)[riders.kind] == HONEST
     in_ring = ~honest & (riders.group >= 0)
+    roams = pl.Series(honest | ~riders.has("at_home"))
+    lat, lon = streets.to_degrees(riders.home_u, riders.home_v)
+    names = [CONDITIONS[code].name for code in riders.condition.tolist()]
     notes = np.where(riders.has_history, "history", "")
     notes = np.where(riders.lacks >= 0, np.char.add("lacks:", np.array(CAN_LACK)[riders.lacks]), notes)
     return pl.DataFrame(
@@ -306,8 +320,11 @@ def labels(riders: Riders, storm: Storm, seed: int) -> pl.DataFrame:
             "agc": riders.has_agc,
             "on_shift": (riders.end_ms > riders.start_ms) & (riders.has("reports") != "none"),
             "attack_ms": pl.Series(riders.attack_ms).set(pl.Series(honest), None),
+            "true_lat": pl.Series(np.round(lat, 6)).set(roams, None),
+            "true_lon": pl.Series(np.round(lon, 6)).set(roams, None),
+            "false_sources": [" ".join(FALSE_SOURCES.get(name, ())) for name in names],
             "notes": notes,
-            "condition": [CONDITIONS[code].name for code in riders.condition.tolist()],
+            "condition": names,
         },
         schema_overrides={"ring": pl.String},
     ).select(LABEL_COLUMNS)
