@@ -23,7 +23,7 @@ GROUPS = tuple(dict.fromkeys(feature.group for feature in FEATURES))
 
 _ELIGIBLE = frozenset(("approved", "soft_hold", "step_up", "manual_review"))
 _ESCALATED = frozenset(("step_up", "manual_review"))
-_OTHER_THAN_SUSPICION = frozenset(("too_few_peers", "activity_not_measured"))
+_OTHER_THAN_SUSPICION = frozenset(("too_few_peers", "activity_not_measured", "nothing_measured"))
 _TERMS = frozenset(
     (
         "overlap",

@@ -14,13 +14,13 @@ from monsoon.transforms.geo.near import points_within
 def is_true(
     labels: Mapping[str, Any], *, zone: str, margin_m: float, providers: Collection[str], confirmed_at_ms: int
 ) -> bool:
-    """Whether the claim of the rider with this row of labels.csv is no lie; an honest rider's is none.
+    """Whether the claim of the rider with this row of labels.csv is no attack; an honest rider's is none.
 
-    `true_lat`, `true_lon`: where the rider really is all through the storm; the claim is true if that lies in `zone` or
-    within the product's margin of it, whatever was reported, and false elsewhere. Where the labels have no such columns
-    a claim is true that was confirmed before `attack_ms`. Of a rider without a place (who lies about a policy, or
-    whose labels say neither) every claim is false. `false_sources`: providers whose readings the attackers made up;
-    what was confirmed by one of them (`providers`) is false wherever the rider is.
+    It is none where it was confirmed before `attack_ms`; and where the rider is in `zone`, or within the product's
+    margin of it, whatever was reported: `true_lat`, `true_lon` say where that is all through the storm. Of a rider
+    without a place (who lies about a policy, or whose labels do not say) every claim since the attack began is one.
+    `false_sources`: providers whose readings the attackers made up; what was confirmed by one of them (`providers`) is
+    an attack wherever the rider is.
 
     >>> place = {"kind": "mock_app", "true_lat": 28.6, "true_lon": 77.22}
     >>> near = {"zone": "873da1142ffffff", "margin_m": 0.0, "providers": ["imd"], "confirmed_at_ms": 0}
@@ -33,10 +33,10 @@ def is_true(
         return True
     if not set((labels.get("false_sources") or "").split()).isdisjoint(providers):
         return False
-    if "true_lat" not in labels:
-        attack_ms = labels.get("attack_ms")
-        return attack_ms is not None and confirmed_at_ms < attack_ms
-    if labels["true_lat"] is None:
+    attack_ms = labels.get("attack_ms")
+    if attack_ms is not None and confirmed_at_ms < attack_ms:
+        return True
+    if labels.get("true_lat") is None:
         return False
     lat, lon = (np.array([float(labels[name])]) for name in ("true_lat", "true_lon"))
     return bool(points_within(lat, lon, np.array([h3.str_to_int(zone)], dtype=np.uint64), margin_m)[0])

@@ -66,7 +66,7 @@ def test_a_claim_that_was_held_on_suspicion_and_then_paid_is_late():
     assert (amounts.late_inr_per_1000(), amounts.late_hours_per_1000()) == (190_000.0, 1_000.0)
 
 
-@pytest.mark.parametrize("reason", ["too_few_peers", "activity_not_measured", "reserve_queue"])
+@pytest.mark.parametrize("reason", ["too_few_peers", "activity_not_measured", "nothing_measured", "reserve_queue"])
 @pytest.mark.parametrize("status", ["soft_hold", "manual_review"])
 def test_what_a_text_asks_for_is_counted_apart(status, reason):
     found = facts(revision(status, 0, [reason, "gps_jitter_m"]))
