@@ -1,5 +1,6 @@
-"""The ways in of the specification, replayed: everybody who is asked confirms (but way 4), and nobody is paid for a lie."""
+"""The ways in of the specification, replayed: all confirm who are asked (but way 4), and nobody is paid for a lie."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -48,7 +49,7 @@ def paid(claims):
 
 
 def test_the_ways_were_tried(replayed):
-    """All raise claims but the home that does not count yet, the quorum that is none, who invents providers, and who only
+    """All raise claims but the home that does not count yet, the quorum that is none, invented providers, and who only
     takes ids."""
     untried = {way for way in (*WAYS, *OLD_TERMS) if not any(replayed.claims_of(way, each) for each in PRODUCTS)}
     assert untried == WITHOUT_CLAIM
@@ -81,3 +82,48 @@ def test_nobody_loses_a_report_to_a_stranger_who_uses_its_id(replayed, telemetry
     others = telemetry.filter(condition="ordinary")["event_id"]
     assert foreign.is_in(others.implode()).sum() > 100
     assert replayed.summary["streams"]["telemetry"]["dead"] == 0
+
+
+def _without_backlog(lines, workers):
+    """But the reports of the days before that these riders made up."""
+    return [line for line in lines if not (line["worker_id"] in workers and "-0-" not in line["event_id"])]
+
+
+def _in_time(lines, workers):
+    """As if these riders' reports had come at once."""
+    return [
+        line | {"received_time": line["event_time"] + 500} if line["worker_id"] in workers else line for line in lines
+    ]
+
+
+@pytest.fixture(scope="module")
+def offshift_with(replayed):
+    """Way 11's decisions of offshift, whose trust score has the shift pattern, after a change of the telemetry."""
+
+    def decided(name, change):
+        condition = "way_11_history_in_one_evening"
+        workers = {worker for worker, each in replayed.conditions.items() if each == condition}
+        path = replayed.folder / "in/telemetry/part-00000.jsonl"
+        stated = path.read_text()
+        lines = [json.loads(line) for line in stated.splitlines()]
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in change(lines, workers)))
+        try:
+            _, claims = replayed.replay(name, running=["offshift"])
+        finally:
+            path.write_text(stated)
+        mine = replayed.claims_of(condition, "offshift", claims)
+        return {c["claim_id"]: (c["status"], c["reasons"], c["trust_score"], c["features"]) for c in mine}
+
+    return decided
+
+
+def test_a_history_that_was_sent_in_one_evening_changes_no_decision(offshift_with):
+    as_sent, without, in_time = (
+        offshift_with(name, change)
+        for name, change in (("sent", lambda lines, _: lines), ("bare", _without_backlog), ("early", _in_time))
+    )
+    assert as_sent == without
+    pattern = "shift_pattern"
+    assert {features[pattern] for *_, features in as_sent.values()} == {None}
+    assert all(features[pattern] is not None for *_, features in in_time.values())
+    assert len(as_sent) == len(in_time) > 0
