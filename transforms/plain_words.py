@@ -86,6 +86,7 @@ REASONS: Mapping[str, str] = {
     "bought_in_alert_window": "your policy began shortly after a public alert, and a person looks at all such claims",
     "no_activity_drop": "your orders did not fall as far as your plan asks for",
     "activity_not_measured": "we were not told how many orders you had",
+    "nothing_measured": "your phone had reported nothing that we could go by",
     "too_few_peers": "there were too few other riders of your platform in the zone to compare with",
     "syndicate_alert": "your claim is linked with other claims that we look at together",
     "answer_denied": "you told us that this claim is not yours",

@@ -3,7 +3,7 @@
 >>> labels = {"worker_id": "w1", "kind": "mock_app"}
 >>> record = {"claim_id": "c1", "revision": 0, "status": "approved", "decided_at": 0, "worker_id": "w1", "zone": "z",
 ...           "product": "gic", "features": {}, "reasons": []}
->>> claim_facts([record], labels, scenario="s", confirmed_at_ms=0, paid_paise=100).paid
+>>> claim_facts([record], labels, scenario="s", true=False, paid_paise=100).paid
 True
 """
 
@@ -23,7 +23,7 @@ GROUPS = tuple(dict.fromkeys(feature.group for feature in FEATURES))
 
 _ELIGIBLE = frozenset(("approved", "soft_hold", "step_up", "manual_review"))
 _ESCALATED = frozenset(("step_up", "manual_review"))
-_OTHER_THAN_SUSPICION = frozenset(("too_few_peers", "activity_not_measured"))
+_OTHER_THAN_SUSPICION = frozenset(("too_few_peers", "activity_not_measured", "nothing_measured"))
 _TERMS = frozenset(
     (
         "overlap",
@@ -49,8 +49,8 @@ data."""
 class ClaimFacts:
     """One claim as an evaluation counts it.
 
-    `eligible`: what it ended as is no denial and no withdrawal. `truthful`: an attacker's claim on a disruption that
-    was confirmed before the attack began, when the rider was where he said. `condition`: the variant of the kind.
+    `eligible`: what it ended as is no denial and no withdrawal. `truthful`: an attacker's claim that is no lie
+    (`truth.is_true`). `condition`: the variant of the kind.
     `escalated`: ever in step-up or review; `held`: ever in soft hold; `held_otherwise`: only ever for reasons other
     than suspicion. `delay_ms`: from the first suspicion to approval, None where there was none or it was never
     approved. `signals`, `anomaly`, `trust`: of the first revision with a score; `scored`: whether there was one.
@@ -102,15 +102,15 @@ def claim_facts(
     labels: Record,
     *,
     scenario: str,
-    confirmed_at_ms: int,
+    true: bool,
     paid_paise: int,
     slices: Sequence[tuple[str, str]] = (),
 ) -> ClaimFacts:
     """The facts of one claim.
 
     `revisions`: its records by revision, at least one. `labels`: the rider's row of labels.csv; of it `kind` is
-    needed, `condition`, `ring` and `attack_ms` are used where they are. `paid_paise`: the sum of its payouts.
-    `slices`: besides those of the sensor groups that its evidence lacks.
+    needed, `condition` and `ring` are used where they are. `true`: whether it is no lie. `paid_paise`: the sum of its
+    payouts. `slices`: besides those of the sensor groups that its evidence lacks.
     """
     last = revisions[-1]
     suspicious = [record for record in revisions if _on_suspicion(record)]
@@ -120,7 +120,6 @@ def claim_facts(
     if suspicious and approved_ms is not None:
         delay_ms = max(0, approved_ms - suspicious[0]["decided_at"])
     score = next((record for record in revisions if _scored(record)), last)
-    attack_ms = labels.get("attack_ms")
     kind = labels["kind"]
     return ClaimFacts(
         scenario=scenario,
@@ -132,7 +131,7 @@ def claim_facts(
         ring=labels.get("ring") or None,
         status=last["status"],
         eligible=last["status"] in _ELIGIBLE,
-        truthful=kind != HONEST and attack_ms is not None and confirmed_at_ms < attack_ms,
+        truthful=kind != HONEST and true,
         paid=last["status"] == "approved",
         paid_paise=paid_paise,
         escalated=any(record["status"] in _ESCALATED for record in suspicious),

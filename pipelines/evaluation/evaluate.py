@@ -71,7 +71,7 @@ def play_scenario(
         scenario.write(folder)
         played = play(folder, products, scenario.products, scorer)
         labels = read_labels(folder)
-    facts = facts_of(scenario.name, labels, played.outcome, played.inputs.telemetry)
+    facts = facts_of(scenario.name, labels, played.outcome, played.inputs.telemetry, products)
     account = {
         "generator": scenario.generator,
         "storm": scenario.storm,

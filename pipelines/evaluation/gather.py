@@ -12,7 +12,9 @@ import h3.api.basic_str as h3
 import polars as pl
 
 from monsoon.models.evaluation.claims import HONEST, ClaimFacts, claim_facts
+from monsoon.models.evaluation.truth import is_true
 from monsoon.pipelines.results import Outcome
+from monsoon.transforms.product import Product
 from monsoon.transforms.telemetry_table import TelemetryTable
 
 LABELS = "labels.csv"
@@ -40,36 +42,44 @@ def read_labels(folder: Path) -> Labels:
     return {row["worker_id"]: row for row in table.iter_rows(named=True)}
 
 
-def facts_of(scenario: str, labels: Labels, outcome: Outcome, telemetry: TelemetryTable) -> list[ClaimFacts]:
+def facts_of(
+    scenario: str,
+    labels: Labels,
+    outcome: Outcome,
+    telemetry: TelemetryTable,
+    products: Mapping[str, Product],
+) -> list[ClaimFacts]:
     """Every claim of an outcome, by claim id."""
     revisions: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for record in sorted(outcome.claims, key=lambda claim: (claim["claim_id"], claim["revision"])):
         revisions[record["claim_id"]].append(record)
-    confirmed: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-    for each in outcome.disruptions:
-        confirmed[each["disruption_id"]].append((each["revised_at"], each["revision"], each["confirmed_at"]))
+    disruptions: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for each in sorted(outcome.disruptions, key=lambda each: (each["revised_at"], each["revision"])):
+        disruptions[each["disruption_id"]].append(each)
     paid: Counter[str] = Counter()
     for payout in outcome.payouts:
         paid[payout["claim_id"]] += payout["amount_paise"]
     networks = networks_of(telemetry)
-    return [
-        claim_facts(
-            mine,
-            labels[mine[-1]["worker_id"]],
-            scenario=scenario,
-            confirmed_at_ms=_confirmed_ms(confirmed[mine[0]["disruption_id"]], mine[0]["decided_at"]),
-            paid_paise=paid[claim],
-            slices=_slices(labels[mine[-1]["worker_id"]], mine[-1]["zone"], networks.get(mine[-1]["worker_id"])),
+    found = []
+    for claim, mine in revisions.items():
+        row, last = labels[mine[-1]["worker_id"]], mine[-1]
+        opened_on = opening_revision(disruptions[mine[0]["disruption_id"]], mine[0]["decided_at"])
+        true = is_true(
+            row,
+            zone=last["zone"],
+            margin_m=products[last["product"]].presence_margin_m,
+            providers=opened_on["providers"],
+            confirmed_at_ms=opened_on["confirmed_at"],
         )
-        for claim, mine in revisions.items()
-    ]
+        slices = _slices(row, last["zone"], networks.get(last["worker_id"]))
+        found.append(claim_facts(mine, row, scenario=scenario, true=true, paid_paise=paid[claim], slices=slices))
+    return found
 
 
-def _confirmed_ms(revisions: Iterable[tuple[int, int, int]], opened_ms: int) -> int:
-    """The confirmation on which a claim was opened, of (revised_at, revision, confirmed_at); corrections may have made
-    another of it since."""
-    ordered = sorted(revisions)
-    return next((each[2] for each in reversed(ordered) if each[0] <= opened_ms), ordered[0][2])
+def opening_revision(revisions: Sequence[Mapping[str, Any]], opened_ms: int) -> Mapping[str, Any]:
+    """The revision of a disruption on which a claim was opened, of all in order; corrections may have made another of
+    it since."""
+    return next((each for each in reversed(revisions) if each["revised_at"] <= opened_ms), revisions[0])
 
 
 def networks_of(telemetry: TelemetryTable) -> dict[str, str]:

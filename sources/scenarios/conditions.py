@@ -28,8 +28,9 @@ class Condition:
     `track`: what the reported fixes show; `none`: where the phone is. `accelerometer`: of the phone itself (`own`), of
     one that is shaken (`shaken`), or as on the reported track (`ridden`). `reports`: all the time; one report every
     70 min; until some time after the alert; for an hour before the false outage; never. `gives_up`: half stop lying
-    some time after the alert, as who is asked to open the app may do. `product`: the only one that the riders hold a
-    policy of; empty: of each.
+    some time after the alert, as who is asked to open the app may do. `answers`: whether they answer when they are
+    asked. `evidence`: of each kind of thing that the group shares, the share of members who do share it. `product`: the
+    only one that the riders hold a policy of; empty: of each.
     """
 
     name: str
@@ -51,6 +52,8 @@ class Condition:
     one_place: bool = False
     one_network: bool = False
     gives_up: bool = False
+    answers: bool = True
+    evidence: float = 1.0
     product: str = ""
 
     @property
@@ -95,6 +98,24 @@ def _mock(name: str, track: Track, flag: bool) -> Condition:
     )
 
 
+def _ring(name: str, weight: float, evidence: float) -> Condition:
+    return Condition(
+        name,
+        "ring",
+        weight,
+        size=12,
+        at_home=True,
+        track="wander",
+        withheld=("cell",),
+        purchase="ring_minute",
+        one_phone_for=2,
+        one_account_for=4,
+        one_place=True,
+        one_network=True,
+        evidence=evidence,
+    )
+
+
 ATTACKS = (
     _mock("flagged_static", "static", True),
     _mock("flagged_line", "line", True),
@@ -120,40 +141,27 @@ ATTACKS = (
         purchase="ring_hour",
         one_network=True,
     ),
-    Condition(
-        "ring_full_evidence",
-        "ring",
-        3,
-        size=12,
-        at_home=True,
-        track="wander",
-        withheld=("cell",),
-        purchase="ring_minute",
-        one_phone_for=2,
-        one_account_for=4,
-        one_place=True,
-        one_network=True,
-    ),
+    _ring("ring_full_evidence", 3, 1.0),
+    _ring("ring_part_evidence", 1, 0.6),
     Condition("way_1_one_flagged_report", "way_in", 1, at_home=True, track="static", mock_location=True,
               withheld=ALL_SENSORS, reports="sometimes"),
     Condition("way_2_flag_and_shaken", "way_in", 1, at_home=True, track="wander", mock_location=True,
               accelerometer="shaken", withheld=tuple(s for s in ALL_SENSORS if s != "accelerometer")),
     Condition("way_3_all_contradicts", "way_in", 1, at_home=True, track="line", mock_location=True, mock_setting=True,
               radio=True, replayed=True),
-    Condition("way_4_hold_runs_out", "way_in", 1, at_home=True, track="static", withheld=("cell", "wifi", "clock"),
-              reports="then_silent"),
+    Condition("way_4_hold_runs_out", "way_in", 1, at_home=True, track="static", mock_location=True,
+              withheld=("cell", "wifi", "clock"), reports="then_silent", answers=False),
     Condition("way_5_renewed_after_alert", "way_in", 1, purchase="lapsed"),
     Condition("way_6_plan_upgraded", "way_in", 0.4),
     Condition("way_6_wage_restated", "way_in", 0.4),
     Condition("way_6_home_restated", "way_in", 0.4, at_home=True, reports="none"),
-    Condition("way_7_quorum", "way_in", 2, size=48, at_home=True, track="static", withheld=ALL_SENSORS,
-              reports="quorum"),
+    Condition("way_7_quorum", "way_in", 2, size=48, at_home=True, withheld=ALL_SENSORS, reports="quorum"),
     Condition("way_8_silent_accounts", "way_in", 2, size=25, at_home=True, reports="none", one_phone_for=25,
               one_account_for=25),
     Condition("way_9_tiny_deviation", "way_in", 1, size=7, at_home=True, track="static", withheld=ALL_SENSORS,
               one_place=True, product="gic"),
     Condition("way_10_invented_providers", "way_in", 1, size=4, at_home=True),
-    Condition("way_11_history_in_one_evening", "way_in", 1, at_home=True, track="wander", withheld=ALL_SENSORS),
+    Condition("way_11_history_in_one_evening", "way_in", 1, at_home=True, track="wander", mock_location=True),
     Condition("way_12_foreign_event_ids", "way_in", 1, at_home=True),
 )  # fmt: skip
 

@@ -22,7 +22,7 @@ from monsoon.sources.scenarios.riders import (
     without_policy,
 )
 from monsoon.sources.scenarios.streets import Streets
-from monsoon.sources.simulator.identifiers import keyed_hashes
+from monsoon.sources.simulator.identifiers import keyed_hashes, unit_hash
 from monsoon.sources.simulator.population import rng_of
 from monsoon.sources.simulator.storm import DAY_MS, HOUR_MS, MINUTE_MS, Storm
 from monsoon.sources.simulator.subscriptions import CONSENTS, KAWAACH, SUBSCRIPTION_SCHEMA, WEEK_MS
@@ -57,7 +57,8 @@ class _Person:
     orders: tuple[float, float]
     created_ms: int
     bought_before_ms: int
-    group_bought_ms: int
+    ring: int | None
+    ring_bought_ms: int
 
 
 def subscriptions(storm: Storm, streets: Streets, riders: Riders, seed: int) -> pl.DataFrame:
@@ -78,7 +79,9 @@ def subscriptions(storm: Storm, streets: Streets, riders: Riders, seed: int) -> 
 
 def _people(rng: np.random.Generator, storm: Storm, streets: Streets, riders: Riders, seed: int) -> list[_Person]:
     n = len(riders)
-    pretends = (riders.kind > 0) & riders.has("at_home") & ~riders.of("way_6_home_restated")
+    # Who reports nothing lies by the policy alone.
+    pretends = (riders.kind > 0) & riders.has("at_home") & (riders.has("reports") == "none")
+    pretends &= ~riders.of("way_6_home_restated")
     beside = 250 * rng.uniform(-1, 1, (2, n))
     lat, lon = streets.to_degrees(
         np.where(pretends, riders.base_u + beside[0], riders.home_u),
@@ -90,9 +93,10 @@ def _people(rng: np.random.Generator, storm: Storm, streets: Streets, riders: Ri
     alert_ms = alert_of(storm)
     late_ms = (rng.uniform(1, 9, n) * HOUR_MS).astype(np.int64)
     on_the_day = (riders.has("purchase") == "mixed") & (rng.random(n) < 0.5)
-    # A ring buys weeks ago, within an hour or a minute: one place in the week that its number decides.
+    # A ring buys one plan weeks ago, within an hour or a minute: one place in the week that its number decides.
     spread_ms = np.where(riders.has("purchase") == "ring_minute", 50_000, HOUR_MS)
-    together = (riders.group * 7_919 % (5 * 24 * 60) * MINUTE_MS) + (rng.random(n) * spread_ms).astype(np.int64)
+    in_ring = np.char.startswith(riders.has("purchase").astype(str), "ring")
+    together = (riders.bought_with * 7_919 % (5 * 24 * 60) * MINUTE_MS) + (rng.random(n) * spread_ms).astype(np.int64)
     tiny = riders.of("way_9_tiny_deviation")
     squad = riders.of("squad")
     names, platforms = riders.worker_ids(seed), platforms_of(storm)
@@ -115,7 +119,8 @@ def _people(rng: np.random.Generator, storm: Storm, streets: Streets, riders: Ri
             orders=(TINY_MEAN, TINY_DEVIATION) if tiny[i] else (round(mean * factor[i], 2), round(sd * factor[i], 2)),
             created_ms=alert_ms - int(age_ms[i]),
             bought_before_ms=int(late_ms[i]) if on_the_day[i] else 0,
-            group_bought_ms=int(together[i]) if str(riders.has("purchase")[i]).startswith("ring") else 0,
+            ring=int(riders.group[i]) if in_ring[i] else None,
+            ring_bought_ms=int(together[i]),
         )
         for i in range(n)
     ]
@@ -145,7 +150,7 @@ def _events(
     seed: int,
 ) -> list[dict[str, Any]]:
     """The events of one policy as rows of SCHEMA."""
-    periods = _periods(rng, storm, streets, riders, policies, person)
+    periods = _periods(rng, storm, streets, riders, policies, person, seed)
     mean, sd = person.orders
     states = policies.states
     planned = round(float(rng.uniform(28, 58)))
@@ -197,22 +202,29 @@ def _events(
 
 
 def _periods(
-    rng: np.random.Generator, storm: Storm, streets: Streets, riders: Riders, policies: Policies, person: _Person
+    rng: np.random.Generator,
+    storm: Storm,
+    streets: Streets,
+    riders: Riders,
+    policies: Policies,
+    person: _Person,
+    seed: int,
 ) -> list[_Period]:
     """Activation and renewals up to the storm's end, with what the rider's condition changes in them."""
     alert_ms, storm_ends_ms = alert_of(storm), storm.time_ms(storm.modeled.readings.end) + 3 * HOUR_MS
     plans = list(policies.plans)
     weight = np.array([plan.weight for plan in policies.plans.values()])
     cheap = min(plans, key=lambda name: policies.plans[name].premium_inr or 0)
-    plan = plans[rng.choice(len(plans), p=weight / weight.sum())]
+    share = rng.random() if person.ring is None else float(unit_hash(seed, np.array([person.ring]), 92)[0])
+    plan = plans[int(np.searchsorted(np.cumsum(weight) / weight.sum(), share, side="right"))]
     if person.condition == "way_6_plan_upgraded":
         plan = cheap
     if person.condition == "way_7_quorum" and policies.plans[plan].hours < QUORUM_PLAN_HOURS:
         plan = max(plans, key=lambda name: policies.plans[name].hours)
     length_ms = round(policies.plans[plan].hours * HOUR_MS)
     bought_ms = alert_ms - int(rng.integers(*PERIODS) * length_ms + rng.uniform(0.05, 0.9) * length_ms)
-    if person.group_bought_ms:
-        bought_ms = alert_ms - 9 * length_ms + person.group_bought_ms % (length_ms // 2)
+    if person.ring is not None:
+        bought_ms = alert_ms - 9 * length_ms + person.ring_bought_ms % (length_ms // 2)
     if person.bought_before_ms:
         bought_ms = alert_ms - person.bought_before_ms
     terms = (plan, person.wage_inr, person.home)
@@ -220,6 +232,8 @@ def _periods(
     if person.condition == "way_5_renewed_after_alert":
         found[0].time_ms = found[0].begin_ms = alert_ms - 12 * WEEK_MS
         found[0].end_ms = found[0].begin_ms + length_ms
+        if all(feed.metric != "red_alert" for feed in storm.modeled.feeds):
+            return found  # without a public alert there is nothing to renew after
         now_ms = alert_ms + MINUTE_MS
         return [found[0], _Period("renewed", now_ms, now_ms, now_ms + length_ms, *terms)]
     while found[-1].end_ms <= storm_ends_ms:

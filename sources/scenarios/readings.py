@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from monsoon.sources.scenarios.riders import QUORUM_PLATFORM, Riders, alert_of
+from monsoon.sources.scenarios.riders import CROWD, INVENTED, QUORUM_PLATFORM, Riders, alert_of
 from monsoon.sources.scenarios.streets import Streets
 from monsoon.sources.simulator.storm import MINUTE_MS, Storm
 from monsoon.sources.simulator.terms import Quality
 from monsoon.sources.simulator.weather import READING_SCHEMA, readings
 
-INVENTED = ("imd-regional-office", "city-weather-service")
 INVENTED_VALUES = {"rain_mm_h": 90.0, "rain_mm_24h": 160.0, "aqi": 480.0, "temperature_c": 48.0, "wind_kmh": 95.0}
 IMPOSSIBLE_C = 9e9
-CROWD = "downdetector"
-FALSE_OUTAGE_MIN = (60, 150)
-"""The false outage's reports begin and end so long after the alert."""
+FALSE_OUTAGE_MIN = (75, 100)
+"""The false outage's reports begin and end so long after the alert: too short for who asks for a sustained outage, so
+that it is the quorum that decides."""
 
 
 def all_readings(storm: Storm, streets: Streets, riders: Riders, gridded_only: bool) -> pl.DataFrame:

@@ -47,6 +47,10 @@ LARGEST_WITH_PAST = 10
 """Of larger groups of attackers nobody has worked before."""
 QUORUM_PLATFORM = "dunzo"
 """Of way 7: nobody else is on it."""
+CROWD = "downdetector"
+"""Reports outages; what it says of QUORUM_PLATFORM, way 7 has put there."""
+INVENTED = ("imd-regional-office", "city-weather-service")
+"""Providers of way 10."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class Riders:
     platform: Codes
     device: Codes
     account: Codes
+    bought_with: Codes
     has_history: Flags
     clock_off_ms: Codes
     start_ms: Codes
@@ -149,9 +154,17 @@ def build_riders(storm: Storm, streets: Streets, counts: Mapping[str, int], seed
             "radio",
             "replayed",
             "gives_up",
+            "evidence",
         )
     }
-    device = head + member // attribute["one_phone_for"] * attribute["one_phone_for"]
+    # Of what a group shares its first member has one, and the others that one or their own.
+    shares = {
+        name: rng.random(n) < attribute["evidence"] for name in ("phone", "account", "place", "network", "minute")
+    }
+    on_phone, on_account = (
+        head + member // attribute[name] * attribute[name] for name in ("one_phone_for", "one_account_for")
+    )
+    device = np.where(shares["phone"], on_phone, rider)
     tier = tier[device]
     columns: dict[str, Any] = {
         "rider": rider,
@@ -164,11 +177,13 @@ def build_riders(storm: Storm, streets: Streets, counts: Mapping[str, int], seed
         "lacks": np.where(condition == CODES["one_sensor_missing"], (rider - first) // len(TIERS) % len(CAN_LACK), -1),
         "shares_activity": bad | (rng.random(n) < SHARES_ACTIVITY),
         "carrier": rng.integers(0, len(streets.carriers), n),
-        "platform": _platforms(rng, storm, n, condition),
+        "platform": _platforms(rng, storm, condition, head),
         "device": device,
+        "account": np.where(shares["account"], on_account, rider),
+        "bought_with": np.where(shares["minute"], head, rider),
+        "network": np.where(attribute["one_network"] & shares["network"], head, rider),
     }
-    columns |= _places(rng, storm, streets, columns, attribute, head)
-    columns["account"] = head + member // attribute["one_account_for"] * attribute["one_account_for"]
+    columns |= _places(rng, storm, streets, columns, attribute, np.where(shares["place"], head, rider), head)
     columns["clock_off_ms"] = np.where(
         condition == CODES["clock_off"], rng.choice((-1, 1), n) * rng.integers(2, 10, n) * MINUTE_MS, 0
     )
@@ -182,10 +197,13 @@ def build_riders(storm: Storm, streets: Streets, counts: Mapping[str, int], seed
     return Riders(**columns)
 
 
-def _platforms(rng: np.random.Generator, storm: Storm, n: int, condition: Codes) -> Codes:
+def _platforms(rng: np.random.Generator, storm: Storm, condition: Codes, head: Codes) -> Codes:
+    """By the storm's weights; a ring's accounts are of one platform."""
     names, weight = platforms_of(storm), np.array(list(storm.modeled.riders.platforms.values()))
     shares = weight / weight.sum() if len(weight) else None
-    found = rng.choice(len(storm.platforms), n, p=shares)
+    found = rng.choice(len(storm.platforms), len(condition), p=shares)
+    together = np.array([each.purchase.startswith("ring") for each in CONDITIONS])[condition]
+    found = np.where(together, found[head], found)
     found[condition == CODES["way_9_tiny_deviation"]] = 0
     found[condition == CODES["way_7_quorum"]] = names.index(QUORUM_PLATFORM)
     return np.asarray(found)
@@ -197,9 +215,10 @@ def _places(
     streets: Streets,
     columns: Mapping[str, Any],
     attribute: Mapping[str, Any],
+    lives_with: Codes,
     head: Codes,
 ) -> dict[str, Any]:
-    """District, base, home, access point and network of each rider."""
+    """District, base, home and access point of each rider."""
     n, condition, bad = len(head), columns["condition"], columns["kind"] > 0
     districts = storm.modeled.riders.districts
     weight = np.array([each.weight for each in districts])
@@ -224,7 +243,9 @@ def _places(
     roam_m[border] = 150.0
     lives_in = np.where(bad & attribute["at_home"], remotest, district)
     home_u, home_v = _around(rng, streets, lives_in, 1.0)
-    lives = np.where(attribute["one_place"] & (condition != CODES["squad"]), head, np.arange(n))
+    stays = np.flatnonzero(condition == CODES["way_7_quorum"])
+    home_u[stays], home_v[stays] = base_u[stays], base_v[stays]
+    lives = np.where(attribute["one_place"] & (condition != CODES["squad"]), lives_with, np.arange(n))
     return {
         "district": district,
         "base_u": base_u,
@@ -232,8 +253,7 @@ def _places(
         "roam_m": roam_m,
         "home_u": home_u[lives],
         "home_v": home_v[lives],
-        "place": PLACE_APS + np.where(attribute["one_place"], head, np.arange(n)),
-        "network": np.where(attribute["one_network"], head, np.arange(n)),
+        "place": PLACE_APS + np.where(attribute["one_place"], lives_with, np.arange(n)),
     }
 
 
@@ -288,11 +308,21 @@ def without_policy(riders: Riders) -> Flags:
     return np.asarray(riders.of("way_7_quorum") & (riders.member < QUORUM_WITHOUT_POLICY))
 
 
-def labels(riders: Riders, storm: Storm, seed: int) -> pl.DataFrame:
-    """The truth: one row per rider, in the columns of the simulator's labels."""
+FALSE_SOURCES = {"way_7_quorum": (CROWD,), "way_10_invented_providers": INVENTED}
+"""Providers whose readings are made up, by the condition of who makes them."""
+
+
+def labels(riders: Riders, storm: Storm, streets: Streets, seed: int) -> pl.DataFrame:
+    """The truth: one row per rider, in the columns of the simulator's labels.
+
+    Who attacks by other means than a false place (a policy, a plan) rides about, and has no one true place.
+    """
     titles = np.array([district.title for district in storm.modeled.riders.districts])
     honest = np.array(KINDS)[riders.kind] == HONEST
     in_ring = ~honest & (riders.group >= 0)
+    roams = pl.Series(honest | ~riders.has("at_home"))
+    lat, lon = streets.to_degrees(riders.home_u, riders.home_v)
+    names = [CONDITIONS[code].name for code in riders.condition.tolist()]
     notes = np.where(riders.has_history, "history", "")
     notes = np.where(riders.lacks >= 0, np.char.add("lacks:", np.array(CAN_LACK)[riders.lacks]), notes)
     return pl.DataFrame(
@@ -306,8 +336,11 @@ def labels(riders: Riders, storm: Storm, seed: int) -> pl.DataFrame:
             "agc": riders.has_agc,
             "on_shift": (riders.end_ms > riders.start_ms) & (riders.has("reports") != "none"),
             "attack_ms": pl.Series(riders.attack_ms).set(pl.Series(honest), None),
+            "true_lat": pl.Series(np.round(lat, 6)).set(roams, None),
+            "true_lon": pl.Series(np.round(lon, 6)).set(roams, None),
+            "false_sources": [" ".join(FALSE_SOURCES.get(name, ())) for name in names],
             "notes": notes,
-            "condition": [CONDITIONS[code].name for code in riders.condition.tolist()],
+            "condition": names,
         },
         schema_overrides={"ring": pl.String},
     ).select(LABEL_COLUMNS)

@@ -72,7 +72,7 @@ def build_labeled_scenario(
         seed=seed,
         oracle_readings=all_readings(storm, streets, table, gridded_only),
         subscriptions=subscriptions(storm, streets, table, seed),
-        labels=labels(table, storm, seed),
+        labels=labels(table, storm, streets, seed),
         cell_towers=streets.cell_towers(storm.time_ms(storm.modeled.riders.start) // 1000),
         access_points=streets.access_points(),
         reserves=reserves(storm),

@@ -88,7 +88,7 @@ def build_scenario(
         seed=seed,
         oracle_readings=readings(storm, gridded_only=gridded_only),
         subscriptions=subscriptions(storm, city, population, seed),
-        labels=labels(population, storm, seed),
+        labels=labels(population, storm, city, seed),
         cell_towers=cell_towers(city, storm.time_ms(storm.modeled.riders.start) // 1000),
         access_points=access_points(city),
         reserves=reserves(storm),

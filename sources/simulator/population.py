@@ -320,15 +320,27 @@ LABEL_COLUMNS = (
     "agc",
     "on_shift",
     "attack_ms",
+    "true_lat",
+    "true_lon",
+    "false_sources",
     "notes",
     "condition",
 )
 """Of what `labels` makes, here and in `sources/scenarios/`."""
+_WITHOUT_PLACES = tuple(name for name in LABEL_COLUMNS if name not in ("true_lat", "true_lon", "false_sources"))
+EARLIER_LABEL_COLUMNS = (_WITHOUT_PLACES, _WITHOUT_PLACES[:-1])
+"""Of labels that earlier versions wrote: without true places, and without conditions."""
 
 
-def labels(population: Population, storm: Storm, seed: int) -> pl.DataFrame:
-    """The truth: one row per rider. `struck` is the district that a rider works or claims to work in."""
+def labels(population: Population, storm: Storm, city: City, seed: int) -> pl.DataFrame:
+    """The truth: one row per rider. `district` is the one that a rider works or claims to work in.
+
+    Of attackers alone: `true_lat`, `true_lon`: where the phone lies all through the storm; `false_sources`: providers
+    whose readings they made up, none here.
+    """
     p = population
+    honest = pl.Series(p.kind == HONEST)
+    lat, lon = city.to_degrees(p.home_x, p.home_y)
     titles = np.array([district.title for district in storm.modeled.riders.districts])
     ring = [f"ring-{code + 1:03d}" if code >= 0 else None for code in p.ring.tolist()]
     count_by_device = np.bincount(p.device, minlength=len(p))
@@ -365,7 +377,10 @@ def labels(population: Population, storm: Storm, seed: int) -> pl.DataFrame:
             "barometer": p.has_barometer,
             "agc": p.has_agc,
             "on_shift": p.shift_end_ms > p.shift_start_ms,
-            "attack_ms": pl.Series(p.attack_ms).set(pl.Series(p.kind == HONEST), None),
+            "attack_ms": pl.Series(p.attack_ms).set(honest, None),
+            "true_lat": pl.Series(np.round(lat, 6)).set(honest, None),
+            "true_lon": pl.Series(np.round(lon, 6)).set(honest, None),
+            "false_sources": [""] * len(p),
             "notes": notes,
             "condition": ["ordinary"] * len(p),
         },

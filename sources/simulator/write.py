@@ -24,7 +24,7 @@ import polars as pl
 from monsoon.sources.files import InputError
 from monsoon.sources.simulator.arrival import arrived_again_ms
 from monsoon.sources.simulator.frames import DEFAULT_ATTACKERS, build_scenario
-from monsoon.sources.simulator.population import LABEL_COLUMNS, rng_of
+from monsoon.sources.simulator.population import EARLIER_LABEL_COLUMNS, LABEL_COLUMNS, rng_of
 from monsoon.sources.simulator.storm import Storm
 
 BLOCKS_PER_FILE = 8
@@ -239,8 +239,7 @@ def _foreign(entry: Path) -> str | None:
 def _are_labels(path: Path) -> bool:
     if not path.exists():
         return False
-    # Labels of before there were conditions are labels, too.
-    heads = [(",".join(columns) + "\n").encode() for columns in (LABEL_COLUMNS, LABEL_COLUMNS[:-1])]
+    heads = [(",".join(columns) + "\n").encode() for columns in (LABEL_COLUMNS, *EARLIER_LABEL_COLUMNS)]
     with open(path, "rb") as file:
         return file.readline(len(heads[0])) in heads
 

@@ -121,7 +121,7 @@ def test_who_is_attached_to_a_ring_by_one_edge_may_be_honest(honest):
     assert (report["honest_looking_claims"], report["held_claims"]) == (30, 30)
 
 
-@pytest.mark.parametrize("reason", ["too_few_peers", "activity_not_measured", "score_missing"])
+@pytest.mark.parametrize("reason", ["too_few_peers", "activity_not_measured", "nothing_measured", "score_missing"])
 def test_a_hold_without_suspicion_is_no_hold(honest, reason):
     report = honest.reports(honest.records(30, 1, status="manual_review", reasons=[reason]))[0]
     assert (report["honest_looking_claims"], report["held_claims"]) == (30, 0)

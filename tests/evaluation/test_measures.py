@@ -42,12 +42,12 @@ def revision(status, at_h=0.0, reasons=(), **fields):
     } | fields
 
 
-def facts(*revisions, kind="honest", confirmed_at_ms=0, paid_paise=0, slices=(), **labels):
+def facts(*revisions, kind="honest", true=False, paid_paise=0, slices=(), **labels):
     return claim_facts(
         revisions,
         {"kind": kind} | labels,
         scenario="s",
-        confirmed_at_ms=confirmed_at_ms,
+        true=true,
         paid_paise=paid_paise,
         slices=slices,
     )
@@ -66,7 +66,7 @@ def test_a_claim_that_was_held_on_suspicion_and_then_paid_is_late():
     assert (amounts.late_inr_per_1000(), amounts.late_hours_per_1000()) == (190_000.0, 1_000.0)
 
 
-@pytest.mark.parametrize("reason", ["too_few_peers", "activity_not_measured", "reserve_queue"])
+@pytest.mark.parametrize("reason", ["too_few_peers", "activity_not_measured", "nothing_measured", "reserve_queue"])
 @pytest.mark.parametrize("status", ["soft_hold", "manual_review"])
 def test_what_a_text_asks_for_is_counted_apart(status, reason):
     found = facts(revision(status, 0, [reason, "gps_jitter_m"]))
@@ -102,8 +102,8 @@ def test_recall_counts_every_eligible_claim_and_no_other():
         one_of("w3", revision("soft_hold", features={}), kind="mock_app"),
         one_of("w4", revision("ineligible", 0, ["overlap"]), kind="mock_app"),
         one_of("w5", revision("withdrawn", 0, ["not_present"]), kind="mock_app"),
-        one_of("w6", revision("approved"), kind="mock_app", attack_ms=10, confirmed_at_ms=9, paid_paise=7),
-        one_of("w7", revision("approved"), kind="mock_app", attack_ms=10, confirmed_at_ms=10, paid_paise=50),
+        one_of("w6", revision("approved"), kind="mock_app", true=True, paid_paise=7),
+        one_of("w7", revision("approved"), kind="mock_app", paid_paise=50),
     ]
     found = {measure.name: measure for measure in measures_of("kawaach", claims)}
     assert found[recall_of("mock_app")].rate == Rate(2, 4)

@@ -11,7 +11,7 @@ from monsoon.cli.evaluation_table import table_text
 from monsoon.cli.main import main
 from monsoon.models.evaluation.document import Met
 from monsoon.pipelines.evaluation.evaluate import Evaluation, evaluate, measure_all, play_scenario
-from monsoon.pipelines.evaluation.gather import _confirmed_ms, facts_of, read_labels
+from monsoon.pipelines.evaluation.gather import facts_of, opening_revision, read_labels
 from monsoon.pipelines.evaluation.play import play
 from monsoon.pipelines.evaluation.scenarios import (
     GENERATORS,
@@ -52,8 +52,9 @@ def test_every_product_has_a_storm_and_parts_have_all_riders():
 
 
 def test_a_claim_is_opened_on_the_confirmation_of_its_moment():
-    revisions = [(50, 1, 40), (10, 0, 5)]
-    assert [_confirmed_ms(revisions, at_ms) for at_ms in (0, 10, 49, 50)] == [5, 5, 5, 40]
+    revisions = [{"revised_at": 10, "revision": 0}, {"revised_at": 50, "revision": 1}]
+    found = [opening_revision(revisions, at_ms)["revision"] for at_ms in (0, 10, 49, 50)]
+    assert found == [0, 0, 0, 1]
 
 
 def test_a_scenario_from_simulation_to_page(tmp_path):
@@ -70,7 +71,7 @@ def test_a_scenario_from_simulation_to_page(tmp_path):
     assert sorted(played.outcome.claims, key=lambda claim: [claim[name] for name in order]) == written
 
     labels = read_labels(folder)
-    facts = facts_of(SMALL.name, labels, played.outcome, played.inputs.telemetry)
+    facts = facts_of(SMALL.name, labels, played.outcome, played.inputs.telemetry, products)
     assert {claim.claim_id for claim in facts} == {claim["claim_id"] for claim in written}
     honest = [claim for claim in facts if claim.honest]
     assert {"device tier", "carrier", "zone"} <= {dimension for claim in honest for dimension, _ in claim.slices}

@@ -32,10 +32,11 @@ class Replayed:
         self.answers = answer_step_ups(folder / "in", self.unanswered)
         self.summary, self.answered = self.replay("answered")
 
-    def replay(self, name, running=None):
+    def replay(self, name, running=None, products=None):
         """The summary and all revisions of the claims, of the products that are running (none: all)."""
-        names = sorted(running or self.products)
-        summary = replay(self.folder / "in", self.folder / name, self.products, names, self.scorer)
+        products = products or self.products
+        names = sorted(running or products)
+        summary = replay(self.folder / "in", self.folder / name, products, names, self.scorer)
         lines = (self.folder / name / "claims/part-00000.jsonl").read_text().splitlines()
         return summary, [json.loads(line) for line in lines]
 

@@ -225,7 +225,7 @@ FAULTS = {
     "a rule after the last": ("nexora", ["decision", "rules", 0, "when"], None, "rules[1]: this rule never holds"),
     "a hold that nothing leads to": (
         "offshift",
-        ["decision", "rules", 4, "then"],
+        ["decision", "rules", 5, "then"],
         "manual_review",
         "holds.held: no rule leads to this hold",
     ),

@@ -22,7 +22,7 @@ surroundings of rings. A zone of a finer product has too few claims a day to say
 
 HELD = frozenset({"soft_hold", "step_up", "manual_review"})
 _ELIGIBLE = HELD | {"approved"}
-NO_SUSPICION = frozenset({"too_few_peers", NOT_MEASURED, UNSCORED})
+NO_SUSPICION = frozenset({"nothing_measured", "too_few_peers", NOT_MEASURED, UNSCORED})
 """Reasons for which a product's text, or a fault of ours, holds a claim of which nobody is suspicious."""
 
 
