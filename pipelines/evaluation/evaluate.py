@@ -20,7 +20,7 @@ from monsoon.models.evaluation.measures import (
     sensor_loss_measures,
     slices_of,
 )
-from monsoon.models.evaluation.rings import RingMember, ring_measures, ring_members
+from monsoon.models.evaluation.rings import RingMember, part_evidence_measures, ring_measures, ring_members
 from monsoon.pipelines.evaluation.gather import facts_of, read_labels
 from monsoon.pipelines.evaluation.play import play
 from monsoon.pipelines.evaluation.scenarios import Scenario, refuse_trained
@@ -100,4 +100,4 @@ def measure_all(
         found.slices += slices_of(product, claims)
         found.floors += floors_of(product, claims)
         found.curves += curves_of(product, claims)
-    found.measures += sensor_loss_measures(found.slices)
+    found.measures += part_evidence_measures(facts, members) + sensor_loss_measures(found.slices)

@@ -17,7 +17,7 @@ from monsoon.models.evaluation.measures import (
     sensor_loss_measures,
     slices_of,
 )
-from monsoon.models.evaluation.rings import RingMember, ring_measures, ring_members
+from monsoon.models.evaluation.rings import RingMember, part_evidence_measures, ring_measures, ring_members
 from monsoon.models.evaluation.targets import Target, recall_of, target_of, verdict_on
 from monsoon.models.rates import Rate
 from monsoon.sources.product_files import load_products
@@ -175,9 +175,26 @@ def test_rings_are_measured_by_claims_that_were_in_a_raised_alert():
         {"ring_id": "b", "state": "lifted", "claim_ids": ["c-h"]},
     ]
     members = ring_members("s", alerts)
-    assert members == {RingMember("s", f"c-w{number}") for number in range(3)}
+    assert members == {RingMember("s", f"c-w{number}", "a") for number in range(3)}
     precision, recall, strangers = ring_measures("kawaach", claims, members)
     assert (precision.rate, recall.rate, strangers.rate) == (Rate(3, 3), Rate(3, 4), Rate(0, 1))
+
+
+def test_rings_of_part_of_the_evidence_have_measures_of_their_own():
+    part = {"kind": "ring", "ring": "ring-002", "condition": "ring_part_evidence"}
+    claims = [one_of(f"p{number}", revision("manual_review"), **part) for number in range(4)]
+    claims += [one_of(f"w{number}", revision("manual_review"), kind="ring", ring="ring-001") for number in range(3)]
+    claims += [one_of("h", revision("manual_review")), one_of("g", revision("manual_review"))]
+    alerts = [
+        {"ring_id": "a", "state": "raised", "claim_ids": ["c-p0", "c-p1", "c-h"]},
+        {"ring_id": "b", "state": "raised", "claim_ids": ["c-w0", "c-w1", "c-w2", "c-g"]},
+    ]
+    members = ring_members("s", alerts)
+    _, recall, _ = ring_measures("kawaach", claims, members)
+    assert recall.rate == Rate(3, 3)
+    precision, recall = part_evidence_measures(claims, members)
+    assert (precision.rate, recall.rate) == (Rate(2, 3), Rate(2, 4))
+    assert {precision.product, recall.product} == {targets.ALL}
 
 
 def test_floors_flag_by_the_first_score_and_never_without_one():
