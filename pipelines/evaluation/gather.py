@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import h3.api.basic_str as h3
+import numpy as np
 import polars as pl
 
-from monsoon.models.evaluation.claims import HONEST, ClaimFacts, claim_facts
+from monsoon.models.evaluation.claims import HONEST, ClaimFacts, claim_facts, first_scored
 from monsoon.pipelines.results import Outcome
+from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.telemetry_table import TelemetryTable
 
 LABELS = "labels.csv"
@@ -40,8 +43,10 @@ def read_labels(folder: Path) -> Labels:
     return {row["worker_id"]: row for row in table.iter_rows(named=True)}
 
 
-def facts_of(scenario: str, labels: Labels, outcome: Outcome, telemetry: TelemetryTable) -> list[ClaimFacts]:
-    """Every claim of an outcome, by claim id."""
+def facts_of(
+    scenario: str, labels: Labels, outcome: Outcome, telemetry: TelemetryTable, scorer: Scorer
+) -> list[ClaimFacts]:
+    """Every claim of an outcome, by claim id, with the risks that the model has for its evidence."""
     revisions: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for record in sorted(outcome.claims, key=lambda claim: (claim["claim_id"], claim["revision"])):
         revisions[record["claim_id"]].append(record)
@@ -52,6 +57,7 @@ def facts_of(scenario: str, labels: Labels, outcome: Outcome, telemetry: Telemet
     for payout in outcome.payouts:
         paid[payout["claim_id"]] += payout["amount_paise"]
     networks = networks_of(telemetry)
+    risks = _risks(scorer, [first_scored(mine) for mine in revisions.values()])
     return [
         claim_facts(
             mine,
@@ -59,10 +65,21 @@ def facts_of(scenario: str, labels: Labels, outcome: Outcome, telemetry: Telemet
             scenario=scenario,
             confirmed_at_ms=_confirmed_ms(confirmed[mine[0]["disruption_id"]], mine[0]["decided_at"]),
             paid_paise=paid[claim],
+            risks=each,
             slices=_slices(labels[mine[-1]["worker_id"]], mine[-1]["zone"], networks.get(mine[-1]["worker_id"])),
         )
-        for claim, mine in revisions.items()
+        for (claim, mine), each in zip(revisions.items(), risks, strict=True)
     ]
+
+
+def _risks(scorer: Scorer, records: Sequence[Mapping[str, Any]]) -> list[tuple[float | None, float | None]]:
+    """Of each record's features the calibrated risk, and that on one scale; None where nothing was measured."""
+    columns = {
+        name: np.array([record["features"].get(name) for record in records], dtype=np.float64)
+        for name in scorer.features
+    }
+    both = scorer.score(columns).risk.tolist(), scorer.risk_on_one_scale(columns).tolist()
+    return [tuple(None if math.isnan(risk) else risk for risk in pair) for pair in zip(*both, strict=True)]
 
 
 def _confirmed_ms(revisions: Iterable[tuple[int, int, int]], opened_ms: int) -> int:
