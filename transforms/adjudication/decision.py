@@ -25,6 +25,11 @@ UNSCORED = "score_missing"
 UNANSWERED = "step_up_unanswered"
 """Reason of a claim whose rider was asked and did not answer in time."""
 
+WAGE = "stated_wage_ratio"
+"""Feature, measured where a stated wage decides the payout, and reason of a claim with more than MAX_WAGE_RATIO."""
+MAX_WAGE_RATIO = 2.0
+"""A multiple of what is usual beyond which a stated wage is held for review (`fraud.md`, ways in, 6)."""
+
 VERIFICATION = Hold(
     name="guard:verify",
     status="step_up",
@@ -74,6 +79,19 @@ class DecisionRules:
         return self._guarded(Outcome(rule.then, rule.reason), claim, score)
 
     def _guarded(self, own: Outcome, claim: Claim, score: ClaimScore) -> Outcome:
+        """The stricter of what the product's rules, the guard and a stated wage say; where a person looks at a claim
+        anyway, the wage is one more reason."""
+        outcome = self._with_guard(own, claim, score)
+        if (score.features.get(WAGE) or 0.0) <= MAX_WAGE_RATIO:
+            return outcome
+        if outcome.then != MANUAL_REVIEW:
+            return Outcome(MANUAL_REVIEW, None, (WAGE,))
+        if outcome.reasons:
+            return outcome._replace(reasons=(*outcome.reasons, WAGE))
+        own_reason = () if outcome.reason is None else (outcome.reason,)
+        return Outcome(MANUAL_REVIEW, None, (*own_reason, WAGE, *score.weightiest))
+
+    def _with_guard(self, own: Outcome, claim: Claim, score: ClaimScore) -> Outcome:
         """The stricter of what the product's rules and the guard say to a claim: approval, a soft hold, a step-up,
         manual review. A step-up of both is the guard's verification; where both say the same, the guard's reasons come
         before the rule's own."""

@@ -56,8 +56,7 @@ WINDOW_MS = (28 * _DAY_MS, 28 * _DAY_MS, _DAY_MS, 28 * _DAY_MS, _DAY_MS, _DAY_MS
 as its payout account is."""
 
 SIGHTINGS_MS = _DAY_MS
-"""How far back the reports of a claim's rider are looked at. A phone that was shared before that links by the policies
-that state it."""
+"""How far back the reports of a claim's rider are looked at. Which phones were used before that is known by panes."""
 
 CONTEXT_MS = _DAY_MS
 """A claim is compared with those that were opened within this before it."""
