@@ -44,6 +44,7 @@ class RingGraph:
         """Of each claim when it was last evaluated: the first claim connected with it; -1 for none."""
         self._rings: dict[str, _Ring] = {}
         self._standing: dict[str, Standing] = {}
+        """How claims stand that a ring has to do with."""
         self._changes: list[tuple[str, LinkUpdate]] = []
         self.upto_ms = -1
         """What happens until then is evaluated."""
@@ -69,10 +70,6 @@ class RingGraph:
         if left is not None:
             self._component = np.where(self._component[left] < 0, -1, _first_alike(self._component[left]))
         return alerts
-
-    def standing(self, claim_id: str) -> Standing | None:
-        """How a claim stands at the moment until which all is evaluated; None where no ring has to do with it."""
-        return self._standing.get(claim_id)
 
     @property
     def next_ms(self) -> int | None:
