@@ -20,6 +20,8 @@ HELD_OTHERWISE = "honest riders held for other reasons"
 WORST_SLICE = "worst slice of honest riders against the mean"
 RING_PRECISION = "ring members: precision"
 RING_RECALL = "ring members: recall"
+PART_RING_PRECISION = "ring members, 60% of evidence: precision"
+PART_RING_RECALL = "ring members, 60% of evidence: recall"
 STRANGERS = "honest riders in a ring"
 _RECALL = "not paid: "
 
@@ -52,6 +54,8 @@ _TARGETS = {
     WORST_SLICE: Target(2.0, at_most=True),
     RING_PRECISION: Target(0.98, at_most=False),
     RING_RECALL: Target(0.95, at_most=False),
+    PART_RING_PRECISION: Target(0.95, at_most=False),
+    PART_RING_RECALL: Target(0.70, at_most=False),
     STRANGERS: Target(0.0001, at_most=True),
     **{name: Target(1.2, at_most=True) for name in SENSORS_LOST.values()},
 }

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from monsoon.models.evaluation.claims import ClaimFacts
-from monsoon.models.evaluation.floors import Curve, Floor, curves_of, floors_of
+from monsoon.models.evaluation.floors import Curve, Floor, ablation_of, curves_of, floors_of
 from monsoon.models.evaluation.measures import (
     Amounts,
     Measure,
@@ -20,7 +20,7 @@ from monsoon.models.evaluation.measures import (
     sensor_loss_measures,
     slices_of,
 )
-from monsoon.models.evaluation.rings import RingMember, ring_measures, ring_members
+from monsoon.models.evaluation.rings import RingMember, part_evidence_measures, ring_measures, ring_members
 from monsoon.pipelines.evaluation.gather import facts_of, read_labels
 from monsoon.pipelines.evaluation.play import play
 from monsoon.pipelines.evaluation.scenarios import Scenario, refuse_trained
@@ -71,7 +71,7 @@ def play_scenario(
         scenario.write(folder)
         played = play(folder, products, scenario.products, scorer)
         labels = read_labels(folder)
-    facts = facts_of(scenario.name, labels, played.outcome, played.inputs.telemetry, products)
+    facts = facts_of(scenario.name, labels, played.outcome, played.inputs.telemetry, products, scorer)
     account = {
         "generator": scenario.generator,
         "storm": scenario.storm,
@@ -100,4 +100,5 @@ def measure_all(
         found.slices += slices_of(product, claims)
         found.floors += floors_of(product, claims)
         found.curves += curves_of(product, claims)
-    found.measures += sensor_loss_measures(found.slices)
+    found.floors += ablation_of(facts)
+    found.measures += part_evidence_measures(facts, members) + sensor_loss_measures(found.slices)

@@ -59,6 +59,7 @@ class _Person:
     bought_before_ms: int
     ring: int | None
     ring_bought_ms: int
+    after_ring_ms: int
 
 
 def subscriptions(storm: Storm, streets: Streets, riders: Riders, seed: int) -> pl.DataFrame:
@@ -96,7 +97,8 @@ def _people(rng: np.random.Generator, storm: Storm, streets: Streets, riders: Ri
     # A ring buys one plan weeks ago, within an hour or a minute: one place in the week that its number decides.
     spread_ms = np.where(riders.has("purchase") == "ring_minute", 50_000, HOUR_MS)
     in_ring = np.char.startswith(riders.has("purchase").astype(str), "ring")
-    together = (riders.bought_with * 7_919 % (5 * 24 * 60) * MINUTE_MS) + (rng.random(n) * spread_ms).astype(np.int64)
+    together = riders.bought_with * 7_919 % (5 * 24 * 60) * MINUTE_MS
+    after_ms = (rng.random(n) * spread_ms).astype(np.int64)
     tiny = riders.of("way_9_tiny_deviation")
     squad = riders.of("squad")
     names, platforms = riders.worker_ids(seed), platforms_of(storm)
@@ -121,6 +123,7 @@ def _people(rng: np.random.Generator, storm: Storm, streets: Streets, riders: Ri
             bought_before_ms=int(late_ms[i]) if on_the_day[i] else 0,
             ring=int(riders.group[i]) if in_ring[i] else None,
             ring_bought_ms=int(together[i]),
+            after_ring_ms=int(after_ms[i]),
         )
         for i in range(n)
     ]
@@ -224,7 +227,7 @@ def _periods(
     length_ms = round(policies.plans[plan].hours * HOUR_MS)
     bought_ms = alert_ms - int(rng.integers(*PERIODS) * length_ms + rng.uniform(0.05, 0.9) * length_ms)
     if person.ring is not None:
-        bought_ms = alert_ms - 9 * length_ms + person.ring_bought_ms % (length_ms // 2)
+        bought_ms = alert_ms - 9 * length_ms + person.ring_bought_ms % (length_ms // 2) + person.after_ring_ms
     if person.bought_before_ms:
         bought_ms = alert_ms - person.bought_before_ms
     terms = (plan, person.wage_inr, person.home)

@@ -82,6 +82,29 @@ def test_nobody_is_trusted_on_little(measured, signals, trust, story):
     assert (rider.story(), rider.last()["trust_score"]) == (story, trust)
 
 
+class Later(Always):
+    """Nothing is measured when the claim is opened, and this score is given from then on."""
+
+    def __call__(self, claim, at_ms):
+        later = super().__call__(claim, at_ms)
+        return Always(signals=0, trust=0.6, weightiest=()).score if len(self.asked) == 1 else later
+
+
+@pytest.mark.parametrize(
+    ("signals", "trust", "story"),
+    [
+        (9, 0.76, ["soft_hold", "approved"]),
+        (9, 0.75, ["soft_hold", "step_up", "manual_review"]),
+        (9, 0.39, ["soft_hold", "manual_review"]),
+        (0, 0.6, ["soft_hold", "approved"]),
+    ],
+)
+def test_who_was_held_since_nothing_was_measured_is_decided_by_the_tiers(signals, trust, story):
+    rider = Rider(Later(signals=signals, trust=trust), "offshift").at(lost(providers=1)).finish()
+    assert rider.story() == story
+    assert rider.all("d")[0]["reasons"] == ["nothing_measured"]
+
+
 @pytest.mark.parametrize(
     ("providers", "tower", "status"),
     [(2, 0.5, "approved"), (1, 1.0, "manual_review"), (2, 0.4, "manual_review"), (2, None, "manual_review")],

@@ -1,10 +1,11 @@
 """Each condition is what its name says, in each tier, and the labels say who is who."""
 
+import numpy as np
 import polars as pl
 import pytest
 from kit.scenarios import COUNTS
 
-from monsoon.sources.scenarios import ATTACKS, HONEST_CONDITIONS, planned_counts
+from monsoon.sources.scenarios import ATTACKS, HONEST_CONDITIONS, build_labeled_scenario, planned_counts
 from monsoon.sources.scenarios.conditions import CONDITIONS
 from monsoon.sources.scenarios.riders import alert_of
 from monsoon.sources.simulator.population import LABEL_COLUMNS
@@ -39,6 +40,22 @@ def test_labels_name_the_conditions_that_were_asked_for(scenario):
 @pytest.mark.parametrize("condition", [each.name for each in HONEST_CONDITIONS if each.name != "family_account"])
 def test_every_tier_is_in_every_condition(scenario, condition):
     assert set(of(scenario.labels, condition)["device_tier"]) == {"entry", "mid", "flagship"}
+
+
+def test_labels_say_where_attackers_really_are(scenario):
+    labels = scenario.labels
+    at_home = {each.name for each in ATTACKS if each.at_home}
+    stays = labels["condition"].is_in(at_home)
+    assert (labels["true_lat"].is_null() == ~stays).all()
+    assert (labels["true_lon"].is_null() == ~stays).all()
+    riders, streets = scenario.riders, scenario.streets
+    away_m = np.hypot(riders.home_u - riders.base_u, riders.home_v - riders.base_v)
+    assert away_m[riders.has("track") != "none"].min() > 5_000 + 2_000  # from the zones about the base as well
+    lat, lon = streets.to_degrees(riders.home_u, riders.home_v)
+    assert np.allclose(labels["true_lat"].to_numpy()[stays], lat[stays], atol=1e-5)
+    assert np.allclose(labels["true_lon"].to_numpy()[stays], lon[stays], atol=1e-5)
+    sources = dict(labels.select("condition", "false_sources").unique().iter_rows())
+    assert {name for name, text in sources.items() if text} == {"way_7_quorum", "way_10_invented_providers"}
 
 
 def test_a_plan_has_whole_groups_and_every_rider():
@@ -114,6 +131,29 @@ def test_what_policies_state(scenario):
     assert before.min() > 7 * 86_400_000
     assert of(events, "way_7_quorum")["worker_id"].n_unique() == 3
     assert of(events, "way_8_silent_accounts").select(pl.col("device_id", "payout_account").n_unique()).row(0) == (1, 1)
+
+
+def test_a_ring_is_of_one_platform_and_buys_one_plan_in_a_minute(storm):
+    table = build_labeled_scenario(storm, 1, 3, counts={"ring_full_evidence": 24, "adaptive_ring": 20})
+    events = table.subscriptions.join(table.labels.select("worker_id", "ring", "condition"), on="worker_id")
+    bought = events.filter(type="activated").group_by("ring", "product", "condition").agg(
+        pl.col("platform", "plan").n_unique(),
+        (pl.col("event_time") // MINUTE_MS).n_unique().alias("minutes"),
+        (pl.col("event_time").max() - pl.col("event_time").min()).alias("spread_ms"),
+    )  # fmt: skip
+    assert set(bought["platform"]) == set(bought["plan"]) == {1}
+    assert set(bought.filter(condition="ring_full_evidence")["minutes"]) == {1}
+    assert bought["spread_ms"].max() < 60 * MINUTE_MS
+
+
+def test_of_a_ring_of_part_evidence_each_shares_some_things(storm):
+    riders = build_labeled_scenario(storm, 1, 3, counts={"ring_part_evidence": 960}).riders
+    others = riders.member > 0
+    first = riders.rider - riders.member
+    for column, of in (("network", first), ("bought_with", first)):
+        assert np.mean(getattr(riders, column)[others] == of[others]) == pytest.approx(0.6, abs=0.1)
+    alone = np.bincount(riders.device, minlength=len(riders))[riders.device] == 1
+    assert np.mean(alone) == pytest.approx(0.4, abs=0.1)
 
 
 def test_history_that_was_sent_in_one_evening(telemetry):

@@ -46,6 +46,14 @@ def test_a_scenario_with_answers_is_replaced_whole(tmp_path):
     assert contents(tmp_path / "a") == fresh
 
 
+def test_some_never_answer(tmp_path):
+    claim = {"revision": 0, "status": "step_up", "decided_at": 0, "policy_id": "p"}
+    claims = [claim | {"claim_id": f"c{worker}", "worker_id": worker} for worker in "ab"]
+    (tmp_path / "labels.csv").write_text("worker_id,kind,condition\na,way_in,way_4_hold_runs_out\nb,honest,ordinary\n")
+    assert answer_step_ups(tmp_path, claims) == 1
+    assert '"cb"' in (tmp_path / "confirmations/part-00000.jsonl").read_text()
+
+
 def test_rows_are_counted_by_the_other_generator_alone(tmp_path, capsys):
     words = ["simulate", "--storm", "delhi-2024-06-28", "--generator", "scenarios", "--rows", "1000"]
     assert main([*words, "--output", str(tmp_path / "a")]) == 1
