@@ -41,6 +41,9 @@ def test_members_are_reviewed_and_nobody_else():
         assert claims[worker]["status"] == "manual_review"
         assert "ring" in claims[worker]["reasons"]
         assert claims[worker]["ring_id"] == last["ring_id"]
+        features = claims[worker]["features"]
+        assert 2 <= features["proximity_degree"] == features["shared_network_degree"] < len(RING)
+    assert claims["h000"]["features"]["proximity_degree"] is None
     assert outcome.ring_alerts[-1]["state"] == "lifted"  # when its evidence has expired
     paid = {payout["claim_id"] for payout in outcome.payouts}
     assert not paid & {claims[worker]["claim_id"] for worker in [*RING, *CUSTOMERS]}

@@ -14,6 +14,7 @@ from monsoon.transforms.adjudication.claims import Claim, ClaimScore, strong_sig
 from monsoon.transforms.adjudication.facts import CLAIM_FACTS
 from monsoon.transforms.adjudication.linked import RING_HELD
 from monsoon.transforms.adjudication.payout import activity_of
+from monsoon.transforms.evidence.limits import MAX_WAGE_RATIO
 from monsoon.transforms.guard.verdicts import PASS, REVIEW, VERIFY, VERIFY_WAIT_MS, Verdict, verdict_of
 from monsoon.transforms.product import Hold, Product, Rule
 from monsoon.transforms.product.old_names import HOLDS
@@ -27,9 +28,6 @@ UNANSWERED = "step_up_unanswered"
 
 WAGE = "stated_wage_ratio"
 """Feature, measured where a stated wage decides the payout, and reason of a claim with more than MAX_WAGE_RATIO."""
-MAX_WAGE_RATIO = 2.0
-"""A multiple of what is usual beyond which a stated wage is held for review (`fraud.md`, ways in, 6)."""
-
 VERIFICATION = Hold(
     name="guard:verify",
     status="step_up",

@@ -69,9 +69,12 @@ class Standing(Struct, frozen=True, gc=False):
 
     `score` is the feature ring_score: the weight of the claim's heaviest edge to a member, of two kinds that both count
     in full (`FULL_SCORE_WEIGHT_E6`). Range: 0.5..1; a claim that is in no ring and attached to none has no standing,
-    and the score 0.
+    and the score 0. The degrees, features too, are to how many other riders it has an edge by a place (access point or
+    cell), and by a network.
     """
 
     ring_id: str
     held: bool
     score: float
+    proximity_degree: int = 0
+    shared_network_degree: int = 0

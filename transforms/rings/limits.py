@@ -34,6 +34,10 @@ MAX_KIND_WEIGHT_E6 = EDGE_WEIGHT_E6 - 1
 PLACE_KINDS = (ACCESS_POINT, NETWORK_PREFIX, SERVING_CELL)
 """Kinds that are one place together: they count like one kind, so that being in a place is never an edge."""
 
+PROXIMITY_KINDS = (ACCESS_POINT, SERVING_CELL)
+NETWORK_KINDS = (NETWORK_PREFIX, PURCHASE_ON_NETWORK)
+"""Kinds of evidence of the edges that the features proximity_degree and shared_network_degree count."""
+
 FULL_SCORE_WEIGHT_E6 = 2 * EDGE_WEIGHT_E6
 """Two kinds that both count in full: a ring score of 1."""
 

@@ -96,6 +96,13 @@ class LinkStore:
             len(edges), edges.edge, self._kind[edges.resource], edges.weight_e6, edges.expires_at_ms, at_ms
         )
 
+    def neighbors(self, edges: Edges, kinds: Sequence[int], at_ms: int) -> tuple[Ints, Ints]:
+        """The claims of edges with evidence of some kinds at a moment, and the rider on the other end; both ways."""
+        known = (edges.expires_at_ms > at_ms) & np.isin(self._kind[edges.resource], kinds)
+        of = np.unique(edges.edge[known])
+        first, second = edges.first[of], edges.second[of]
+        return np.append(first, second), self.worker[np.append(second, first)]
+
     def expire(self, at_ms: int) -> Ints:
         """Drops what has expired at the moment; the claims whose edges or members these were."""
         old, gone = self.edges.until_ms <= at_ms, self.members.until_ms <= at_ms

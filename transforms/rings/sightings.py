@@ -131,13 +131,23 @@ def _runs(telemetry: TelemetryTable, rows: Ints, rider: Ints, kind: int, code: n
 
 def _access_points(telemetry: TelemetryTable, rows: Ints, rider: Ints) -> Stays:
     seen = Ragged(telemetry.bssid_offsets[rows], telemetry.bssid_offsets[rows + 1])
-    resource = telemetry.bssid_codes[seen.rows].astype(np.int64)
-    width = len(telemetry.bssids) + 1
-    use = rider[seen.query] * width + resource
-    order = np.argsort(use, kind="stable")  # of one use, in the order of time
-    row = rows[seen.query[order]]
-    cells = _cells(use[order], telemetry.cell[row].astype(np.int64))
-    return _stays(use[order] // width, ACCESS_POINT, resource[order], telemetry.event_time_ms[row], cells)
+    row = rows[seen.query]
+    return stays_on(
+        ACCESS_POINT,
+        rider[seen.query],
+        telemetry.bssid_codes[seen.rows].astype(np.int64),
+        telemetry.event_time_ms[row],
+        telemetry.cell[row].astype(np.int64),
+    )
+
+
+def stays_on(kind: int, rider: Ints, resource: Ints, event_time_ms: Ints, serving_cell: Ints) -> Stays:
+    """The stays of sightings on resources of one kind, each rider's in the order of time; a serving cell of -1 is
+    none."""
+    use = rider * (int(resource.max(initial=0)) + 1) + resource
+    order = np.argsort(use, kind="stable")
+    cells = _cells(use[order], serving_cell[order])
+    return _stays(rider[order], kind, resource[order], event_time_ms[order], cells)
 
 
 def _cells(use: Ints, cell: Ints) -> Ints:
