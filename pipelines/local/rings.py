@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from monsoon.sources.model_files import load_model
 from monsoon.transforms.adjudication.candidates import Disruption
 from monsoon.transforms.adjudication.claims import LinkUpdate
 from monsoon.transforms.product import Product
-from monsoon.transforms.rings.alerts import alert_record
+from monsoon.transforms.rings.alerts import RingAlert, alert_records
 from monsoon.transforms.rings.graph import RingGraph
 from monsoon.transforms.rings.opened_claims import linked_cells
 from monsoon.transforms.rings.openings import openings_of
@@ -51,9 +52,9 @@ def rings_among(
             graph.add(found.links)
         for worker, update in found.accounts:
             updates[worker].append(update)
-    alerts = []
+    alerts: list[RingAlert] = []
     for _, graph in sorted(graphs.items()):
-        alerts += [alert_record(alert) for alert in graph.advance(END_OF_TIME_MS)]
+        alerts += graph.advance(END_OF_TIME_MS)
         for worker, update in graph.take_changes():
             updates[worker].append(update)
-    return updates, alerts
+    return updates, alert_records(alerts, load_model)

@@ -11,6 +11,7 @@ from kit.rings import CUSTOMERS, RING, ring_storm
 from kit.streams import in_order, report, write_streams
 
 from monsoon.sources.files import STREAMS, FilePart
+from monsoon.sources.model_files import load_model
 
 COMPARED = ("disruptions", "claims", "payouts", "notifications", "syndicate_alerts", "ring_alerts")
 
@@ -47,6 +48,15 @@ def test_members_are_reviewed_and_nobody_else():
     assert outcome.ring_alerts[-1]["state"] == "lifted"  # when its evidence has expired
     paid = {payout["claim_id"] for payout in outcome.payouts}
     assert not paid & {claims[worker]["claim_id"] for worker in [*RING, *CUSTOMERS]}
+
+
+def test_a_raised_ring_has_a_risk_and_a_lifted_one_none():
+    for alert in expected().ring_alerts:
+        if alert["state"] == "raised":
+            assert 0.99 < alert["risk"] <= 1.0
+            assert alert["model_version"] == load_model("syndicate").version
+        else:
+            assert not {"risk", "model_version"} & alert.keys()
 
 
 @pytest.mark.parametrize("buckets", [1, 4])

@@ -19,6 +19,7 @@ from monsoon.transforms.evidence.ragged import Ints
 from monsoon.transforms.identifiers import ring_id
 from monsoon.transforms.rings.alerts import RingAlert, RingEvidence, Standing
 from monsoon.transforms.rings.cliques import Members, SparseEdges, sparse_edges
+from monsoon.transforms.rings.group_features import GroupLinks, group_features
 from monsoon.transforms.rings.limits import FULL_SCORE_WEIGHT_E6, NETWORK_KINDS, PROXIMITY_KINDS, SURROUNDINGS_MS
 from monsoon.transforms.rings.link_store import Edges, LinkStore
 from monsoon.transforms.rings.links import Links
@@ -31,6 +32,7 @@ class _Ring:
     claims: tuple[str, ...]
     held: tuple[str, ...]
     evidence: tuple[RingEvidence, ...]
+    features: dict[str, float]
 
 
 class RingGraph:
@@ -134,6 +136,7 @@ class RingGraph:
             claims=what.claims,
             held=what.held,
             evidence=() if lifted else what.evidence,
+            features={} if lifted else what.features,
         )
 
     def _region(self, touched: Ints) -> Ints:
@@ -174,13 +177,25 @@ class RingGraph:
             held[other[arms]] = ring[one[arms]]
         clique_e6 = np.zeros(len(store.cliques), dtype=np.int64)
         np.maximum.at(clique_e6, members.clique, members.account_e6 + members.device_e6)
-        weight = np.concatenate((store.weights(edges, at_ms), clique_e6[sparse.clique]))
+        edge_e6 = store.weights(edges, at_ms)
+        weight = np.concatenate((edge_e6, clique_e6[sparse.clique]))
         heaviest = np.zeros(nodes, dtype=np.int64)
         for one, other in ((first, second), (second, first)):
             np.maximum.at(heaviest, one, np.where(ring[other] >= 0, weight, 0))
         evidence = self._evidence(edges, sparse, members, node, ring, at_ms)
         degrees = [self._degrees(edges, kinds, node, at_ms) for kinds in (PROXIMITY_KINDS, NETWORK_KINDS)]
-        return self._named(claims, node, ring, held, heaviest, degrees, evidence)
+        valid = edges.expires_at_ms > at_ms
+        links = GroupLinks(
+            node[edges.first],
+            node[edges.second],
+            edge_e6,
+            edges.edge[valid],
+            store.kind_of(edges.resource[valid]),
+            node[members.claim],
+            members.clique,
+            clique_e6,
+        )
+        return self._named(claims, node, ring, held, heaviest, degrees, evidence, _by_group(ring, links))
 
     def _degrees(self, edges: Edges, kinds: Sequence[int], node: Ints, at_ms: int) -> Ints:
         """To how many other riders each node has an edge with evidence of these kinds."""
@@ -254,6 +269,7 @@ class RingGraph:
         heaviest: Ints,
         degrees: Sequence[Ints],
         evidence: dict[int, tuple[RingEvidence, ...]],
+        features: dict[int, dict[str, float]],
     ) -> dict[str, _Ring]:
         """Rings by ring_id; notes the standings of their claims and of those attached."""
         store = self._store
@@ -284,10 +300,18 @@ class RingGraph:
                 claims=tuple([each[1] for each in own]),
                 held=tuple([each[1] for each in group if each[3]]),
                 evidence=evidence.get(number, ()),
+                features=features[number],
             )
             for _, claim_id, _, is_held, link in group:
                 self._standing[claim_id] = Standing(name, is_held, *link)
         return rings
+
+
+def _by_group(ring: Ints, links: GroupLinks) -> dict[int, dict[str, float]]:
+    """The features of each ring, by its number."""
+    rings, columns = group_features(ring, links)
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return {number: dict(zip(columns, row, strict=True)) for number, row in zip(rings.tolist(), rows, strict=True)}
 
 
 def _first_alike(labels: Ints) -> Ints:

@@ -90,6 +90,10 @@ class LinkStore:
         )
         return None if first_ms == _NEVER_MS else first_ms
 
+    def kind_of(self, resource: Ints) -> Ints:
+        """The kinds of these resources, by their codes."""
+        return self._kind[resource]
+
     def weights(self, edges: Edges, at_ms: int) -> Ints:
         """The weight of each edge at a moment."""
         return weights_at(
