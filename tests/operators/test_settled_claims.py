@@ -169,7 +169,7 @@ def test_a_correction_of_a_settled_claim(tmp_path, restarts):
     source.play([(-60, {"telemetry": [report("w1", minutes) for minutes in range(-60, 90)]})])
     source.play([(0, {"oracle_readings": rain})])
     source.play([(hour * HOUR, {}) for hour in range(2, 48)])
-    assert kinds(source) == {"progress", "settled", "claim", "compared"}
+    assert kinds(source) == {"progress", "settled", "claim", "compared", "wages"}
     assert not [name for name in source.graph.state["adjudicate-claims"][0] if name.startswith("claim/")]
     if restarts:
         source.restore()
