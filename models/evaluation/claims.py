@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monsoon.transforms.evidence.features import FEATURES
+from monsoon.transforms.guard.signals import RING
 
 Record = Mapping[str, Any]
 
@@ -52,9 +53,11 @@ class ClaimFacts:
     `eligible`: what it ended as is no denial and no withdrawal. `truthful`: an attacker's claim that is no lie
     (`truth.is_true`). `condition`: the variant of the kind.
     `escalated`: ever in step-up or review; `held`: ever in soft hold; `held_otherwise`: only ever for reasons other
-    than suspicion. `delay_ms`: from the first suspicion to approval, None where there was none or it was never
-    approved. `signals`, `anomaly`, `trust`: of the first revision with a score; `scored`: whether there was one.
-    `slices`: (dimension, value) for honest riders' rates.
+    than suspicion; `in_ring`: ever with the guard's signal of rings. `delay_ms`: from the first suspicion to approval,
+    None where there was none or it was never approved. `signals`, `anomaly`, `trust`: of the first revision with a
+    score; `scored`: whether there was one. `risk`, `one_scale_risk`: the model's for the features of that revision, and
+    the one on the scale of claims that measured every sensor group. `slices`: (dimension, value) for honest riders'
+    rates.
     """
 
     scenario: str
@@ -79,6 +82,9 @@ class ClaimFacts:
     signals: tuple[str, ...]
     anomaly: float | None
     trust: float | None
+    in_ring: bool = False
+    risk: float | None = None
+    one_scale_risk: float | None = None
     slices: tuple[tuple[str, str], ...] = field(default=())
 
     @property
@@ -104,13 +110,15 @@ def claim_facts(
     scenario: str,
     true: bool,
     paid_paise: int,
+    risks: tuple[float | None, float | None] = (None, None),
     slices: Sequence[tuple[str, str]] = (),
 ) -> ClaimFacts:
     """The facts of one claim.
 
     `revisions`: its records by revision, at least one. `labels`: the rider's row of labels.csv; of it `kind` is
     needed, `condition` and `ring` are used where they are. `true`: whether it is no lie. `paid_paise`: the sum of its
-    payouts. `slices`: besides those of the sensor groups that its evidence lacks.
+    payouts. `risks`: `risk` and `one_scale_risk`, for the features of `first_scored`. `slices`: besides those of the
+    sensor groups that its evidence lacks.
     """
     last = revisions[-1]
     suspicious = [record for record in revisions if _on_suspicion(record)]
@@ -119,7 +127,7 @@ def claim_facts(
     delay_ms = None
     if suspicious and approved_ms is not None:
         delay_ms = max(0, approved_ms - suspicious[0]["decided_at"])
-    score = next((record for record in revisions if _scored(record)), last)
+    score = first_scored(revisions)
     kind = labels["kind"]
     return ClaimFacts(
         scenario=scenario,
@@ -141,11 +149,23 @@ def claim_facts(
         suspected=bool(suspicious),
         delay_ms=delay_ms,
         scored=_scored(score),
-        signals=tuple(each["signal"] for each in score.get("guard") or () if each["status"] == "strong"),
+        signals=_strong(score),
         anomaly=score.get("anomaly_score"),
         trust=score.get("trust_score"),
+        in_ring=any(RING in _strong(record) for record in revisions),
+        risk=risks[0],
+        one_scale_risk=risks[1],
         slices=(*slices, *(("not measured", group) for group in _groups_not_measured(score))),
     )
+
+
+def first_scored(revisions: Sequence[Record]) -> Record:
+    """The first revision with a score, or the last one of all."""
+    return next((record for record in revisions if _scored(record)), revisions[-1])
+
+
+def _strong(record: Record) -> tuple[str, ...]:
+    return tuple(each["signal"] for each in record.get("guard") or () if each["status"] == "strong")
 
 
 def _delayed(record: Record) -> bool:

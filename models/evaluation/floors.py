@@ -11,9 +11,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from monsoon.models.evaluation.claims import ClaimFacts
+from monsoon.models.evaluation.targets import ALL
 from monsoon.models.rates import Rate
+from monsoon.transforms.guard.signals import RING
 
 GUARD, FOREST, OWN_SCORE, DECISION = "guard alone", "plain forest", "own score", "as decided"
+ONE_SCALE, PER_MASK, WITH_GUARD, WITH_RINGS = "1 forest", "2 by mask", "3 and guard", "4 and rings"
+"""Of the ablation, each with those before it: a forest on the one scale of claims that measured everything; calibrated
+for what was measured; and the guard's signals that one claim has by itself; and rings."""
 CURVE_POINTS = 200
 
 _OWN_CUT_OFFS = {
@@ -66,6 +71,26 @@ def floors_of(product: str, claims: Iterable[ClaimFacts]) -> list[Floor]:
         found.append(_floor(product, OWN_SCORE, counted, flags, _has(score)))
     found.append(_floor(product, DECISION, counted, lambda c: c.escalated or c.held, lambda c: c.scored))
     return found
+
+
+def ablation_of(claims: Iterable[ClaimFacts]) -> list[Floor]:
+    """What each part adds to those before it, over all products. The forest flags beyond the risk that 1 in 1,000
+    honest claims should have, the guard by its first signals, rings by any."""
+    counted = [claim for claim in claims if claim.counted]
+
+    def by_mask(claim: ClaimFacts) -> bool:
+        return _at_least(claim.risk, _FOREST_CUT_OFF)
+
+    def guarded(claim: ClaimFacts) -> bool:
+        return by_mask(claim) or any(signal != RING for signal in claim.signals)
+
+    detectors: tuple[tuple[str, Callable[[ClaimFacts], bool]], ...] = (
+        (ONE_SCALE, lambda claim: _at_least(claim.one_scale_risk, _FOREST_CUT_OFF)),
+        (PER_MASK, by_mask),
+        (WITH_GUARD, guarded),
+        (WITH_RINGS, lambda claim: guarded(claim) or claim.in_ring),
+    )
+    return [_floor(ALL, name, counted, flags, lambda c: c.scored) for name, flags in detectors] if counted else []
 
 
 def curves_of(product: str, claims: Iterable[ClaimFacts]) -> list[Curve]:

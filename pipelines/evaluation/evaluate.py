@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from monsoon.models.evaluation.claims import ClaimFacts
-from monsoon.models.evaluation.floors import Curve, Floor, curves_of, floors_of
+from monsoon.models.evaluation.floors import Curve, Floor, ablation_of, curves_of, floors_of
 from monsoon.models.evaluation.measures import (
     Amounts,
     Measure,
@@ -71,7 +71,7 @@ def play_scenario(
         scenario.write(folder)
         played = play(folder, products, scenario.products, scorer)
         labels = read_labels(folder)
-    facts = facts_of(scenario.name, labels, played.outcome, played.inputs.telemetry, products)
+    facts = facts_of(scenario.name, labels, played.outcome, played.inputs.telemetry, products, scorer)
     account = {
         "generator": scenario.generator,
         "storm": scenario.storm,
@@ -100,4 +100,5 @@ def measure_all(
         found.slices += slices_of(product, claims)
         found.floors += floors_of(product, claims)
         found.curves += curves_of(product, claims)
+    found.floors += ablation_of(facts)
     found.measures += part_evidence_measures(facts, members) + sensor_loss_measures(found.slices)

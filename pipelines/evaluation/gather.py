@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import h3.api.basic_str as h3
+import numpy as np
 import polars as pl
 
-from monsoon.models.evaluation.claims import HONEST, ClaimFacts, claim_facts
+from monsoon.models.evaluation.claims import HONEST, ClaimFacts, claim_facts, first_scored
 from monsoon.models.evaluation.truth import is_true
 from monsoon.pipelines.results import Outcome
 from monsoon.transforms.product import Product
+from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.telemetry_table import TelemetryTable
 
 LABELS = "labels.csv"
@@ -48,8 +51,9 @@ def facts_of(
     outcome: Outcome,
     telemetry: TelemetryTable,
     products: Mapping[str, Product],
+    scorer: Scorer,
 ) -> list[ClaimFacts]:
-    """Every claim of an outcome, by claim id."""
+    """Every claim of an outcome, by claim id, with the risks that the model has for its evidence."""
     revisions: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for record in sorted(outcome.claims, key=lambda claim: (claim["claim_id"], claim["revision"])):
         revisions[record["claim_id"]].append(record)
@@ -60,8 +64,9 @@ def facts_of(
     for payout in outcome.payouts:
         paid[payout["claim_id"]] += payout["amount_paise"]
     networks = networks_of(telemetry)
+    risks = _risks(scorer, [first_scored(mine) for mine in revisions.values()])
     found = []
-    for claim, mine in revisions.items():
+    for (claim, mine), both in zip(revisions.items(), risks, strict=True):
         row, last = labels[mine[-1]["worker_id"]], mine[-1]
         opened_on = opening_revision(disruptions[mine[0]["disruption_id"]], mine[0]["decided_at"])
         true = is_true(
@@ -72,7 +77,8 @@ def facts_of(
             confirmed_at_ms=opened_on["confirmed_at"],
         )
         slices = _slices(row, last["zone"], networks.get(last["worker_id"]))
-        found.append(claim_facts(mine, row, scenario=scenario, true=true, paid_paise=paid[claim], slices=slices))
+        facts = claim_facts(mine, row, scenario=scenario, true=true, paid_paise=paid[claim], risks=both, slices=slices)
+        found.append(facts)
     return found
 
 
@@ -80,6 +86,20 @@ def opening_revision(revisions: Sequence[Mapping[str, Any]], opened_ms: int) -> 
     """The revision of a disruption on which a claim was opened, of all in order; corrections may have made another of
     it since."""
     return next((each for each in reversed(revisions) if each["revised_at"] <= opened_ms), revisions[0])
+
+
+def _risks(scorer: Scorer, records: Sequence[Mapping[str, Any]]) -> list[tuple[float | None, float | None]]:
+    """Of each record's features the calibrated risk, and that on one scale; None where nothing was measured."""
+    columns = {
+        name: np.array([record["features"].get(name) for record in records], dtype=np.float64)
+        for name in scorer.features
+    }
+    risks, on_one_scale = scorer.score(columns).risk, scorer.risk_on_one_scale(columns)
+    return [(_known(risk), _known(other)) for risk, other in zip(risks.tolist(), on_one_scale.tolist(), strict=True)]
+
+
+def _known(risk: float) -> float | None:
+    return None if math.isnan(risk) else risk
 
 
 def networks_of(telemetry: TelemetryTable) -> dict[str, str]:

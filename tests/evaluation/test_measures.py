@@ -7,7 +7,20 @@ from hypothesis import strategies as st
 from monsoon.models.evaluation import targets
 from monsoon.models.evaluation.claims import GROUPS, claim_facts
 from monsoon.models.evaluation.document import lost_targets, met_targets
-from monsoon.models.evaluation.floors import _OWN_CUT_OFFS, DECISION, FOREST, GUARD, OWN_SCORE, curves_of, floors_of
+from monsoon.models.evaluation.floors import (
+    _OWN_CUT_OFFS,
+    DECISION,
+    FOREST,
+    GUARD,
+    ONE_SCALE,
+    OWN_SCORE,
+    PER_MASK,
+    WITH_GUARD,
+    WITH_RINGS,
+    ablation_of,
+    curves_of,
+    floors_of,
+)
 from monsoon.models.evaluation.measures import (
     MIN_SLICE,
     Measure,
@@ -42,13 +55,14 @@ def revision(status, at_h=0.0, reasons=(), **fields):
     } | fields
 
 
-def facts(*revisions, kind="honest", true=False, paid_paise=0, slices=(), **labels):
+def facts(*revisions, kind="honest", true=False, paid_paise=0, risks=(None, None), slices=(), **labels):
     return claim_facts(
         revisions,
         {"kind": kind} | labels,
         scenario="s",
         true=true,
         paid_paise=paid_paise,
+        risks=risks,
         slices=slices,
     )
 
@@ -211,6 +225,22 @@ def test_floors_flag_by_the_first_score_and_never_without_one():
     assert found[FOREST].measured == Rate(3, 4)
     (curve,) = curves_of("kawaach", claims)
     assert curve.points == ((0.0, 0.0), (0.0, 0.5), (0.5, 0.5), (1.0, 0.5))
+
+
+def test_an_ablation_adds_one_part_after_another():
+    ring = [{"signal": "ring", "status": "strong"}]
+    wifi = [{"signal": "wifi", "status": "strong"}]
+    claims = [
+        one_of("a", revision("approved"), kind="mock_app", risks=(0.1, 0.9)),
+        one_of("b", revision("approved"), kind="mock_app", risks=(0.72, 0.1)),
+        one_of("c", revision("step_up", guard=wifi), kind="mock_app", risks=(0.1, 0.1)),
+        # A ring is found after the first score.
+        one_of("d", revision("approved"), revision("manual_review", guard=ring), kind="ring", risks=(None, None)),
+        one_of("e", revision("approved"), risks=(0.719, 0.72)),
+    ]
+    found = {floor.detector: (floor.honest.count, floor.attackers.count) for floor in ablation_of(claims)}
+    assert found == {ONE_SCALE: (1, 1), PER_MASK: (0, 1), WITH_GUARD: (0, 2), WITH_RINGS: (0, 3)}
+    assert ablation_of([]) == []
 
 
 def test_own_cut_offs_are_those_of_the_product_files():

@@ -71,9 +71,11 @@ def test_a_scenario_from_simulation_to_page(tmp_path):
     assert sorted(played.outcome.claims, key=lambda claim: [claim[name] for name in order]) == written
 
     labels = read_labels(folder)
-    facts = facts_of(SMALL.name, labels, played.outcome, played.inputs.telemetry, products)
+    facts = facts_of(SMALL.name, labels, played.outcome, played.inputs.telemetry, products, scorer)
     assert {claim.claim_id for claim in facts} == {claim["claim_id"] for claim in written}
     honest = [claim for claim in facts if claim.honest]
+    assert all((claim.risk is None) == (claim.one_scale_risk is None) for claim in facts)
+    assert any(claim.risk != claim.one_scale_risk for claim in facts)
     assert {"device tier", "carrier", "zone"} <= {dimension for claim in honest for dimension, _ in claim.slices}
 
     found = Evaluation(scorer.version, scenarios=[play_scenario(SMALL, products, scorer)[2]])

@@ -104,6 +104,13 @@ class Scorer:
         masks = measured_masks(rows, self._starts)
         return Scores(self._risks.risk(quanta, masks), raw, masks, np.bitwise_count(masks))
 
+    def risk_on_one_scale(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The risk that each row's path would be if every sensor group had been measured, float64 (n,), NaN where none
+        was: of a model that is not calibrated for what was measured, to compare with."""
+        quanta, _ = self._forest.run(rows := self.rows(columns))
+        every = np.uint16((1 << len(self.groups)) - 1)
+        return self._risks.risk(quanta, np.where(measured_masks(rows, self._starts) > 0, every, np.uint16(0)))
+
     def explain(
         self, columns: Mapping[str, np.ndarray], rows: Sequence[int] | np.ndarray
     ) -> list[tuple[Contribution, ...]]:
