@@ -8,7 +8,8 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ from monsoon.bench import CountTo
 if TYPE_CHECKING:
     from monsoon.transforms.evidence.ragged import Ints
     from monsoon.transforms.rings.links import Links
-    from monsoon.transforms.rings.resources import Claims, Sightings, Stays
+    from monsoon.transforms.rings.resources import Claims, Stays
+
+    Sightings = Mapping[int, Sequence[Ints]]
 
 TARGET_S, DEFAULT_CLAIMS, MAX_CLAIMS = 5.0, 100_000, 1_000_000
 STAGES = ("stays", "links", "graph", "expiry")
@@ -78,7 +81,8 @@ def _timed(count: int, shared: bool) -> str:
     from monsoon.transforms.rings.graph import RingGraph
     from monsoon.transforms.rings.limits import KINDS
     from monsoon.transforms.rings.links import link_claims
-    from monsoon.transforms.rings.resources import Stays, stays_of
+    from monsoon.transforms.rings.resources import Stays
+    from monsoon.transforms.rings.sightings import stays_on
 
     claims, sightings = _storm(count, shared)
     names = [_Names()] * len(KINDS)
@@ -92,7 +96,7 @@ def _timed(count: int, shared: bool) -> str:
         now = np.flatnonzero(claims.confirmed_at_ms <= at_ms)
         new = _of_riders(sightings, claims.confirmed_at_ms, at_ms)
         clock_s = [time.process_time()]
-        known = [Stays.joined([*known, stays_of(new, at_ms)])]
+        known = [Stays.joined([*known, *(stays_on(kind, *columns) for kind, columns in new.items())])]
         stays = known[0]
         clock_s.append(time.process_time())
         links: Links = link_claims(claims.take(now), stays, at_ms, names)
@@ -120,12 +124,9 @@ def _of_riders(sightings: Sightings, confirmed_at_ms: Ints, at_ms: int) -> Sight
     """The sightings of riders with a claim confirmed at the moment; of others at the first."""
     import numpy as np
 
-    from monsoon.transforms.rings.resources import Sightings
-
-    riders = np.full(int(sightings.rider.max()) + 1, _NOW_MS)
+    riders = np.full(max(int(columns[0].max()) for columns in sightings.values()) + 1, _NOW_MS)
     riders[: len(confirmed_at_ms)] = confirmed_at_ms
-    kept = np.flatnonzero(riders[sightings.rider] == at_ms)
-    return Sightings(**{name: column[kept] for name, column in vars(sightings).items()})
+    return {kind: [column[riders[columns[0]] == at_ms] for column in columns] for kind, columns in sightings.items()}
 
 
 class _Names(Sequence[str]):
@@ -139,12 +140,13 @@ class _Names(Sequence[str]):
 
 
 def _storm(count: int, shared: bool) -> tuple[Claims, Sightings]:
-    """Claims in rings, and what was seen of their riders up to an hour before the last confirmation."""
+    """Claims in rings, and what was seen of their riders up to an hour before the last confirmation: by kind, columns
+    as of `stays_on`."""
     import h3.api.basic_int as h3
     import numpy as np
 
     from monsoon.transforms.rings.limits import ACCESS_POINT, DEVICE, NETWORK_PREFIX, SERVING_CELL
-    from monsoon.transforms.rings.resources import Claims, Sightings
+    from monsoon.transforms.rings.resources import Claims
 
     rng = np.random.default_rng(7)
     rider = np.arange(count)
@@ -162,8 +164,8 @@ def _storm(count: int, shared: bool) -> tuple[Claims, Sightings]:
         squad=np.full(count, -1),
     )
     home, towers = rider // (RING // 2), count // 300 + 1
-    columns = []
-    for back in range(_REPORTS):
+    columns: dict[int, list[Sequence[Ints]]] = defaultdict(list)
+    for back in reversed(range(_REPORTS)):
         at_ms = _NOW_MS - back * 10 * 60_000 - rng.integers(0, 60_000, count)
         for kind, code in (
             (DEVICE, rider),
@@ -172,10 +174,11 @@ def _storm(count: int, shared: bool) -> tuple[Claims, Sightings]:
             (NETWORK_PREFIX, home),
             (SERVING_CELL, home % towers),
         ):
-            columns.append((rider, np.full(count, kind), code, at_ms, home % towers))
+            columns[kind].append((rider, code, at_ms, home % towers))
     if shared:  # riders who are active, so that what 100,000 share is rare: a phone and an account weigh 3.6 each
         others = np.arange(count, 55 * count)
         none = np.full(len(others), -1)
-        columns.append((others, np.full(len(others), SERVING_CELL), others, np.full(len(others), _NOW_MS), none))
-    joined = [np.concatenate(parts) for parts in zip(*columns, strict=True)]
-    return claims, Sightings(joined[0], joined[1].astype(np.int8), *joined[2:])
+        columns[SERVING_CELL].append((others, others, np.full(len(others), _NOW_MS), none))
+    return claims, {
+        kind: [np.concatenate(parts) for parts in zip(*mine, strict=True)] for kind, mine in columns.items()
+    }

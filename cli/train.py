@@ -28,16 +28,17 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="new, empty or earlier model folder")
     parser.add_argument(
         "--model",
-        choices=("claim_anomaly", "outage"),
+        choices=("claim_anomaly", "outage", "syndicate"),
         default="claim_anomaly",
-        help="claim_anomaly scores claims, outage finds outages among silent riders (default: claim_anomaly)",
+        help="claim_anomaly scores claims, outage finds outages among silent riders, syndicate ranks rings (default: "
+        "claim_anomaly)",
     )
     parser.add_argument("--seed", type=seed, default=1, metavar="S", help="of everything that is drawn (default: 1)")
     parser.add_argument(
         "--rows",
         type=_rows,
         metavar="N",
-        help="honest claims, or outages, to train and calibrate on, about (default: 50,000 or 15,000)",
+        help="claims or outages to train and calibrate on, about (default: 50,000 or 15,000); not of syndicate",
     )
     parser.add_argument(
         "--drift-only",
@@ -50,14 +51,19 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 def run(args: argparse.Namespace) -> int:
     """Trains, then prints the evaluation and where the model is."""
-    from monsoon.pipelines.training import claim_anomaly, outage
+    from monsoon.pipelines.training import claim_anomaly, outage, syndicate
 
     if args.drift_only:
         return _measure_drift_reference(args)
+    if args.model == "syndicate" and args.rows:
+        args.parser.error("--rows is not of the model syndicate: its groups are as many as its simulations have")
     training = outage if args.model == "outage" else claim_anomaly
     progress = ProgressLine()
     try:
-        version, evaluation = training.train(args.output, args.seed, args.rows or training.DEFAULT_ROWS, progress)
+        if args.model == "syndicate":
+            version, evaluation = syndicate.train(args.output, args.seed, progress)
+        else:
+            version, evaluation = training.train(args.output, args.seed, args.rows or training.DEFAULT_ROWS, progress)
     finally:
         progress.done()
     print(evaluation)
@@ -69,7 +75,7 @@ def _measure_drift_reference(args: argparse.Namespace) -> int:
     from monsoon.pipelines.training import claim_anomaly
 
     if args.model != "claim_anomaly":
-        args.parser.error("--drift-only is of the model claim_anomaly: the other one scores no claims")
+        args.parser.error("--drift-only is of the model claim_anomaly: the others score no claims")
     progress = ProgressLine()
     try:
         version = claim_anomaly.add_drift_reference(

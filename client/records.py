@@ -194,7 +194,8 @@ class RingEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RingAlert(Record, frozen=True, kw_only=True):
-    """A ring as of a moment: raised when it is found or its claims change, lifted when it is none any more."""
+    """A ring as of a moment: raised when it is found or its claims change, lifted when it is none any more. `risk` says
+    which to review first, from 0 to 1; it decides about no claim."""
 
     STREAM: ClassVar[str] = "ring_alerts"
 
@@ -208,6 +209,8 @@ class RingAlert(Record, frozen=True, kw_only=True):
     claim_ids: list[str]
     held_claim_ids: list[str]
     evidence: list[RingEvidence]
+    risk: float | None = None
+    model_version: str | None = None
 
 
 class DeadLetter(Record, frozen=True, kw_only=True):

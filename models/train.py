@@ -29,6 +29,12 @@ CONTRADICTION_SHARE = 0.01
 PARITY_ROWS, PARITY_CHECK_ROWS = 2_000, 100_000
 
 
+Calibrate = Callable[
+    [Callable[[np.ndarray], np.ndarray], np.ndarray, np.ndarray, Callable[[float], None] | None], Calibration
+]
+"""As `fit_calibration`."""
+
+
 @dataclass(frozen=True)
 class FittedForest:
     """The forest as scikit-learn has it, as exported, and what turns plain rows into its input."""
@@ -86,6 +92,7 @@ def build_files(
     trees: int = TREES,
     progress: Callable[[float], None] | None = None,
     design: ModelDesign = CLAIM_ANOMALY,
+    calibrate: Calibrate = fit_calibration,
 ) -> dict[str, bytes]:
     """Every file of the model folder but the model card and the manifest, by name.
 
@@ -103,7 +110,7 @@ def build_files(
 
     completed = completed_rows(calibration_rows, starts, rng, design)
     honest = with_faults(completed, rng, design).astype(np.float32)
-    calibration = fit_calibration(forest.path_quanta, honest, starts, progress)
+    calibration = calibrate(forest.path_quanta, honest, starts, progress)
     parity_rows = sample_for_parity(forest_rows, PARITY_ROWS, rng, design)
     quanta, _ = forest.run(parity_rows)
     risks = RiskTable(calibration).risk(quanta, measured_masks(parity_rows, starts))

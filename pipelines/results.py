@@ -21,6 +21,7 @@ from monsoon.transforms.adjudication.eligibility import REVIEW_REASONS
 from monsoon.transforms.decisions import Records
 from monsoon.transforms.product import Product, SilentQuorum
 from monsoon.transforms.provider_register import ProviderRegister
+from monsoon.transforms.rings.alerts import SYNDICATE
 from monsoon.transforms.validation.input_checks import InputStatistics, warnings
 
 Providers = Literal["registered", "unregistered"]
@@ -159,7 +160,7 @@ def _summary(
             *account.reference_account.warnings,
         ],
         "products": by_product,
-        "models": {**models, **_witness_models(products)},
+        "models": {**models, **_witness_models(products), **_ring_model(outcome.ring_alerts)},
         "providers": account.providers,
         "reference_rows_skipped": account.reference_account.rows_skipped,
         "records": {
@@ -177,6 +178,12 @@ def _witness_models(products: Iterable[Product]) -> dict[str, str]:
     )
     names = {each.model for each in witnesses if isinstance(each, SilentQuorum) and each.model is not None}
     return {name: load_model(name).version for name in sorted(names)}
+
+
+def _ring_model(alerts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The version of the model that gave rings their risk, by name; none where there is no ring."""
+    versions = sorted({alert["model_version"] for alert in alerts if "model_version" in alert})
+    return {SYNDICATE: versions[-1]} if versions else {}
 
 
 def _samples(streams: Mapping[str, Mapping[str, Any]], products: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:

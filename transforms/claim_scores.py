@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import h3.api.basic_int as h3
@@ -14,6 +15,7 @@ from monsoon.transforms.adjudication.claims import ClaimScore, DisruptionUpdate,
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.evidence.measure import Evidence
 from monsoon.transforms.evidence.ragged import Bools, Ints
+from monsoon.transforms.evidence.wages import AmountCounts, usual_at
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.guard.rereads import RELEASED, REVIEWED, WAITS, rereads_of
 from monsoon.transforms.guard.signals import CLEAR, SIGNALS, STRONG, Signal, signals_of
@@ -132,6 +134,35 @@ class ClaimMoment(NamedTuple):
 
     known_at_ms: int
     confirmed_at_ms: int
+
+
+class StatedWage(NamedTuple):
+    """The amount that a policy states of its rider's earnings and that decides the payout of a claim, and its name."""
+
+    name: str
+    amount_inr: float
+
+
+def stated_wage(product: Product, update: DisruptionUpdate) -> StatedWage | None:
+    """The stated amount that decides the payout of a claim; None where none does."""
+    terms = update.terms
+    names = () if terms is None else product.at(update.start_ms).trigger(update.trigger).wages
+    stated = ((name, getattr(terms, name)) for name in names)
+    return next((StatedWage(name, amount) for name, amount in stated if amount is not None), None)
+
+
+def with_usual_wages(
+    queries: Queries, stated: Sequence[StatedWage | None], counts_at: Callable[[str, int], AmountCounts]
+) -> Queries:
+    """The queries with what their claims' policies state, and what is usual at the confirmation; `counts_at` gives the
+    amounts of a name that policies in force at a moment (ms) state."""
+    some = np.array([row for row, each in enumerate(stated) if each is not None], dtype=np.int64)
+    known = [each for each in stated if each is not None]
+    stated_inr, usual_inr, policies = (np.full(len(queries), np.nan) for _ in range(3))
+    stated_inr[some] = [each.amount_inr for each in known]
+    names = [each.name for each in known]
+    usual_inr[some], policies[some] = usual_at(queries.zone[some], names, queries.confirmed_at_ms[some], counts_at)
+    return replace(queries, stated_inr=stated_inr, usual_inr=usual_inr, usual_policies=policies)
 
 
 def queries_of(

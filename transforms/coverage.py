@@ -18,6 +18,7 @@ from typing import Any
 
 from monsoon.transforms.geo.cells import cell_of
 from monsoon.transforms.product import Product, Trigger
+from monsoon.transforms.stated_amounts import StatedAmounts
 from monsoon.transforms.waiting_period import TermsInForce, WaitingRules, cover_ends, states_a_period
 
 
@@ -155,6 +156,7 @@ class Coverage:
         """By worker_id."""
         self._homes: dict[int, _Homes] = {}
         """By resolution, created when first needed."""
+        self._amounts: StatedAmounts | None = None
         events_of: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for event in events:
             events_of[event["policy_id"]].append(event)
@@ -177,6 +179,17 @@ class Coverage:
                 self._of_worker(worker)[policy_id] = policy
             for homes in self._homes.values():
                 homes.add(policy)
+        if self._amounts is not None:
+            self._amounts.replace(policy_id, self.policies[policy_id].timeline if events else None)
+
+    def stated_amounts(self, counts: Callable[[str], bool] | None = None) -> StatedAmounts:
+        """What policies in force state that their riders earn; those count that a rider holds for whom `counts` (None:
+        all), the same at each call."""
+        if self._amounts is None:
+            self._amounts = StatedAmounts() if counts is None else StatedAmounts(counts)
+            for policy in self.policies.values():
+                self._amounts.replace(policy.policy_id, policy.timeline)
+        return self._amounts
 
     def is_home(self, cell: int, resolution: int, at_ms: int) -> bool:
         """Whether the home that counts of a policy at a moment lies in a cell of this resolution, in force or not."""

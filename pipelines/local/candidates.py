@@ -22,8 +22,12 @@ from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.geo.areas import Zones
 from monsoon.transforms.geo.cells import cells_of
+from monsoon.transforms.pane_aggregation import panes_of
+from monsoon.transforms.panes import Panes
 from monsoon.transforms.presence import Presence, ReportCells
 from monsoon.transforms.product import Product
+from monsoon.transforms.rings.sightings import PhonePanes
+from monsoon.transforms.stated_amounts import StatedAmounts
 from monsoon.transforms.telemetry_conditions.evaluator import TelemetryConditionEvaluator
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.triggers.conditions import alert_condition
@@ -43,6 +47,19 @@ class SharedTelemetry:
     def codes(self) -> dict[str, int]:
         """The riders' codes in the telemetry table."""
         return {worker: code for code, worker in enumerate(self.telemetry.workers)}
+
+    @cached_property
+    def panes(self) -> Panes:
+        """The telemetry in panes."""
+        return panes_of(self.telemetry)
+
+    @cached_property
+    def phones(self) -> PhonePanes:
+        """Which phones riders used."""
+        panes = self.panes
+        return PhonePanes.of(
+            panes.worker, panes["device"], panes.pane_start_ms, panes.known_from_ms, len(self.telemetry.workers)
+        )
 
     @cached_property
     def orders(self) -> Orders:
@@ -83,6 +100,11 @@ class Candidates:
             for worker, activity_results in found.items():
                 items[worker].extend(activity_results)
         return items
+
+    @property
+    def amounts(self) -> StatedAmounts:
+        """What the product's policies state that their riders earn."""
+        return self._coverage.stated_amounts()
 
     def _of(self, version: Product) -> Iterator[Disruption]:
         resolution = version.zone_resolution

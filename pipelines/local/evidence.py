@@ -7,8 +7,8 @@ decisions, the next ones re-scores and re-reads, so there are few.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cache, cached_property
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -21,15 +21,19 @@ from monsoon.transforms.claim_scores import (
     claim_rereads,
     queries_of,
     scores_of,
+    stated_wage,
+    with_usual_wages,
 )
 from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.measure import measure, measure_own, with_neighbor_features
 from monsoon.transforms.evidence.neighborhoods import PaneCells
 from monsoon.transforms.evidence.references import References
+from monsoon.transforms.evidence.wages import AmountCounts
 from monsoon.transforms.guard.rereads import ties_of
-from monsoon.transforms.pane_aggregation import panes_of
+from monsoon.transforms.panes import Panes
 from monsoon.transforms.product import Product
 from monsoon.transforms.scoring import Scorer
+from monsoon.transforms.stated_amounts import StatedAmounts
 from monsoon.transforms.syndicate_alerts import Scores, alerts_of, linked, members_of, scores_by_claim, watches
 from monsoon.transforms.telemetry_table import TelemetryTable
 
@@ -68,8 +72,8 @@ class ClaimScores(Protocol):
     def syndicate_alerts(self) -> list[dict[str, Any]]:
         """The syndicate alerts over the claims of the current product."""
 
-    def begin(self, product: Product, disruptions: Collection[Disruption]) -> None:
-        """Called with all disruptions of a product, before its claims are adjudicated."""
+    def begin(self, product: Product, disruptions: Collection[Disruption], amounts: StatedAmounts) -> None:
+        """Called with all disruptions of a product and what its policies state, before its claims are adjudicated."""
 
     def measure_scores(self, scoring_queries: Collection[ScoringQuery]) -> None:
         """Measures the scores of these queries."""
@@ -82,11 +86,11 @@ class ClaimScores(Protocol):
 
 
 class ClaimEvidence:
-    """Scores from a telemetry table with one model."""
+    """Scores from a telemetry table, and its panes, with one model."""
 
-    def __init__(self, telemetry: TelemetryTable, references: References, scorer: Scorer) -> None:
+    def __init__(self, telemetry: TelemetryTable, references: References, scorer: Scorer, panes: Panes) -> None:
         self._telemetry, self._references, self._scorer = telemetry, references, scorer
-        self._panes = panes_of(telemetry)
+        self._panes = panes
         self._code_of = {worker: code for code, worker in enumerate(telemetry.workers)}
         self.model_version = scorer.version
         self.models = {scorer.name: scorer.version}
@@ -96,6 +100,7 @@ class ClaimEvidence:
         self._rereads: dict[ScoringQuery, Reread] = {}
         self._measured: set[ScoringQuery] = set()
         self._product: Product
+        self._counts_at: Callable[[str, int], AmountCounts]
         self._alerts: dict[str, dict[str, Any]] = {}
 
     @cached_property
@@ -107,9 +112,11 @@ class ClaimEvidence:
         """The alerts over the claims of the current product that were scored so far."""
         return list(self._alerts.values())
 
-    def begin(self, product: Product, disruptions: Collection[Disruption]) -> None:
-        """Sets the product and its disruptions, and measures the scores of all first decisions."""
+    def begin(self, product: Product, disruptions: Collection[Disruption], amounts: StatedAmounts) -> None:
+        """Sets the product, its disruptions and what its policies state, and measures the scores of all first
+        decisions."""
         self._product = product
+        self._counts_at = cache(amounts.at)
         self._alerts.clear()
         self._disruptions = {disruption.disruption_id: disruption for disruption in disruptions}
         self._scores.clear()
@@ -155,6 +162,8 @@ class ClaimEvidence:
         if not claims:
             return
         queries = queries_of(claims, self._code_of, self._claims)
+        stated = [stated_wage(self._product, update) for update, *_ in claims]
+        queries = with_usual_wages(queries, stated, self._counts_at)
         evidence = measure(self._telemetry, self._panes, self._references, queries)
         watched = watches(self._product)
         alerts = alerts_of(self._product, linked(self._telemetry, claims, queries)) if watched else []

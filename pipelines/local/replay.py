@@ -144,7 +144,7 @@ def claim_evidence(inputs: Inputs, input_dir: Path, scorer: Scorer) -> ClaimEvid
     references = read_references(input_dir / "reference")
     inputs.reference_account = references.account
     inputs.references = references.locate(inputs.telemetry)
-    return ClaimEvidence(inputs.telemetry, inputs.references, scorer)
+    return ClaimEvidence(inputs.telemetry, inputs.references, scorer, inputs.shared.panes)
 
 
 def run_products(
@@ -169,10 +169,10 @@ def run_product(
     for disruption in disruptions:
         outcome.disruptions.extend(disruption.records(product.name))
     items = candidates.items()
-    links, ring_alerts = rings_among(product, disruptions, inputs.telemetry, inputs.code_of)
+    links, ring_alerts = rings_among(product, disruptions, inputs.telemetry, inputs.shared.phones, inputs.code_of)
     outcome.ring_alerts.extend(ring_alerts)
     decisions = Decisions()
-    claim_scores.begin(product, disruptions)
+    claim_scores.begin(product, disruptions, candidates.amounts)
     pending = sorted(items)
     while pending:
         deferred: dict[str, ScoringQuery] = {}

@@ -17,6 +17,7 @@ from monsoon.pipelines.operators.disruption_updates import unpack_updates
 from monsoon.pipelines.operators.evidence_requests import OWN_GUARD_FEATURES
 from monsoon.pipelines.operators.peer_features import CLAIM, with_rescored
 from monsoon.pipelines.operators.rider_machines import RiderMachines, restore_machines
+from monsoon.pipelines.operators.usual_wages import RATIOS
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import (
@@ -31,6 +32,7 @@ from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS, TimePartit
 from monsoon.sources.accounting import StreamCounts
 from monsoon.transforms.adjudication.claims import ActivityResult, Claim, ClaimScore, LinkUpdate, Reread
 from monsoon.transforms.adjudication.claims import AdjudicationInput as RiderInput
+from monsoon.transforms.adjudication.decision import WAGE
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.rider_answers import STREAM, Answers
 from monsoon.transforms.claim_scores import claim_rereads, scheduled_scores_of
@@ -81,6 +83,7 @@ class AdjudicateClaims(KeyedOperator):
             name: _ProductClaims(
                 product,
                 TimePartitionedBuffer(state, f"compared/{name}", "confirmed_at_ms", self._new_entry, schema=_COMPARED),
+                TimePartitionedBuffer(state, f"wages/{name}", "confirmed_at_ms", self._new_entry, schema=RATIOS),
                 models.first.version,
                 state,
             )
@@ -109,6 +112,8 @@ class AdjudicateClaims(KeyedOperator):
     ) -> Iterator[Message]:
         for payload in arrived.get("compared", ()):
             of_product.compared.put(unpack_frame(payload), payload)
+        for payload in arrived.get("wages", ()):
+            of_product.wages.put(unpack_frame(payload), payload)
         for payload in arrived.get("members", ()):
             for claim, confirmed_at_ms in unpack(payload, list[tuple[str, int]]):
                 of_product.members.add((claim, confirmed_at_ms))
@@ -151,7 +156,10 @@ class AdjudicateClaims(KeyedOperator):
             {name: rows[f"{name}/reports"].to_numpy() for name in FEATURE_NAMES},
         )
         confirmed_ms = rows["confirmed_at_ms"].unique().sort().to_numpy()
-        others = _compared(rows, stacked(of_product.compared.around(confirmed_ms), _COMPARED))
+        others = {
+            **_compared(rows, stacked(of_product.compared.around(confirmed_ms), _COMPARED), _BATCH_FEATURES),
+            **_compared(rows, stacked(of_product.wages.around(confirmed_ms), RATIOS), (WAGE,)),
+        }
         others["barometric_delta_match"] = _barometric(
             of_product.product,
             rows,
@@ -172,7 +180,7 @@ class AdjudicateClaims(KeyedOperator):
 
     @property
     def holds_expiring_state(self) -> bool:
-        return any(claims.compared or claims.machines for claims in self._products.values())
+        return any(claims.compared or claims.wages or claims.machines for claims in self._products.values())
 
     def expire(self, upto_ms: int) -> None:
         for claims in self._products.values():
@@ -181,8 +189,9 @@ class AdjudicateClaims(KeyedOperator):
             claims.machines.settle(upto_ms)
 
     def _expire(self, claims: _ProductClaims, upto_ms: int) -> None:
-        claims.compared.expire(upto_ms - self._config.remembered_ms)
-        claims.compared.compact(upto_ms)
+        for buffer in (claims.compared, claims.wages):
+            buffer.expire(upto_ms - self._config.remembered_ms)
+            buffer.compact(upto_ms)
         gone = claims.machines.expire(upto_ms - self._config.remembered_ms)
         for member in sorted(member for member in claims.members if member[0] in gone):
             claims.members.remove(member)
@@ -193,6 +202,7 @@ class AdjudicateClaims(KeyedOperator):
             self._restore_deferred(name, (name.removeprefix("arrived/").rsplit("/", 2)[0], payload))
         for claims in self._products.values():
             claims.compared.restore(entries)
+            claims.wages.restore(entries)
         restore_machines({name: claims.machines for name, claims in self._products.items()}, entries)
         for name, _ in entries_of(entries, "member"):
             _, product, claim, confirmed_at_ms = name.split("/")
@@ -203,9 +213,14 @@ class _ProductClaims:
     """The claims on one product, evidence from comparisons, and scores."""
 
     def __init__(
-        self, product: Product, compared: TimePartitionedBuffer, model_version: str, state: StateWriter
+        self,
+        product: Product,
+        compared: TimePartitionedBuffer,
+        wages: TimePartitionedBuffer,
+        model_version: str,
+        state: StateWriter,
     ) -> None:
-        self.product, self.compared = product, compared
+        self.product, self.compared, self.wages = product, compared, wages
         self.machines = RiderMachines(product, model_version, self, state)
         self.scores: Scores = {}
         """The scores for the current call of `on_watermark`."""
@@ -275,10 +290,10 @@ def _each_pane_once(payloads: Sequence[bytes], schema: dict[str, Any]) -> pl.Dat
     return frame.unique(["worker_id", "pane_start_ms"], keep="first")
 
 
-def _compared(rows: pl.DataFrame, compared: pl.DataFrame) -> dict[str, Measured]:
-    """The features from comparisons of all claims on a disruption, claim by claim."""
+def _compared(rows: pl.DataFrame, compared: pl.DataFrame, names: Sequence[str]) -> dict[str, Measured]:
+    """The features of these names from comparisons made once a confirmation, claim by claim."""
     joined = rows.select(CLAIM).join(compared, on=CLAIM, how="left", maintain_order="left")
-    return {name: (joined[name].to_numpy(), joined[f"{name}/reports"].to_numpy()) for name in _BATCH_FEATURES}
+    return {name: (joined[name].to_numpy(), joined[f"{name}/reports"].to_numpy()) for name in names}
 
 
 def _riders(rows: pl.DataFrame, payloads: Sequence[bytes]) -> Measured:

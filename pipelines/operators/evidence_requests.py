@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,13 @@ import polars as pl
 
 from monsoon.pipelines.operators.link_claims import active_messages, opened_claims, opening_messages
 from monsoon.pipelines.operators.neighbor_panes import PANES
-from monsoon.pipelines.operators.pane_buffer import PaneBuffer, decoded, to_panes
+from monsoon.pipelines.operators.pane_buffer import PaneBuffer, decoded, phones_of, to_panes
 from monsoon.pipelines.operators.peer_features import PHONES
 from monsoon.pipelines.operators.report_store import ReportStore
+from monsoon.pipelines.operators.usual_wages import amount_messages, claim_messages
 from monsoon.pipelines.runtime.messages import (
     Message,
+    bucket_of,
     buckets_of,
     buckets_of_cells,
     messages_by_bucket,
@@ -143,6 +145,7 @@ class EvidenceRequests:
         yield from measured.to_claims(self._key)
         yield from measured.to_comparison()
         yield from measured.to_phones()
+        yield from measured.to_wages()
         if watches(measured.product):
             yield from measured.to_syndicates()
 
@@ -158,9 +161,12 @@ class EvidenceRequests:
         if not openings:
             return
         after_ms = min(each.confirmed_at_ms for each in openings) - SIGHTINGS_MS
-        telemetry = self._reports.telemetry(after_ms, {each.worker_id for each in openings})
+        workers = {each.worker_id for each in openings}
+        used = self._panes.phones_of(workers)
+        telemetry = self._reports.telemetry(after_ms, workers)
+        telemetry = telemetry.with_codes_for(used["worker_id"].to_list(), used["device_id"].to_list())
         code_of = {worker: code for code, worker in enumerate(telemetry.workers)}
-        stays = stays_of_openings(telemetry, code_of, openings)
+        stays = stays_of_openings(telemetry, phones_of(used, telemetry), code_of, openings)
         yield from opening_messages(product, opened_claims(openings, telemetry, stays), self._buckets, due_ms)
 
     def active_riders(self, product: str, places: Collection[tuple[str, int, int]], due_ms: int) -> Iterator[Message]:
@@ -172,6 +178,18 @@ class EvidenceRequests:
         telemetry = self._reports.report_cells(moments_ms[0] - LOOK_BACK_MS).telemetry
         active = {at_ms: active_by_cell(telemetry, at_ms) for at_ms in moments_ms}
         yield from active_messages(product, places, active, self._buckets, due_ms)
+
+    def stated_amounts(
+        self, claims: ProductClaims, about: Mapping[tuple[str, int], Collection[int]], due_ms: int
+    ) -> Iterator[Message]:
+        """What policies of the bucket's riders state, to where it is compared (`about` as of `wages_of`)."""
+        if about:
+            amounts = claims.coverage.stated_amounts(self.is_mine)
+            yield from amount_messages(claims.product.name, amounts, about, self._buckets, due_ms)
+
+    def is_mine(self, worker: str) -> bool:
+        """Whether a rider is of the bucket."""
+        return bucket_of(worker, self._buckets) == self._key
 
     def _own_reports(self, requests: Sequence[ScoringRequest]) -> TelemetryTable:
         confirmed_ms = min(each.update.confirmed_at_ms for each in requests)
@@ -276,6 +294,12 @@ class _Measured:
             }
         )
         yield from self._to_neighbors("riders", claims, buckets_of(claims["device_id"].to_list(), self.buckets))
+
+    def to_wages(self) -> Iterator[Message]:
+        """Each claim, once for each confirmation, to where what its policy states is compared with other policies."""
+        first = self._first
+        requests = [self.requests[index] for index in first.tolist()]
+        yield from claim_messages(self.product, requests, self.queries.take(first), self.buckets, self.due_ms)
 
     def rereads_to_claims(self, key: int) -> Message:
         """To the adjudication of claims: what the guard asks of the reports since the riders were asked, and whether

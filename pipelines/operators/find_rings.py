@@ -12,8 +12,9 @@ from msgspec import Struct
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import RESULTS, Message, bucket_of, pack, result, unpack
+from monsoon.sources.model_files import load_model
 from monsoon.transforms.adjudication.claims import LinkUpdate
-from monsoon.transforms.rings.alerts import alert_record
+from monsoon.transforms.rings.alerts import RingAlert, alert_records
 from monsoon.transforms.rings.graph import RingGraph
 from monsoon.transforms.rings.limits import LINKS_KEPT_MS
 from monsoon.transforms.rings.links import Links
@@ -97,13 +98,13 @@ class FindRings(KeyedOperator):
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
         for entry, records in self._take_due(upto_ms).items():  # the entries are kept
             self._add(entry, records)
-        alerts = []
+        alerts: list[RingAlert] = []
         updates: dict[str, list[tuple[str, LinkUpdate]]] = defaultdict(list)
         for (product, _), graph in sorted(self._graphs.items()):
-            alerts += [alert_record(alert) for alert in graph.advance(upto_ms)]
+            alerts += graph.advance(upto_ms)
             updates[product] += graph.take_changes()
         if alerts:
-            yield result("ring_alerts", alerts)
+            yield result("ring_alerts", alert_records(alerts, load_model))
         for product, mine in sorted(updates.items()):
             yield from update_messages(product, mine, self._config.buckets, upto_ms)
 

@@ -15,6 +15,7 @@ from monsoon.pipelines.runtime.messages import stacked, unpack
 from monsoon.pipelines.runtime.time_partitioned_buffer import TimePartitionedBuffer
 from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.panes import AGGREGATES, NULL, PANE_MS, Panes
+from monsoon.transforms.rings.sightings import PhonePanes
 from monsoon.transforms.telemetry_table import TelemetryTable
 
 _NAMES = [aggregate.name for aggregate in AGGREGATES if aggregate.name != "device"]
@@ -40,14 +41,19 @@ class PaneBuffer(TimePartitionedBuffer):
         """Panes that start after a moment (ms; None: all)."""
         return stacked(list(self.rows_after(after_ms)), SCHEMA)
 
-    def of_workers(self, workers: Collection[str]) -> pl.DataFrame:
-        """All panes of some riders."""
+    def of_workers(self, workers: Collection[str], columns: Sequence[str] = tuple(SCHEMA)) -> pl.DataFrame:
+        """All panes of some riders, in these columns."""
         frames = []
         for part in self.parts:
             rows = [part.rows_of_worker[worker] for worker in workers if worker in part.rows_of_worker]
             if rows:
-                frames.append(part.frame[np.sort(np.concatenate(rows))])
-        return stacked(frames, SCHEMA)
+                frames.append(part.frame.select(columns)[np.sort(np.concatenate(rows))])
+        return stacked(frames, {name: SCHEMA[name] for name in columns})
+
+    def phones_of(self, workers: Collection[str]) -> pl.DataFrame:
+        """Which phones some riders used, pane by pane."""
+        frame = self.of_workers(workers, ("worker_id", "device_id", "pane_start_ms", "known_from_ms"))
+        return frame.filter(frame["device_id"].is_not_null())
 
 
 class PaneReducer:
@@ -117,6 +123,17 @@ def to_panes(frame: pl.DataFrame, workers: Sequence[str], devices: Sequence[str]
         frame[name].to_numpy() for name in ("pane_start_ms", "known_from_ms", "history")
     )
     return Panes.of(worker, start_ms, known_from_ms, history, columns, len(workers))
+
+
+def phones_of(frame: pl.DataFrame, telemetry: TelemetryTable) -> PhonePanes:
+    """The same, with the codes of a telemetry table that has them all."""
+    return PhonePanes.of(
+        _codes(telemetry.workers, frame["worker_id"], -1),
+        _codes(telemetry.devices, frame["device_id"], -1),
+        frame["pane_start_ms"].to_numpy(),
+        frame["known_from_ms"].to_numpy(),
+        len(telemetry.workers),
+    )
 
 
 def pane_floor(at_ms: int) -> int:

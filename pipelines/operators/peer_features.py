@@ -1,4 +1,5 @@
-"""Features that compare riders, keyed by neighborhood: pressure changes of neighbors, claims on one disruption."""
+"""Features that compare riders, keyed by neighborhood: pressure changes of neighbors, claims on one disruption; and
+what their policies state, keyed by product and confirmation."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import polars as pl
 
 from monsoon.pipelines.operators.neighbor_panes import NeighborPanes
 from monsoon.pipelines.operators.peer_activity_tests import PeerActivityTests
+from monsoon.pipelines.operators.usual_wages import AMOUNTS, ratios_of
 from monsoon.pipelines.runtime.job_config import JobConfig
 from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter, entries_of
 from monsoon.pipelines.runtime.messages import (
@@ -51,7 +53,7 @@ PHONES: dict[str, Any] = {
 _RIDERS = (*CLAIM, "decided_at_ms", "rescored", "device_id")
 """The columns of a message that asks for the riders of phones."""
 
-_DEFERRED = ("claims", "linked", "sought", "tests", "riders", "reread-riders")
+_DEFERRED = ("claims", "linked", "sought", "tests", "riders", "reread-riders", "amounts", "stated")
 """Kinds of messages that are deferred until they are due."""
 
 
@@ -108,6 +110,8 @@ class ComparePeers(KeyedOperator):
         for kind, product, content in self._drop_due(upto_ms):
             due[kind, product].append(content)
         for (kind, name), contents in sorted(due.items()):
+            if kind == "amounts":
+                continue
             if kind == "linked":
                 yield from self._detect_syndicates(name, [claim for part in contents for claim in part], upto_ms)
                 continue
@@ -116,6 +120,9 @@ class ComparePeers(KeyedOperator):
                 yield from self._send_test_results(name, frame, upto_ms)
             elif kind in ("riders", "reread-riders"):
                 yield from self._send(f"{kind}/{name}", _riders(frame, self._phones), upto_ms)
+            elif kind == "stated":
+                amounts = stacked(due[("amounts", name)], AMOUNTS)
+                yield from self._send(f"wages/{name}", ratios_of(self._config.running[name], frame, amounts), upto_ms)
             elif kind == "sought":
                 yield from self._send(f"apart/{name}", _pressure_deviations(frame, self._panes[name]), upto_ms)
             else:

@@ -45,6 +45,7 @@ from monsoon.transforms.presence import REPORT_HOLDS_MS, Presence, ReportCells
 from monsoon.transforms.product import Product
 from monsoon.transforms.product_claims import ProductClaims
 from monsoon.transforms.rings.openings import openings_of, places_of
+from monsoon.transforms.stated_amounts import wages_of
 from monsoon.transforms.triggers.disruption_log import (
     DisruptionLog,
     EventKey,
@@ -200,18 +201,15 @@ class RiderEvidence(KeyedOperator):
             cells.update(cell_of(event["home_lat"], event["home_lon"], resolution) for event in events)
             workers.update(event["worker_id"] for event in events)
         claims.changed_policies.clear()
-        own_workers = {worker for worker in workers if bucket_of(worker, self._config.buckets) == self.key}
+        own_workers = set(filter(self._requests.is_mine, workers))
         newcomers = sorted(own_workers - claims.workers)
         claims.workers |= own_workers
         if newcomers:
-            # Disruptions are recorded for zones that new policy holders visited before they had a policy, too.
+            # Of zones that new policy holders visited before they had a policy, disruptions are recorded, too.
             report_cells = ReportCells(self._reports.telemetry(None, newcomers))
-            margins_m = {version.presence_margin_m for version in claims.product.versions}
-            if not len(report_cells.telemetry):
-                margins_m.clear()
-            claims.newcomers = {
-                margin_m: Presence(report_cells, newcomers, resolution, margin_m) for margin_m in margins_m
-            }
+            seen = claims.product.versions if len(report_cells.telemetry) else ()
+            margins_m = {version.presence_margin_m for version in seen}
+            claims.newcomers = {each: Presence(report_cells, newcomers, resolution, each) for each in margins_m}
             cells.update(*(presence.visited.tolist() for presence in claims.newcomers.values()))
         mine = {trigger for trigger in self._config.triggers if self._product_of(trigger) == name}
         changed_events |= self._log.in_zones(mine, cells)
@@ -231,8 +229,9 @@ class RiderEvidence(KeyedOperator):
         yield from self._send_records(claims.product, changed, upto_ms)
         openings = [each for disruption in changed for each in openings_of(claims.product, disruption, self.done_ms)]
         yield from self._requests.openings(name, openings, upto_ms)
-        where = places_of((each for _, of_version in series for each in of_version), self.done_ms)
-        yield from self._requests.active_riders(name, where, upto_ms)
+        new = [each for _, of_version in series for each in of_version]
+        yield from self._requests.active_riders(name, places_of(new, self.done_ms), upto_ms)
+        yield from self._requests.stated_amounts(claims, wages_of(new, self.done_ms), upto_ms)
         yield from self._send_activity_tests(claims, tests, upto_ms)
         yield from self._evaluate_week(claims, changed, upto_ms)
         with_new_results = claims.take_new_results()

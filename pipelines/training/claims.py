@@ -91,7 +91,7 @@ def simulated_claims(
     moments_ms = np.sort(rng.integers(begin_ms, end_ms, moments))
     parts, step = [], RIDERS_AT_ONCE // 128
     for first in range(0, scenario.blocks, step):
-        telemetry = _telemetry(scenario, first, first + step)
+        telemetry = simulated_telemetry(scenario, first, first + step)
         parts.append(_claims(telemetry, tables, scenario.labels, moments_ms, resolution, rng))
     return Claims.joined(parts)
 
@@ -104,7 +104,8 @@ def _reference_tables(scenario: Scenario | LabeledScenario) -> ReferenceTables:
         return read_references(Path(folder))
 
 
-def _telemetry(scenario: Scenario | LabeledScenario, first: int, last: int) -> TelemetryTable:
+def simulated_telemetry(scenario: Scenario | LabeledScenario, first: int, last: int) -> TelemetryTable:
+    """The reports of the scenario's blocks `first` to `last` (exclusive)."""
     fields = stream_fields("telemetry")
     schema = parse_schema(fields)
     store = TelemetryStore(StreamCounts())

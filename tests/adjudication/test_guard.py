@@ -291,3 +291,27 @@ def test_every_signal_has_words():
 
     assert set(SIGNALS) <= set(REASONS)
     assert {f"verify:{name}" for name in SIGNALS if name != "ring"} <= set(REASONS)
+
+
+@pytest.mark.parametrize(("ratio", "story"), [(None, "approved"), (2.0, "approved"), (2.000001, "manual_review")])
+def test_a_wage_of_more_than_twice_what_is_usual_is_reviewed(ratio, story):
+    rider = rider_of((), features={"stated_wage_ratio": ratio}).at(lost()).finish()
+    assert rider.story() == [story]
+    if story != "approved":
+        assert rider.last()["reasons"][0] == "stated_wage_ratio"
+        assert rider.payouts == []
+
+
+@pytest.mark.parametrize(
+    ("guard", "reasons"),
+    [
+        ((MOCK, CELL), ["mock", "cell", "stated_wage_ratio"]),
+        ((MOCK,), ["stated_wage_ratio"]),
+        ((), ["stated_wage_ratio"]),
+    ],
+)
+def test_a_wage_is_one_more_reason_where_the_guard_reviews(guard, reasons):
+    """A question to the rider could not release it, so none is asked."""
+    rider = rider_of(guard, features={"stated_wage_ratio": 3.0}, weightiest=()).at(lost()).finish()
+    assert rider.story() == ["manual_review"]
+    assert rider.last()["reasons"] == reasons

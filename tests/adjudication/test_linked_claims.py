@@ -18,7 +18,7 @@ WITHOUT_ACTIVITY_TEST = sorted(set(PRODUCTS) - {"gic"})
 
 
 def member(minutes=0):
-    return LinkUpdate(at(minutes), CLAIM, "r1", ring_score=0.75)
+    return LinkUpdate(at(minutes), CLAIM, "r1", ring_score=0.75, proximity_degree=4, shared_network_degree=2)
 
 
 def attached(minutes=0):
@@ -40,6 +40,7 @@ def test_a_member_of_a_ring_is_reviewed(product):
     last = rider.last()
     assert (last["reasons"], last["ring_id"], last["ring_score"]) == (["ring"], "r1", 0.75)
     assert last["features"]["ring_score"] == 0.75
+    assert (last["features"]["proximity_degree"], last["features"]["shared_network_degree"]) == (4.0, 2.0)
     assert last["guard"] == [
         {"signal": "ring", "status": "strong", "feature": "ring", "value": 1.0, "threshold": 1.0, "reports": 0}
     ]

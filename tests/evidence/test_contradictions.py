@@ -8,7 +8,7 @@ from evidence.conftest import CENTER, NOW_MS, ZONE, north, reports, telemetry_ta
 
 from monsoon.transforms.evidence.access_points import located_by_cosightings
 from monsoon.transforms.evidence.references import References
-from monsoon.transforms.evidence.wages import usual_amounts
+from monsoon.transforms.evidence.wages import AmountCounts, usual_amounts
 from monsoon.transforms.geo.cells import cells_of
 
 DAY_MS = 24 * 3_600_000
@@ -149,13 +149,10 @@ def test_an_excursion_is_faster_than_70_m_s_beyond_the_accuracies(one, meters, e
 
 @pytest.mark.parametrize(("policies", "usual", "of"), [(20, 900.0, 20), (19, 600.0, 119)])
 def test_wages_are_compared_around_the_zone_if_twenty_state_one(policies, usual, of):
-    zone = np.array([ZONE], dtype=np.uint64)
-    lat = np.array([CENTER[0]] * (policies + 1) + [13.0] * 100)
-    amounts = np.array([900.0] * policies + [np.nan] + [600.0] * 100)
-    found = usual_amounts(zone, lat, np.full(len(lat), CENTER[1]), amounts)
+    homes = cells_of(np.array([CENTER[0], 13.0]), np.full(2, CENTER[1]), 5)
+    stated = AmountCounts(homes, np.array([900.0, 600.0]), np.array([policies, 100]))
+    found = usual_amounts(np.array([ZONE], dtype=np.uint64), stated)
     assert (found[0].tolist(), found[1].tolist()) == ([usual], [of])
-    assert np.isnan(usual_amounts(zone, lat, lat, np.full(len(lat), np.nan))[0]).all()
-    assert cells_of(np.array([CENTER[0]]), np.array([CENTER[1]]), 5) != cells_of(np.array([13.0]), np.array([77.2]), 5)
 
 
 def test_stated_wage_ratio(one):

@@ -36,6 +36,7 @@ WORDS_OF_RINGS = {
     "clique": "claims on one payout account and one phone of more than 25 riders each, of which every two are an edge",
     "session": "a rider's claims of which no two neighbors in time are more than 6 h apart: a node of the graph",
     "ring": "a connected part of the 2-core of sessions, in which every session has edges to two others",
+    "risk": "of a raised ring: how unlike honest linked groups it is, 0..1, one less a p-value; decides about no claim",
     "held": "a claim attached to a ring by one edge; null standing: the claim has no edge to a ring",
 }
 """Code, tests and documents use these words of rings in this sense."""

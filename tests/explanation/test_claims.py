@@ -308,6 +308,19 @@ def test_a_ring_is_drawn():
         assert told in " ".join(ring.points)
 
 
+def test_the_risk_of_a_ring_is_told_as_no_decision():
+    records = records_of(*top_up())
+    alert = ring_alert(records.claim["claim_id"], risk=0.998765, model_version="syndicate-1")
+    (ring,) = (
+        each
+        for each in explain_claim(with_fields(records, ring_alerts=[alert]), kawaach())
+        if each.title.startswith("Ring")
+    )
+    assert "Risk 0.998765" in ring.points[-1]
+    assert "model syndicate-1" in ring.points[-1]
+    assert "decides about no claim" in ring.points[-1]
+
+
 def test_a_ring_of_which_no_alert_is_at_hand_is_named():
     assert "ring score 0.75" in " ".join(section({"ring_id": "g1", "ring_score": 0.75}, "Ring"))
 

@@ -9,7 +9,7 @@ class EveryScoreApproves:
     model_version = "none"
     syndicate_alerts = ()
 
-    def begin(self, product, disruptions):
+    def begin(self, product, disruptions, amounts):
         pass
 
     def measure_scores(self, questions):

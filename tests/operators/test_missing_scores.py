@@ -64,7 +64,8 @@ def source(tmp_path_factory):
 def locally(source):
     inputs = read_inputs(source, PRODUCTS)
     references = read_references(source / "reference").locate(inputs.telemetry)
-    return inputs, run_products(dict(PRODUCTS), inputs, Forgetful(inputs.telemetry, references, load_scorer()))
+    scores = Forgetful(inputs.telemetry, references, load_scorer(), inputs.shared.panes)
+    return inputs, run_products(dict(PRODUCTS), inputs, scores)
 
 
 def claims_of(outcome, worker):

@@ -8,9 +8,10 @@ from tempfile import TemporaryDirectory
 import pytest
 from kit.graph import Graph, locally, same, settings_of
 from kit.rings import CUSTOMERS, RING, ring_storm
-from kit.streams import in_order, write_streams
+from kit.streams import in_order, report, write_streams
 
 from monsoon.sources.files import STREAMS, FilePart
+from monsoon.sources.model_files import load_model
 
 COMPARED = ("disruptions", "claims", "payouts", "notifications", "syndicate_alerts", "ring_alerts")
 
@@ -41,9 +42,21 @@ def test_members_are_reviewed_and_nobody_else():
         assert claims[worker]["status"] == "manual_review"
         assert "ring" in claims[worker]["reasons"]
         assert claims[worker]["ring_id"] == last["ring_id"]
+        features = claims[worker]["features"]
+        assert 2 <= features["proximity_degree"] == features["shared_network_degree"] < len(RING)
+    assert claims["h000"]["features"]["proximity_degree"] is None
     assert outcome.ring_alerts[-1]["state"] == "lifted"  # when its evidence has expired
     paid = {payout["claim_id"] for payout in outcome.payouts}
     assert not paid & {claims[worker]["claim_id"] for worker in [*RING, *CUSTOMERS]}
+
+
+def test_a_raised_ring_has_a_risk_and_a_lifted_one_none():
+    for alert in expected().ring_alerts:
+        if alert["state"] == "raised":
+            assert 0.99 < alert["risk"] <= 1.0
+            assert alert["model_version"] == load_model("syndicate").version
+        else:
+            assert not {"risk", "model_version"} & alert.keys()
 
 
 @pytest.mark.parametrize("buckets", [1, 4])
@@ -75,6 +88,44 @@ def test_a_stream_that_is_restored_again_and_again(tmp_path):
                 graph.read(stream, FilePart(path))
         graph = graph.restored()
     same(graph.finish().outcome, expected(), COMPARED)
+
+
+def in_turns(phone="dev-ring", **policy):
+    """The same storm; who is in the ring has a phone of his own now, and had another two weeks ago, one after another;
+    `policy` changes what their policies state."""
+    storm = ring_storm()
+    for record in storm["telemetry"]:
+        if record["worker_id"] in RING:
+            record["device_id"] = f"d{record['worker_id']}x"
+    for record in storm["subscriptions"]:
+        if record["worker_id"] in RING:
+            own = {name: value.format(record["worker_id"]) for name, value in policy.items()}
+            record |= {"device_id": f"d{record['worker_id']}x"} | own
+    for n, worker in enumerate(RING):
+        minutes = -14 * 24 * 60 + 600 * n
+        storm["telemetry"] += [report(worker, minutes + 5 * step, device_id=phone.format(worker)) for step in range(3)]
+    return storm
+
+
+@pytest.mark.parametrize(
+    ("storm", "ringed"),
+    [
+        (in_turns(), RING),
+        (in_turns(phone="dev-{}-old"), []),
+        (in_turns(payout_account="upi-{}-own"), []),  # a phone sold on is one shared resource
+    ],
+    ids=["a phone in turns", "phones of their own", "a phone alone"],
+)
+def test_a_phone_of_two_weeks_ago_is_evidence(tmp_path, storm, ringed):
+    source = write_streams(tmp_path / "in", in_order(storm))
+    outcome = locally(source)[1]
+    raised = [alert["members"] for alert in outcome.ring_alerts if alert["state"] == "raised"]
+    assert raised[-1:] == ([ringed] if ringed else [])
+    graph = Graph(settings_of(source, 2))
+    for stream in STREAMS:
+        for path in sorted((source / stream).glob("*.jsonl")):
+            graph.read(stream, FilePart(path))
+    same(graph.finish().outcome, outcome, COMPARED)
 
 
 def test_riders_of_another_city_change_nobodys_claim():

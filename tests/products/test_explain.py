@@ -51,6 +51,7 @@ CLAIM_FACTS = {
             "If your trust tier is at least 4 and the anomaly score is at most 0.85: it is paid at once",
             "Without an answer, after 4 hours, a person reviews it",
             "on fewer than 3 independent signals",
+            "more than 2 times the median",
         ],
     },
     "offshift": {

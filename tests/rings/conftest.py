@@ -3,8 +3,9 @@
 import h3.api.basic_int as h3
 import numpy as np
 
-from monsoon.transforms.rings.limits import KINDS, SERVING_CELL
-from monsoon.transforms.rings.resources import Claims, Sightings, stays_of
+from monsoon.transforms.rings.limits import KINDS, SERVING_CELL, WINDOW_MS
+from monsoon.transforms.rings.resources import Claims, Stays
+from monsoon.transforms.rings.sightings import stays_on
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -52,14 +53,15 @@ def crowd(riders):
     return [(CROWD + index, SERVING_CELL, CROWD + index, NOW_MS - HOUR_MS, -1) for index in range(riders)]
 
 
-def sightings_of(rows):
-    """Of (rider, kind, resource, event_time_ms, serving cell)."""
-    columns = np.array(rows, dtype=np.int64).reshape(-1, 5).T
-    return Sightings(columns[0], columns[1].astype(np.int8), *columns[2:])
-
-
 def stays(rows, at_ms=NOW_MS):
-    return stays_of(sightings_of(rows), at_ms)
+    """Of sightings (rider, kind, resource, event_time_ms, serving cell) in any order, those that are not too old."""
+    rows = np.array(rows, dtype=np.int64).reshape(-1, 5)
+    age_ms = at_ms - rows[:, 3]
+    rows = rows[(age_ms >= 0) & (age_ms < np.array(WINDOW_MS)[rows[:, 1]])]
+    rider, kind, *others = rows[np.argsort(rows[:, 3], kind="stable")].T
+    return Stays.joined(
+        [stays_on(each, *(column[kind == each] for column in (rider, *others))) for each in range(len(KINDS))]
+    )
 
 
 class Names:

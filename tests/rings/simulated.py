@@ -14,7 +14,7 @@ import h3.api.basic_int as h3
 import numpy as np
 
 from monsoon.transforms.rings.limits import ACCESS_POINT, DEVICE, KINDS, NETWORK_PREFIX, SERVING_CELL
-from monsoon.transforms.rings.resources import Claims, Sightings
+from monsoon.transforms.rings.resources import Claims
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -25,10 +25,10 @@ CITY = [h3.latlng_to_cell(28.45 + 0.02 * row, 77.0 + 0.025 * column, 7) for row 
 
 @dataclass
 class Storm:
-    """Claims and sightings; `ring` of each rider, -1 for an honest one; `odd` riders by what is odd."""
+    """Claims and sightings (as of `stays`); `ring` of each rider, -1 for an honest one; `odd` riders by what is odd."""
 
     claims: Claims
-    sightings: Sightings
+    sightings: np.ndarray
     ring: np.ndarray
     odd: dict[str, np.ndarray]
 
@@ -91,8 +91,7 @@ def storm(seed, honest=7_500, rings=20, kept=1.0):
         purchased_at_ms=np.where(shown[:, 3], purchased, -1),
         squad=squad,
     )
-    columns = sightings
-    return Storm(claims, Sightings(columns[0], columns[1].astype(np.int8), *columns[2:]), ring, odd)
+    return Storm(claims, sightings.T, ring, odd)
 
 
 def _odd(rng, honest, account, device, home, draw):

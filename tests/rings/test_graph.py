@@ -114,7 +114,7 @@ def test_incremental_as_from_scratch(batches, data):
         standings = {
             f"c{number}": (standing.ring_id, standing.held)
             for number in range(10)
-            if (standing := graph.standing(f"c{number}"))
+            if (standing := graph._standing.get(f"c{number}"))
         }
         assert standings == {
             name: (ring, held)
@@ -143,6 +143,7 @@ def test_order_repeats_and_division_do_not_matter(batches, data):
     for upto_ms in range(NOW_MS + 12 * HOUR_MS, NOW_MS + 40 * HOUR_MS, 7 * HOUR_MS):
         alerts += mixed.advance(upto_ms)
     assert alerts + mixed.advance(FOREVER_MS) == expected
+    assert mixed.take_changes() == whole.take_changes()
 
 
 @settings(max_examples=60, deadline=None)
@@ -238,11 +239,29 @@ def test_who_is_attached_by_one_edge_is_held():
     graph.add(linked(rows, seen=seen))
     (alert,) = graph.advance(NOW_MS)
     assert (alert.members, alert.held) == (("w001", "w002", "w003"), ("c004",))
-    standing = graph.standing("c004")
+    standing = graph._standing.get("c004")
     assert (standing.ring_id, standing.held) == (alert.ring_id, True)
     # A device capped below 7 and an access point of 0.5 ln(8004 / 2) = 4.147, of 14.
     assert standing.score == pytest.approx((6.999999 + 4.147274) / 14, abs=1e-6)
-    assert graph.standing("c009") is None
+    assert graph._standing.get("c009") is None
+    # One rider at the same access point; the ring has nothing but an account and a minute in common.
+    assert (standing.proximity_degree, standing.shared_network_degree) == (1, 0)
+    degrees = [graph._standing.get(f"c00{n}").proximity_degree for n in (1, 2, 3)]
+    assert degrees == [1, 0, 0]
+    (update,) = (each for worker, each in graph.take_changes() if worker == "w004")
+    assert (update.held, update.proximity_degree, update.shared_network_degree) == (True, 1, 0)
+
+
+def test_degrees_count_riders_and_not_claims_or_resources():
+    rows = [claim(rider, account=1) for rider in (1, 2, 3)]
+    rows.append(claim(3, account=1, claim_id="c903", confirmed_at_ms=NOW_MS - HOUR_MS))
+    seen = [(rider, kind, code, NOW_MS, -1) for rider in (1, 2, 3) for kind, code in ((2, 7), (2, 8), (4, 9))]
+    graph = RingGraph("gic", "rain")
+    graph.add(linked(rows, seen=seen))
+    graph.advance(NOW_MS)
+    for name in ("c001", "c002", "c003"):
+        standing = graph._standing.get(name)
+        assert (standing.proximity_degree, standing.shared_network_degree) == (2, 2)
 
 
 def test_a_ring_lifts_when_its_evidence_expires():

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rings import naive
-from rings.conftest import HOUR_MS, MINUTE_MS, NAMES, NOW_MS, ZONE, Names, claim, claims_of, crowd, sightings_of, stays
+from rings.conftest import HOUR_MS, MINUTE_MS, NAMES, NOW_MS, ZONE, Names, claim, claims_of, crowd, stays
 
 from monsoon.transforms.rings import pairs, resources
 from monsoon.transforms.rings.limits import KINDS, LINKS_KEPT_MS, SURROUNDINGS_RESOLUTION
 from monsoon.transforms.rings.links import link_claims
-from monsoon.transforms.rings.resources import Stays, stays_of
+from monsoon.transforms.rings.openings import Opening
+from monsoon.transforms.rings.resources import Stays
+from monsoon.transforms.rings.sightings import PhonePanes, stays_of_openings
 
 PARENT = h3.cell_to_parent(ZONE, SURROUNDINGS_RESOLUTION)
 NEXT = h3.cell_to_center_child(sorted(set(h3.grid_disk(PARENT, 1)) - {PARENT})[0], 7)
@@ -211,14 +213,17 @@ def test_sightings_are_taken_from_a_telemetry_table_as_received():
         cell=["t", None],
     )
 
-    def seen(received_by_ms):
-        sightings = resources.Sightings.of(telemetry, received_by_ms)
-        return sorted(zip(sightings.rider.tolist(), sightings.kind.tolist(), sightings.resource.tolist(), strict=True))
+    nothing = np.empty(0, dtype=np.int64)
+    phones = PhonePanes.of(nothing, nothing, nothing, nothing, 2)
+
+    def seen(at_ms):
+        openings = [Opening(at_ms, "c", worker, "rain", "z", at_ms) for worker in ("a", "b")]
+        found = stays_of_openings(telemetry, phones, {"a": 0, "b": 1}, openings)
+        return sorted(zip(found.rider.tolist(), found.kind.tolist(), found.resource.tolist(), strict=True))
 
     assert seen(NOW_MS) == [(0, 0, 0), (0, 2, 0), (0, 2, 1), (0, 5, 0)]
     assert seen(NOW_MS + 1) == [(0, 0, 0), (0, 2, 0), (0, 2, 1), (0, 5, 0), (1, 0, 1), (1, 2, 0), (1, 4, 0)]
-    assert len(stays_of(resources.Sightings.of(telemetry, NOW_MS), NOW_MS)) == 4
-    assert sightings_of([]).rider.tolist() == []
+    assert len(stays([])) == 0
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,13 +7,12 @@ and strangers linked 0.01%. Precision is met; recall is what the specified weigh
 
 import numpy as np
 import pytest
-from rings.conftest import NAMES
+from rings.conftest import NAMES, stays
 from rings.simulated import NOW_MS, storm
 
 from monsoon.transforms.rings.graph import RingGraph
 from monsoon.transforms.rings.limits import KINDS, PLACE_KINDS
 from monsoon.transforms.rings.links import link_claims
-from monsoon.transforms.rings.resources import stays_of
 
 SEEDS = (1, 2, 3)
 
@@ -21,7 +20,7 @@ SEEDS = (1, 2, 3)
 def judged(seed, kept):
     """Riders of rings, those found, and honest ones that are ringed, held, or linked by places alone."""
     simulated = storm(seed, kept=kept)
-    links = link_claims(simulated.claims, stays_of(simulated.sightings, NOW_MS), NOW_MS, NAMES)
+    links = link_claims(simulated.claims, stays(simulated.sightings, NOW_MS), NOW_MS, NAMES)
     graph = RingGraph("gic", "rain")
     graph.add(links)
     found, held = (

@@ -155,9 +155,9 @@ class Answer(Struct, frozen=True, gc=False):
 class LinkUpdate(Struct, frozen=True, gc=False, array_like=True):
     """What is known of a claim's links to others from a moment on.
 
-    It is a member of a ring (`ring_id`), or attached to one (`held`), or has no ring any more (None); `ring_score` is
-    that of the standing. Or, where `riders_on_payout_account` is stated, so many riders of no squad in common have
-    claims that are paid to its account; that says nothing of rings.
+    It is a member of a ring (`ring_id`), or attached to one (`held`), or has no ring any more (None); `ring_score` and
+    the degrees are those of the standing. Or, where `riders_on_payout_account` is stated, so many riders of no squad in
+    common have claims that are paid to its account; that says nothing of rings.
     """
 
     at_ms: int
@@ -166,6 +166,8 @@ class LinkUpdate(Struct, frozen=True, gc=False, array_like=True):
     held: bool = False
     ring_score: float = 0.0
     riders_on_payout_account: int | None = None
+    proximity_degree: int = 0
+    shared_network_degree: int = 0
 
 
 AdjudicationInput = DisruptionUpdate | ActivityResult | LinkUpdate | Answer
@@ -183,7 +185,8 @@ def processing_order(item: AdjudicationInput) -> tuple[Any, ...]:
         return (2, item.disruption_id, item.confirmed_at_ms, item.kind, item.passed, values)
     if isinstance(item, LinkUpdate):
         riders = item.riders_on_payout_account or 0
-        return (3, item.claim_id, riders, item.ring_id or "", item.held, item.ring_score)
+        degrees = item.proximity_degree, item.shared_network_degree
+        return (3, item.claim_id, riders, item.ring_id or "", item.held, item.ring_score, *degrees)
     return (4, item.answer_id, item.claim_id, item.confirms)
 
 
@@ -229,6 +232,9 @@ class Claim(Struct, gc=False, omit_defaults=True):
     """The ring of which it is a member, or to which it is attached (`ring_held`)."""
     ring_held: bool = False
     ring_score: float = 0.0
+    proximity_degree: int = 0
+    """To how many other riders the graph links it by a place, and by a network; of no meaning without a ring."""
+    shared_network_degree: int = 0
     riders_on_payout_account: int = 0
     """The most riders of no squad in common that had claims paid to its account; 0: never more than two."""
 

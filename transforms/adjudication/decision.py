@@ -14,6 +14,7 @@ from monsoon.transforms.adjudication.claims import Claim, ClaimScore, strong_sig
 from monsoon.transforms.adjudication.facts import CLAIM_FACTS
 from monsoon.transforms.adjudication.linked import RING_HELD
 from monsoon.transforms.adjudication.payout import activity_of
+from monsoon.transforms.evidence.limits import MAX_WAGE_RATIO
 from monsoon.transforms.guard.verdicts import PASS, REVIEW, VERIFY, VERIFY_WAIT_MS, Verdict, verdict_of
 from monsoon.transforms.product import Hold, Product, Rule
 from monsoon.transforms.product.old_names import HOLDS
@@ -25,6 +26,8 @@ UNSCORED = "score_missing"
 UNANSWERED = "step_up_unanswered"
 """Reason of a claim whose rider was asked and did not answer in time."""
 
+WAGE = "stated_wage_ratio"
+"""Feature, measured where a stated wage decides the payout, and reason of a claim with more than MAX_WAGE_RATIO."""
 VERIFICATION = Hold(
     name="guard:verify",
     status="step_up",
@@ -74,6 +77,19 @@ class DecisionRules:
         return self._guarded(Outcome(rule.then, rule.reason), claim, score)
 
     def _guarded(self, own: Outcome, claim: Claim, score: ClaimScore) -> Outcome:
+        """The stricter of what the product's rules, the guard and a stated wage say; where a person looks at a claim
+        anyway, the wage is one more reason."""
+        outcome = self._with_guard(own, claim, score)
+        if (score.features.get(WAGE) or 0.0) <= MAX_WAGE_RATIO:
+            return outcome
+        if outcome.then != MANUAL_REVIEW:
+            return Outcome(MANUAL_REVIEW, None, (WAGE,))
+        if outcome.reasons:
+            return outcome._replace(reasons=(*outcome.reasons, WAGE))
+        own_reason = () if outcome.reason is None else (outcome.reason,)
+        return Outcome(MANUAL_REVIEW, None, (*own_reason, WAGE, *score.weightiest))
+
+    def _with_guard(self, own: Outcome, claim: Claim, score: ClaimScore) -> Outcome:
         """The stricter of what the product's rules and the guard say to a claim: approval, a soft hold, a step-up,
         manual review. A step-up of both is the guard's verification; where both say the same, the guard's reasons come
         before the rule's own."""

@@ -22,6 +22,7 @@ def apply_links(claim: Claim, update: LinkUpdate) -> tuple[str, ...]:
         claim.riders_on_payout_account = max(claim.riders_on_payout_account, update.riders_on_payout_account)
         return ()
     claim.ring_id, claim.ring_held, claim.ring_score = update.ring_id, update.held, update.ring_score
+    claim.proximity_degree, claim.shared_network_degree = update.proximity_degree, update.shared_network_degree
     if not is_member(claim) or claim.status not in _FROZEN:
         return ()
     if claim.score is None:
@@ -41,7 +42,12 @@ def linked_score(claim: Claim, score: ClaimScore) -> ClaimScore:
         return score
     features = score.features
     if claim.ring_id is not None:
-        features = {**features, "ring_score": round(claim.ring_score, 6)}
+        features = {
+            **features,
+            "proximity_degree": float(claim.proximity_degree),
+            "shared_network_degree": float(claim.shared_network_degree),
+            "ring_score": round(claim.ring_score, 6),
+        }
     return replace(score, guard=linked_signals(claim, score.guard), features=features)
 
 

@@ -177,13 +177,13 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "proximity_degree", "count", 0, _INF, "graph", "high",
-        "riders of other claims that were close by, from the graph of shared resources",
-        "not measured: the graph counts claims that it links, not all riders",
+        "other riders to whose claims the graph has an edge by an access point or serving cell",
+        "not measured: the claim is in no ring and attached to none",
     ),
     Feature(
         "shared_network_degree", "count", 0, _INF, "graph", "high",
-        "riders of other claims on the same network, from the graph of shared resources",
-        "not measured: the graph counts claims that it links, not all riders",
+        "other riders to whose claims the graph has an edge by a network prefix",
+        "not measured: the claim is in no ring and attached to none",
     ),
     Feature(
         "ring_score", "share", 0, 1, "graph", "high",

@@ -107,6 +107,9 @@ MIN_WAGE_POLICIES = 20
 WAGE_PARENT_RESOLUTION = 5
 """`fraud.md`, stated_wage_ratio."""
 
+MAX_WAGE_RATIO = 2.0
+"""A multiple of what is usual beyond which a stated wage is held for review (`fraud.md`, ways in, 6)."""
+
 UNKNOWN_TOWER_RANGE_M = 3000.0
 """Range of a tower whose file states none: beyond most urban macro cells, in the rider's favor."""
 

@@ -79,6 +79,11 @@ def ring_sections(claim: Record, alerts: Sequence[Record] = ()) -> tuple[Section
             ring["members"], [_resource(each, len(ring["members"])) for each in ring["evidence"]], claim["worker_id"]
         ),
     ]
+    if "risk" in ring:
+        points.append(
+            f"Risk {number(ring['risk'])} (0 as honest riders are linked, 1 as none of them are; model "
+            f"{ring['model_version']}): which ring to review first. It decides about no claim."
+        )
     if alerts[-1]["state"] == "lifted":
         points.append(f"Lifted {local_minute(alerts[-1]['event_time'])}: a claim that is in review stays there.")
     return (Section(f"Ring {ring['ring_id']}", tuple(points)),)

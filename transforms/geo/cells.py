@@ -26,6 +26,17 @@ def cell_of(lat: float, lon: float, resolution: int) -> int:
     return h3.latlng_to_cell(lat, lon, resolution)
 
 
+def parents_of(cells: npt.NDArray[np.uint64], resolution: int) -> npt.NDArray[np.uint64]:
+    """The cell of a resolution of each cell, uint64 (n,): its parent, or its center child where it is coarser."""
+    distinct, which = np.unique(cells, return_inverse=True)
+    return np.array([_at(cell, resolution) for cell in distinct.tolist()], dtype=np.uint64)[which.reshape(-1)]
+
+
+def _at(cell: int, resolution: int) -> int:
+    finer = h3.get_resolution(cell) >= resolution
+    return (h3.cell_to_parent if finer else h3.cell_to_center_child)(cell, resolution)
+
+
 def cell_name(cell: int) -> str:
     """The cell as contracts write it: hexadecimal, 15 digits."""
     return h3.int_to_str(int(cell))

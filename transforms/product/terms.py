@@ -211,6 +211,14 @@ class Trigger:
         return next(rank for rank, level in enumerate(self.levels) if level.name == name)
 
     @property
+    def wages(self) -> tuple[str, ...]:
+        """The amounts that a policy states of its rider's earnings and that may decide the payout, by their names in
+        its events: where it states several, the first counts. Empty: the payout uses none."""
+        used = {name for level in self.levels for name in level.pays.names}
+        shift = ("shift_baseline_inr",) if "shift_earnings" in used else ()
+        return (*shift, "daily_wage_inr") if used & {"shift_earnings", "daily_wage", "hourly_wage"} else ()
+
+    @property
     def pays_by_duration(self) -> bool:
         """Whether the payout is known only when the disruption has ended."""
         return any("disrupted_hours" in level.pays.names for level in self.levels)

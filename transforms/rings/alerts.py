@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+import numpy as np
 from msgspec import Struct
 
 from monsoon.transforms.identifiers import ring_alert_id
 from monsoon.transforms.rings.limits import WEIGHT_SCALE
+from monsoon.transforms.scoring import Scorer
+
+SYNDICATE = "syndicate"
+"""The model that says how unlike honest linked groups a ring's is. It sends nobody to review and frees nobody."""
 
 
 class RingEvidence(Struct, frozen=True, gc=False):
@@ -25,8 +31,8 @@ class RingAlert(Struct, frozen=True, gc=False):
 
     `members` are worker_ids and `claims` their claim_ids that are linked within the ring; `held` are the claims of
     riders attached to it by one edge. All are sorted; of a lifted ring these are what they last were, and no evidence
-    is left. `ring_id` is a function of product, trigger and the ring's earliest claim, so it stays while the ring
-    grows.
+    and no `features` of the group (`group_features.py`) are left. `ring_id` is a function of product, trigger and the
+    ring's earliest claim, so it stays while the ring grows.
     """
 
     ring_id: str
@@ -38,10 +44,23 @@ class RingAlert(Struct, frozen=True, gc=False):
     claims: tuple[str, ...]
     held: tuple[str, ...]
     evidence: tuple[RingEvidence, ...]
+    features: dict[str, float]
 
 
-def alert_record(alert: RingAlert) -> dict[str, Any]:
-    """An alert in the contract's form (contracts/ring_alert.schema.json)."""
+def alert_records(alerts: Sequence[RingAlert], load_model: Callable[[str], Scorer]) -> list[dict[str, Any]]:
+    """Alerts in the contract's form (contracts/ring_alert.schema.json), those of rings with the risk that the model
+    SYNDICATE gives their groups; it is loaded where there are any."""
+    records = [_record(alert) for alert in alerts]
+    scored = [number for number, alert in enumerate(alerts) if alert.features]
+    if scored:
+        model = load_model(SYNDICATE)
+        columns = {name: np.array([alerts[number].features[name] for number in scored]) for name in model.features}
+        for number, risk in zip(scored, model.score(columns).risk.tolist(), strict=True):
+            records[number] |= {"risk": risk, "model_version": model.version}
+    return records
+
+
+def _record(alert: RingAlert) -> dict[str, Any]:
     return {
         "alert_id": ring_alert_id(alert.ring_id, alert.at_ms),
         "ring_id": alert.ring_id,
@@ -69,9 +88,12 @@ class Standing(Struct, frozen=True, gc=False):
 
     `score` is the feature ring_score: the weight of the claim's heaviest edge to a member, of two kinds that both count
     in full (`FULL_SCORE_WEIGHT_E6`). Range: 0.5..1; a claim that is in no ring and attached to none has no standing,
-    and the score 0.
+    and the score 0. The degrees, features too, are to how many other riders it has an edge by a place (access point or
+    cell), and by a network.
     """
 
     ring_id: str
     held: bool
     score: float
+    proximity_degree: int = 0
+    shared_network_degree: int = 0

@@ -9,7 +9,7 @@ up to it: not of their order, of how they were divided, or of repeats.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,8 @@ from monsoon.transforms.evidence.ragged import Ints
 from monsoon.transforms.identifiers import ring_id
 from monsoon.transforms.rings.alerts import RingAlert, RingEvidence, Standing
 from monsoon.transforms.rings.cliques import Members, SparseEdges, sparse_edges
-from monsoon.transforms.rings.limits import FULL_SCORE_WEIGHT_E6, SURROUNDINGS_MS
+from monsoon.transforms.rings.group_features import GroupLinks, group_features
+from monsoon.transforms.rings.limits import FULL_SCORE_WEIGHT_E6, NETWORK_KINDS, PROXIMITY_KINDS, SURROUNDINGS_MS
 from monsoon.transforms.rings.link_store import Edges, LinkStore
 from monsoon.transforms.rings.links import Links
 from monsoon.transforms.rings.two_core import components, two_core
@@ -31,6 +32,7 @@ class _Ring:
     claims: tuple[str, ...]
     held: tuple[str, ...]
     evidence: tuple[RingEvidence, ...]
+    features: dict[str, float]
 
 
 class RingGraph:
@@ -44,6 +46,7 @@ class RingGraph:
         """Of each claim when it was last evaluated: the first claim connected with it; -1 for none."""
         self._rings: dict[str, _Ring] = {}
         self._standing: dict[str, Standing] = {}
+        """How claims stand that a ring has to do with."""
         self._changes: list[tuple[str, LinkUpdate]] = []
         self.upto_ms = -1
         """What happens until then is evaluated."""
@@ -69,10 +72,6 @@ class RingGraph:
         if left is not None:
             self._component = np.where(self._component[left] < 0, -1, _first_alike(self._component[left]))
         return alerts
-
-    def standing(self, claim_id: str) -> Standing | None:
-        """How a claim stands at the moment until which all is evaluated; None where no ring has to do with it."""
-        return self._standing.get(claim_id)
 
     @property
     def next_ms(self) -> int | None:
@@ -116,7 +115,8 @@ class RingGraph:
             worker = store.worker_ids[store.worker[index]]
             update = LinkUpdate(at_ms, name)
             if now is not None:
-                update = LinkUpdate(at_ms, name, now.ring_id, now.held, now.score)
+                degrees = now.proximity_degree, now.shared_network_degree
+                update = LinkUpdate(at_ms, name, now.ring_id, now.held, now.score, None, *degrees)
             self._changes.append((worker, update))
 
     def take_changes(self) -> list[tuple[str, LinkUpdate]]:
@@ -136,6 +136,7 @@ class RingGraph:
             claims=what.claims,
             held=what.held,
             evidence=() if lifted else what.evidence,
+            features={} if lifted else what.features,
         )
 
     def _region(self, touched: Ints) -> Ints:
@@ -176,12 +177,33 @@ class RingGraph:
             held[other[arms]] = ring[one[arms]]
         clique_e6 = np.zeros(len(store.cliques), dtype=np.int64)
         np.maximum.at(clique_e6, members.clique, members.account_e6 + members.device_e6)
-        weight = np.concatenate((store.weights(edges, at_ms), clique_e6[sparse.clique]))
+        edge_e6 = store.weights(edges, at_ms)
+        weight = np.concatenate((edge_e6, clique_e6[sparse.clique]))
         heaviest = np.zeros(nodes, dtype=np.int64)
         for one, other in ((first, second), (second, first)):
             np.maximum.at(heaviest, one, np.where(ring[other] >= 0, weight, 0))
         evidence = self._evidence(edges, sparse, members, node, ring, at_ms)
-        return self._named(claims, node, ring, held, heaviest, evidence)
+        degrees = [self._degrees(edges, kinds, node, at_ms) for kinds in (PROXIMITY_KINDS, NETWORK_KINDS)]
+        valid = edges.expires_at_ms > at_ms
+        links = GroupLinks(
+            node[edges.first],
+            node[edges.second],
+            edge_e6,
+            edges.edge[valid],
+            store.kind_of(edges.resource[valid]),
+            node[members.claim],
+            members.clique,
+            clique_e6,
+        )
+        return self._named(claims, node, ring, held, heaviest, degrees, evidence, _by_group(ring, links))
+
+    def _degrees(self, edges: Edges, kinds: Sequence[int], node: Ints, at_ms: int) -> Ints:
+        """To how many other riders each node has an edge with evidence of these kinds."""
+        claim, other = self._store.neighbors(edges, kinds, at_ms)
+        width = len(self._store.worker_ids)
+        return np.bincount(
+            np.unique(node[claim] * width + other) // max(width, 1), minlength=int(node.max(initial=-1)) + 1
+        )
 
     def _sessions(self, edges: Edges, members: Members) -> Ints:
         """The node of each claim that has an edge or is on a clique; -1 for any other."""
@@ -245,7 +267,9 @@ class RingGraph:
         ring: Ints,
         held: Ints,
         heaviest: Ints,
+        degrees: Sequence[Ints],
         evidence: dict[int, tuple[RingEvidence, ...]],
+        features: dict[int, dict[str, float]],
     ) -> dict[str, _Ring]:
         """Rings by ring_id; notes the standings of their claims and of those attached."""
         store = self._store
@@ -260,12 +284,13 @@ class RingGraph:
             store.worker[some],
             held[nodes] >= 0,
         )
-        groups: dict[int, list[tuple[int, str, str, bool, float]]] = {}
-        for claim, number, confirmed_ms, worker, is_held, strength in zip(
-            some, *(column.tolist() for column in columns), score, strict=True
+        links = list(zip(score, *(degree[nodes].tolist() for degree in degrees), strict=True))
+        groups: dict[int, list[tuple[int, str, str, bool, tuple[float, int, int]]]] = {}
+        for claim, number, confirmed_ms, worker, is_held, link in zip(
+            some, *(column.tolist() for column in columns), links, strict=True
         ):
             group = groups.setdefault(number, [])
-            group.append((confirmed_ms, store.claim_ids[claim], store.worker_ids[worker], is_held, strength))
+            group.append((confirmed_ms, store.claim_ids[claim], store.worker_ids[worker], is_held, link))
         rings = {}
         for number, group in groups.items():
             own = [each for each in group if not each[3]]
@@ -275,10 +300,18 @@ class RingGraph:
                 claims=tuple([each[1] for each in own]),
                 held=tuple([each[1] for each in group if each[3]]),
                 evidence=evidence.get(number, ()),
+                features=features[number],
             )
-            for _, claim_id, _, is_held, strength in group:
-                self._standing[claim_id] = Standing(name, is_held, strength)
+            for _, claim_id, _, is_held, link in group:
+                self._standing[claim_id] = Standing(name, is_held, *link)
         return rings
+
+
+def _by_group(ring: Ints, links: GroupLinks) -> dict[int, dict[str, float]]:
+    """The features of each ring, by its number."""
+    rings, columns = group_features(ring, links)
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return {number: dict(zip(columns, row, strict=True)) for number, row in zip(rings.tolist(), rows, strict=True)}
 
 
 def _first_alike(labels: Ints) -> Ints:

@@ -34,6 +34,10 @@ MAX_KIND_WEIGHT_E6 = EDGE_WEIGHT_E6 - 1
 PLACE_KINDS = (ACCESS_POINT, NETWORK_PREFIX, SERVING_CELL)
 """Kinds that are one place together: they count like one kind, so that being in a place is never an edge."""
 
+PROXIMITY_KINDS = (ACCESS_POINT, SERVING_CELL)
+NETWORK_KINDS = (NETWORK_PREFIX, PURCHASE_ON_NETWORK)
+"""Kinds of evidence of the edges that the features proximity_degree and shared_network_degree count."""
+
 FULL_SCORE_WEIGHT_E6 = 2 * EDGE_WEIGHT_E6
 """Two kinds that both count in full: a ring score of 1."""
 
@@ -56,8 +60,7 @@ WINDOW_MS = (28 * _DAY_MS, 28 * _DAY_MS, _DAY_MS, 28 * _DAY_MS, _DAY_MS, _DAY_MS
 as its payout account is."""
 
 SIGHTINGS_MS = _DAY_MS
-"""How far back the reports of a claim's rider are looked at. A phone that was shared before that links by the policies
-that state it."""
+"""How far back the reports of a claim's rider are looked at. Which phones were used before that is known by panes."""
 
 CONTEXT_MS = _DAY_MS
 """A claim is compared with those that were opened within this before it."""

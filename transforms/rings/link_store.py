@@ -90,11 +90,22 @@ class LinkStore:
         )
         return None if first_ms == _NEVER_MS else first_ms
 
+    def kind_of(self, resource: Ints) -> Ints:
+        """The kinds of these resources, by their codes."""
+        return self._kind[resource]
+
     def weights(self, edges: Edges, at_ms: int) -> Ints:
         """The weight of each edge at a moment."""
         return weights_at(
             len(edges), edges.edge, self._kind[edges.resource], edges.weight_e6, edges.expires_at_ms, at_ms
         )
+
+    def neighbors(self, edges: Edges, kinds: Sequence[int], at_ms: int) -> tuple[Ints, Ints]:
+        """The claims of edges with evidence of some kinds at a moment, and the rider on the other end; both ways."""
+        known = (edges.expires_at_ms > at_ms) & np.isin(self._kind[edges.resource], kinds)
+        of = np.unique(edges.edge[known])
+        first, second = edges.first[of], edges.second[of]
+        return np.append(first, second), self.worker[np.append(second, first)]
 
     def expire(self, at_ms: int) -> Ints:
         """Drops what has expired at the moment; the claims whose edges or members these were."""

@@ -9,7 +9,13 @@ import numpy as np
 
 from monsoon.transforms.evidence.ragged import Bools, Ints
 from monsoon.transforms.rings.coincidences import network_and_hour, weigh_purchases
-from monsoon.transforms.rings.limits import KINDS, NETWORK_PREFIX, PURCHASE_ON_NETWORK, SUBSCRIPTION_MINUTE
+from monsoon.transforms.rings.limits import (
+    EDGE_WEIGHT_E6,
+    KINDS,
+    NETWORK_PREFIX,
+    PURCHASE_ON_NETWORK,
+    SUBSCRIPTION_MINUTE,
+)
 from monsoon.transforms.rings.pairs import MAX_CLAIMS, Found, Pairs
 from monsoon.transforms.rings.resources import Claims, Stays, uses_of
 from monsoon.transforms.rings.surroundings import Cells
@@ -77,6 +83,7 @@ def link_claims(
     names: Sequence[Sequence[str]],
     relink: Bools | None = None,
     active: int = 0,
+    edge_weight_e6: int = EDGE_WEIGHT_E6,
 ) -> Links:
     """The edges at a moment that end in a claim confirmed then.
 
@@ -85,6 +92,8 @@ def link_claims(
     by code; subscription minutes and purchases on a network need none. With `relink`, a flag a claim, the edges of
     these claims are found anew instead, with what is known at the moment, and replace those that they had; `claims`
     must then have all in their surroundings. `active` is how many riders are active there, as of `uses_of`.
+    `edge_weight_e6` is what an edge weighs at least; less than EDGE_WEIGHT_E6 only to find the groups that the model
+    `syndicate` is trained on.
 
     Raises ValueError for more than MAX_CLAIMS claims.
     """
@@ -92,7 +101,7 @@ def link_claims(
         raise ValueError(f"{len(claims)} claims of one product and trigger at a moment; at most {MAX_CLAIMS}")
     stays = stays.unexpired(at_ms)
     uses = weigh_purchases(uses_of(claims, stays, active), claims, stays)
-    pairs = Pairs(claims, uses, stays, claims.confirmed_at_ms == at_ms if relink is None else relink)
+    pairs = Pairs(claims, uses, stays, claims.confirmed_at_ms == at_ms if relink is None else relink, edge_weight_e6)
     found = list(pairs.edges(at_ms))
     members = pairs.clique_members(at_ms)
     return _links(claims, at_ms, names, pairs, found, members, relink)

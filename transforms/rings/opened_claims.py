@@ -80,6 +80,20 @@ def linked_cells(
             yield from claims.linked(after_ms, upto_ms, owns)
 
 
+def links_among(
+    openings: Sequence[Opening],
+    stays: Stays,
+    names: Sequence[Sequence[str]],
+    at_ms: int,
+    active: int,
+    edge_weight_e6: int,
+) -> Links:
+    """The links of claims that are all opened at one moment, with an edge from a weight on and `active` riders around:
+    of all of them at once, wherever they are and whatever they have in common. For training alone."""
+    claims = _TriggerClaims("", openings, range(len(openings)), stays, names, lambda *_: active)
+    return claims.links_among_all(at_ms, active, edge_weight_e6)
+
+
 class _TriggerClaims:
     """The claims of one trigger."""
 
@@ -159,6 +173,10 @@ class _TriggerClaims:
                     found = self._in_cell(at_ms, cell, here[self._parent[here] == cell])
                     if found is not None:
                         yield found
+
+    def links_among_all(self, at_ms: int, active: int, edge_weight_e6: int) -> Links:
+        stays = Stays.joined([replace(self._stays, rider=self._claims.rider[self._stays.rider])])
+        return link_claims(self._claims, stays, at_ms, self._names, active=active, edge_weight_e6=edge_weight_e6)
 
     def _in_cell(self, at_ms: int, cell: int, new: Ints) -> LinkedCell | None:
         """The links of claims opened at a moment in a cell; None where they have nothing in common with others."""

@@ -56,8 +56,11 @@ class Found:
 class Pairs:
     """Pairs of claims of which one at least is to be linked."""
 
-    def __init__(self, claims: Claims, uses: Uses, stays: Stays, new: Bools) -> None:
+    def __init__(
+        self, claims: Claims, uses: Uses, stays: Stays, new: Bools, edge_weight_e6: int = EDGE_WEIGHT_E6
+    ) -> None:
         self._claims, self._uses, self._stays, self._new = claims, uses, stays, new
+        self._edge_weight_e6 = edge_weight_e6
         self._kind = uses.kind()
         self._kind_of_use = self._kind[uses.resource]
         self._big = uses.riders > MAX_RIDERS
@@ -154,7 +157,7 @@ class Pairs:
         accounts = self._common_account(owner, other)
         most = total + np.where(accounts >= 0, uses.weight_e6[accounts], 0)
         most += np.minimum(self._heaviest_device[owner], self._heaviest_device[other])
-        kept = np.flatnonzero(most >= EDGE_WEIGHT_E6)
+        kept = np.flatnonzero(most >= self._edge_weight_e6)
         kept = kept[self._comparable(owner[kept], other[kept])]
         return owner[kept], other[kept], keys[kept], pair_key
 
@@ -175,7 +178,7 @@ class Pairs:
         expires_ms = np.concatenate((expires_ms, np.minimum(of_owner, of_other), device_ms))
         rows = _heaviest_at_some_time(edge, self._kind[resource], resource, weight, expires_ms, at_ms)
         edge, resource, weight, expires_ms = edge[rows], resource[rows], weight[rows], expires_ms[rows]
-        heavy = weights_at(len(owner), edge, self._kind[resource], weight, expires_ms, at_ms) >= EDGE_WEIGHT_E6
+        heavy = weights_at(len(owner), edge, self._kind[resource], weight, expires_ms, at_ms) >= self._edge_weight_e6
         mine = heavy[edge]
         place = np.cumsum(heavy) - 1
         return Found(owner[heavy], other[heavy], place[edge[mine]], resource[mine], weight[mine], expires_ms[mine])
@@ -238,7 +241,7 @@ class Pairs:
         claim = uses.claim[self._devices]
         account, device = self._account[claim], uses.resource[self._devices]
         expires_ms = np.minimum(uses.expires_at_ms[self._account_use[claim]], uses.expires_at_ms[self._devices])
-        heavy = (account >= 0) & (uses.weight_e6[account] + uses.weight_e6[device] >= EDGE_WEIGHT_E6)
+        heavy = (account >= 0) & (uses.weight_e6[account] + uses.weight_e6[device] >= self._edge_weight_e6)
         heavy &= expires_ms > at_ms
         claim, account, device, expires_ms = (column[heavy] for column in (claim, account, device, expires_ms))
         _, clique = np.unique(account * (len(uses.resources) + 1) + device, return_inverse=True)

@@ -1,7 +1,7 @@
 """Which riders used which resources, when, and what sharing one weighs.
 
-Columns of codes, of as many elements as there are claims, sightings or stays; a resource's code counts within its kind
-(`KINDS`), a rider's code is the same in claims, sightings and stays. -1 is none. What counts, and from when on:
+Columns of codes, of as many elements as there are claims or stays; a resource's code counts within its kind
+(`KINDS`), a rider's code is the same in claims and stays. -1 is none. What counts, and from when on:
 docs/interpretations.md#rings.
 """
 
@@ -26,16 +26,13 @@ from monsoon.transforms.rings.limits import (
     MAX_CELLS_OF_A_PLACE,
     MAX_KIND_WEIGHT_E6,
     MAX_RIDERS,
-    NETWORK_PREFIX,
     NEVER_DROPPED,
     PAYOUT_ACCOUNT,
-    SERVING_CELL,
     SUBSCRIPTION_MINUTE,
     WEIGHT_SCALE,
     WINDOW_MS,
 )
 from monsoon.transforms.rings.surroundings import Cells
-from monsoon.transforms.telemetry_table import TelemetryTable
 
 _MINUTE_MS = 60_000
 _CODE_BITS = 56
@@ -75,46 +72,6 @@ class Claims:
             self.payout_account[rows],
             self.purchased_at_ms[rows],
             self.squad[rows],
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Sightings:
-    """A resource in a report: `kind` is device, access_point, network_prefix or serving_cell.
-
-    `serving_cell` is that of the report, -1 where it names none.
-    """
-
-    rider: Ints
-    kind: npt.NDArray[np.int8]
-    resource: Ints
-    event_time_ms: Ints
-    serving_cell: Ints
-
-    @staticmethod
-    def of(telemetry: TelemetryTable, received_by_ms: int) -> Sightings:
-        """All sightings of the reports that were received by a moment, in the table's codes."""
-        rows = np.flatnonzero(telemetry.received_time_ms <= received_by_ms)
-        points = np.diff(telemetry.bssid_offsets)
-        points[telemetry.received_time_ms > received_by_ms] = 0
-        shown = np.repeat(np.arange(len(telemetry)), points)
-        nth = np.arange(len(shown)) - np.repeat(np.cumsum(points) - points, points)
-        parts = [
-            (DEVICE, rows, telemetry.device[rows]),
-            (ACCESS_POINT, shown, telemetry.bssid_codes[telemetry.bssid_offsets[shown] + nth]),
-            (NETWORK_PREFIX, rows, telemetry.ip_prefix[rows]),
-            (SERVING_CELL, rows, telemetry.cell[rows]),
-        ]
-        row = np.concatenate([at for _, at, _ in parts])
-        resource = np.concatenate([codes for _, _, codes in parts]).astype(np.int64)
-        kind = np.repeat(np.array([kind for kind, _, _ in parts], dtype=np.int8), [len(at) for _, at, _ in parts])
-        row, resource, kind = (column[resource >= 0] for column in (row, resource, kind))
-        return Sightings(
-            telemetry.worker[row].astype(np.int64),
-            kind,
-            resource,
-            telemetry.event_time_ms[row],
-            telemetry.cell[row].astype(np.int64),
         )
 
 
@@ -162,42 +119,6 @@ class Stays:
         """Those that are evidence at a moment."""
         kept = _expiry(self.last_ms, self.kind) > at_ms
         return Stays(*(getattr(self, name)[kept] for name in Stays.__dataclass_fields__))
-
-
-def stays_of(sightings: Sightings, at_ms: int) -> Stays:
-    """The stays up to a moment, of the reports of 24 h (devices: 28 days).
-
-    Any two riders' sightings of a resource that are at most APART_MS apart lie in stays at most that apart, and the
-    other way round: nothing is lost that weights ask for.
-    """
-    age_ms = at_ms - sightings.event_time_ms
-    kept = np.flatnonzero((age_ms >= 0) & (age_ms < _WINDOW_MS[sightings.kind]))
-    order = kept[
-        np.lexsort(
-            (
-                sightings.event_time_ms[kept],
-                sightings.rider[kept],
-                _resource_keys(sightings.kind, sightings.resource)[kept],
-            )
-        )
-    ]
-    rider, kind, resource = sightings.rider[order], sightings.kind[order], sightings.resource[order]
-    time_ms, cell = sightings.event_time_ms[order], sightings.serving_cell[order]
-    other = changes(rider, kind, resource)
-    begins = np.flatnonzero(other | (np.diff(time_ms, prepend=0) > APART_MS))
-    use = np.cumsum(other) - 1
-    served = cell >= 0
-    pairs = np.unique(use[served] * (int(cell.max(initial=0)) + 1) + cell[served])
-    cells = np.bincount(pairs // (int(cell.max(initial=0)) + 1), minlength=int(use[-1]) + 1 if len(use) else 0)
-    ends = np.append(begins[1:], len(order)) - 1 if len(begins) else begins
-    return Stays(
-        rider[begins],
-        kind[begins],
-        resource[begins],
-        time_ms[begins],
-        time_ms[ends],
-        cells[use[begins]].astype(np.int64),
-    )
 
 
 @dataclass(frozen=True, eq=False)

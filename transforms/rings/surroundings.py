@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monsoon.transforms.evidence.ragged import Bools, Ints
+from monsoon.transforms.geo import cells
 from monsoon.transforms.rings.limits import SURROUNDINGS_RESOLUTION
 
 Cells = npt.NDArray[np.uint64]
@@ -16,13 +17,7 @@ Cells = npt.NDArray[np.uint64]
 
 def parents_of(zones: Cells) -> Cells:
     """The cell of resolution 5 of each zone, uint64 (n,): its parent, or its center child where it is coarser."""
-    distinct, which = np.unique(zones, return_inverse=True)
-    return np.array([_parent(cell) for cell in distinct.tolist()], dtype=np.uint64)[which.reshape(-1)]
-
-
-def _parent(zone: int) -> int:
-    finer = h3.get_resolution(zone) >= SURROUNDINGS_RESOLUTION
-    return (h3.cell_to_parent if finer else h3.cell_to_center_child)(zone, SURROUNDINGS_RESOLUTION)
+    return cells.parents_of(zones, SURROUNDINGS_RESOLUTION)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monsoon.transforms.evidence.limits import MAX_WAGE_RATIO
 from monsoon.transforms.plain_words import REASONS
 from monsoon.transforms.product.terms import (
     MODEL_SCALE,
@@ -42,6 +43,11 @@ def decision_section(product: Product) -> Section:
         "stricter than waiting happens because of a score, and no claim is turned down by one: the worst is a "
         "person's review."
     )
+    if any(trigger.wages for trigger in product.triggers):
+        points.append(
+            f"Where your stated earnings decide what is paid, and they are more than {MAX_WAGE_RATIO:g} times the "
+            "median of what policies around the zone state, a person reviews the claim."
+        )
     return Section("How a claim is checked", tuple(points))
 
 
