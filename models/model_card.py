@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from monsoon.models.claim_features import CLAIM_ANOMALY
 from monsoon.models.design import FAULT_SHARE, ModelDesign
+from monsoon.models.exchangeability import Exchangeability, exchangeability_table
+from monsoon.models.guard_rates import MAX_BOUND, MAX_SHARE, GuardRates, guard_table
 from monsoon.models.train import CONTRADICTION_SHARE, SUBSAMPLE, TREES
 
 _LIMITS = """\
@@ -19,8 +21,16 @@ _LIMITS = """\
 """
 
 
-def model_card(training: Sequence[str], rows: Mapping[str, int], seed: int, evaluations: Mapping[str, str]) -> str:
-    """Markdown. training: lines on where the rows come from; rows: counts by use; evaluations: report by storm."""
+def model_card(
+    training: Sequence[str],
+    rows: Mapping[str, int],
+    seed: int,
+    evaluations: Mapping[str, str],
+    tested: Exchangeability,
+    rates: GuardRates,
+) -> str:
+    """Markdown. training: lines on where the rows come from; rows: counts by use; evaluations: report by storm;
+    tested: calibration on held-out honest claims; rates: of the guard's signals."""
     evaluated = "\n".join(f"### {storm}\n\n```\n{text}```\n" for storm, text in evaluations.items())
     return f"""\
 # {CLAIM_ANOMALY.name}
@@ -43,6 +53,24 @@ risk of 0.40 is 1 honest claim in 100 and 0.72 is 1 in 1,000, whatever was measu
 Shares with their 95% intervals, on claims of other storms and seeds than those of training.
 
 {evaluated}
+## Calibration, tested
+
+Honest riders of {", ".join(tested.held_out)}, whom neither forest nor calibration has seen, by what their claims did
+not measure. Of each rider the first claim under a mask; shares with their 95% intervals; p: the probability of so many
+or more beyond a cut-off (exact binomial), and of p-values so much smaller than uniform ones (one-sided
+Kolmogorov-Smirnov). All tests of a kind are together at the level {tested.level:g} (Bonferroni).
+
+{exchangeability_table(tested)}
+
+## Guard
+
+What share of honest riders each signal of the guard meets at any of their claims, those of training and of the
+tests of calibration, by the generator that simulated them; at most {MAX_SHARE:.1%} may be, with a 95% bound of
+{MAX_BOUND:.2%}. Rings and shared payout accounts, which are of several riders, are not among them: `monsoon evaluate`.
+Beyond the target: {", ".join(f"{signal} ({generator})" for generator, signal in rates.beyond_target()) or "none"}.
+
+{guard_table(rates)}
+
 {_LIMITS}"""
 
 

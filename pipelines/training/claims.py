@@ -23,6 +23,7 @@ from monsoon.sources.telemetry_table import to_telemetry_table
 from monsoon.transforms.evidence.measure import measure
 from monsoon.transforms.evidence.window import Queries
 from monsoon.transforms.geo.cells import cells_of
+from monsoon.transforms.guard.signals import signals_of
 from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.telemetry_table import TelemetryTable
 from monsoon.transforms.validation.fields import stream_fields
@@ -46,12 +47,14 @@ RIDERS_AT_ONCE = 1_280
 
 @dataclass(frozen=True)
 class Claims:
-    """One element a claim: `columns` float64 by feature; `kinds`, `tiers` and `workers` text."""
+    """One element a claim: `columns` float64 by feature; `kinds`, `tiers` and `workers` text; `signals` int8 by signal
+    of the guard, without rings and payout accounts, which are of several riders."""
 
     columns: Mapping[str, np.ndarray]
     kinds: np.ndarray
     tiers: np.ndarray
     workers: np.ndarray
+    signals: Mapping[str, np.ndarray]
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -60,8 +63,18 @@ class Claims:
     def joined(parts: list[Claims]) -> Claims:
         """The claims of all parts, in their order."""
         columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
-        texts = (np.concatenate([getattr(part, name) for part in parts]) for name in ("kinds", "tiers", "workers"))
-        return Claims(columns, *texts)
+        signals = {name: np.concatenate([part.signals[name] for part in parts]) for name in parts[0].signals}
+        kinds, tiers, workers = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("kinds", "tiers", "workers")
+        )
+        return Claims(columns, kinds, tiers, workers, signals)
+
+    def of(self, which: np.ndarray) -> Claims:
+        """Some of them: bool (n,)."""
+        columns, signals = (
+            {name: values[which] for name, values in table.items()} for table in (self.columns, self.signals)
+        )
+        return Claims(columns, self.kinds[which], self.tiers[which], self.workers[which], signals)
 
     def rows(self, features: tuple[str, ...]) -> np.ndarray:
         """float64 (n, features)."""
@@ -82,9 +95,8 @@ def simulated_claims(
 
     A rider claims where the last report of the 90 min up to the moment lies; who has none does not claim.
     """
-    build = build_scenario if generator == "rides" else build_labeled_scenario
-    scenario: Scenario | LabeledScenario = build(storm, riders, seed, attackers=attackers)
-    tables = _reference_tables(scenario)
+    scenario = simulation(storm, riders, seed, attackers=attackers, generator=generator)
+    tables = reference_tables(scenario)
     rng = np.random.default_rng((seed, 0x636C61696D))
     terms = storm.modeled.riders
     begin_ms, end_ms = storm.time_ms(terms.start) + FIRST_CLAIM_MS, storm.time_ms(terms.end)
@@ -96,7 +108,15 @@ def simulated_claims(
     return Claims.joined(parts)
 
 
-def _reference_tables(scenario: Scenario | LabeledScenario) -> ReferenceTables:
+def simulation(
+    storm: Storm, riders: int, seed: int, *, attackers: float, generator: Generator
+) -> Scenario | LabeledScenario:
+    """The storm by one of the generators, in memory."""
+    build = build_scenario if generator == "rides" else build_labeled_scenario
+    return build(storm, riders, seed, attackers=attackers)
+
+
+def reference_tables(scenario: Scenario | LabeledScenario) -> ReferenceTables:
     """The scenario's references, by way of the files that a replay would read."""
     with TemporaryDirectory() as folder:
         scenario.cell_towers.write_csv(Path(folder) / TOWERS_FILE)
@@ -144,8 +164,14 @@ def _claims(
         batch=batch.reshape(-1),
     )
     evidence = measure(telemetry, panes_of(telemetry), tables.locate(telemetry), queries)
+    unknown = np.full(len(worker), np.nan)
+    signals = signals_of(evidence, unknown, unknown)
     return Claims(
-        dict(evidence.values), truth["kind"][worker], truth["tier"][worker], np.array(telemetry.workers)[worker]
+        dict(evidence.values),
+        truth["kind"][worker],
+        truth["tier"][worker],
+        np.array(telemetry.workers)[worker],
+        {name: signal.status for name, signal in signals.items()},
     )
 
 

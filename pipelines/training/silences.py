@@ -1,237 +1,307 @@
-"""Silences of a zone's riders for training and evaluation: simulated reports, measured as a replay measures them.
+"""Silences of a zone's riders for training and evaluation: simulated storms, measured as a replay measures them.
 
-Each silence is one question of a zone, platform and moment, with the riders of two platforms: so many that a quorum
-may be reached, since the model is asked where it is.
-What differs between real outages and the rest is how riders stop; all else (how many they are, how often phones
-report, what batteries hold) is drawn alike.
+Each silence is one question of a zone, platform and moment. Who works there, on which trip, with what battery, how
+often phones report and lose reports, who stops anyway, how far each is to be trusted: all that is a simulated storm's,
+by one of two generators. What silences them together is laid over it, so that real outages and the rest differ in how
+riders stop and in nothing else; a storm's own outage or curfew is asked about as it is (`as_simulated`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
 
-import h3.api.basic_int as h3
 import numpy as np
 
+from monsoon.pipelines.training.claims import Generator, reference_tables, simulated_telemetry, simulation
 from monsoon.sources.product_files import load_products
-from monsoon.transforms.product import SilentQuorum
+from monsoon.sources.simulator import Storm, load_storm
+from monsoon.transforms.evidence.activity import ShiftHistory
+from monsoon.transforms.evidence.devices import DeviceDays
+from monsoon.transforms.evidence.neighborhoods import PaneCells
+from monsoon.transforms.evidence.ragged import Bools, Floats, Ints
+from monsoon.transforms.evidence.references import References
+from monsoon.transforms.geo.cells import cells_of
+from monsoon.transforms.pane_aggregation import panes_of
+from monsoon.transforms.product import Product, SilentQuorum
 from monsoon.transforms.telemetry_conditions.outage import outage_features
 from monsoon.transforms.telemetry_conditions.queries import PolicyHolders, ZoneQueries
-from monsoon.transforms.telemetry_conditions.silent_quorum import MICRO, RiderTrust, active_riders, quorum_tallies
-from monsoon.transforms.telemetry_table import OFFLINE, ON_TRIP, ONLINE, TelemetryTable
+from monsoon.transforms.telemetry_conditions.silent_quorum import (
+    MICRO,
+    ActiveRiders,
+    RiderTrust,
+    active_riders,
+    quorum_tallies,
+    quorum_weight,
+    rider_trust,
+    trust_inputs,
+    trust_score_terms,
+)
+from monsoon.transforms.telemetry_table import ONLINE, TelemetryTable, bisect_right
 
 _MINUTE_MS = 60_000
-_APART_MS = 7 * 24 * 3_600_000
-"""Between the moments of silences simulated together, so that none hears of another's riders."""
-_AT_ONCE = 250
-"""Silences whose reports are in memory together."""
-
+RESOLUTION = 5
+"""Of the zones: one coarser than OffShift's, since some hundred simulated riders are spread over a city."""
+MIN_CROWD = 60
+"""Riders who worked in a zone; of fewer nothing is asked."""
+ATTACKERS = 0.05
+"""Of the riders: as on an ordinary day."""
+OWN, OTHERS = (50, 400), (0.1, 2.0)
+"""Riders of the platform that is asked about, as many as the crowd has; others' riders to these."""
 _SESSION_DROPS = 0.3
 """Share of outages in which the app tells most riders' phones, often all, that they are offline."""
+_BETWEEN_TRIPS = 0.95
+"""Of riders who stop of their own will, those who end the trip first."""
 
 REAL = "real outage"
-FAKES = ("end of shift", "log-off together", "spoofers switch off", "everybody stops")
-"""The shift's end comes for riders one by one; a crowd agrees to log off, between trips; made-up riders are switched
-off among real ones who work on; rain or a dead network silences every platform."""
+FAKES = ("night", "log-off together", "curfew", "festival", "storm", "spoofers switch off")
+"""At night the shift's end comes for riders one by one; a crowd agrees to log off, between trips; a curfew ends work on
+every platform within minutes, a festival's evening within an hour, each with riders who work on; in a storm every
+platform falls silent at once, on trips and with a dead network; made-up riders are switched off among real ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class Crowd:
+    """The riders who worked in one zone of a simulated storm before one moment: one element a rider of `row`, the last
+    such report, `platform`, `silent` and `offline` since, as simulated, and `trust`, in millionths, -1 = not measured.
+
+    `working` and `waiting` are the rows of all working reports, and of those between trips.
+    """
+
+    name: str
+    storm: Storm
+    telemetry: TelemetryTable
+    working: Ints
+    waiting: Ints
+    zone: int
+    at_ms: int
+    worker: Ints
+    row: Ints
+    platform: Ints
+    silent: Bools
+    offline: Bools
+    trust: Ints
+
+    def __len__(self) -> int:
+        return len(self.worker)
+
+    @property
+    def undisturbed(self) -> bool:
+        """Whether nothing of the storm's own began to silence riders in the time that is asked about."""
+        _, terms = silence_terms()
+        begins_ms = [
+            self.storm.time_ms(each.start) for each in self.storm.modeled.hindrances if each.offline or each.silent
+        ]
+        return not any(self.at_ms - terms.before_ms < begin_ms <= self.at_ms for begin_ms in begins_ms)
+
+
+@dataclass(frozen=True, eq=False)
+class Silences:
+    """One element a silence: `columns`, the features, float64 by name; `crowd`, the place of whose it is."""
+
+    columns: Mapping[str, Floats]
+    crowd: Ints
+
+    def __len__(self) -> int:
+        return len(self.crowd)
+
+
+@cache
+def silence_terms() -> tuple[Product, SilentQuorum]:
+    """The product and the terms under which silences are asked about: OffShift's."""
+    product = load_products(["offshift"])["offshift"]
+    terms = product.trigger("outage").telemetry_condition
+    assert isinstance(terms, SilentQuorum)
+    return product, terms
+
+
+def crowds(generator: Generator, storm_name: str, riders: int, moments: int, seed: int) -> list[Crowd]:
+    """The crowds of a storm with `riders` simulated riders at `moments` moments, drawn from where all that is asked
+    about has happened. The same arguments give the same crowds."""
+    storm = load_storm(storm_name)
+    product, terms = silence_terms()
+    scenario = simulation(storm, riders, seed, attackers=ATTACKERS, generator=generator)
+    telemetry = simulated_telemetry(scenario, 0, scenario.blocks)
+    rng = np.random.default_rng((seed, 0x73696C656E6365))
+    shift = storm.modeled.riders
+    first_ms, last_ms = storm.time_ms(shift.start) + terms.before_ms, storm.time_ms(shift.end)
+    moments_ms = np.sort(rng.integers(first_ms, last_ms, moments))
+    zones = np.unique(cells_of(telemetry.lat, telemetry.lon, RESOLUTION))
+    keys = [(None, zone, at_ms) for at_ms in moments_ms.tolist() for zone in zones.tolist()]
+    queries = ZoneQueries.of(RESOLUTION, keys)
+    active = active_riders(terms, telemetry, queries, PolicyHolders(()))
+    enough = np.bincount(active.query, minlength=len(queries)) >= MIN_CROWD
+    active = active.take(enough[active.query])
+    references = reference_tables(scenario).locate(telemetry)
+    trust = _trust(product, terms, telemetry, queries, active, references).micro
+    working = np.flatnonzero(telemetry.app_state >= ONLINE)
+    waiting = np.flatnonzero(telemetry.app_state == ONLINE)
+    found = []
+    for query in np.flatnonzero(enough).tolist():
+        _, zone, at_ms = keys[query]
+        here = active.query == query
+        row = active.row[here]
+        found.append(
+            Crowd(
+                f"{storm_name} by {generator}",
+                storm,
+                telemetry,
+                working,
+                waiting,
+                zone,
+                at_ms,
+                active.worker[here],
+                row,
+                telemetry.platform[row].astype(np.int64),
+                active.silent[here],
+                active.offline[here],
+                trust[here],
+            )
+        )
+    return found
+
+
+def _trust(
+    product: Product,
+    terms: SilentQuorum,
+    telemetry: TelemetryTable,
+    queries: ZoneQueries,
+    riders: ActiveRiders,
+    references: References,
+) -> RiderTrust:
+    """As the evaluator of telemetry conditions measures it, of riders whose policies are not known."""
+    panes = panes_of(telemetry)
+    habits = ShiftHistory.of(panes, PaneCells.of(panes, RESOLUTION), RESOLUTION)
+    inputs, phone = trust_inputs(terms, telemetry, queries, riders, references, habits, PolicyHolders(()))
+    inputs["riders_on_device_28d"] = DeviceDays.of(panes).riders(phone, queries.at_ms[riders.query])[0]
+    insured = np.ones(len(riders.worker), dtype=np.bool_)
+    return rider_trust(terms, trust_score_terms(product, terms), inputs, insured)
+
+
+def silences(among: Sequence[Crowd], kind: str, count: int, seed: int) -> Silences:
+    """`count` silences of a kind (REAL or one of FAKES), as many of each undisturbed crowd. The same arguments give the
+    same numbers. Raises ValueError without such a crowd."""
+    places = [place for place, crowd in enumerate(among) if crowd.undisturbed]
+    if not places:
+        raise ValueError("no crowd of riders to fall silent")
+    shares = np.diff(np.linspace(0, count, len(places) + 1).astype(int)).tolist()
+    parts = []
+    for place, share in zip(places, shares, strict=True):
+        rng = np.random.default_rng((seed, (REAL, *FAKES).index(kind), place))
+        parts.append(outage_features(_tallies(among[place], kind, share, rng)))
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Silences(columns, np.repeat(places, shares))
 
 
 @dataclass(frozen=True)
-class City:
-    """How riders of a place work. `others` is the least and greatest ratio of other platforms' riders to the
-    platform's own, `churn` the share of riders who stop within an hour on an ordinary day, `offline` how many of the
-    silent say so in an outage."""
+class AsSimulated:
+    """What a storm's own hindrances do to a platform's riders of one crowd: its place, whether it is an outage of
+    theirs that lasts, and the features, one element each."""
 
-    name: str
-    place: tuple[float, float]
-    riders: tuple[int, int]
-    others: tuple[float, float]
-    churn: tuple[float, float]
-    on_trip: tuple[float, float]
-    offline: tuple[float, float]
-    trust: tuple[float, float]
-    report_every_s: tuple[int, int]
+    crowd: int
+    real: bool
+    columns: Mapping[str, Floats]
 
 
-TRAINING_CITY = City(
-    "Chennai", (13.05, 80.24), (50, 400), (0.2, 2.0), (0.02, 0.25), (0.25, 0.75), (0.0, 0.5), (0.60, 0.95), (15, 120)
-)
-EVALUATION_CITIES = (
-    City("Delhi", (28.6, 77.2), (60, 600), (0.4, 3.0), (0.05, 0.30), (0.20, 0.65), (0.0, 0.4), (0.65, 0.95), (15, 60)),
-    City(
-        "Pune", (18.52, 73.85), (50, 120), (0.1, 1.0), (0.02, 0.20), (0.30, 0.80), (0.0, 0.6), (0.55, 0.90), (30, 300)
-    ),
-)
+def as_simulated(among: Sequence[Crowd]) -> Iterator[AsSimulated]:
+    """Of each crowd the platforms whose silent riders come to a quorum, with nothing laid over."""
+    _, terms = silence_terms()
+    for place, crowd in enumerate(among):
+        for code, platform in enumerate(crowd.telemetry.platforms):
+            own = crowd.platform == code
+            one = np.zeros(len(crowd), dtype=np.int64)
+            riders = ActiveRiders(one, crowd.worker, crowd.row, own, crowd.silent, crowd.silent & crowd.offline)
+            tallies = _counted(crowd, riders, crowd.trust, 1)
+            if quorum_weight(tallies)[0] >= terms.reach:
+                real = any(
+                    hindrance.platform == platform
+                    and hindrance.riders != "attackers"
+                    and crowd.storm.time_ms(hindrance.start) <= crowd.at_ms - terms.silent_ms
+                    and crowd.at_ms <= crowd.storm.time_ms(hindrance.end)
+                    for hindrance in crowd.storm.modeled.hindrances
+                )
+                yield AsSimulated(place, real, outage_features(tallies))
 
 
-def silence_terms() -> SilentQuorum:
-    """The terms under which silences are asked about: OffShift's."""
-    telemetry_condition = load_products(["offshift"])["offshift"].trigger("outage").telemetry_condition
-    assert isinstance(telemetry_condition, SilentQuorum)
-    return telemetry_condition
+def _tallies(crowd: Crowd, kind: str, count: int, rng: np.random.Generator) -> Ints:
+    """Of `count` silences of a kind laid over the crowd."""
+    _, terms = silence_terms()
+    silence, rider, own = _drawn(crowd, count, rng)
+    n = len(rider)
 
-
-def silences(city: City, kind: str, count: int, seed: int) -> Mapping[str, np.ndarray]:
-    """Features (float64 (count,) by name) of `count` silences of a kind (REAL or one of FAKES).
-
-    The same arguments give the same numbers, and the first ones do not depend on the count.
-    """
-    parts = []
-    for first in range(0, count, _AT_ONCE):
-        kinds = (REAL, *FAKES).index(kind)
-        rng = np.random.default_rng((seed, kinds, first))
-        parts.append(_features(city, kind, _AT_ONCE, rng))
-    return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
-
-
-def _features(city: City, kind: str, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    terms = silence_terms()
-    at_ms = 1_700_000_000_000 + np.arange(count) * _APART_MS
-    riders = _riders(city, kind, count, rng)
-    telemetry, trust = _reported(city, riders, at_ms, terms, rng)
-    zone = h3.latlng_to_cell(*city.place, 6)
-    zone_queries = ZoneQueries(6, ("own",) * count, np.full(count, zone, dtype=np.uint64), at_ms.astype(np.int64))
-    worked = active_riders(terms, telemetry, zone_queries, PolicyHolders(()))
-    gone = worked.worker[worked.on_platform & worked.silent]
-    names = np.array([int(name) for name in telemetry.workers])
-    return outage_features(quorum_tallies(terms, telemetry, zone_queries, worked, trust.take(names[gone])))
-
-
-def _riders(city: City, kind: str, count: int, rng: np.random.Generator) -> dict[str, Any]:
-    """One element per rider: the silence that he belongs to, how long before its moment he stops (min; negative:
-    not before), and how."""
-    low, high = (float(np.log(riders)) for riders in city.riders)
-    own = np.exp(rng.uniform(low, high, count)).astype(int)
-    others = np.rint(own * rng.uniform(*city.others, count)).astype(int)
-    silence = np.repeat(np.arange(count), own + others)
-    n = len(silence)
-    is_own = np.concatenate([np.repeat([True, False], pair) for pair in zip(own, others, strict=True)])
-
-    def each(low: float, high: float) -> np.ndarray:
+    def each(low: float, high: float) -> Floats:
         """A number per silence, for all of its riders."""
         return rng.uniform(low, high, count)[silence]
 
-    churn = each(*city.churn)
-    stops = np.where(rng.random(n) < churn, rng.uniform(30, 90, n), -1.0)
-    offline = np.where(stops > 0, rng.random(n) < 0.6, False)
-    on_trip = rng.random(n) < each(*city.on_trip)
-    on_trip &= stops < 0  # who stops of his own will does so between trips
-    trust = np.clip(rng.normal(each(*city.trust), 0.12, n), 0.0, 1.0)
-    onset, reach = each(31, 75), each(0.5, 0.98)
-    hit = (rng.random(n) < reach) & (stops < onset)
+    def together(low_min: float, high_min: float) -> Floats:
+        """When riders stop, in min before the silence is asked about, each with a delay of such a mean after an onset
+        of all."""
+        onset = each(31, 75)
+        return onset - np.minimum(rng.exponential(each(low_min, high_min), n), onset - 30.5)
+
+    trust, reach = crowd.trust[rider], rng.random(n) < each(0.5, 0.98)
     if kind == REAL:
-        hit &= is_own
-        stops = np.where(hit, onset - np.minimum(rng.exponential(each(0.2, 4.0), n), onset - 30.5), stops)
-        says_so = np.where(each(0.0, 1.0) < _SESSION_DROPS, np.minimum(each(0.7, 1.1), 1.0), each(*city.offline))
-        offline = np.where(hit, rng.random(n) < says_so, offline)
-        on_trip = np.where(hit, rng.random(n) < each(*city.on_trip), on_trip)
-    elif kind == "end of shift":
-        hit = rng.random(n) < each(0.3, 0.8)
-        stops = np.where(hit, rng.uniform(30.5, 88, n), stops)
-        offline = np.where(hit, rng.random(n) < each(0.4, 0.95), offline)
-        on_trip &= ~hit
+        hit, stops, willing = reach & own, together(0.2, 4.0), 0.0
+        says = np.where(each(0.0, 1.0) < _SESSION_DROPS, np.minimum(each(0.7, 1.1), 1.0), each(0.0, 0.5))
+    elif kind == "night":
+        hit, stops, willing = rng.random(n) < each(0.3, 0.8), rng.uniform(30.5, 88, n), _BETWEEN_TRIPS
+        says = each(0.4, 0.95)
     elif kind == "log-off together":
-        hit &= is_own
-        stops = np.where(hit, onset - np.minimum(rng.exponential(each(1.0, 6.0), n), onset - 30.5), stops)
-        offline = np.where(hit, rng.random(n) < each(0.6, 1.0), offline)
-        on_trip = np.where(hit, rng.random(n) < 0.05, on_trip)
-    elif kind == "spoofers switch off":
-        hit = is_own & (rng.random(n) < each(0.3, 0.9))
-        stops = np.where(hit, onset - np.minimum(rng.exponential(0.5, n), onset - 30.5), stops)
-        offline &= ~hit
-        on_trip = np.where(hit, rng.random(n) < each(0.0, 0.6), on_trip)
-        trust = np.where(hit, np.clip(rng.normal(each(0.05, 0.45), 0.08, n), 0.0, 1.0), trust)
+        hit, stops, willing, says = reach & own, together(1.0, 6.0), _BETWEEN_TRIPS, each(0.6, 1.0)
+    elif kind == "curfew":
+        hit, stops, willing, says = reach, together(3.0, 12.0), _BETWEEN_TRIPS, each(0.2, 0.9)
+    elif kind == "festival":
+        hit, willing, says = rng.random(n) < each(0.4, 0.9), _BETWEEN_TRIPS, each(0.5, 1.0)
+        stops = together(10.0, 25.0)
+    elif kind == "storm":
+        hit, stops, willing, says = reach, together(1.0, 10.0), 0.3, each(0.0, 0.4)
     else:
-        stops = np.where(hit, onset - np.minimum(rng.exponential(each(1.0, 10.0), n), onset - 30.5), stops)
-        offline = np.where(hit, rng.random(n) < each(0.0, 0.4), offline)
-    return {
-        "silence": silence,
-        "own": is_own,
-        "stops_min": stops,
-        "offline": offline,
-        "on_trip": on_trip,
-        "trust": trust,
-        "battery": np.clip(rng.normal(each(35, 70), 18, n), 1, 100),
-        "battery_known": rng.random(n) < 0.9,
-    }
+        hit, stops, willing, says = own & (rng.random(n) < each(0.3, 0.9)), together(0.5, 0.5), 0.5, each(0.0, 0.1)
+        made_up = np.clip(rng.normal(each(0.05, 0.45), 0.08, n), 0.0, 1.0)
+        trust = np.where(hit, np.rint(made_up * MICRO).astype(np.int64), trust)
+    row = _last_report(crowd, rider, stops, rng.random(n) < willing)
+    there = crowd.telemetry.event_time_ms[row] > crowd.at_ms - terms.before_ms
+    row = np.where(hit, row, crowd.row[rider])
+    silent = hit | crowd.silent[rider]
+    offline = np.where(hit, rng.random(n) < says, crowd.offline[rider])
+    # Whose last report before he stopped is too old, has not worked there.
+    worked = there | ~hit
+    riders = ActiveRiders(silence, crowd.worker[rider], row, own, silent, silent & offline)
+    return _counted(crowd, riders.take(worked), trust[worked], count)
 
 
-def _reported(
-    city: City, riders: Mapping[str, Any], at_ms: np.ndarray, terms: SilentQuorum, rng: np.random.Generator
-) -> tuple[TelemetryTable, RiderTrust]:
-    """The reports that matter, as a trail, and each rider's trust."""
-    n = len(riders["silence"])
-    now_ms = at_ms[riders["silence"]]
-    every_s = rng.uniform(*city.report_every_s, int(at_ms.shape[0]))[riders["silence"]]
-    gap_ms = (rng.random(n) * every_s * 1000).astype(np.int64)
-    stopped = riders["stops_min"] > 0
-    # Somewhere in the hour of work; the last report before he stopped, or before the silence is asked about; since.
-    early_ms = now_ms - rng.integers(terms.silent_ms + 40 * _MINUTE_MS, terms.before_ms, n)
-    end_ms = np.where(stopped, now_ms - (riders["stops_min"] * _MINUTE_MS).astype(np.int64), now_ms - terms.silent_ms)
-    last_ms = end_ms - gap_ms
-    since_ms = now_ms - rng.integers(0, terms.silent_ms, n)
-    early = early_ms < last_ms
-    since = ~stopped | riders["offline"]
-    working = np.where(riders["on_trip"], ON_TRIP, ONLINE)
-    blocks = (
-        (early, early_ms, np.full(n, ONLINE)),
-        (np.ones(n, dtype=np.bool_), last_ms, working),
-        (since, since_ms, np.where(stopped, OFFLINE, working)),
-    )
-    which = np.concatenate([np.flatnonzero(mask) for mask, _, _ in blocks])
-    time_ms = np.concatenate([times[mask] for mask, times, _ in blocks])
-    state = np.concatenate([states[mask] for mask, _, states in blocks])
-    battery = np.where(riders["battery_known"], riders["battery"], np.nan)[which]
-    telemetry = _telemetry(city, which, time_ms, state, np.where(riders["own"], 1, 0)[which], battery, n)
-    return telemetry, RiderTrust(np.rint(riders["trust"] * MICRO).astype(np.int64), np.ones(n, dtype=np.bool_))
+def _drawn(crowd: Crowd, count: int, rng: np.random.Generator) -> tuple[Ints, Ints, Bools]:
+    """Of `count` silences the riders: the silence, the rider's place in the crowd, and whether he is of the platform
+    asked about. Which platform a simulated rider is of says nothing about him but in the storm's own outage."""
+    n = len(crowd)
+    low, high = min(OWN[0], n // 2), min(OWN[1], n * 4 // 5)
+    own = np.exp(rng.uniform(np.log(low), np.log(high), count)).astype(int)
+    others = np.minimum(np.rint(own * rng.uniform(*OTHERS, count)).astype(int), n - own)
+    rank = np.argsort(rng.random((count, n)), axis=1).argsort(axis=1)
+    silence, rider = np.nonzero(rank < (own + others)[:, None])
+    return silence, rider, rank[silence, rider] < own[silence]
 
 
-def _telemetry(
-    city: City,
-    which: np.ndarray,
-    time_ms: np.ndarray,
-    state: np.ndarray,
-    platform: np.ndarray,
-    battery: np.ndarray,
-    riders: int,
-) -> TelemetryTable:
-    order = np.lexsort((time_ms, which))
-    count = len(which)
-    nan, none32, none8 = np.full(count, np.nan), np.full(count, -1, dtype=np.int32), np.full(count, -1, dtype=np.int8)
-    worker = which[order].astype(np.int32)
-    width = len(str(riders))
-    return TelemetryTable(
-        workers=tuple(str(rider).zfill(width) for rider in range(riders)),
-        devices=("phone",),
-        cells=(),
-        bssids=(),
-        ip_prefixes=(),
-        platforms=("others", "own"),
-        worker_starts=np.searchsorted(worker, np.arange(riders + 1)).astype(np.int64),
-        worker=worker,
-        device=np.zeros(count, dtype=np.int32),
-        event_time_ms=time_ms[order].astype(np.int64),
-        received_time_ms=np.full(count, -1, dtype=np.int64),
-        lat=np.full(count, city.place[0]),
-        lon=np.full(count, city.place[1]),
-        accuracy_m=nan,
-        speed_mps=nan,
-        accel_var=nan,
-        pressure_hpa=nan,
-        cn0_dbhz=nan,
-        agc_db=nan,
-        battery_pct=battery[order],
-        mock=none8,
-        mock_setting=none8,
-        gnss_time_ms=nan,
-        network_time_ms=nan,
-        charging=none8,
-        cell=none32,
-        bssid_offsets=np.zeros(count + 1, dtype=np.int64),
-        bssid_codes=np.empty(0, dtype=np.int32),
-        ip_prefix=none32,
-        platform=platform[order].astype(np.int32),
-        app_state=state[order].astype(np.int8),
-        orders_completed=np.full(count, -1, dtype=np.int64),
-    )
+def _last_report(crowd: Crowd, rider: Ints, stops_min: Floats, between_trips: Bools) -> Ints:
+    """The row of each rider's last working report before he stops, of who stops between trips the last one there, if
+    there is any; the rider's last one of all before the silence where there is none."""
+    telemetry, worker = crowd.telemetry, crowd.worker[rider]
+    end_ms = crowd.at_ms - (stops_min * _MINUTE_MS).astype(np.int64)
+    found = crowd.row[rider]
+    for rows, wanted in ((crowd.working, np.ones(len(rider), dtype=np.bool_)), (crowd.waiting, between_trips)):
+        starts = np.searchsorted(telemetry.worker[rows], np.arange(len(telemetry.workers) + 1)).astype(np.int64)
+        first, stop = starts[worker], starts[worker + 1]
+        at = bisect_right(telemetry.event_time_ms[rows], first, stop, end_ms) - 1
+        known = wanted & (at >= first)
+        found = np.where(known, rows[np.maximum(at, 0)], found)
+    return found
+
+
+def _counted(crowd: Crowd, riders: ActiveRiders, trust: Ints, count: int) -> Ints:
+    """The tallies of `count` silences from their riders, each with the trust that he would have."""
+    _, terms = silence_terms()
+    queries = ZoneQueries.of(RESOLUTION, [("own", crowd.zone, crowd.at_ms)] * count)
+    micro = trust[riders.on_platform & riders.silent]
+    insured = np.ones(len(micro), dtype=np.bool_)
+    return quorum_tallies(terms, crowd.telemetry, queries, riders, RiderTrust(micro, insured))

@@ -42,7 +42,7 @@ WORK = [
     "monsoon.sources.simulator.frames.build_scenario",
     "monsoon.sources.feeds.readings.read_feed",
     "monsoon.pipelines.training.claim_anomaly.simulated_claims",
-    "monsoon.pipelines.training.outage.silences",
+    "monsoon.pipelines.training.outage.crowds",
     "monsoon.pipelines.evaluation.evaluate.evaluate",
     "monsoon.bench.replay.measure",
     "monsoon.bench.products.measure",

