@@ -33,7 +33,7 @@ class Simulation:
         return f"the storm {self.storm}, {self.riders:,} riders by the generator {self.generator}"
 
 
-FOREST = (Simulation("rides", "chennai-2015-12-01", 1_000), Simulation("scenarios", "delhi-2024-05-29-heat", 500))
+FOREST = (Simulation("rides", "chennai-2015-12-01", 1_000), Simulation("scenarios", "delhi-2024-05-29-heat", 400))
 CALIBRATION = (
     Simulation("rides", "chennai-2016-12-12-vardah", 1_000),
     Simulation("rides", "delhi-2024-05-29-heat", 1_000),
@@ -48,7 +48,7 @@ EVALUATION = (
 """Storms that no model is trained on; with as many honest riders as those of training."""
 MOMENTS: Mapping[Generator, int] = {"rides": 8, "scenarios": 16}
 """Of each storm, so that the two generators have about as many groups; riders of the second take longer to simulate."""
-RING_MOMENTS = 4
+EVALUATION_MOMENTS, RING_MOMENTS = 8, 4
 ATTACKERS = 0.4
 """Of the riders of an evaluation: so that each kind of ring of the second generator is there."""
 BY_RULE = ("link_weight", "kinds_per_link")
@@ -118,7 +118,7 @@ def _evaluation(scorer: Scorer, seed: int, progress: Progress) -> str:
     for number, simulation in enumerate(EVALUATION, len(FOREST) + len(CALIBRATION)):
         progress(f"evaluating on {simulation}", None)
         city = _city(simulation, seed * SEEDS_PER_RUN + number, ATTACKERS)
-        parts.append((city.honest_groups(MOMENTS[simulation.generator]), city.rings(RING_MOMENTS)))
+        parts.append((city.honest_groups(EVALUATION_MOMENTS), city.rings(RING_MOMENTS)))
         lines.append(f"{simulation}, seed {seed}")
         lines += evaluation_lines(scorer, *parts[-1])
     honest, rings = (Groups.joined(each) for each in zip(*parts, strict=True))
