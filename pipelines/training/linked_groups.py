@@ -53,16 +53,15 @@ class Groups:
         """How many each has, int64 (n,)."""
         return np.array([len(each) for each in self.workers], dtype=np.int64)
 
-    @property
-    def disjoint(self) -> int:
-        """Of so many groups no two share a rider, taken in their order: those of several moments are often the same."""
+    def disjoint(self) -> Ints:
+        """Rows of groups of which no two share a rider, taken in their order: of several moments many are the same."""
         seen: set[str] = set()
-        found = 0
-        for workers in self.workers:
+        rows = []
+        for row, workers in enumerate(self.workers):
             if not seen & workers:
-                found += 1
+                rows.append(row)
                 seen |= workers
-        return found
+        return np.array(rows, dtype=np.int64)
 
     @staticmethod
     def joined(parts: Sequence[Groups]) -> Groups:

@@ -33,7 +33,7 @@ class Simulation:
         return f"the storm {self.storm}, {self.riders:,} riders by the generator {self.generator}"
 
 
-FOREST = (Simulation("rides", "chennai-2015-12-01", 1_000), Simulation("scenarios", "delhi-2024-05-29-heat", 600))
+FOREST = (Simulation("rides", "chennai-2015-12-01", 1_000), Simulation("scenarios", "delhi-2024-05-29-heat", 400))
 CALIBRATION = (
     Simulation("rides", "chennai-2016-12-12-vardah", 1_000),
     Simulation("rides", "delhi-2024-05-29-heat", 1_000),
@@ -42,13 +42,13 @@ CALIBRATION = (
 )
 """Of the storms that `claim_anomaly` is trained on, by both generators; other riders than those of the forest."""
 EVALUATION = (
-    Simulation("rides", "delhi-2024-06-28", 1_000),
-    Simulation("scenarios", "delhi-2024-07-31-cloudburst", 800),
+    Simulation("rides", "delhi-2024-06-28", 1_600),
+    Simulation("scenarios", "delhi-2024-07-31-cloudburst", 1_000),
 )
-"""Storms that no model is trained on."""
+"""Storms that no model is trained on; with as many honest riders as those of training."""
 MOMENTS: Mapping[Generator, int] = {"rides": 8, "scenarios": 16}
 """Of each storm, so that the two generators have about as many groups; riders of the second take longer to simulate."""
-RING_MOMENTS = 4
+EVALUATION_MOMENTS, RING_MOMENTS = 8, 4
 ATTACKERS = 0.4
 """Of the riders of an evaluation: so that each kind of ring of the second generator is there."""
 BY_RULE = ("link_weight", "kinds_per_link")
@@ -118,7 +118,7 @@ def _evaluation(scorer: Scorer, seed: int, progress: Progress) -> str:
     for number, simulation in enumerate(EVALUATION, len(FOREST) + len(CALIBRATION)):
         progress(f"evaluating on {simulation}", None)
         city = _city(simulation, seed * SEEDS_PER_RUN + number, ATTACKERS)
-        parts.append((city.honest_groups(MOMENTS[simulation.generator]), city.rings(RING_MOMENTS)))
+        parts.append((city.honest_groups(EVALUATION_MOMENTS), city.rings(RING_MOMENTS)))
         lines.append(f"{simulation}, seed {seed}")
         lines += evaluation_lines(scorer, *parts[-1])
     honest, rings = (Groups.joined(each) for each in zip(*parts, strict=True))
@@ -130,8 +130,10 @@ def evaluation_lines(scorer: Scorer, honest: Groups, rings: Groups) -> list[str]
     spread; and how many honest groups have a p-value of at most each of P_LEVELS."""
     from monsoon.models.rates import Rate
 
-    independent = min(honest.disjoint, rings.disjoint)
+    apart, rings_apart = honest.disjoint(), rings.disjoint()
+    independent = min(len(apart), len(rings_apart))
     risk, ring_risk = scorer.score(honest.columns).risk, scorer.score(rings.columns).risk
+    p = np.round(1 - risk, 6)
     area = auroc(risk, ring_risk)
     # The variance of an AUROC A is at most A (1 - A) / n, n the fewer of both.
     bound = Rate(round(area * independent), independent).interval()[0]
@@ -143,8 +145,8 @@ def evaluation_lines(scorer: Scorer, honest: Groups, rings: Groups) -> list[str]
 
     quantiles = np.quantile(ring_risk, (0.0, 0.05, 0.5, 0.95, 1.0))
     return [
-        f"  {len(rings):,} rings, {rings.disjoint} without a rider in common; {len(honest):,} honest groups, "
-        f"{honest.disjoint} without",
+        f"  {len(rings):,} rings, {len(rings_apart)} without a rider in common; {len(honest):,} honest groups, "
+        f"{len(apart)} without",
         f"  AUROC of the risk {area:.4f}, at least {bound:.3f} (95%, of {independent} of each)",
         f"    without {' and '.join(BY_RULE)}  {auroc(without(honest.columns), without(rings.columns)):.4f}",
         *(f"    {name:20} alone {auroc(honest.columns[name], rings.columns[name]):.4f}" for name in scorer.features),
@@ -153,7 +155,8 @@ def evaluation_lines(scorer: Scorer, honest: Groups, rings: Groups) -> list[str]
         f"    {len(np.unique(ring_risk))} different risks; rank correlation with the number of riders "
         f"{_rank_correlation(ring_risk, rings.riders):.2f}",
         *(
-            f"  honest groups with p <= {level:<5g} {Rate(int((1 - risk <= level).sum()), len(risk))}"
+            f"  honest groups with p <= {level:<4g}  {np.mean(p <= level):6.1%}; without a rider in common "
+            f"{Rate(int((p[apart] <= level).sum()), len(apart))}"
             for level in P_LEVELS
         ),
     ]

@@ -82,6 +82,7 @@ def group_features(group: Ints, links: GroupLinks) -> tuple[Ints, dict[str, Floa
     count = len(groups)
     width = max(len(group), 1)
 
+    # Pairs of nodes with an edge within their group, and the kinds that each shares.
     of_edge = np.where(place[links.first] == place[links.second], place[links.first], -1)
     low, high = np.minimum(links.first, links.second), np.maximum(links.first, links.second)
     inside = of_edge >= 0
@@ -96,6 +97,7 @@ def group_features(group: Ints, links: GroupLinks) -> tuple[Ints, dict[str, Floa
     edge, shared = links.edge[rows], _CLASS[links.kind[rows]]
     kinds = np.unique(pair_of_edge[edge] * _CLASSES + shared) // _CLASSES
 
+    # Cliques within a group: all pairs of the nodes on it, by a phone and a payout account.
     on_it = np.flatnonzero(place[links.member] >= 0)
     member, clique = links.member[on_it], links.clique[on_it]
     cliques_wide = len(links.clique_weight_e6) + 1
