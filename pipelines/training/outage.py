@@ -31,7 +31,9 @@ RIDERS, MOMENTS = 512, 12
 """Of each simulation."""
 DEFAULT_ROWS = 15_000
 FOREST_SHARE = 0.3
-"""Of the outages; the others calibrate."""
+"""Of the crowds; the others' outages calibrate."""
+MIN_CALIBRATION, MAX_DRAWS = 10_000, 100
+"""Outages that a calibration needs; how often crowds are shared out anew to have them."""
 EVALUATION_SILENCES = 1_000
 """Of each kind and generator."""
 RESAMPLES = 2_000
@@ -67,8 +69,7 @@ def train(output: Path, seed: int, rows: int, progress: Progress) -> tuple[str, 
     progress(f"simulating {rows:,} outages", None)
     real = silences(among, REAL, rows, seed)
     table = np.column_stack([real.columns[name] for name in OUTAGE.names])
-    # Of different crowds: silences of one have the same riders.
-    for_forest = np.random.default_rng(seed).random(len(among))[real.crowd] < FOREST_SHARE
+    for_forest = _for_forest(real.crowd, np.random.default_rng(seed))
     forest, calibration = table[for_forest], table[~for_forest]
     files = build_files(
         forest,
@@ -83,6 +84,16 @@ def train(output: Path, seed: int, rows: int, progress: Progress) -> tuple[str, 
     card = _card(seed, len(np.unique(real.crowd)), len(forest), len(calibration), evaluation)
     version = write_folder(output, files | {MODEL_CARD: card.encode()}, OUTAGE.name)
     return version, evaluation
+
+
+def _for_forest(crowd: Ints, rng: np.random.Generator) -> Bools:
+    """Which outages the forest is fitted on, by crowd, since those of one have the same riders; drawn again where too
+    few would be left for calibration."""
+    for _ in range(MAX_DRAWS):
+        forest = rng.random(int(crowd.max(initial=-1)) + 1)[crowd] < FOREST_SHARE
+        if np.count_nonzero(~forest) >= MIN_CALIBRATION:
+            break
+    return forest
 
 
 def simulated_crowds(

@@ -103,9 +103,6 @@ class Silences:
     columns: Mapping[str, Floats]
     crowd: Ints
 
-    def __len__(self) -> int:
-        return len(self.crowd)
-
 
 @cache
 def silence_terms() -> tuple[Product, SilentQuorum]:

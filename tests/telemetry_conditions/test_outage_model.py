@@ -9,7 +9,9 @@ from kit.examples import mostly_slow
 from monsoon.pipelines.evaluation.scenarios import TRAINING_STORMS
 from monsoon.pipelines.training.outage import (
     EVALUATION_SIMULATIONS,
+    MIN_CALIBRATION,
     TRAINING_SIMULATIONS,
+    _for_forest,
     balanced_error,
     by_crowd,
     called_real,
@@ -106,6 +108,14 @@ def test_the_balanced_error_weighs_both_sides_alike():
     in_one_crowd = by_crowd(crowd > 0, crowd)
     _, low, high = balanced_error(called | {REAL: in_one_crowd}, 1)
     assert high - low > 0.2  # four crowds say little, however many silences they have
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_forest_and_calibration_have_different_crowds_and_enough_of_them(seed):
+    crowd = np.repeat(np.arange(40), 375)
+    forest = _for_forest(crowd, np.random.default_rng(seed))
+    assert not set(crowd[forest].tolist()) & set(crowd[~forest].tolist())
+    assert MIN_CALIBRATION <= np.count_nonzero(~forest) < len(crowd)
 
 
 def test_its_card_names_the_storms_of_both_generators(root):
