@@ -263,7 +263,8 @@ def _claimed(run: DemoRun) -> list[list[str]]:
         run.claims,
         lambda claim: _SILENT if claim["claim_id"] in silent else group_of.get(claim["worker_id"], "honest"),
     )
-    rows = [["", "claims", "approved at once", "held", "stepped up", "paid", "in review", "not eligible", "Rs"]]
+    opening = ["approved at once", "held", "stepped up", "reviewed"]
+    rows = [["", "claims", *opening, "paid", "in review", "not eligible", "Rs"]]
     for group, title in (*_GROUPS, (_SILENT, _SILENT)):
         if not mine[group]:
             continue
@@ -276,6 +277,7 @@ def _claimed(run: DemoRun) -> list[list[str]]:
                 _share(opened["approved"], len(mine[group])),
                 str(opened["soft_hold"]),
                 str(opened["step_up"]),
+                str(opened["manual_review"]),
                 str(final["approved"]),
                 str(final["soft_hold"] + final["step_up"] + final["manual_review"]),
                 str(final["ineligible"] + final["withdrawn"]),

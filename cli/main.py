@@ -70,7 +70,7 @@ _WORDS = {
     "drift": "compare an output's claims with those that the model was trained on, by day and cell",
     "products": "list, show, check and explain product files",
     "schema": "print the JSON Schema of product, storm or provider files",
-    "train": "train and calibrate the model claim_anomaly",
+    "train": "train and calibrate a model: claim_anomaly, outage or syndicate",
     "evaluate": "measure what decisions do to honest riders and attackers",
     "bench": "measure speed, as ratios within one run",
     "jars": "fetch the jars of Kafka, with Maven",

@@ -158,11 +158,11 @@ def with_usual_wages(
     amounts of a name that policies in force at a moment (ms) state."""
     some = np.array([row for row, each in enumerate(stated) if each is not None], dtype=np.int64)
     known = [each for each in stated if each is not None]
-    stated_inr, usual_inr, policies = (np.full(len(queries), np.nan) for _ in range(3))
+    stated_inr, usual_inr = (np.full(len(queries), np.nan) for _ in range(2))
     stated_inr[some] = [each.amount_inr for each in known]
     names = [each.name for each in known]
-    usual_inr[some], policies[some] = usual_at(queries.zone[some], names, queries.confirmed_at_ms[some], counts_at)
-    return replace(queries, stated_inr=stated_inr, usual_inr=usual_inr, usual_policies=policies)
+    usual_inr[some] = usual_at(queries.zone[some], names, queries.confirmed_at_ms[some], counts_at)
+    return replace(queries, stated_inr=stated_inr, usual_inr=usual_inr)
 
 
 def queries_of(

@@ -50,7 +50,7 @@ def rings_among(
         if found.links is not None:
             graph = graphs.setdefault(found.trigger, RingGraph(product.name, found.trigger))
             graph.add(found.links)
-        for worker, update in found.accounts:
+        for worker, update in found.shared:
             updates[worker].append(update)
     alerts: list[RingAlert] = []
     for _, graph in sorted(graphs.items()):

@@ -125,7 +125,7 @@ class LinkClaims(KeyedOperator):
         opened = [each for mine in self._known[product].values() for each in mine]
         stays, names = _stays_of(opened)
         links: list[tuple[str, Links]] = []
-        accounts: list[tuple[str, LinkUpdate]] = []
+        shared: list[tuple[str, LinkUpdate]] = []
 
         def owns(trigger: str, cell: int) -> bool:
             return key_of(product, trigger, cell, self._config.buckets) == self.key
@@ -135,11 +135,11 @@ class LinkClaims(KeyedOperator):
 
         openings = [each.opening for each in opened]
         for found in linked_cells(openings, stays, names, self.done_ms, upto_ms, owns, active_riders):
-            accounts += found.accounts
+            shared += found.shared
             if found.links is not None:
                 links.append((found.trigger, found.links))
         yield from links_message(product, links, self._config.buckets, upto_ms)
-        yield from update_messages(product, accounts, self._config.buckets, upto_ms)
+        yield from update_messages(product, shared, self._config.buckets, upto_ms)
 
     @property
     def holds_expiring_state(self) -> bool:

@@ -99,7 +99,7 @@ def ratios_of(product: Product, claims: pl.DataFrame, amounts: pl.DataFrame) -> 
         return AmountCounts(*(rows[column].to_numpy() for column in ("home", "amount_inr", "policies")))
 
     zone, confirmed_ms = claims["zone_cell"].to_numpy(), claims["confirmed_at_ms"].to_numpy()
-    usual, policies = usual_at(zone, claims["name"].to_list(), confirmed_ms, counts_at)
+    usual = usual_at(zone, claims["name"].to_list(), confirmed_ms, counts_at)
     queries = Queries.of(
         product.zone_resolution,
         worker=np.arange(claims.height),
@@ -107,7 +107,6 @@ def ratios_of(product: Product, claims: pl.DataFrame, amounts: pl.DataFrame) -> 
         confirmed_at_ms=confirmed_ms,
         stated_inr=claims["stated_inr"].to_numpy(),
         usual_inr=usual,
-        usual_policies=policies,
     )
     found, reports = stated_wage_ratio(queries)
     columns = {"stated_wage_ratio": found, "stated_wage_ratio/reports": reports}

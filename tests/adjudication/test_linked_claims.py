@@ -33,6 +33,10 @@ def on_account(riders, minutes=0):
     return LinkUpdate(at(minutes), CLAIM, riders_on_payout_account=riders)
 
 
+def on_phone(riders, minutes=0):
+    return LinkUpdate(at(minutes), CLAIM, riders_on_device=riders)
+
+
 @pytest.mark.parametrize("product", WITHOUT_ACTIVITY_TEST)
 def test_a_member_of_a_ring_is_reviewed(product):
     rider = rider_of(product=product).at(lost(product), member()).finish()
@@ -65,8 +69,19 @@ def test_more_than_two_riders_on_an_account_are_one_signal(riders, end):
     assert rider_of((MOCK,)).at(lost(), on_account(3)).end() == ("manual_review", ["mock", "device"])
 
 
-def test_a_reread_does_not_release_an_account_of_many():
-    assert rider_of().at(lost(), on_account(3)).answer(10).end() == ("manual_review", ["device"])
+@pytest.mark.parametrize(("riders", "end"), [(2, "approved"), (3, "step_up")])
+def test_more_than_two_riders_on_a_phone_are_one_signal(riders, end):
+    rider = rider_of().at(lost(), on_phone(riders))
+    assert rider.story() == [end]
+    (signal,) = (each for each in rider.last()["guard"] if each["signal"] == "device")
+    assert (signal["feature"], signal["value"]) == ("riders_on_device_28d", riders)
+
+
+def test_a_reread_releases_an_account_of_many_and_no_phone_of_many():
+    """A family's account says nothing of where a rider is; a phone that three use is what was to be read again."""
+    assert rider_of().at(lost(), on_account(3)).answer(10).end() == ("approved", [])
+    assert rider_of().at(lost(), on_phone(3)).answer(10).end() == ("manual_review", ["device"])
+    assert rider_of().at(lost(), on_phone(3)).finish().end() == ("manual_review", ["step_up_unanswered", "device"])
 
 
 def test_a_claim_that_waits_is_frozen_when_it_becomes_a_member():

@@ -84,25 +84,25 @@ def claim_of(worker, product):
 
 
 @pytest.mark.parametrize(
-    ("worker", "product", "ratio", "policies"),
+    ("worker", "product", "ratio"),
     [
         # Daily wages of Delhi: 500, 510 ... 690 and 2,000; the median of these 21 is 600.
-        ("d00", "jugaad", 500 / 600, 21),
-        ("d00", "kawaach", 400 / 600, 21),  # lowered half an hour ago
-        ("d01", "kawaach", 510 / 600, 21),  # what is raised waits
-        ("rich", "kawaach", 2000 / 600, 21),
+        ("d00", "jugaad", 500 / 600),
+        ("d00", "kawaach", 400 / 600),  # lowered half an hour ago
+        ("d01", "kawaach", 510 / 600),  # what is raised waits
+        ("rich", "kawaach", 2000 / 600),
         # Fewer than 20 state a shift's earnings in Delhi, so those of Mumbai count: 310, 330 ... 490, 1,500, 400, 400.
-        ("d01", "jugaad", 310 / 400, 13),
-        ("rich", "jugaad", 1500 / 400, 13),
+        ("d01", "jugaad", 310 / 400),
+        ("rich", "jugaad", 1500 / 400),
         # Of Mumbai three policies state a daily wage; the median of all 24 lies between 610 and 620.
-        ("m0", "kawaach", 800 / 615, 24),
-        ("m-rich", "jugaad", 2000 / 615, 24),
+        ("m0", "kawaach", 800 / 615),
+        ("m-rich", "jugaad", 2000 / 615),
     ],
 )
-def test_by_hand(worker, product, ratio, policies):
+def test_by_hand(worker, product, ratio):
     claim = claim_of(worker, product)
     assert claim["features"]["stated_wage_ratio"] == round(ratio, 6)
-    assert claim["feature_reports"]["stated_wage_ratio"] == policies
+    assert "stated_wage_ratio" not in claim["feature_reports"]
     outcome = ("manual_review", ["stated_wage_ratio"]) if ratio > 2 else ("approved", [])
     assert (claim["status"], claim["reasons"][:1]) == outcome
 

@@ -48,8 +48,19 @@ def accounts(openings):
     """The most riders that are said to be on each claim's account."""
     most = {}
     for each in found(openings):
-        for _, update in each.accounts:
-            most[update.claim_id] = max(update.riders_on_payout_account, most.get(update.claim_id, 0))
+        for _, update in each.shared:
+            if update.riders_on_payout_account is not None:
+                most[update.claim_id] = max(update.riders_on_payout_account, most.get(update.claim_id, 0))
+    return most
+
+
+def phones(openings):
+    """The most riders that are said to be on each claim's phone."""
+    most = {}
+    for each in found(openings):
+        for _, update in each.shared:
+            if update.riders_on_device is not None:
+                most[update.claim_id] = max(update.riders_on_device, most.get(update.claim_id, 0))
     return most
 
 
@@ -80,6 +91,20 @@ def test_more_than_two_riders_of_no_squad_in_common_are_many_on_an_account():
     squad = [opening(n, payout_account="upi", squad="s1") for n in range(1, 6)]
     assert accounts(squad) == {}
     assert accounts([*squad, opening(6, payout_account="upi"), opening(7, payout_account="upi")])["c7"] == 3
+
+
+def test_more_than_two_riders_are_many_on_a_phone_that_their_policies_state():
+    two = [opening(n, device="dev") for n in (1, 2)]
+    assert phones(two) == {}
+    assert phones([*two, opening(3, device="dev"), opening(4)]) == {"c1": 3, "c2": 3, "c3": 3}
+    later = opening(4, NOW_MS + HOUR_MS, device="dev")
+    assert phones([*two, opening(3, device="dev"), later]) == {"c1": 3, "c2": 3, "c3": 3, "c4": 4}
+
+
+def test_a_squad_shares_no_phone():
+    squad = [opening(n, device="dev", payout_account="upi", squad="s1") for n in range(1, 6)]
+    assert phones(squad) == {f"c{n}": 5 for n in range(1, 6)}
+    assert edges(squad) == set()
 
 
 def test_who_is_paid_nothing_counts_on_an_account_and_is_in_no_ring():

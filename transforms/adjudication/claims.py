@@ -157,7 +157,8 @@ class LinkUpdate(Struct, frozen=True, gc=False, array_like=True):
 
     It is a member of a ring (`ring_id`), or attached to one (`held`), or has no ring any more (None); `ring_score` and
     the degrees are those of the standing. Or, where `riders_on_payout_account` is stated, so many riders of no squad in
-    common have claims that are paid to its account; that says nothing of rings.
+    common have claims that are paid to its account, or, where `riders_on_device` is, so many riders with a claim have a
+    phone in common with it; these say nothing of rings.
     """
 
     at_ms: int
@@ -168,6 +169,7 @@ class LinkUpdate(Struct, frozen=True, gc=False, array_like=True):
     riders_on_payout_account: int | None = None
     proximity_degree: int = 0
     shared_network_degree: int = 0
+    riders_on_device: int | None = None
 
 
 AdjudicationInput = DisruptionUpdate | ActivityResult | LinkUpdate | Answer
@@ -184,9 +186,9 @@ def processing_order(item: AdjudicationInput) -> tuple[Any, ...]:
         values = sorted((name, -1.0 if value is None else value) for name, value in item.values.items())
         return (2, item.disruption_id, item.confirmed_at_ms, item.kind, item.passed, values)
     if isinstance(item, LinkUpdate):
-        riders = item.riders_on_payout_account or 0
+        riders = item.riders_on_payout_account or 0, item.riders_on_device or 0
         degrees = item.proximity_degree, item.shared_network_degree
-        return (3, item.claim_id, riders, item.ring_id or "", item.held, item.ring_score, *degrees)
+        return (3, item.claim_id, *riders, item.ring_id or "", item.held, item.ring_score, *degrees)
     return (4, item.answer_id, item.claim_id, item.confirms)
 
 
@@ -237,6 +239,8 @@ class Claim(Struct, gc=False, omit_defaults=True):
     shared_network_degree: int = 0
     riders_on_payout_account: int = 0
     """The most riders of no squad in common that had claims paid to its account; 0: never more than two."""
+    riders_on_device: int = 0
+    """The most riders with a claim that had a phone in common with it; 0: never more than two."""
 
     @property
     def total_paid_paise(self) -> int:

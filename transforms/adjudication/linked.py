@@ -1,4 +1,5 @@
-"""What a claim's links to others add to its evidence: the guard's signals of rings and of shared payout accounts."""
+"""What a claim's links to others add to its evidence: the guard's signals of rings, and of shared payout accounts and
+phones."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from monsoon.transforms.adjudication.claims import Claim, ClaimScore, GuardSignal, LinkUpdate, Reread, strong_signals
-from monsoon.transforms.guard.signals import RIDERS_ON_PAYOUT_ACCOUNT, RING, SIGNALS
+from monsoon.transforms.guard.signals import RIDERS_ON_DEVICE, RIDERS_ON_PAYOUT_ACCOUNT, RING, SIGNALS
 
 RING_HELD = "verify:ring"
 """Reason of a claim that is asked about since one edge attaches it to a ring."""
@@ -20,6 +21,9 @@ def apply_links(claim: Claim, update: LinkUpdate) -> tuple[str, ...]:
     a ring now, else none."""
     if update.riders_on_payout_account is not None:
         claim.riders_on_payout_account = max(claim.riders_on_payout_account, update.riders_on_payout_account)
+        return ()
+    if update.riders_on_device is not None:
+        claim.riders_on_device = max(claim.riders_on_device, update.riders_on_device)
         return ()
     claim.ring_id, claim.ring_held, claim.ring_score = update.ring_id, update.held, update.ring_score
     claim.proximity_degree, claim.shared_network_degree = update.proximity_degree, update.shared_network_degree
@@ -38,7 +42,7 @@ def is_member(claim: Claim) -> bool:
 
 def linked_score(claim: Claim, score: ClaimScore) -> ClaimScore:
     """The score with what is known of the claim's links."""
-    if claim.ring_id is None and not claim.riders_on_payout_account:
+    if claim.ring_id is None and not claim.riders_on_payout_account and not claim.riders_on_device:
         return score
     features = score.features
     if claim.ring_id is not None:
@@ -52,21 +56,30 @@ def linked_score(claim: Claim, score: ClaimScore) -> ClaimScore:
 
 
 def linked_reread(claim: Claim, reread: Reread) -> Reread:
-    """The re-read with what is known of the claim's links: a signal that is strong leads to review."""
-    signals = linked_signals(claim, reread.signals)
+    """The re-read with what is known of the claim's links: a signal that is strong leads to review.
+
+    The payout account is the policy's, and no evidence since the asking: else a family that is paid to one could answer
+    nothing.
+    """
+    signals = linked_signals(claim, reread.signals, with_account=False)
     if reread.outcome == "missing" or not strong_signals(signals):
         return reread
     return replace(reread, outcome="reviewed", signals=signals)
 
 
-def linked_signals(claim: Claim, signals: Sequence[GuardSignal]) -> tuple[GuardSignal, ...]:
+def linked_signals(
+    claim: Claim, signals: Sequence[GuardSignal], *, with_account: bool = True
+) -> tuple[GuardSignal, ...]:
     """The signals with those that the claim's links make strong, in the order of SIGNALS."""
     by_name = {each.signal: each for each in signals}
     if is_member(claim):
         by_name["ring"] = _strong("ring", RING, 1.0)
-    riders = claim.riders_on_payout_account
-    if riders and ("device" not in by_name or by_name["device"].status != "strong"):
-        by_name["device"] = _strong("device", RIDERS_ON_PAYOUT_ACCOUNT, float(riders))
+    for feature, riders in (
+        (RIDERS_ON_DEVICE, claim.riders_on_device),
+        (RIDERS_ON_PAYOUT_ACCOUNT, claim.riders_on_payout_account if with_account else 0),
+    ):
+        if riders and ("device" not in by_name or by_name["device"].status != "strong"):
+            by_name["device"] = _strong("device", feature, float(riders))
     return tuple(by_name[name] for name in SIGNALS if name in by_name)
 
 

@@ -30,16 +30,15 @@ def stated_wage_ratio(queries: Queries) -> Measured:
     """The stated amount that decides the payout (daily wage or shift baseline) / what is usual where the claim is.
 
     Range: 0 and up. Direction: high points to fraud: above 2 a wage is held for review where it decides the payout.
-    Missing input: null where no amount is stated, or nothing usual is known (`wages.py`) or it is 0. Rests on: the
-    policies compared with. Source: `fraud.md`, features.
+    Missing input: null where no amount is stated, or nothing usual is known (`wages.py`) or it is 0. Rests on: no
+    report. Source: `fraud.md`, features.
 
-    >>> stated = Queries.of(9, [0], [0], [0], stated_inr=[1800.0], usual_inr=[720.0], usual_policies=[25.0])
-    >>> stated_wage_ratio(stated)
-    (array([2.5]), array([25]))
+    >>> stated = Queries.of(9, [0], [0], [0], stated_inr=[1800.0], usual_inr=[720.0])
+    >>> stated_wage_ratio(stated)[0]
+    array([2.5])
     """
-    known = queries.usual_inr > 0
-    policies = np.where(known, np.nan_to_num(queries.usual_policies), 0.0).astype(np.int64)
-    return ratio(queries.stated_inr, np.where(known, queries.usual_inr, 0.0)), policies
+    usual_inr = np.where(queries.usual_inr > 0, queries.usual_inr, 0.0)
+    return ratio(queries.stated_inr, usual_inr), _no_report(queries)
 
 
 def claims_7d(queries: Queries) -> Measured:

@@ -44,22 +44,22 @@ class AmountCounts:
         return AmountCounts(home[first], amount[first], policies)
 
 
-def usual_amounts(zone: Cells, stated: AmountCounts) -> tuple[Floats, Ints]:
-    """For each zone the median amount (Rs) that policies state, and of how many policies it is the median.
+def usual_amounts(zone: Cells, stated: AmountCounts) -> Floats:
+    """For each zone the median amount (Rs) that policies state.
 
     The median is over the policies with a home in the zone's parent of WAGE_PARENT_RESOLUTION (of a coarser zone: the
     cell of its center), of which MIN_WAGE_POLICIES must state an amount, else over all.
 
-    Range: as stated. Missing input: NaN and 0 where no policy states an amount. Source: `fraud.md`, features,
+    Range: as stated. Missing input: NaN where no policy states an amount. Source: `fraud.md`, features,
     stated_wage_ratio.
 
     >>> zone = np.array([0x893DA1155A3FFFF], dtype=np.uint64)
     >>> usual_amounts(zone, AmountCounts(parents_of(zone, 5).repeat(2), np.array([600.0, 900.0]), np.array([2, 1])))
-    (array([600.]), array([3]))
+    array([600.])
     """
     amount = np.repeat(stated.amount_inr, stated.policies)
     if not len(amount):
-        return np.full(len(zone), np.nan), np.zeros(len(zone), dtype=np.int64)
+        return np.full(len(zone), np.nan)
     cells, segment = np.unique(np.repeat(stated.home, stated.policies), return_inverse=True)
     order = np.argsort(segment, kind="stable")
     counts = np.bincount(segment, minlength=len(cells))
@@ -67,20 +67,15 @@ def usual_amounts(zone: Cells, stated: AmountCounts) -> tuple[Floats, Ints]:
     parent = parents_of(zone, WAGE_PARENT_RESOLUTION)
     place = np.minimum(np.searchsorted(cells, parent), len(cells) - 1)
     enough = (cells[place] == parent) & (counts[place] >= MIN_WAGE_POLICIES)
-    return (
-        np.where(enough, medians[place], np.median(amount)),
-        np.where(enough, counts[place], len(amount)).astype(np.int64),
-    )
+    return np.where(enough, medians[place], np.median(amount))
 
 
-def usual_at(
-    zone: Cells, name: Sequence[str], at_ms: Ints, counts_at: Callable[[str, int], AmountCounts]
-) -> tuple[Floats, Ints]:
+def usual_at(zone: Cells, name: Sequence[str], at_ms: Ints, counts_at: Callable[[str, int], AmountCounts]) -> Floats:
     """The same for claims that rest on amounts of several names at several moments (ms)."""
-    usual, policies = np.full(len(zone), np.nan), np.zeros(len(zone), dtype=np.int64)
+    usual = np.full(len(zone), np.nan)
     rows_of: dict[tuple[str, int], list[int]] = {}
     for row, about in enumerate(zip(name, at_ms.tolist(), strict=True)):
         rows_of.setdefault(about, []).append(row)
     for about, rows in rows_of.items():
-        usual[rows], policies[rows] = usual_amounts(zone[rows], counts_at(*about))
-    return usual, policies
+        usual[rows] = usual_amounts(zone[rows], counts_at(*about))
+    return usual

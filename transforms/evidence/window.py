@@ -26,9 +26,9 @@ class Queries:
     1 for the re-score of a claim that was measured before, else 0; `asked_at_ms` is when the rider of a re-read was
     asked, else -1; `anchor.anchored` puts the window in accordingly. `batch` names the disruption whose claims are
     compared with one another (claim_burst_rank, peer_divergence): a batch holds every claim of the disruption, -1 =
-    leave those two unmeasured. `usual_inr` is what the amount that decides the payout, `stated_inr`, is compared with,
-    of `usual_policies` policies (`wages.py`); the rest is from the policy, NaN = unknown. Raises ValueError for columns
-    of different length and for a decision before its confirmation.
+    leave those two unmeasured. `usual_inr` is what the amount that decides the payout, `stated_inr`, is compared with
+    (`wages.py`); the rest is from the policy, NaN = unknown. Raises ValueError for columns of different length and for
+    a decision before its confirmation.
     """
 
     resolution: int
@@ -51,7 +51,6 @@ class Queries:
     orders_per_hour: Floats
     stated_inr: Floats
     usual_inr: Floats
-    usual_policies: Floats
 
     def __post_init__(self) -> None:
         for field in fields(self)[1:]:

@@ -50,14 +50,14 @@ def disruption_section(records: ClaimRecords, product: Product | None) -> Sectio
         return Section(title, ("The folder has no record of this disruption; it may be incomplete.",))
     trigger = _trigger(disruption, product)
     unit = "" if trigger is None or trigger.metric not in METRICS else METRICS[trigger.metric].unit
-    level = f", level {disruption['level']}" if disruption.get("level") else ""
+    level = f"; its level now: {disruption['level']}" if disruption.get("level") else ""
     platform = f", platform {disruption['platform']}" if disruption.get("platform") else ""
     points = [
         f"{peril_in_words(disruption['peril'])[:1].upper()}{peril_in_words(disruption['peril'])[1:]} in zone "
         f"{disruption['zone']} (an H3 cell){platform}; trigger {disruption['trigger']}",
         f"Began {local_minute(disruption['start'])}, confirmed {local_minute(disruption['confirmed_at'])}, "
         f"{_end(records.disruptions[-1])}",
-        "Severity (the most extreme value that all confirming sources reached, at the level confirmed first): "
+        "Severity when it was first confirmed (the most extreme value that all confirming sources had reached): "
         f"{quantity(disruption['severity'], unit)}{level}",
     ]
     if trigger is not None:

@@ -58,6 +58,8 @@ def _cause(claim: Record, before: Record | None, records: ClaimRecords) -> str:
         return _CAUSES[reason]
     if revised:
         return f"the disruption was revised: {_what(revised[-1])} (its revision {revised[-1]['revision']})"
+    if claim.get("reread") and claim["reread"] != before.get("reread"):
+        return "the rider confirmed, and the re-read of the phone decided"
     if before["status"] == "step_up" and claim["status"] == "approved":
         return "the rider confirmed"
     if before["status"] in WAITING and claim["status"] != before["status"]:

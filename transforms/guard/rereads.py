@@ -47,7 +47,8 @@ def ties_of(telemetry: TelemetryTable, queries: Queries) -> Bools:
     """Whether the re-read of each query (reports since `asked_at_ms`, received by the decision) ties to its claim.
 
     It does where all of its reports lie in the zone or within RETURN_M of it; or where the trail from the claim's
-    anchor to its last report is unbroken: no gap longer than MAX_TRAIL_GAP_MS, no implied speed above RIDING_MPS.
+    anchor to its last report is unbroken: no gap longer than MAX_TRAIL_GAP_MS, no implied speed above RIDING_MPS, and
+    after the anchor no report with a mock location, which says nothing of the way.
     Accuracies that are not stated, and any beyond UNKNOWN_ACCURACY_M, count as that. Without a report since the asking,
     and by a trail without an anchor, nothing is tied.
     """
@@ -68,5 +69,5 @@ def _unbroken(telemetry: TelemetryTable, queries: Queries) -> Bools:
     at, accuracy_m = trail.span.follows, np.minimum(np.nan_to_num(trail["accuracy_m"], nan=np.inf), UNKNOWN_ACCURACY_M)
     over_m = trail.step_m - accuracy_m[at - 1] - accuracy_m[at]
     too_fast = over_m > RIDING_MPS * np.maximum(trail.step_ms / 1000.0, MIN_STEP_S)
-    broken = too_fast | (trail.step_ms > MAX_TRAIL_GAP_MS)
+    broken = too_fast | (trail.step_ms > MAX_TRAIL_GAP_MS) | (trail["mock"][at] == 1)
     return there & (np.bincount(trail.span.query[at[broken]], minlength=len(queries)) == 0)

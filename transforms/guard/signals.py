@@ -43,7 +43,7 @@ class Condition:
 
 _COMPARE = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
 
-RING, RIDERS_ON_PAYOUT_ACCOUNT = "ring", "riders_on_payout_account"
+RING, RIDERS_ON_PAYOUT_ACCOUNT, RIDERS_ON_DEVICE = "ring", "riders_on_payout_account", "riders_on_device_28d"
 """Inputs of the guard that are no features of evidence."""
 
 SIGNALS: Mapping[str, tuple[Condition, ...]] = {
@@ -61,7 +61,7 @@ SIGNALS: Mapping[str, tuple[Condition, ...]] = {
     ),
     "ring": (Condition(RING, ">=", 1.0, "count"),),
     "device": (
-        Condition("riders_on_device_28d", ">", 2.0, "count"),
+        Condition(RIDERS_ON_DEVICE, ">", 2.0, "count"),
         Condition(RIDERS_ON_PAYOUT_ACCOUNT, ">", 2.0, "count"),
     ),
 }

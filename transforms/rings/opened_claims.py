@@ -11,7 +11,7 @@ weigh together is less than an edge. So most claims are linked without a look at
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -35,8 +35,9 @@ from monsoon.transforms.rings.openings import Opening
 from monsoon.transforms.rings.resources import Claims, Stays
 from monsoon.transforms.rings.surroundings import parents_of
 
-MAX_RIDERS_ON_ACCOUNT = 2
-"""With more riders of no squad in common, a payout account is a signal (`guard/signals.py`)."""
+MAX_RIDERS = 2
+"""With more riders of no squad in common a payout account is a signal (`guard/signals.py`), with more riders at all a
+phone."""
 
 ActiveRiders = Callable[[str, int, Sequence[int]], int]
 """How many riders are active, for a trigger, a moment (ms) and some cells (`active_by_cell`)."""
@@ -47,12 +48,12 @@ _MINUTE_MS = 60_000
 
 @dataclass(frozen=True, eq=False)
 class LinkedCell:
-    """What was found at a moment in one cell: links for the graph of a trigger, and riders on payout accounts, by
-    worker_id."""
+    """What was found at a moment in one cell: links for the graph of a trigger, and riders on payout accounts and
+    phones, by worker_id."""
 
     trigger: str
     links: Links | None
-    accounts: Sequence[tuple[str, LinkUpdate]]
+    shared: Sequence[tuple[str, LinkUpdate]]
 
 
 def linked_cells(
@@ -190,9 +191,10 @@ class _TriggerClaims:
         sharing = self._sharing(near, new)
         if not len(sharing):
             return None
-        accounts = self._accounts(np.flatnonzero(near), sharing, at_ms)
+        context = np.flatnonzero(near)
+        shared = [*self._accounts(context, sharing, at_ms), *self._phones(near, sharing, at_ms)]
         links = self._links(near & self._pays, sharing[self._pays[sharing]], at_ms, cells)
-        return LinkedCell(self._trigger, links, accounts) if links is not None or accounts else None
+        return LinkedCell(self._trigger, links, shared) if links is not None or shared else None
 
     def _links(self, near: Bools, sharing: Ints, at_ms: int, cells: Sequence[int]) -> Links | None:
         """The links of these claims to those nearby; None without any."""
@@ -261,31 +263,53 @@ class _TriggerClaims:
         columns = {name: getattr(stays, name)[kept] for name in Stays.__dataclass_fields__}
         return Stays.joined([Stays(**columns | {"rider": self._claims.rider[claim[kept]]})])
 
-    def _accounts(self, context: Ints, sharing: Ints, at_ms: int) -> list[tuple[str, LinkUpdate]]:
-        """The claims that are paid to accounts of more riders than MAX_RIDERS_ON_ACCOUNT: those that are new, and all
-        others when the account has so many for the first time."""
-        claims, found = self._claims, []
-        by_account: dict[int, list[int]] = defaultdict(list)
-        asked = set(claims.payout_account[sharing].tolist()) - {-1}
-        for claim, account in zip(context.tolist(), claims.payout_account[context].tolist(), strict=True):
-            if account in asked:
-                by_account[account].append(claim)
-        is_new = set(sharing.tolist())
-        for _, on_it in sorted(by_account.items()):
-            riders = self._unrelated(on_it)
-            if riders <= MAX_RIDERS_ON_ACCOUNT:
-                continue
-            first = self._unrelated([claim for claim in on_it if claim not in is_new]) <= MAX_RIDERS_ON_ACCOUNT
-            for claim in on_it:
-                if first or claim in is_new:
-                    update = LinkUpdate(at_ms, claims.claim_id[claim], riders_on_payout_account=riders)
-                    found.append((claims.worker_id[claim], update))
-        return found
+    def _accounts(self, context: Ints, sharing: Ints, at_ms: int) -> Iterator[tuple[str, LinkUpdate]]:
+        """The claims that are paid to accounts of more riders than MAX_RIDERS."""
+        found = self._shared_by_many(context, self._claims.payout_account[context], sharing, self._unrelated)
+        for claim, riders in found:
+            update = LinkUpdate(at_ms, self._claims.claim_id[claim], riders_on_payout_account=riders)
+            yield self._claims.worker_id[claim], update
 
-    def _unrelated(self, on_it: Sequence[int]) -> int:
+    def _phones(self, near: Bools, sharing: Ints, at_ms: int) -> Iterator[tuple[str, LinkUpdate]]:
+        """The claims whose riders used, or whose policies state, phones of more riders than MAX_RIDERS; a squad shares
+        a depot, and no phone."""
+        seen = np.flatnonzero((self._stays.kind == DEVICE) & near[self._stays.rider])
+        stated = np.flatnonzero(near)
+        claim = np.concatenate((self._stays.rider[seen], stated))
+        phone = np.concatenate((self._stays.resource[seen], self._claims.device[stated]))
+        most: dict[int, int] = {}
+        for each, riders in self._shared_by_many(claim, phone, sharing, self._riders):
+            most[each] = max(riders, most.get(each, 0))
+        for each, riders in sorted(most.items()):
+            update = LinkUpdate(at_ms, self._claims.claim_id[each], riders_on_device=riders)
+            yield self._claims.worker_id[each], update
+
+    def _shared_by_many(
+        self, claim: Ints, resource: Ints, sharing: Ints, count: Callable[[Collection[int]], int]
+    ) -> Iterator[tuple[int, int]]:
+        """Claims on resources that more than MAX_RIDERS riders share, by `count`, and how many: those that are new, and
+        all others when a resource has so many for the first time. Claims and what they are on (-1: none), in any
+        order."""
+        is_new = set(sharing.tolist())
+        mine = np.unique(resource[np.isin(claim, sharing) & (resource >= 0)])
+        rows = np.isin(resource, mine)
+        by_resource: dict[int, set[int]] = defaultdict(set)
+        for each, on in zip(claim[rows].tolist(), resource[rows].tolist(), strict=True):
+            by_resource[on].add(each)
+        for _, on_it in sorted(by_resource.items()):
+            riders = count(on_it)
+            if riders <= MAX_RIDERS:
+                continue
+            first = count(on_it - is_new) <= MAX_RIDERS
+            yield from ((each, riders) for each in sorted(on_it) if first or each in is_new)
+
+    def _riders(self, claims: Collection[int]) -> int:
+        return len(set(self._claims.rider[sorted(claims)].tolist()))
+
+    def _unrelated(self, claims: Collection[int]) -> int:
         """How many riders have no squad in common with one another: of each squad one counts."""
-        squads = self._claims.squad[on_it].tolist()
-        riders = self._claims.rider[on_it].tolist()
+        squads = self._claims.squad[sorted(claims)].tolist()
+        riders = self._claims.rider[sorted(claims)].tolist()
         return len({(squad, -1) if squad >= 0 else (-1, rider) for squad, rider in zip(squads, riders, strict=True)})
 
 
