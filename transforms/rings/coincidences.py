@@ -41,7 +41,8 @@ def with_purchases(stays: Stays, purchased_at_ms: Ints) -> Stays:
     """The stays, with those on a network prefix and a window of purchase, of riders who show no access point and no
     serving cell. Of each rider the WINDOW_MS up to the last report on a network count, as for evidence.
 
-    `purchased_at_ms` is that of each rider of the stays, negative where it is not known.
+    `purchased_at_ms` is that of each rider of the stays, negative where it is not known; one of the epoch's first hour,
+    before which no window begins, is as good as none.
     """
     on_network = stays.kind == NETWORK_PREFIX
     last_ms = np.zeros(len(purchased_at_ms), dtype=np.int64)
@@ -49,7 +50,7 @@ def with_purchases(stays: Stays, purchased_at_ms: Ints) -> Stays:
     lately = stays.last_ms > last_ms[stays.rider] - WINDOW_MS
     placed = np.zeros(len(purchased_at_ms), dtype=bool)
     placed[stays.rider[lately & np.isin(stays.kind, (ACCESS_POINT, SERVING_CELL))]] = True
-    asked = ~placed & (purchased_at_ms >= 0)
+    asked = ~placed & (purchased_at_ms >= (WINDOW_HOURS - 1) * _HOUR_MS)
     rows = np.flatnonzero(on_network & lately & asked[stays.rider])
     hour = purchased_at_ms[stays.rider[rows]] // _HOUR_MS
     parts = [stays]
@@ -74,19 +75,28 @@ def weigh_purchases(uses: Uses, claims: Claims, stays: Stays) -> Uses:
         return uses
     everybody = len(np.unique(claims.rider))
     known = np.flatnonzero(claims.purchased_at_ms >= 0)
-    hour, buyer = claims.purchased_at_ms[known] // _HOUR_MS, claims.rider[known]
+    hour = claims.purchased_at_ms[known] // _HOUR_MS
+    windows = np.concatenate([hour - before for before in range(WINDOW_HOURS)])
+    buyers = _riders_on(windows, np.tile(claims.rider[known], WINDOW_HOURS))
     seen = np.flatnonzero(stays.kind == NETWORK_PREFIX)
-    prefix, user = stays.resource[seen], stays.rider[seen]
+    users = _riders_on(stays.resource[seen], stays.rider[seen])
     weight_e6, apart_e6 = uses.weight_e6.copy(), uses.apart_weight_e6.copy()
     codes, riders = uses.code()[places].tolist(), uses.riders[places].tolist()
     for place, code, both in zip(places.tolist(), codes, riders, strict=True):
-        network, begin = network_and_hour(code)
-        bought = len(np.unique(buyer[(hour >= begin) & (hour < begin + WINDOW_HOURS)]))
-        on_network = len(np.unique(user[prefix == network]))
-        weight = round(-1_000 * log10_chance(everybody, on_network, bought, both)) * (WEIGHT_SCALE // 1_000)
+        network, window = network_and_hour(code)
+        chance = log10_chance(everybody, users[network], buyers[window], both)
+        weight = round(-1_000 * chance) * (WEIGHT_SCALE // 1_000)
         weight_e6[place] = min(weight, MAX_KIND_WEIGHT_E6)
         apart_e6[place] = min(round(APART_FACTOR * weight), MAX_KIND_WEIGHT_E6)
     return replace(uses, weight_e6=weight_e6, apart_weight_e6=apart_e6)
+
+
+def _riders_on(resource: Ints, rider: Ints) -> dict[int, int]:
+    """How many riders are on each resource, of pairs in any order and perhaps repeated."""
+    width = int(rider.max(initial=0)) + 1
+    pairs = np.unique(resource * width + rider)
+    resources, counts = np.unique(pairs // width, return_counts=True)
+    return dict(zip(resources.tolist(), counts.tolist(), strict=True))
 
 
 def log10_chance(everybody: int, some: int, others: int, both: int) -> float:
