@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monsoon.pipelines.flink.errors import ClusterError
+from monsoon.pipelines.stack.ports import free_ports
 
 _REQUEST_TIMEOUT_S = 5.0
 HOST = "localhost"
@@ -23,14 +24,17 @@ class RestApi:
 
     @staticmethod
     def at(port: int | None) -> RestApi:
-        """At the port asked for, or any that is free. Raises ClusterError where it is taken."""
+        """At the port asked for, or any that is free. Raises ClusterError where it is taken, and StackError where none
+        is free."""
+        if port is None:
+            return RestApi(free_ports(1)[0])
         with socket.socket() as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                trial.bind((HOST, port or 0))
+                trial.bind((HOST, port))
             except OSError as error:
                 raise ClusterError(f"--web-port {port}: {error.strerror}; give another port") from error
-            return RestApi(trial.getsockname()[1])
+            return RestApi(port)
 
     @property
     def settings(self) -> dict[str, str]:
