@@ -1,0 +1,2 @@
+-- Roles stay: they belong to the whole cluster.
+DROP SCHEMA ledger CASCADE;
