@@ -1,0 +1,1 @@
+UPDATE dispatch.outbox SET published = true WHERE outbox_id = ANY (%(ids)s)

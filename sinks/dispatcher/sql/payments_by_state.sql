@@ -1,0 +1,1 @@
+SELECT state, count(*) AS payments FROM dispatch.jobs GROUP BY state
