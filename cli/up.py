@@ -11,6 +11,7 @@ from monsoon.cli.progress import ProgressLine
 from monsoon.cli.stack_options import add_stack_option, lines_of, prepare_kafka
 
 if TYPE_CHECKING:
+    from monsoon.pipelines.stack.payments import PaymentOptions
     from monsoon.sources.kafka.settings import LiveSettings
 
 _EXAMPLE = """\
@@ -19,14 +20,17 @@ example:
   monsoon produce --input runs/delhi --stack runs/stack
   monsoon status --stack runs/stack
   monsoon down --stack runs/stack
+  monsoon up --payments 2
 
 Starts a Kafka broker with Monsoon's topics, ZooKeeper, and Flink's JobManager and TaskManagers, without containers and
-for this machine only, and submits the live job. Fetches their jars first where they are not there (monsoon jars). The
-folder holds their data and logs, and stack.json, which states every address and pid.
+for this machine only, and submits the live job; with --payments also PostgreSQL with the ledger, a simulated payment
+provider and instances of the dispatcher, which pay what the job instructs. Fetches jars first where they are not there
+(monsoon jars). The folder holds data and logs, and stack.json, which states every address and pid.
 """
 
 _MAX_TASK_MANAGERS = 16
 _MAX_SLOTS = 128
+_MAX_DISPATCHERS = 16
 
 
 def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
@@ -67,18 +71,34 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         help="event_time.interval_ms; of a history that is produced faster than real time so many times longer "
         "(default: as --settings says, or 10000)",
     )
+    parser.add_argument(
+        "--payments",
+        nargs="?",
+        type=count_to(_MAX_DISPATCHERS),
+        const=1,
+        metavar="N",
+        help="pay too, with N instances of the dispatcher (default: not; without N: 1)",
+    )
+    parser.add_argument(
+        "--dispatch-settings",
+        type=Path,
+        metavar="FILE",
+        help="settings of the dispatcher (docs/payments.md); its addresses and ports are the stack's",
+    )
     parser.add_argument("--no-job", action="store_true", help="submit no job")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints a line a process when all are ready."""
+    from monsoon.pipelines.stack.errors import StackError
     from monsoon.pipelines.stack.stack import Stack, State
     from monsoon.pipelines.stack.submit import submit
 
     stack = Stack(args.stack)
     recovers = stack.state is State.STOPPED  # ZooKeeper has the job that ran on the data
     settings = _settings(args)
+    payments = _payments(args, settings)
     progress = ProgressLine()
     try:
         prepare_kafka(progress)
@@ -87,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
             args.slots,
             broker_port=args.broker_port,
             web_port=args.web_port,
+            payments=payments,
             progress=progress,
         )
         if started and not args.no_job and not recovers:
@@ -94,10 +115,27 @@ def run(args: argparse.Namespace) -> int:
             submit(stack, settings.at(stack.broker.address))
     finally:
         progress.done()
+    if not started and payments is not None and stack.payments is None:
+        raise StackError(f"{args.stack}: the stack runs already, and does not pay; monsoon down, then up --payments")
     was = "was running already and stays as it was started (to change it: monsoon down, then up)"
     print(f"monsoon up: {'running' if started else was}, in {args.stack}")
     print("\n".join(lines_of(stack)))
     return 0
+
+
+def _payments(args: argparse.Namespace, settings: LiveSettings) -> PaymentOptions | None:
+    """Raises InputError where the settings file is none of the dispatcher."""
+    from monsoon.cli.dispatch import settings_file
+    from monsoon.pipelines.stack.payments import PaymentOptions
+    from monsoon.sources.files import InputError
+
+    if args.payments is None:
+        if args.dispatch_settings is not None:
+            raise InputError("nothing pays", "--dispatch-settings", "Give --payments too.")
+        return None
+    if args.dispatch_settings is not None:
+        settings_file(args.dispatch_settings)
+    return PaymentOptions(args.payments, args.dispatch_settings, settings.insurance.product_files)
 
 
 def _settings(args: argparse.Namespace) -> LiveSettings:

@@ -28,28 +28,51 @@ _WORKER = b"pyflink.fn_execution.beam"
 
 @dataclass(frozen=True)
 class Kill:
-    """What was killed, and after how long (s) all tasks of the job ran again; None: none of them stopped."""
+    """What was done, and after how long (s) all tasks of the job ran again; None: none of them stopped."""
 
-    part: str
+    what: str
     recovered_after_s: float | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """What can be killed: `kill` does so, sees that it is started again, and returns in words what it did."""
+
+    kill: Callable[[Stack, random.Random], str]
+    noticed_s: float = _NOTICED_S
+    """After so long a job that still runs will not stop because of it."""
+    lasts_s: float = 60.0
+    """From one kill to the next on a slow machine, with the recovery."""
 
 
 @dataclass
 class RandomKills:
-    """Kills parts one after another, each once the job has recovered from the last: of every four kills one of each
-    part. Their order and the pauses follow from the seed; what the job is doing at a kill does not."""
+    """Kills parts one after another, each once the job has recovered from the last, and in each round each part once.
+    Their order and the pauses follow from the seed; what the job is doing at a kill does not."""
 
     kills: int
     seed: int
+    parts: Mapping[str, Part]
     report: Callable[[Kill], None] = lambda kill: None
     done: list[Kill] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
         self._round: list[str] = []
-        self._part: str | None = None
+        self._part: Part | None = None
+        self._killed = ""
         self._killed_s, self._stopped = 0.0, False
         self._next_s: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all are done."""
+        return len(self.done) >= self.kills
+
+    @property
+    def duration_s(self) -> float:
+        """How long all kills take on a slow machine."""
+        return self.kills * sum(part.lasts_s for part in self.parts.values()) / len(self.parts)
 
     def __call__(self, stack: Stack) -> None:
         """Called now and then. Raises ClusterError where the job does not run again."""
@@ -58,12 +81,12 @@ class RandomKills:
             self._stopped = True
             stack.mend()  # a TaskManager may end some seconds after its JobManager
             if self._part is not None and now_s - self._killed_s > _PATIENCE_S:
-                raise ClusterError(f"the job does not run {_PATIENCE_S:g} s after the {self._part} was killed")
+                raise ClusterError(f"the job does not run {_PATIENCE_S:g} s after this: {self._killed}")
             return
-        if self._part is not None and not self._stopped and now_s - self._killed_s < _NOTICED_S:
+        if self._part is not None and not self._stopped and now_s - self._killed_s < self._part.noticed_s:
             return  # that it is gone has not been noticed yet
         if self._part is not None:
-            kill = Kill(self._part, now_s - self._killed_s if self._stopped else None)
+            kill = Kill(self._killed, now_s - self._killed_s if self._stopped else None)
             self.done.append(kill)
             self.report(kill)
             self._part, self._next_s = None, None
@@ -71,10 +94,10 @@ class RandomKills:
             self._next_s = now_s + self._chance.uniform(*_PAUSE_S)
         elif now_s >= self._next_s and len(self.done) < self.kills:
             if not self._round:
-                self._round = self._chance.sample(sorted(_PARTS), len(_PARTS))
-            self._part, self._stopped = self._round.pop(), False
+                self._round = self._chance.sample(sorted(self.parts), len(self.parts))
+            self._part, self._stopped = self.parts[self._round.pop()], False
             self._killed_s = time.monotonic()
-            _PARTS[self._part](stack, self._chance)
+            self._killed = self._part.kill(stack, self._chance)
 
 
 def _runs(stack: Stack) -> bool:
@@ -86,17 +109,19 @@ def _runs(stack: Stack) -> bool:
     return False
 
 
-def _kill_task_manager(stack: Stack, chance: random.Random) -> None:
+def _kill_task_manager(stack: Stack, chance: random.Random) -> str:
     crash(chance.choice(stack.cluster.task_managers))
     stack.mend()
+    return "TaskManager killed"
 
 
-def _kill_job_manager(stack: Stack, chance: random.Random) -> None:
+def _kill_job_manager(stack: Stack, chance: random.Random) -> str:
     crash(stack.cluster.job_manager)
     stack.mend()
+    return "JobManager killed"
 
 
-def _kill_worker(stack: Stack, chance: random.Random) -> None:
+def _kill_worker(stack: Stack, chance: random.Random) -> str:
     workers = [
         pid
         for process in stack.cluster.task_managers
@@ -106,12 +131,14 @@ def _kill_worker(stack: Stack, chance: random.Random) -> None:
     if workers:
         with suppress(ProcessLookupError):
             os.kill(chance.choice(sorted(workers)), signal.SIGKILL)
+    return "Python worker killed"
 
 
-def _kill_broker(stack: Stack, chance: random.Random) -> None:
+def _kill_broker(stack: Stack, chance: random.Random) -> str:
     crash(stack.broker.process)
     time.sleep(_BROKER_DOWN_S)
     stack.mend()
+    return "broker killed"
 
 
 def crash(process: StackProcess) -> None:
@@ -130,9 +157,10 @@ def _command_line(pid: int) -> bytes:
     return b""
 
 
-_PARTS: Mapping[str, Callable[[Stack, random.Random], None]] = {
-    "TaskManager": _kill_task_manager,
-    "JobManager": _kill_job_manager,
-    "Python worker": _kill_worker,
-    "broker": _kill_broker,
+JOB_PARTS: Mapping[str, Part] = {
+    "TaskManager": Part(_kill_task_manager),
+    "JobManager": Part(_kill_job_manager),
+    "Python worker": Part(_kill_worker),
+    "broker": Part(_kill_broker),
 }
+"""Of what decides."""

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from monsoon.pipelines.progress import Progress
 from monsoon.pipelines.stack.errors import StackError
@@ -26,6 +27,12 @@ _LOOK_S = 0.1
 _KILL_S = 10
 _ERROR = re.compile(r"\b(ERROR|FATAL)\b|\b[A-Z]\w*(?:Error|Exception)\b")
 _FATAL = re.compile(r"\bFATAL\b|\bRECEIVED SIGNAL\b")
+
+
+class _PidFile(NamedTuple):
+    mark: str
+    pid: int | None
+    stop_signal: signal.Signals
 
 
 class StackProcess:
@@ -38,10 +45,16 @@ class StackProcess:
         self._popen: subprocess.Popen[bytes] | None = None
         """If this command started it."""
 
-    def start(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    def start(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
         """Starts it, with `environment` added to this command's; the log of a former start gets `.1` added.
 
-        Raises StackError if it runs, OSError if the program cannot be run.
+        `stop_signal` is what asks it to end in good order. Raises StackError if it runs, OSError if the program cannot
+        be run.
         """
         if self.pids():
             raise StackError(f"{self.name} runs already (process {self.pids()[0]})")
@@ -50,7 +63,7 @@ class StackProcess:
         if self.log.exists():
             self.log.replace(f"{self.log}.1")
         mark = secrets.token_hex(16)
-        self._write(mark, None)  # first: whatever happens from here on, the process can be found and ended
+        self._write(mark, None, stop_signal)  # first: whatever happens from here on, the process can be found and ended
         with open(self.log, "ab") as log:
             self._popen = subprocess.Popen(
                 command,
@@ -63,7 +76,7 @@ class StackProcess:
         try:
             while self._popen.poll() is None and not marked(mark):
                 time.sleep(_LOOK_S / 100)  # the system is still handing it its environment
-            self._write(mark, self._popen.pid)
+            self._write(mark, self._popen.pid, stop_signal)
         except BaseException:
             self._popen.kill()
             raise
@@ -73,15 +86,20 @@ class StackProcess:
         """The pid of the process that was started, while it runs; not of its children."""
         if self._popen is not None:  # then it is certain, and its exit code is known
             return self._popen.pid if self._popen.poll() is None else None
-        mark, pid = self._read()
-        return pid if mark and pid in marked(mark) else None
+        state = self._read()
+        return state.pid if state.mark and state.pid in marked(state.mark) else None
 
     def pids(self) -> list[int]:
         """All processes that are left of it, its children and theirs included."""
         if self._popen is not None:
             self._popen.poll()  # else it would stay as a zombie
-        mark, _ = self._read()
+        mark = self._read().mark
         return marked(mark) if mark else []
+
+    @property
+    def stop_signal(self) -> signal.Signals:
+        """What asks it to end in good order."""
+        return self._read().stop_signal
 
     def wait_until(self, ready: Callable[[], bool], patience_s: float, progress: Progress) -> None:
         """Returns when it is ready. Raises StackError if it ends, or is not ready in time."""
@@ -105,17 +123,17 @@ class StackProcess:
         """Removes its pid file. Only of one that is ended."""
         self._file.unlink(missing_ok=True)
 
-    def _write(self, mark: str, pid: int | None) -> None:
+    def _write(self, mark: str, pid: int | None, stop_signal: signal.Signals) -> None:
         partial = self._file.with_suffix(".partial")
-        partial.write_text(json.dumps({"mark": mark, "pid": pid}))
+        partial.write_text(json.dumps({"mark": mark, "pid": pid, "stop_signal": stop_signal}))
         partial.replace(self._file)
 
-    def _read(self) -> tuple[str, int | None]:
+    def _read(self) -> _PidFile:
         try:
             content = json.loads(self._file.read_text())
         except FileNotFoundError:
-            return "", None
-        return content["mark"], content["pid"]
+            return _PidFile("", None, signal.SIGTERM)
+        return _PidFile(content["mark"], content["pid"], signal.Signals(content.get("stop_signal", signal.SIGTERM)))
 
 
 def processes_of(folder: Path) -> list[StackProcess]:
@@ -130,16 +148,17 @@ def stop(processes: Iterable[StackProcess], grace_s: float) -> None:
     """
     stopping = list(processes)
     if grace_s:
-        with _held([pid for process in stopping if (pid := process.pid) is not None], stopping) as held:
-            for descriptor in held:
-                _signal(descriptor, signal.SIGTERM)
-            _wait_for(held, grace_s)
+        signals = {pid: process.stop_signal for process in stopping if (pid := process.pid) is not None}
+        with _held(signals, stopping) as held:
+            for pid, descriptor in held.items():
+                _signal(descriptor, signals[pid])
+            _wait_for(held.values(), grace_s)
     end_s = time.monotonic() + _KILL_S
     while left := [pid for process in stopping for pid in process.pids()]:
         with _held(left, stopping) as held:
-            for descriptor in held:
+            for descriptor in held.values():
                 _signal(descriptor, signal.SIGKILL)
-            _wait_for(held, end_s - time.monotonic())
+            _wait_for(held.values(), end_s - time.monotonic())
         if time.monotonic() > end_s:
             raise StackError(f"processes that do not end, although they were killed: {', '.join(map(str, left))}")
     for process in stopping:
@@ -147,8 +166,8 @@ def stop(processes: Iterable[StackProcess], grace_s: float) -> None:
 
 
 @contextmanager
-def _held(pids: Iterable[int], owners: Sequence[StackProcess]) -> Iterator[list[int]]:
-    """Descriptors of processes, which stay theirs whatever becomes of the pid; only of those that are the owners'."""
+def _held(pids: Iterable[int], owners: Sequence[StackProcess]) -> Iterator[dict[int, int]]:
+    """By pid, descriptors of processes, which stay theirs whatever becomes of the pid; only of those of the owners."""
     with ExitStack() as opened:
         held = {}
         for pid in pids:
@@ -156,10 +175,10 @@ def _held(pids: Iterable[int], owners: Sequence[StackProcess]) -> Iterator[list[
                 held[pid] = os.pidfd_open(pid)
                 opened.callback(os.close, held[pid])
         still = {pid for owner in owners for pid in owner.pids()}
-        yield [descriptor for pid, descriptor in held.items() if pid in still]
+        yield {pid: descriptor for pid, descriptor in held.items() if pid in still}
 
 
-def _wait_for(held: Sequence[int], patience_s: float) -> None:
+def _wait_for(held: Iterable[int], patience_s: float) -> None:
     """Returns when all have ended, or after `patience_s`."""
     waiting, end_s = set(held), time.monotonic() + patience_s
     ends = select.poll()

@@ -25,14 +25,17 @@ from monsoon.pipelines.stack.flink_cluster import JOB_MANAGER, TASK_MANAGER, Fli
 from monsoon.pipelines.stack.jars import flink_jars, java_home
 from monsoon.pipelines.stack.jvm import flink_home
 from monsoon.pipelines.stack.kafka_broker import KafkaBroker
+from monsoon.pipelines.stack.payments import DISPATCHER, PaymentOptions, PaymentServices, require_payments
 from monsoon.pipelines.stack.ports import HOST, free_ports, is_free
 from monsoon.pipelines.stack.processes import StackProcess, processes_of, stop
 from monsoon.pipelines.stack.zookeeper import ZooKeeper
 
 RECORD = "stack.json"
-_FOLDERS = ("kafka", "zookeeper", "flink", "logs", "pids", "tmp")
+_FOLDERS = ("kafka", "zookeeper", "flink", "postgres", "provider", "logs", "pids", "tmp")
 _SERVERS = ("broker", "controller", "zookeeper", "web")
 """What has an address in the record."""
+_FIRST_TO_END = (JOB_MANAGER, TASK_MANAGER, DISPATCHER)
+"""The others serve them."""
 _GRACE_S = 15
 _MEND_ATTEMPTS = 3
 
@@ -102,6 +105,12 @@ class Stack:
             jars=flink_jars(),
         )
 
+    @property
+    def payments(self) -> PaymentServices | None:
+        """What pays; None in a stack that does not. Raises StackError where there is no stack."""
+        broker, record = self.broker, self.record
+        return PaymentServices(self.folder, record["payments"], broker.address) if "payments" in record else None
+
     def jobs(self) -> list[tuple[str, str]]:
         """The name and state of each job of the cluster, the newest last; none where it does not answer."""
         with suppress(OSError, ValueError, LookupError, StackError):
@@ -117,6 +126,7 @@ class Stack:
         *,
         broker_port: int | None = None,
         web_port: int | None = None,
+        payments: PaymentOptions | None = None,
         progress: Progress = no_progress,
     ) -> bool:
         """Starts every process, and returns when all are ready, the topics too; False if the stack ran already.
@@ -132,6 +142,8 @@ class Stack:
             self.require_usable()
             told = {"broker": broker_port, "web": web_port}
             _require_installed()
+            if payments is not None or "payments" in self.record:
+                require_payments()
             try:
                 self._write(
                     {
@@ -139,6 +151,7 @@ class Stack:
                         "high_availability": ha,
                         "taskmanagers": taskmanagers,
                         "slots": slots,
+                        **self._payments_record(payments),
                     }
                 )
                 self._start(taskmanagers, ha, progress)
@@ -170,8 +183,7 @@ class Stack:
         if self.state is State.ABSENT:
             return False
         with self._locked(), _no_interrupts():
-            flink = [process for process in self.processes if process.name.startswith((JOB_MANAGER, TASK_MANAGER))]
-            stop(flink, _GRACE_S)
+            stop([process for process in self.processes if process.name.startswith(_FIRST_TO_END)], _GRACE_S)
             stop(self.processes, _GRACE_S)
             if keep_data:
                 self._write({name: value for name, value in self.record.items() if name != "processes"})
@@ -196,11 +208,12 @@ class Stack:
         more than once.
         """
         with self._locked():
-            broker, zookeeper, cluster = self.broker, self.zookeeper, self.cluster
+            broker, zookeeper, cluster, payments = self.broker, self.zookeeper, self.cluster, self.payments
             launch = {
                 broker.process.name: broker.launch,
                 zookeeper.process.name: zookeeper.launch,
                 cluster.job_manager.name: cluster.launch_job_manager,
+                **({} if payments is None else payments.launchers()),
             }
             mended: list[str] = []
             for attempt in range(1, _MEND_ATTEMPTS + 1):
@@ -211,6 +224,8 @@ class Stack:
                 try:
                     broker.wait_until_ready(progress)
                     cluster.wait_until_ready(progress)
+                    if payments is not None:
+                        payments.wait_until_ready(progress)
                     break
                 except StackError:
                     if attempt == _MEND_ATTEMPTS:
@@ -226,14 +241,18 @@ class Stack:
         )
 
     def _start(self, taskmanagers: int, ha: bool, progress: Progress) -> None:
-        broker, zookeeper, cluster = self.broker, self.zookeeper, self.cluster
+        broker, zookeeper, cluster, payments = self.broker, self.zookeeper, self.cluster, self.payments
         broker.launch()
         if ha:
             zookeeper.launch()
         cluster.launch(taskmanagers)
+        if payments is not None:
+            payments.launch()
         broker.wait_until_ready(progress)
         progress("creating topics", None)
         broker.create_topics(TOPICS.values())
+        if payments is not None:
+            payments.finish(progress)
         cluster.wait_until_ready(progress)
 
     def _addresses(self, told: Mapping[str, int | None]) -> dict[str, str]:
@@ -247,6 +266,12 @@ class Stack:
                 raise StackError(f"port {port}, for the stack's {name}, is taken; {mend} what listens there")
             addresses[name] = f"{HOST}:{port}"
         return addresses
+
+    def _payments_record(self, payments: PaymentOptions | None) -> dict[str, Any]:
+        """Of what pays: as told or, like the ports, as the data in the folder have it."""
+        if payments is not None:
+            return {"payments": payments.record()}
+        return {"payments": self.record["payments"]} if "payments" in self.record else {}
 
     def _port(self, name: str) -> int:
         record = self.record

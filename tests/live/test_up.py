@@ -1,13 +1,17 @@
-"""The stack brought up by command, a storm produced, payouts consumed, the stack taken down: as README says."""
+"""The stack brought up by command, a storm produced, payouts consumed and paid, the books held against each other, the
+stack taken down: as README says."""
 
+import json
 import time
 
 import pytest
 from kit.broker import need_jars
+from kit.needs import need
 from kit.streams import small_storm, write_streams
 
 from monsoon.cli.main import main
-from monsoon.client import Consumer, Payout
+from monsoon.client import Consumer, Payout, PayoutResult
+from monsoon.pipelines.stack.postgres import postgres_programs
 from monsoon.pipelines.stack.stack import Stack, State
 
 pytestmark = [pytest.mark.flink, pytest.mark.slow]
@@ -15,22 +19,39 @@ pytestmark = [pytest.mark.flink, pytest.mark.slow]
 PATIENCE_S = 120
 
 
-def test_up_produce_consume_down(tmp_path, capsys):
+def read_all(kind, stack):
+    with Consumer(kind, stack.broker.address, positions={}) as consumer:
+        return [received.record for received in consumer.read_to_end()]
+
+
+def test_up_produce_pay_reconcile_down(tmp_path, capsys):
     need_jars()
-    source, place = write_streams(tmp_path / "in", small_storm()), ["--stack", str(tmp_path / "stack")]
+    need(postgres_programs() is not None, "no PostgreSQL here; on Debian and Ubuntu: apt-get install postgresql")
+    source, stack = write_streams(tmp_path / "in", small_storm()), Stack(tmp_path / "s")
+    place = ["--stack", str(stack.folder)]
     assert main(["replay", "--input", str(source), "--output", str(tmp_path / "replay")]) == 0
-    expected = (tmp_path / "replay" / "payouts" / "part-00000.jsonl").read_bytes().count(b"\n")
+    lines = (tmp_path / "replay" / "payouts" / "part-00000.jsonl").read_text().splitlines()
+    instructed = {payout["reference_id"]: payout["amount_paise"] for payout in map(json.loads, lines)}
+    assert instructed
+    (tmp_path / "dispatch.yaml").write_text("limits: {requests_per_s: null}\npatience: {first_fetch_s: 1}\n")
     try:
-        assert main(["up", *place, "--interval-ms", "3600000"]) == 0
-        assert "monsoon live, running" in capsys.readouterr().out.lower() or Stack(tmp_path / "stack").jobs()
+        words = ["--payments", "2", "--dispatch-settings", str(tmp_path / "dispatch.yaml")]
+        assert main(["up", *place, "--interval-ms", "3600000", *words]) == 0
+        shown = capsys.readouterr().out
+        assert all(f"  {name} " in shown for name in ("postgres", "provider", "dispatcher-1", "dispatcher-2", "job"))
         assert main(["produce", *place, "--input", str(source), "--speed", "0", "--end"]) == 0
-        found, until_s = set(), time.monotonic() + PATIENCE_S
-        while len(found) < expected and time.monotonic() < until_s:
-            with Consumer(Payout, Stack(tmp_path / "stack").broker.address, positions={}) as consumer:
-                found = {received.record.reference_id for received in consumer.read_to_end()}
+        paid, until_s = {}, time.monotonic() + PATIENCE_S
+        while paid.keys() != instructed.keys() and time.monotonic() < until_s:
             time.sleep(1)
-        assert len(found) == expected
+            results = read_all(PayoutResult, stack)
+            paid = {result.reference_id: result.amount_paise for result in results if result.status == "paid"}
+        assert paid == instructed == {each.reference_id: each.amount_paise for each in read_all(Payout, stack)}
+        capsys.readouterr()
+        assert main(["reconcile", *place]) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert (report["differences"], -report["provider_paise"]) == ([], sum(instructed.values()))
         assert main(["status", *place]) == 0
     finally:
         assert main(["down", *place]) == 0
-    assert Stack(tmp_path / "stack").state is State.ABSENT
+    assert stack.state is State.ABSENT
+    assert not stack.folder.exists()

@@ -183,3 +183,12 @@ def test_the_last_error_of_a_log(tmp_path, log, line):
 
 def test_no_log_has_no_error(tmp_path):
     assert last_error(tmp_path / "log") == ""
+
+
+def test_it_is_asked_to_end_by_the_signal_of_its_start(tmp_path):
+    """Whoever ends it: another command reads the signal from the pid file."""
+    process = StackProcess(tmp_path, "one")
+    process.start([sys.executable, "-c", GENTLE.replace("SIGTERM", "SIGUSR1")], stop_signal=signal.SIGUSR1)
+    process.wait_until(lambda: "ready" in process.log.read_text(), 20, silent)
+    stop([StackProcess(tmp_path, "one")], 20)
+    assert process.log.read_text() == "ready\nbye\n"
