@@ -1,0 +1,257 @@
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+const $ = (id) => document.getElementById(id);
+const COLORS = ["#56b4e9", "#0072b2", "#e69f00", "#d55e00", "#cc79a7", "#009e73", "#f0e442", "#999999"]; // Okabe and Ito
+const RING = "#d55e00";
+const number = (value, digits = 0) => value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const rupees = (paise) => "Rs " + number(paise / 100, 2);
+const clock = new Intl.DateTimeFormat("en-GB", { timeZone: "Asia/Kolkata", dateStyle: "medium", timeStyle: "short" });
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const CONFIG = { displaylogo: false, responsive: true, scrollZoom: true, displayModeBar: true, modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d"]] };
+
+function element(tag, text, attributes = {}) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+function options(select, names, first) {
+  select.replaceChildren(...(first === undefined ? [] : [element("option", first, { value: "" })]), ...names.map(([value, text]) => element("option", text, { value })));
+  select.disabled = names.length === 0;
+}
+function table(where, heads, rows, numeric) {
+  const cell = (tag) => (value, place) => {
+    const made = value instanceof Node ? element(tag) : element(tag, value);
+    if (value instanceof Node) made.append(value);
+    if (numeric.includes(place)) made.className = "number";
+    return made;
+  };
+  const line = (tag, values) => { const row = element("tr"); row.append(...values.map(cell(tag))); return row; };
+  const head = element("thead"), body = element("tbody");
+  head.append(line("th", heads));
+  body.append(...rows.map((row) => line("td", row)));
+  where.replaceChildren(head, body);
+}
+function layout(more = {}) {
+  const text = css("--text"), lines = css("--line"), axis = { gridcolor: lines, zerolinecolor: lines, automargin: true };
+  return { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: text, family: "system-ui, sans-serif", size: 13 },
+    margin: { l: 10, r: 10, t: 10, b: 10 }, legend: { orientation: "h", y: 1.02, yanchor: "bottom" }, hoverlabel: { align: "left" },
+    ...more, xaxis: { ...axis, ...more.xaxis }, yaxis: { ...axis, ...more.yaxis } };
+}
+
+// --- the map -------------------------------------------------------------------------------------------------------
+const maps = data.map;
+const state = { product: null, step: maps.steps - 1, cell: null, ring: "", metric: "" };
+const momentOf = (step) => maps.from_ms + step * maps.step_ms;
+
+function cellsAt(map, step) {
+  const cells = map.cells.map(() => ({ levels: new Map(), claims: 0, payouts: 0, paise: 0 }));
+  for (const [at, cell, level, by] of map.changes) {
+    if (at > step) break;
+    const levels = cells[cell].levels;
+    levels.set(level, (levels.get(level) ?? 0) + by);
+  }
+  for (const [at, cell, count] of map.claims) { if (at > step) break; cells[cell].claims += count; }
+  for (const [at, cell, count, paise] of map.paid) { if (at > step) break; cells[cell].payouts += count; cells[cell].paise += paise; }
+  for (const cell of cells) cell.level = Math.max(-1, ...[...cell.levels].filter(([, zones]) => zones > 0).map(([level]) => level));
+  return cells;
+}
+function outline(map, places) {
+  const x = [], y = [];
+  for (const place of places) {
+    const ring = map.cells[place].ring;
+    for (const [lat, lon] of [...ring, ring[0]]) { x.push(lon); y.push(lat); }
+    x.push(null); y.push(null);
+  }
+  return { x, y };
+}
+function readingsAt(step) {
+  const last = new Map();
+  for (const [at, station, provider, value] of maps.readings[state.metric] ?? []) {
+    if (at > step) break;
+    if (!last.has(station)) last.set(station, new Map());
+    last.get(station).set(provider, value);
+  }
+  return last;
+}
+function mapTraces(map, cells) {
+  const traces = [{ ...outline(map, map.cells.keys()), mode: "lines", fill: "toself", fillcolor: css("--cell"), line: { width: .5, color: css("--line") }, hoverinfo: "skip", name: "no disruption" }];
+  map.levels.forEach((name, level) => {
+    const held = [...map.cells.keys()].filter((place) => cells[place].level === level);
+    const color = COLORS[level % COLORS.length];
+    traces.push({ ...outline(map, held), mode: "lines", fill: "toself", fillcolor: color, line: { width: .5, color: css("--card") }, hoverinfo: "skip", name });
+  });
+  const label = (cell, place) => `${map.cells[place].name}<br>${cell.level < 0 ? "no disruption" : map.levels[cell.level]}<br>claims ${number(cell.claims)}<br>paid ${rupees(cell.paise)}`;
+  traces.push({ x: map.centers.map((at) => at[1]), y: map.centers.map((at) => at[0]), mode: "markers", name: "claims", customdata: [...map.cells.keys()],
+    text: cells.map(label), hovertemplate: "%{text}<extra></extra>",
+    marker: { color: css("--mark"), size: cells.map((cell) => cell.claims ? 2 + 1.6 * Math.sqrt(cell.claims) : 10), opacity: cells.map((cell) => cell.claims ? .75 : 0), line: { width: .5, color: css("--card") } } });
+  if (state.cell !== null) traces.push({ ...outline(map, [state.cell]), mode: "lines", line: { width: 3, color: css("--focus") }, hoverinfo: "skip", showlegend: false });
+  const linked = state.ring && map.rings[state.ring];
+  if (linked && linked.length) {
+    const [first, ...others] = linked.map((place) => map.centers[place]);
+    traces.push({ x: others.flatMap((at) => [first[1], at[1], null]).concat(first[1]), y: others.flatMap((at) => [first[0], at[0], null]).concat(first[0]), mode: "lines+markers", line: { width: 3, color: RING }, marker: { size: 11, color: RING, symbol: "circle-open", line: { width: 3 } }, hoverinfo: "skip", name: "ring" });
+  }
+  const readings = readingsAt(state.step);
+  if (readings.size) {
+    const shown = [...readings.keys()];
+    const highest = (station) => Math.max(...readings.get(station).values());
+    traces.push({ x: shown.map((station) => maps.stations[station][1]), y: shown.map((station) => maps.stations[station][0]), mode: "markers+text", name: "stations",
+      text: shown.map((station) => number(highest(station), 1)), textposition: "top center", textfont: { size: 13, color: css("--text"), shadow: "auto" },
+      hovertext: shown.map((station) => `${state.metric}<br>` + [...readings.get(station)].map(([provider, value]) => `${provider} ${number(value, 1)}`).join("<br>")), hovertemplate: "%{hovertext}<extra></extra>",
+      marker: { symbol: "diamond", size: 13, color: "#f0e442", line: { width: 1.5, color: "#1b1f24" } } });
+  }
+  return traces;
+}
+function drawMap() {
+  const map = maps.products[state.product];
+  if (!map) { $("now").textContent = "No disruption and no claim."; return; }
+  const cells = cellsAt(map, state.step), lat = map.centers.reduce((sum, at) => sum + at[0], 0) / (map.centers.length || 1);
+  const hidden = { showgrid: false, zeroline: false, showticklabels: false };
+  Plotly.react($("map"), mapTraces(map, cells), layout({ dragmode: "pan", hovermode: "closest", uirevision: state.product, legend: { orientation: "h", y: -.02, yanchor: "top" },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: css("--soft"), activecolor: css("--text") },
+    xaxis: hidden, yaxis: { ...hidden, scaleanchor: "x", scaleratio: 1 / Math.cos(lat * Math.PI / 180) } }), CONFIG);
+  const sum = (name) => cells.reduce((total, cell) => total + cell[name], 0);
+  const disrupted = cells.filter((cell) => cell.level >= 0).length;
+  $("moment").textContent = clock.format(momentOf(state.step));
+  $("time").setAttribute("aria-valuetext", $("moment").textContent);
+  $("now").textContent = `${number(disrupted)} of ${number(cells.length)} cells disrupted; so far ${number(sum("claims"))} claims and ${number(sum("payouts"))} payouts, ${rupees(sum("paise"))}.`;
+  showCell(map, cells);
+}
+function showCell(map, cells) {
+  if (state.cell === null) return;
+  const cell = cells[state.cell], name = map.cells[state.cell].name, list = element("dl");
+  const put = (term, value) => { const what = element("dd"); what.append(value); list.append(element("dt", term), what); };
+  put("H3", name);
+  put("Disruption", cell.level < 0 ? "none" : map.levels[cell.level]);
+  put("Claims", number(cell.claims));
+  put("Payouts", number(cell.payouts));
+  put("Paid", rupees(cell.paise));
+  const parts = [list], held = data.held.claims.filter((claim) => claim.product === state.product && claim.zone === name);
+  if (held.length) {
+    parts.push(element("p", "Held:"));
+    const items = element("ul");
+    for (const claim of held) { const item = element("li"); item.append(element("a", claim.claim_id, { href: "#" + claim.claim_id })); items.append(item); }
+    parts.push(items);
+  }
+  for (const [ring, places] of Object.entries(map.rings)) {
+    if (!places.includes(state.cell)) continue;
+    const button = element("button", `Show ring ${ring.slice(0, 9)}`, { type: "button" });
+    button.onclick = () => choose({ ring });
+    parts.push(button);
+  }
+  $("details").replaceChildren(...parts);
+}
+function busiestStep(map) {
+  const steps = new Map();
+  for (const [at, , , by] of map.changes) steps.set(at, (steps.get(at) ?? 0) + by);
+  let zones = 0, most = 0, busiest = 0;
+  for (const [at, by] of steps) { zones += by; if (zones > most) { most = zones; busiest = at; } }
+  return busiest;
+}
+function choose(change) {
+  Object.assign(state, change);
+  if ("product" in change) {
+    const map = maps.products[state.product];
+    if (map) state.step = busiestStep(map);
+    state.cell = null; state.ring = "";
+    options($("cell"), (map?.cells ?? []).map((cell, place) => [place, cell.name]), "none");
+    options($("ring"), Object.keys(map?.rings ?? {}).map((ring) => [ring, ring.slice(0, 9)]), "none");
+  }
+  $("cell").value = state.cell ?? ""; $("ring").value = state.ring; $("time").value = state.step;
+  requestAnimationFrame(drawMap);
+}
+let timer = null;
+function play(on) {
+  clearInterval(timer);
+  $("play").textContent = on ? "Pause" : "Play";
+  $("play").setAttribute("aria-pressed", on);
+  if (!on) return;
+  if (state.step >= maps.steps - 1) choose({ step: 0 });
+  timer = setInterval(() => state.step >= maps.steps - 1 ? play(false) : choose({ step: state.step + 1 }), 250);
+}
+function setUpMap() {
+  const products = Object.keys(maps.products), most = products.slice().sort((a, b) => maps.products[b].changes.length - maps.products[a].changes.length);
+  options($("product"), products.map((name) => [name, name]));
+  options($("metric"), Object.keys(maps.readings).map((name) => [name, name]), "none");
+  state.metric = maps.readings[data.metrics[most[0]]] ? data.metrics[most[0]] : "";
+  $("metric").value = state.metric;
+  $("time").max = Math.max(0, maps.steps - 1);
+  $("product").onchange = (event) => choose({ product: event.target.value });
+  $("metric").onchange = (event) => choose({ metric: event.target.value });
+  $("ring").onchange = (event) => choose({ ring: event.target.value });
+  $("cell").onchange = (event) => choose({ cell: event.target.value === "" ? null : Number(event.target.value) });
+  $("time").oninput = (event) => { play(false); choose({ step: Number(event.target.value) }); };
+  $("play").onclick = () => play($("play").getAttribute("aria-pressed") !== "true");
+  if (!products.length) { drawMap(); return; }
+  $("product").value = most[0];
+  choose({ product: most[0] });
+  drawMap();
+  $("map").on("plotly_click", (event) => { const place = event.points[0].customdata; if (place !== undefined) choose({ cell: place }); });
+}
+
+// --- numbers, charts and tables ------------------------------------------------------------------------------------
+const NUMBERS = { lines_read: "lines read", disruptions: "disruptions", claims: "claims", riders_with_claims: "riders with claims", riders_paid: "riders paid", payouts: "payouts", paid_paise: "paid", held_claims: "claims held", queued_paise: "queued for a reserve", dead_letters: "dead letters" };
+function showNumbers() {
+  $("name").textContent = data.name;
+  $("period").textContent = maps.steps > 1 ? `${clock.format(maps.from_ms)} to ${clock.format(momentOf(maps.steps - 1))}; times are of Asia/Kolkata.` : "Nothing was decided.";
+  for (const [name, label] of Object.entries(NUMBERS)) {
+    const value = data.numbers[name];
+    const pair = element("div");
+    pair.append(element("dt", label), element("dd", name.endsWith("paise") ? rupees(value) : number(value), { "data-number": name }));
+    $("numbers").append(pair);
+  }
+  $("warnings").append(...data.warnings.map((warning) => element("li", warning)));
+}
+function bars(id, traces, more) {
+  if (!traces.some((trace) => trace.x.length)) { $(id).replaceChildren(element("p", "Nothing to show.")); $(id).style.height = "auto"; return; }
+  Plotly.react($(id), traces.map((trace) => ({ type: "bar", ...trace })), layout({ bargap: new Set(traces.flatMap((trace) => trace.orientation === "h" ? trace.y : trace.x)).size < 4 ? .7 : .2, ...more, dragmode: false }), { ...CONFIG, scrollZoom: false, displayModeBar: false });
+}
+function drawCharts() {
+  const reversed = { autorange: "reversed" };
+  bars("funnel", [{ orientation: "h", y: data.funnel.map((row) => row[0]), x: data.funnel.map((row) => row[1]), text: data.funnel.map((row) => number(row[1])), textposition: "auto", marker: { color: COLORS[1] } }], { yaxis: reversed, showlegend: false });
+  const classes = data.delay_classes_min.map((edge, place, edges) => place + 1 < edges.length ? `${edge} to ${edges[place + 1]}` : `over ${edge}`);
+  classes[0] = "under 1";
+  bars("delays", data.delays.map((row, place) => ({ name: row.product, x: classes, y: row.counts, marker: { color: COLORS[place % COLORS.length] } })), { xaxis: { title: { text: "minutes" }, type: "category" }, yaxis: { title: { text: "claims" } } });
+  const metrics = Object.keys(data.oracle_modes), modes = [...new Set(metrics.flatMap((metric) => Object.keys(data.oracle_modes[metric])))].sort();
+  bars("modes", modes.map((mode, place) => ({ name: mode, orientation: "h", y: metrics, x: metrics.map((metric) => data.oracle_modes[metric][mode] ?? 0), marker: { color: COLORS[place % COLORS.length] } })), { barmode: "stack", xaxis: { title: { text: "revisions of disruptions" } } });
+  const days = data.money.map((row) => `${row.product} ${row.day}`), limited = data.money.filter((row) => row.reserve_paise !== null);
+  bars("money", [{ name: "paid", x: days, y: data.money.map((row) => row.paid_paise / 100), marker: { color: COLORS[1] } },
+    { name: "reserve", type: "scatter", mode: "markers", x: limited.map((row) => `${row.product} ${row.day}`), y: limited.map((row) => row.reserve_paise / 100), marker: { symbol: "line-ew-open", size: 40, color: COLORS[3], line: { width: 4 } } }], { xaxis: { type: "category" }, yaxis: { title: { text: "Rs" } } });
+  const why = data.held.reasons.slice(0, 12);
+  bars("reasons", [{ orientation: "h", y: why.map((row) => row[0]), x: why.map((row) => row[1]), text: why.map((row) => number(row[1])), textposition: "auto", marker: { color: COLORS[2] } }], { yaxis: reversed, showlegend: false });
+}
+function showTables() {
+  $("delays-text").textContent = data.delays.map((row) => `${row.product}: ${number(row.claims)} claims, median ${number(row.median_min, 1)} min, 95th percentile ${number(row.p95_min, 1)} min.`).join(" ");
+  table($("money-table"), ["product", "day", "riders", "payouts", "paid", "reserve", "share"], data.money.map((row) => [row.product, row.day, number(row.riders), number(row.payouts), rupees(row.paid_paise), row.reserve_paise === null ? "none stated" : rupees(row.reserve_paise), row.reserve_paise ? number(100 * row.paid_paise / row.reserve_paise, 1) + "%" : ""]), [2, 3, 4, 5, 6]);
+  table($("rings"), ["ring", "product", "riders", "claims", "risk", ""], data.rings.map((ring) => {
+    const show = element("button", "Show on the map", { type: "button" });
+    show.onclick = () => {
+      if (state.product !== ring.product) { $("product").value = ring.product; choose({ product: ring.product }); }
+      choose({ ring: ring.ring_id });
+      $("h-map").scrollIntoView();
+    };
+    return [ring.ring_id.slice(0, 9), ring.product, number(ring.members.length), number(ring.claim_ids.length), ring.risk === null ? "" : ring.risk.toFixed(3), show];
+  }), [2, 3, 4]);
+  table($("dead"), ["stream", "reason", "records"], data.dead_letters.map(([stream, reason, count]) => [stream, reason, number(count)]), [2]);
+  for (const claim of data.held.claims) {
+    const details = element("details", undefined, { id: claim.claim_id });
+    details.append(element("summary", `${claim.claim_id.slice(0, 9)}: ${claim.product}, ${claim.status}: ${(claim.reasons ?? []).join(", ")}`));
+    details.ontoggle = () => { if (details.open && details.children.length === 1) details.append(element("pre", JSON.stringify(claim, null, 1))); };
+    $("held").append(details);
+  }
+  if (data.held.more) $("held").append(element("p", `and ${number(data.held.more)} more, in claims/.`, { class: "more" }));
+  if (!data.held.claims.length) $("held").append(element("p", "No claim waits.", { class: "more" }));
+}
+function openTarget() {
+  const target = location.hash && $(decodeURIComponent(location.hash.slice(1)));
+  if (target && target.tagName === "DETAILS") { target.open = true; target.scrollIntoView(); }
+}
+
+showNumbers();
+showTables();
+setUpMap();
+drawCharts();
+window.addEventListener("hashchange", openTarget);
+openTarget();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawMap(); drawCharts(); });
+document.body.dataset.drawn = "true";
