@@ -96,7 +96,8 @@ def _timed(count: int, shared: bool) -> str:
         now = np.flatnonzero(claims.confirmed_at_ms <= at_ms)
         new = _of_riders(sightings, claims.confirmed_at_ms, at_ms)
         clock_s = [time.process_time()]
-        known = [Stays.joined([*known, *(stays_on(kind, *columns) for kind, columns in new.items())])]
+        seen = [stays_on(kind, *columns) for kind, columns in new.items()]
+        known = [Stays.concatenated([*known, *seen]).joined()]
         stays = known[0]
         clock_s.append(time.process_time())
         links: Links = link_claims(claims.take(now), stays, at_ms, names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Action, ArgumentError, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,8 @@ def moment_ms(text: str) -> int:
     moment = moment_with_offset(text)
     if moment is None:
         raise ArgumentTypeError(f"{text!r} is no moment with an offset, like 2026-04-01T00:00:00+05:30")
+    if not 1970 <= moment.astimezone(UTC).year < 2100:
+        raise ArgumentTypeError(f"{text!r} is not from 1970 to 2099, as the contracts' times are")
     return round(moment.timestamp() * 1000)
 
 

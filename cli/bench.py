@@ -7,7 +7,20 @@ from typing import Any
 
 from monsoon.cli.arguments import count_to
 
-BENCHES = ("replay", "products", "start", "score", "claims", "state", "riders", "rings", "flink", "live")
+BENCHES = (
+    "replay",
+    "products",
+    "start",
+    "score",
+    "claims",
+    "state",
+    "riders",
+    "rings",
+    "features",
+    "flink",
+    "live",
+    "money",
+)
 
 
 def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002

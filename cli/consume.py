@@ -7,9 +7,9 @@ import sys
 from typing import Any
 
 from monsoon.cli.stack_options import add_stack_option, quiet_kafka
-from monsoon.contracts.topics import OUTPUT_TOPICS
+from monsoon.contracts.topics import RESULT_TOPICS
 
-STREAMS = tuple(topic.stream for topic in OUTPUT_TOPICS)
+STREAMS = tuple(topic.stream for topic in RESULT_TOPICS)
 
 _EXAMPLE = """\
 example:

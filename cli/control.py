@@ -51,22 +51,33 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     for action in (put, listed):
         add_stack_option(action)
         action.add_argument("--brokers", metavar="HOST:PORT,...", help="brokers elsewhere, in the place of a stack's")
-        action.add_argument("--prefix", default="", help="before the topic's name (default: none)")
-        action.add_argument("--group", default="monsoon", help="the job's kafka.group (default: %(default)s)")
+        add_job_options(action)
+
+
+def add_job_options(parser: argparse.ArgumentParser) -> None:
+    """Adds --prefix and --group: which job is meant."""
+    parser.add_argument("--prefix", default="", help="before the topic's name (default: none)")
+    parser.add_argument("--group", default="monsoon", help="the job's kafka.group (default: %(default)s)")
 
 
 def _log(args: argparse.Namespace) -> ControlLog:
-    from monsoon.contracts.topics import topic_name
     from monsoon.pipelines.stack.stack import Stack
+
+    return open_log(args.brokers or Stack(args.stack).broker.address, args.prefix)
+
+
+def open_log(brokers: str, prefix: str) -> ControlLog:
+    """The control topic of an installation. Raises InputError."""
+    from monsoon.contracts.topics import topic_name
     from monsoon.sources.kafka.control_log import ControlLog
 
     quiet_kafka()
-    return ControlLog(args.brokers or Stack(args.stack).broker.address, topic_name("control", args.prefix))
+    return ControlLog(brokers, topic_name("control", prefix))
 
 
 def _put(args: argparse.Namespace) -> int:
     """0 for what was taken over, 1 for what was refused or not decided in time."""
-    from monsoon.sources.control_records import encode_control_record, model_update, product_update
+    from monsoon.sources.control_records import model_update, product_update
     from monsoon.sources.files import InputError
 
     update: Update
@@ -80,8 +91,7 @@ def _put(args: argparse.Namespace) -> int:
         key, update = product_update(args.path)
     log = _log(args)
     try:
-        offset = log.append(key, encode_control_record(update))
-        decision = _wait(log, args.group, offset, args.wait)
+        _, decision = send(log, args.group, key, update, args.wait)
     finally:
         log.close()
     if decision is None:
@@ -98,11 +108,16 @@ def _put(args: argparse.Namespace) -> int:
     return 1 if decision.faults else 0
 
 
-def _wait(log: ControlLog, group: str, offset: int, wait_s: float) -> Decision | None:
+def send(log: ControlLog, group: str, key: str, update: Update, wait_s: float) -> tuple[int, Decision | None]:
+    """Sends a record and waits for what the job of a group decides on it (None: not decided in time); gives the
+    record's offset, too. Raises InputError."""
+    from monsoon.sources.control_records import encode_control_record
+
+    offset = log.append(key, encode_control_record(update))
     until_s = time.monotonic() + wait_s
     while (decision := _told(log, group)[1].get(offset)) is None and time.monotonic() <= until_s:
         time.sleep(_PAUSE_S)
-    return decision
+    return offset, decision
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -122,7 +137,13 @@ def _list(args: argparse.Namespace) -> int:
 def _told(log: ControlLog, group: str) -> tuple[dict[int, str], dict[int, Decision]]:
     """What was added since the last call: what each record is, by its offset, and the first decision of the group on
     each."""
-    from monsoon.sources.control_records import ControlRecordError, Decision, ModelUpdate, decode_control_record
+    from monsoon.sources.control_records import (
+        ControlRecordError,
+        ErasureRequest,
+        ModelUpdate,
+        ProductUpdate,
+        decode_control_record,
+    )
 
     names: dict[int, str] = {}
     decisions: dict[int, Decision] = {}
@@ -134,7 +155,9 @@ def _told(log: ControlLog, group: str) -> tuple[dict[int, str], dict[int, Decisi
             continue
         if isinstance(record, ModelUpdate):
             names[offset] = f"model {record.name}"
-        elif not isinstance(record, Decision):
+        elif isinstance(record, ErasureRequest):
+            names[offset] = f"erasure of the rider {record.worker_hash[:12]}..."
+        elif isinstance(record, ProductUpdate):
             names[offset] = f"product file {record.file}"
         elif record.group == group:
             decisions.setdefault(record.offset, record)

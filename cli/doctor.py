@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from monsoon.cli.arguments import count_to
 from monsoon.cli.doctor_checks import FAULT, Finding, check
+from monsoon.cli.ledger_options import LEDGER_VARIABLE, add_ledger_option
 from monsoon.cli.printable import printable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,11 +24,13 @@ _EXAMPLE = """\
 example:
   monsoon doctor
   monsoon doctor --settings live.yaml --cluster localhost:8081
+  monsoon doctor --ledger postgresql://monsoon@localhost/monsoon
   monsoon doctor --input runs/delhi --output runs/delhi-out --web-port 8081
 
 Checks Python, .venv, the versions in it against constraints.txt, the disk, the package index, Java, the jars of Flink
-and Kafka, the port of the web UI, and the folders that are named. Installs and changes nothing, works before the first
-set-up, and ends with 1 if something is a fault, with 0 if there are only warnings.
+and Kafka, the programs of PostgreSQL and Redis, the port of the web UI, the ledger and the folders that are named.
+Installs and changes nothing, works before the first set-up, and ends with 1 if something is a fault, with 0 if there
+are only warnings.
 """
 
 
@@ -47,6 +51,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         help="also look whether these settings of the live job fit the brokers that run, and the cluster",
     )
     parser.add_argument("--cluster", metavar="HOST:PORT", help="Flink's REST API, with --settings")
+    add_ledger_option(parser)
     parser.add_argument(
         "--format", choices=["text", "json"], default="text", help="the format of the report (default: text)"
     )
@@ -62,6 +67,10 @@ def run(args: argparse.Namespace) -> int:
         from monsoon.cli.doctor_live import settings_findings
 
         findings += settings_findings(args.settings, args.cluster)
+    if address := args.ledger or os.environ.get(LEDGER_VARIABLE):
+        from monsoon.cli.doctor_ledger import ledger_findings
+
+        findings += ledger_findings(address)
     if args.format == "json":
         print(json.dumps([finding._asdict() for finding in findings], indent=1))
     else:

@@ -13,7 +13,7 @@ PYTHON = "3.11"
 OLDEST_JAVA = 17
 FULL_MB = 200
 """Less than this left, and neither a replay nor a set-up comes far."""
-NEED_MB = {"core": 700, "train": 1_300, "dev": 1_300, "flink": 3_000, "kafka": 700}
+NEED_MB = {"core": 700, "train": 1_300, "dev": 1_300, "flink": 3_000, "kafka": 700, "money": 700, "redis": 700}
 """The disk space that installing an extra takes, as ./monsoon has it."""
 WHEN_NEEDED = {
     "core": "every command",
@@ -21,6 +21,8 @@ WHEN_NEEDED = {
     "dev": "monsoon test and lint",
     "flink": "monsoon run, live, up and replay --engine flink",
     "kafka": "monsoon live, chaos, up and produce",
+    "money": "monsoon ledger, dispatch, reconcile, provider-simulator, up and chaos",
+    "redis": "monsoon features",
 }
 
 
@@ -68,6 +70,10 @@ class Facts:
     """Whether the jars of Kafka are fetched."""
     maven: bool = False
     """Whether Maven, which fetches them, is on PATH."""
+    postgres: str | None = None
+    """The folder of PostgreSQL's programs."""
+    redis_server: bool = False
+    """Whether the program redis-server is on PATH."""
     port: int = 8081
     port_free: bool = True
     can_listen: bool = True
@@ -89,6 +95,8 @@ def check(facts: Facts) -> list[Finding]:
         *_java(facts),
         *_jars(facts),
         *_kafka(facts),
+        *_postgres(facts),
+        *_redis(facts),
         *_ports(facts),
         *_folders(facts),
         *(Finding(what, WARNING, f"could not be checked: {why}") for what, why in facts.not_found_out),
@@ -216,6 +224,20 @@ def _kafka(facts: Facts) -> list[Finding]:
         return [Finding("kafka", OK, "its jars are fetched by monsoon up or monsoon jars, with Maven")]
     mend = "nothing unless you need monsoon up; then, on Debian and Ubuntu: sudo apt-get install maven"
     return [Finding("kafka", WARNING, "its jars are not here, and Maven, which fetches them, is not on PATH", mend)]
+
+
+def _postgres(facts: Facts) -> list[Finding]:
+    if facts.postgres is not None:
+        return [Finding("postgres", OK, f"its programs are there ({facts.postgres})")]
+    mend = "nothing unless you need monsoon bench money; then, on Debian and Ubuntu: sudo apt-get install postgresql"
+    return [Finding("postgres", WARNING, "no PostgreSQL on this machine; a ledger may be on another", mend)]
+
+
+def _redis(facts: Facts) -> list[Finding]:
+    if facts.redis_server:
+        return [Finding("redis", OK, "redis-server is there")]
+    mend = "nothing unless you need monsoon bench features; then, on Debian: sudo apt-get install redis-server"
+    return [Finding("redis", WARNING, "no redis-server on this machine; an online store may be on another", mend)]
 
 
 def _ports(facts: Facts) -> list[Finding]:

@@ -58,6 +58,8 @@ def facts(root: Path, input_dir: Path | None, output_dir: Path | None, port: int
         flink_jars=found("jars", flink_jars, None),
         kafka_jars=found("kafka", kafka_jars, False),
         maven=shutil.which("mvn") is not None,
+        postgres=found("postgres", postgres, None),
+        redis_server=found("redis", redis_server, False),
         port=port,
         port_free=_can_listen(port),
         can_listen=_can_listen(0),
@@ -166,6 +168,21 @@ def kafka_jars() -> bool:
     from monsoon.pipelines.stack.jars import are_fetched
 
     return are_fetched()
+
+
+def postgres() -> str | None:
+    """The folder of PostgreSQL's programs, where benches and tests look for them."""
+    from monsoon.pipelines.stack.postgres import postgres_programs
+
+    folder = postgres_programs()
+    return None if folder is None else str(folder)
+
+
+def redis_server() -> bool:
+    """Whether benches and tests can start a Redis."""
+    from monsoon.pipelines.stack.redis_server import RedisServer
+
+    return RedisServer.is_installed()
 
 
 def _can_listen(port: int) -> bool:

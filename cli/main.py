@@ -32,7 +32,14 @@ COMMANDS = (
     "live",
     "chaos",
     "explain",
+    "report",
     "drift",
+    "whatif",
+    "diff",
+    "features",
+    "dlq",
+    "erase",
+    "dispute",
     "products",
     "schema",
     "train",
@@ -45,11 +52,15 @@ COMMANDS = (
     "produce",
     "consume",
     "control",
+    "ledger",
+    "dispatch",
+    "reconcile",
+    "provider-simulator",
     "doctor",
     "test",
     "lint",
 )
-"""One module of `monsoon.cli` each, in the order of the help."""
+"""One module of `monsoon.cli` each, with underscores for hyphens, in the order of the help."""
 
 _COLLECTOR_THRESHOLD = 50_000
 """Of the cycle collector: imports make objects by the hundred thousand and hardly any cycles, and to scan these at
@@ -67,7 +78,14 @@ _WORDS = {
     "live": "decide on a folder of streams through Kafka and Flink: the live job, on a stack of its own",
     "chaos": "kill parts of a stack at random while the live job runs, and compare its records with a replay's",
     "explain": "explain one claim of an output: what it rests on, how it was decided, what was paid",
+    "report": "write a page that shows an output: a map in time, the funnel, money, what was held and why",
     "drift": "compare an output's claims with those that the model was trained on, by day and cell",
+    "whatif": "try other numbers in a product file on one input, which is read once",
+    "diff": "compare two outputs decision by decision: who gains, who loses, by which input",
+    "features": "the feature store: what was known at each moment, joined to rows, or loaded into Redis",
+    "dlq": "dead letters: list, show, mend and send them again",
+    "erase": "take a rider's location evidence, or what is past its retention, out of files and stores",
+    "dispute": "add evidence to a disputed claim, and show what the ordinary corrections make of it",
     "products": "list, show, check and explain product files",
     "schema": "print the JSON Schema of product, storm or provider files",
     "train": "train and calibrate a model: claim_anomaly, outage or syndicate",
@@ -80,6 +98,10 @@ _WORDS = {
     "produce": "send a folder's streams to Kafka's topics, in event-time order",
     "consume": "print what the live job has committed to a topic",
     "control": "give a product or a model to the live job while it runs, and show what became of it",
+    "ledger": "make the ledger of payments in PostgreSQL, and show its book",
+    "dispatch": "pay what the live job has instructed, through a payment provider",
+    "reconcile": "hold the ledger against the payment provider's statement",
+    "provider-simulator": "serve a payment provider on this machine that misbehaves by a seeded script",
     "doctor": "report what this machine lacks, and how to mend it",
     "test": "run the test suite",
     "lint": "check style and types",
@@ -184,8 +206,8 @@ def _require_places(args: argparse.Namespace) -> None:
         from monsoon.sources.locations import require_local
 
         require_local(vars(args))
-    # doctor reports it among its findings, explain reads its output, drift writes into one that is there
-    for name in PLACES if args.command not in ("doctor", "explain", "drift") else ():
+    # doctor reports it among its findings, explain reads its output, report and drift write into one that is there
+    for name in PLACES if args.command not in ("doctor", "explain", "report", "drift") else ():
         if isinstance(path := getattr(args, name, None), Path):
             from monsoon.sinks.writable import require_writable
 
@@ -205,7 +227,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     for name in COMMANDS:
         # Only the command that runs is imported: --help stays quick, and no command needs another's packages.
         if name == command:
-            import_module(f"monsoon.cli.{name}").add_parser(subparsers, help=_WORDS[name])
+            import_module(f"monsoon.cli.{name.replace('-', '_')}").add_parser(subparsers, help=_WORDS[name])
         else:
             subparsers.add_parser(name, help=_WORDS[name])
     return parser
@@ -226,11 +248,13 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from monsoon.pipelines.flink.errors import ClusterError
     from monsoon.pipelines.stack.errors import StackError
     from monsoon.sinks.folder import OutputError
+    from monsoon.sinks.ledger.errors import LedgerError
     from monsoon.sources.files import InputError
     from monsoon.transforms.product import ProductError
     from monsoon.transforms.scoring import ModelFolderError
 
-    return (InputError, OutputError, ProductError, ModelFolderError, ClusterError, StackError, OSError, MemoryError)
+    ours = (InputError, OutputError, ProductError, ModelFolderError, ClusterError, StackError, LedgerError)
+    return (*ours, OSError, MemoryError)
 
 
 def _message_of(error: Exception) -> str:

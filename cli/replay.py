@@ -44,6 +44,9 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser.add_argument(
         "--drift", action="store_true", help="also write drift_reports/, as monsoon drift does (see its help)"
     )
+    parser.add_argument(
+        "--feature-store", type=Path, metavar="DIR", help="also add to a feature store, as monsoon features build does"
+    )
     add_refusal_option(parser)
     parser.set_defaults(run=run)
 
@@ -55,6 +58,10 @@ def run(args: argparse.Namespace) -> int:
         from monsoon.pipelines.drift import drift_model
 
         drift_model(args.model)  # what is wrong with it is said before the work
+    if args.feature_store is not None:
+        from monsoon.sinks.writable import require_writable
+
+        require_writable(args.feature_store, "--feature-store")
     warn_of_links("monsoon replay", args.input)
     progress = ProgressLine()
     try:
@@ -66,6 +73,10 @@ def run(args: argparse.Namespace) -> int:
         from monsoon.cli.drift import write_and_print
 
         write_and_print(args.output, args.model)
+    if args.feature_store is not None:
+        from monsoon.cli.features import build_and_print
+
+        build_and_print(args.input, args.output, args.feature_store)
     return 0
 
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-FORMATS = ("product", "provider", "settings", "storm")
+FORMATS = ("dispatch", "product", "provider", "settings", "storm")
 """Those of `monsoon.sources.file_formats`; named here, since help may need nothing but Python."""
 
 _WIDTH = 120

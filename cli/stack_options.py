@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from monsoon.pipelines.stack.stack import Stack
 
 
+DEFAULT_STACK = "runs/stack"
+
+
 def add_stack_option(parser: ArgumentParser) -> None:
     """`--stack`."""
     parser.add_argument(
         "--stack",
         type=Path,
-        default=Path("runs/stack"),
+        default=Path(DEFAULT_STACK),
         metavar="DIR",
         help="the stack's folder (default: %(default)s)",
     )
@@ -46,6 +49,7 @@ def lines_of(stack: Stack) -> Iterator[str]:
         "kafka": record.get("broker", ""),
         "zookeeper": record.get("zookeeper", ""),
         "jobmanager": f"http://{record['web']}" if "web" in record else "",
+        **(stack.payments.places() if record and stack.payments is not None else {}),
     }
     slots = f"slots {record.get('slots', '')}"
     for process in stack.processes:

@@ -46,7 +46,8 @@ class Received(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """What lies in the topic and is no record of the stream; `value` None: a tombstone, which deletes the key."""
+    """What lies in the topic and is no record of the stream; without a `value` (None, or empty, which is
+    what a job can write): a tombstone, which deletes the key."""
 
     reason: str
     key: bytes | None
@@ -245,7 +246,7 @@ class Consumer(Generic[R]):
         return Received(record, key, message.partition, message.offset, message.timestamp)
 
     def _decoded(self, message: Any) -> tuple[str, R]:
-        if message.value is None:
+        if not message.value:
             raise _NotOfStreamError("a tombstone")
         try:
             key = (message.key or b"").decode()
@@ -255,7 +256,7 @@ class Consumer(Generic[R]):
         except msgspec.MsgspecError as error:
             raise _NotOfStreamError(f"not a record of the contract: {error}") from error
         # A dead letter's key is computed of its content, and is its id.
-        if self._key_fields and key != "/".join(getattr(record, name) for name in self._key_fields):
+        if self._key_fields and key != "/".join(str(getattr(record, name)) for name in self._key_fields):
             raise _NotOfStreamError(f"a key that is not the record's {'/'.join(self._key_fields)}")
         if not key:
             raise _NotOfStreamError("no key")

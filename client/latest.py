@@ -52,7 +52,7 @@ class Latest(Mapping[str, R]):
         return getattr(record, self._revision_field) if self._revision_field else 0
 
     def _foreign(self, foreign: Foreign) -> None:
-        if foreign.value is None and foreign.key is not None:
+        if not foreign.value and foreign.key is not None:
             self._records.pop(foreign.key.decode(errors="replace"), None)
         elif self._on_foreign is not None:
             self._on_foreign(foreign)

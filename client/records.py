@@ -126,11 +126,42 @@ class Notification(Record, frozen=True, kw_only=True):
     policy_id: str
     claim_id: str
     product: str
-    kind: Literal["claim_opened", "held", "confirm_please", "paid", "queued", "withdrawn", "refused", "under_review"]
+    kind: Literal[
+        "claim_opened",
+        "held",
+        "confirm_please",
+        "paid",
+        "queued",
+        "withdrawn",
+        "refused",
+        "under_review",
+        "payment_completed",
+        "payment_failed",
+        "payment_returned",
+    ]
     reasons: list[str]
     text: str
     amount_paise: int | None
     answer_by: int | None
+
+
+class PayoutResult(Record, frozen=True, kw_only=True):
+    """What became of a payout instruction; written by the dispatcher of payments."""
+
+    STREAM: ClassVar[str] = "payout_results"
+
+    reference_id: str
+    revision: int
+    event_time: int
+    claim_id: str
+    instalment: int
+    policy_id: str
+    worker_id: str
+    amount_paise: int
+    status: Literal["pending", "paid", "failed", "reversed", "rejected", "cancelled", "held"]
+    reason: str | None
+    attempts: int
+    provider_payout_id: str | None
 
 
 class ReserveAlert(Record, frozen=True, kw_only=True):
@@ -174,6 +205,21 @@ class SyndicateAlert(Record, frozen=True, kw_only=True):
     members: list[str]
     claim_ids: list[str]
     evidence: list[Signal]
+
+
+class Feature(Record, frozen=True, kw_only=True):
+    """A version of what is known of a rider, phone, zone or neighborhood. Of one entity and set the newest
+    `event_time` counts, of one event time what was received last."""
+
+    STREAM: ClassVar[str] = "features"
+
+    entity: Literal["rider", "device", "rider_device", "rider_product", "zone", "neighborhood"]
+    entity_id: str
+    feature_set: str
+    version: int
+    event_time: int
+    received_time: int
+    values: dict[str, float | None]
 
 
 class RingEvidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,6 +273,17 @@ class DeadLetter(Record, frozen=True, kw_only=True):
 
 RECORD_TYPES: dict[str, type[Record]] = {
     kind.STREAM: kind
-    for kind in (Disruption, Claim, Payout, Notification, ReserveAlert, SyndicateAlert, RingAlert, DeadLetter)
+    for kind in (
+        Disruption,
+        Claim,
+        Payout,
+        PayoutResult,
+        Notification,
+        ReserveAlert,
+        SyndicateAlert,
+        RingAlert,
+        Feature,
+        DeadLetter,
+    )
 }
 """By output stream."""

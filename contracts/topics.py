@@ -2,7 +2,7 @@
 
 An input record's value is one JSON line, or several separated by newlines; an output record's value is one record of
 its contract, without a newline at the end. The `control` topic carries versions of
-products and of models that a running job takes over.
+products and of models, and erasures, that a running job takes over.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Direction = Literal["in", "out", "control", "accounts"]
+Direction = Literal["in", "out", "control", "accounts", "payments", "features"]
+"""`payments`: what the dispatcher writes, and no job. `features`: what a job writes that is set to."""
 
 FOREVER_MS = -1
 """Kafka's `retention.ms` for no limit."""
@@ -38,13 +39,17 @@ class Topic:
     partitions: int = 1
     """For a small installation. A job's results do not depend on it."""
     retention_ms: int = FOREVER_MS
+    compacted_after_ms: int | None = None
+    """From this age on the last record of each key alone is kept; None: all are."""
 
     @property
     def configuration(self) -> dict[str, str]:
         """Kafka's settings of the topic, for whoever creates it."""
+        compacted = {} if self.compacted_after_ms is None else {"min.compaction.lag.ms": str(self.compacted_after_ms)}
         return {
             # Compaction would drop all but the last event of a policy, and all but the last revision of a claim.
-            "cleanup.policy": "delete",
+            "cleanup.policy": "compact,delete" if compacted else "delete",
+            **compacted,
             "retention.ms": str(self.retention_ms),
             # An output is kept from when it was written: its own timestamp is the event time of the decision.
             "message.timestamp.type": "CreateTime" if self.direction == "in" else "LogAppendTime",
@@ -101,7 +106,18 @@ _TOPICS = (
         "revision",
         partitions=2,
     ),
-    Topic("claims", "out", "revisions of claims", "claim", "claim_id", ("claim_id",), "revision", partitions=4),
+    # They have the evidence of claims, which is kept so long and no longer (docs/privacy.md).
+    Topic(
+        "claims",
+        "out",
+        "revisions of claims",
+        "claim",
+        "claim_id",
+        ("claim_id",),
+        "revision",
+        partitions=4,
+        retention_ms=400 * _DAY_MS,
+    ),
     Topic("payouts", "out", "payout instructions", "payout", "reference_id", ("reference_id",), partitions=2),
     Topic(
         "notifications",
@@ -115,6 +131,30 @@ _TOPICS = (
     Topic("reserve_alerts", "out", "payouts that wait for a reserve", "reserve_alert", "alert_id", ("alert_id",)),
     Topic("syndicate_alerts", "out", "linked groups of riders", "syndicate_alert", "alert_id", ("alert_id",)),
     Topic("ring_alerts", "out", "claims linked by what their riders share", "ring_alert", "alert_id", ("alert_id",)),
+    Topic(
+        "payout_results",
+        "payments",
+        "what became of payout instructions",
+        "payout_result",
+        "reference_id",
+        ("reference_id",),
+        "revision",
+        partitions=2,
+    ),
+    # The last version of an entity is all that the online store needs; the offline store has a week to read the others.
+    # None counts for longer than 28 days.
+    Topic(
+        "features",
+        "features",
+        "versions of features of riders, phones, zones and neighborhoods",
+        "feature",
+        "feature_set/version/entity_id",
+        ("feature_set", "version", "entity_id"),
+        "received_time",
+        partitions=4,
+        retention_ms=35 * _DAY_MS,
+        compacted_after_ms=7 * _DAY_MS,
+    ),
     # They hold positions of riders, and serve to mend a producer: not kept long.
     Topic(
         "dead_letters",
@@ -136,9 +176,9 @@ _TOPICS = (
     Topic(
         "control",
         "control",
-        "versions of products and models for a running job, and what it decided on them",
+        "versions of products and models and riders to be erased, for a running job, and what it decided on them",
         "control",
-        "kind/name/version, such as product/kawaach/1f0c2a9b7d3e; of a decision decision/group/offset",
+        "kind/name/version, such as product/kawaach/1f0c2a9b7d3e; erasure/hash/moment; decision/group/offset",
     ),
 )
 
@@ -147,6 +187,8 @@ TOPICS: Mapping[str, Topic] = {topic.stream: topic for topic in _TOPICS}
 
 INPUT_TOPICS = tuple(topic for topic in _TOPICS if topic.direction == "in")
 OUTPUT_TOPICS = tuple(topic for topic in _TOPICS if topic.direction == "out")
+RESULT_TOPICS = tuple(topic for topic in _TOPICS if topic.direction in ("out", "payments", "features"))
+"""For services that consume results, of the job and of the dispatcher."""
 
 
 def topic_name(stream: str, prefix: str = "") -> str:

@@ -120,6 +120,43 @@ PAISE_INSTRUCTED = Metric(
     "paise_instructed", "counter", "paise", "amount instructed", "compare with the reserve", while_running=True
 )
 
+FEATURES_WRITTEN = Metric(
+    "features_written",
+    "counter",
+    "versions",
+    "versions of features read from the topic and written to a store, `online` or `offline`",
+    "0 while the job writes: look at the messages of `monsoon features consume`",
+    ("store",),
+    while_running=True,
+)
+FEATURES_LAG = Metric(
+    "features_lag_ms",
+    "gauge",
+    "ms",
+    "how long ago the broker took the oldest version that was written last; 0 once all are",
+    "rises: the store is slower than the job; look at its load, and give it more time or another machine",
+    ("store",),
+    while_running=True,
+)
+FEATURES_REFUSED = Metric(
+    "features_refused",
+    "counter",
+    "records",
+    "records of the topic that are no versions of a set that this release has",
+    "update the consumer after the job, or find who else writes to the topic",
+    ("store",),
+    while_running=True,
+)
+FEATURES_REFILLS = Metric(
+    "features_refills",
+    "counter",
+    "times",
+    "how often a store was found empty and was filled from the topic's beginning",
+    "more than after restarts of Redis: it evicts keys; give it memory",
+    ("store",),
+    while_running=True,
+)
+
 OF_LINES = {"read": RECORDS_READ, "used": RECORDS_USED, "duplicate": RECORDS_DUPLICATE, "dead": RECORDS_DEAD}
 """By their names in the counts of a stream."""
 

@@ -12,15 +12,17 @@ from monsoon.pipelines.operators.dead_letter_accounts import AccountDeadLetters
 from monsoon.pipelines.operators.deduplicate_records import DeduplicateRecords
 from monsoon.pipelines.operators.find_rings import FindRings
 from monsoon.pipelines.operators.link_claims import LinkClaims
+from monsoon.pipelines.operators.measure_features import MeasureFeatures
 from monsoon.pipelines.operators.merge_disruptions import MergeDisruptions
 from monsoon.pipelines.operators.peer_features import ComparePeers
 from monsoon.pipelines.operators.rider_evidence import RiderEvidence
 from monsoon.pipelines.operators.route_policies import RoutePolicies
+from monsoon.pipelines.operators.state_erasure import OPERATOR_ERASERS
 from monsoon.pipelines.operators.state_migrations import OPERATOR_MIGRATIONS
 from monsoon.pipelines.operators.telemetry_aggregation import AggregateTelemetryAnswers, TrustSilentRiders
 from monsoon.pipelines.operators.telemetry_queries import AnswerTelemetryQueries, QueryTelemetry
 from monsoon.pipelines.runtime.job_config import JobConfig
-from monsoon.pipelines.runtime.keyed_operator import MIGRATIONS, KeyedOperator, StateWriter
+from monsoon.pipelines.runtime.keyed_operator import ERASERS, MIGRATIONS, KeyedOperator, StateWriter
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.provider_register import read_provider_register
 from monsoon.sources.reference import ReferenceTables, read_references
@@ -37,6 +39,7 @@ OPERATORS: tuple[type[KeyedOperator], ...] = (
     AggregateTelemetryAnswers,
     ConfirmDisruptions,
     RiderEvidence,
+    MeasureFeatures,
     MergeDisruptions,
     ComparePeers,
     LinkClaims,
@@ -48,6 +51,7 @@ OPERATORS: tuple[type[KeyedOperator], ...] = (
 """The keyed operators in topological order: each sends only to later ones."""
 
 MIGRATIONS.update(OPERATOR_MIGRATIONS)
+ERASERS.update(OPERATOR_ERASERS)
 
 
 def operators_of(config: JobConfig) -> tuple[type[KeyedOperator], ...]:
@@ -55,6 +59,7 @@ def operators_of(config: JobConfig) -> tuple[type[KeyedOperator], ...]:
     telemetry_operators = (QueryTelemetry, AnswerTelemetryQueries, TrustSilentRiders, AggregateTelemetryAnswers)
     excluded = {
         *(() if config.reserves else (ControlExposure,)),
+        *(() if config.features else (MeasureFeatures,)),
         *(() if config.telemetry_triggers or config.takes_changes else telemetry_operators),
     }
     return tuple(operator for operator in OPERATORS if operator not in excluded)
@@ -79,6 +84,7 @@ class OperatorFactory:
         else:
             made = operator(key, state, self._config)  # type: ignore[call-arg]
         made.intervals = self._config.intervals
+        made.erasures = self._config.erasures if operator.uid in ERASERS else ()
         return made
 
     @cached_property

@@ -38,9 +38,11 @@ STREAMS = (
 )
 DERIVED_STREAMS = ("drift_reports",)
 """Written into a finished folder, from the records that it has; they go with these when a replay replaces them."""
+REPORT = "report.html"
+"""Likewise, and no stream: the page of `monsoon report`."""
 SUMMARY = "summary.json"
 _PARTIAL = ".monsoon-partial"
-_ENTRIES = (SUMMARY, *STREAMS, *DERIVED_STREAMS)
+_ENTRIES = (SUMMARY, *STREAMS, *DERIVED_STREAMS, REPORT)
 _MEND = "give --output a new or empty folder"
 
 
@@ -243,7 +245,7 @@ def _foreign(entry: Path) -> str | None:
         return entry.name
     if entry.is_symlink():
         return f"{entry.name}, a symbolic link"
-    if entry.is_dir() == (entry.name == SUMMARY):
+    if entry.is_dir() == (entry.name in (SUMMARY, REPORT)):
         return f"{entry.name}, a {'folder' if entry.is_dir() else 'file'}"
     if entry.name != _PARTIAL and entry.is_dir():
         for part in sorted(entry.iterdir()):

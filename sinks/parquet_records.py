@@ -33,17 +33,26 @@ class RecordError(TypeError):
 def parquet_of(contract: str, records: Sequence[Mapping[str, Any]]) -> bytes:
     """The records in the order given, as one Parquet file with the columns of `columns_of(contract)`.
 
-    A field that a record lacks is null. Nothing of when or where it was written is in it. Raises RecordError where a
-    record has a field that the contract does not name, or a value of another type.
+    Nothing of when or where it was written is in it. Raises RecordError as `frame_of` does.
+    """
+    buffer = io.BytesIO()
+    frame_of(contract, records).write_parquet(buffer, **_SETTINGS)
+    return buffer.getvalue()
+
+
+def frame_of(contract: str, records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """The records in the order given, with the columns of `columns_of(contract)`.
+
+    A field that a record lacks is null. Raises RecordError where a record has a field that the contract does not name,
+    or a value of another type.
     """
     columns = columns_of(contract)
     for record in records:
         if unknown := record.keys() - columns.keys():
             raise RecordError(f"{contract}: no field {sorted(unknown)[0]!r} in the contract")
-    series = [_series(contract, name, kind, [record.get(name) for record in records]) for name, kind in columns.items()]
-    buffer = io.BytesIO()
-    pl.DataFrame(series).write_parquet(buffer, **_SETTINGS)
-    return buffer.getvalue()
+    return pl.DataFrame(
+        [_series(contract, name, kind, [record.get(name) for record in records]) for name, kind in columns.items()]
+    )
 
 
 @cache

@@ -1,14 +1,16 @@
-"""Records of the topic `control`: versions of products and models for a job that runs, and what a job decided on them
-(contracts/control.schema.json)."""
+"""Records of the topic `control`: versions of products and models for a job that runs, riders whom it is to erase, and
+what a job decided on them (contracts/control.schema.json)."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from monsoon.sources.plain_yaml import read_file
 from monsoon.sources.product_files import read_product
+from monsoon.transforms.erasure import worker_hash
 from monsoon.transforms.scoring import Scorer
 from monsoon.transforms.scoring.folder import (
     MANIFEST,
@@ -48,6 +50,14 @@ class ModelUpdate(msgspec.Struct, frozen=True, tag="model", tag_field="kind"):
         return unpack_model_folder(Path(self.name), self.files)
 
 
+class ErasureRequest(msgspec.Struct, frozen=True, tag="erasure", tag_field="kind"):
+    """A rider whose location evidence is to be erased: the hash of his id as in the list of erased riders, and before
+    which event time (ms) his reports are erased, and later ones refused."""
+
+    worker_hash: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+    before_ms: Annotated[int, msgspec.Meta(ge=0, lt=10**13)]
+
+
 class Decision(msgspec.Struct, frozen=True, tag="decision", tag_field="kind"):
     """What the job of a consumer group decided on the record at an offset of the topic: taken over, or refused for its
     `faults`.
@@ -63,14 +73,14 @@ class Decision(msgspec.Struct, frozen=True, tag="decision", tag_field="kind"):
     event_time_ms: int | None = None
 
 
-ControlRecord = ProductUpdate | ModelUpdate | Decision
-Update = ProductUpdate | ModelUpdate
+Update = ProductUpdate | ModelUpdate | ErasureRequest
+ControlRecord = Update | Decision
 
 
 def decode_control_record(value: bytes | None) -> ControlRecord:
     """The record of a Kafka record's value. Raises ControlRecordError."""
     if not value:
-        raise ControlRecordError("no value: a version that was taken over is not taken back; put another one")
+        raise ControlRecordError("no value: what was taken over is not taken back; put another version")
     try:
         found: ControlRecord = msgspec.json.decode(value, type=ControlRecord)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -103,6 +113,12 @@ def model_update(path: Path, in_force_from_ms: int | None) -> tuple[str, ModelUp
     manifest = build_manifest(folder.name, folder.contents)
     files = {MANIFEST: msgspec.json.encode(manifest), **folder.contents}
     return f"model/{folder.name}/{folder.version}", ModelUpdate(path.name, files, in_force_from_ms)
+
+
+def erasure_request(worker_id: str, before_ms: int) -> tuple[str, ErasureRequest]:
+    """The key and the record of an erasure."""
+    request = ErasureRequest(worker_hash(worker_id), before_ms)
+    return f"erasure/{request.worker_hash}/{before_ms}", request
 
 
 def key_of_decision(decision: Decision) -> str:

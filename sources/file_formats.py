@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from monsoon.sources.dispatch_settings import DispatchFile
 from monsoon.sources.kafka.settings import LiveSettings
 from monsoon.sources.provider_files import Provider
 from monsoon.sources.simulator.storm import Storm
@@ -12,6 +13,7 @@ from monsoon.transforms.documents import Section, json_schema
 from monsoon.transforms.product.document import ProductSection
 
 MODELS: Mapping[str, type[Section]] = {
+    "dispatch": DispatchFile,
     "product": ProductSection,
     "provider": Provider,
     "settings": LiveSettings,

@@ -99,6 +99,13 @@ def read_records(folder: Path, stream: str) -> Iterator[Record]:
     return _records(folder, stream, lambda names: True)
 
 
+def read_parts(folder: Path, stream: str) -> Iterator[tuple[Path, list[Record]]]:
+    """The files of a stream, each with its records. Raises InputError as `read_records` does."""
+    _require_complete(folder)
+    for part in _parts(folder, stream):
+        yield part, list(_records_of(part, stream, lambda names: True))
+
+
 def _require_complete(folder: Path) -> None:
     if not folder.is_dir():
         raise InputError("no such folder", str(folder), _MEND)
@@ -131,15 +138,22 @@ def _by_time(records: Iterable[Record], field: str = "event_time") -> tuple[Reco
 
 def _records(folder: Path, stream: str, wanted: Callable[[_Names], bool]) -> Iterator[Record]:
     """The wanted records of a stream, checked against its contract."""
-    parts = sorted((folder / stream).glob(_PARTS)) if (folder / stream).is_dir() else None
-    if parts is None:
+    for part in _parts(folder, stream):
+        yield from _records_of(part, stream, wanted)
+
+
+def _parts(folder: Path, stream: str) -> list[Path]:
+    if not (folder / stream).is_dir():
         raise InputError("the folder of a stream is missing", str(folder / stream), _MEND)
-    for part in parts:
-        read = _rows if part.suffix == ".parquet" else _lines
-        for where, record in read(part, stream, wanted):
-            if (fault := _fault(record, _contract(stream))) is not None:
-                raise InputError(f"no record of {stream}: {fault}", where, _MEND)
-            yield record
+    return sorted((folder / stream).glob(_PARTS))
+
+
+def _records_of(part: Path, stream: str, wanted: Callable[[_Names], bool]) -> Iterator[Record]:
+    read = _rows if part.suffix == ".parquet" else _lines
+    for where, record in read(part, stream, wanted):
+        if (fault := _fault(record, _contract(stream))) is not None:
+            raise InputError(f"no record of {stream}: {fault}", where, _MEND)
+        yield record
 
 
 def _lines(part: Path, stream: str, wanted: Callable[[_Names], bool]) -> Iterator[tuple[str, Record]]:
@@ -159,8 +173,9 @@ def _rows(part: Path, stream: str, wanted: Callable[[_Names], bool]) -> Iterator
 
     try:
         table = pl.read_parquet(part)
-        names = table.select(pl.col(*[each for each in _Names.__struct_fields__ if each in table.columns])).to_dicts()
-        found = [number for number, row in enumerate(names) if wanted(_Names(**row))]
+        names = [each for each in _Names.__struct_fields__ if each in table.columns]
+        rows_of_names = table.select(names).to_dicts() if names else [{}] * len(table)
+        found = [number for number, row in enumerate(rows_of_names) if wanted(_Names(**row))]
         rows = table[found].to_dicts()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"no Parquet file ({str(error).splitlines()[0]})", str(part), _MEND) from error

@@ -51,6 +51,20 @@ def load_products(names: Sequence[str] | None = None, extra: Iterable[Path] = ()
     return found
 
 
+def product_contents(name: str, extra: Iterable[Path] = ()) -> dict[str, bytes]:
+    """The content of each file of a product, by the file's name for messages, as `load_products` finds them.
+
+    Raises ProductError for a name without a file, OSError where a file cannot be read.
+    """
+    load_products([name], paths := product_paths(extra))
+    shipped = {
+        f"products/{file}": (files("monsoon.products") / file).read_bytes()
+        for file in _shipped()
+        if _is_file_of(file, name)
+    }
+    return shipped | {str(path): read_file(path) for path in paths if load_product_file(path).name == name}
+
+
 def product_paths(given: Iterable[Path]) -> list[Path]:
     """The files given, and of the folders given their *.yaml and *.yml; each once.
 

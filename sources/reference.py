@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from monsoon.sources.csv_tables import Layout, read_table
+from monsoon.sources.erased_workers import FILE as ERASED_FILE
 from monsoon.sources.files import NO_INPUT
 from monsoon.sources.provider_register import PROVIDERS_FILE, read_provider_register
 from monsoon.transforms.evidence.limits import ACCESS_POINT_REACH_M, UNKNOWN_TOWER_RANGE_M
@@ -142,6 +143,7 @@ def _unknown_files(folder: Path) -> tuple[str, ...]:
     """Files of other names: a register under another name would leave every stated quality in force, and must be
     reported."""
     known = {f"{name}{packed}" for name in (TOWERS_FILE, ACCESS_POINTS_FILE, PROVIDERS_FILE) for packed in ("", ".gz")}
+    known.add(ERASED_FILE)
     names = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else ()
     return tuple(name for name in names if name not in known and not name.startswith(NO_INPUT))
 

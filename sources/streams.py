@@ -13,12 +13,14 @@ from typing import Any
 import polars as pl
 
 from monsoon.sources.accounting import StreamCounts, dead_letters
+from monsoon.sources.erased_workers import read_erased_workers, without_erased
 from monsoon.sources.files import Block, InputError, LongLine, StreamFiles, find_files, is_parquet, read_blocks
 from monsoon.sources.line_blocks import BlockValidator, ValidatedBlock, collect
 from monsoon.sources.native_messages import native_messages_dropped
 from monsoon.sources.parquet_rows import json_lines, read_batches, validate_batch
 from monsoon.sources.record_store import RecordStore
 from monsoon.sources.telemetry_store import TelemetryStore
+from monsoon.transforms.erasure import ErasedWorkers
 from monsoon.transforms.geo.areas import area_of
 from monsoon.transforms.geo.squares import grid_squares
 from monsoon.transforms.validation.catalogue import Catalogue
@@ -71,7 +73,8 @@ def read_stream(
     reporter = _Reporter(stream, found, progress)
     frame, records = pl.DataFrame(), list[dict[str, Any]]()
     if stream == "telemetry":
-        frame, dead = _read_telemetry(record_validator, found, counts, statistics, reporter)
+        erased = read_erased_workers(Path(folder) / "reference")
+        frame, dead = _read_telemetry(record_validator, found, counts, statistics, reporter, erased)
     else:
         records, dead = _read_records(record_validator, found, counts, statistics, reporter)
     require_within(limit, statistics, found.folder)
@@ -166,6 +169,7 @@ def _read_telemetry(
     counts: StreamCounts,
     statistics: InputStatistics,
     reporter: _Reporter,
+    erased: ErasedWorkers,
 ) -> tuple[pl.DataFrame, list[DeadLetter]]:
     """Blocks are validated by a few threads (Polars frees the interpreter's lock), at most two ahead of
     each."""
@@ -175,7 +179,8 @@ def _read_telemetry(
 
     def read(piece: Block | LongLine | pl.DataFrame) -> tuple[ValidatedBlock, InputStatistics]:
         validated_piece = validate_piece(record_validator, validator, piece)
-        return validated_piece, statistics_of(validated_piece)
+        # Of erased riders' reports no fault of the source is told.
+        return without_erased(validated_piece, erased), statistics_of(validated_piece)
 
     def add(piece: tuple[ValidatedBlock, InputStatistics]) -> None:
         store.add(piece[0])

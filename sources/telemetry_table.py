@@ -10,6 +10,7 @@ import polars as pl
 
 from monsoon.sources.telemetry_columns import CODED
 from monsoon.sources.telemetry_store import coded
+from monsoon.transforms.consents import Withdrawals
 from monsoon.transforms.telemetry_table import APP_STATES, TelemetryTable
 
 _FLOATS = (
@@ -69,6 +70,18 @@ def to_telemetry_table(frame: pl.DataFrame) -> TelemetryTable:
         app_state=np.array([*states, -1], dtype=np.int8)[codes["app_state"]],
         orders_completed=_integers(take("orders_completed")),
     )
+
+
+def with_consent(frame: pl.DataFrame, withdrawals: Withdrawals) -> pl.DataFrame:
+    """The reports of such a frame that are evidence: not those of riders who had withdrawn the consent to the use of
+    their location."""
+    if not withdrawals:
+        return frame
+    concerned = frame["worker_id"].is_in(sorted(withdrawals.workers)).arg_true()
+    workers, worker = coded(frame["worker_id"][concerned])
+    withheld = withdrawals.withheld(workers, worker, frame["event_time"][concerned].to_numpy())
+    kept = pl.repeat(True, frame.height, eager=True).scatter(concerned.filter(pl.Series(withheld)), False)
+    return frame.filter(kept)
 
 
 def _flag(column: pl.Series) -> npt.NDArray[np.int8]:

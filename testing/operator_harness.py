@@ -62,9 +62,12 @@ class OperatorTestHarness:
             own_ms = self.watermarks_ms[operator.uid]
             upto_ms = max(own_ms, strays(own_ms, upto_ms))
             for key, live in sorted(self.live[operator.uid].items()):
-                if upto_ms == END_OF_TIME_MS or (live.timer_ms is not None and live.timer_ms <= upto_ms):
+                while upto_ms == END_OF_TIME_MS or (live.timer_ms is not None and live.timer_ms <= upto_ms):
                     self._send(live.advance(upto_ms))
                     self._keep(operator.uid, key, live)
+                    if not live.must_erase:
+                        break
+                    live = self._erased(operator.uid, key, live)
             self.watermarks_ms[operator.uid] = upto_ms
 
     def resume(self, state: Mapping[str, Mapping[int, Mapping[str, bytes]]]) -> Self:
@@ -93,6 +96,16 @@ class OperatorTestHarness:
             live.observe_watermark(self.watermarks_ms[message.to])
             live.process(message)
             self._keep(message.to, message.key, live)
+
+    def _erased(self, uid: str, key: int, live: KeyedOperator) -> KeyedOperator:
+        """Restored without what it holds of riders who are to be erased."""
+        self._send(live.removals())
+        del self.live[uid][key]
+        live = self._live(uid, key)
+        entries = {name: payload for name, payload in self.state[uid][key].items() if not name.startswith(COLD)}
+        live.resume(entries, erases=True)
+        self._keep(uid, key, live)
+        return live
 
     def _live(self, uid: str, key: int) -> KeyedOperator:
         if key not in self.live[uid]:

@@ -188,14 +188,14 @@ def queries_of(
         activated_at_ms=[each.activated_at_ms for each in terms],
         first_alert_ms=[update.first_alert_ms for update in updates],
         claims_7d=[
-            _claims_before(claims[each.worker_id], update.confirmed_at_ms, request.decided_at_ms)
+            claims_before(claims[each.worker_id], update.confirmed_at_ms, request.decided_at_ms)
             for update, each, request in zip(updates, terms, requests, strict=True)
         ],
         orders_per_hour=[each.orders_per_hour for each in terms],
     )
 
 
-def _claims_before(claims: Collection[ClaimMoment], at_ms: int, decided_at_ms: int) -> int:
+def claims_before(claims: Collection[ClaimMoment], at_ms: int, decided_at_ms: int) -> int:
     """How many of a rider's claims, of those known at the decision, were confirmed in the seven days before `at_ms`."""
     return sum(
         at_ms - _WEEK_MS <= claim.confirmed_at_ms < at_ms and claim.known_at_ms <= decided_at_ms for claim in claims

@@ -132,6 +132,20 @@ class WaitingRules:
         return known
 
 
+def policy_terms_of(product: Product) -> tuple[Any, ...]:
+    """All that the terms in force of a product's policies depend on: equal of two products, these are too."""
+    return tuple(
+        (
+            version.from_ms,
+            version.until_ms,
+            version.waiting_ms,
+            version.plans,
+            [(each.name, [(one.name, one.plans) for one in each.supplements]) for each in version.triggers],
+        )
+        for version in product.versions
+    )
+
+
 def shift_earnings(event: Event) -> float | None:
     """The usual earnings of a shift, in rupees: as an event states them, else its daily wage."""
     stated = event.get("shift_baseline_inr")

@@ -1,5 +1,5 @@
-"""Products and models for a job that runs: the topic `control`, the decisions on its records, and the configuration
-that follows from them.
+"""Products, models and erasures for a job that runs: the topic `control`, the decisions on its records, and the
+configuration that follows from them.
 
 The topic is the memory: nothing of it is in Flink's state. A task that has seen a record, and knows how far event time
 has come, appends its decision; of several the first stands, so all tasks, and the job after a restart, follow the same.
@@ -123,7 +123,8 @@ class ControlledConfig:
             changed, _ = with_update(config, update, decision.event_time_ms)
         except (UpdateError, EventTimeUnknownError):
             return  # a decision by a task that had not read all that was decided before
-        self._current = (changes + 1, changed)
+        if changed is not config:
+            self._current = (changes + 1, changed)
 
 
 _OF_PROCESS: dict[ControlInput, ControlledConfig] = {}

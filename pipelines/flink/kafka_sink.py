@@ -17,7 +17,7 @@ from monsoon.contracts.topics import key_of
 from monsoon.pipelines.flink.process_functions import BYTES
 from monsoon.pipelines.flink.result_lines import UpToTheEnd
 from monsoon.pipelines.flink.result_metrics import ResultMetrics
-from monsoon.pipelines.runtime.messages import ACCOUNTS, HEARTBEAT, WRITTEN
+from monsoon.pipelines.runtime.messages import ACCOUNTS, HEARTBEAT, REMOVED_FEATURES, WRITTEN, unpack_result
 
 TOPIC_RECORD = Types.ROW([Types.STRING(), Types.ROW([BYTES, BYTES])])
 """A topic, and the key and value of a record for it."""
@@ -84,6 +84,10 @@ class ToKafkaRecords(ProcessFunction):
             return
         assert self._metrics is not None
         self._metrics.count(kind, payload)
+        if kind == REMOVED_FEATURES:
+            for key in unpack_result(payload, list[str]):
+                yield Row(self._topics["features"], Row(key.encode(), b""))  # Flink's schema of a field has no null
+            return
         topic = self._topics.get(kind)
         if topic is None:
             yield _ACCOUNTS, f"{kind} {payload}"

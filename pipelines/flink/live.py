@@ -3,6 +3,7 @@ cluster, consumed as committed, and written in the layout of a replay."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +20,10 @@ from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.progress import Progress, no_progress
 from monsoon.pipelines.results import write_results
 from monsoon.pipelines.runtime.messages import ACCOUNTS, END
+from monsoon.pipelines.stack.payments import PaymentOptions
 from monsoon.pipelines.stack.stack import Stack
 from monsoon.pipelines.stack.submit import submit
+from monsoon.sinks.dispatcher.results import NOTIFICATION_KINDS
 from monsoon.sinks.folder import OutputFolder
 from monsoon.sinks.record_files import Format
 from monsoon.sources.files import INPUT_FOLDERS, streams_in
@@ -70,6 +73,12 @@ class LiveOptions:
     limit: RefusalLimit | None = None
     disturb: Callable[[Stack], None] = lambda stack: None
     """Called now and then while the job runs, and may do to the stack what it likes."""
+    hurried: Callable[[], bool] = lambda: False
+    """Asked now and then whether to send the rest of the input as fast as it goes, whatever `speed` says."""
+    payments: PaymentOptions | None = None
+    """Pay what the job instructs too; not on a stack that runs already."""
+    finish: Callable[[Stack], None] = lambda stack: None
+    """Called when all is decided, before the stack is taken down."""
 
 
 def live(
@@ -114,13 +123,16 @@ def _through_the_stack(
     slots = -(-options.parallelism // options.task_managers)
     brought_up = False
     try:
-        brought_up = stack.up(options.task_managers, slots, progress=progress)
+        brought_up = stack.up(options.task_managers, slots, payments=options.payments, progress=progress)
+        if not brought_up and options.payments is not None:
+            raise ClusterError(f"{options.stack}: the stack runs already; end it first, to have another one pay")
         prefix = "" if brought_up else _own_topics(stack, options.parallelism)
         settings = settings.at(stack.broker.address, prefix)
         progress("submitting the job", None)
         job = submit(stack, settings)
         try:
             collected = _Exchange(stack, settings, job, options, progress).run(history)
+            options.finish(stack)
         finally:
             if not brought_up:
                 stack.cluster.cancel(job)
@@ -198,6 +210,7 @@ class _Exchange:
             self._partitions,
             self._options.speed,
             lambda: self._stopped,
+            self._options.hurried,
         )
         sending = threading.Thread(target=self._send, args=(producer, history), name="produce", daemon=True)
         sending.start()
@@ -207,6 +220,8 @@ class _Exchange:
         try:
             while True:
                 for stream, key, value in committed.poll(_POLL_MS):
+                    if stream == "notifications" and self._is_of_dispatcher(value):
+                        continue
                     if stream != ACCOUNTS:
                         found.append((stream, b"[" + (value or b"") + b"]"))
                     else:
@@ -227,6 +242,10 @@ class _Exchange:
             self._stopped = True
             sending.join(timeout=30)
             committed.close()
+
+    def _is_of_dispatcher(self, value: bytes | None) -> bool:
+        """Of a stack that pays: the dispatcher writes into this topic of the job too."""
+        return self._options.payments is not None and json.loads(value or b"{}").get("kind") in NOTIFICATION_KINDS
 
     def _send(self, producer: HistoryProducer, history: History) -> None:
         try:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monsoon.contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, topic_name
+from monsoon.contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, TOPICS, topic_name
 from monsoon.pipelines.flink.control import ControlInput
 from monsoon.pipelines.flink.errors import ClusterError
 from monsoon.pipelines.flink.keys import streaming_buckets
@@ -108,8 +108,8 @@ def build_live(env: StreamExecutionEnvironment, settings: LiveSettings) -> None:
     _require_work(source.keys)
     graph = Config((), config, True, messages=lambda env: kafka_messages(env, source, config), control=control)
     results = build(env, graph)
-    outputs = {topic.stream: topic_name(topic.stream, kafka.topic_prefix) for topic in OUTPUT_TOPICS}
-    outputs[ACCOUNTS] = topic_name(ACCOUNTS, kafka.topic_prefix)
+    written = [*OUTPUT_TOPICS, TOPICS[ACCOUNTS], *([TOPICS["features"]] if config.features else [])]
+    outputs = {topic.stream: topic_name(topic.stream, kafka.topic_prefix) for topic in written}
     producer = {
         **_client_properties(settings),
         "transaction.timeout.ms": str(kafka.transaction_timeout_s * 1_000),
@@ -155,6 +155,7 @@ def job_config(settings: LiveSettings, parallelism: int) -> JobConfig:
         reserves=insurance.reserves,
         takes_changes=True,
         intervals=FixedIntervals(settings.event_time.interval_ms),
+        features=settings.features.enabled,
     )
 
 

@@ -8,7 +8,8 @@ Flink's map state entry by entry, and restores the operator from there after a f
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,8 @@ class _OperatorFunction(KeyedProcessFunction):
         assert self._factory is not None
         return self._factory.make(self._operator, bucket, state)
 
-    def _advanced(self, operator: KeyedOperator, upto_ms: int) -> Iterator[Any]:
-        for message in operator.advance(upto_ms):
+    def _rows(self, messages: Iterable[Message]) -> Iterator[Any]:
+        for message in messages:
             yield self._tags[message.to], message_row(message, self._settings.buckets)
 
 
@@ -137,7 +138,7 @@ class BatchOperatorFunction(_OperatorFunction):
             operator.process(Message(self._operator.uid, bucket, kind, due_ms, bytes(payload)))
         self._messages.clear()
         assert operator is not None
-        yield from self._advanced(operator, END_OF_TIME_MS)
+        yield from self._rows(operator.advance(END_OF_TIME_MS))
 
 
 class StreamingOperatorFunction(_OperatorFunction):
@@ -174,7 +175,8 @@ class StreamingOperatorFunction(_OperatorFunction):
         if value[1] != CONTROL:
             operator.process(Message(operator.uid, operator.key, value[1], value[2], bytes(value[3])))
         self._save(operator, ctx)  # with a timer for the work that a new trigger is
-        return self._change_messages()
+        removals = list(self._erased(operator, ctx))
+        return chain(self._change_messages(), removals)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
         """Advances the operator to the watermark."""
@@ -182,10 +184,22 @@ class StreamingOperatorFunction(_OperatorFunction):
         operator = self._operator_for(ctx.get_current_key())
         upto_ms = ctx.timer_service().current_watermark()
         # Where one watermark fires several timers, the first call does all the work.
-        timer_ms = operator.timer_ms
-        if timer_ms is not None and timer_ms <= upto_ms:
-            yield from self._advanced(operator, upto_ms)
+        while (timer_ms := operator.timer_ms) is not None and timer_ms <= upto_ms:
+            yield from self._rows(operator.advance(upto_ms))
+            self._save(operator, ctx)
+            if not operator.must_erase:
+                break
+            yield from self._erased(operator, ctx)
+            operator = self._operator_for(ctx.get_current_key())
         self._save(operator, ctx)
+
+    def _erased(self, operator: KeyedOperator, ctx: Any) -> Iterator[Any]:
+        """Restores an operator that has come to an erasure without what its state has of the rider."""
+        while operator.must_erase:
+            yield from self._rows(operator.removals())
+            del self._operators[ctx.get_current_key()]
+            operator = self._operator_for(ctx.get_current_key(), erases=True)
+            self._save(operator, ctx)
 
     def _take_over(self, changes: int) -> None:
         if changes > self._changes:
@@ -209,11 +223,11 @@ class StreamingOperatorFunction(_OperatorFunction):
             for message in control_messages(self._operator.to, self._changes, self._settings)
         )
 
-    def _operator_for(self, key: int) -> KeyedOperator:
+    def _operator_for(self, key: int, erases: bool = False) -> KeyedOperator:
         if key not in self._operators:
             bucket = buckets_by_key(self._settings.buckets).get(key, key)
             operator = self._made(bucket, StateWriter(cold=self._read_cold))
-            operator.resume({name: bytes(payload) for name, payload in self._state.items()})
+            operator.resume({name: bytes(payload) for name, payload in self._state.items()}, erases)
             self._operators[key] = operator
         return self._operators[key]
 

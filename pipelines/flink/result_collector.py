@@ -11,7 +11,7 @@ from typing import Any
 from monsoon.pipelines.flink.errors import ClusterError
 from monsoon.pipelines.operators.dead_letter_accounts import add_counts
 from monsoon.pipelines.results import STREAM_ORDER, Account, Outcome, dead_letter_order, providers_are
-from monsoon.pipelines.runtime.messages import END, PART, STATISTICS, WRITTEN, unpack_result
+from monsoon.pipelines.runtime.messages import END, PART, REMOVED_FEATURES, STATISTICS, WRITTEN, unpack_result
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.files import INPUT_STREAMS, OPTIONAL_STREAMS, InputError
 from monsoon.sources.reference import ReferenceTables
@@ -24,6 +24,10 @@ class CollectedResults(Account):
     """The outcome, and what became of every line read."""
 
     outcome: Outcome = field(default_factory=Outcome)
+    features: list[dict[str, Any]] = field(default_factory=list)
+    """Versions of features, of a job that measures them."""
+    removed_features: list[str] = field(default_factory=list)
+    """Keys of that stream that the job has removed."""
     late: dict[str, int] = field(default_factory=dict)
     """By stream: records that came after the watermark had passed their time."""
     parts: int = 0
@@ -52,6 +56,8 @@ class CollectedResults(Account):
             elif kind == STATISTICS:
                 stream, statistics = unpack_result(payload, tuple[str, InputStatistics])
                 collected.statistics.setdefault(stream, InputStatistics()).add(statistics)
+            elif kind == REMOVED_FEATURES:
+                collected.removed_features += unpack_result(payload, list[str])
             elif kind == PART:
                 collected.parts += unpack_result(payload, int)
             elif kind == END:
@@ -62,7 +68,7 @@ class CollectedResults(Account):
             else:
                 records = unpack_result(payload, list[dict[str, Any]])
                 found[kind] += len(records)
-                into = collected.dead_letters if kind == "dead_letters" else getattr(collected.outcome, kind)
+                into = getattr(collected if kind in ("dead_letters", "features") else collected.outcome, kind)
                 into.extend(records)
         if written:
             collected.missing = {

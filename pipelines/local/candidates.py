@@ -72,6 +72,11 @@ class SharedTelemetry:
         return WorkedMinutes(self.telemetry)
 
 
+def coverage_of(product: Product, subscriptions: Iterable[dict[str, Any]]) -> Coverage:
+    """The policies of a product, from the subscription events of all."""
+    return Coverage(product, (event for event in subscriptions if event["product"] == product.name))
+
+
 class Candidates:
     """The disruptions of one product, each under the version in force at its start, with updates for its riders."""
 
@@ -81,9 +86,11 @@ class Candidates:
         shared: SharedTelemetry,
         readings: Sequence[Reading],
         subscriptions: Iterable[dict[str, Any]],
+        coverage: Coverage | None = None,
     ) -> None:
+        """`coverage` is of these subscriptions, where the caller has it; else it is made of them."""
         self._product, self._shared, self._readings = product, shared, readings
-        self._coverage = Coverage(product, (event for event in subscriptions if event["product"] == product.name))
+        self._coverage = coverage or coverage_of(product, subscriptions)
         self._found: list[tuple[Product, Disruption]] = []
         for version in product.versions:
             self._found += ((version, disruption) for disruption in self._of(version))

@@ -22,10 +22,12 @@ from monsoon.sources.files import INPUT_FOLDERS, OPTIONAL_STREAMS, streams_in
 from monsoon.sources.provider_register import read_provider_register
 from monsoon.sources.reference import read_references
 from monsoon.sources.streams import StreamRead, read_stream
-from monsoon.sources.telemetry_table import to_telemetry_table
+from monsoon.sources.telemetry_table import to_telemetry_table, with_consent
 from monsoon.transforms.adjudication.driver import run_rider
 from monsoon.transforms.adjudication.machine import RiderMachine
 from monsoon.transforms.adjudication.rider_answers import STREAM, Answers
+from monsoon.transforms.consents import Withdrawals, consent_events
+from monsoon.transforms.coverage import Coverage
 from monsoon.transforms.decisions import Decisions, payment_records
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.exposure import Reserve, unlimited, within_reserves
@@ -123,7 +125,8 @@ def read_inputs(
     register, _ = read_provider_register(input_dir / "reference")
     stated = read("oracle_readings").records
     readings = [reading_from_record(as_registered(record, register)) for record in stated]
-    telemetry = to_telemetry_table(read("telemetry").frame)
+    frame = read("telemetry").frame
+    telemetry = to_telemetry_table(with_consent(frame, Withdrawals(consent_events(subscriptions))))
     present = streams_in(input_dir)
     reserves, confirmations = (read(each).records if each in present else [] for each in OPTIONAL_STREAMS)
     return Inputs(
@@ -160,11 +163,17 @@ def run_products(
 
 
 def run_product(
-    product: Product, inputs: Inputs, claim_scores: ClaimScores, outcome: Outcome, answers: Answers | None = None
+    product: Product,
+    inputs: Inputs,
+    claim_scores: ClaimScores,
+    outcome: Outcome,
+    answers: Answers | None = None,
+    coverage: Coverage | None = None,
 ) -> None:
-    """Adds the outcome of one product to `outcome`; `answers` records which riders' answers it accepted."""
+    """Adds the outcome of one product to `outcome`; `answers` records which riders' answers it accepted, `coverage` has
+    the product's policies where the caller has made it before."""
     answers = answers or Answers(())
-    candidates = Candidates(product, inputs.shared, inputs.readings, inputs.subscriptions)
+    candidates = Candidates(product, inputs.shared, inputs.readings, inputs.subscriptions, coverage)
     disruptions = candidates.disruptions
     for disruption in disruptions:
         outcome.disruptions.extend(disruption.records(product.name))

@@ -55,7 +55,7 @@ Rereads = dict[tuple[str, int, int, str | int], Reread]
 _PANES: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "reports": pl.Int64}
 _PRESSURE_DEVIATIONS: dict[str, Any] = {"worker_id": pl.String, "pane_start_ms": pl.Int64, "deviation_pa": pl.Float64}
 _BATCH_FEATURES = ("claim_burst_rank", "peer_divergence")
-_COMPARED: dict[str, Any] = {
+COMPARED: dict[str, Any] = {
     "disruption_id": pl.String,
     "confirmed_at_ms": pl.Int64,
     "worker_id": pl.String,
@@ -82,7 +82,7 @@ class AdjudicateClaims(KeyedOperator):
         self._products = {
             name: _ProductClaims(
                 product,
-                TimePartitionedBuffer(state, f"compared/{name}", "confirmed_at_ms", self._new_entry, schema=_COMPARED),
+                TimePartitionedBuffer(state, f"compared/{name}", "confirmed_at_ms", self._new_entry, schema=COMPARED),
                 TimePartitionedBuffer(state, f"wages/{name}", "confirmed_at_ms", self._new_entry, schema=RATIOS),
                 models.first.version,
                 state,
@@ -157,7 +157,7 @@ class AdjudicateClaims(KeyedOperator):
         )
         confirmed_ms = rows["confirmed_at_ms"].unique().sort().to_numpy()
         others = {
-            **_compared(rows, stacked(of_product.compared.around(confirmed_ms), _COMPARED), _BATCH_FEATURES),
+            **_compared(rows, stacked(of_product.compared.around(confirmed_ms), COMPARED), _BATCH_FEATURES),
             **_compared(rows, stacked(of_product.wages.around(confirmed_ms), RATIOS), (WAGE,)),
         }
         others["barometric_delta_match"] = _barometric(

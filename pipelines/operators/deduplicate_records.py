@@ -19,6 +19,7 @@ from monsoon.pipelines.runtime.keyed_operator import KeyedOperator, StateWriter,
 from monsoon.pipelines.runtime.messages import RESULTS, Message, bucket_of, pack, result, unpack
 from monsoon.sources.accounting import StreamCounts, conflict
 from monsoon.sources.record_store import RecordStore, record_id, short_id, takes_effect_ms
+from monsoon.transforms.consents import ConsentEvent, consent_events
 from monsoon.transforms.exposure import Reserve
 from monsoon.transforms.panes import PANE_MS
 from monsoon.transforms.provider_register import ProviderRegister, as_registered
@@ -39,6 +40,7 @@ class DeduplicateRecords(KeyedOperator):
         "judge-triggers",
         "route-policies",
         "riders-evidence",
+        "witness-telemetry",
         "adjudicate-claims",
         "control-exposure",
         RESULTS,
@@ -124,6 +126,7 @@ class DeduplicateRecords(KeyedOperator):
         elif stream == "subscriptions":
             running = (record for record in records if record["product"] in self._config.running)
             yield from self._by_bucket("route-policies", "events", running, _policy_of, upto_ms)
+            yield from self._consents_to_evidence(records, upto_ms)
         elif stream == "reserves":
             running = (record for record in records if record["product"] in self._config.running)
             yield from self._by_bucket("control-exposure", "reserves", running, _reserve_bucket_of, upto_ms)
@@ -175,6 +178,17 @@ class DeduplicateRecords(KeyedOperator):
             by_key[bucket_of(name(record), self._config.buckets)].append(record)
         for bucket, timed_records in by_key.items():
             yield Message(to, bucket, kind, due_ms, pack(timed_records))
+
+    def _consents_to_evidence(self, records: Iterable[dict[str, Any]], due_ms: int) -> Iterator[Message]:
+        """What events of all products, also of those that do not run, state on the use of locations, to where their
+        riders' reports are kept."""
+        by_key: dict[int, list[ConsentEvent]] = defaultdict(list)
+        for event in consent_events(records):
+            by_key[bucket_of(event.worker_id, self._config.buckets)].append(event)
+        asks = self._config.telemetry_triggers or self._config.takes_changes
+        for bucket, events in sorted(by_key.items()):
+            for to in ("riders-evidence", *(("witness-telemetry",) if asks else ())):
+                yield Message(to, bucket, "consents", due_ms, pack(events))
 
     def _answers_to_evidence(self, records: Iterable[dict[str, Any]], due_ms: int) -> Iterator[Message]:
         """Answers to where the phones of their riders are read again. Every bucket is told that there are some, once in

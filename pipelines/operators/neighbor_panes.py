@@ -109,11 +109,8 @@ class NeighborPanes:
         self._hot.compact(upto_ms)
         for part in self._hot.take_before(min(upto_ms // DAY_MS * DAY_MS, upto_ms - WARM_MS)):
             name = self._new_name(self._kind)
-            counts = DwellCounts.of(
-                part.frame["neighborhood"].to_numpy(), part.frame["age"].to_numpy(), part.first_ms, part.last_ms
-            )
-            of_part = _Counts(part.first_ms, part.last_ms, counts.neighborhood.tolist(), counts.count.tolist())
-            self._state.put(name, pack_small(of_part))
+            counts = _counts_of(part.frame)
+            self._state.put(name, cold_counts(part.frame))
             self._state.put_cold(name, pack_frame(part.frame))
             self._cold.append(_ColdPart(name, part.first_ms, part.last_ms))
             self._counts = DwellCounts.join([self._counts, counts])
@@ -130,3 +127,15 @@ class NeighborPanes:
 
     def _read(self, part: _ColdPart) -> pl.DataFrame:
         return unpack_frame(self._state.read_cold(part.name))
+
+
+def cold_counts(frame: pl.DataFrame) -> bytes:
+    """The entry that stands for panes (PANES), at least one, in cold state."""
+    start_ms, counts = frame["pane_start_ms"].to_numpy(), _counts_of(frame)
+    span = int(start_ms.min()), int(start_ms.max())
+    return pack_small(_Counts(*span, counts.neighborhood.tolist(), counts.count.tolist()))
+
+
+def _counts_of(frame: pl.DataFrame) -> DwellCounts:
+    start_ms, neighborhood, age = (frame[name].to_numpy() for name in ("pane_start_ms", "neighborhood", "age"))
+    return DwellCounts.of(neighborhood, age, int(start_ms.min()), int(start_ms.max()))

@@ -30,8 +30,8 @@ SCHEMA: dict[str, Any] = {
 """A pane in messages and in state: with ids of riders and devices instead of codes."""
 
 
-_PANES_WAIT_MS = 3_600_000
-"""Panes that no claim needs earlier are closed after an hour."""
+PANES_WAIT_MS = 3_600_000
+"""Panes that no claim needs earlier are closed after an hour, unless features are measured of them."""
 
 
 class PaneBuffer(TimePartitionedBuffer):
@@ -59,8 +59,11 @@ class PaneBuffer(TimePartitionedBuffer):
 class PaneReducer:
     """Aggregates reports to panes, each pane once when it is closed; the operator decides when."""
 
-    def __init__(self, state: StateWriter, reports: ReportStore, panes: PaneBuffer) -> None:
-        self._state, self._reports, self._panes = state, reports, panes
+    def __init__(
+        self, state: StateWriter, reports: ReportStore, panes: PaneBuffer, wait_ms: int = PANES_WAIT_MS
+    ) -> None:
+        """Panes that no claim needs earlier are closed `wait_ms` after their start."""
+        self._state, self._reports, self._panes, self._wait_ms = state, reports, panes, wait_ms
         self.closed_ms: int | None = None
         """Panes that start before it are closed (ms); None: none is."""
 
@@ -68,7 +71,7 @@ class PaneReducer:
     def due_ms(self) -> int | None:
         """When open panes have to be closed (ms); None: there are none."""
         open_ms = self.open_ms
-        return None if open_ms is None else open_ms + _PANES_WAIT_MS
+        return None if open_ms is None else open_ms + self._wait_ms
 
     @property
     def open_ms(self) -> int | None:

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from monsoon.pipelines.operators.consent_book import ConsentBook
 from monsoon.pipelines.operators.dead_letter_accounts import account, to_dead_letters
 from monsoon.pipelines.operators.report_hashes import Hashes, report_hashes
 from monsoon.pipelines.operators.report_store import ReportStore, stored_reports
@@ -31,12 +32,17 @@ from monsoon.pipelines.runtime.messages import Message, result, unpack
 from monsoon.pipelines.runtime.report_codec import pack_reports, span_ms
 from monsoon.pipelines.runtime.time_partitioned_buffer import HOUR_MS
 from monsoon.sources.accounting import StreamCounts, conflict
+from monsoon.sources.erased_workers import erased_letter
 from monsoon.sources.line_blocks import ValidatedBlock
 from monsoon.sources.report_batch import ReportBatch, Rows, concatenated
 from monsoon.sources.telemetry_columns import NULLED, nulled_names
 from monsoon.sources.telemetry_store import TelemetryStore
+from monsoon.transforms.erasure import ErasedWorkers
 from monsoon.transforms.validation.canonical import canonical_json
 from monsoon.transforms.validation.record_validator import DeadLetter
+
+INTAKE_KINDS = ("rows", "seen", "consents")
+"""Kinds of messages that the intake takes."""
 
 _NEAR_HOURS = 2
 _ALIKE = 8
@@ -90,6 +96,7 @@ class ReportIntake:
         """`new_name` names entries."""
         self._state, self._store, self._new_name = state, store, new_name
         self.seen = SeenReports(state, new_name)
+        self.consents = ConsentBook(state, new_name)
         self._late: dict[str, bytes] = {}
         """By state entry: packages with reports that were late when they arrived."""
         self._waiting: list[tuple[int, str]] = []
@@ -103,7 +110,7 @@ class ReportIntake:
         """A heap by the time of the first report; one element for every package of a slot."""
 
     def __bool__(self) -> bool:
-        return bool(self.seen)
+        return bool(self.seen) or self.consents.holds_expiring_state
 
     def next_ms(self, done_ms: int) -> int | None:
         """When a report is due next (ms), for an operator that has worked up to `done_ms`; None: none is here."""
@@ -111,6 +118,15 @@ class ReportIntake:
             return done_ms
         first_ms = min((heap[0][0] for heap in (self._waiting, self._slots_due) if heap), default=None)
         return None if first_ms is None else max(first_ms, done_ms + 1)
+
+    def take(self, message: Message, done_ms: int) -> None:
+        """Takes a message of one of INTAKE_KINDS, for an operator that has worked up to `done_ms`."""
+        if message.kind == "rows":
+            self.arrive(message.payload, done_ms)
+        elif message.kind == "seen":
+            self.seen.adopt(message.payload)
+        else:
+            self.consents.arrive(message.payload)
 
     def arrive(self, payload: bytes, done_ms: int, now_ms: int | None = None) -> None:
         """Takes packed reports, for an operator that has worked up to `done_ms`; `now_ms` is event time, if later."""
@@ -166,14 +182,28 @@ class ReportIntake:
         self._slots[slot].append(package)
         heapq.heappush(self._slots_due, (package.first_ms, slot))
 
-    def release(self, upto_ms: int, done_ms: int, watermark_ms: int) -> Released | None:
+    def release(self, upto_ms: int, done_ms: int, watermark_ms: int, erased: ErasedWorkers) -> Released | None:
         """Stores the reports that are due by `upto_ms`, each once; None where none is due. Their ids are remembered
-        from the watermark on: a report whose clock is years behind is repeated today."""
+        from the watermark on: a report whose clock is years behind is repeated today. Reports of erased riders that
+        were on their way when it became known are refused."""
         ready = [*self._late_reports(done_ms), *self._due(upto_ms, done_ms)]
         if not ready:
             return None
         released = Released()
         batch = concatenated([due.reports for due in ready])
+        refused = erased.refused(batch.words["worker_id"], batch["worker_id"], batch["event_time"])
+        for record in batch.records(np.flatnonzero(refused)).drop(NULLED).iter_rows(named=True):
+            released.dead.append(erased_letter(record))
+        if refused.any():
+            keep = ~refused
+            keep[~refused] = self._used(batch.where(~refused), released, done_ms, watermark_ms)
+        else:
+            keep = self._used(batch, released, done_ms, watermark_ms)
+        self._store_kept(ready, batch.without((NULLED,)), keep)
+        return released
+
+    def _used(self, batch: ReportBatch, released: Released, done_ms: int, watermark_ms: int) -> npt.NDArray[np.bool_]:
+        """Which reports that are due are evidence (bool)."""
         reports, contents = report_hashes(batch)
         keep = self._deduplicate(batch, reports, contents, released, max(done_ms, watermark_ms))
         late = batch["event_time"] <= done_ms
@@ -181,8 +211,9 @@ class ReportIntake:
         if released.late:
             # So late that its repeat may be forgotten: it counts as used, and is stored once.
             keep[late] &= ~self._store.contains(reports[late], batch["event_time"][late])
-        self._store_kept(ready, batch.without((NULLED,)), keep)
-        return released
+        if self.consents.withdrawals:
+            keep &= ~self.consents.withheld(batch)
+        return keep
 
     def _late_reports(self, done_ms: int) -> Iterator[_Due]:
         late, self._late = self._late, {}
@@ -308,6 +339,7 @@ class ReportIntake:
     def expire(self, ids_before_ms: int, upto_ms: int) -> None:
         """Forgets ids of reports that were used before a moment, and merges the entries of hours that are over."""
         self.seen.expire(ids_before_ms, upto_ms)
+        self.consents.expire(upto_ms)
         for entry in sorted(self._store.compact(upto_ms, self._packages)):
             for unused in self._unused.pop(entry, ()):
                 self._state.drop(unused)
@@ -315,6 +347,7 @@ class ReportIntake:
     def restore(self, entries: Mapping[str, bytes], done_ms: int) -> None:
         """Restores from state entries; reports up to `done_ms` were released, but for those that were late then."""
         self.seen.restore(entries)
+        self.consents.restore(entries)
         unused: dict[str, list[int]] = defaultdict(list)
         names: dict[str, list[str]] = defaultdict(list)
         for name, payload in entries_of(entries, "unused"):

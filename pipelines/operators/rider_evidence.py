@@ -13,26 +13,14 @@ from monsoon.pipelines.operators.disruption_updates import updates_after
 from monsoon.pipelines.operators.evidence_requests import LOOK_BACK_MS, PANES_LOOK_BACK_MS, EvidenceRequests
 from monsoon.pipelines.operators.pane_buffer import PaneBuffer, PaneReducer
 from monsoon.pipelines.operators.peer_activity_tests import ROWS
-from monsoon.pipelines.operators.report_intake import ReportIntake, account_for
+from monsoon.pipelines.operators.report_intake import INTAKE_KINDS, ReportIntake, account_for
 from monsoon.pipelines.operators.report_store import ReportStore
 from monsoon.pipelines.operators.reread_requests import RereadRequests
+from monsoon.pipelines.operators.rider_features import RiderFeatures
 from monsoon.pipelines.operators.route_policies import PolicyBook
 from monsoon.pipelines.runtime.job_config import JobConfig
-from monsoon.pipelines.runtime.keyed_operator import (
-    BEFORE_TIME_MS,
-    KeyedOperator,
-    StateWriter,
-    entries_of,
-)
-from monsoon.pipelines.runtime.messages import (
-    RESULTS,
-    Message,
-    bucket_of,
-    buckets_of,
-    messages_by_bucket,
-    pack,
-    unpack,
-)
+from monsoon.pipelines.runtime.keyed_operator import BEFORE_TIME_MS, KeyedOperator, StateWriter, entries_of
+from monsoon.pipelines.runtime.messages import RESULTS, Message, bucket_of, buckets_of, messages_by_bucket, pack, unpack
 from monsoon.pipelines.runtime.state_codec import pack_small, unpack_small
 from monsoon.sources.reference import ReferenceTables
 from monsoon.transforms.activity.rider_tests import Due, RiderActivityTests, Span, week_to_date_of
@@ -70,6 +58,7 @@ class RiderEvidence(KeyedOperator):
         "link-claims",
         "adjudicate-claims",
         "account-dead-letters",
+        "measure-features",
         RESULTS,
     )
 
@@ -80,7 +69,8 @@ class RiderEvidence(KeyedOperator):
         self._intake = ReportIntake(state, self._reports, self._new_entry)
         self._panes = PaneBuffer(state, "panes", "pane_start_ms", self._new_entry)
         self._requests = EvidenceRequests(key, config.buckets, references, self._reports, self._panes)
-        self._pane_reducer = PaneReducer(state, self._reports, self._panes)
+        self._features = RiderFeatures(config, self._panes)
+        self._pane_reducer = PaneReducer(state, self._reports, self._panes, self._features.panes_wait_ms)
         self._book = PolicyBook(state)
         self._pending_series: dict[str, list[SeriesRecord]] = {}
         """Series that are not due yet, by state entry."""
@@ -93,10 +83,8 @@ class RiderEvidence(KeyedOperator):
         self._rereads = RereadRequests(state, self._product_claims)
 
     def process(self, message: Message) -> None:
-        if message.kind == "rows":
-            self._intake.arrive(message.payload, self.done_ms)
-        elif message.kind == "seen":
-            self._intake.seen.adopt(message.payload)
+        if message.kind in INTAKE_KINDS:
+            self._intake.take(message, self.done_ms)
         elif message.kind == "policies":
             for (product, _), events in self._book.add(unpack(message.payload, list[dict[str, Any]])).items():
                 self._product_claims[product].changed_policies.extend(events)
@@ -120,7 +108,7 @@ class RiderEvidence(KeyedOperator):
         return [record for name in arrived for record in self._pending_series.pop(name)]
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
-        released = self._intake.release(upto_ms, self.done_ms, self.watermark_ms)
+        released = self._intake.release(upto_ms, self.done_ms, self.watermark_ms, self.erased)
         yield from account_for(released, self._config.buckets)
         changed_events: dict[str, set[Any]] = defaultdict(set)
         due_messages = self._take_due(upto_ms)
@@ -142,8 +130,10 @@ class RiderEvidence(KeyedOperator):
             panes = self._panes.frame(new_panes_ms - PANES_LOOK_BACK_MS - 1)
             new_panes = panes.filter(panes["pane_start_ms"] >= new_panes_ms)
             yield from self._requests.phones_to_neighbors(new_panes, upto_ms)
+            yield from self._features.add(panes, new_panes_ms, self.done_ms, upto_ms)
             resolutions = {claims.product.zone_resolution for claims in self._product_claims.values()}
             panes_to_neighbors = self._requests.panes_to_neighbors(panes, new_panes_ms, resolutions)
+        yield from self._features.versions(self.done_ms, upto_ms)
         for name, claims in self._product_claims.items():
             self._apply_policy_changes(claims, changed_events[name])
             mine = [due for due in tests if self._product_of(due.trigger) == name]
@@ -324,6 +314,9 @@ class RiderEvidence(KeyedOperator):
 
     # State.
 
+    def removals(self) -> Iterator[Message]:
+        return self._features.removals(self.erased_next)
+
     @property
     def holds_expiring_state(self) -> bool:
         disruptions = any(claims.disruptions for claims in self._product_claims.values())
@@ -363,6 +356,7 @@ class RiderEvidence(KeyedOperator):
             self._scoring_times.next_ms,
             self._intake.next_ms(self.done_ms),
             self._pane_reducer.due_ms,
+            self._features.next_ms,
             self._next_deferred_ms,
             self._activity_tests.next_due_ms(self.done_ms),
             self._rereads.next_ms,
@@ -384,6 +378,7 @@ class RiderEvidence(KeyedOperator):
             self._activity_tests.add_events(self._log.add(record))
             self._scoring_times.add(record, self.done_ms)
         self._pane_reducer.restore(entries)
+        self._features.restore(self.done_ms)
         for name, payload in entries_of(entries, "disruption"):
             _, product, identity = name.split("/", 2)
             self._product_claims[product].record_disruption(unpack_disruption(identity, payload, self._config.triggers))

@@ -17,7 +17,7 @@ import polars as pl
 
 from monsoon.pipelines.operators.confirm_disruptions import ConfirmDisruptions, Forwarded
 from monsoon.pipelines.operators.pane_buffer import PaneBuffer, PaneReducer, decoded, to_panes
-from monsoon.pipelines.operators.report_intake import ReportIntake
+from monsoon.pipelines.operators.report_intake import INTAKE_KINDS, ReportIntake
 from monsoon.pipelines.operators.report_store import ReportStore
 from monsoon.pipelines.operators.route_policies import PolicyBook
 from monsoon.pipelines.operators.telemetry_aggregation import DAYS, answer_messages
@@ -172,10 +172,8 @@ class AnswerTelemetryQueries(KeyedOperator):
 
     def process(self, message: Message) -> None:
         kind, _, trigger = message.kind.partition("/")
-        if kind == "rows":
-            self._intake.arrive(message.payload, self.done_ms)
-        elif kind == "seen":
-            self._intake.seen.adopt(message.payload)
+        if kind in INTAKE_KINDS:
+            self._intake.take(message, self.done_ms)
         elif kind == "policies":
             self._book.add(unpack(message.payload, list[dict[str, Any]]))
             self._save_progress(self.done_ms)  # entries of policies have no serial number, but need the version too
@@ -183,7 +181,8 @@ class AnswerTelemetryQueries(KeyedOperator):
             self._defer(message.kind, message, (int(trigger), unpack(message.payload, QueryRows)))
 
     def on_watermark(self, upto_ms: int) -> Iterator[Message]:
-        self._intake.release(upto_ms, self.done_ms, self.watermark_ms)  # `RiderEvidence` accounts for the same reports
+        # `RiderEvidence` accounts for the same reports.
+        self._intake.release(upto_ms, self.done_ms, self.watermark_ms, self.erased)
         by_trigger: dict[int, QueryRows] = {}
         for trigger, queries in self._drop_due(upto_ms):
             by_trigger.setdefault(trigger, []).extend(queries)

@@ -24,6 +24,7 @@ from monsoon.pipelines.runtime.messages import (
 from monsoon.pipelines.runtime.report_codec import buckets_of_reports, pack_by_bucket
 from monsoon.pipelines.runtime.time_partitioned_buffer import DAY_MS
 from monsoon.sources.accounting import StreamCounts
+from monsoon.sources.erased_workers import read_erased_workers, without_erased
 from monsoon.sources.files import INPUT_STREAMS, FilePart, InputError
 from monsoon.sources.kafka.records import RecordLines
 from monsoon.sources.line_blocks import BlockValidator, ValidatedBlock
@@ -59,6 +60,8 @@ class Validate:
         """By resolution and bucket: the last day of event time of which cells were sent, and which."""
         self._validators = {stream: RecordValidator(stream, config.catalogue) for stream in INPUT_STREAMS}
         self._block_validator = BlockValidator(self._validators["telemetry"])
+        more = ((each.worker_hash, each.before_ms) for each in config.erasures)
+        self._erased = read_erased_workers(config.references).joined(more)
         self._files = OpenFiles()
 
     def __call__(self, stream: str, part: FilePart) -> Iterator[Message]:
@@ -100,7 +103,8 @@ class Validate:
     def _telemetry(self, piece: Piece) -> Iterator[Message]:
         yield from self._of_block(validate_piece(self._validators["telemetry"], self._block_validator, piece))
 
-    def _of_block(self, block: ValidatedBlock) -> Iterator[Message]:
+    def _of_block(self, validated: ValidatedBlock) -> Iterator[Message]:
+        block = without_erased(validated, self._erased)
         for frame in block.frames:
             batch = from_frame(frame)
             buckets = buckets_of_reports(batch, self._buckets)
@@ -109,7 +113,7 @@ class Validate:
                     yield Message(receiver, key, "rows", first_ms, payload)
             yield from self._cells(batch, buckets)
         yield from account("telemetry", StreamCounts(read=block.read))
-        yield from _statistics("telemetry", statistics_of(block))
+        yield from _statistics("telemetry", statistics_of(validated))
         yield from to_dead_letters("telemetry", block.dead, self._buckets)
 
     def _cells(self, batch: ReportBatch, buckets: npt.NDArray[np.int32]) -> Iterator[Message]:

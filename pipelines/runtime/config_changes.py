@@ -1,12 +1,12 @@
-"""What a version of a product or of a model changes in the configuration of a job that runs."""
+"""What a version of a product or of a model, or an erasure, changes in the configuration of a job that runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from monsoon.pipelines.runtime.job_config import JobConfig, ModelVersion
-from monsoon.sources.control_records import ModelUpdate, ProductUpdate, Update
+from monsoon.pipelines.runtime.job_config import Erasure, JobConfig, ModelVersion
+from monsoon.sources.control_records import ErasureRequest, ModelUpdate, ProductUpdate, Update
 from monsoon.sources.product_files import read_product
 from monsoon.transforms.evidence.features import FEATURE_NAMES
 from monsoon.transforms.product import Product, ProductError, chain_versions
@@ -31,13 +31,16 @@ def with_update(config: JobConfig, update: Update, event_time_ms: int | None) ->
 
     `event_time_ms`: how far event time has come; None: it is not known. A product of a new name is in force from the
     moment that its file states, whenever that is; a further version, or another model, only from a moment to come: of
-    those past the decisions are made.
+    those past the decisions are made. A rider is erased at the end of the interval to come; where he is already, of
+    before the same moment or a later one, the configuration stays as it is.
 
     Raises UpdateError for an update that is refused, and EventTimeUnknownError.
     """
     try:
         if isinstance(update, ModelUpdate):
             return _with_model(config, update, event_time_ms)
+        if isinstance(update, ErasureRequest):
+            return _with_erasure(config, update, event_time_ms)
         return _with_product(config, update, event_time_ms)
     except ProductError as error:
         raise UpdateError(error.faults or (str(error),)) from error
@@ -90,6 +93,18 @@ def _with_model(config: JobConfig, update: ModelUpdate, event_time_ms: int | Non
         raise UpdateError([f"{update.name}: another model is in force {since(from_ms)}; give it a moment of its own"])
     _require_to_come(update.name, from_ms, event_time_ms)
     return replace(config, later_models=(*config.later_models, ModelVersion(from_ms, folder))), from_ms
+
+
+def _with_erasure(config: JobConfig, request: ErasureRequest, event_time_ms: int | None) -> tuple[JobConfig, int]:
+    if event_time_ms is None:
+        raise EventTimeUnknownError
+    for known in config.erasures:
+        if known.worker_hash == request.worker_hash and known.before_ms >= request.before_ms:
+            return config, known.at_ms
+    last_ms = max((known.at_ms for known in config.erasures), default=0)
+    at_ms = max(config.intervals.end_of(event_time_ms + 1), last_ms + 1)
+    erasure = Erasure(at_ms, request.worker_hash, request.before_ms)
+    return replace(config, erasures=(*config.erasures, erasure)), at_ms
 
 
 def _require_to_come(where: str, from_ms: int, event_time_ms: int | None) -> None:

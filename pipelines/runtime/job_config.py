@@ -40,6 +40,16 @@ Target = tuple[str, int]
 """The uid of an operator and a key."""
 
 
+@dataclass(frozen=True)
+class Erasure:
+    """A rider, by the hash of the id, whose location evidence of before a moment (ms) operators drop from their state
+    once they have worked up to the last interval that ends by `at_ms`. No two of a job have the same `at_ms`."""
+
+    at_ms: int
+    worker_hash: str
+    before_ms: int
+
+
 class RegionTrigger(NamedTuple):
     """A trigger, by its id, in a region (an H3 cell, or WORLD): its zones there are evaluated by themselves."""
 
@@ -83,11 +93,16 @@ class JobConfig:
     may be corrected, and a week more, so that no correction meets state that is expiring."""
     later_models: tuple[ModelVersion, ...] = ()
     """Models that were added while the job ran."""
+    erasures: tuple[Erasure, ...] = ()
+    """Riders who were erased while the job ran, by `at_ms`."""
     takes_changes: bool = False
     """Whether products and models may be added while the job runs: its graph has all operators that these may need."""
     by_region: bool = True
     """Whether triggers are divided by region, and those of a bucket share a key. False: a trigger is a key, and has one
     region; so for jobs that began before there were regions, since state cannot be keyed anew."""
+    features: bool = False
+    """Whether versions of features are a result too. Then the graph has `MeasureFeatures`, and panes are closed as soon
+    as they are over."""
 
     @cached_property
     def policies_kept_ms(self) -> int:

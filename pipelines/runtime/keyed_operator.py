@@ -8,14 +8,16 @@ restore needs is written to `state`, entry by entry; `restore` rebuilds the oper
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
 import polars as pl
 
 from monsoon.pipelines.runtime.intervals import LIVE_INTERVALS, Intervals
+from monsoon.pipelines.runtime.job_config import Erasure
 from monsoon.pipelines.runtime.messages import Message, pack, unpack
+from monsoon.transforms.erasure import ErasedWorkers
 from monsoon.transforms.triggers.history import END_OF_TIME_MS as LAST_TIMER_MS
 
 END_OF_TIME_MS = 2**63 - 1
@@ -34,6 +36,13 @@ Migration = Callable[[Mapping[str, bytes]], dict[str, bytes]]
 
 MIGRATIONS: dict[str, dict[int, Migration]] = {}
 """By operator uid and version: turns entries of that version into entries of the next."""
+
+Eraser = Callable[["dict[str, bytes]", "StateWriter", ErasedWorkers, int], None]
+"""Takes the location evidence of riders out of state entries, which it changes, and out of cold ones by way of the
+writer; the last argument is the event time up to which the operator has worked (ms)."""
+
+ERASERS: dict[str, Eraser] = {}
+"""By operator uid, of those that hold such evidence."""
 
 _PROGRESS = "progress"
 
@@ -108,11 +117,12 @@ class StateWriter:
 
 class Progress(msgspec.Struct, array_like=True):
     """An operator's progress: the version of its state, the event time up to which it has worked (ms), the serial
-    number of the last entry."""
+    number of the last entry, and the last erasure (`Erasure.at_ms`) that its state has been through."""
 
     version: int
     done_ms: int
     serial: int
+    erased_ms: int = 0
 
 
 class KeyedOperator(ABC):
@@ -126,13 +136,17 @@ class KeyedOperator(ABC):
     """Whether it advances one interval at a time; needed where receivers defer its messages until they are due."""
     intervals: Intervals = LIVE_INTERVALS
     """The intervals in which event time advances (`JobConfig.intervals`)."""
+    erasures: Sequence[Erasure] = ()
+    """Riders to be erased from its state, by `at_ms` (`JobConfig.erasures`)."""
+    erased: ErasedWorkers = ErasedWorkers({})
+    """Those of them who are."""
 
     def __init__(self, key: int, state: StateWriter) -> None:
         self.key, self.state = key, state
         self.done_ms = BEFORE_TIME_MS
         self.watermark_ms = BEFORE_TIME_MS
         """The watermark up to which `advance` works; at the end of bounded input that of before."""
-        self._serial = 0
+        self._serial = self._erased_ms = 0
         self._deferred: dict[str, tuple[int, Any]] = {}
         """Messages that are not due yet, by state entry: when they are due (ms), and their content."""
 
@@ -165,6 +179,8 @@ class KeyedOperator(ABC):
         # After the end of bounded input nothing expires.
         if self.state.durable and self.holds_expiring_state and self.done_ms < LAST_TIMER_MS:
             dues.append((self.done_ms // EXPIRY_INTERVAL_MS + 1) * EXPIRY_INTERVAL_MS)
+        if (erasure_ms := self._next_erasure_ms) is not None:
+            dues.append(erasure_ms)
         return min(dues, default=None)
 
     @property
@@ -187,8 +203,11 @@ class KeyedOperator(ABC):
 
     def advance(self, upto_ms: int) -> Iterator[Message]:
         """Works up to the last interval end that the watermark has passed, one interval with work after the other;
-        never goes back. Bounded input without durable state has one watermark and is processed at once."""
+        never goes back. Bounded input without durable state has one watermark and is processed at once. It ends at the
+        next erasure (`must_erase`)."""
         upto_ms = self.intervals.last_end(upto_ms)
+        if (erasure_ms := self._next_erasure_ms) is not None:
+            upto_ms = min(upto_ms, max(erasure_ms, self.done_ms))
         if upto_ms < self.done_ms:
             return
         self.watermark_ms = upto_ms if upto_ms < LAST_TIMER_MS else self.done_ms
@@ -213,16 +232,43 @@ class KeyedOperator(ABC):
 
     def _save_progress(self, upto_ms: int) -> None:
         self.done_ms = upto_ms
-        self.state.put_packed(_PROGRESS, Progress(STATE_VERSION, self.done_ms, self._serial))
+        self.state.put_packed(_PROGRESS, Progress(STATE_VERSION, self.done_ms, self._serial, self._erased_ms))
 
-    def resume(self, entries: Mapping[str, bytes]) -> None:
-        """Restores from state entries. Raises StateError for those that this code cannot read."""
+    @property
+    def _next_erasure_ms(self) -> int | None:
+        """The moment (ms) up to which it works before it erases next; None: nobody is to be erased."""
+        pending = (each.at_ms for each in self.erasures if each.at_ms > self._erased_ms)
+        at_ms = next(pending, None)
+        return None if at_ms is None else self.intervals.last_end(at_ms)
+
+    @property
+    def must_erase(self) -> bool:
+        """Whether it has come to an erasure: the engine takes `removals`, and then restores it with `erases`."""
+        erasure_ms = self._next_erasure_ms
+        return erasure_ms is not None and erasure_ms <= self.done_ms
+
+    @property
+    def erased_next(self) -> ErasedWorkers:
+        """Who is to be erased by now, and is not yet."""
+        return _workers_of(self._due_erasures())
+
+    def _due_erasures(self) -> list[Erasure]:
+        pending = (each for each in self.erasures if each.at_ms > self._erased_ms)
+        return [each for each in pending if self.intervals.last_end(each.at_ms) <= self.done_ms]
+
+    def removals(self) -> Iterator[Message]:
+        """What is to be removed elsewhere of the riders who are erased next."""
+        return iter(())
+
+    def resume(self, entries: Mapping[str, bytes], erases: bool = False) -> None:
+        """Restores from state entries; `erases`: without what they hold of riders who are to be erased by now. Raises
+        StateError for those that this code cannot read."""
         if not entries:
             return
         before, entries = entries, dict(entries)
         progress = self._progress(entries)
         try:
-            self._restore(before, entries, progress)
+            self._restore(before, entries, progress, erases)
         except (msgspec.MsgspecError, pl.exceptions.PolarsError, ValueError, LookupError, TypeError) as error:
             raise StateError(
                 f"{self.uid}: state that does not fit this code or the products that run "
@@ -230,25 +276,33 @@ class KeyedOperator(ABC):
                 "without state"
             ) from error
 
-    def _restore(self, before: Mapping[str, bytes], entries: dict[str, bytes], progress: Progress) -> None:
+    def _restore(
+        self, before: Mapping[str, bytes], entries: dict[str, bytes], progress: Progress, erases: bool
+    ) -> None:
         migrates = progress.version < STATE_VERSION
         while progress.version < STATE_VERSION:
             migration = MIGRATIONS.get(self.uid, {}).get(progress.version)
             entries = migration(entries) if migration else entries
-            progress = Progress(progress.version + 1, progress.done_ms, progress.serial)
-        self.done_ms = progress.done_ms
-        if migrates:
+            progress = Progress(progress.version + 1, progress.done_ms, progress.serial, progress.erased_ms)
+        self.done_ms, self._erased_ms = progress.done_ms, progress.erased_ms
+        due = self._due_erasures() if erases else []
+        if due:
+            ERASERS[self.uid](entries, self.state, _workers_of(due), self.done_ms)
+            self._erased_ms = due[-1].at_ms
+        self.erased = _workers_of(each for each in self.erasures if each.at_ms <= self._erased_ms)
+        if migrates or due:
             self._rewrite(before, entries)
         numbers = (name.rpartition("/")[2] for name in entries)
         self._serial = max([progress.serial, *(int(number) for number in numbers if number.isdecimal())])
         self.restore(entries)
 
     def _rewrite(self, before: Mapping[str, bytes], entries: Mapping[str, bytes]) -> None:
-        """Writes the migrated entries and removes those that they replace."""
+        """Writes the entries that are other ones, and removes those that are gone."""
         for name in before.keys() - entries.keys():
             self.state.drop(name)
         for name, payload in entries.items():
-            self.state.put(name, payload)
+            if before.get(name) is not payload:
+                self.state.put(name, payload)
         self._save_progress(self.done_ms)
 
     def _progress(self, entries: dict[str, bytes]) -> Progress:
@@ -317,6 +371,10 @@ class KeyedOperator(ABC):
         if self._serial == 1:
             self._save_progress(self.done_ms)  # state entries always come with their version
         return f"{kind}/{self._serial:012d}"
+
+
+def _workers_of(erasures: Iterable[Erasure]) -> ErasedWorkers:
+    return ErasedWorkers({}).joined((each.worker_hash, each.before_ms) for each in erasures)
 
 
 def entries_of(entries: Mapping[str, bytes], kind: str) -> Iterator[tuple[str, bytes]]:

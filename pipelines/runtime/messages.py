@@ -24,6 +24,9 @@ PART, STATISTICS, END, WRITTEN = "part", "look", "end", "written"
 """Kinds of results that are no records of an output stream: a part of a file was read; statistics of its lines; event
 time has ended; how many records of a stream were written to files."""
 
+REMOVED_FEATURES = "removed_features"
+"""The kind of a result that lists keys of the stream `features` of which nothing is to be known any more."""
+
 ACCOUNTS = "accounts"
 """What a job says of the lines that it read: a stream beside those of the contracts."""
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from monsoon.feature_store.offline import OfflineStore
+from monsoon.pipelines.training.stored_features import stored_riders
 from monsoon.sources.accounting import StreamCounts
 from monsoon.sources.line_blocks import ValidatedBlock
 from monsoon.sources.reference import ACCESS_POINTS_FILE, TOWERS_FILE, ReferenceTables, read_references
@@ -163,7 +165,10 @@ def _claims(
         decided_at_ms=at_ms + np.where(rescored, HOLD_MS, 0),
         batch=batch.reshape(-1),
     )
-    evidence = measure(telemetry, panes_of(telemetry), tables.locate(telemetry), queries)
+    panes = panes_of(telemetry)
+    with TemporaryDirectory() as folder:
+        riders = stored_riders(OfflineStore(Path(folder)), telemetry, panes)
+        evidence = measure(telemetry, panes, tables.locate(telemetry), queries, riders)
     unknown = np.full(len(worker), np.nan)
     signals = signals_of(evidence, unknown, unknown)
     return Claims(

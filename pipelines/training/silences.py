@@ -11,18 +11,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from monsoon.feature_store.offline import OfflineStore
 from monsoon.pipelines.training.claims import Generator, reference_tables, simulated_telemetry, simulation
+from monsoon.pipelines.training.stored_features import stored_riders
 from monsoon.sources.product_files import load_products
 from monsoon.sources.simulator import Storm, load_storm
 from monsoon.transforms.evidence.activity import ShiftHistory
-from monsoon.transforms.evidence.devices import DeviceDays
 from monsoon.transforms.evidence.neighborhoods import PaneCells
 from monsoon.transforms.evidence.ragged import Bools, Floats, Ints
 from monsoon.transforms.evidence.references import References
 from monsoon.transforms.geo.cells import cells_of
+from monsoon.transforms.guard.signals import RIDERS_ON_DEVICE
 from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.product import Product, SilentQuorum
 from monsoon.transforms.telemetry_conditions.outage import outage_features
@@ -171,7 +175,9 @@ def _trust(
     panes = panes_of(telemetry)
     habits = ShiftHistory.of(panes, PaneCells.of(panes, RESOLUTION), RESOLUTION)
     inputs, phone = trust_inputs(terms, telemetry, queries, riders, references, habits, PolicyHolders(()))
-    inputs["riders_on_device_28d"] = DeviceDays.of(panes).riders(phone, queries.at_ms[riders.query])[0]
+    with TemporaryDirectory() as folder:
+        riders_on = stored_riders(OfflineStore(Path(folder)), telemetry, panes)
+        inputs[RIDERS_ON_DEVICE] = riders_on(phone, queries.at_ms[riders.query])[0]
     insured = np.ones(len(riders.worker), dtype=np.bool_)
     return rider_trust(terms, trust_score_terms(product, terms), inputs, insured)
 

@@ -62,6 +62,8 @@ class HistoryProducer:
     """So many times as fast as real time; 0: as fast as it goes."""
     stopped: Callable[[], bool] = lambda: False
     """Asked now and then whether to give up."""
+    hurried: Callable[[], bool] = lambda: False
+    """Asked now and then whether to send the rest as fast as it goes."""
     progress: Callable[[], None] = lambda: None
     """Called now and then."""
     sent: int = 0
@@ -97,7 +99,7 @@ class HistoryProducer:
                 self._require_taken()
                 self.progress()
             left_s = clock.left_s
-            if left_s < _STEP_S or self.stopped():
+            if left_s < _STEP_S or self.stopped() or self.hurried():
                 return
             time.sleep(min(left_s, _BEAT_S))
 

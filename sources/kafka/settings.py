@@ -61,6 +61,12 @@ class InsuranceSettings(Section, frozen=True):
     reserves: Annotated[bool, about("whether payouts are held against the reserves of the topic reserves")] = True
 
 
+class FeatureSettings(Section, frozen=True):
+    """What is known of riders, phones, zones and neighborhoods, as versions for the feature store."""
+
+    enabled: Annotated[bool, about("whether the job writes versions of features to the topic features")] = False
+
+
 class LiveSettings(Section, frozen=True):
     """One file of settings."""
 
@@ -68,6 +74,7 @@ class LiveSettings(Section, frozen=True):
     event_time: EventTimeSettings = EventTimeSettings()
     state: StateSettings = StateSettings()
     insurance: InsuranceSettings = InsuranceSettings()
+    features: FeatureSettings = FeatureSettings()
 
     def at(self, brokers: str, topic_prefix: str | None = None) -> LiveSettings:
         """The same at other brokers, with other topics where a prefix is given."""

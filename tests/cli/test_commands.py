@@ -28,7 +28,7 @@ def code_of(words):
 
 def test_help_names_every_command(capsys):
     text = said(capsys, "--help")
-    assert all(f"    {command} " in text for command in COMMANDS)
+    assert all(re.search(rf"^    {command}\s", text, re.MULTILINE) for command in COMMANDS)
     assert "Start with: monsoon demo" in text.replace("\n", " ")
 
 

@@ -17,7 +17,7 @@ FINE = Facts(
     python="CPython 3.11.9",
     executable="python3.11",
     root="checkout",
-    ready={"core": True, "train": True, "dev": True, "flink": True, "kafka": True},
+    ready={"core": True, "train": True, "dev": True, "flink": True, "kafka": True, "money": True, "redis": True},
     free_mb={"checkout": 50_000},
     index_error="",
     pinned={"numpy": "2.1.3"},
@@ -26,6 +26,8 @@ FINE = Facts(
     flink_jars=9,
     kafka_jars=True,
     maven=True,
+    postgres="/usr/bin",
+    redis_server=True,
     input_error=("", ""),
     output_error=("", ""),
 )
@@ -37,7 +39,8 @@ def test_nothing_is_wrong_with_what_is_fine():
     assert {finding.state for finding in findings} == {OK}
     assert not any(finding.mend for finding in findings)
     assert {finding.what for finding in findings} == {
-        "python", "set-up", "versions", "disk", "index", "java", "jars", "kafka", "ports", "input", "output",
+        "python", "set-up", "versions", "disk", "index", "java", "jars", "kafka", "postgres", "redis", "ports", "input",
+        "output",
     }  # fmt: skip
 
 
@@ -73,6 +76,8 @@ def test_a_fresh_checkout_is_no_fault():
         ({"java_home": "x", "javas": (("x", None), ("jdk", 21))}, "java", WARNING, "no Java that runs", "unset it"),
         ({"flink_jars": 0}, "jars", FAULT, "without its jars", "rm -rf checkout/.venv"),
         ({"kafka_jars": False, "maven": False}, "kafka", WARNING, "Maven, which fetches them", "apt-get install maven"),
+        ({"postgres": None}, "postgres", WARNING, "no PostgreSQL", "monsoon bench money"),
+        ({"redis_server": False}, "redis", WARNING, "no redis-server", "apt-get install redis-server"),
         ({"port_free": False, "port": 8081}, "ports", WARNING, "port 8081 is taken", "another --web-port"),
         ({"can_listen": False}, "ports", WARNING, "nothing can listen", "allow"),
         ({"input_error": ("in: no such folder", "Give one")}, "input", FAULT, "no such folder", "Give one"),
@@ -162,7 +167,7 @@ def test_a_stamp_counts_if_it_holds_what_would_be_installed_now(tmp_path):
         (tmp_path / name).write_text(text)
     (tmp_path / ".venv" / "ready-core").write_text(f"setup\na==1\n{tmp_path}\n")
     (tmp_path / ".venv" / "ready-dev").write_text(f"setup\na==0\n{tmp_path}\n")
-    others = dict.fromkeys(("train", "dev", "flink", "kafka"), False)
+    others = dict.fromkeys(("train", "dev", "flink", "kafka", "money", "redis"), False)
     assert doctor_facts.ready_extras(tmp_path) == {"core": True} | others
 
 

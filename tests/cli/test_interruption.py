@@ -19,11 +19,12 @@ LINE = "monsoon: interrupted; nothing half-written was left\n"
 
 
 @pytest.fixture(autouse=True)
-def ctrl_c_as_before():
-    """An interrupted command ignores Ctrl-C from then on; the tests' own process goes on."""
-    before = signal.getsignal(signal.SIGINT)
+def signals_as_before():
+    """An interrupted command ignores both signals from then on; the tests' own process, and what it starts, do not."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -171,6 +171,7 @@ def test_a_commit_that_comes_too_late_is_told(broker):
 
 FOREIGN = [
     (b"c-1", None, "a tombstone"),
+    (b"c-1", b"", "a tombstone"),
     (b"c-1", b"{", "not a record of the contract"),
     (b"c-1", b'{"claim_id": "c-1"}', "missing required field"),
     (b"\xff", b"{}", "a key that is not UTF-8"),

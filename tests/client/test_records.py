@@ -14,7 +14,7 @@ from kit.streams import small_storm, write_lines, write_streams
 
 from monsoon.cli.main import main
 from monsoon.client import RECORD_TYPES, GuardSignal, Reread, RingEvidence, Signal
-from monsoon.contracts.topics import OUTPUT_TOPICS
+from monsoon.contracts.topics import RESULT_TOPICS
 
 SCALARS = {"string": str, "integer": int, "number": float, "boolean": bool}
 
@@ -64,7 +64,7 @@ def agree(kind, schema):
         assert hints[name] == (expected | None if optional else expected), name
 
 
-@pytest.mark.parametrize("topic", OUTPUT_TOPICS, ids=lambda topic: topic.stream)
+@pytest.mark.parametrize("topic", RESULT_TOPICS, ids=lambda topic: topic.stream)
 def test_fields_are_those_of_the_contract(root, topic):
     schema = json.loads((root / "contracts" / f"{topic.contract}.schema.json").read_text(encoding="utf-8"))
     agree(RECORD_TYPES[topic.stream], schema)
@@ -74,8 +74,8 @@ def test_fields_are_those_of_the_contract(root, topic):
                 agree(nested_type(nested), nested)
 
 
-def test_every_output_stream_has_a_type():
-    assert RECORD_TYPES.keys() == {topic.stream for topic in OUTPUT_TOPICS}
+def test_every_stream_of_results_has_a_type():
+    assert RECORD_TYPES.keys() == {topic.stream for topic in RESULT_TOPICS}
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,8 @@ def test_records_of_a_replay_are_read_whole(outputs):
     """Each becomes its type, which written again has the same values."""
     met = {}
     for stream, kind in RECORD_TYPES.items():
+        if not (outputs / stream).exists():  # of no replay
+            continue
         for line in (outputs / stream / "part-00000.jsonl").read_bytes().splitlines():
             written = msgspec.to_builtins(msgspec.json.decode(line, type=kind))
             assert {name: written[name] for name in json.loads(line)} == json.loads(line)

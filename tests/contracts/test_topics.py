@@ -14,7 +14,7 @@ from monsoon.sources.files import INPUT_STREAMS
 from monsoon.sources.topic_keys import line_key, reading_key
 from monsoon.transforms.validation.fields import CONTRACTS
 
-OF_FILES = {"product", "provider", "settings", "storm"}
+OF_FILES = {"dispatch", "product", "provider", "settings", "storm"}
 """Contracts of files that people write."""
 OF_OUTPUT_FOLDERS = {"drift_report"}
 """Contracts of streams that are made from an output folder, and come by no topic."""
@@ -48,7 +48,7 @@ def test_keys_and_revisions_are_required_fields_of_the_contract(schemas):
         assert set(topic.key_fields) <= set(required), topic.stream
         if topic.key_fields:
             assert topic.key == "/".join(topic.key_fields)
-        if topic.direction == "out":
+        if topic.direction in ("out", "payments"):
             assert topic.revision_field == ("revision" if "revision" in required else None), topic.stream
 
 
@@ -56,8 +56,10 @@ def test_what_a_broker_is_told():
     for topic in TOPICS.values():
         assert 1 <= topic.partitions <= 4
         assert topic.retention_ms == FOREVER_MS or topic.retention_ms >= 24 * 3_600_000
+        compacted = topic.stream == "features"
         assert topic.configuration == {
-            "cleanup.policy": "delete",
+            "cleanup.policy": "compact,delete" if compacted else "delete",
+            **({"min.compaction.lag.ms": str(7 * 24 * 3_600_000)} if compacted else {}),
             "retention.ms": str(topic.retention_ms),
             "message.timestamp.type": "CreateTime" if topic.direction == "in" else "LogAppendTime",
         }
@@ -77,6 +79,7 @@ def test_what_a_broker_is_told():
         ("syndicate_alerts", {"alert_id": "s-1"}, "s-1"),
         ("ring_alerts", {"alert_id": "g-1"}, "g-1"),
         ("telemetry", {"worker_id": "w-1", "event_id": "e-1"}, "w-1"),
+        ("features", {"feature_set": "rider_shifts", "version": 1, "entity_id": "w-1"}, "rider_shifts/1/w-1"),
         (
             "reserves",
             {"product": "gic", "day": "2024-06-28", "cell": "853da11bfffffff"},

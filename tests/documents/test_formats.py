@@ -16,6 +16,7 @@ from monsoon.sources.plain_yaml import read_plain_yaml
 from monsoon.transforms.documents import faults_of, with_integers
 
 SHIPPED = {
+    "dispatch": "infra/*.dispatch.yaml",
     "product": "products/*.yaml",
     "provider": "sources/providers/*.yaml",
     "settings": "infra/*settings.yaml",

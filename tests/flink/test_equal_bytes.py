@@ -12,7 +12,9 @@ from kit.streams import STREAMS, report, small_storm, write_lines, write_parquet
 
 from monsoon.cli.main import main
 from monsoon.sinks.folder import STREAMS as OUTPUTS
+from monsoon.sources.erased_workers import erased_workers_text
 from monsoon.sources.files import InputError
+from monsoon.transforms.erasure import worker_hash
 
 pytestmark = pytest.mark.flink
 
@@ -207,3 +209,20 @@ def test_parquet_is_the_same_from_both_engines(tmp_path):
     }
     assert parts["local"] == parts["flink"]
     assert set(parts["local"]) == set(OUTPUTS)
+
+
+def test_withdrawn_and_erased_riders(tmp_path):
+    """One withdraws his consent and gives it again, of another the old reports are refused."""
+    records = crowd()
+    last = max(each["event_time"] for each in records["telemetry"])
+    first = next(each for each in records["subscriptions"] if each["worker_id"] == "w2")
+    for number, (before_ms, consents) in enumerate(((2 * HOUR_MS, ["payout"]), (HOUR_MS // 2, ["location"]))):
+        event = {"event_id": f"consents-{number}", "event_time": last - before_ms, "type": "renewed"}
+        records["subscriptions"].append(first | event | {"consents": consents})
+    source = write_streams(tmp_path / "in", records, parts=3)
+    (source / "reference").mkdir()
+    erased = erased_workers_text({worker_hash("w4"): last - HOUR_MS})
+    (source / "reference" / "erased_workers.csv").write_text(erased)
+    found = same(tmp_path, source, batch=(2,), stream=(1,), part_bytes=50_000)
+    letters = [json.loads(line) for line in found["dead_letters"]]
+    assert {each["reason"] for each in letters} == {"erased_worker"}

@@ -10,8 +10,9 @@ import yaml
 from kit.needs import need
 
 from monsoon.pipelines.metrics import METRICS
+from monsoon.pipelines.payments import metrics as payments
 
-NAME = re.compile(r"\bflink_[A-Za-z0-9_]+")
+NAME = re.compile(r"\b(?:flink|monsoon_dispatcher)_[A-Za-z0-9_]+")
 
 OF_FLINK = {
     "flink_jobmanager_numRunningJobs",
@@ -37,6 +38,13 @@ OF_MONSOON = {
     "_".join(("flink_taskmanager_job_task_operator", *metric.labels, metric.name)): metric for metric in METRICS
 }
 """As the same cluster's reporter named them: the groups `label.value` add the label's name, and a label."""
+
+
+OF_PAYMENTS = {
+    payments.PREFIX + metric.name + ("_total" if metric.kind == "counter" else ""): metric
+    for metric in payments.METRICS
+}
+LABELS = {label for metric in (*OF_MONSOON.values(), *OF_PAYMENTS.values()) for label in metric.labels}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +82,9 @@ def test_every_query_asks_for_metrics_that_exist(queries):
     # Some of METRICS are counted by a streaming job only as others, or in a replay's summary alone.
     reported = {name for name, metric in OF_MONSOON.items() if metric.while_running or metric.labels == ("stream",)}
     reported.add("flink_taskmanager_job_task_operator_product_claims_unscored")
-    known = OF_FLINK | reported
+    # `monsoon features consume` prints its own.
+    reported -= {name for name, metric in OF_MONSOON.items() if metric.labels == ("store",)}
+    known = OF_FLINK | reported | set(OF_PAYMENTS)
     wrong = [
         f"{where}: {name}" for where, query in queries.items() for name in NAME.findall(query) if name not in known
     ]
@@ -84,14 +94,26 @@ def test_every_query_asks_for_metrics_that_exist(queries):
     assert sorted(known - asked - {"flink_taskmanager_job_task_operator_stream_records_used"}) == []
 
 
+def test_every_metric_of_payments_is_shown(panels):
+    shown = {name for panel in panels for target in panel["targets"] for name in NAME.findall(target["expr"])}
+    assert sorted(set(OF_PAYMENTS) - shown) == []
+
+
+def test_alerts_of_the_dispatcher_are_of_a_job_that_is_scraped(root, alerts):
+    configuration = yaml.safe_load((root / "infra/prometheus/prometheus.yaml").read_text(encoding="utf-8"))
+    asked = {job for rule in alerts.values() for job in re.findall(r'\bjob="(\w+)"', rule["expr"])}
+    assert asked == {"dispatcher"}
+    assert asked <= {job["job_name"] for job in configuration["scrape_configs"]}
+
+
 def test_labels_in_queries_are_those_of_the_metric(queries):
     for where, query in queries.items():
-        for name, selector in re.findall(r"\b(flink_\w+)\{([^}]*)\}", query):
-            labels = re.findall(r"(\w+)=~?", selector)
-            assert set(labels) <= set(OF_MONSOON[name].labels), where
+        for name, selector in re.findall(r"\b((?:flink|monsoon)_\w+)\{([^}]*)\}", query):
+            labels = re.findall(r"(\w+)!?=~?", selector)
+            assert set(labels) <= set((OF_MONSOON | OF_PAYMENTS)[name].labels), where
         for grouped in re.findall(r"by \(([^)]*)\)", query):
-            labels = {label.strip() for label in grouped.split(",")} & {"product", "state", "status", "stream"}
-            own = [OF_MONSOON[name] for name in NAME.findall(query) if name in OF_MONSOON]
+            labels = {label.strip() for label in grouped.split(",")} & LABELS
+            own = [each for name in NAME.findall(query) if (each := (OF_MONSOON | OF_PAYMENTS).get(name))]
             assert all(labels <= set(metric.labels) for metric in own), where
 
 

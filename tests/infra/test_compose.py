@@ -5,15 +5,25 @@ import re
 
 import pytest
 import yaml
+from kit.command_words import parse
 
 from monsoon.pipelines.flink import live_job
+from monsoon.sources.dispatch_settings import DISPATCH_FILES
 from monsoon.sources.kafka import create_topics
 from monsoon.sources.kafka.settings import parse_settings
 
-FOREIGN = {"apache/kafka", "grafana/grafana", "prom/prometheus"}
+FOREIGN = {"apache/kafka", "grafana/grafana", "postgres", "prom/prometheus", "redis"}
 SERVICE_KEYS = {
-    *("image", "build", "command", "entrypoint", "environment", "ports", "volumes", "depends_on", "healthcheck")
+    *("image", "build", "command", "entrypoint", "environment", "ports", "volumes", "depends_on", "healthcheck"),
+    *("network_mode", "networks", "profiles"),
 }
+
+
+DISPATCHERS = ("dispatcher-1", "dispatcher-2")
+
+
+def option(words, name):
+    return words[words.index(name) + 1]
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +47,7 @@ def test_keys_are_known(compose, services):
         assert set(service) <= SERVICE_KEYS, name
     assert set(services) == {
         *("broker", "topics", "jobmanager", "taskmanager", "job", "prometheus", "grafana"),
+        *("ledger", "ledger-schema", "provider", "dispatcher-1", "dispatcher-2", "redis", "features"),
     }
 
 
@@ -45,7 +56,7 @@ def test_images_are_ours_of_this_release_or_pinned(root, services, dockerfiles):
     for name, service in services.items():
         image, tag = service["image"].split(":")
         if image in FOREIGN:
-            assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag), name
+            assert re.fullmatch(r"v?\d+\.\d+(\.\d+)?", tag), name
             assert "build" not in service
             continue
         assert image in dockerfiles, name
@@ -110,10 +121,14 @@ def test_addresses_inside_are_services(root, services, dockerfiles, yaml_of):
     assert metrics_port in exposed(dockerfiles, "monsoon-job")
     assert int(flink["blob.server.port"]) in exposed(dockerfiles, "monsoon-job")
     (prometheus,) = yaml_of("prometheus/prometheus.yaml")
-    targets = [
-        target for job in prometheus["scrape_configs"] for each in job["static_configs"] for target in each["targets"]
-    ]
+    jobs = {job["job_name"]: job for job in prometheus["scrape_configs"]}
+    targets = [target for each in jobs["flink"]["static_configs"] for target in each["targets"]]
     assert sorted(targets) == [f"jobmanager:{metrics_port}", f"taskmanager:{metrics_port}"]
+    ports = [int(option(services[name]["command"], "--metrics-port")) for name in DISPATCHERS]
+    (targets,) = jobs["dispatcher"]["static_configs"]
+    assert targets["targets"] == [f"dispatcher:{port}" for port in ports]
+    assert services["provider"]["networks"]["default"]["aliases"] == ["dispatcher"]
+    assert set(ports) <= exposed(dockerfiles, "monsoon-tools")
     (sources,) = yaml_of("grafana/datasources.yaml")
     assert sources["datasources"][0]["url"] == "http://prometheus:9090"
     mounted = {volume.split(":")[0]: volume.split(":")[1] for volume in services["prometheus"]["volumes"]}
@@ -144,6 +159,60 @@ def test_the_job_is_submitted_with_settings_that_can_be_used(root, services):
         assert f"reference:{settings.insurance.reference}:ro" in services[service]["volumes"]
     limit_ms = services["broker"]["environment"]["KAFKA_TRANSACTION_MAX_TIMEOUT_MS"]
     assert settings.kafka.transaction_timeout_s * 1_000 <= limit_ms
+
+
+def test_commands_of_monsoon_are_those_it_has(services):
+    for name, service in services.items():
+        if service["image"].startswith("monsoon-tools") and "entrypoint" not in service:
+            assert parse(service["command"]).command == service["command"][0], name
+
+
+def test_dispatchers_pay_through_the_simulator_as_if_on_its_machine(root, services):
+    """Settings refuse a provider elsewhere without TLS, and secrets that all know."""
+    provider = parse(services["provider"]["command"])
+    content = (root / "infra" / "compose.dispatch.yaml").read_bytes()
+    settings = DISPATCH_FILES.parse(content, where="compose.dispatch.yaml")
+    assert settings.provider.url == f"http://127.0.0.1:{provider.port}"
+    assert settings.kafka.brokers == services["topics"]["command"][1]
+    listening = []
+    for name in DISPATCHERS:
+        service, args = services[name], parse(services[name]["command"])
+        assert service["network_mode"] == "service:provider"
+        assert service["volumes"] == [f"./compose.dispatch.yaml:{args.settings}:ro"]
+        listening += [port for port in (args.webhook_port, args.metrics_port) if port]
+    assert provider.webhooks == f"http://127.0.0.1:{listening[0]}/webhooks"
+    assert len({provider.port, *listening}) == 4, "they share the ports of one network"
+
+
+def test_passwords_are_of_the_environment(services):
+    variables = {}
+    for name, service in services.items():
+        for key, value in service.get("environment", {}).items():
+            assert "SECRET" not in key, name
+            if "PASSWORD" in key:
+                variables[name, key] = re.fullmatch(r"\$\{(\w+):\?[^}]+\}", value)[1]
+            else:
+                assert not re.search(r"://[^/@]*:[^/@]*@", str(value)), f"{name} has a password in {key}"
+    owner, dispatcher = "MONSOON_LEDGER_PASSWORD", "MONSOON_DISPATCHER_PASSWORD"
+    assert variables == {
+        ("ledger", "POSTGRES_PASSWORD"): owner,
+        ("ledger", "DISPATCHER_PASSWORD"): dispatcher,
+        ("ledger-schema", "PGPASSWORD"): owner,
+        ("dispatcher-1", "PGPASSWORD"): dispatcher,
+        ("dispatcher-2", "PGPASSWORD"): dispatcher,
+    }
+    made = services["ledger"]["environment"]
+    for name, user in (("ledger-schema", made["POSTGRES_USER"]), *((each, "dispatcher") for each in DISPATCHERS)):
+        address = f"postgresql://{user}@ledger/{made['POSTGRES_DB']}"
+        assert services[name]["environment"]["MONSOON_LEDGER"] == address
+
+
+def test_features_go_from_the_topic_to_redis_if_asked_for(services):
+    args = parse(services["features"]["command"])
+    assert (args.verb, args.follow, args.redis) == ("consume", True, "redis://redis:6379/0")
+    assert args.brokers == services["topics"]["command"][1]
+    assert {name for name, service in services.items() if "profiles" in service} == {"redis", "features"}
+    assert services["redis"]["profiles"] == services["features"]["profiles"] == ["features"]
 
 
 def test_state_is_where_every_part_of_flink_sees_it(services, yaml_of):

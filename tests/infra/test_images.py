@@ -81,7 +81,9 @@ def test_the_job_runs_with_the_java_and_python_that_built_it(dockerfiles):
     assert len({step.words.split()[0] for step in dockerfiles["monsoon-job"] if step.name == "FROM"}) == 1
 
 
-@pytest.mark.parametrize(("image", "extras"), [("monsoon-job", ["flink", "kafka"]), ("monsoon-tools", ["kafka"])])
+@pytest.mark.parametrize(
+    ("image", "extras"), [("monsoon-job", ["flink", "kafka"]), ("monsoon-tools", ["kafka", "money", "redis"])]
+)
 def test_what_is_installed_ahead_of_the_code_is_what_it_requires(root, dockerfiles, image, extras):
     """So that a change of the code alone fetches nothing anew."""
     setup = (root / "setup.py").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 from kit.flink_settings import assert_streaming
-from kit.needs import need
+from kit.operator_schema import operator_schema
 
 from monsoon.pipelines.flink import live_job
 from monsoon.sources.kafka.settings import parse_settings
@@ -29,33 +29,10 @@ def settings(yaml_of):
     return parse_settings(config_map["data"]["settings.yaml"].encode(), where="settings.yaml")
 
 
-def strict(schema):
-    """A schema of a custom resource as JSON Schema that refuses unknown fields, which Kubernetes would drop."""
-    if not isinstance(schema, dict):
-        return schema
-    own = {name: strict(each) for name, each in schema.items() if name not in ("properties", "items")}
-    if schema.get("x-kubernetes-int-or-string"):
-        own = {"type": ["integer", "string"]}
-    if "items" in schema:
-        own["items"] = strict(schema["items"])
-    if "properties" in schema:
-        own["properties"] = {name: strict(each) for name, each in schema["properties"].items()}
-        if not schema.get("x-kubernetes-preserve-unknown-fields"):
-            own.setdefault("additionalProperties", False)
-    return own
-
-
 @pytest.fixture(scope="module")
 def validator(shared):
-    file = shared / "schemas" / "flinkdeployment.crd.yaml"
-    need(file.is_file(), f"no {file.name} here, the operator's schema of a FlinkDeployment")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    crd = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)
-    (version,) = crd["spec"]["versions"]
-    schema = version["schema"]["openAPIV3Schema"]
-    assert crd["spec"]["names"]["kind"] == "FlinkDeployment"
-    envelope = {name: {} for name in ("apiVersion", "kind", "metadata")}
-    return Draft7Validator(strict({**schema, "properties": {**schema["properties"], **envelope}})), version["name"]
+    schema, version = operator_schema(shared)
+    return Draft7Validator(schema), version
 
 
 def test_it_is_of_the_operators_schema(deployment, validator):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kit import at
+from kit.streams import write_streams
 from monsoon.pipelines.flink.result_collector import CollectedResults
 from monsoon.pipelines.local.replay import claim_evidence, read_inputs, run_products
 from monsoon.pipelines.runtime.job_config import JobConfig
@@ -42,6 +43,12 @@ class Graph(OperatorTestHarness):
 
     def collected(self):
         return CollectedResults.of(self.results)
+
+    def read_folder(self, source):
+        """Reads every file of a folder, stream by stream."""
+        for stream in STREAMS:
+            for path in sorted((Path(source) / stream).iterdir()):
+                self.read(stream, FilePart(path))
 
     def restored(self):
         """Another graph that goes on from what this one kept, its watermark still to come."""
@@ -106,10 +113,30 @@ def by_both_engines(source, products):
     inputs, scorer = read_inputs(Path(source), products), load_scorer()
     expected = run_products(dict(products), inputs, claim_evidence(inputs, Path(source), scorer))
     graph = Graph(JobConfig(products, products, Path(source) / "reference", None, 2, False), durable=False)
-    for stream in STREAMS:
-        for path in sorted((Path(source) / stream).glob("*.jsonl")):
-            graph.read(stream, FilePart(path))
+    graph.read_folder(source)
     return expected, graph.finish().outcome
+
+
+def restored_again_and_again(folder, records, steps):
+    """What the steps say of records (by stream) that come in the order of time in so many parts, which are written
+    below `folder`, where all is restored after each."""
+    graph = Graph(settings_of(write_streams(folder, dict.fromkeys(STREAMS, ()))))
+    everything = sorted(
+        ((record["event_time"], stream, record) for stream, some in records.items() for record in some),
+        key=lambda each: each[:2],
+    )
+    step = len(everything) // steps + 1
+    for number in range(0, len(everything), step):
+        part = everything[number : number + step]
+        graph.advance(part[0][0] - 1)
+        for stream in STREAMS:
+            lines = [json.dumps(record) for _, of, record in part if of == stream]
+            if lines:
+                path = folder / stream / f"part-{number}.jsonl"
+                path.write_text("".join(f"{line}\n" for line in lines))
+                graph.read(stream, FilePart(path))
+        graph = graph.restored()
+    return graph.finish().outcome
 
 
 def same(outcome, expected, streams=("disruptions", "claims", "payouts", "notifications", "reserve_alerts")):

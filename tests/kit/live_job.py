@@ -37,8 +37,8 @@ class Some:
 class Committed:
     """What the job has committed so far."""
 
-    def __init__(self, brokers, prefix):
-        streams = [topic.stream for topic in OUTPUT_TOPICS] + [ACCOUNTS]
+    def __init__(self, brokers, prefix, others=()):
+        streams = [*(topic.stream for topic in OUTPUT_TOPICS), *others, ACCOUNTS]
         self.records = CommittedRecords(brokers, {stream: topic_name(stream, prefix) for stream in streams})
         self.found = []
 

@@ -8,13 +8,14 @@ import msgspec
 import numpy as np
 import pytest
 from kit import at
-from kit.graph import PRODUCTS, StillPhoneScorer, same, settings_of
+from kit.graph import PRODUCTS, Graph, StillPhoneScorer, same, settings_of
 from kit.streams import in_order, write_streams
 from operators.test_simulated_cluster import places_apart
 
 from monsoon.pipelines.flink import control
 from monsoon.pipelines.flink.control import ControlInput, ControlledConfig
 from monsoon.pipelines.flink.file_splits import plan
+from monsoon.pipelines.operators.validate import Validate
 from monsoon.pipelines.runtime.config_changes import EventTimeUnknownError, UpdateError, with_update
 from monsoon.sources.control_records import (
     Decision,
@@ -22,6 +23,7 @@ from monsoon.sources.control_records import (
     ProductUpdate,
     decode_control_record,
     encode_control_record,
+    erasure_request,
     model_update,
     product_update,
 )
@@ -234,7 +236,9 @@ def played(source, settings, chance, parallelism, log=None):
     job = Job(settings, parts, chance, parallelism, control=given)
     changes = 0
     while not job.ended:
-        job.run(chance.randint(50, 400) if changes or given is None else 20)
+        # A turn may give the job a part, and none of them may be of after the change when it is told.
+        before = 20 if job.given < told_by - 20 else 1
+        job.run(chance.randint(50, 400) if changes or given is None else before)
         if given is not None and not changes and (chance.random() < 0.1 or job.given >= told_by):
             assert (job.low_ms or 0) < at(15)
             changes, _ = control._OF_PROCESS[given].decide(BEFORE_MS)
@@ -265,3 +269,57 @@ def test_as_if_it_had_been_there(tmp_path, root, kawaach, what, seed):
     same(found, expected)
     name = "product_version" if what == "version" else "model_version"
     assert len({record[name] for record in expected.claims}) == 2
+
+
+def test_an_erasure_asked_for_again_is_no_change(base):
+    _, request = erasure_request("w1", at(0))
+    log = MemoryLog([request, request])
+    one = ControlledConfig(base, log, "g")
+    assert one.decide(None) == (0, base)
+    changes, config = one.decide(at(5))
+    assert (changes, len(config.erasures)) == (1, 1)
+    decisions = log.decisions().values()
+    assert [decision.faults for decision in decisions] == [(), ()]
+    assert {decision.in_force_from_ms for decision in decisions} == {config.erasures[0].at_ms}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_riders_are_erased_at_one_moment_by_all(tmp_path, seed):
+    """Subtasks hear of it in any order, some after others have erased; restarts anywhere; reports that were read by
+    who did not know. The records are those of operators that knew it from the start."""
+    from kit.cluster import Job
+
+    source = write_streams(tmp_path / "in", in_order(places_apart()))
+    base = replace(settings_of(source, 4, products=["kawaach"]), takes_changes=True)
+    config = base
+    log = MemoryLog(erasure_request(worker, at(-20))[1] for worker in ("w8", "w12"))
+    for value in log.records:
+        config = with_update(config, decode_control_record(value), at(-20))[0]
+    expected = Graph(config)
+    expected.validate = Validate(base)
+    expected.read_folder(source)
+    chance = random.Random(seed)
+    given = ControlInput("nowhere", "control", str(seed))
+    control._OF_PROCESS[given] = ControlledConfig(base, log, "g")
+    parts, _ = plan(source, 8_000)
+    told_by = next(number for number, part in enumerate(parts) if part.low_ms > at(-30))
+    job = Job(base, parts, chance, 1 + seed, control=given)
+    while job.given < told_by - 2:
+        job.run(1)
+    assert (job.low_ms or 0) < at(-20)
+    changes, _ = control._OF_PROCESS[given].decide(at(-20))
+    assert changes == 2
+    for number in range(1 + seed):
+        job.tell(changes, number)
+    while not job.ended:
+        job.run(chance.randint(50, 400))
+        if not job.ended and chance.random() < 0.2:
+            job.restart()
+    found, expected = job.collected(), expected.finish()
+    same(found.outcome, expected.outcome)
+    assert sorted(map(str, found.dead_letters)) == sorted(map(str, expected.dead_letters))
+    untouched = Graph(base)
+    untouched.read_folder(source)
+    with pytest.raises(AssertionError):
+        same(found.outcome, untouched.finish().outcome)

@@ -6,11 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from kit.graph import Graph, locally, same, settings_of
+from kit.graph import Graph, locally, restored_again_and_again, same, settings_of
 from kit.rings import CUSTOMERS, RING, ring_storm
 from kit.streams import in_order, report, write_streams
 
-from monsoon.sources.files import STREAMS, FilePart
 from monsoon.sources.model_files import load_model
 
 COMPARED = ("disruptions", "claims", "payouts", "notifications", "syndicate_alerts", "ring_alerts")
@@ -63,31 +62,13 @@ def test_a_raised_ring_has_a_risk_and_a_lifted_one_none():
 def test_both_engines_say_so(tmp_path, buckets):
     source = written(tmp_path)
     graph = Graph(settings_of(source, buckets), durable=False)
-    for stream in STREAMS:
-        for path in sorted((source / stream).glob("*.jsonl")):
-            graph.read(stream, FilePart(path))
+    graph.read_folder(source)
     same(graph.finish().outcome, expected(), COMPARED)
 
 
 def test_a_stream_that_is_restored_again_and_again(tmp_path):
-    records = in_order(ring_storm())
-    graph = Graph(settings_of(write_streams(tmp_path, dict.fromkeys(STREAMS, ())), 3))
-    everything = sorted(
-        ((record["event_time"], stream, record) for stream, some in records.items() for record in some),
-        key=lambda each: each[:2],
-    )
-    step = len(everything) // 12 + 1
-    for number in range(0, len(everything), step):
-        part = everything[number : number + step]
-        graph.advance(part[0][0] - 1)
-        for stream in STREAMS:
-            lines = [json.dumps(record) for _, of, record in part if of == stream]
-            if lines:
-                path = tmp_path / stream / f"part-{number}.jsonl"
-                path.write_text("".join(f"{line}\n" for line in lines))
-                graph.read(stream, FilePart(path))
-        graph = graph.restored()
-    same(graph.finish().outcome, expected(), COMPARED)
+    outcome = restored_again_and_again(tmp_path, in_order(ring_storm()), 12)
+    same(outcome, expected(), COMPARED)
 
 
 def in_turns(phone="dev-ring", **policy):
@@ -122,9 +103,7 @@ def test_a_phone_of_two_weeks_ago_is_evidence(tmp_path, storm, ringed):
     raised = [alert["members"] for alert in outcome.ring_alerts if alert["state"] == "raised"]
     assert raised[-1:] == ([ringed] if ringed else [])
     graph = Graph(settings_of(source, 2))
-    for stream in STREAMS:
-        for path in sorted((source / stream).glob("*.jsonl")):
-            graph.read(stream, FilePart(path))
+    graph.read_folder(source)
     same(graph.finish().outcome, outcome, COMPARED)
 
 

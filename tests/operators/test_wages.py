@@ -1,16 +1,13 @@
 """What a policy states beside what is usual: the same on both engines, however policies are spread over keys."""
 
-import json
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from kit import LAT, LON, at, reading_record, subscription_record
-from kit.graph import Graph, locally, same, settings_of
+from kit.graph import Graph, locally, restored_again_and_again, same, settings_of
 from kit.streams import in_order, policy_record, report, write_streams
-
-from monsoon.sources.files import STREAMS, FilePart
 
 MUMBAI = {"lat": LAT - 9.5, "lon": LON - 4.3}
 RAIN = [(value, minutes) for value, minutes in ((30.0, m) for m in range(-100, 1, 20))] + [(0.0, 20)]
@@ -111,28 +108,10 @@ def test_by_hand(worker, product, ratio):
 def test_both_engines_say_so(tmp_path, buckets):
     source = written(tmp_path)
     graph = Graph(settings_of(source, buckets), durable=False)
-    for stream in STREAMS:
-        for path in sorted((source / stream).glob("*.jsonl")):
-            graph.read(stream, FilePart(path))
+    graph.read_folder(source)
     same(graph.finish().outcome, expected())
 
 
 def test_a_stream_that_is_restored_again_and_again(tmp_path):
-    records = in_order(wage_storm())
-    graph = Graph(settings_of(write_streams(tmp_path, dict.fromkeys(STREAMS, ())), 3))
-    everything = sorted(
-        ((record["event_time"], stream, record) for stream, some in records.items() for record in some),
-        key=lambda each: each[:2],
-    )
-    step = len(everything) // 7 + 1
-    for number in range(0, len(everything), step):
-        part = everything[number : number + step]
-        graph.advance(part[0][0] - 1)
-        for stream in STREAMS:
-            lines = [json.dumps(record) for _, of, record in part if of == stream]
-            if lines:
-                path = tmp_path / stream / f"part-{number}.jsonl"
-                path.write_text("".join(f"{line}\n" for line in lines))
-                graph.read(stream, FilePart(path))
-        graph = graph.restored()
-    same(graph.finish().outcome, expected())
+    outcome = restored_again_and_again(tmp_path, in_order(wage_storm()), 7)
+    same(outcome, expected())

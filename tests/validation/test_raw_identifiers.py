@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from validation.lines import hostile_lines
 
 from monsoon.transforms.validation import raw_identifiers
-from monsoon.transforms.validation.raw_identifiers import BARE_MAC, CLEAN_HASH, MASK, is_raw_identifier, masked
+from monsoon.transforms.validation.raw_identifiers import (
+    BARE_MAC,
+    CLEAN_HASH,
+    MASK,
+    holds_raw_identifier,
+    is_raw_identifier,
+    masked,
+)
 
 RAW = [
     "00:1b:44:11:3a:b7", "00-1B-44-11-3A-B7", "00.1b.44.11.3a.b7", "001b.4411.3ab7", "wifi=00:1b:44:11:3a:b7",
@@ -165,3 +172,20 @@ def test_masking_takes_linear_time(part, is_json):
     begun = time.process_time()
     masked(raw, is_json=is_json)
     assert time.process_time() - begun < 3  # a tenth of a second or so; quadratic time would be minutes
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["imd-24-06-28-10-00-00", "9876543210", "1719550800000", "imd:10:20:30:40:50:60", "imd-rain_mm_h-28-63-77",
+     "550e8400-e29b-41d4-a716-446655440000", "openweather@1.0", "v1.2.3.4", "imd+05-30"],
+)  # fmt: skip
+def test_a_name_of_a_thing_may_have_numbers(name):
+    assert not holds_raw_identifier(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["r-a4:5e:60:c2:11:22", "a4-5e-60-c2-11-22", "10:20:30:40:50:6f", "of rider.name@okhdfcbank",
+             "203.0.113.77", "r +91 98765-43210"],
+)  # fmt: skip
+def test_a_name_of_a_thing_holds_no_identifier(name):
+    assert holds_raw_identifier(name)

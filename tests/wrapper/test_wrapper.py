@@ -122,8 +122,15 @@ def test_a_change_of_requirements_installs_again_into_the_same_environment(check
         (["lint"], "core,dev,train"),
         (["run", "--input", "in"], "core,flink"),
         (["jars"], "core,flink"),
-        (["up", "--stack", "dir"], "core,flink,kafka"),
+        (["features", "list"], "core,redis"),
+        (["dlq", "list"], "core,kafka"),
+        (["dispute", "c1"], "core,kafka"),
+        (["bench", "features"], "core,redis"),
+        (["up", "--stack", "dir"], "core,flink,kafka,money"),
         (["down"], "core,flink,kafka"),
+        (["dispatch", "--workers", "2"], "core,flink,kafka,money"),
+        (["ledger", "migrate"], "core,money"),
+        (["bench", "money"], "core,money"),
         (["products", "explain", "gic"], "core"),
         (["products", "show", "gic", "--product-file", "flink"], "core"),
     ],
@@ -138,13 +145,13 @@ def test_each_command_brings_its_extras(checkout, arguments, extras):
 def test_extras_and_pins_are_those_of_setup_py(root):
     setup = (root / "setup.py").read_text()
     wrapper = (root / "monsoon").read_text()
-    for extra in ("core", "train", "flink", "kafka", "dev"):
+    for extra in ("core", "train", "flink", "kafka", "money", "redis", "dev"):
         assert f'"{extra}": [' in setup
         assert extra in wrapper
     pins = {line.split("==")[0].lower() for line in (root / "constraints.txt").read_text().splitlines() if "==" in line}
     lists = setup[setup.index("install_requires") :]
     quoted = {word.split("==")[0].lower() for word in lists.split('"')[1::2]}
-    assert quoted - {"core", "train", "flink", "kafka", "dev"} <= pins
+    assert quoted - {"core", "train", "flink", "kafka", "money", "dev"} <= pins
 
 
 def test_works_through_symlinks_from_anywhere(checkout, tmp_path):

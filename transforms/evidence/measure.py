@@ -5,7 +5,7 @@ Interpretations of the specification: docs/interpretations.md#evidence.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,12 +56,19 @@ class OwnEvidence:
     """The phone of the window's last report, as the telemetry table codes it; -1 for none."""
 
 
-def measure(telemetry: TelemetryTable, panes: Panes, references: References, queries: Queries) -> Evidence:
+def measure(
+    telemetry: TelemetryTable,
+    panes: Panes,
+    references: References,
+    queries: Queries,
+    riders_on: Callable[[Ints, Ints], device.Measured] | None = None,
+) -> Evidence:
     """Every feature of FEATURE_NAMES for every query, from the reports of all riders.
 
     Apart from claim_burst_rank and peer_divergence, which compare the claims of a batch, a query's values depend
     on the query alone, to the bit. Nothing later than its decided_at_ms, or received later, is used, but for the
-    anchor (`anchor.py`). Raises ValueError for a zone of another resolution than the queries'.
+    anchor (`anchor.py`). `riders_on` gives the riders of phones in the place of a count of the panes. Raises ValueError
+    for a zone of another resolution than the queries'.
     """
     cells = PaneCells.of(panes, queries.resolution)
     own = measure_own(telemetry, panes, cells, references, queries)
@@ -73,7 +80,7 @@ def measure(telemetry: TelemetryTable, panes: Panes, references: References, que
         match = pressure.barometric_delta_match(own.queries)
         burst = batch.claim_burst_rank(queries, own.arrivals, dwells)
         divergence = batch.peer_divergence(queries, own.work)
-    riders = DeviceDays.of(panes).riders(own.device, queries.decided_at_ms)
+    riders = (riders_on or DeviceDays.of(panes).riders)(own.device, queries.decided_at_ms)
     found = (match, burst, divergence, riders)
     return with_neighbor_features(own.evidence, dict(zip(NEIGHBOR_FEATURES, found, strict=True)))
 

@@ -52,14 +52,13 @@ def with_purchases(stays: Stays, purchased_at_ms: Ints) -> Stays:
     placed[stays.rider[lately & np.isin(stays.kind, (ACCESS_POINT, SERVING_CELL))]] = True
     asked = ~placed & (purchased_at_ms >= (WINDOW_HOURS - 1) * _HOUR_MS)
     rows = np.flatnonzero(on_network & lately & asked[stays.rider])
-    hour = purchased_at_ms[stays.rider[rows]] // _HOUR_MS
+    on = stays.take(rows)
+    hour = purchased_at_ms[on.rider] // _HOUR_MS
     parts = [stays]
     for begin in range(1 - WINDOW_HOURS, 1):
-        on = {name: getattr(stays, name)[rows] for name in Stays.__dataclass_fields__}
-        on["kind"] = np.full(len(rows), PURCHASE_ON_NETWORK, dtype=np.int8)
-        on["resource"] = (on["resource"] << _HOUR_BITS) | (hour + begin)
-        parts.append(Stays(**on))
-    return Stays(*(np.concatenate([getattr(part, name) for part in parts]) for name in Stays.__dataclass_fields__))
+        resource = (on.resource << _HOUR_BITS) | (hour + begin)
+        parts.append(replace(on, kind=np.full(len(rows), PURCHASE_ON_NETWORK, dtype=np.int8), resource=resource))
+    return Stays.concatenated(parts)
 
 
 def network_and_hour(code: int) -> tuple[int, int]:

@@ -153,10 +153,8 @@ class _TriggerClaims:
         """The stays of these claims, each with the row of the claim as its rider; with purchases on a network."""
         claim = np.full(max([*self._place, int(stays.rider.max(initial=-1))], default=-1) + 1, -1, dtype=np.int64)
         claim[self._place] = np.arange(len(self._place))
-        rows = np.flatnonzero(claim[stays.rider] >= 0)
-        columns = {name: getattr(stays, name)[rows] for name in Stays.__dataclass_fields__}
-        mine = Stays(**columns | {"rider": claim[stays.rider[rows]]})
-        return with_purchases(mine, self._claims.purchased_at_ms)
+        mine = stays.take(claim[stays.rider] >= 0)
+        return with_purchases(replace(mine, rider=claim[mine.rider]), self._claims.purchased_at_ms)
 
     def linked(self, after_ms: int, upto_ms: int, owns: Callable[[str, int], bool]) -> Iterator[LinkedCell]:
         """What is found at each moment in each of the cells."""
@@ -176,7 +174,7 @@ class _TriggerClaims:
                         yield found
 
     def links_among_all(self, at_ms: int, active: int, edge_weight_e6: int) -> Links:
-        stays = Stays.joined([replace(self._stays, rider=self._claims.rider[self._stays.rider])])
+        stays = replace(self._stays, rider=self._claims.rider[self._stays.rider]).joined()
         return link_claims(self._claims, stays, at_ms, self._names, active=active, edge_weight_e6=edge_weight_e6)
 
     def _in_cell(self, at_ms: int, cell: int, new: Ints) -> LinkedCell | None:
@@ -259,9 +257,8 @@ class _TriggerClaims:
         is_sharing = np.zeros(len(self._claims), dtype=bool)
         is_sharing[sharing] = True
         asked[self._resource[is_sharing[claim]]] = True
-        kept = asked[self._resource] & near[claim]
-        columns = {name: getattr(stays, name)[kept] for name in Stays.__dataclass_fields__}
-        return Stays.joined([Stays(**columns | {"rider": self._claims.rider[claim[kept]]})])
+        kept = stays.take(asked[self._resource] & near[claim])
+        return replace(kept, rider=self._claims.rider[kept.rider]).joined()
 
     def _accounts(self, context: Ints, sharing: Ints, at_ms: int) -> Iterator[tuple[str, LinkUpdate]]:
         """The claims that are paid to accounts of more riders than MAX_RIDERS."""

@@ -92,12 +92,19 @@ class Stays:
     def __len__(self) -> int:
         return len(self.rider)
 
+    def take(self, rows: Ints | Bools) -> Stays:
+        """The stays of these rows."""
+        return Stays(*(getattr(self, name)[rows] for name in Stays.__dataclass_fields__))
+
     @staticmethod
-    def joined(parts: Sequence[Stays]) -> Stays:
-        """The stays of all parts as one; those of one rider on one resource are joined as their sightings would be."""
-        rider, kind, resource, first_ms, last_ms, cells = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in Stays.__dataclass_fields__
-        )
+    def concatenated(parts: Sequence[Stays]) -> Stays:
+        """The stays of all parts, one part after the other."""
+        return Stays(*(np.concatenate([getattr(part, name) for part in parts]) for name in Stays.__dataclass_fields__))
+
+    def joined(self) -> Stays:
+        """Those of one rider on one resource are joined as their sightings would be."""
+        rider, kind, resource, cells = self.rider, self.kind, self.resource, self.cells
+        first_ms, last_ms = self.first_ms, self.last_ms
         key = _resource_keys(kind, resource)
         order = np.lexsort((first_ms, rider, key))
         rider, kind, resource, cells = rider[order], kind[order], resource[order], cells[order]
@@ -117,8 +124,7 @@ class Stays:
 
     def unexpired(self, at_ms: int) -> Stays:
         """Those that are evidence at a moment."""
-        kept = _expiry(self.last_ms, self.kind) > at_ms
-        return Stays(*(getattr(self, name)[kept] for name in Stays.__dataclass_fields__))
+        return self.take(_expiry(self.last_ms, self.kind) > at_ms)
 
 
 @dataclass(frozen=True, eq=False)

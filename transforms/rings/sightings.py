@@ -79,7 +79,7 @@ def stays_of_openings(
     states, which it is on anyway.
 
     `rider` is the place of the opening, resources have the table's codes; stays come in no order, and one that other
-    resources interrupt comes in parts (`Stays.joined` joins them).
+    resources interrupt comes in parts (`joined` joins them).
     """
     worker = np.array([code_of.get(each.worker_id, -1) for each in openings], dtype=np.int64)
     at_ms = np.array([each.confirmed_at_ms for each in openings], dtype=np.int64)
@@ -100,7 +100,7 @@ def stays_of_openings(
             panes, worker, at_ms, _with_stated(parts[0], telemetry.devices, openings), len(telemetry.devices)
         )
     )
-    return Stays(*(np.concatenate([getattr(part, name) for part in parts]) for name in Stays.__dataclass_fields__))
+    return Stays.concatenated(parts)
 
 
 def _with_stated(seen: Stays, devices: Sequence[str], openings: Sequence[Opening]) -> Ints:

@@ -22,6 +22,12 @@ _ANYWHERE = re.compile(
     rf"|(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w.])"  # IPv4
     r"|\w[.-]*@\w"  # UPI, by its end: to look for its beginning takes quadratic time
 )
+_IN_A_NAME = re.compile(
+    rf"(?<!{_HEX})(?=[0-9:-]{{0,16}}[A-Fa-f]){_HEX}{{2}}([:-]){_HEX}{{2}}(?:\1{_HEX}{{2}}){{4}}(?![0-9A-Za-z])"  # MAC
+    rf"|(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w.])"  # IPv4
+    r"|\w@[A-Za-z]{2,}"  # UPI
+    r"|(?<!\w)\+[1-9](?:[ ()-]{0,2}[0-9]){9,14}(?![0-9])"  # a telephone number with its country code
+)
 _WHOLE = re.compile(
     rf"(?:{_OCTET}\.){{2}}{_OCTET}(?:\.[x*])?(?:/[0-9]+)?"  # the leading octets of an IPv4 address
     rf"|\[?{_HEX}{{0,4}}(?::{_HEX}{{0,4}}){{2,7}}(?::?[0-9.]+)?\]?(?:%\w+)?(?:/[0-9]+)?"  # IPv6
@@ -89,6 +95,14 @@ def is_raw_identifier(value: str) -> bool:
         return True
     digits = _SEPARATORS.sub("", _LABEL.sub("", bare))
     return _PHONE.fullmatch(digits) is not None or _DEVICE.fullmatch(digits) is not None
+
+
+def holds_raw_identifier(text: str) -> bool:
+    """Whether a name of a thing, such as a reading's id, holds what is a raw identifier for certain.
+
+    Numbers and dates are in such names: ten digits are no telephone number there, pairs of digits no MAC address.
+    """
+    return _IN_A_NAME.search(text) is not None
 
 
 def masked(raw: str, *, is_json: bool = True) -> str:

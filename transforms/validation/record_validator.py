@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from monsoon.transforms.validation.fields import LATEST_TIME_MS, Field, stream_f
 from monsoon.transforms.validation.geometry import is_reading_cell, is_reserve_cell, polygon_fault
 from monsoon.transforms.validation.json_scan import json_depth, replace_lone_surrogates
 from monsoon.transforms.validation.ranges import NO_FIX, RANGE_RULES
-from monsoon.transforms.validation.raw_identifiers import is_raw_identifier, masked
+from monsoon.transforms.validation.raw_identifiers import holds_raw_identifier, is_raw_identifier, masked
 
 MAX_LINE_BYTES = 65_536
 MAX_DEPTH = 32
@@ -212,6 +212,9 @@ class RecordValidator:
                 return f"out_of_range:{name}", f"{name} must be at least -{limit:g} and at most {limit:g}"
         if record["lat"] == record["lon"] == 0.0:
             return "out_of_range:lat", NO_FIX
+        named = _name_fault(record, "reading_id", "provider")  # disruptions publish both
+        if named is not None:
+            return named
         fault = None if record["wkt"] is None else polygon_fault(record["wkt"])
         if fault is not None:
             return "bad_geometry:wkt", fault
@@ -224,6 +227,9 @@ class RecordValidator:
         return None
 
     def _subscription_fault(self, record: dict[str, Any]) -> Fault | None:
+        fault = _name_fault(record, "event_id")  # the ledger names events
+        if fault is not None:
+            return fault
         if self._types is not None and record["type"] not in self._types:
             return "unknown_type", f"type is none of {', '.join(sorted(self._types))}"
         unknown = self._catalogue.fault(record["product"], record["plan"])
@@ -245,6 +251,14 @@ class RecordValidator:
             if any(map(is_raw_identifier, texts)):
                 return f"raw_identifier:{field.name}", raw_identifier_fault(field)
         return None
+
+
+def _name_fault(record: Mapping[str, Any], *names: str) -> Fault | None:
+    """The first of these names of things that holds what may stand in no record."""
+    for name in names:
+        if holds_raw_identifier(record[name]):
+            return f"raw_identifier:{name}", f"{name} must not hold an address or a telephone number"
+    return None
 
 
 _WRONG_TYPE = "wrong_type"
