@@ -56,7 +56,7 @@ setup(
         "monsoon.workbench.report": ["*.css", "*.html", "*.js"],
     },
     entry_points={"console_scripts": ["monsoon = monsoon.cli.main:main"]},
-    install_requires=["h3", "h3ronpy", "msgspec", "numpy", "onnxruntime", "polars", "PyYAML", "shapely"],
+    install_requires=["h3", "h3ronpy", "msgspec", "numpy", "onnxruntime", "plotly", "polars", "PyYAML", "shapely"],
     # Versions are pinned once for all extras, in constraints.txt.
     extras_require={
         "core": [],
@@ -65,8 +65,7 @@ setup(
         "kafka": ["crc32c", "kafka-python"],
         "money": ["psycopg", "psycopg-binary", "urllib3", "yoyo-migrations"],
         "redis": ["redis"],
-        "page": ["plotly"],
-        "workbench": ["pandas", "plotly", "pyarrow"],
+        "workbench": ["pandas", "pyarrow"],
         "dev": [
             "duckdb",
             "hypothesis",
@@ -74,7 +73,6 @@ setup(
             "kafka-python",
             "mypy",
             "pandas",
-            "plotly",
             "psycopg",
             "psycopg-binary",
             "pyarrow",

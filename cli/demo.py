@@ -1,4 +1,4 @@
-"""`monsoon demo`: real storms, from raw telemetry to payout, reported in the terminal."""
+"""`monsoon demo`: real storms, from raw telemetry to payout, reported in the terminal and on a page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ example:
   monsoon demo --product jugaad
   monsoon demo --product nexora --storm delhi-2023-07-13-flood
 
-Writes its input to runs/demo/input and its output to runs/demo/output, for you to look into. With --product it plays
+Writes its input to runs/demo/input and its output to runs/demo/output, with a page to look at, report.html. With --product it plays
 the storms of storms/ that were written to show that product's triggers, each in runs/demo/PRODUCT/STORM.
 """
 
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 def _play_product(args: argparse.Namespace) -> int:
     """Each storm by itself, the earliest first."""
     from monsoon.cli.demo_report import report
-    from monsoon.sinks.folder import refuse_what_is_not_ours
+    from monsoon.sinks.folder import REPORT, refuse_what_is_not_ours
     from monsoon.sinks.writable import require_writable
     from monsoon.sources.files import InputError
     from monsoon.sources.model_files import load_scorer
@@ -89,7 +89,9 @@ def _play_product(args: argparse.Namespace) -> int:
         riders = args.riders or storm.modeled.riders.count
         demo_run, _ = _play(storm, riders, args.seed, args.folder / product / storm.name, products, product, scorer)
         print(report(demo_run) + "\n")
-    print(f"Inputs and outputs: {args.folder / product}/STORM/  Next: monsoon replay --help")
+    print(
+        f"Inputs and outputs: {args.folder / product}/STORM/, to look at: output/{REPORT}  Next: monsoon whatif --help"
+    )
     return 0
 
 
@@ -97,6 +99,7 @@ def _play_delhi(args: argparse.Namespace) -> int:
     """The storm, then once more with the gridded product alone."""
     from monsoon.cli.demo_report import gridded_only_report, report
     from monsoon.pipelines.local.replay import run_products
+    from monsoon.sinks.folder import REPORT
     from monsoon.sources.model_files import load_scorer
     from monsoon.sources.product_files import load_products
     from monsoon.sources.simulator import load_storm
@@ -108,7 +111,8 @@ def _play_delhi(args: argparse.Namespace) -> int:
     gridded_readings = [reading for reading in demo_run.inputs.readings if reading.provider in grid]
     print(gridded_only_report(storm, run_products(products, replace(demo_run.inputs, readings=gridded_readings), book)))
     folder = args.folder
-    print(f"\nInput: {folder / 'input'}/  Output: {folder / 'output'}/  Next: monsoon replay --help")
+    print(f"\nInput: {folder / 'input'}/  Output: {folder / 'output'}/")
+    print(f"Look into {folder / 'output' / REPORT}  Next: monsoon whatif --help")
     return 0
 
 
@@ -124,6 +128,7 @@ def _play(
     """Simulates the storm into input/, replays it under one product into output/; returns the run, and the evidence
     and scores of its inputs. `products` are all that policies may name."""
     from monsoon.cli.demo_report import DemoRun
+    from monsoon.cli.report import write_page
     from monsoon.pipelines.local.collector import collector_paused
     from monsoon.pipelines.local.replay import claim_evidence, read_inputs, run_products
     from monsoon.pipelines.results import write_results
@@ -141,6 +146,8 @@ def _play(
             with collector_paused():
                 outcome = run_products(running, inputs, book, progress)
             summary = write_results(output, inputs, outcome, running, book.models, progress)
+        progress("drawing the page", None)
+        write_page(folder / "output", source, products)
     finally:
         progress.done()
     return DemoRun(storm, products[product], inputs, outcome, summary, source / "labels.csv"), book

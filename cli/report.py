@@ -39,18 +39,25 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
 
 def run(args: argparse.Namespace) -> int:
     """Writes the page into the output folder."""
+    from monsoon.sources.product_files import load_products
+
+    path = write_page(args.output, args.input, load_products(extra=args.product_file))
+    print(f"look into {path}: {path.stat().st_size / 1e6:.1f} MB, for any browser, without network")
+    return 0
+
+
+def write_page(output: Path, source: Path | None, products: Mapping[str, Product]) -> Path:
+    """Writes the page of the output folder into it; `source` is the folder of streams that it was made of, for
+    stations, readings and reserves. Returns the page's path."""
     from monsoon.sinks.durable import replace_file
     from monsoon.sinks.folder import REPORT
-    from monsoon.sources.product_files import load_products
     from monsoon.workbench import load
     from monsoon.workbench.report.page import report_page
 
-    output, products = load(args.output), load_products(extra=args.product_file)
-    page = report_page(output, _levels(products), _metrics(output, products), **_streams(args.input, products))
-    content = page.encode()
-    replace_file(args.output / REPORT, content, args.output / f".{REPORT}")
-    print(f"look into {args.output / REPORT}: {len(content) / 1e6:.1f} MB, for any browser, without network")
-    return 0
+    tables = load(output)
+    page = report_page(tables, _levels(products), _metrics(tables, products), **_streams(source, products))
+    replace_file(output / REPORT, page.encode(), output / f".{REPORT}")
+    return output / REPORT
 
 
 def _levels(products: Mapping[str, Product]) -> dict[str, list[str]]:

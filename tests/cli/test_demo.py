@@ -46,6 +46,15 @@ def test_the_story_tells_what_the_output_holds(demo):
     assert summary["products"]["kawaach"]["payouts"] == len(payouts)
 
 
+def test_it_ends_with_the_page_that_report_writes_of_the_same_folders(demo):
+    said, output = demo
+    page = output / "report.html"
+    assert str(page) in said
+    content = page.read_bytes()
+    assert main(["report", "--output", str(output), "--input", str(output.parent / "input")]) == 0
+    assert page.read_bytes() == content
+
+
 def test_every_claim_is_in_a_row_of_its_kind_of_rider(demo):
     assert {kind for kind, _ in _GROUPS} == {*KINDS, "syndicate"}
     text, output = demo

@@ -127,7 +127,7 @@ def test_a_change_of_requirements_installs_again_into_the_same_environment(check
         (["features", "list"], "core,redis"),
         (["dlq", "list"], "core,kafka"),
         (["dispute", "c1"], "core,kafka"),
-        (["report", "--output", "dir"], "core,page"),
+        (["report", "--output", "dir"], "core"),
         (["bench", "features"], "core,redis"),
         (["up", "--stack", "dir"], "core,flink,kafka,money"),
         (["down"], "core,flink,kafka"),
