@@ -20,10 +20,10 @@ example:
 
 Each --vary names a number of a product file and its values, FIRST..LAST:STEP or VALUE,VALUE; several are combined. A
 path has the file's names of fields; an item of a list goes by its name, part or per, else by its place from 0. With
---output the table is written as grid.parquet: docs/workbench.md says what its columns are.
+--output the table is written as grid.parquet, and curves.html shows it: docs/workbench.md says what its columns are.
 """
 
-GRID = "grid.parquet"
+GRID, CURVES = "grid.parquet", "curves.html"
 
 
 def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
@@ -51,16 +51,18 @@ def run(args: argparse.Namespace) -> int:
     from monsoon.cli.progress import ProgressLine
     from monsoon.pipelines.evaluation.gather import LABELS, read_labels
     from monsoon.pipelines.whatif import WhatIf, grid_table, points_of
+    from monsoon.sinks.durable import replace_file
     from monsoon.sinks.tables import refuse_other_files, write_table
     from monsoon.sources.model_files import load_scorer
     from monsoon.transforms.product.variations import parse_variation
+    from monsoon.workbench.report.curves import curves_page
 
     variations = [parse_variation(text) for text in args.vary]
     points, faults = points_of(variations, args.product_file)
     if faults:
         print(printable(f"monsoon whatif: {_left_out(faults)}"), file=sys.stderr)
     if args.output is not None:
-        refuse_other_files(args.output, (GRID,), "monsoon whatif")
+        refuse_other_files(args.output, (GRID, CURVES), "monsoon whatif")
     labels = read_labels(args.input) if (args.input / LABELS).is_file() else None
     progress = ProgressLine()
     try:
@@ -70,8 +72,10 @@ def run(args: argparse.Namespace) -> int:
         progress.done()
     print("\n".join(table_lines(table)))
     if args.output is not None:
+        page = curves_page(table, [each.name for each in variations])
         write_table(args.output / GRID, table)
-        print(f"look into {args.output}: {GRID} has the table")
+        replace_file(args.output / CURVES, page.encode(), args.output / f".{CURVES}")
+        print(f"look into {args.output}: {CURVES} for any browser, {GRID} has the table")
     return 0
 
 

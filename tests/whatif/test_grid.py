@@ -5,6 +5,7 @@ import json
 import h3.api.basic_str as h3
 import polars as pl
 import pytest
+from kit.chromium import Chromium
 from kit.streams import small_storm, write_lines, write_streams
 
 from monsoon.cli.main import main
@@ -107,6 +108,35 @@ def test_the_table(storm, tmp_path, capsys):
         assert f"{row['paid_inr']:,.2f}" in said
         assert row["reserve_share"] is row["honest_missed"] is row["attackers_paid"] is None
     assert "attackers" not in said
+
+
+def test_the_curves_are_the_table(storm, tmp_path, tmp_path_factory):
+    """Read from the page in a browser: each curve has the table's numbers, over either varied number."""
+    over, other = "kawaach.triggers.rain.full", "kawaach.triggers.rain.partial"
+    words = ["whatif", "--input", str(storm), "--vary", f"{over}=85,120", "--vary", f"{other}=50,75"]
+    assert main([*words, "--output", str(tmp_path)]) == 0
+    table = pl.read_parquet(tmp_path / "grid.parquet")
+    with Chromium(tmp_path_factory.mktemp("profile")) as browser:
+        browser.open(tmp_path / "curves.html")
+        for chosen, fixed in ((over, other), (other, over)):
+            browser.value(f"over.value = {chosen!r}; over.dispatchEvent(new Event('change'))")
+            for measure in ("paid_inr", "riders_paid"):
+                curves = browser.value(
+                    f"document.getElementById('curve-{measure}').data.map(c => [c.name, Array.from(c.x), Array.from(c.y)])"
+                )
+                of_table = {
+                    f"{fixed.removeprefix('kawaach.')} = {value[0]:g}": rows.sort(chosen).select(chosen, measure)
+                    for value, rows in table.group_by(fixed)
+                }
+                assert {name: list(zip(x, y, strict=True)) for name, x, y in curves} == {
+                    name: rows.rows() for name, rows in of_table.items()
+                }
+        assert browser.value("document.querySelectorAll('#points tbody tr').length") == len(table)
+        assert browser.value("document.getElementById('curve-reserve_share')") is None, "no reserve is stated"
+        browser.look(390, 844, "dark", mobile=True)
+        browser.open(tmp_path / "curves.html")
+        assert browser.value("document.documentElement.scrollWidth") <= 390
+        assert browser.faults == browser.requests == []
 
 
 def test_reserves_and_the_truth(storm, tmp_path):
