@@ -185,7 +185,9 @@ def _transactions_of(document: Any) -> list[Transaction]:
             source = item.get("source") or {}
             provider_id = source.get("id") if source.get("entity") == "payout" else source.get("payout_id")
             numbers = [item["credit"], item["debit"], item["created_at"]]
-            if not all(type(each) is int for each in numbers) or not isinstance(provider_id, str | None):
+            if not all(type(each) is int for each in numbers):
+                raise TypeError
+            if provider_id is not None and _NAME.fullmatch(provider_id) is None:
                 raise TypeError
             if item.get("currency", "INR") != "INR":
                 raise TypeError

@@ -1,0 +1,1 @@
+SELECT pg_advisory_unlock(hashtextextended('monsoon reconciliation', 0))
