@@ -131,7 +131,8 @@ def state_of(payment: Payment, patience: Patience) -> State:
     """What a payment has come to."""
     paid = attempts_that_paid(payment)
     if paid:
-        return State.REVERSED if "reversed" in paid[0].statuses else State.PAID
+        # By the provider's error more than one may have paid: what came back of one leaves the other.
+        return State.REVERSED if all("reversed" in each.statuses for each in paid) else State.PAID
     if payment.held_for is not None:
         return State.HELD
     if not payment.attempts:

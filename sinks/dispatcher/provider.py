@@ -6,18 +6,20 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 from urllib.parse import quote, urlencode
 
 import urllib3
 
 from monsoon.transforms.payments import STATUSES
+from monsoon.transforms.validation.raw_identifiers import MASK, is_raw_identifier
 
 _PAGE = 100
 _MAX_RETRY_AFTER_S = 3_600
 _NAME = re.compile("[!-~]{1,64}")
 """Ids and references: what is longer, or of other characters, is none of ours."""
+_NAMES = ("provider_id", "key", "currency")
 _PERSONAL = re.compile(r"\S*@\S*|\d{6,}")
 """In a provider's words: accounts, telephone numbers, UPI addresses."""
 
@@ -31,6 +33,11 @@ class ProviderPayout:
     status: str
     amount_paise: int
     currency: str = "INR"
+
+    def masked(self) -> ProviderPayout:
+        """For a log or a table of what does not fit. Of others who use the same account a reference may be a person's
+        number or address."""
+        return replace(self, **{name: MASK for name in _NAMES if is_raw_identifier(getattr(self, name))})
 
 
 @dataclass(frozen=True, slots=True)

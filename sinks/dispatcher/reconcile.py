@@ -166,8 +166,8 @@ def _by_reference(
 def _said_earlier(
     store: Store, provider: Statement, missing: Set[tuple[str, Side]], from_s: int
 ) -> Mapping[tuple[str, Side], int]:
-    """Of what the book has and the statement around [from_s, ...) lacks: what the statement said before, from the moment
-    on at which it was intended. An entry is of when the book heard of it: weeks later, where a webhook was lost."""
+    """Of what the book has and the statement from `from_s` on lacks: what the statement said before, since it was
+    intended. An entry is of when the book heard of it: weeks later, where a webhook was lost."""
     said = Counter[tuple[str, Side]]()
     rows = store.connection.execute(
         query("payouts_of_references"), {"references": sorted({reference for reference, _ in missing})}

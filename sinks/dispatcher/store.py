@@ -126,11 +126,11 @@ class Store:
             asked = {"key": payout.key, "provider_id": payout.provider_id}
             row = self.connection.execute(query("lock_job_of_key"), asked).fetchone()
             if row is None:
-                self._note_anomaly("unknown_key", None, repr(payout), now_ms)
+                self._note_anomaly("unknown_key", None, repr(payout.masked()), now_ms)
                 return "unknown_key"
             wrong = _contradiction(payout, row)
             if wrong is not None:
-                self._note_anomaly(wrong, row["reference_id"], repr(payout), now_ms)
+                self._note_anomaly(wrong, row["reference_id"], repr(payout.masked()), now_ms)
                 if source == "call":
                     self._conclude(row, now_ms, hold=wrong)
                 return wrong

@@ -59,7 +59,7 @@ def receive(store: Store, body: bytes) -> Noted | None:
         return None
     noted = store.observe(payout, "webhook")
     if noted not in ("noted", "known"):
-        _log.error("a webhook of %s, %s: it changes nothing", payout.key, noted.replace("_", " "))
+        _log.error("a webhook of %s, %s: it changes nothing", payout.masked().key, noted.replace("_", " "))
     return noted
 
 

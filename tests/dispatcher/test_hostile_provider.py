@@ -230,8 +230,9 @@ def test_a_statement_that_never_ends(http_server, client):
         b'{"items": 5}',
         *pages([None], [transaction(1, credit="5")], [transaction(1, source=7)], [transaction(1, currency="USD")]),
         *pages([transaction(1, created_at=None)], [transaction(1, source={"id": 5, "entity": "payout"})]),
+        *pages([transaction(1, source={"id": 99 * "p", "entity": "payout"})]),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_what_is_no_statement(http_server, client, body):
     http_server.answers["/v1/transactions"] = [body]

@@ -109,6 +109,17 @@ def test_one_of_an_unknown_payout(sent):
     assert sent.balances() == OWED
 
 
+@pytest.mark.parametrize("name", ["9876543210", "rider.name@okaxis", "203.0.113.77", "a4:5e:60:c2:11:22"])
+def test_one_of_others_whose_reference_is_a_person(sent, caplog, name):
+    """Whoever else pays from the account: what is remembered of it names nobody."""
+    assert told(sent, "processed", reference_id=name) == 200
+    assert told(sent, "processed", id=name, amount=1) == 200
+    assert sent.anomalies() == ["other_amount", "unknown_key"]
+    remembered = str(sent.store.connection.execute("SELECT * FROM dispatch.anomalies").fetchall())
+    assert "pout_" in remembered
+    assert name not in remembered + caplog.text
+
+
 @pytest.mark.parametrize("amount", [39_999, 4_000_000, 0])
 def test_one_of_another_amount(sent, amount):
     assert told(sent, "processed", amount=amount) == 200
@@ -139,6 +150,9 @@ def test_paid_after_failed_and_paid_again(sent):
     assert sent.balances() == PAID
     assert told(sent, "processed") == 200
     assert sent.balances() == PAID
+    # What came back of one key leaves what was paid by the other.
+    assert sent.states() == {1: "paid"}
+    assert "payment_returned" not in str(sent.records()["notifications"])
 
 
 @pytest.mark.parametrize(
