@@ -182,7 +182,7 @@ def one_line(path: Path) -> bytes:
         return msgspec.json.encode(msgspec.json.decode(path.read_bytes(), type=dict[str, Any]))
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror or error})", str(path), mend) from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"no record ({error})", str(path), mend) from error
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +78,11 @@ def _days(text: str) -> int:
     return int(text)
 
 
+def _is_id(text: str) -> bool:
+    """An empty one is in every line that is no record, and would erase all of them."""
+    return bool(text.strip()) and text.isprintable()
+
+
 def run(args: argparse.Namespace) -> int:
     """Erases and prints how much, or verifies a record."""
     from monsoon.sinks.writable import require_writable
@@ -90,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("no key", KEY_VARIABLE, "Set it to the secret that signs and verifies records of erasure")
     if args.verify is not None:
         return _verify(args.verify, key)
+    if args.worker is not None and not _is_id(args.worker):
+        raise InputError("no id of a rider", repr(args.worker), "Give WORKER_ID as the reports have it")
     if (args.worker is None) == (args.older_than_days is None):
         raise InputError("not clear what to erase", "monsoon erase", "Give either WORKER_ID or --older-than-days")
     if args.output is None:
@@ -105,20 +112,64 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _erase(args: argparse.Namespace, key: bytes) -> int:
-    from monsoon.sinks.durable import replace_file
     from monsoon.transforms.erasure import Scope
-    from monsoon.transforms.erasure_record import keyed_worker, signed
 
     now_ms = time.time_ns() // 1_000_000
     before_ms = now_ms if args.before is None else args.before
     if args.older_than_days is not None:
         before_ms -= args.older_than_days * _DAY_MS
     scope = Scope(args.worker, before_ms)
-    places = dict(_places(args, scope))
+    _require_places(args)
+    places: dict[str, list[dict[str, Any]]] = {}
+    try:
+        for place, entries in _places(args, scope):
+            places[place] = []
+            for entry in entries:
+                places[place].append(entry)
+    except BaseException:
+        # What is gone stands in a record, whatever comes in between.
+        _write_record(args, key, now_ms, before_ms, places, is_complete=False)
+        raise
+    _write_record(args, key, now_ms, before_ms, places, is_complete=True)
+    return _report_decision(args, places.get(_JOB, ()))
+
+
+def _require_places(args: argparse.Namespace) -> None:
+    """What a typing error names is found before anything is erased. Raises InputError, StoreUnavailableError."""
+    from monsoon.feature_store.online import OnlineStore
+    from monsoon.sources.files import InputError, find_files
+    from monsoon.sources.output_folder import require_complete
+
+    for folder in args.input:
+        find_files(folder / "telemetry")
+    for folder in args.results:
+        require_complete(folder)
+    store = args.feature_store
+    if store is not None and not (store.is_dir() and (any(store.glob("feature_set=*")) or not any(store.iterdir()))):
+        raise InputError("no feature store here", str(store), "Give --feature-store the folder of one")
+    if args.redis is not None and args.worker is not None:
+        with OnlineStore(args.redis) as online:
+            online.ping()
+
+
+def _write_record(
+    args: argparse.Namespace,
+    key: bytes,
+    now_ms: int,
+    before_ms: int,
+    places: Mapping[str, list[dict[str, Any]]],
+    *,
+    is_complete: bool,
+) -> None:
+    """Writes the signed record of what was done, and prints how much that was."""
+    from monsoon.sinks.durable import replace_file
+    from monsoon.transforms.erasure_record import keyed_worker, signed
+
     record = {
         "erased_at_ms": now_ms,
         "before_ms": before_ms,
         "worker_hmac_sha256": None if args.worker is None else keyed_worker(key, args.worker),
+        "is_complete": is_complete,
         "places": places,
         "kept": "decision records without evidence, what policies and answers state, the ledger",
     }
@@ -131,8 +182,8 @@ def _erase(args: argparse.Namespace, key: bytes) -> int:
             counts = {name: value for name, value in entry.items() if name.endswith("_erased")}
             if counts:
                 print(f"{place}: {entry['what']}: {json.dumps(counts)}")
-    print(f"monsoon erase: the record is {path}")
-    return _report_decision(args, places.get(_JOB, ()))
+    how = "" if is_complete else ", of an erasure that is not complete"
+    print(f"monsoon erase: the record is {path}{how}")
 
 
 def _report_decision(args: argparse.Namespace, entries: Sequence[dict[str, Any]]) -> int:
@@ -154,16 +205,16 @@ def _report_decision(args: argparse.Namespace, entries: Sequence[dict[str, Any]]
     return 0
 
 
-def _places(args: argparse.Namespace, scope: Scope) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def _places(args: argparse.Namespace, scope: Scope) -> Iterator[tuple[str, Iterable[dict[str, Any]]]]:
     """Erases, from one place after another; yields what was done in each, which has a number: a path may name a
     person."""
     from monsoon.feature_store.offline import OfflineStore
     from monsoon.pipelines.erasure import erase_features, erase_input, erase_results
 
     for number, folder in enumerate(args.input, 1):
-        yield f"input {number}", list(erase_input(folder, scope))
+        yield f"input {number}", erase_input(folder, scope)
     for number, folder in enumerate(args.results, 1):
-        yield f"results {number}", list(erase_results(folder, scope))
+        yield f"results {number}", erase_results(folder, scope)
     if args.feature_store is not None:
         yield "feature store", [erase_features(OfflineStore(args.feature_store), scope)]
     if args.brokers is not None:

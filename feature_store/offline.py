@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import time
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ _DAY_MS = 24 * 3_600_000
 _KEYS = ("entity_id", "event_time_ms", "received_time_ms")
 _SETTINGS: dict[str, Any] = {"compression": "zstd", "compression_level": 3, "statistics": True}
 """Fixed, so that Polars' defaults do not decide the bytes."""
+_PARTIALS = ".part-*.parquet.partial"
+_STALE_S = 3_600.0
 
 
 class OfflineStore:
@@ -37,10 +40,7 @@ class OfflineStore:
         frame = versions.frame().sort(*_KEYS, *versions.feature_set.names)
         new = 0
         for (date,), part in frame.group_by(_date("event_time_ms"), maintain_order=True):
-            buffer = io.BytesIO()
-            part.write_parquet(buffer, **_SETTINGS)
-            folder = self._folder(versions.feature_set) / f"date={date}"
-            new += _write_whole(folder, buffer.getvalue())
+            new += _write_whole(self._folder(versions.feature_set) / f"date={date}", _parquet(part))
         return new
 
     def get(self, rows: pl.DataFrame, entity: str, features: Sequence[str]) -> pl.DataFrame:
@@ -101,52 +101,58 @@ class OfflineStore:
         ((first, last),) = found.collect().rows()
         return first, last
 
-    def erase_worker(self, worker_id: str) -> dict[FeatureSet, list[str]]:
-        """Removes what is known of a rider, with each phone and on each product; counts of riders stay. Returns the ids
-        that were there, by set, for the online store. After a crash it is done again. Raises OSError."""
-        erased: dict[FeatureSet, list[str]] = {}
-        its_of = {
-            "rider": pl.col("entity_id") == worker_id,
-            "rider_device": pl.col("entity_id").str.starts_with(pair_id(worker_id, "")),
-            "rider_product": pl.col("entity_id").str.starts_with(pair_id(worker_id, "")),
-        }
-        for about in FEATURE_SETS:
-            its = its_of.get(about.entity)
-            if its is None:
-                continue
-            if ids := self._remove(about, its):
-                erased[about] = sorted(ids)
+    def erase_worker(self, worker_id: str) -> dict[str, list[str]]:
+        """Removes what is known of a rider, with each phone and on each product, also by definitions of earlier
+        releases; counts of riders stay. Returns the ids that were there, by set. After a crash it is done again. Raises
+        OSError."""
+        is_rider = pl.col("entity_id") == worker_id
+        is_pair = pl.col("entity_id").str.starts_with(pair_id(worker_id, ""))
+        of_entity = {"rider": is_rider, "rider_device": is_pair, "rider_product": is_pair}
+        entities = {about.name: about.entity for about in FEATURE_SETS}
+        erased: dict[str, list[str]] = {}
+        for folder in sorted(self.path.glob("feature_set=*")):
+            name = folder.name.removeprefix("feature_set=")
+            # Of a set that this release does not have nobody knows what its entities are.
+            its = of_entity.get(entities[name]) if name in entities else is_rider | is_pair
+            if its is not None and (ids := self._remove(folder, its)):
+                erased[name] = sorted(ids)
         return erased
 
     def remove(self, about: FeatureSet, entity_ids: Collection[str]) -> None:
         """Removes all versions of some entities. After a crash it is done again. Raises OSError."""
-        self._remove(about, pl.col("entity_id").is_in(sorted(entity_ids)))
+        self._remove(self._folder(about), pl.col("entity_id").is_in(sorted(entity_ids)))
 
-    def _remove(self, about: FeatureSet, which: pl.Expr) -> set[str]:
+    def _remove(self, folder: Path, which: pl.Expr) -> set[str]:
         """Removes versions; gives the ids of their entities."""
         ids: set[str] = set()
-        for file in self.files(about):
+        for file in self._files(folder):
             frame = pl.read_parquet(file, hive_partitioning=False)
             removed = frame.filter(which)
             if not len(removed):
                 continue
             ids.update(removed["entity_id"].to_list())
             if len(removed) < len(frame):
-                self.write(FeatureVersions.of_frame(about, frame.filter(~which)))
+                _write_whole(file.parent, _parquet(frame.filter(~which)))
             file.unlink()
+        for partial in folder.rglob(_PARTIALS):
+            # Of a writer that crashed, whoever is in it; one that goes on is done in moments.
+            if time.time() - partial.stat().st_mtime > _STALE_S:
+                partial.unlink()
         return ids
 
     def expire(self, before_ms: int) -> int:
-        """Removes the days that end before a moment. Returns how many files there were. Raises OSError."""
+        """Removes the days that end before a moment, also of earlier releases. Returns how many files there were.
+        Raises OSError."""
         removed = 0
-        for about in FEATURE_SETS:
-            for day in self._folder(about).glob("date=*"):
-                if day.name.removeprefix("date=") >= _day_of(before_ms):
-                    continue
-                for file in self._files(day):
-                    file.unlink()
-                    removed += 1
-                day.rmdir()
+        for day in self.path.glob("feature_set=*/version=*/date=*"):
+            if day.name.removeprefix("date=") >= _day_of(before_ms):
+                continue
+            for file in self._files(day):
+                file.unlink()
+                removed += 1
+            for partial in day.rglob(_PARTIALS):
+                partial.unlink()
+            day.rmdir()
         return removed
 
     def _timeline(self, about: FeatureSet, rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
@@ -221,6 +227,12 @@ def _date(column: str) -> pl.Expr:
 
 def _day_of(at_ms: int) -> str:
     return str(np.datetime64(max(at_ms, 0) // _DAY_MS, "D"))
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, **_SETTINGS)
+    return buffer.getvalue()
 
 
 def _write_whole(folder: Path, content: bytes) -> bool:

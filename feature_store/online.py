@@ -24,6 +24,8 @@ KEYS_A_CALL = 100
 """Versions that one call of the script stores: Redis serves no reader meanwhile, for half a millisecond."""
 CALLS_A_PIPELINE = 100
 DEFAULT_TIMEOUT_S = 1.0
+URL_FORM = "redis://HOST:PORT/DB"
+_SECRET = re.compile("//[^/]*@")
 _FILLED = "filled"
 _POSITIONS = "positions:"
 
@@ -44,11 +46,16 @@ class Features:
 
 class OnlineStore:
     """A client of the store at `url` (redis://HOST:PORT/DB); connects when first used, and may be used by several
-    threads. `prefix` keeps installations apart that share a Redis."""
+    threads. `prefix` keeps installations apart that share a Redis. Raises StoreUnavailableError for what is no
+    address."""
 
     def __init__(self, url: str, prefix: str = "monsoon:", timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        self.url, self._prefix = url, prefix
-        self._redis = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+        # As messages have it: without a password.
+        self.url, self._prefix = _SECRET.sub("//***@", url), prefix
+        try:
+            self._redis = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+        except ValueError as error:
+            raise StoreUnavailableError(f"{self.url}: no address of Redis ({error}); it is {URL_FORM}") from None
         source = resources.files("monsoon.feature_store").joinpath("newest.lua").read_text(encoding="utf-8")
         self._newest = self._redis.register_script(source)
 
@@ -111,6 +118,11 @@ class OnlineStore:
             removed: Any = self._redis.delete(*keys) if keys else 0
         return int(removed)
 
+    def ping(self) -> None:
+        """Raises StoreUnavailableError where Redis does not answer."""
+        with self._answering():
+            self._redis.ping()
+
     def positions(self, group: str) -> dict[int, int]:
         """By partition of the topic `features`, the offset up to which its consumer `group` has written; {} for a store
         that is new or has lost its content, all of which is to be written then. Raises StoreUnavailableError."""
@@ -158,7 +170,7 @@ class OnlineStore:
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, UnicodeError) as error:  # the last of a host
             raise StoreUnavailableError(
                 f"{self.url}: Redis does not answer as it should ({error}); is it running, and reached at that address?"
             ) from error

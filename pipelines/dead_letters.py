@@ -96,9 +96,10 @@ def chosen(
 
 def mended_line(letter: Letter, fields: Mapping[str, Any], without: Iterable[str], catalogue: Catalogue) -> bytes:
     """The letter's line with some fields set and some left out. Raises InputError where it is still no record."""
+    _require_input(letter.stream, _name(letter))
     try:
         record = json.loads(letter.raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):
         raise InputError(
@@ -123,11 +124,18 @@ def mended_line(letter: Letter, fields: Mapping[str, Any], without: Iterable[str
 
 def require_valid(stream: str, line: bytes, catalogue: Catalogue, where: str) -> Record:
     """The validated record of a line. Raises InputError, saying why it would be refused."""
+    _require_input(stream, where)
     verdict = RecordValidator(stream, catalogue)(line)
     if isinstance(verdict, ValidRecord):
         return verdict.record
     fault = f"{verdict.reason} ({verdict.detail})" if isinstance(verdict, DeadLetter) else "a blank line"
     raise InputError(f"would be refused: {fault}", where, "Mend that too")
+
+
+def _require_input(stream: str, where: str) -> None:
+    if stream not in INPUT_STREAMS:
+        mend = f"What can be mended is of {', '.join(INPUT_STREAMS)}"
+        raise InputError(f"is of {stream!r}, which is no stream of an input", where, mend)
 
 
 def put_mended(folder: Path, letter: Letter, line: bytes) -> Path:
@@ -159,7 +167,11 @@ def received_at(stream: str, line: bytes, at_ms: int) -> bytes:
     """The line as received at a moment: of other streams than telemetry nothing in it says when."""
     if stream != "telemetry":
         return line
-    return msgspec.json.encode(msgspec.json.decode(line) | {"received_time": at_ms})
+    try:
+        record = msgspec.json.decode(line, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"no record ({error})", "a mended line of telemetry", "Mend its letter again") from error
+    return msgspec.json.encode(record | {"received_time": at_ms})
 
 
 def send_to_folder(mended: Iterable[Mended], folder: Path, input_dir: Path, at_ms: int | None) -> Iterator[Path]:

@@ -82,7 +82,7 @@ def _is_of(line: bytes, scope: Scope) -> bool:
     """Whether a line is a report of the scope. What is no record is, where it names the rider."""
     try:
         record = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         record = None
     if isinstance(record, dict):
         return scope.has(record.get("worker_id"), record.get("event_time"))
@@ -150,7 +150,7 @@ def erase_features(store: OfflineStore, scope: Scope) -> Entry:
     if scope.worker_id is None:
         return {"what": "feature_store", "files_erased": store.expire(scope.before_ms)}
     erased = store.erase_worker(scope.worker_id)
-    return {"what": "feature_store", "entities_erased": {about.name: len(ids) for about, ids in erased.items()}}
+    return {"what": "feature_store", "entities_erased": {name: len(ids) for name, ids in erased.items()}}
 
 
 def erase_online(store: OnlineStore, worker_id: str) -> Entry:

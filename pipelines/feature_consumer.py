@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -191,20 +191,18 @@ class OfflineFeatures(FeatureCopy):
         return {int(partition): offset for partition, offset in json.loads(self._file.read_text()).items()}
 
     def write(self, versions: Sequence[FeatureVersions], removed: set[str], positions: Mapping[int, int]) -> bool:
+        now_removed: dict[FeatureSet, set[str]] = {}
         for about, entity_id in filter(None, map(_set_and_entity, sorted(removed))):
+            now_removed.setdefault(about, set()).add(entity_id)
             self._removed.setdefault(about, set()).add(entity_id)
-        if removed:
-            self._unwritten = [self._left(each) for each in self._unwritten]
+        # Not what came after an earlier removal.
+        self._unwritten = [_left(each, now_removed.get(each.feature_set, ())) for each in self._unwritten]
         self._unwritten += versions
         self._read_up_to = positions
         count = sum(map(len, self._unwritten))
         if count >= OFFLINE_BATCH or self._clock_ms() - self._written_ms >= OFFLINE_WAIT_MS:
             self._save()
         return True
-
-    def _left(self, versions: FeatureVersions) -> FeatureVersions:
-        removed = self._removed.get(versions.feature_set, ())
-        return versions.take(np.array([entity_id not in removed for entity_id in versions.entity_id], dtype=np.bool_))
 
     def _save(self) -> None:
         """Writes what waits to be written, and then how far that is."""
@@ -219,6 +217,12 @@ class OfflineFeatures(FeatureCopy):
             content = json.dumps({str(partition): offset for partition, offset in sorted(self._read_up_to.items())})
             replace_file(self._file, content.encode(), self._file.with_name(f".{self._file.name}"))
         self._unwritten, self._removed, self._written_ms = [], {}, self._clock_ms()
+
+
+def _left(versions: FeatureVersions, removed: Collection[str]) -> FeatureVersions:
+    if not removed:
+        return versions
+    return versions.take(np.array([entity_id not in removed for entity_id in versions.entity_id], dtype=np.bool_))
 
 
 def _set_and_entity(key: str) -> tuple[FeatureSet, str] | None:

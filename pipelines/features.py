@@ -74,11 +74,15 @@ def rows_of(path: Path) -> pl.DataFrame:
         raise InputError(f"no rows in a file of {path.suffix or 'no'} suffix", str(path), mend)
     try:
         rows = reader(path)
-        return rows.with_columns(pl.col("entity_id").cast(pl.String), pl.col("as_of_ms").cast(pl.Int64))
+        rows = rows.with_columns(pl.col("entity_id").cast(pl.String), pl.col("as_of_ms").cast(pl.Int64))
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror or error})", str(path), mend) from error
     except pl.exceptions.PolarsError as error:
         raise InputError(f"no such rows ({str(error).splitlines()[0]})", str(path), mend) from error
+    for name in ("entity_id", "as_of_ms"):
+        if (absent := rows[name].null_count()) > 0:
+            raise InputError(f"{absent:,} rows state no {name}", str(path), mend)
+    return rows
 
 
 def rows_of_claims(results: Path, entity: str) -> pl.DataFrame:

@@ -48,7 +48,7 @@ def read_claim(folder: Path, claim_id: str) -> ClaimRecords:
     Raises InputError where the folder is no complete output, a record of it cannot be read, or it has no such claim
     (then with the claim that was meant, if one is similar).
     """
-    _require_complete(folder)
+    require_complete(folder)
     known: set[str] = set()
 
     def is_of_claim(names: _Names) -> bool:
@@ -95,18 +95,19 @@ def read_records(folder: Path, stream: str) -> Iterator[Record]:
 
     Raises InputError where the folder is no complete output, or a record of it cannot be read.
     """
-    _require_complete(folder)
+    require_complete(folder)
     return _records(folder, stream, lambda names: True)
 
 
 def read_parts(folder: Path, stream: str) -> Iterator[tuple[Path, list[Record]]]:
     """The files of a stream, each with its records. Raises InputError as `read_records` does."""
-    _require_complete(folder)
+    require_complete(folder)
     for part in _parts(folder, stream):
         yield part, list(_records_of(part, stream, lambda names: True))
 
 
-def _require_complete(folder: Path) -> None:
+def require_complete(folder: Path) -> None:
+    """Raises InputError for what is no output, or one that was not completed."""
     if not folder.is_dir():
         raise InputError("no such folder", str(folder), _MEND)
     if not (folder / _COMPLETE).is_file():

@@ -27,7 +27,7 @@ def verified(content: bytes, key: bytes) -> dict[str, Any]:
     """The record, without its signature. Raises ValueError where it is none, or was not signed so with this key."""
     try:
         record = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"no JSON ({error})") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise ValueError(f"no {FORMAT}")

@@ -204,3 +204,32 @@ def test_letters_of_the_topic_go_back_to_their_topics(storm, monkeypatch, capsys
     assert (topic, record["key"], record["timestamp_ms"]) == ("eu-telemetry", b"w1", clock.now_ms)
     expected = json.loads(refused()[0]) | {"lat": LAT, "received_time": clock.now_ms}
     assert msgspec.json.decode(record["value"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"raw": 200_000 * "["}, "is no JSON object"),
+        ({"stream": "control"}, "is of 'control', which is no stream of an input"),
+        ({"stream": "../evil"}, "is of '../evil', which is no stream of an input"),
+    ],
+)
+def test_letters_that_nobody_can_mend_are_told(storm, capsys, changed, message):
+    (part,) = (storm / "out" / "dead_letters").iterdir()
+    record = json.loads(part.read_text().splitlines()[0]) | {"reason": "odd"} | changed
+    part.write_text(json.dumps(record) + "\n")
+    words = ["fix", "--reason", "odd", "--results", storm / "out", "--mended", storm / "mended"]
+    assert dlq(*words, "--set", "lat=1") == 1
+    assert message in capsys.readouterr().err
+    (storm / "record.json").write_text(200_000 * '{"a":')
+    assert dlq(*words, "--record", storm / "record.json") == 1
+    assert "no record" in capsys.readouterr().err
+    assert not list((storm / "mended").rglob("*.jsonl"))
+
+
+@pytest.mark.parametrize("line", ["x", "[]", 200_000 * "["])
+def test_a_mended_line_that_was_broken_since_is_told(storm, capsys, line):
+    found = fixed(storm, "--set", f"lat={LAT}")
+    (storm / "mended" / "telemetry" / f"mended-{found.letter_id}.jsonl").write_text(line)
+    assert dlq("redrive", "--mended", storm / "mended", "--input", storm / "in") == 1
+    assert "a mended line of telemetry: no record" in capsys.readouterr().err

@@ -100,6 +100,15 @@ def test_rows_get_their_features(storm, tmp_path, capsys, suffix):
     assert main(words) == 0, "an export is replaced"
 
 
+@pytest.mark.parametrize("rows", ["w1,\n", ",5\n", "w1,5\nw1,\n"])
+def test_rows_without_an_entity_or_a_moment_are_told(storm, tmp_path, capsys, rows):
+    (tmp_path / "rows.csv").write_text("entity_id,as_of_ms\n" + rows)
+    words = ["--rows", str(tmp_path / "rows.csv"), "--entity", "rider", "--features", "shift_pattern"]
+    output = ["--output", str(tmp_path / "out")]
+    assert main(["features", "export", "--store", str(storm / "store"), *words, *output]) == 1
+    assert "1 rows state no " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("entity", ["rider", "rider_product", "zone", "neighborhood"])
 def test_claims_get_what_was_known_before_they_were_decided(storm, tmp_path, entity):
     names = {each.entity: each.names for each in FEATURE_SETS}[entity]

@@ -231,6 +231,25 @@ def test_a_tombstone_removes_it_offline(broker, tmp_path, versions, is_written):
     assert (tmp_path / "positions-g.json").is_file()
 
 
+def test_a_tombstone_removes_nothing_that_came_after_another_one(broker, tmp_path, versions):
+    """Two riders are erased within the five minutes in which versions wait; the first has reported since."""
+    mine = next(each for each in versions if each.feature_set == SHIFTS)
+    first, second = sorted(set(mine.entity_id))[:2]
+    store = OfflineStore(tmp_path)
+    copy = OfflineFeatures(connect, lambda: NOW_MS, store, "g")
+    put_all(broker, [mine])
+    for worker in (first, second):
+        key = f"rider_shifts/1/{worker}"
+        broker.put_bytes("features", key.encode(), b"", sum(map(ord, key)) % PARTITIONS)
+        copy.step()
+        if worker == first:
+            put(broker, [list(mine.records())[-1] | {"entity_id": worker}])
+            copy.step()
+    copy.finish()
+    found = store.read(SHIFTS, store.files(SHIFTS))
+    assert (found.entity_id.count(first), found.entity_id.count(second)) == (1, 0)
+
+
 def test_what_is_no_version_is_passed_over_and_counted(broker, online, versions):
     known = next(versions[0].records())
     put(broker, [known | {"feature_set": "moods"}, known | {"version": 99}, known])

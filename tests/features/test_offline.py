@@ -1,6 +1,8 @@
 """Point-in-time joins: what is read as of a moment is what was known then, whatever came later or in which order."""
 
 import math
+import os
+import shutil
 
 import numpy as np
 import polars as pl
@@ -138,7 +140,7 @@ def test_a_rider_is_erased_and_nobody_else(tmp_path):
     rows = [[1, 0.5, 0.5, 0, math.nan]] * 3
     ids, times = ["w1/gic", "w1/kawaach", pair_id("w1/a", "gic")], [START_MS] * 3
     store.write(FeatureVersions.of(claims, ids, times, times, dict(zip(claims.names, np.array(rows).T, strict=True))))
-    assert store.erase_worker("w1") == {SET: ["w1"], claims: ["w1/gic", "w1/kawaach"]}
+    assert store.erase_worker("w1") == {SET.name: ["w1"], claims.name: ["w1/gic", "w1/kawaach"]}
     at_ms = START_MS + 3 * STEP_MS
     assert list(store.newest(SET, at_ms).entity_id) == ["w1/a"]
     assert list(store.newest(claims, at_ms).entity_id) == ["w1%2Fa/gic"]
@@ -152,3 +154,40 @@ def test_old_days_are_removed(tmp_path):
     assert store.expire(START_MS + 2 * STEP_MS) == 1
     assert sorted(folder.name for folder in tmp_path.rglob("date=*")) == days[1:]
     assert store.expire(START_MS + 2 * STEP_MS) == 0
+
+
+@pytest.fixture
+def of_earlier_release(tmp_path):
+    """A store with a set in an earlier version, one that is there no more, and what a writer left that died."""
+    store = OfflineStore(tmp_path)
+    store.write(versions_of([("w1", 0, 0, 0.5, 10), ("w2", 0, 0, 0.5, 10)]))
+    (file,) = store.files(SET)
+    places = [file.parent.relative_to(tmp_path / f"feature_set={SET.name}/version={SET.version}")]
+    for earlier in (f"feature_set={SET.name}/version=0", "feature_set=retired/version=1"):
+        folder = tmp_path / earlier / places[0]
+        folder.mkdir(parents=True)
+        shutil.copy(file, folder / file.name)
+    left = file.with_name(f".{file.name}.partial")
+    shutil.copy(file, left)
+    os.utime(left, (0, 0))
+    return store
+
+
+def test_a_rider_is_erased_wherever_an_earlier_release_or_a_crash_left_him(of_earlier_release):
+    path = of_earlier_release.path
+    assert of_earlier_release.erase_worker("w1") == {SET.name: ["w1"], "retired": ["w1"]}
+    left = [file for file in path.rglob("*") if file.is_file()]
+    assert len(left) == 3
+    assert all(pl.read_parquet(file, hive_partitioning=False)["entity_id"].to_list() == ["w2"] for file in left)
+
+
+def test_what_a_writer_is_writing_is_left_to_it(of_earlier_release):
+    (partial,) = of_earlier_release.path.rglob(".part-*")
+    os.utime(partial)
+    of_earlier_release.erase_worker("w1")
+    assert partial.exists()
+
+
+def test_old_days_are_removed_with_all_that_is_in_them(of_earlier_release):
+    assert of_earlier_release.expire(START_MS + 20 * STEP_MS) == 3
+    assert not list(of_earlier_release.path.rglob("date=*"))

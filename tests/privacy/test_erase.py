@@ -101,6 +101,13 @@ def test_a_record_that_was_edited_is_refused(place, monkeypatch, capsys):
     assert "another key" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{", 200_000 * "["])
+def test_what_is_no_record_is_told(place, capsys, content):
+    (place / "record.json").write_text(content)
+    assert main(["erase", "--verify", str(place / "record.json")]) == 1
+    assert "record.json: no " in capsys.readouterr().err
+
+
 def test_without_a_key_nothing_is_touched(place, monkeypatch, capsys):
     monkeypatch.delenv("MONSOON_ERASURE_KEY")
     before = telemetry(place / "in")
@@ -214,9 +221,78 @@ def test_retention(place, storm):
         assert (new == old) or (old["decided_at"] < cut_ms and not new["feature_reports"])
     assert not (place / "in" / "reference" / "erased_workers.csv").exists()
     (record,) = (place / "records").iterdir()
-    assert verified(record.read_bytes(), KEY)["before_ms"] == cut_ms
+    stated = verified(record.read_bytes(), KEY)
+    assert (stated["before_ms"], stated["is_complete"]) == (cut_ms, True)
     words[-1] = "2026-01-01T00:00:00+05:30"
     assert main(["erase", *words, *everywhere(place), "--output", str(place / "records")]) == 0
     assert not telemetry(place / "in")
     store = OfflineStore(place / "store")
     assert not [path for about in FEATURE_SETS for path in store.files(about)]
+
+
+DEEP = 200_000 * "["
+
+
+def test_lines_that_nest_too_deep_hold_up_nobodys_erasure(tmp_path, monkeypatch):
+    """Whoever sends such a line would keep all riders from being erased."""
+    monkeypatch.setenv("MONSOON_ERASURE_KEY", "k")
+    source = write_streams(tmp_path / "in", small_storm(5))
+    mine = DEEP + '"w1"'
+    write_lines(source / "telemetry", "deep", [DEEP, mine])
+    out = tmp_path / "out"
+    assert main(["replay", "--input", str(source), "--output", str(out)]) == 0
+    assert len(list(read_records(out, "dead_letters"))) == 2
+    words = ["--input", str(source), "--results", str(out), "--before", BEFORE, "--output", str(tmp_path / "r")]
+    assert main(["erase", "w1", *words]) == 0
+    (left,) = (source / "telemetry" / "deep").iterdir()
+    assert left.read_text() == DEEP + "\n"
+    assert [letter["raw"].count("w1") for letter in read_records(out, "dead_letters")] == [0]
+
+
+@pytest.mark.parametrize("worker", ["", " ", "\udcff", "w\n1"])
+def test_what_is_no_id_of_a_rider_erases_nothing(tmp_path, monkeypatch, capsys, worker):
+    """An empty word, as of a variable that is not set, is in every broken line."""
+    monkeypatch.setenv("MONSOON_ERASURE_KEY", "k")
+    write_lines(tmp_path / "in" / "telemetry", ".", ["a broken line"])
+    words = ["--input", str(tmp_path / "in"), "--output", str(tmp_path / "records")]
+    assert main(["erase", worker, *words]) == 1
+    assert "no id of a rider" in capsys.readouterr().err
+    assert not (tmp_path / "records").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--input", "typo"], "typo"),
+        (["--results", "typo"], "no such folder"),
+        (["--feature-store", "typo"], "no feature store here"),
+        (["--feature-store", "in"], "no feature store here"),
+        (["--redis", "typo"], "no address of Redis"),
+        (["--redis", "redis://:pass@127.0.0.1:1/0"], "redis://***@127.0.0.1:1/0: Redis does not answer"),
+        (["--redis", "redis://:pass@127.0.0.1:99999/0"], "redis://***@127.0.0.1:99999/0: no address of Redis"),
+    ],
+)
+def test_a_place_that_is_none_is_found_before_anything_is_erased(place, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(place)
+    before = telemetry(place / "in")
+    assert main(["erase", "w1", *everywhere(place), *words, "--output", "records"]) == 1
+    told = capsys.readouterr().err
+    assert message in told
+    assert "pass" not in told
+    assert telemetry(place / "in") == before
+    assert not (place / "records").exists()
+
+
+def test_what_was_erased_before_a_place_failed_stands_in_a_record(place, capsys):
+    (part,) = (place / "out" / "claims").iterdir()
+    part.write_text("{")
+    words = ["erase", "w1", "--before", BEFORE, *everywhere(place), "--output", str(place / "records")]
+    assert main(words) == 1
+    told = capsys.readouterr()
+    assert "no record of claims" in told.err
+    assert "an erasure that is not complete" in told.out
+    (path,) = (place / "records").iterdir()
+    record = verified(path.read_bytes(), KEY)
+    assert record["is_complete"] is False
+    assert record["places"]["input 1"][0]["records_erased"] > 0
+    assert "feature store" not in record["places"]
