@@ -54,6 +54,8 @@ class PostgresServer:
         self.process = StackProcess(folder, POSTGRES)
         self._home = (home or folder / POSTGRES).absolute()
         self._data = self._home / "data"
+        self._real_data = os.path.realpath(self._data)
+        """As the kernel names it, where a folder is a link."""
         self._settings = settings
         self._user = _user()
 
@@ -77,6 +79,8 @@ class PostgresServer:
             raise StackError(
                 f"{self._home}: the path is too long for PostgreSQL's socket; give one with a shorter path"
             )
+        if "," in str(self._home):
+            raise StackError(f"{self._home}: a comma parts folders of PostgreSQL's sockets; give a path without any")
         if self._data.exists():
             self._wait_for_orphans()
         else:
@@ -112,11 +116,13 @@ class PostgresServer:
         return False
 
     def _make_data(self) -> None:
-        """Whole or not at all."""
+        """Whole or not at all, also where this is killed."""
+        partial = self._home / "data.partial"
+        shutil.rmtree(partial, ignore_errors=True)
         words = ("--username=monsoon", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
         with tempfile.TemporaryFile() as output:
             made = subprocess.run(
-                self._command("initdb", "-D", str(self._data), *words),
+                self._command("initdb", "-D", str(partial), *words),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -125,8 +131,9 @@ class PostgresServer:
             output.seek(0)
             lines = output.read().decode(errors="replace").strip().splitlines()
         if made.returncode:
-            shutil.rmtree(self._data, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
             raise StackError(f"initdb failed ({made.returncode}): {lines[-1] if lines else 'without a word'}")
+        partial.rename(self._data)
 
     def _wait_for_orphans(self) -> None:
         """The children of a server that crashed end by themselves; until then another one would not start. They are
@@ -139,7 +146,7 @@ class PostgresServer:
 
     def _works_here(self, pid: str) -> bool:
         with suppress(OSError):
-            return os.readlink(f"/proc/{pid}/cwd") == str(self._data)
+            return os.readlink(f"/proc/{pid}/cwd") == self._real_data
         return False
 
     def _command(self, program: str, *arguments: str) -> list[str]:

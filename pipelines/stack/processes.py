@@ -131,9 +131,10 @@ class StackProcess:
     def _read(self) -> _PidFile:
         try:
             content = json.loads(self._file.read_text())
-        except FileNotFoundError:
+            return _PidFile(content["mark"], content["pid"], signal.Signals(content.get("stop_signal", signal.SIGTERM)))
+        except (FileNotFoundError, ValueError, LookupError, TypeError):
+            # Broken as the machine's crash left it: then the process ended, too.
             return _PidFile("", None, signal.SIGTERM)
-        return _PidFile(content["mark"], content["pid"], signal.Signals(content.get("stop_signal", signal.SIGTERM)))
 
 
 def processes_of(folder: Path) -> list[StackProcess]:

@@ -61,7 +61,11 @@ class Stack:
     @property
     def state(self) -> State:
         """As it is now."""
-        processes, record = self.processes, self.record
+        processes = self.processes
+        try:
+            record = self.record
+        except StackError:
+            return State.INCOMPLETE
         if not processes:
             return State.STOPPED if record else State.ABSENT
         if record.get("processes") and all(process.pid is not None for process in processes):
@@ -75,11 +79,19 @@ class Stack:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What stack.json holds; empty where there is none."""
+        """What stack.json holds; empty where there is none. Raises StackError where it is broken."""
         try:
-            return json.loads((self.folder / RECORD).read_text())
+            record = json.loads((self.folder / RECORD).read_text())
         except FileNotFoundError:
             return {}
+        except ValueError:
+            record = None
+        if not isinstance(record, dict) or not all(isinstance(record.get(name), str) for name in _SERVERS):
+            raise StackError(
+                f"{self.folder / RECORD} is broken, as after a crash of the machine; remove the stack: "
+                f"./monsoon down --stack {self.folder}"
+            )
+        return record
 
     @property
     def broker(self) -> KafkaBroker:

@@ -19,7 +19,6 @@ _PAGE = 100
 _MAX_RETRY_AFTER_S = 3_600
 _NAME = re.compile("[!-~]{1,64}")
 """Ids and references: what is longer, or of other characters, is none of ours."""
-_NAMES = ("provider_id", "key", "currency")
 _PERSONAL = re.compile(r"\S*@\S*|\d{6,}")
 """In a provider's words: accounts, telephone numbers, UPI addresses."""
 
@@ -37,7 +36,9 @@ class ProviderPayout:
     def masked(self) -> ProviderPayout:
         """For a log or a table of what does not fit. Of others who use the same account a reference may be a person's
         number or address."""
-        return replace(self, **{name: MASK for name in _NAMES if is_raw_identifier(getattr(self, name))})
+        words = (self.provider_id, self.key, self.currency)
+        provider_id, key, currency = (MASK if is_raw_identifier(word) else word for word in words)
+        return replace(self, provider_id=provider_id, key=key, currency=currency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """PostgreSQL as a process of a folder: its data survive a crash, and nobody else reaches it."""
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -50,3 +51,30 @@ def test_a_path_that_is_too_long_for_a_socket(tmp_path):
     with pytest.raises(StackError, match="too long for PostgreSQL's socket"):
         PostgresServer(tmp_path / ("a" * 100)).launch()
     assert not (tmp_path / ("a" * 100)).exists()
+
+
+def test_a_comma_in_the_path(tmp_path):
+    with pytest.raises(StackError, match="a comma parts folders"):
+        PostgresServer(tmp_path / "a,b").launch()
+    assert not (tmp_path / "a,b").exists()
+
+
+def test_the_children_of_one_that_crashed_are_found_behind_a_link(tmp_path):
+    with postgres_server(("fsync=off",)) as server:
+        (tmp_path / "link").symlink_to(server.process.folder)
+        linked = PostgresServer(tmp_path / "link")
+        assert linked._works_here(str(server.process.pid))
+
+
+def test_a_making_of_its_data_that_was_killed_is_done_again():
+    with postgres_server(("fsync=off",)) as server:
+        server.stop()
+        data = server.process.folder / "postgres" / "data"
+        shutil.rmtree(data)
+        half = data.with_name("data.partial")
+        half.mkdir()
+        (half / "PG_VERSION").write_text("15")
+        server.start()
+        assert not half.exists()
+        with psycopg.connect(server.address) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)

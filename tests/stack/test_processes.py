@@ -130,6 +130,17 @@ def test_one_whose_pid_was_not_written_any_more_is_ended(tmp_path, start):
     assert not runs(pid)
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"mark": "x", "pid": 1, "stop_signal": 999}'])
+def test_a_pid_file_that_a_crash_of_the_machine_broke(tmp_path, content):
+    """Nothing of before the crash runs: it is there to be removed."""
+    (tmp_path / "pids").mkdir()
+    (tmp_path / "pids" / "one.json").write_text(content)
+    (found,) = processes_of(tmp_path)
+    assert found.pids() == []
+    stop([found], 5)
+    assert processes_of(tmp_path) == []
+
+
 def test_why_it_ended_is_told(tmp_path):
     process = StackProcess(tmp_path, "one")
     process.start([sys.executable, "-c", "print('at work'); raise OSError('no room')"])

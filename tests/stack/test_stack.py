@@ -154,6 +154,23 @@ def test_a_folder_of_something_else_is_left_alone(stack):
     assert [file.name for file in stack.folder.iterdir()] == ["letter"]
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"broker": "127.0.0.1:1"}'])
+def test_a_record_that_a_crash_of_the_machine_broke(stack, capsys, content):
+    stack.up()
+    (stack.folder / "stack.json").write_text(content)
+    assert stack.state is State.INCOMPLETE
+    with pytest.raises(StackError, match="monsoon down"):
+        stack.up()
+    for command in (["reconcile"], ["ledger", "balances"]):
+        assert main([*command, "--stack", str(stack.folder)]) == 1
+        assert "stack.json is broken" in capsys.readouterr().err
+    assert main(["status", "--stack", str(stack.folder)]) == 1
+    assert "incomplete" in capsys.readouterr().out
+    assert stack.down()
+    assert not stack.folder.exists()
+    assert left(stack.folder) == []
+
+
 def test_what_others_put_there_stays(stack):
     stack.up()
     (stack.folder / "letter").touch()
