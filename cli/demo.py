@@ -28,8 +28,9 @@ example:
   monsoon demo --product jugaad
   monsoon demo --product nexora --storm delhi-2023-07-13-flood
 
-Writes its input to runs/demo/input and its output to runs/demo/output, with a page to look at, report.html. With --product it plays
-the storms of storms/ that were written to show that product's triggers, each in runs/demo/PRODUCT/STORM.
+Writes its input to runs/demo/input and its output to runs/demo/output, with a page to look at, report.html. With
+--product it plays the storms of storms/ that were written to show that product's triggers, each in
+runs/demo/PRODUCT/STORM.
 """
 
 

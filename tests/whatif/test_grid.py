@@ -122,7 +122,8 @@ def test_the_curves_are_the_table(storm, tmp_path, tmp_path_factory):
             browser.value(f"over.value = {chosen!r}; over.dispatchEvent(new Event('change'))")
             for measure in ("paid_inr", "riders_paid"):
                 curves = browser.value(
-                    f"document.getElementById('curve-{measure}').data.map(c => [c.name, Array.from(c.x), Array.from(c.y)])"
+                    f"document.getElementById('curve-{measure}').data"
+                    ".map(c => [c.name, Array.from(c.x), Array.from(c.y)])"
                 )
                 of_table = {
                     f"{fixed.removeprefix('kawaach.')} = {value[0]:g}": rows.sort(chosen).select(chosen, measure)
