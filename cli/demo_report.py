@@ -94,7 +94,7 @@ def report(run: DemoRun) -> str:
         *_table(_claimed(run)),
     ]
     if why := _why_not(run.claims):
-        lines.append(f"  Not paid, or not yet: {why}")
+        lines.append(f"  Not paid, or not yet, by first reason (docs/output.md#reasons): {why}")
     if run.outcome.syndicate_alerts:
         lines.append(f"  Syndicate alerts: {len(run.outcome.syndicate_alerts):,}")
     lines.append(f"  {result['payouts']:,} payouts, Rs {rupees(result['payout_paise']):,.2f}")

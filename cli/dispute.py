@@ -166,4 +166,5 @@ def _evidence(args: argparse.Namespace, claim: Mapping[str, Any], at_ms: int) ->
 def _told(record: Mapping[str, Any]) -> str:
     paid = record.get("payout_inr")
     amount = "" if paid is None else f", Rs {paid:,.2f}"
-    return f"revision {record['revision']}: {record['status']}{amount} ({', '.join(record['reasons'])})"
+    reasons = f" ({', '.join(record['reasons'])})" if record["reasons"] else ""
+    return f"revision {record['revision']}: {record['status']}{amount}{reasons}"

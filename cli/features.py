@@ -46,7 +46,12 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     export = verbs.add_parser("export", help="join features to rows, each as known at the row's moment")
     _add_store(export)
     rows = export.add_mutually_exclusive_group(required=True)
-    rows.add_argument("--rows", type=Path, metavar="FILE", help="CSV, Parquet or JSON Lines: entity_id, as_of_ms, ...")
+    rows.add_argument(
+        "--rows",
+        type=Path,
+        metavar="FILE",
+        help="CSV, Parquet or JSON Lines with columns entity_id and as_of_ms, and any others",
+    )
     rows.add_argument(
         "--claims", type=Path, metavar="DIR", help="the claims of an output folder, just before each decision"
     )
@@ -76,11 +81,17 @@ def _list(args: argparse.Namespace) -> int:
     from monsoon.feature_store.definitions import ENTITIES, FEATURE_SETS
 
     for about in FEATURE_SETS:
-        days = about.ttl_ms / 86_400_000
-        print(f"{about.name}@{about.version}, of {about.entity} ({ENTITIES[about.entity]}), counts for {days:g} days")
+        counts = f"counts for {_duration(about.ttl_ms)}"
+        print(f"{about.name}@{about.version}, of {about.entity} ({ENTITIES[about.entity]}), {counts}")
         for feature in about.features:
             print(f"    {feature.name}, {feature.unit}: {feature.meaning}; null: {feature.null}")
     return 0
+
+
+def _duration(length_ms: int) -> str:
+    """In days, else in minutes."""
+    days, rest_ms = divmod(length_ms, 86_400_000)
+    return f"{length_ms // 60_000} min" if rest_ms else f"{days} days"
 
 
 def _build(args: argparse.Namespace) -> int:
@@ -137,7 +148,7 @@ def _load(args: argparse.Namespace) -> int:
         if args.follow:
             _follow(offline, online)
         for name, count in fill_online(offline, online, args.as_of).items():
-            print(f"{name}: {count:,} entities")
+            print(f"{name}: {count:,} entities with a version that still counts")
     return 0
 
 

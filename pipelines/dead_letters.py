@@ -129,7 +129,11 @@ def require_valid(stream: str, line: bytes, catalogue: Catalogue, where: str) ->
     if isinstance(verdict, ValidRecord):
         return verdict.record
     fault = f"{verdict.reason} ({verdict.detail})" if isinstance(verdict, DeadLetter) else "a blank line"
-    raise InputError(f"would be refused: {fault}", where, "Mend that too")
+    raise InputError(
+        f"would be refused: {fault}",
+        where,
+        f"Correct it: contracts/{stream.removesuffix('s')}.schema.json says what it must hold",
+    )
 
 
 def _require_input(stream: str, where: str) -> None:

@@ -35,6 +35,7 @@ def java_command(
         # What a killed JVM would leave outside of the folder.
         f"-Djava.io.tmpdir={temporary}",
         "-XX:-UsePerfData",
+        f"-XX:ErrorFile={folder.absolute() / 'logs' / 'hs_err_pid%p.log'}",
     )
     return [str(java_home() / "bin" / "java"), *common, *options, "-cp", class_path, main_class, *arguments]
 

@@ -26,7 +26,7 @@ _MARK = "MONSOON_STACK_PROCESS"
 _LOOK_S = 0.1
 _KILL_S = 10
 _ERROR = re.compile(r"\b(ERROR|FATAL)\b|\b[A-Z]\w*(?:Error|Exception)\b")
-_FATAL = re.compile(r"\bFATAL\b|\bRECEIVED SIGNAL\b")
+_FATAL = re.compile(r"\bFATAL\b|\bRECEIVED SIGNAL\b|^# +SIG[A-Z]+ \(")
 
 
 class _PidFile(NamedTuple):

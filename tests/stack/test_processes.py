@@ -179,6 +179,7 @@ def test_the_log_of_the_last_start_is_kept(tmp_path, start):
         ("2026-12-01 16:17:18 INFO  a.B - fine\n", ""),
         ("a.BError: late\n12:00 WARN  a.B - RECEIVED SIGNAL 15\n", "12:00 WARN  a.B - RECEIVED SIGNAL 15"),
         ("12:00 ERROR a.B - FATAL - in the handler\nb.CError: closed\n", "12:00 ERROR a.B - FATAL - in the handler"),
+        ("12:00 ERROR a.B - closed\n#\n#  SIGSEGV (0xb) at pc=0x7f\n#\n# Bye\n", "#  SIGSEGV (0xb) at pc=0x7f"),
         ("12:00 ERROR a.B - no room\n12:01 INFO  a.B - ending\n", "12:00 ERROR a.B - no room"),
         (
             'Exception in thread "main" java.net.BindException: Address in use\n\tat sun.nio.ch.Net.bind(Net.java)\n',

@@ -22,7 +22,7 @@ def packed(page: str, script: str, data: Mapping[str, Any]) -> str:
         "STYLE": _own("page.css"),
         "DATA": msgspec.json.encode(data).decode().replace("<", "\\u003c"),
         "LIBRARY": _library(),
-        "SCRIPT": _own("common.js") + _own(script),
+        "SCRIPT": _own("page_elements.js") + _own(script),
     }
     # In the order of their places, so that what a part contains is never taken for a place.
     rest = _own(page)

@@ -152,7 +152,7 @@ function setUpMap() {
 }
 
 // --- numbers, charts and tables ------------------------------------------------------------------------------------
-const NUMBERS = { lines_read: "lines read", disruptions: "disruptions", claims: "claims", riders_with_claims: "riders with claims", riders_paid: "riders paid", payouts: "payouts", paid_paise: "paid", held_claims: "claims held", queued_paise: "queued for a reserve", dead_letters: "dead letters" };
+const NUMBERS = { lines_read: "lines read", disruptions: "disruptions", claims: "claims", riders_with_claims: "riders with claims", riders_paid: "riders paid", payouts: "payouts", paid_paise: "paid", held_claims: "claims held or in review", queued_paise: "queued for a reserve", dead_letters: "dead letters" };
 function showNumbers() {
   $("name").textContent = data.name;
   $("period").textContent = maps.steps > 1 ? `${clock.format(maps.from_ms)} to ${clock.format(momentOf(maps.steps - 1))}; times are of Asia/Kolkata.` : "Nothing was decided.";
