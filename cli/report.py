@@ -19,8 +19,8 @@ example:
   monsoon replay --input runs/delhi --output runs/delhi-out
   monsoon report --output runs/delhi-out --input runs/delhi
 
-writes runs/delhi-out/report.html, which needs no network. With --input it also shows stations, their readings, and
-reserves.
+writes runs/delhi-out/report.html, which needs no network. With --input it also shows stations, their readings,
+where riders were, and reserves.
 """
 
 
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 def write_page(output: Path, source: Path | None, products: Mapping[str, Product]) -> Path:
     """Writes the page of the output folder into it; `source` is the folder of streams that it was made of, for
-    stations, readings and reserves. Returns the page's path."""
+    stations, readings, riders and reserves. Returns the page's path."""
     from monsoon.sinks.durable import replace_file
     from monsoon.sinks.folder import REPORT
     from monsoon.workbench import load
@@ -94,15 +94,20 @@ def _metrics(output: Any, products: Mapping[str, Product]) -> dict[str, str]:
 
 
 def _streams(source: Path | None, products: Mapping[str, Product]) -> dict[str, Any]:
-    """The readings and reserves of an input."""
+    """The readings and reserves of an input, and its telemetry, without that of riders who had withdrawn consent."""
     from monsoon.sources.files import streams_in
     from monsoon.sources.streams import read_stream
+    from monsoon.sources.telemetry_table import with_consent
+    from monsoon.transforms.consents import Withdrawals, consent_events
     from monsoon.transforms.validation.catalogue import Catalogue
 
     if source is None:
         return {}
     catalogue = Catalogue({name: product.accepts_plan for name, product in products.items()})
+    policies = read_stream("subscriptions", source, catalogue).records
+    telemetry = with_consent(read_stream("telemetry", source, catalogue).frame, Withdrawals(consent_events(policies)))
     return {
+        "telemetry": telemetry,
         "readings": read_stream("oracle_readings", source, catalogue).records,
         "reserves": read_stream("reserves", source, catalogue).records if "reserves" in streams_in(source) else (),
     }

@@ -1,16 +1,20 @@
 """The report's numbers are those of the records, its map shows them in time; it needs no network, and goes by mouse and
 keys."""
 
+import base64
 import json
 import shutil
 from collections import Counter
 
+import h3
+import numpy as np
+import polars as pl
 import pytest
 from kit.chromium import Chromium
 
 from monsoon.cli.main import main
 from monsoon.workbench import load
-from monsoon.workbench.report.map_layers import maps_of
+from monsoon.workbench.report.map_layers import TimeAxis, maps_of, riders_in_cells
 from monsoon.workbench.report.story import HELD, reserves_by_day, story_of
 
 MAX_BYTES = 8_000_000
@@ -140,6 +144,43 @@ def test_the_map_at_each_step_is_what_the_records_say(small_outputs):
     assert sum(count for _, _, count, _ in shown["claims"]) == len(last_of(records_of(folder, "claims"), "claim_id"))
 
 
+def test_riders_are_counted_where_and_when_they_reported():
+    """Each rider once a step and cell, in the step at whose end the report had come; in other cells not at all."""
+    axis, cells = TimeAxis([600_000, 1_800_000]), [h3.latlng_to_cell(28.6, 77.2, 8), h3.latlng_to_cell(28.7, 77.1, 8)]
+    reports = [
+        ("a", 600_000, 28.6, 77.2),
+        ("a", 600_001, 28.6, 77.2),
+        ("a", 900_000, 28.6, 77.2),
+        ("b", 900_000, 28.6, 77.2),
+        ("b", 900_000, 28.7, 77.1),
+        ("c", 900_000, 12.9, 77.6),
+        ("c", 9_900_000, 28.6, 77.2),
+        ("c", 300_000, 28.6, 77.2),
+    ]
+    telemetry = pl.DataFrame(reports, ["worker_id", "event_time", "lat", "lon"], orient="row")
+    counts = np.frombuffer(base64.b64decode(riders_in_cells(axis, cells, telemetry)), "<u2").reshape(axis.count, 2)
+    assert axis.step_ms == 300_000
+    assert counts.tolist() == [[1, 0], [2, 1], [0, 0], [0, 0], [0, 0]]
+
+
+def test_money_beside_what_caps_left(small_outputs, tmp_path):
+    """Of each rider who was paid, what his tightest cap left at the day's first decision; and the claims that caps
+    cut."""
+    folder = shutil.copytree(small_outputs["jsonl"], tmp_path / "out")
+    claims = records_of(folder, "claims")
+    paid = {payout["worker_id"] for payout in records_of(folder, "payouts")}
+    for claim in claims:
+        used = 50 if claim["revision"] else 20
+        cap = {"period": "", "used_inr": used}
+        claim["payout_terms"] = {"local_day": cap | {"limit_inr": 300}, "iso_week": cap | {"limit_inr": 170.5}}
+    claims[0]["reasons"] = ["cap_reached"]
+    (folder / "claims" / "part-00000.jsonl").write_text("".join(json.dumps(each) + "\n" for each in claims))
+    (money,) = story_of(load(folder), {})["money"]
+    first = {claim["worker_id"] for claim in claims if claim["revision"] == 0} & paid
+    assert money["caps_paise"] == len(first) * 15_050 > 0
+    assert money["capped_claims"] == 1
+
+
 def test_reserves_are_those_stated_last():
     reserve = {"product": "gic", "day": "2024-06-28", "cell": "853da10bfffffff", "event_time": 0, "reserve_id": "a"}
     records = [
@@ -223,6 +264,22 @@ def test_in_a_browser(browser, simulated):
     browser.wait("cell.value !== ''")
     name = browser.value("details.querySelector('dd').textContent")
     assert name in {each["name"] for each in maps["products"]["kawaach"]["cells"]}
+
+    terms = "[...details.querySelectorAll('dt')].map(term => [term.textContent, term.nextSibling.textContent])"
+    details = dict(browser.value(terms))
+    until = maps["from_ms"] + 6 * maps["step_ms"]
+    reports = [json.loads(line) for line in (simulated / "in" / "telemetry" / "part-00000.jsonl").open()]
+    riders = {
+        each["worker_id"]
+        for each in reports
+        if until - maps["step_ms"] < each["event_time"] <= until
+        and h3.latlng_to_cell(each["lat"], each["lon"], h3.get_resolution(name)) == name
+    }
+    assert details["Riders reporting"] == str(len(riders))
+    browser.value("fill.value = 'riders'; fill.dispatchEvent(new Event('change'))")
+    browser.wait("[...map.querySelectorAll('.legendtext')].some(e => e.textContent === 'no rider reported')")
+    browser.value("fill.value = 'readings'; fill.dispatchEvent(new Event('change'))")
+    browser.wait("[...map.querySelectorAll('.legendtext')].some(e => e.textContent === '0, or no station')")
 
     held = story_of(load(out), {})["held"]["claims"][0]
     browser.value(f"location.hash = {held['claim_id']!r}")

@@ -1,19 +1,24 @@
-"""The map of a report: cells of one product, and in steps of time their disruptions, claims and payouts; stations and
-their readings, where the input is there."""
+"""The map of a report: cells of one product, and in steps of time their disruptions, claims and payouts; where the
+input is there, stations with their readings, and how many riders reported from each cell."""
 
 from __future__ import annotations
 
+import base64
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import h3.api.basic_str as h3
+import numpy as np
 import polars as pl
 
+from monsoon.transforms.geo.cells import cells_of
 from monsoon.workbench.output import Output
 
 MAX_CELLS = 2_500
 """Of a product: with more, larger cells are shown."""
+MAX_RIDER_COUNTS = 1_200_000
+"""Cells times steps, over all products, for which riders are shown: each is 2 bytes, 2.7 in the page."""
 _MAX_STEPS = 150
 _STEPS_MIN = (5, 10, 15, 30, 60, 120, 240, 480, 1440, 10_080)
 """What a step of the slider may be, in minutes."""
@@ -36,13 +41,17 @@ class TimeAxis:
 
 
 def maps_of(
-    output: Output, levels: Mapping[str, Sequence[str]], readings: Iterable[Mapping[str, Any]]
+    output: Output,
+    levels: Mapping[str, Sequence[str]],
+    readings: Iterable[Mapping[str, Any]],
+    telemetry: pl.DataFrame | None = None,
 ) -> dict[str, Any]:
     """The time axis, a map by product, and stations with their readings.
 
     Args:
         levels: by product what a disruption may be, `trigger` or `trigger level`, the mildest first.
         readings: valid oracle readings; those with a point of their own are shown.
+        telemetry: valid reports: worker_id, event_time (ms), lat, lon. None: riders are not shown.
 
     Raises InputError where the output cannot be read.
     """
@@ -64,20 +73,46 @@ def maps_of(
     rings = output.polars("ring_alerts", ["ring_id", "state", "product", "event_time", "claim_ids"])
     rings = rings.filter(pl.col("state") == "raised").sort("event_time").unique("ring_id", keep="last")
     products = sorted({*disruptions["product"], *opened["product"]})
+    maps = {
+        name: _map_of(
+            axis,
+            list(levels.get(name, ())),
+            *(table.filter(pl.col("product") == name) for table in (disruptions, opened, payouts, rings)),
+        )
+        for name in products
+    }
+    if telemetry is not None and axis.count * sum(len(each["cells"]) for each in maps.values()) <= MAX_RIDER_COUNTS:
+        for each in maps.values():
+            each["riders"] = riders_in_cells(axis, [cell["name"] for cell in each["cells"]], telemetry)
     return {
         "from_ms": axis.from_ms,
         "step_ms": axis.step_ms,
         "steps": axis.count,
-        "products": {
-            name: _map_of(
-                axis,
-                list(levels.get(name, ())),
-                *(table.filter(pl.col("product") == name) for table in (disruptions, opened, payouts, rings)),
-            )
-            for name in products
-        },
+        "products": maps,
         **_stations(axis, readings),
     }
+
+
+def riders_in_cells(axis: TimeAxis, cells: Sequence[str], telemetry: pl.DataFrame) -> str:
+    """How many riders reported from each cell in each step, as base64 of 16-bit numbers, low byte first: all cells of
+    the first step, and so on. 65,535 stands for that many or more.
+
+    `cells` are of one resolution; `telemetry`: worker_id, event_time (ms), lat, lon (degrees).
+    """
+    counts = np.zeros((axis.count, len(cells)), dtype="<u2")
+    if cells:
+        codes = np.array([int(cell, 16) for cell in cells], dtype=np.uint64)
+        resolution = h3.get_resolution(cells[0])
+        place = pl.DataFrame({"cell": codes, "place": np.arange(len(cells))})
+        seen = telemetry.select(
+            "worker_id",
+            step=-(-(pl.col("event_time") - axis.from_ms) // axis.step_ms),
+            cell=pl.Series(cells_of(telemetry["lat"].to_numpy(), telemetry["lon"].to_numpy(), resolution)),
+        )
+        seen = seen.filter(pl.col("step").is_between(0, axis.count - 1)).join(place, on="cell")
+        found = seen.group_by("step", "place").agg(pl.col("worker_id").n_unique())
+        counts[found["step"], found["place"]] = found["worker_id"].clip(upper_bound=0xFFFF)
+    return base64.b64encode(counts.tobytes()).decode()
 
 
 def _map_of(
@@ -153,18 +188,21 @@ def _counted(
 
 
 def _stations(axis: TimeAxis, readings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Places with readings of their own, and by metric what each provider's last reading there is at a step."""
+    """Places with readings of their own: latitude, longitude, the largest radius in km that a reading there speaks for
+    (0: none said); and by metric what each provider's last reading there is at a step."""
     places: dict[tuple[float, float], int] = {}
+    radii_km: dict[int, float] = defaultdict(float)
     last: dict[str, dict[tuple[int, int, str], float]] = defaultdict(dict)
     for reading in sorted(readings, key=lambda each: (each["event_time"], each["reading_id"], each["revision"])):
         if reading.get("lat") is None or reading.get("lon") is None:
             continue
         station = places.setdefault((reading["lat"], reading["lon"]), len(places))
+        radii_km[station] = max(radii_km[station], reading.get("radius_km") or 0)
         step = max(0, axis.step(reading["event_time"]))
         if step < axis.count:
             last[reading["metric"]][step, station, reading["provider"]] = reading["value"]
     return {
-        "stations": [list(place) for place in places],
+        "stations": [[*place, radii_km[station]] for place, station in places.items()],
         "readings": {
             metric: sorted((*key, value) for key, value in of_metric.items())
             for metric, of_metric in sorted(last.items())

@@ -1,9 +1,10 @@
 const RING = "#d55e00";
+const SEQUENCE = ["#c7e9b4", "#7fcdbb", "#41b6c4", "#1d91c0", "#225ea8", "#0c2c84"]; // ColorBrewer's YlGnBu
 const clock = new Intl.DateTimeFormat("en-GB", { timeZone: "Asia/Kolkata", dateStyle: "medium", timeStyle: "short" });
 
 // --- the map -------------------------------------------------------------------------------------------------------
 const maps = data.map;
-const state = { product: null, step: maps.steps - 1, cell: null, ring: "", metric: "" };
+const state = { product: null, step: maps.steps - 1, cell: null, ring: "", metric: "", fill: "disruption" };
 const momentOf = (step) => maps.from_ms + step * maps.step_ms;
 
 function cellsAt(map, step) {
@@ -36,14 +37,56 @@ function readingsAt(step) {
   }
   return last;
 }
-function mapTraces(map, cells) {
-  const traces = [{ ...outline(map, map.cells.keys()), mode: "lines", fill: "toself", fillcolor: css("--cell"), line: { width: .5, color: css("--line") }, hoverinfo: "skip", name: "no disruption" }];
-  map.levels.forEach((name, level) => {
-    const held = [...map.cells.keys()].filter((place) => cells[place].level === level);
-    const color = COLORS[level % COLORS.length];
-    traces.push({ ...outline(map, held), mode: "lines", fill: "toself", fillcolor: color, line: { width: .5, color: css("--card") }, hoverinfo: "skip", name });
+// Riders that reported from each cell in the step; undefined where the telemetry is not there.
+function ridersAt(map, step) {
+  if (map.riders === undefined) return undefined;
+  map.riderBytes ??= Uint8Array.from(atob(map.riders), (each) => each.charCodeAt(0));
+  const at = 2 * step * map.cells.length;
+  return map.cells.map((_, place) => map.riderBytes[at + 2 * place] + 256 * map.riderBytes[at + 2 * place + 1]);
+}
+// What the station nearest to each cell says whose radius reaches its center, by its highest provider; undefined: none does.
+function valuesAt(map, readings) {
+  const km = (a, b) => { const toRad = Math.PI / 180, x = (b[1] - a[1]) * toRad * Math.cos((a[0] + b[0]) / 2 * toRad), y = (b[0] - a[0]) * toRad; return 6371.009 * Math.hypot(x, y); };
+  const stations = [...readings].map(([station, values]) => [maps.stations[station], Math.max(...values.values())]);
+  return map.centers.map((center) => {
+    let nearest = Infinity, found;
+    for (const [station, value] of stations) { const away = km(center, station); if (away <= station[2] && away < nearest) { nearest = away; found = value; } }
+    return found;
   });
-  const label = (cell, place) => `${map.cells[place].name}<br>${cell.level < 0 ? "no disruption" : map.levels[cell.level]}<br>claims ${number(cell.claims)}<br>paid ${rupees(cell.paise)}`;
+}
+// Round edges of up to five classes above the lowest number.
+function edgesOf(highest) {
+  const raw = highest / 5, size = 10 ** Math.floor(Math.log10(raw)), step = size * ([1, 2, 2.5, 5, 10].find((each) => each * size >= raw) ?? 10);
+  return Array.from({ length: Math.max(1, Math.ceil(highest / step - 1e-9)) }, (_, place) => place * step);
+}
+const HIGHEST = new Map();
+function highestOf(map) {
+  const key = state.fill === "riders" ? `${state.product} riders` : state.metric;
+  if (!HIGHEST.has(key)) {
+    let most = 0;
+    if (state.fill === "riders") for (let step = 0; step < maps.steps; step++) for (const count of ridersAt(map, step)) most = Math.max(most, count);
+    else for (const [, , , value] of maps.readings[state.metric] ?? []) most = Math.max(most, value);
+    HIGHEST.set(key, most);
+  }
+  return HIGHEST.get(key);
+}
+// The classes in which cells are filled: [name, color, cells], apart from those of none.
+function classesOf(map, cells) {
+  if (state.fill === "disruption") return map.levels.map((name, level) => [name, COLORS[level % COLORS.length], [...map.cells.keys()].filter((place) => cells[place].level === level)]);
+  const riders = state.fill === "riders", values = riders ? ridersAt(map, state.step) : valuesAt(map, readingsAt(state.step)), highest = highestOf(map);
+  if (!highest || !values) return [];
+  const edges = edgesOf(highest), digits = edges[1] % 1 ? 1 : 0;
+  return edges.map((edge, place) => {
+    const next = edges[place + 1] ?? Infinity, above = (value) => value !== undefined && value < next && (place ? value >= edge : value > 0);
+    return [place ? `${number(edge, digits)} and more` : `under ${number(edges[1] ?? highest, digits)}`, SEQUENCE[Math.round(place * (SEQUENCE.length - 1) / Math.max(1, edges.length - 1))], [...map.cells.keys()].filter((cell) => above(values[cell]))];
+  });
+}
+function mapTraces(map, cells) {
+  const none = state.fill === "disruption" ? "no disruption" : state.fill === "riders" ? "no rider reported" : "0, or no station";
+  const traces = [{ ...outline(map, map.cells.keys()), mode: "lines", fill: "toself", fillcolor: css("--cell"), line: { width: .5, color: css("--line") }, hoverinfo: "skip", name: none }];
+  for (const [name, color, held] of classesOf(map, cells)) traces.push({ ...outline(map, held), mode: "lines", fill: "toself", fillcolor: color, line: { width: .5, color: css("--card") }, hoverinfo: "skip", name });
+  const riders = ridersAt(map, state.step);
+  const label = (cell, place) => `${map.cells[place].name}<br>${cell.level < 0 ? "no disruption" : map.levels[cell.level]}${riders ? `<br>riders reporting ${number(riders[place])}` : ""}<br>claims ${number(cell.claims)}<br>paid ${rupees(cell.paise)}`;
   traces.push({ x: map.centers.map((at) => at[1]), y: map.centers.map((at) => at[0]), mode: "markers", name: "claims", customdata: [...map.cells.keys()],
     text: cells.map(label), hovertemplate: "%{text}<extra></extra>",
     marker: { color: css("--mark"), size: cells.map((cell) => cell.claims ? 2 + 1.6 * Math.sqrt(cell.claims) : 10), opacity: cells.map((cell) => cell.claims ? .75 : 0), line: { width: .5, color: css("--card") } } });
@@ -85,6 +128,9 @@ function showCell(map, cells) {
   const put = (term, value) => { const what = element("dd"); what.append(value); list.append(element("dt", term), what); };
   put("H3", name);
   put("Disruption", cell.level < 0 ? "none" : map.levels[cell.level]);
+  const riders = ridersAt(map, state.step), value = state.metric ? valuesAt(map, readingsAt(state.step))[state.cell] : undefined;
+  if (value !== undefined) put(state.metric, number(value, 1));
+  if (riders) put("Riders reporting", number(riders[state.cell]));
   put("Claims", number(cell.claims));
   put("Payouts", number(cell.payouts));
   put("Paid", rupees(cell.paise));
@@ -140,6 +186,9 @@ function setUpMap() {
   $("time").max = Math.max(0, maps.steps - 1);
   $("product").onchange = (event) => choose({ product: event.target.value });
   $("metric").onchange = (event) => choose({ metric: event.target.value });
+  const fills = [["disruption", "disruption"], ...(Object.keys(maps.readings).length ? [["readings", "readings"]] : []), ...(products.some((name) => maps.products[name].riders !== undefined) ? [["riders", "riders reporting"]] : [])];
+  options($("fill"), fills);
+  $("fill").onchange = (event) => choose({ fill: event.target.value });
   $("ring").onchange = (event) => choose({ ring: event.target.value });
   $("cell").onchange = (event) => choose({ cell: event.target.value === "" ? null : Number(event.target.value) });
   $("time").oninput = (event) => { play(false); choose({ step: Number(event.target.value) }); };
@@ -170,21 +219,22 @@ function bars(id, traces, more) {
 }
 function drawCharts() {
   const reversed = { autorange: "reversed" };
-  bars("funnel", [{ orientation: "h", y: data.funnel.map((row) => row[0]), x: data.funnel.map((row) => row[1]), text: data.funnel.map((row) => number(row[1])), textposition: "auto", marker: { color: COLORS[1] } }], { yaxis: reversed, showlegend: false });
+  bars("funnel", [{ orientation: "h", y: data.funnel.map((row) => row[0]), x: data.funnel.map((row) => row[1]), text: data.funnel.map((row) => number(row[1])), textposition: "auto", textangle: 0, marker: { color: COLORS[1] } }], { yaxis: reversed, showlegend: false });
   const classes = data.delay_classes_min.map((edge, place, edges) => place + 1 < edges.length ? `${edge} to ${edges[place + 1]}` : `over ${edge}`);
   classes[0] = "under 1";
   bars("delays", data.delays.map((row, place) => ({ name: row.product, x: classes, y: row.counts, marker: { color: COLORS[place % COLORS.length] } })), { xaxis: { title: { text: "minutes" }, type: "category" }, yaxis: { title: { text: "claims" } } });
   const metrics = Object.keys(data.oracle_modes), modes = [...new Set(metrics.flatMap((metric) => Object.keys(data.oracle_modes[metric])))].sort();
   bars("modes", modes.map((mode, place) => ({ name: mode, orientation: "h", y: metrics, x: metrics.map((metric) => data.oracle_modes[metric][mode] ?? 0), marker: { color: COLORS[place % COLORS.length] } })), { barmode: "stack", xaxis: { title: { text: "revisions of disruptions" } } });
-  const days = data.money.map((row) => `${row.product} ${row.day}`), limited = data.money.filter((row) => row.reserve_paise !== null);
+  const days = data.money.map((row) => `${row.product} ${row.day}`), limited = data.money.filter((row) => row.reserve_paise !== null), held = data.money.filter((row) => row.caps_paise !== null);
   bars("money", [{ name: "paid", x: days, y: data.money.map((row) => row.paid_paise / 100), marker: { color: COLORS[1] } },
+    { name: "caps of the riders paid", type: "scatter", mode: "markers", x: held.map((row) => `${row.product} ${row.day}`), y: held.map((row) => row.caps_paise / 100), marker: { symbol: "line-ew-open", size: 40, color: COLORS[2], line: { width: 4, color: COLORS[2] } } },
     { name: "reserve", type: "scatter", mode: "markers", x: limited.map((row) => `${row.product} ${row.day}`), y: limited.map((row) => row.reserve_paise / 100), marker: { symbol: "line-ew-open", size: 40, color: COLORS[3], line: { width: 4 } } }], { xaxis: { type: "category" }, yaxis: { title: { text: "Rs" } } });
   const why = data.held.reasons.slice(0, 12);
-  bars("reasons", [{ orientation: "h", y: why.map((row) => row[0]), x: why.map((row) => row[1]), text: why.map((row) => number(row[1])), textposition: "auto", marker: { color: COLORS[2] } }], { yaxis: reversed, showlegend: false });
+  bars("reasons", [{ orientation: "h", y: why.map((row) => row[0]), x: why.map((row) => row[1]), text: why.map((row) => number(row[1])), textposition: "auto", textangle: 0, marker: { color: COLORS[2] } }], { yaxis: reversed, showlegend: false });
 }
 function showTables() {
   $("delays-text").textContent = data.delays.map((row) => `${row.product}: ${number(row.claims)} claims, median ${number(row.median_min, 1)} min, 95th percentile ${number(row.p95_min, 1)} min.`).join(" ");
-  table($("money-table"), ["product", "day", "riders", "payouts", "paid", "reserve", "share"], data.money.map((row) => [row.product, row.day, number(row.riders), number(row.payouts), rupees(row.paid_paise), row.reserve_paise === null ? "none stated" : rupees(row.reserve_paise), row.reserve_paise ? number(100 * row.paid_paise / row.reserve_paise, 1) + "%" : ""]), [2, 3, 4, 5, 6]);
+  table($("money-table"), ["product", "day", "riders", "payouts", "paid", "caps of the riders paid", "claims cut by caps", "reserve", "share of the reserve"], data.money.map((row) => [row.product, row.day, number(row.riders), number(row.payouts), rupees(row.paid_paise), row.caps_paise === null ? "none" : rupees(row.caps_paise), number(row.capped_claims), row.reserve_paise === null ? "none stated" : rupees(row.reserve_paise), row.reserve_paise ? number(100 * row.paid_paise / row.reserve_paise, 1) + "%" : ""]), [2, 3, 4, 5, 6, 7, 8]);
   table($("rings"), ["ring", "product", "riders", "claims", "risk", ""], data.rings.map((ring) => {
     const show = element("button", "Show on the map", { type: "button" });
     show.onclick = () => {

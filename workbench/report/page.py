@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import polars as pl
+
 from monsoon.workbench.output import Output
 from monsoon.workbench.report.map_layers import maps_of
 from monsoon.workbench.report.packing import packed
@@ -17,6 +19,7 @@ def report_page(
     metrics: Mapping[str, str],
     readings: Iterable[Mapping[str, Any]] = (),
     reserves: Iterable[Mapping[str, Any]] = (),
+    telemetry: pl.DataFrame | None = None,
 ) -> str:
     """The page of an output; equal records give an equal page.
 
@@ -25,6 +28,7 @@ def report_page(
         metrics: by product the metric whose readings are shown first.
         readings: valid oracle readings of the input.
         reserves: valid reserves of the input.
+        telemetry: valid reports of the input: worker_id, event_time (ms), lat, lon.
 
     Raises InputError where the output cannot be read, or the plotting library is not installed.
     """
@@ -32,7 +36,7 @@ def report_page(
         "name": output.folder.name,
         "metrics": metrics,
         "delay_classes_min": DELAYS_MIN,
-        "map": maps_of(output, levels, readings),
+        "map": maps_of(output, levels, readings, telemetry),
         **story_of(output, reserves_by_day(reserves)),
     }
     return packed("page.html", "page.js", data)

@@ -14,6 +14,8 @@ from monsoon.workbench.output import Output
 
 HELD = ("soft_hold", "step_up", "manual_review")
 """Statuses of a claim that is not decided for good."""
+CAPPED = {"cap_partial", "cap_reached"}
+"""Reasons of claims that a cap cut."""
 MAX_HELD = 500
 """Held claims with their records on the page: with more it would be too large."""
 DELAYS_MIN = (0, 1, 5, 15, 30, 60, 120, 240, 480, 1440)
@@ -28,10 +30,9 @@ def story_of(output: Output, reserves: Mapping[tuple[str, str], int]) -> Numbers
 
     Raises InputError where the output cannot be read.
     """
-    claims = output.polars(
-        "claims",
-        ["claim_id", "revision", "worker_id", "product", "status", "disruption_id", "anomaly_score", "payout_terms"],
-    ).sort("claim_id", "revision")
+    decided = ["claim_id", "revision", "worker_id", "product", "disruption_id"]
+    outcome = ["status", "reasons", "anomaly_score", "payout_terms"]
+    claims = output.polars("claims", [*decided, *outcome]).sort("claim_id", "revision")
     last = claims.unique("claim_id", keep="last", maintain_order=True)
     disruptions = output.polars(
         "disruptions", ["disruption_id", "product", "start", "confirmed_at", "state", "revision", "oracle_modes"]
@@ -44,7 +45,7 @@ def story_of(output: Output, reserves: Mapping[tuple[str, str], int]) -> Numbers
         "funnel": _funnel(claims, last, payouts),
         "delays": _delays(paid, disruptions),
         "oracle_modes": _oracle_modes(disruptions),
-        "money": _money(paid, disruptions, summary, reserves),
+        "money": _money(claims, paid, disruptions, reserves),
         "held": _held(output, last),
         "dead_letters": _dead_letters(output),
         "rings": _rings(output),
@@ -119,32 +120,51 @@ def _oracle_modes(disruptions: pl.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def _money(
-    paid: pl.DataFrame,
-    disruptions: pl.DataFrame,
-    summary: Mapping[str, Any],
-    reserves: Mapping[tuple[str, str], int],
+    claims: pl.DataFrame, paid: pl.DataFrame, disruptions: pl.DataFrame, reserves: Mapping[tuple[str, str], int]
 ) -> list[Numbers]:
-    """Of each product and local day of a disruption's start: what was paid, to how many riders, and the reserve."""
+    """Of each product and local day of a disruption's start: what was paid, to how many riders, the most that caps
+    allowed to pay these, how many claims caps cut, and the reserve."""
     starts = dict(disruptions.unique("disruption_id", keep="first").select("disruption_id", "start").iter_rows())
-    totals: dict[tuple[str, str], Numbers] = {}
+    day_of = {name: local_day(round(start.timestamp() * 1000)) for name, start in starts.items()}
+    totals: dict[tuple[str, str], Numbers] = defaultdict(lambda: {"paid_paise": 0, "payouts": 0})
     workers: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in paid.iter_rows(named=True):
-        start = starts.get(row["disruption_id"])
-        key = row["product"] or "", "" if start is None else local_day(round(start.timestamp() * 1000))
-        total = totals.setdefault(key, {"paid_paise": 0, "payouts": 0})
-        total["paid_paise"] += row["amount_paise"]
-        total["payouts"] += 1
+        key = row["product"] or "", day_of.get(row["disruption_id"], "")
+        totals[key]["paid_paise"] += row["amount_paise"]
+        totals[key]["payouts"] += 1
         workers[key].add(row["worker_id"])
+    room: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    capped: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in claims.iter_rows(named=True):
+        key = row["product"], day_of.get(row["disruption_id"], "")
+        if CAPPED.intersection(row["reasons"]):
+            capped[key].add(row["claim_id"])
+        if (left_paise := _room_paise(row["payout_terms"])) is not None and row["worker_id"] in workers[key]:
+            room[key][row["worker_id"]] = max(left_paise, room[key].get(row["worker_id"], 0))
     return [
         {
             "product": product,
             "day": day,
-            **totals.get((product, day), {"paid_paise": 0, "payouts": 0}),
+            **totals[product, day],
             "riders": len(workers[product, day]),
+            "caps_paise": sum(room[product, day].values()) if room[product, day] else None,
+            "capped_claims": len(capped[product, day]),
             "reserve_paise": reserves.get((product, day)),
         }
-        for product, day in sorted(totals.keys() | reserves.keys())
+        for product, day in sorted(totals.keys() | reserves.keys() | capped.keys())
     ]
+
+
+def _room_paise(payout_terms: str | None) -> int | None:
+    """What the caps of a decision left to pay; None where the decision applied none. What a rider had been paid grows,
+    so the most of a day's decisions is what caps left at its beginning."""
+    terms = {} if payout_terms is None else msgspec.json.decode(payout_terms)
+    left = [
+        round(100 * (cap["limit_inr"] - cap["used_inr"]))
+        for cap in terms.values()
+        if isinstance(cap, dict) and {"limit_inr", "used_inr"} <= cap.keys()
+    ]
+    return min(left, default=None)
 
 
 def _held(output: Output, last: pl.DataFrame) -> Numbers:
