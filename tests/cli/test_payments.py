@@ -81,11 +81,10 @@ def test_the_ledger_of_a_stack_and_its_provider(monkeypatch, tmp_path):
     from monsoon.pipelines.stack.payments import PaymentOptions
 
     payments = PaymentOptions().record() | {"provider": "127.0.0.1:7"}
+    addresses = {name: f"127.0.0.1:{port}" for port, name in enumerate(("broker", "controller", "zookeeper", "web"))}
     for folder in (tmp_path / "runs/stack", tmp_path / "named"):
         folder.mkdir(parents=True)
-        (folder / "stack.json").write_text(
-            json.dumps({"broker": "127.0.0.1:1", "controller": "127.0.0.1:2", "payments": payments})
-        )
+        (folder / "stack.json").write_text(json.dumps(addresses | {"payments": payments}))
     monkeypatch.chdir(tmp_path)
 
     def places(ledger=None, stack=None, provider=None):
