@@ -65,6 +65,7 @@ setup(
         "kafka": ["crc32c", "kafka-python"],
         "money": ["psycopg", "psycopg-binary", "urllib3", "yoyo-migrations"],
         "redis": ["redis"],
+        "season": ["apache-beam"],
         "workbench": ["pandas", "pyarrow"],
         "dev": [
             "duckdb",

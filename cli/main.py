@@ -35,6 +35,7 @@ COMMANDS = (
     "report",
     "drift",
     "whatif",
+    "season",
     "diff",
     "features",
     "dlq",
@@ -81,6 +82,7 @@ _WORDS = {
     "report": "write a page that shows an output: a map in time, the funnel, money, what was held and why",
     "drift": "compare an output's claims with those that the model was trained on, by day and cell",
     "whatif": "try other numbers in a product file on one input, which is read once",
+    "season": "replay thousands of storm-years: loss exceedance, premiums, reserve, reinsurance",
     "diff": "compare two outputs decision by decision: who gains, who loses, by which input",
     "features": "the feature store: what was known at each moment, joined to rows, or loaded into Redis",
     "dlq": "dead letters: list, show, mend and send them again",
@@ -246,6 +248,7 @@ class _Version(argparse.Action):
 def _user_errors() -> tuple[type[Exception], ...]:
     """Errors whose message says what is wrong, where, and what to do; and what the operating system refused."""
     from monsoon.pipelines.flink.errors import ClusterError
+    from monsoon.pipelines.season.errors import SeasonError
     from monsoon.pipelines.stack.errors import StackError
     from monsoon.sinks.folder import OutputError
     from monsoon.sinks.ledger.errors import LedgerError
@@ -253,7 +256,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from monsoon.transforms.product import ProductError
     from monsoon.transforms.scoring import ModelFolderError
 
-    ours = (InputError, OutputError, ProductError, ModelFolderError, ClusterError, StackError, LedgerError)
+    ours = (InputError, OutputError, ProductError, ModelFolderError, ClusterError, SeasonError, StackError, LedgerError)
     return (*ours, OSError, MemoryError)
 
 

@@ -14,6 +14,7 @@ from msgspec import field
 from monsoon.sources.simulator.terms import (
     PLATFORM_METRICS,
     Curve,
+    Frequency,
     Modeled,
     Place,
     Published,
@@ -37,7 +38,8 @@ class StormError(FormatError):
 
 
 class Storm(Section, frozen=True):
-    """One storm file. `shows`: product -> its triggers that the storm was written to confirm."""
+    """One storm file. `shows`: product -> its triggers that the storm was written to confirm; `frequency`: of such
+    storms, for seasons of them."""
 
     name: str
     title: str
@@ -47,6 +49,7 @@ class Storm(Section, frozen=True):
     published: Published
     modeled: Modeled
     shows: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    frequency: Frequency | None = None
 
     @property
     def series(self) -> Mapping[str, Series]:
@@ -87,6 +90,8 @@ def _inconsistencies(storm: Storm) -> Iterator[Fault]:
     yield from _wrong_riders(storm)
     yield from _wrong_policies(storm)
     yield from _wrong_times(storm)
+    if storm.frequency is not None and len(set(storm.frequency.months)) < len(storm.frequency.months):
+        yield Fault(("frequency", "months"), "a month is named twice")
 
 
 def _unknown(path: Path, what: str, name: str, known: Iterable[str]) -> Iterator[Fault]:

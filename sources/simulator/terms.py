@@ -153,6 +153,33 @@ class RegisteredProvider(Section, frozen=True):
     quality: Quality
 
 
+# How often a season has one.
+
+
+class Intensity(Section, frozen=True):
+    """Rain, PM2.5, AQI and wind of an occurrence are those of the file times a lognormal factor: `median`, and `sigma`
+    of its logarithm; a factor below `min` is `min`, one above 1.5 is 1.5. Whatever else the file has stays as it is."""
+
+    median: Annotated[float, msgspec.Meta(gt=0, le=1.5)] = 1.0
+    sigma: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    min: Annotated[float, msgspec.Meta(gt=0, le=1.5)] = 0.1
+
+
+class Frequency(Section, frozen=True):
+    """How many such storms a year has on average, in which months (evenly over their days), and how that is known.
+
+    `basis`: counted in a `series` of measurements, from the length of a `record`, or a `judgment`. The number of a year
+    is Poisson's; with a `dispersion` (variance over mean) above 1 it is negative binomial.
+    """
+
+    per_year: Annotated[float, msgspec.Meta(gt=0, le=60)]
+    months: Annotated[tuple[Annotated[int, msgspec.Meta(ge=1, le=12)], ...], msgspec.Meta(min_length=1)]
+    basis: Literal["series", "record", "judgment"]
+    source: str
+    dispersion: Annotated[float, msgspec.Meta(ge=1, le=10)] = 1.0
+    intensity: Intensity = Intensity()
+
+
 # Who works, and what keeps them from it.
 
 

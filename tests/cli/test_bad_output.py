@@ -29,6 +29,7 @@ COMMANDS_THAT_WRITE = {
     ),
     "diff": (["diff", "IN", "IN"], "--output"),
     "whatif": (["whatif", "--input", "IN", "--vary", "kawaach.triggers.rain.full=100"], "--output"),
+    "season": (["season", "--years", "10"], "--output"),
     "train": (["train"], "--output"),
     "train --model": (["train", "--model", "outage"], "--output"),
     "evaluate": (["evaluate", "--quick"], "--output"),
@@ -44,6 +45,7 @@ COMMANDS_THAT_WRITE = {
 WORK = [
     "monsoon.pipelines.local.replay.read_inputs",
     "monsoon.pipelines.whatif.read_inputs",
+    "monsoon.pipelines.season.drawing.draw_years",
     "monsoon.workbench.diff.differences",
     "monsoon.pipelines.flink.replay.in_any_order",
     "monsoon.pipelines.flink.run.plan",

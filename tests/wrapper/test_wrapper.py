@@ -125,6 +125,7 @@ def test_a_change_of_requirements_installs_again_into_the_same_environment(check
         (["run", "--input", "in"], "core,flink"),
         (["jars"], "core,flink"),
         (["features", "list"], "core,redis"),
+        (["season", "--years", "10"], "core,season"),
         (["dlq", "list"], "core,kafka"),
         (["dispute", "c1"], "core,kafka"),
         (["report", "--output", "dir"], "core"),
