@@ -65,9 +65,10 @@ def _run(
         raise SeasonError("Apache Beam is not installed in this environment; run ./monsoon season, which installs it")
     workers = min(workers, len(missing))
     threads = max(1, (os.cpu_count() or 1) // workers)
-    environment = os.environ | {"POLARS_MAX_THREADS": str(threads)}
     paths = [replay_path(folder.path, storm, replicate) for storm, replicate in missing]
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as errors, tempfile.TemporaryDirectory(prefix="monsoon-season-") as scratch:
+        # what a process that is killed leaves behind is in `scratch`
+        environment = os.environ | {"POLARS_MAX_THREADS": str(threads), "TMPDIR": scratch}
         process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, str(folder.path.resolve()), str(workers)],
             stdin=subprocess.PIPE,

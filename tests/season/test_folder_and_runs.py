@@ -1,5 +1,7 @@
 """A season's folder: what is kept, what is refused; and runs that fail, or whose processes are killed."""
 
+import tempfile
+
 import msgspec
 import pytest
 
@@ -94,6 +96,23 @@ def test_a_process_that_is_killed_loses_what_was_under_way_and_the_rest_is_begun
     """It is killed after each replay, and never asked for one that is finished."""
     program("finish('rain.%04d.json' % missing[0][1]); os.kill(os.getpid(), signal.SIGKILL)")
     assert running.run_replays(folder, WANTED, 2) == {("rain", number): replay(number) for number in range(3)}
+
+
+def test_a_process_that_is_killed_leaves_no_temporary_files(folder, program, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    program("""
+import tempfile
+with open(os.path.join(os.environ["FINISHED"], "..", "at"), "a") as at:
+    at.write(tempfile.mkdtemp() + "\\n")
+finish("rain.%04d.json" % missing[0][1])
+os.kill(os.getpid(), signal.SIGKILL)
+""")
+    running.run_replays(folder, WANTED, 2)
+    made = (tmp_path / "finished" / "at").read_text().splitlines()
+    assert len(made) == 3
+    assert all(each.startswith(str(tmp_path / "temporary")) for each in made)
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def test_killed_again_and_again_is_told_with_what_is_kept(folder, program):
