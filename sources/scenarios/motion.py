@@ -30,8 +30,8 @@ SHELTERS_PER_MIN = 0.05
 
 @dataclass(frozen=True)
 class Trail:
-    """Where riders are at each time: position (m), speed (m/s), whether they stand, ride to a customer, and how many
-    orders they have delivered so far."""
+    """Where riders are at each time: position (m), speed (m/s), whether they stand, ride to a customer, how many orders
+    they have delivered so far, and at which pace they work, 0 under a roof where rain keeps them."""
 
     u: Floats
     v: Floats
@@ -39,6 +39,7 @@ class Trail:
     stands: Flags
     on_trip: Flags
     delivered: NDArray[np.int64]
+    pace: Floats
 
 
 def ride(
@@ -64,6 +65,7 @@ def ride(
     left_m = np.full(riders, BLOCK_M)
     cruise = rng.normal(8.0, 1.2, riders).clip(5, 11)
     speed, wait_s = cruise.copy(), rng.gamma(2.0, 60.0, riders)
+    sheltered_s = np.zeros(riders)  # of the wait, its last part: what rain has added
     legs = np.zeros(riders, np.int64)
     found = Trail(
         u=np.empty(pace.shape),
@@ -72,15 +74,20 @@ def ride(
         stands=np.empty(pace.shape, bool),
         on_trip=np.empty(pace.shape, bool),
         delivered=np.empty(pace.shape, np.int64),
+        pace=np.empty(pace.shape),
     )
     for time in range(times):
         slowed = pace[time] * (1 - 0.4 * np.clip(rain_mm_h[time] / 40, 0, 1))
         wet = rain_mm_h[time] > HEAVY_RAIN_MM_H
         shelter = wet & (rng.random(riders) < SHELTERS_PER_MIN * step_s / 60)
-        wait_s = np.where(shelter, np.maximum(wait_s, rng.gamma(2.0, 300.0, riders)), wait_s)
+        longer_s = np.where(shelter, np.maximum(wait_s, rng.gamma(2.0, 300.0, riders)), wait_s)
+        sheltered_s = sheltered_s + np.where(shelter, longer_s - np.maximum(wait_s, 0.0), 0.0)
+        wait_s = longer_s
+        found.pace[time] = np.where((sheltered_s > 0) & (wait_s <= sheltered_s), 0.0, slowed)
         for _ in range(round(step_s / SUBSTEP_S)):
             goes = (wait_s <= 0) & (slowed > 0)
             wait_s = wait_s - SUBSTEP_S * np.maximum(slowed, SLOWEST_WAIT)
+            sheltered_s = np.minimum(sheltered_s, np.maximum(wait_s, 0.0))
             speed = 0.8 * speed + 0.2 * cruise * slowed + 0.6 * rng.standard_normal(riders)
             speed = np.clip(speed, 1.0, 14.0)
             moved = np.where(goes, np.minimum(speed * SUBSTEP_S, left_m), 0.0)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from monsoon.sources.scenarios.conditions import CONDITIONS
 from monsoon.sources.scenarios.motion import usual_orders_per_hour
@@ -62,8 +63,11 @@ class _Person:
     after_ring_ms: int
 
 
-def subscriptions(storm: Storm, streets: Streets, riders: Riders, seed: int) -> pl.DataFrame:
-    """Every policy's events, without the columns that none states, sorted by time and id."""
+def subscriptions(
+    storm: Storm, streets: Streets, riders: Riders, seed: int
+) -> tuple[pl.DataFrame, NDArray[np.float64]]:
+    """Every policy's events, without the columns that none states, sorted by time and id; and what each rider usually
+    earns in a day (INR), a raised wage after the raise."""
     rng = rng_of(seed, RANDOM_PATH + 2)
     people = _people(rng, storm, streets, riders, seed)
     bad, without = riders.kind > 0, without_policy(riders)
@@ -75,7 +79,12 @@ def subscriptions(storm: Storm, streets: Streets, riders: Riders, seed: int) -> 
             if held[person.rider]:
                 rows += _events(rng, storm, streets, riders, policies, number, person, seed)
     table = pl.DataFrame(rows, schema=SCHEMA).sort("event_time", "event_id")
-    return table.drop(name for name in SCHEMA if table[name].null_count() == table.height)
+    wage_inr = [_raised(each) if each.condition == "raised_wage" else each.wage_inr for each in people]
+    return table.drop(name for name in SCHEMA if table[name].null_count() == table.height), np.array(wage_inr)
+
+
+def _raised(person: _Person) -> float:
+    return 25.0 * round(RAISED * person.wage_inr / 25)
 
 
 def _people(rng: np.random.Generator, storm: Storm, streets: Streets, riders: Riders, seed: int) -> list[_Person]:
@@ -247,7 +256,7 @@ def _periods(
         found.append(_Period("renewed", begin_ms - early_ms, begin_ms, begin_ms + length_ms, *terms))
     if person.condition == "raised_wage":
         for period in found[2:]:
-            period.wage_inr = 25 * round(RAISED * person.wage_inr / 25)
+            period.wage_inr = _raised(person)
     return found + _restated(streets, riders, policies, person, found, alert_ms)
 
 

@@ -6,15 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from monsoon.sources.scenarios.conditions import planned_counts
 from monsoon.sources.scenarios.policies import subscriptions
 from monsoon.sources.scenarios.readings import all_readings, register
 from monsoon.sources.scenarios.riders import Riders, build_riders, labels
 from monsoon.sources.scenarios.streets import Streets, build_streets
-from monsoon.sources.scenarios.telemetry import BLOCK_RIDERS, block_telemetry
+from monsoon.sources.scenarios.telemetry import BLOCK_RIDERS, simulated_block
 from monsoon.sources.simulator.frames import DEFAULT_ATTACKERS
+from monsoon.sources.simulator.losses import Block
 from monsoon.sources.simulator.reserves import reserves
 from monsoon.sources.simulator.storm import Storm
 from monsoon.sources.simulator.write import Progress, SimulationSummary, write_simulation
@@ -22,7 +25,8 @@ from monsoon.sources.simulator.write import Progress, SimulationSummary, write_s
 
 @dataclass(frozen=True)
 class LabeledScenario:
-    """Everything of one scenario but its telemetry, which comes by blocks of riders in the order of the labels."""
+    """Everything of one scenario but its telemetry and the hours that riders lose, which come by blocks of riders in the
+    order of the labels."""
 
     storm: Storm
     streets: Streets
@@ -31,6 +35,7 @@ class LabeledScenario:
     oracle_readings: pl.DataFrame
     subscriptions: pl.DataFrame
     labels: pl.DataFrame
+    daily_wage_inr: NDArray[np.float64]
     cell_towers: pl.DataFrame
     access_points: pl.DataFrame
     reserves: pl.DataFrame
@@ -43,9 +48,13 @@ class LabeledScenario:
 
     def telemetry(self, first: int = 0, last: int | None = None) -> Iterator[pl.DataFrame]:
         """Blocks `first` to `last` (exclusive) of the telemetry."""
+        return (block.telemetry for block in self.played(first, last))
+
+    def played(self, first: int = 0, last: int | None = None) -> Iterator[Block]:
+        """The same blocks, each with the hours that its riders lose."""
         for number in range(first, self.blocks if last is None else min(last, self.blocks)):
             part = self.riders.part(slice(number * BLOCK_RIDERS, (number + 1) * BLOCK_RIDERS))
-            yield block_telemetry(self.storm, self.streets, part, number, self.seed, len(self.riders))
+            yield simulated_block(self.storm, self.streets, part, number, self.seed, len(self.riders))
 
 
 def build_labeled_scenario(
@@ -65,14 +74,16 @@ def build_labeled_scenario(
     streets = build_streets(storm)
     planned = planned_counts(riders, attackers) if counts is None else counts
     table = build_riders(storm, streets, planned, seed)
+    policies, daily_wage_inr = subscriptions(storm, streets, table, seed)
     return LabeledScenario(
         storm=storm,
         streets=streets,
         riders=table,
         seed=seed,
         oracle_readings=all_readings(storm, streets, table, gridded_only),
-        subscriptions=subscriptions(storm, streets, table, seed),
+        subscriptions=policies,
         labels=labels(table, storm, streets, seed),
+        daily_wage_inr=daily_wage_inr,
         cell_towers=streets.cell_towers(storm.time_ms(storm.modeled.riders.start) // 1000),
         access_points=streets.access_points(),
         reserves=reserves(storm),

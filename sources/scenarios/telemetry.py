@@ -20,6 +20,7 @@ from monsoon.sources.scenarios.streets import Streets
 from monsoon.sources.scenarios.uploads import received_ms
 from monsoon.sources.simulator.hindrances import hindered
 from monsoon.sources.simulator.identifiers import keyed_hashes, unit_hash
+from monsoon.sources.simulator.losses import Block, shift_hours
 from monsoon.sources.simulator.population import rng_of
 from monsoon.sources.simulator.storm import DAY_MS, MINUTE_MS, Storm
 from monsoon.sources.simulator.telemetry import TELEMETRY_SCHEMA
@@ -72,10 +73,11 @@ class _Day:
     false: Flags
 
 
-def block_telemetry(
+def simulated_block(
     storm: Storm, streets: Streets, riders: Riders, number: int, seed: int, population: int
-) -> pl.DataFrame:
-    """The block's reports, SCHEMA, by day and rider and time; `population` sizes the carriers' networks."""
+) -> Block:
+    """The block's reports, SCHEMA, by day and rider and time, and the hours lost on the storm's; `population` sizes the
+    carriers' networks."""
     with_past = np.flatnonzero(riders.has_history)
     parts = []
     for days, who in ((HISTORY_DAYS[::-1], with_past), ((0,), np.arange(len(riders)))):
@@ -84,7 +86,10 @@ def block_telemetry(
             several = riders.part(np.tile(who, len(days)))
             day = _day(rng, storm, several, np.repeat(days, len(who)), seed)
             parts.append(_frame(rng, storm, streets, day, seed, population))
-    return pl.concat(parts)
+    working = (day.time_ms >= riders.start_ms) & (day.time_ms < riders.end_ms) & ~riders.has("at_home")
+    working &= riders.has("reports") != "none"
+    pace = np.where(day.logged_out, 0.0, day.trail.pace)
+    return Block(pl.concat(parts), shift_hours(pace.T, working.T, STEP_MS))
 
 
 def _day(rng: np.random.Generator, storm: Storm, riders: Riders, back: Codes, seed: int) -> _Day:

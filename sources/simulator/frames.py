@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from monsoon.sources.simulator.city import City, access_points, build_city, cell_towers
+from monsoon.sources.simulator.losses import Block, with_losses
 from monsoon.sources.simulator.population import Population, blocks, build_population, labels
 from monsoon.sources.simulator.reserves import reserves
 from monsoon.sources.simulator.storm import Storm
 from monsoon.sources.simulator.subscriptions import subscriptions
-from monsoon.sources.simulator.telemetry import BLOCK_RIDERS, block_telemetry, telemetry_schema
+from monsoon.sources.simulator.telemetry import BLOCK_RIDERS, simulated_block, telemetry_schema
 from monsoon.sources.simulator.weather import readings
 
 DEFAULT_ATTACKERS = 0.04
@@ -23,7 +25,8 @@ CLOSE_ENOUGH = 0.005
 
 @dataclass(frozen=True)
 class Scenario:
-    """Everything of one simulation but its telemetry, which comes by blocks."""
+    """Everything of one simulation but its telemetry, which comes by blocks; so do the hours that riders lose, which
+    the labels do not have yet (`losses.with_losses`). `daily_wage_inr`: what each rider usually earns in a day."""
 
     storm: Storm
     city: City
@@ -32,6 +35,7 @@ class Scenario:
     oracle_readings: pl.DataFrame
     subscriptions: pl.DataFrame
     labels: pl.DataFrame
+    daily_wage_inr: NDArray[np.float64]
     cell_towers: pl.DataFrame
     access_points: pl.DataFrame
     reserves: pl.DataFrame
@@ -50,9 +54,13 @@ class Scenario:
 
     def telemetry(self, first: int = 0, last: int | None = None) -> Iterator[pl.DataFrame]:
         """Blocks `first` to `last` (exclusive) of the telemetry, each by rider and time."""
+        return (block.telemetry for block in self.played(first, last))
+
+    def played(self, first: int = 0, last: int | None = None) -> Iterator[Block]:
+        """The same blocks, each with the hours that its riders lose."""
         for number, riders in blocks(self.population, BLOCK_RIDERS):
             if first <= number and (last is None or number < last):
-                yield block_telemetry(self.storm, self.city, riders, number, self.seed, len(self.population))
+                yield simulated_block(self.storm, self.city, riders, number, self.seed, len(self.population))
 
 
 @dataclass(frozen=True)
@@ -81,14 +89,16 @@ def build_scenario(
         raise ValueError(f"a share of {attackers} attackers; 0 to 1")
     city = build_city(storm)
     population = build_population(storm, city, riders, seed, attackers)
+    policies, daily_wage_inr = subscriptions(storm, city, population, seed)
     return Scenario(
         storm=storm,
         city=city,
         population=population,
         seed=seed,
         oracle_readings=readings(storm, gridded_only=gridded_only),
-        subscriptions=subscriptions(storm, city, population, seed),
+        subscriptions=policies,
         labels=labels(population, storm, city, seed),
+        daily_wage_inr=daily_wage_inr,
         cell_towers=cell_towers(city, storm.time_ms(storm.modeled.riders.start) // 1000),
         access_points=access_points(city),
         reserves=reserves(storm),
@@ -108,8 +118,9 @@ def simulate_frames(
     `window_ms` keeps only reports with event_time in [start, end): the very ones that the whole run has then.
     """
     scenario = build_scenario(storm, riders, seed, attackers=attackers)
-    parts = [pl.DataFrame(schema=telemetry_schema(storm))]
-    for part in scenario.telemetry():
+    parts, hours = [pl.DataFrame(schema=telemetry_schema(storm))], []
+    for part, lost in scenario.played():
+        hours.append(lost)
         if window_ms is not None:
             part = part.filter(pl.col("event_time").is_between(*window_ms, closed="left"))
         parts.append(part)
@@ -117,7 +128,7 @@ def simulate_frames(
         telemetry=pl.concat(parts),
         oracle_readings=scenario.oracle_readings,
         subscriptions=scenario.subscriptions,
-        labels=scenario.labels,
+        labels=with_losses(scenario.labels, hours, scenario.daily_wage_inr),
         cell_towers=scenario.cell_towers,
         access_points=scenario.access_points,
     )

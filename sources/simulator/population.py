@@ -326,10 +326,10 @@ LABEL_COLUMNS = (
     "notes",
     "condition",
 )
-"""Of what `labels` makes, here and in `sources/scenarios/`."""
+"""Of what `labels` makes, here and in `sources/scenarios/`; a simulation's have `losses.LOSS_COLUMNS` as well."""
 _WITHOUT_PLACES = tuple(name for name in LABEL_COLUMNS if name not in ("true_lat", "true_lon", "false_sources"))
-EARLIER_LABEL_COLUMNS = (_WITHOUT_PLACES, _WITHOUT_PLACES[:-1])
-"""Of labels that earlier versions wrote: without true places, and without conditions."""
+EARLIER_LABEL_COLUMNS = (LABEL_COLUMNS, _WITHOUT_PLACES, _WITHOUT_PLACES[:-1])
+"""Of labels that earlier versions wrote: without losses, without true places, and without conditions."""
 
 
 def labels(population: Population, storm: Storm, city: City, seed: int) -> pl.DataFrame:

@@ -89,8 +89,9 @@ class _Contracts:
     cancelled: Flags
 
 
-def subscriptions(storm: Storm, city: City, population: Population, seed: int) -> pl.DataFrame:
-    """Every policy's events, SUBSCRIPTION_SCHEMA without what none states, sorted by time and id.
+def subscriptions(storm: Storm, city: City, population: Population, seed: int) -> tuple[pl.DataFrame, Floats]:
+    """Every policy's events, SUBSCRIPTION_SCHEMA without what none states, sorted by time and id; and what each rider,
+    with a policy or without, usually earns in a day (INR).
 
     Covers begin at once, last their plan's hours and are renewed until the storm is over.
     """
@@ -103,7 +104,8 @@ def subscriptions(storm: Storm, city: City, population: Population, seed: int) -
         table, people = _of_product(storm, city, population, seed, number, policies, people, usual)
         tables.append(table)
     events = pl.concat(tables, how="diagonal").sort("event_time", "event_id")
-    return events.select(name for name in SUBSCRIPTION_SCHEMA if name in events.columns)
+    assert people is not None
+    return events.select(name for name in SUBSCRIPTION_SCHEMA if name in events.columns), people.daily_wage_inr
 
 
 def _of_product(

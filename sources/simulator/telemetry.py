@@ -14,6 +14,7 @@ from monsoon.sources.simulator.arrival import received_ms
 from monsoon.sources.simulator.city import City
 from monsoon.sources.simulator.hindrances import hindered
 from monsoon.sources.simulator.identifiers import keyed_hashes
+from monsoon.sources.simulator.losses import Block, ShiftHours, shift_hours
 from monsoon.sources.simulator.movement import Motion, clock_rate, lay_roads, locate
 from monsoon.sources.simulator.population import HONEST, Population, of_week_before, rng_of
 from monsoon.sources.simulator.storm import DAY_MS, Storm
@@ -68,7 +69,8 @@ def telemetry_schema(storm: Storm) -> dict[str, Any]:
 class Reports:
     """The block's reports before their columns: rows in order of rider and time.
 
-    `rider` counts within the block, `step` from the window's start; `false` marks reports that claim to be
+    `rider` counts within the block, `step` from the window's start; `hours`, by rider and not by row, are those of the
+    shift and those lost, reported or not; `false` marks reports that claim to be
     elsewhere, `home` those of an attacker's phone, which lies at home throughout, `logged_out` those whose app a
     hindrance has put offline; `x`, `y` (m) are where the phone is.
     """
@@ -77,6 +79,7 @@ class Reports:
     city: City
     seed: int
     steps: int
+    hours: ShiftHours
     rider: NDArray[np.int64]
     step: NDArray[np.int64]
     time_ms: NDArray[np.int64]
@@ -110,23 +113,24 @@ class Reports:
         return per_report
 
 
-def block_telemetry(
+def simulated_block(
     storm: Storm, city: City, riders: Population, number: int, seed: int, population: int
-) -> pl.DataFrame:
+) -> Block:
     """The telemetry of block `number` (`riders`, of `population` in all), see `telemetry_schema`: the storm's history,
-    if it asks for one, oldest week first, then the storm itself; each by rider and time.
+    if it asks for one, oldest week first, then the storm itself; each by rider and time. The hours are the storm's.
 
     A function of its arguments alone: each block has its own random numbers, whichever is generated first.
     """
     history = storm.modeled.riders.history
     weeks = range(history.weeks if history else 0, -1, -1)
-    return pl.concat(_week(storm, city, riders, number, seed, population, week) for week in weeks)
+    played = [_week(storm, city, riders, number, seed, population, week) for week in weeks]
+    return Block(pl.concat(each.telemetry for each in played), played[-1].hours)
 
 
 def _week(
     storm: Storm, city: City, riders: Population, number: int, seed: int, population: int, week: int
-) -> pl.DataFrame:
-    """The block's telemetry in the storm's hours `week` weeks before it; 0: in the storm."""
+) -> Block:
+    """The block in the storm's hours `week` weeks before it; 0: in the storm."""
     if week:
         riders = of_week_before(riders, week, seed)
     rng = rng_of(seed, 1, number, week) if week else rng_of(seed, 1, number)
@@ -156,7 +160,8 @@ def _week(
         start_ms = storm.time_ms(storm.modeled.riders.start) - 7 * DAY_MS * week - JITTER_MS
         arrived = received_ms(rng_of(seed, 7, number, week), gateway, reports.rider, reports.time_ms, start_ms)
         frame = frame.with_columns(pl.Series("received_time", arrived))
-    return frame.select(pl.col(name).cast(dtype) for name, dtype in telemetry_schema(storm).items())
+    frame = frame.select(pl.col(name).cast(dtype) for name, dtype in telemetry_schema(storm).items())
+    return Block(frame, reports.hours)
 
 
 def _reports(rng: np.random.Generator, storm: Storm, city: City, riders: Population, seed: int, week: int) -> Reports:
@@ -188,6 +193,8 @@ def _reports(rng: np.random.Generator, storm: Storm, city: City, riders: Populat
     if week and terms.history is not None:
         lost |= np.arange(steps) % (terms.history.report_every_s * 1000 // STEP_MS) != 0
     rider, step = np.nonzero(on & ~lost)
+    working = begun & (times_ms < riders.shift_end_ms[:, None])
+    pace = rate if hindrances is None else np.where(hindrances.offline, 0.0, rate)
 
     jitter_ms = rng.integers(-JITTER_MS, JITTER_MS + 1, len(rider))
     rate_now = rate[rider, step]
@@ -198,6 +205,7 @@ def _reports(rng: np.random.Generator, storm: Storm, city: City, riders: Populat
         city=city,
         seed=seed,
         steps=steps,
+        hours=shift_hours(pace, working, STEP_MS),
         rider=rider,
         step=step,
         time_ms=times_ms[step] + jitter_ms,

@@ -20,10 +20,12 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from monsoon.sources.files import InputError
 from monsoon.sources.simulator.arrival import arrived_again_ms
 from monsoon.sources.simulator.frames import DEFAULT_ATTACKERS, build_scenario
+from monsoon.sources.simulator.losses import LOSS_COLUMNS, Block, ShiftHours, with_losses
 from monsoon.sources.simulator.population import EARLIER_LABEL_COLUMNS, LABEL_COLUMNS, rng_of
 from monsoon.sources.simulator.storm import Storm
 
@@ -50,7 +52,8 @@ Progress = Callable[[str, float | None], None]
 
 
 class Simulation(Protocol):
-    """The streams and references of a simulation, in the columns of the contracts; telemetry comes by blocks."""
+    """The streams and references of a simulation, in the columns of the contracts; telemetry comes by blocks, and with
+    it the hours that riders lose, which `labels` do not have."""
 
     @property
     def seed(self) -> int: ...
@@ -65,12 +68,14 @@ class Simulation(Protocol):
     @property
     def labels(self) -> pl.DataFrame: ...
     @property
+    def daily_wage_inr(self) -> NDArray[np.float64]: ...
+    @property
     def cell_towers(self) -> pl.DataFrame: ...
     @property
     def access_points(self) -> pl.DataFrame: ...
     @property
     def providers(self) -> pl.DataFrame: ...
-    def telemetry(self, first: int = 0, last: int | None = None) -> Iterator[pl.DataFrame]: ...
+    def played(self, first: int = 0, last: int | None = None) -> Iterator[Block]: ...
 
 
 @dataclass(frozen=True)
@@ -239,14 +244,14 @@ def _foreign(entry: Path) -> str | None:
 def _are_labels(path: Path) -> bool:
     if not path.exists():
         return False
-    heads = [(",".join(columns) + "\n").encode() for columns in (LABEL_COLUMNS, *EARLIER_LABEL_COLUMNS)]
+    heads = [(",".join(columns) + "\n").encode() for columns in ((*LABEL_COLUMNS, *LOSS_COLUMNS), *EARLIER_LABEL_COLUMNS)]
     with open(path, "rb") as file:
         return file.readline(len(heads[0])) in heads
 
 
 def _write(scenario: Simulation, folder: Path, compress: bool, progress: Progress | None) -> int:
     """Every stream and reference; returns the telemetry rows."""
-    rows = _write_telemetry(scenario, folder / "telemetry", compress, progress)
+    rows, hours = _write_telemetry(scenario, folder / "telemetry", compress, progress)
     suffix = ".jsonl.gz" if compress else ".jsonl"
     for name in ("oracle_readings", "subscriptions", "reserves"):
         frame: pl.DataFrame = getattr(scenario, name)
@@ -260,17 +265,20 @@ def _write(scenario: Simulation, folder: Path, compress: bool, progress: Progres
     scenario.access_points.write_csv(folder / "reference" / "access_points.csv")
     if not scenario.providers.is_empty():
         scenario.providers.write_csv(folder / "reference" / "providers.csv")
-    scenario.labels.write_csv(folder / LABELS)
+    with_losses(scenario.labels, hours, scenario.daily_wage_inr).write_csv(folder / LABELS)
     return rows
 
 
-def _write_telemetry(scenario: Simulation, folder: Path, compress: bool, progress: Progress | None) -> int:
-    """Files of BLOCKS_PER_FILE blocks; blocks are made side by side and written in their order."""
+def _write_telemetry(
+    scenario: Simulation, folder: Path, compress: bool, progress: Progress | None
+) -> tuple[int, list[ShiftHours]]:
+    """Files of BLOCKS_PER_FILE blocks; blocks are made side by side and written in their order. Returns the rows, and
+    what the riders of each block lose."""
     folder.mkdir()
-    rows = 0
+    rows, lost = 0, []
     file: BinaryIO | gzip.GzipFile | None = None
     try:
-        for number, (height, content) in enumerate(_encoded_blocks(scenario)):
+        for number, (height, content, hours) in enumerate(_encoded_blocks(scenario)):
             if number % BLOCKS_PER_FILE == 0:
                 if file is not None:
                     file.close()
@@ -279,21 +287,22 @@ def _write_telemetry(scenario: Simulation, folder: Path, compress: bool, progres
             assert file is not None
             file.write(content)
             rows += height
+            lost.append(hours)
             if progress is not None:
                 progress("simulating telemetry", (number + 1) / scenario.blocks)
     finally:
         if file is not None:
             file.close()
-    return rows
+    return rows, lost
 
 
-def _encoded_blocks(scenario: Simulation) -> Iterator[tuple[int, bytes]]:
-    """Rows and JSON Lines of each block, THREADS ahead at most, so that memory stays that of a few blocks."""
+def _encoded_blocks(scenario: Simulation) -> Iterator[tuple[int, bytes, ShiftHours]]:
+    """Rows, JSON Lines and hours of each block, THREADS ahead at most, so that memory stays that of a few blocks."""
 
-    def encode(number: int) -> tuple[int, bytes]:
-        frame = next(scenario.telemetry(number, number + 1))
-        frame = _with_resent(frame, rng_of(scenario.seed, 3, number))
-        return frame.height, _json_lines(frame)
+    def encode(number: int) -> tuple[int, bytes, ShiftHours]:
+        block = next(scenario.played(number, number + 1))
+        frame = _with_resent(block.telemetry, rng_of(scenario.seed, 3, number))
+        return frame.height, _json_lines(frame), block.hours
 
     with ThreadPoolExecutor(THREADS) as pool:
         ahead = [pool.submit(encode, number) for number in range(min(THREADS, scenario.blocks))]
