@@ -25,8 +25,8 @@ from monsoon.sources.simulator.write import Progress, SimulationSummary, write_s
 
 @dataclass(frozen=True)
 class LabeledScenario:
-    """Everything of one scenario but its telemetry and the hours that riders lose, which come by blocks of riders in the
-    order of the labels."""
+    """Everything of one scenario but its telemetry and the hours that riders lose, which come by blocks of riders in
+    the order of the labels."""
 
     storm: Storm
     streets: Streets

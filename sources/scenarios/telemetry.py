@@ -73,9 +73,7 @@ class _Day:
     false: Flags
 
 
-def simulated_block(
-    storm: Storm, streets: Streets, riders: Riders, number: int, seed: int, population: int
-) -> Block:
+def simulated_block(storm: Storm, streets: Streets, riders: Riders, number: int, seed: int, population: int) -> Block:
     """The block's reports, SCHEMA, by day and rider and time, and the hours lost on the storm's; `population` sizes the
     carriers' networks."""
     with_past = np.flatnonzero(riders.has_history)

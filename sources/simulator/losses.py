@@ -1,9 +1,9 @@
 """The income that a simulated storm truly takes: what basis risk is measured against.
 
-It follows from what the simulation does to a rider's work, not from what a phone reports: at every step of the shift the
-pace of work that rain, shelter and hindrances leave, 0 while he is logged out of the platform's app. The hours lost are
-the shift's hours times what is missing of the usual pace; each is worth the rider's usual income of an hour. Nothing is
-drawn for it, so that a simulation is what it was without it.
+It follows from what the simulation does to a rider's work, not from what a phone reports: at every step of the shift
+the pace of work that rain, shelter and hindrances leave, 0 while he is logged out of the platform's app. The hours lost
+are the shift's hours times what is missing of the usual pace; each is worth the rider's usual income of an hour. Nothing
+is drawn for it, so that a simulation is what it was without it.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ def shift_hours(pace: NDArray[np.float64], working: NDArray[np.bool_], step_ms: 
     return ShiftHours(working.sum(axis=1) * step_h, lost.sum(axis=1) * step_h)
 
 
-def with_losses(
-    labels: pl.DataFrame, hours: Iterable[ShiftHours], daily_wage_inr: NDArray[np.float64]
-) -> pl.DataFrame:
+def with_losses(labels: pl.DataFrame, hours: Iterable[ShiftHours], daily_wage_inr: NDArray[np.float64]) -> pl.DataFrame:
     """The labels with LOSS_COLUMNS; `hours` by block in the order of the labels, wages a rider each."""
     parts = list(hours)
     shift, lost = (np.round(np.concatenate([part[at] for part in parts]), 4) for at in (0, 1))

@@ -113,9 +113,7 @@ class Reports:
         return per_report
 
 
-def simulated_block(
-    storm: Storm, city: City, riders: Population, number: int, seed: int, population: int
-) -> Block:
+def simulated_block(storm: Storm, city: City, riders: Population, number: int, seed: int, population: int) -> Block:
     """The telemetry of block `number` (`riders`, of `population` in all), see `telemetry_schema`: the storm's history,
     if it asks for one, oldest week first, then the storm itself; each by rider and time. The hours are the storm's.
 
@@ -127,9 +125,7 @@ def simulated_block(
     return Block(pl.concat(each.telemetry for each in played), played[-1].hours)
 
 
-def _week(
-    storm: Storm, city: City, riders: Population, number: int, seed: int, population: int, week: int
-) -> Block:
+def _week(storm: Storm, city: City, riders: Population, number: int, seed: int, population: int, week: int) -> Block:
     """The block in the storm's hours `week` weeks before it; 0: in the storm."""
     if week:
         riders = of_week_before(riders, week, seed)

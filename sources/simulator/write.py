@@ -244,7 +244,9 @@ def _foreign(entry: Path) -> str | None:
 def _are_labels(path: Path) -> bool:
     if not path.exists():
         return False
-    heads = [(",".join(columns) + "\n").encode() for columns in ((*LABEL_COLUMNS, *LOSS_COLUMNS), *EARLIER_LABEL_COLUMNS)]
+    heads = [
+        (",".join(columns) + "\n").encode() for columns in ((*LABEL_COLUMNS, *LOSS_COLUMNS), *EARLIER_LABEL_COLUMNS)
+    ]
     with open(path, "rb") as file:
         return file.readline(len(heads[0])) in heads
 
