@@ -36,6 +36,7 @@ RIDER_SCHEMA: Mapping[str, pl.DataType] = {
     "distance": pl.String(),
     "device_tier": pl.String(),
     "platform": pl.String(),
+    "shift": pl.String(),
     "usual_hours": pl.Float64(),
     "lost_hours": pl.Float64(),
     "lost_share": pl.Float64(),
@@ -130,6 +131,12 @@ def insured_riders(
         .then(pl.col("lost_hours") / pl.col("usual_hours"))
         .otherwise(0.0 * pl.col("lost_hours"))
         .alias("lost_share"),
+        pl.when(pl.col("usual_hours") > 0)
+        .then(pl.lit("working"))
+        .when(pl.col("usual_hours") == 0)
+        .then(pl.lit("not working"))
+        .otherwise(pl.lit("not measured"))
+        .alias("shift"),
     )
     lat, lon = table["lat"].to_numpy(), table["lon"].to_numpy()
     away = np.full(len(table), np.nan)
@@ -240,7 +247,7 @@ def with_payments(riders: pl.DataFrame, paid: pl.DataFrame, threshold: float) ->
     is_loss = (pl.col("lost_share") >= threshold) & (pl.col("lost_hours") > 0)
     return table.with_columns(
         is_loss.alias("is_loss"), (pl.col("paid_paise").fill_null(0) / 100).alias("paid_inr")
-    ).select(RIDER_SCHEMA)
+    ).select(list(RIDER_SCHEMA))
 
 
 def paid_of(claims: Sequence[Mapping[str, Any]], payouts: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from monsoon.transforms.basis_risk import (
 from monsoon.transforms.product import Product
 from monsoon.transforms.triggers.readings import Reading
 
-DIMENSIONS = ("all", "zone", "distance", "device_tier", "platform")
+DIMENSIONS = ("all", "zone", "distance", "device_tier", "platform", "shift")
 COUNTS = ("riders", "not_measured", "riders_paid", "riders_with_loss", "lost_inr", "paid_inr")
 
 

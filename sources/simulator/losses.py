@@ -1,9 +1,7 @@
 """The income that a simulated storm truly takes: what basis risk is measured against.
 
 It follows from what the simulation does to a rider's work, not from what a phone reports: at every step of the shift
-the pace of work that rain, shelter and hindrances leave, 0 while he is logged out of the platform's app. The hours lost
-are the shift's hours times what is missing of the usual pace; each is worth the rider's usual income of an hour. Nothing
-is drawn for it, so that a simulation is what it was without it.
+the X
 """
 
 from __future__ import annotations

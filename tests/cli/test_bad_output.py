@@ -27,6 +27,7 @@ COMMANDS_THAT_WRITE = {
         ["features", "export", "--store", "IN", "--rows", "IN", "--entity", "rider", "--features", "shift_pattern"],
         "--output",
     ),
+    "basis-risk": (["basis-risk", "--input", "IN", "--results", "IN"], "--output"),
     "diff": (["diff", "IN", "IN"], "--output"),
     "whatif": (["whatif", "--input", "IN", "--vary", "kawaach.triggers.rain.full=100"], "--output"),
     "season": (["season", "--years", "10"], "--output"),

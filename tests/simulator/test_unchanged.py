@@ -10,6 +10,7 @@ import hashlib
 import pytest
 
 from monsoon.sources.simulator import load_storm, simulate_frames
+from monsoon.sources.simulator.losses import LOSS_COLUMNS
 
 EXACT = ["event_id", "worker_id", "device_id", "event_time", "platform", "ip_prefix", "app_state", "orders_completed"]
 DIGESTS = {
@@ -25,7 +26,7 @@ def digest(name):
         frames.telemetry.select(EXACT),
         frames.oracle_readings,
         frames.subscriptions,
-        frames.labels.drop("condition", "true_lat", "true_lon", "false_sources"),
+        frames.labels.drop("condition", "true_lat", "true_lon", "false_sources", *LOSS_COLUMNS),
     )
     return hashlib.blake2b("".join(table.write_ndjson() for table in tables).encode(), digest_size=8).hexdigest()
 
