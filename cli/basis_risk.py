@@ -213,11 +213,11 @@ def report_lines(table: pl.DataFrame, loss: str, threshold: float, resamples: in
     ]
     for (product, dimension), rows in table.group_by(["product", "dimension"], maintain_order=True):
         shown = rows.sort("shortfall_per_rider_inr", descending=True, nulls_last=True, maintain_order=True)
-        shown = (shown if dimension == "zone" else rows).head(_MAX_GROUPS)
+        shown = (shown if dimension == "zone" else rows).filter(pl.col("riders") > 0).head(_MAX_GROUPS)
         about = pl.col("group").alias(str(product) if dimension == "all" else f"{product}, by {dimension}")
         lines += ["", *aligned(_for_terminal(shown, [about]))]
-        if len(rows) > len(shown):
-            lines.append(f"... and {len(rows) - len(shown):,} more")
+        if (more := (rows["riders"] > 0).sum() - len(shown)) > 0:
+            lines.append(f"... and {more:,} more")
         if dimension == "all" and (missing := rows["not_measured"].sum()):
             lines.append(f"not counted, since their loss is not measured or they attack: {missing:,} riders")
     return lines
