@@ -16,8 +16,8 @@ from monsoon.transforms.basis_risk import DISTANCE_BANDS, MEASURES, LossAndPayme
 def riders_of(*rows):
     """Rows of lost and paid rupees, whether it is a loss, and the zone's code."""
     lost, paid, is_loss, zone = zip(*rows, strict=True)
-    rupees = [np.array([round(100 * each) for each in column], np.int64) for column in (lost, paid)]
-    return LossAndPayment(*rupees, np.array(is_loss), np.array(zone, np.int64))
+    lost_paise, paid_paise = (np.array([round(100 * each) for each in column], np.int64) for column in (lost, paid))
+    return LossAndPayment(lost_paise, paid_paise, np.array(is_loss), np.array(zone, np.int64))
 
 
 FOUR = riders_of((100, 0, True, 0), (0, 400, False, 0), (300, 400, True, 1), (200, 0, True, 1))
@@ -42,7 +42,8 @@ def test_two_zones_give_two_zones_or_one_of_them_twice():
     """Of two zones, whose mean shortfalls are 50 and 100, the resamples' means are 50, 75 and 100."""
     low, high = group_measures(FOUR, "four").measures["shortfall_per_rider_inr"][1:]
     assert (low, high) == (50, 100)
-    assert group_measures(FOUR, "four").measures["loss_without_payment"][1:] == (2, 2), "one in each zone: never another"
+    one_in_each_zone = group_measures(FOUR, "four").measures["loss_without_payment"]
+    assert one_in_each_zone[1:] == (2, 2)
 
 
 def test_riders_are_resampled_where_there_is_one_zone():

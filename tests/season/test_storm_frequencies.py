@@ -80,7 +80,7 @@ def test_in_a_season_every_rider_holds_each_product_and_nothing_is_queued(scenar
     products = load_products()
     storm = with_book(load_storm("delhi-2024-07-31-cloudburst"), products)
     assert storm.modeled.reserves == ()
-    table = subscriptions(storm, *scenario_of(storm, 60))
+    table, _ = subscriptions(storm, *scenario_of(storm, 60))
     held = table.select("worker_id", "product").unique()
     assert held.height == 60 * len(products)
     assert set(table["plan"]) == {plan for product in products.values() for plan in plans_of(product)}
