@@ -75,6 +75,7 @@ def pieces_of(records, chance):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("source", [name for name in EXAMPLES if not name.endswith("902")], indirect=True)
 def test_as_it_happens(source, tmp_path):
     """In pieces in the order of time, steps lagging behind others, and resumed twice on the way."""
     chance = random.Random(source.name)

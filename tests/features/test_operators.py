@@ -101,7 +101,7 @@ def played(source, records, settings):
     return graph.finish().features
 
 
-@pytest.fixture(scope="module", params=mostly_slow(range(3)))
+@pytest.fixture(scope="module", params=mostly_slow(range(2)))
 def day(request, tmp_path_factory):
     """Records, their folder, and its features."""
     records = records_of(request.param)

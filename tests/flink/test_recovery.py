@@ -43,41 +43,31 @@ def free_port():
         return trial.getsockname()[1]
 
 
-def test_a_kill_with_state_on_disk(tmp_path, storm):
-    """RocksDB with incremental checkpoints: the same records, also at another parallelism; and no other backend."""
-    source, expected = storm
-    output = tmp_path / "out"
-    first = Command(source, output, "--state-backend", "rocksdb")
-    first.wait_for_checkpoints(3)
-    first.kill()
-    code, _, err = Command(source, output, "--resume", "--parallelism", "1").end()
-    assert code == 1
-    assert "state backend (rocksdb, not hashmap)" in err
-    code, _, err = Command(source, output, "--resume", "--parallelism", "1", "--state-backend", "rocksdb").end()
-    assert (code, err) == (0, "")
-    assert written(output) == expected
-
-
 def test_killed_again_and_again_then_interrupted(tmp_path, storm):
+    """With state on disk, in RocksDB with incremental checkpoints; no other backend reads it."""
     source, expected = storm
-    output = tmp_path / "out"
+    output, on_disk = tmp_path / "out", ("--state-backend", "rocksdb")
     chance = random.Random(1)
 
-    first = Command(source, output)
+    first = Command(source, output, *on_disk)
     first.wait_until(lambda: (output / ".monsoon-run").exists())
     first.kill()  # before its first checkpoint: the same command starts anew
 
-    second = Command(source, output)
+    second = Command(source, output, *on_disk)
     second.wait_for_checkpoints()
     time.sleep(0.3 * chance.random())
     second.kill()
 
-    third = Command(source, output, "--resume", "--parallelism", "1")
+    code, _, err = Command(source, output, "--resume", "--parallelism", "1").end()
+    assert code == 1
+    assert "state backend (rocksdb, not hashmap)" in err
+
+    third = Command(source, output, "--resume", "--parallelism", "1", *on_disk)
     third.wait_for_checkpoints(3)
     time.sleep(0.3 * chance.random())
     third.kill()
 
-    fourth = Command(source, output, "--resume", "--parallelism", "2")
+    fourth = Command(source, output, "--resume", "--parallelism", "2", *on_disk)
     fourth.wait_for_checkpoints()
     code, out, err = fourth.signal(signal.SIGINT)
     assert (code, out) == (130, "")
@@ -85,12 +75,12 @@ def test_killed_again_and_again_then_interrupted(tmp_path, storm):
     assert f"./monsoon run --resume --input {source} --output {output}" in err
     assert fourth.members() == []
 
-    code, out, err = Command(source, output, "--resume").end()
+    code, out, err = Command(source, output, "--resume", *on_disk).end()
     assert (code, err) == (0, "")
     assert written(output) == expected
     assert not list(output.glob("*/.*"))
 
-    again = Command(source, output, "--resume").end()
+    again = Command(source, output, "--resume", *on_disk).end()
     assert again[0] == 1
     assert "this run has ended" in again[2]
 

@@ -255,7 +255,7 @@ BEFORE_MS = at(-100)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("what", ["version", "model"])
 def test_as_if_it_had_been_there(tmp_path, root, kawaach, what, seed):
     """Subtasks hear of a change in any order, some after others have sent what follows from it; restarts anywhere."""

@@ -156,8 +156,7 @@ def test_one_subtask_on_the_way_of_answers_goes_ahead(tmp_path, uid, first):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", [0, 1])
-@pytest.mark.parametrize("uid", UIDS)
+@pytest.mark.parametrize(("uid", "first"), [(uid, number % 2) for number, uid in enumerate(UIDS)])
 def test_one_subtask_of_any_operator_goes_ahead(tmp_path, uid, first):
     storm = "outage" if "witness" in uid else "golden"
     one_goes_ahead(tmp_path, storm, uid, first, restarts=bool(first))
