@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -34,7 +35,8 @@ def bound_names(measure: str) -> tuple[str, str]:
 
 def measured(riders: pl.DataFrame, name: str, seed: int = 0, resamples: int = DEFAULT_RESAMPLES) -> dict[str, Any]:
     """The measures of some rows of RIDER_SCHEMA, of one product: COUNTS, MEASURES and their bounds, and what was
-    resampled. Riders whose loss is not measured are counted and nothing else; `name` as in `group_measures`."""
+    resampled. Riders whose loss is not measured are counted and nothing else. The draws depend on the seed and `name`,
+    which is the group's, so that its bounds do not depend on other groups."""
     known = riders.filter(pl.col("lost_inr").is_not_null())
     _, code = np.unique(known["zone"].to_numpy(), return_inverse=True)
     group = LossAndPayment(
@@ -43,7 +45,8 @@ def measured(riders: pl.DataFrame, name: str, seed: int = 0, resamples: int = DE
         is_loss=known["is_loss"].to_numpy(),
         zone=code.reshape(-1).astype(np.int64),
     )
-    return _row(group_measures(group, name, seed, resamples), len(riders) - len(known))
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    return _row(group_measures(group, rng, resamples), len(riders) - len(known))
 
 
 def basis_risk_table(riders: pl.DataFrame, seed: int = 0, resamples: int = DEFAULT_RESAMPLES) -> pl.DataFrame:

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from monsoon.pipelines.basis_risk.riders import RIDER_SCHEMA
 from monsoon.pipelines.basis_risk.table import COUNTS, DIMENSIONS, basis_risk_table, bound_names
-from monsoon.transforms.basis_risk import DISTANCE_BANDS, MEASURES, LossAndPayment, group_measures
+from monsoon.transforms.basis_risk import DISTANCE_BANDS, MEASURES, LossAndPayment
+from monsoon.transforms.basis_risk import group_measures as measures_by
+
+
+def group_measures(group, seed=1, resamples=1_000):
+    return measures_by(group, np.random.default_rng(seed), resamples)
 
 
 def riders_of(*rows):
@@ -24,7 +29,7 @@ FOUR = riders_of((100, 0, True, 0), (0, 400, False, 0), (300, 400, True, 1), (20
 
 
 def test_by_hand():
-    found = group_measures(FOUR, "four")
+    found = group_measures(FOUR)
     value = {name: estimate.value for name, estimate in found.measures.items()}
     assert (found.riders, found.riders_paid, found.riders_with_loss) == (4, 2, 3)
     assert (found.lost_paise, found.paid_paise) == (60_000, 80_000)
@@ -40,15 +45,15 @@ def test_by_hand():
 
 def test_two_zones_give_two_zones_or_one_of_them_twice():
     """Of two zones, whose mean shortfalls are 50 and 100, the resamples' means are 50, 75 and 100."""
-    low, high = group_measures(FOUR, "four").measures["shortfall_per_rider_inr"][1:]
+    low, high = group_measures(FOUR).measures["shortfall_per_rider_inr"][1:]
     assert (low, high) == (50, 100)
-    one_in_each_zone = group_measures(FOUR, "four").measures["loss_without_payment"]
+    one_in_each_zone = group_measures(FOUR).measures["loss_without_payment"]
     assert one_in_each_zone[1:] == (2, 2)
 
 
 def test_riders_are_resampled_where_there_is_one_zone():
     one = riders_of(*[(100, 0, True, 7)] * 50, *[(0, 0, False, 7)] * 50)
-    found = group_measures(one, "one", resamples=4_000)
+    found = group_measures(one, resamples=4_000)
     assert (found.resampled, found.clusters) == ("rider", 100)
     value, low, high = found.measures["loss_without_payment"]
     # A binomial of 100 and 1/2: 50, with a standard deviation of 5.
@@ -59,33 +64,37 @@ def test_riders_are_resampled_where_there_is_one_zone():
 
 def test_zones_that_share_their_fate_have_wider_bounds_than_riders():
     rows = [(100.0 if zone % 2 else 0.0, 0, zone % 2 == 1, zone) for zone in range(20) for _ in range(30)]
-    by_zone = group_measures(riders_of(*rows), "x").measures["shortfall_per_rider_inr"]
-    by_rider = group_measures(riders_of(*[(*row[:3], 0) for row in rows]), "x").measures["shortfall_per_rider_inr"]
+    by_zone = group_measures(riders_of(*rows)).measures["shortfall_per_rider_inr"]
+    by_rider = group_measures(riders_of(*[(*row[:3], 0) for row in rows])).measures["shortfall_per_rider_inr"]
     assert by_zone.value == by_rider.value == 50
     assert by_zone.high - by_zone.low > 4 * (by_rider.high - by_rider.low)
 
 
 def test_a_correlation_is_undefined_without_variance():
     alike = riders_of((100.01, 70, True, 0), (100.01, 40, True, 1), (100.01, 0, True, 2))
-    assert all(math.isnan(each) for each in group_measures(alike, "alike").measures["correlation"])
+    assert all(math.isnan(each) for each in group_measures(alike).measures["correlation"])
 
 
 def test_nobody():
     none = LossAndPayment(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0, np.int64))
-    found = group_measures(none, "none")
+    found = group_measures(none)
     assert (found.riders, found.lost_paise) == (0, 0)
     assert all(math.isnan(each) for estimate in found.measures.values() for each in estimate)
 
 
-def test_a_seed_and_a_name_decide():
-    rng = np.random.default_rng(1)
-    many = riders_of(*[(float(rng.integers(0, 500)), 0, True, zone) for zone in range(40)])
+def test_a_seed_and_the_groups_name_decide():
+    """The bounds of a group are the same whatever other groups there are."""
+    rows = [
+        (97 * number**2, 0, f"87{number % 4}e", "0-1 km", "entry", "swiggy", "working", True) for number in range(40)
+    ]
+    table = rider_table(rows)
 
-    def bounds(name, seed):
-        return group_measures(many, name, seed).measures["shortfall_per_rider_inr"]
+    def bounds(riders, seed):
+        found = basis_risk_table(riders, seed, 50).filter(dimension="zone", group="871e")
+        return found.select(*bound_names("shortfall_per_rider_inr")).row(0)
 
-    assert bounds("a", 1) == bounds("a", 1)
-    assert len({bounds("a", 1), bounds("a", 2), bounds("b", 1)}) == 3
+    assert bounds(table, 1) == bounds(table.filter(pl.col("zone").is_in(["871e", "872e"])), 1)
+    assert bounds(table, 1) != bounds(table, 2)
 
 
 paise = st.integers(0, 500_000)

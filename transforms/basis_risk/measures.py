@@ -6,7 +6,6 @@ every machine. B. Efron and R. Tibshirani, An Introduction to the Bootstrap (199
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -82,14 +81,13 @@ class GroupMeasures:
 
 
 def group_measures(
-    group: LossAndPayment, name: str, seed: int = 0, resamples: int = DEFAULT_RESAMPLES
+    group: LossAndPayment, rng: np.random.Generator, resamples: int = DEFAULT_RESAMPLES
 ) -> GroupMeasures:
     """The measures of a group.
 
     Zones are resampled where the group has several, since riders of one zone share the trigger and are not independent;
-    riders where it has one. `name` decides, with the seed, which: a group's bounds do not depend on other groups.
-    Bounds of a total are those of its mean times the group's riders. Where the percentiles leave out the value itself,
-    as they can of a skewed measure, they are widened to it.
+    riders where it has one; `rng` draws them. Bounds of a total are those of its mean times the group's riders. Where
+    the percentiles leave out the value itself, as they can of a skewed measure, they are widened to it.
     """
     sums = _sums(group)
     zones, cluster = np.unique(group.zone, return_inverse=True)
@@ -101,7 +99,6 @@ def group_measures(
         clustered = sums
     point = sums.sum(axis=0, keepdims=True)
     values = _of_sums(point, len(group))[0]
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     drawn = _of_sums(_resampled(clustered, resamples, rng), len(group)) if len(group) else np.empty((0, len(MEASURES)))
     estimates = {}
     for column, measure in enumerate(MEASURES):
