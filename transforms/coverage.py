@@ -224,7 +224,8 @@ class Coverage:
         """The same, as a set."""
         return self._policies_of.keys()
 
-    def _held_by(self, worker_id: str) -> Collection[Policy]:
+    def held_by(self, worker_id: str) -> Collection[Policy]:
+        """The policies of which an event names the rider."""
         return self._policies_of.get(worker_id, {}).values()
 
     def applicable_policy(
@@ -256,7 +257,7 @@ class Coverage:
                     or plan_name(state.record["plan"]) in bridges
                 )
 
-            of_worker[key] = _earliest_begun(self._held_by(worker_id), concerned)
+            of_worker[key] = _earliest_begun(self.held_by(worker_id), concerned)
         return of_worker[key].at(start_ms)
 
     def policies_with_order_mean(self, worker_id: str) -> list[tuple[int, PolicyState | None]]:
@@ -268,7 +269,7 @@ class Coverage:
             return states_both and state.worker_id == worker_id
 
         if worker_id not in self._with_order_mean:
-            timeline = _earliest_begun(self._held_by(worker_id), stated)
+            timeline = _earliest_begun(self.held_by(worker_id), stated)
             self._with_order_mean[worker_id] = list(zip(timeline.moments_ms, timeline.states, strict=True))
         return self._with_order_mean[worker_id]
 

@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, field
 
 from monsoon.transforms.documents import OrUnset, Section, about, non_empty, unique_items
 from monsoon.transforms.oracle_metrics import MetricName
+from monsoon.transforms.product.premium_document import PremiumSection
 from monsoon.transforms.product.quantities import (
     Amount,
     ComparisonText,
@@ -221,3 +222,6 @@ class ProductSection(Section, frozen=True, kw_only=True):
             ),
         ]
     ] = UNSET
+    premium: OrUnset[Annotated[PremiumSection, about("What a period of cover costs a rider (docs/pricing.md).")]] = (
+        UNSET
+    )

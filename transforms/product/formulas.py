@@ -26,7 +26,7 @@ class FormulaReader:
         for term in sorted(set(plan_terms) & set(inputs.POLICY)):
             report.add(("plans",), f"a plan's term cannot be named {quoted(term)}, an input of every product")
 
-    def formula(self, text: str, known: Mapping[str, Unit], unit: Unit | None, path: Path) -> Any:
+    def formula(self, text: str, known: Mapping[str, Unit | None], unit: Unit | None, path: Path) -> Any:
         """The Expression in `unit` (None: a condition)."""
         try:
             return Expression.parse(text, known, unit)

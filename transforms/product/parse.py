@@ -6,7 +6,7 @@ Interpretations of the specification: docs/interpretations.md#product-files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -20,9 +20,12 @@ from monsoon.transforms.product.decisions import DecisionReader
 from monsoon.transforms.product.faults import FaultCollector
 from monsoon.transforms.product.formulas import FormulaReader
 from monsoon.transforms.product.old_names import with_present_names
+from monsoon.transforms.product.premium_reader import PlanAmounts, PremiumReader
+from monsoon.transforms.product.premium_terms import PremiumTerms
 from monsoon.transforms.product.quantities import amount, bare_number
 from monsoon.transforms.product.terms import (
     ALWAYS_MS,
+    HOUR_MS,
     AlertWindow,
     Cap,
     Lockout,
@@ -113,6 +116,7 @@ class _Parser:
             lockout=self._lockout(),
             alert_window=self._alert_window(),
             syndicate=self._syndicate(),
+            premium=self._premium(plans),
             from_ms=self._from_ms(),
         )
 
@@ -211,6 +215,15 @@ class _Parser:
             payout_accounts=terms.payout_accounts,
             resting_accel_var=terms.resting_accel_var,
         )
+
+    def _premium(self, plans: Mapping[str, Plan]) -> PremiumTerms | None:
+        if self._terms.premium is UNSET:
+            return None
+        amounts = {
+            name: PlanAmounts(plan.price_inr, None if plan.duration_ms is None else plan.duration_ms / HOUR_MS)
+            for name, plan in plans.items()
+        }
+        return PremiumReader(self._terms.premium, amounts, self._formulas, self._report).terms()
 
     def _from_ms(self) -> int:
         text = self._terms.in_force_from

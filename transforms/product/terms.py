@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from monsoon.transforms.expressions import Expression
+from monsoon.transforms.product.premium_terms import PremiumTerms
 from monsoon.transforms.product.score_terms import MIN_P as MIN_P
 from monsoon.transforms.product.score_terms import MODEL_SCALE as MODEL_SCALE
 from monsoon.transforms.product.score_terms import CutOff as CutOff
@@ -339,6 +340,7 @@ class Product:
     lockout: Lockout | None = None
     alert_window: AlertWindow | None = None
     syndicate: SyndicateRule | None = None
+    premium: PremiumTerms | None = None
     from_ms: int = ALWAYS_MS
     until_ms: int = NEVER_MS
     earlier: tuple[Product, ...] = ()
