@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _EXAMPLE = """\
 example:
-  monsoon premium --product kawaach --inputs
+  monsoon premium --product kawaach --describe
   monsoon premium --product kawaach --riders riders.csv
   monsoon premium --product kawaach --riders riders.csv --explain w1
   monsoon premium --product kawaach --riders zones.csv --input runs/delhi --results runs/delhi-out \\
@@ -44,7 +44,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser.add_argument("--at", type=moment_ms, metavar="MOMENT", help="when the cover begins; with --input")
     parser.add_argument("--plan", metavar="NAME", help="the plan of riders for whom none is stated")
     parser.add_argument("--explain", metavar="RIDER", help="print the breakdown of one rider")
-    parser.add_argument("--inputs", action="store_true", help="print what the product's premium depends on")
+    parser.add_argument("--describe", action="store_true", help="print what the product's premium depends on")
     parser.add_argument("--output", type=Path, metavar="DIR", help="new, empty or earlier folder of this command")
     parser.add_argument("--format", choices=["jsonl", "parquet"], default="jsonl", help="of the quotes (%(default)s)")
     add_product_files(parser)
@@ -68,11 +68,11 @@ def run(args: argparse.Namespace) -> int:
             f"{product.name} has no plan {args.plan!r}{did_you_mean(args.plan, product.plans)}; "
             f"there are: {', '.join(product.plans)}"
         )
-    if args.inputs:
+    if args.describe:
         print("\n".join(map(printable, input_lines(product))))
         return 0
     if args.riders is None and args.input is None:
-        args.parser.error("give --riders or --input, or --inputs to see what the premium depends on")
+        args.parser.error("give --riders or --input, or --describe to see what the premium depends on")
     if args.input is not None and args.at is None:
         args.parser.error("--input needs --at, the moment at which policies are in force")
     if args.input is None and not (args.results is None and args.refuted_claims is None and args.at is None):

@@ -15,8 +15,8 @@ from monsoon.sinks.tables import write_table
 from monsoon.transforms.pricing import quote
 from monsoon.transforms.product import Product, ProductError
 
-QUOTES, REFUSED = "quotes", "refused.jsonl"
-FILES = (f"{QUOTES}.jsonl", f"{QUOTES}.parquet", REFUSED)
+QUOTES, QUOTES_PARQUET, REFUSED = "quotes.jsonl", "quotes.parquet", "refused.jsonl"
+FILES = (QUOTES, QUOTES_PARQUET, REFUSED)
 """What `write_quotes` may write."""
 _FACTORS = pl.List(pl.Struct({"name": pl.String, "value": pl.Float64}))
 
@@ -76,12 +76,12 @@ def quote_riders(product: Product, riders: Riders) -> QuoteTables:
 def write_quotes(folder: Path, tables: QuoteTables, *, parquet: bool) -> None:
     """Writes quotes and refused riders; equal riders give equal bytes. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, table in ((f"{QUOTES}.jsonl", None if parquet else tables.quotes), (REFUSED, tables.refused)):
+    for name, table in ((QUOTES, None if parquet else tables.quotes), (REFUSED, tables.refused)):
         if table is not None:
             content = io.BytesIO()
             table.write_ndjson(content)
             replace_file(folder / name, content.getvalue(), folder / f".{name}")
     if parquet:
-        write_table(folder / f"{QUOTES}.parquet", tables.quotes)
+        write_table(folder / QUOTES_PARQUET, tables.quotes)
     other = folder / f"{QUOTES}.{'jsonl' if parquet else 'parquet'}"
     other.unlink(missing_ok=True)  # of an earlier call: it would be of other riders

@@ -54,7 +54,7 @@ def test_one_quote_explained_line_by_line(capsys, riders):
     amounts = {line.split()[0]: float(line.split()[1]) for line in lines[2:]}
     premium = amounts.pop("premium")
     assert premium == sum(amounts.values()) == 49
-    assert any(line.split()[2:] == "-0.06 * (saferider_tier - 1) * (base + zone)".split() for line in lines)
+    assert any(line.endswith("  -0.06 * (saferider_tier - 1) * (base + zone)") for line in lines)
 
 
 def test_a_rider_without_a_quote_is_explained_and_an_unknown_one_is_an_error(capsys, riders):
@@ -87,7 +87,7 @@ def test_riders_of_policies_have_their_histories(capsys, tmp_path):
 
 
 def test_inputs_are_listed(capsys):
-    code, lines, _ = said(capsys, "--product", "jugaad", "--inputs")
+    code, lines, _ = said(capsys, "--product", "jugaad", "--describe")
     assert code == 0
     assert "shift: shift that the rider mostly works (day, mixed, evening; needed)" in lines
 
@@ -95,9 +95,12 @@ def test_inputs_are_listed(capsys):
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["--product", "kawach", "--inputs"], "no product 'kawach'; did you mean"),
+        (["--product", "kawach", "--describe"], "no product 'kawach'; did you mean"),
         (["--product", "jugaad", "--riders", "RIDERS", "--plan", "stadard"], "no plan 'stadard'; did you mean"),
-        (["--product", "cyclone", "--inputs", "--product-file", "CYCLONE"], "cyclone has no premium; docs/pricing.md"),
+        (
+            ["--product", "cyclone", "--describe", "--product-file", "CYCLONE"],
+            "cyclone has no premium; docs/pricing.md",
+        ),
         (["--product", "gic", "--riders", "RIDERS"], 'no input "daily_wage"'),
     ],
 )

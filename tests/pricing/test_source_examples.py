@@ -1,4 +1,4 @@
-"""The examples that the sources work out, through the product files; where a source's own sum is wrong, the right one."""
+"""The examples that the sources work out, by the product files; where a source's own sum is wrong, the right one."""
 
 import numpy as np
 import pytest

@@ -27,7 +27,7 @@ _WHOLE_BELOW = 2.0**49
 
 @dataclass(frozen=True)
 class Bounded:
-    """A column (float64, NaN: not measured; a condition: bool), and how far each row is at most from the exact value."""
+    """A column (float64, NaN: not measured; a condition: bool), and how far a row is at most from the exact value."""
 
     values: np.ndarray
     errors: np.ndarray
