@@ -42,7 +42,7 @@ FAULTS = {
         'there is no input "previous_premium"',
     ),
     "bonus hours in rupees": ("offshift", ["bonus_cover"], "24 * INR", "h is wanted here"),
-    "an unknown field": ("gic", ["roundng"], "rupee", 'did you mean "rounding"'),
+    "an unknown field": ("gic", ["max_chnage"], "15 %", 'did you mean "max_change"'),
     "an unknown rounding": ("gic", ["rounding"], "rupees", 'did you mean "rupee"'),
     "a number and choices": ("gic", ["inputs", "month", "choices"], {"june": 6}, "choices"),
 }
