@@ -35,11 +35,13 @@ example:
 
 The loss of a simulated rider is what the simulation truly took (labels.csv); else a proxy, of his orders against his
 own baseline. --stations, --providers and --resolution are tried one by one on streams that are read once. With --output
-riders.parquet, basis_risk.parquet and, of what was tried, comparison.parquet are written: docs/basis-risk.md says what
-their columns are.
+basis_risk.html shows it, and riders.parquet, basis_risk.parquet and, of what was tried, comparison.parquet have it:
+docs/basis-risk.md says what their columns are.
 """
 
 RIDERS, TABLE, COMPARISON = "riders.parquet", "basis_risk.parquet", "comparison.parquet"
+PAGE = "basis_risk.html"
+_OF_LOSS = {"simulated": "what the simulation took of it", "activity": "orders against the rider's own baseline"}
 _MAX_RESAMPLES = 100_000
 _MAX_GROUPS = 20
 _OF_BOOTSTRAP = "of the bootstrap (default: %(default)s)"
@@ -118,14 +120,16 @@ def run(args: argparse.Namespace) -> int:
     from monsoon.pipelines.basis_risk.table import basis_risk_table, metrics_of
     from monsoon.pipelines.basis_risk.variants import Observations, comparison_table, variants_of
     from monsoon.pipelines.local.replay import read_inputs
+    from monsoon.sinks.durable import replace_file
     from monsoon.sinks.tables import refuse_other_files, write_table
     from monsoon.sources.model_files import load_scorer
     from monsoon.sources.product_files import load_products
     from monsoon.workbench import load
     from monsoon.workbench.payments import paid_by_rider, standing_disruptions
+    from monsoon.workbench.report.basis_risk import basis_risk_page
 
     if args.output is not None:
-        refuse_other_files(args.output, (RIDERS, TABLE, COMPARISON), "monsoon basis-risk")
+        refuse_other_files(args.output, (RIDERS, TABLE, COMPARISON, PAGE), "monsoon basis-risk")
     output = load(args.results)
     everything = load_products(extra=args.product_file)
     products = _products(output, everything)
@@ -156,13 +160,15 @@ def run(args: argparse.Namespace) -> int:
     if comparison is not None:
         print("\n".join(["", *comparison_lines(comparison, table)]))
     if args.output is not None:
+        page = basis_risk_page(table, riders, comparison, args.threshold, _OF_LOSS[_loss_of(args)])
         write_table(args.output / RIDERS, riders)
         write_table(args.output / TABLE, table)
         if comparison is None:
             (args.output / COMPARISON).unlink(missing_ok=True)
         else:
             write_table(args.output / COMPARISON, comparison)
-        print(f"look into {args.output}: {TABLE} has every group with its bounds, {RIDERS} what they are made of")
+        replace_file(args.output / PAGE, page.encode(), args.output / f".{PAGE}")
+        print(f"look into {args.output}: {PAGE} for any browser, {TABLE} has every group with its bounds")
     return 0
 
 
@@ -204,11 +210,10 @@ def report_lines(table: pl.DataFrame, loss: str, threshold: float, resamples: in
 
     from monsoon.cli.result_tables import aligned
 
-    of_loss = {"simulated": "what the simulation took of it", "activity": "orders against the rider's own baseline"}
     if table.is_empty():
         return ["nobody has a policy of these products in the period"]
     lines = [
-        f"a loss is {threshold:.0%} of the shift's income or more: {of_loss[loss]}",
+        f"a loss is {threshold:.0%} of the shift's income or more: {_OF_LOSS[loss]}",
         f"95%: of the mean shortfall, by {resamples:,} resamples of zones (of riders where there is one zone)",
     ]
     for (product, dimension), rows in table.group_by(["product", "dimension"], maintain_order=True):

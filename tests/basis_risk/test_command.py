@@ -4,9 +4,11 @@ import json
 
 import polars as pl
 import pytest
+from kit.chromium import Chromium
 from kit.streams import small_storm, write_streams
 
 from monsoon.cli.main import main
+from monsoon.pipelines.basis_risk.table import bound_names
 from monsoon.workbench import load
 
 LABELS = """\
@@ -18,7 +20,7 @@ w3,mock_app,mid,,,
 w4,honest,mid,8.0,8.0,600.0
 """
 """By the wages of `small_storm`, 400 to 600: Rs 50 to 75 an hour."""
-TABLES = ("basis_risk.parquet", "riders.parquet", "comparison.parquet")
+WRITTEN = ("basis_risk.parquet", "riders.parquet", "comparison.parquet", "basis_risk.html")
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +77,8 @@ def test_what_is_tried_is_what_a_replay_of_such_an_input_pays(storm, results, tm
     options = ["--providers", "imd", "--stations", "1", "--resolution", "8..9"]
     for name in ("a", "b"):
         assert basis_risk(storm, results, *options, "--output", tmp_path / name) == 0
-    for table in TABLES:
-        assert (tmp_path / "a" / table).read_bytes() == (tmp_path / "b" / table).read_bytes()
+    for name in WRITTEN:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert "pay otherwise" not in capsys.readouterr().out
     records = small_storm(every_min=2.0)
     records["oracle_readings"] = [each for each in records["oracle_readings"] if each["provider"] == "imd"]
@@ -88,6 +90,35 @@ def test_what_is_tried_is_what_a_replay_of_such_an_input_pays(storm, results, tm
     paid = dict(comparison.filter(pl.col("value") != "8").select("variant", "paid_inr").iter_rows())
     assert paid["providers"] == payouts["amount_paise"].sum() / 100
     assert paid["providers"] < paid["as given"] == paid["resolution"] == paid["stations"]
+
+
+def test_the_page_has_the_tables_numbers(storm, results, tmp_path, tmp_path_factory):
+    """Read from the page in a browser: every point and its bounds, and the riders of the scatter."""
+    assert basis_risk(storm, results, "--providers", "imd", "--output", tmp_path) == 0
+    table = pl.read_parquet(tmp_path / "basis_risk.parquet").filter(pl.col("product") == "kawaach")
+    tiers = table.filter((pl.col("dimension") == "device_tier") & (pl.col("riders") > 0))
+    tried = pl.read_parquet(tmp_path / "comparison.parquet").filter(pl.col("product") == "kawaach")
+    with Chromium(tmp_path_factory.mktemp("profile")) as browser:
+        browser.open(tmp_path / "basis_risk.html")
+        browser.value("product.value = 'kawaach'; product.dispatchEvent(new Event('change'))")
+        browser.value("dimension.value = 'device_tier'; dimension.dispatchEvent(new Event('change'))")
+        for where, rows in (("group-charts", tiers), ("tried-charts", tried)):
+            for measure in ("shortfall_per_rider_inr", "loss_without_payment"):
+                low, high = bound_names(measure)
+                x, under, over = browser.value(
+                    f"(({{ x, error_x }}) => [x, error_x.arrayminus, error_x.array].map((each) => Array.from(each)))"
+                    f"(document.getElementById('{where}-{measure}').data[0])"
+                )
+                assert x == rows[measure].to_list()
+                assert [a - b for a, b in zip(x, under, strict=True)] == pytest.approx(rows[low].to_list())
+                assert [a + b for a, b in zip(x, over, strict=True)] == pytest.approx(rows[high].to_list())
+        assert browser.value("document.querySelectorAll('#groups tbody tr').length") == len(tiers)
+        drawn = browser.value("document.getElementById('riders').data.slice(0, 2).map((each) => Array.from(each.x))")
+        assert drawn == [[200.0, 600.0], [56.25, 0.0]]
+        browser.look(390, 844, "dark", mobile=True)
+        browser.open(tmp_path / "basis_risk.html")
+        assert browser.value("document.documentElement.scrollWidth") <= 390
+        assert browser.faults == browser.requests == []
 
 
 def without_labels(storm, tmp_path, labels=None):
