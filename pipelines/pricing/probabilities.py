@@ -120,7 +120,7 @@ def after_last_day(series: DailySeries) -> tuple[str, dict[int, float]]:
 def storm_probabilities(names: Sequence[str], day: date) -> list[tuple[str, str, dict[int, float]]]:
     """Of storms by name: the basis of their frequency, and by horizon the probability of such a storm in the days after
     a day. Raises InputError for a storm file that states no frequency, and as `load_storm` does."""
-    found = []
+    found: list[tuple[str, str, dict[int, float]]] = []
     for name in names:
         frequency = load_storm(name).frequency
         if frequency is None:
