@@ -133,7 +133,7 @@ def test_jugaad_steps_of_the_source_by_hand():
 
 @pytest.mark.parametrize(
     ("actual", "expected_loss", "premium"),
-    [(110, 100, 66), (200, 100, 69), (50, 100, 51), (100, 0, 69), (100, None, 69)],
+    [(110, 100, 66), (200, 100, 69), (50, 100, 51), (100, 0, 69), (100, None, 69), (1e6, 1e-4, 69)],
 )
 def test_jugaad_follows_losses_by_at_most_15_percent_of_the_premium_before(actual, expected_loss, premium):
     found, lines, _ = priced(
