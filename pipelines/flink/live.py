@@ -13,6 +13,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from monsoon.contracts.topics import INPUT_TOPICS, OUTPUT_TOPICS, TOPICS, topic_name
 from monsoon.pipelines.flink.errors import ClusterError, deepest_cause
 from monsoon.pipelines.flink.live_job import job_config
@@ -44,14 +46,15 @@ from monsoon.transforms.product import Product
 from monsoon.transforms.validation.input_checks import RefusalLimit
 
 _POLL_MS = 500
-_UNCOMMITTED_S = 300.0
+_UNCOMMITTED_S = 700.0
 """The last transactions are committed within two checkpoints, or hidden until an abandoned one has timed out."""
 _FAILURES = 6
 """So often a job may fail before anything is committed, which is not for want of a machine."""
 _JOB_LOOK_S = 2.0
 _HOUR_MS = 3_600_000
-_TRANSACTION_TIMEOUT_S = 120
-"""A transaction that a killed process left open hides what was committed after it for so long."""
+_DISTURBED_TRANSACTION_TIMEOUT_S = 120
+"""A transaction that a killed process left open hides what was committed after it for so long. Where nothing is killed
+it is the settings' default, since a checkpoint of a busy machine may outlast two minutes, and ends the job then."""
 _INTERVAL_WALL_MS = 10_000
 """At a multiple of real time an interval of event time takes as long as one of a live source."""
 
@@ -71,7 +74,7 @@ class LiveOptions:
     checkpoint_interval_ms: int = 1_000
     state_backend: str = "rocksdb"
     limit: RefusalLimit | None = None
-    disturb: Callable[[Stack], None] = lambda stack: None
+    disturb: Callable[[Stack], None] | None = None
     """Called now and then while the job runs, and may do to the stack what it likes."""
     hurried: Callable[[], bool] = lambda: False
     """Asked now and then whether to send the rest of the input as fast as it goes, whatever `speed` says."""
@@ -166,8 +169,11 @@ def _settings(
     """Of a stream that ends: no partition is ever idle, since its producer says how far it has come. The brokers are
     not known yet."""
     interval_ms = max(_INTERVAL_WALL_MS, int(_INTERVAL_WALL_MS * options.speed)) if options.speed else _HOUR_MS
+    kafka = KafkaSettings(brokers="127.0.0.1:0")
+    if options.disturb is not None:
+        kafka = replace(kafka, transaction_timeout_s=_DISTURBED_TRANSACTION_TIMEOUT_S)
     return LiveSettings(
-        kafka=KafkaSettings(brokers="127.0.0.1:0", transaction_timeout_s=_TRANSACTION_TIMEOUT_S),
+        kafka=kafka,
         event_time=EventTimeSettings(idle_after_s=None, interval_ms=min(interval_ms, _HOUR_MS)),
         state=StateSettings(
             checkpoint_interval_ms=options.checkpoint_interval_ms,
@@ -260,7 +266,8 @@ class _Exchange:
         self._progress("deciding" if share < 1 else "waiting for the last decisions to be committed", share % 1)
         if self._failed is not None:
             raise self._failed
-        self._options.disturb(self._stack)
+        if self._options.disturb is not None:
+            self._options.disturb(self._stack)
         if time.monotonic() - self._looked_s < _JOB_LOOK_S:
             return
         self._looked_s = time.monotonic()
