@@ -25,7 +25,7 @@ _EXAMPLE = """\
 example:
   monsoon simulate --storm delhi-2024-06-28 --riders 50 --seed 1 --output runs/delhi
   monsoon chaos --input runs/delhi --kills 10 --seed 7
-  monsoon chaos --input runs/delhi --kills 16 --seed 7 --payments 2
+  monsoon chaos --input runs/delhi --kills 20 --seed 7 --payments 2 --features
 
 Plays the folder through a stack of its own and kills, one after another as the job recovers, a TaskManager, the
 JobManager, a Python worker or the broker. In the end the committed records must be those of `monsoon replay`, to the
@@ -35,6 +35,9 @@ With --payments so many instances of the dispatcher pay what is instructed, thro
 misbehaves. Each instance is killed too, at one of its steps, as are PostgreSQL and the provider, and PostgreSQL's disk
 is filled where one can be mounted (by root). In the end every instruction is paid once, and the ledger, the provider's
 statement and its own book agree to the paisa.
+
+With --features Redis, which comes back empty, and the consumer that fills it are killed, too. In the end Redis and the
+offline store hold what `monsoon features build` measures of the folder, key by key.
 """
 
 
@@ -56,6 +59,9 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         const=2,
         metavar="N",
         help="pay too, with N dispatchers, and kill what pays (default: not; without N: 2)",
+    )
+    parser.add_argument(
+        "--features", action="store_true", help="keep features too, and kill what keeps them (default: not)"
     )
     add_product_options(parser)
     add_refusal_option(parser)
@@ -96,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
         closing.callback(progress.done)
         if args.payments is not None:
             options = _with_payments(options, args, folder, kills, closing)
+        if args.features:
+            options = _with_features(options, args, folder, kills)
         with History(args.input) as history:
             options = replace(options, speed=max(1.0, history.span_ms / (1000 * kills.duration_s)))
         prepare_kafka(progress)
@@ -143,6 +151,29 @@ def _with_payments(
         args.payments, settings, tuple(str(file) for file in args.product_file), words, postgres_home=disk
     )
     return replace(options, payments=payments, finish=finish)
+
+
+def _with_features(options: LiveOptions, args: argparse.Namespace, folder: Path, kills: RandomKills) -> LiveOptions:
+    """Has the stack keep features, lets the kills kill what keeps them, and holds both stores in the end against what
+    is measured of the folder; then does what is done in the end anyway."""
+    from monsoon.feature_store.offline import OfflineStore
+    from monsoon.pipelines.feature_chaos import feature_parts, require_kept
+    from monsoon.pipelines.features import write_features
+
+    kills.parts = {**kills.parts, **feature_parts()}
+
+    def finish(stack: Stack) -> None:
+        built = OfflineStore(folder / "features")
+        write_features(args.input, None, built)
+        versions, keys = require_kept(stack, built)
+        print(
+            f"monsoon chaos: {versions:,} versions of features, {keys:,} keys that still count: Redis and the offline "
+            "store have what is measured of the folder",
+            flush=True,
+        )
+        options.finish(stack)
+
+    return replace(options, features=True, finish=finish)
 
 
 _MAX_DISPATCHERS = 16

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from monsoon.cli.arguments import count_to
 from monsoon.cli.stack_options import add_stack_option, quiet_kafka
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ def add_consume_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--follow", action="store_true", help="wait for more, and for brokers and Redis that are absent"
+    )
+    parser.add_argument(
+        "--write-every-s",
+        type=count_to(86_400),
+        default=300,
+        metavar="SECONDS",
+        help="write to the offline store this often, or when 200,000 versions have come (default: 300)",
     )
     parser.add_argument(
         "--report-s", type=float, default=60.0, metavar="SECONDS", help="print metrics this often (default: 60)"
@@ -82,7 +90,8 @@ def _copies(args: argparse.Namespace, brokers: str, closing: ExitStack) -> list[
         copies.append(OnlineFeatures(connect, _clock_ms, online, args.group))
     if args.store is not None:
         require_writable(args.store, "--store")
-        copies.append(OfflineFeatures(connect, _clock_ms, OfflineStore(args.store), args.group))
+        wait_ms = 1_000 * args.write_every_s
+        copies.append(OfflineFeatures(connect, _clock_ms, OfflineStore(args.store), args.group, wait_ms))
     return copies
 
 

@@ -49,7 +49,7 @@ def lines_of(stack: Stack) -> Iterator[str]:
         "kafka": record.get("broker", ""),
         "zookeeper": record.get("zookeeper", ""),
         "jobmanager": f"http://{record['web']}" if "web" in record else "",
-        **(stack.payments.places() if record and stack.payments is not None else {}),
+        **(stack.places() if record else {}),
     }
     slots = f"slots {record.get('slots', '')}"
     for process in stack.processes:

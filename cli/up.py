@@ -20,11 +20,12 @@ example:
   monsoon produce --input runs/delhi --stack runs/stack
   monsoon status --stack runs/stack
   monsoon down --stack runs/stack
-  monsoon up --payments 2
+  monsoon up --payments 2 --features
 
 Starts a Kafka broker with Monsoon's topics, ZooKeeper, and Flink's JobManager and TaskManagers, without containers and
 for this machine only, and submits the live job; with --payments also PostgreSQL with the ledger, a simulated payment
-provider and instances of the dispatcher, which pay what the job instructs. Fetches jars first where they are not there
+provider and instances of the dispatcher, which pay what the job instructs; with --features also Redis and a consumer,
+which keeps the features that the job measures there and in the folder. Fetches jars first where they are not there
 (monsoon jars). The folder holds data and logs, and stack.json, which states every address and pid.
 """
 
@@ -85,6 +86,11 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         metavar="FILE",
         help="settings of the dispatcher (docs/payments.md); its addresses and ports are the stack's",
     )
+    parser.add_argument(
+        "--features",
+        action="store_true",
+        help="have the job measure features, and keep them in Redis and in an offline store (docs/features.md)",
+    )
     parser.add_argument("--no-job", action="store_true", help="submit no job")
     parser.set_defaults(run=run)
 
@@ -93,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints a line a process when all are ready."""
     from monsoon.pipelines.stack.errors import StackError
     from monsoon.pipelines.stack.stack import Stack, State
-    from monsoon.pipelines.stack.submit import submit
+    from monsoon.pipelines.stack.submit import require_measuring, submit
 
     stack = Stack(args.stack)
     recovers = stack.state is State.STOPPED  # ZooKeeper has the job that ran on the data
@@ -101,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
     payments = _payments(args, settings)
     progress = ProgressLine()
     try:
+        if args.features and recovers:
+            require_measuring(stack)
         prepare_kafka(progress)
         started = stack.up(
             args.taskmanagers,
@@ -108,6 +116,7 @@ def run(args: argparse.Namespace) -> int:
             broker_port=args.broker_port,
             web_port=args.web_port,
             payments=payments,
+            features=args.features,
             progress=progress,
         )
         if started and not args.no_job and not recovers:
@@ -117,6 +126,8 @@ def run(args: argparse.Namespace) -> int:
         progress.done()
     if not started and payments is not None and stack.payments is None:
         raise StackError(f"{args.stack}: the stack runs already, and does not pay; monsoon down, then up --payments")
+    if not started and args.features and stack.features is None:
+        raise StackError(f"{args.stack}: the stack runs already, without features; monsoon down, then up --features")
     was = "was running already and stays as it was started (to change it: monsoon down, then up)"
     print(f"monsoon up: {'running' if started else was}, in {args.stack}")
     print("\n".join(lines_of(stack)))
@@ -141,7 +152,7 @@ def _payments(args: argparse.Namespace, settings: LiveSettings) -> PaymentOption
 def _settings(args: argparse.Namespace) -> LiveSettings:
     from msgspec.structs import replace
 
-    from monsoon.sources.kafka.settings import KafkaSettings, LiveSettings, parse_settings
+    from monsoon.sources.kafka.settings import FeatureSettings, KafkaSettings, LiveSettings, parse_settings
     from monsoon.sources.plain_yaml import read_file
 
     settings = LiveSettings(kafka=KafkaSettings(brokers="127.0.0.1:0"))
@@ -149,5 +160,7 @@ def _settings(args: argparse.Namespace) -> LiveSettings:
         settings = parse_settings(read_file(args.settings), where=str(args.settings))
     if args.interval_ms is not None:
         settings = replace(settings, event_time=replace(settings.event_time, interval_ms=args.interval_ms))
+    if args.features:
+        settings = replace(settings, features=FeatureSettings(enabled=True))
     parallelism = settings.state.parallelism or args.taskmanagers * args.slots
     return replace(settings, state=replace(settings.state, parallelism=parallelism))

@@ -118,6 +118,16 @@ class OnlineStore:
             removed: Any = self._redis.delete(*keys) if keys else 0
         return int(removed)
 
+    def versions(self, about: FeatureSet) -> FeatureVersions:
+        """Every version of a set that is held now, by scanning all keys: to hold it against another store, in the order
+        of entities. Raises StoreUnavailableError."""
+        start = self._key(about, "").encode()
+        with self._answering():
+            keys = sorted(set(self._redis.scan_iter(match=_literal(start.decode()) + "*", count=10_000)))
+            raw: Any = self._redis.mget(keys) if keys else []
+        held = {key[len(start) :].decode(): packed for key, packed in zip(keys, raw, strict=True) if packed is not None}
+        return FeatureVersions.unpacked(about, held)
+
     def ping(self) -> None:
         """Raises StoreUnavailableError where Redis does not answer."""
         with self._answering():

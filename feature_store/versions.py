@@ -93,6 +93,16 @@ class FeatureVersions:
         raw, size = rows.tobytes(), 8 * width
         return [raw[start : start + size] for start in range(0, count * size, size)]
 
+    @staticmethod
+    def unpacked(feature_set: FeatureSet, packed: Mapping[str, bytes]) -> FeatureVersions:
+        """The inverse of `packed`, by entity. Raises FeatureError for bytes of another form."""
+        width = _TIMES + len(feature_set.features)
+        if odd := [entity_id for entity_id, raw in packed.items() if len(raw) != 8 * width]:
+            raise FeatureError(f"{feature_set.name} of {odd[0]}: {len(packed[odd[0]])} bytes, not {8 * width}")
+        rows = np.frombuffer(b"".join(packed.values()), dtype=">f8").reshape(-1, width).astype(np.float64)
+        times = rows[:, :_TIMES].astype(np.int64)
+        return FeatureVersions(feature_set, list(packed), times[:, 0], times[:, 1], rows[:, _TIMES:])
+
     def frame(self) -> pl.DataFrame:
         """A row per version: entity_id, event_time_ms, received_time_ms, and a column per feature; null for NaN."""
         columns = {

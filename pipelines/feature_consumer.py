@@ -29,7 +29,7 @@ Connect = Callable[[Mapping[int, int], Callable[[Foreign], None]], Consumer[Feat
 BATCH = 5_000
 """Versions written together."""
 OFFLINE_BATCH, OFFLINE_WAIT_MS = 200_000, 300_000
-"""So many versions, or what came in five minutes, are written to files of their own."""
+"""So many versions, or what came in five minutes, are written to files of their own, unless told otherwise."""
 _KNOWN = {(about.name, about.version): about for about in FEATURE_SETS}
 
 
@@ -167,9 +167,16 @@ class OfflineFeatures(FeatureCopy):
 
     name = "offline"
 
-    def __init__(self, connect: Connect, clock_ms: Callable[[], int], store: OfflineStore, group: str) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        clock_ms: Callable[[], int],
+        store: OfflineStore,
+        group: str,
+        wait_ms: int = OFFLINE_WAIT_MS,
+    ) -> None:
         super().__init__(connect, clock_ms)
-        self._store, self._file = store, store.path / f"positions-{group}.json"
+        self._store, self._file, self._wait_ms = store, store.path / f"positions-{group}.json", wait_ms
         self._unwritten: list[FeatureVersions] = []
         self._removed: dict[FeatureSet, set[str]] = {}
         """To be removed before what is unwritten is written."""
@@ -200,7 +207,7 @@ class OfflineFeatures(FeatureCopy):
         self._unwritten += versions
         self._read_up_to = positions
         count = sum(map(len, self._unwritten))
-        if count >= OFFLINE_BATCH or self._clock_ms() - self._written_ms >= OFFLINE_WAIT_MS:
+        if count >= OFFLINE_BATCH or self._clock_ms() - self._written_ms >= self._wait_ms:
             self._save()
         return True
 

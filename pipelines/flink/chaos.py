@@ -15,7 +15,7 @@ from monsoon.pipelines.flink.errors import ClusterError
 from monsoon.pipelines.stack.processes import StackProcess
 from monsoon.pipelines.stack.stack import Stack
 
-_PATIENCE_S = 180.0
+PATIENCE_S = 180.0
 """For a job to run again; a broker alone may take half a minute."""
 _PAUSE_S = (2.0, 6.0)
 """From a recovery to the next kill, at random."""
@@ -80,8 +80,8 @@ class RandomKills:
         if not _runs(stack):
             self._stopped = True
             stack.mend()  # a TaskManager may end some seconds after its JobManager
-            if self._part is not None and now_s - self._killed_s > _PATIENCE_S:
-                raise ClusterError(f"the job does not run {_PATIENCE_S:g} s after this: {self._killed}")
+            if self._part is not None and now_s - self._killed_s > PATIENCE_S:
+                raise ClusterError(f"the job does not run {PATIENCE_S:g} s after this: {self._killed}")
             return
         if self._part is not None and not self._stopped and now_s - self._killed_s < self._part.noticed_s:
             return  # that it is gone has not been noticed yet

@@ -35,6 +35,7 @@ from monsoon.sources.kafka.history import History
 from monsoon.sources.kafka.producer import HistoryProducer, history_producer
 from monsoon.sources.kafka.settings import (
     EventTimeSettings,
+    FeatureSettings,
     InsuranceSettings,
     KafkaSettings,
     LiveSettings,
@@ -80,6 +81,8 @@ class LiveOptions:
     """Asked now and then whether to send the rest of the input as fast as it goes, whatever `speed` says."""
     payments: PaymentOptions | None = None
     """Pay what the job instructs too; not on a stack that runs already."""
+    features: bool = False
+    """Measure features and keep them too; not on a stack that runs already."""
     finish: Callable[[Stack], None] = lambda stack: None
     """Called when all is decided, before the stack is taken down."""
 
@@ -126,9 +129,13 @@ def _through_the_stack(
     slots = -(-options.parallelism // options.task_managers)
     brought_up = False
     try:
-        brought_up = stack.up(options.task_managers, slots, payments=options.payments, progress=progress)
-        if not brought_up and options.payments is not None:
-            raise ClusterError(f"{options.stack}: the stack runs already; end it first, to have another one pay")
+        brought_up = stack.up(
+            options.task_managers, slots, payments=options.payments, features=options.features, progress=progress
+        )
+        if not brought_up and (options.payments is not None or options.features):
+            raise ClusterError(
+                f"{options.stack}: the stack runs already; end it first, to have another one pay or keep features"
+            )
         prefix = "" if brought_up else _own_topics(stack, options.parallelism)
         settings = settings.at(stack.broker.address, prefix)
         progress("submitting the job", None)
@@ -188,6 +195,7 @@ def _settings(
             reference=str((input_dir / "reference").absolute()),
             reserves="reserves" in streams_in(input_dir),
         ),
+        features=FeatureSettings(enabled=options.features),
     )
 
 
@@ -202,7 +210,8 @@ class _Exchange:
         streams = [topic.stream for topic in INPUT_TOPICS if topic.stream != "reserves" or settings.insurance.reserves]
         prefix = settings.kafka.topic_prefix
         self._inputs = {stream: topic_name(stream, prefix) for stream in streams}
-        self._outputs = {topic.stream: topic_name(topic.stream, prefix) for topic in (*OUTPUT_TOPICS, TOPICS[ACCOUNTS])}
+        outputs = [*OUTPUT_TOPICS, TOPICS[ACCOUNTS], *([TOPICS["features"]] if settings.features.enabled else [])]
+        self._outputs = {topic.stream: topic_name(topic.stream, prefix) for topic in outputs}
         self._partitions = partition_counts(self._brokers, self._inputs)
         self._failed: BaseException | None = None
         self._stopped = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +13,7 @@ from monsoon.pipelines.progress import Progress
 from monsoon.pipelines.stack.errors import StackError
 from monsoon.pipelines.stack.ports import HOST, answers, free_ports
 from monsoon.pipelines.stack.postgres import POSTGRES, PostgresServer, postgres_programs
-from monsoon.pipelines.stack.processes import StackProcess
+from monsoon.pipelines.stack.processes import StackProcess, monsoon_command
 
 PROVIDER = "provider"
 DISPATCHER = "dispatcher-"
@@ -109,7 +108,7 @@ class PaymentServices:
         book = self._folder / BOOK
         book.parent.mkdir(parents=True, exist_ok=True)
         self.provider.start(
-            _monsoon(
+            monsoon_command(
                 "provider-simulator",
                 *("--port", str(_port(self._record["provider"]))),
                 *("--book", str(book)),
@@ -122,7 +121,7 @@ class PaymentServices:
         """Starts an instance, counted from 0."""
         settings = self._record["settings"]
         self.dispatchers[number].start(
-            _monsoon(
+            monsoon_command(
                 "dispatch",
                 *("--ledger", self.ledger),
                 *("--provider", self.provider_url),
@@ -152,10 +151,6 @@ def require_payments() -> None:
         raise StackError("psycopg or yoyo is not installed; ./monsoon brings them, or: pip install 'monsoon[money]'")
     if postgres_programs() is None:
         raise StackError("no PostgreSQL on this machine; on Debian and Ubuntu install the package postgresql")
-
-
-def _monsoon(*words: str) -> list[str]:
-    return [sys.executable, "-m", "monsoon.cli.main", *words]
 
 
 def _port(address: str) -> int:

@@ -13,6 +13,7 @@ import secrets
 import select
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -135,6 +136,11 @@ class StackProcess:
         except (FileNotFoundError, ValueError, LookupError, TypeError):
             # Broken as the machine's crash left it: then the process ended, too.
             return _PidFile("", None, signal.SIGTERM)
+
+
+def monsoon_command(*words: str) -> list[str]:
+    """A command of Monsoon, as a process of the same Python."""
+    return [sys.executable, "-m", "monsoon.cli.main", *words]
 
 
 def processes_of(folder: Path) -> list[StackProcess]:

@@ -21,6 +21,7 @@ from typing import Any
 from monsoon.contracts.topics import TOPICS
 from monsoon.pipelines.progress import Progress, no_progress
 from monsoon.pipelines.stack.errors import StackError
+from monsoon.pipelines.stack.features import CONSUMER, FeatureServices, features_record, require_features
 from monsoon.pipelines.stack.flink_cluster import JOB_MANAGER, TASK_MANAGER, FlinkCluster
 from monsoon.pipelines.stack.jars import flink_jars, java_home
 from monsoon.pipelines.stack.jvm import flink_home
@@ -31,10 +32,10 @@ from monsoon.pipelines.stack.processes import StackProcess, processes_of, stop
 from monsoon.pipelines.stack.zookeeper import ZooKeeper
 
 RECORD = "stack.json"
-_FOLDERS = ("kafka", "zookeeper", "flink", "postgres", "provider", "logs", "pids", "tmp")
+_FOLDERS = ("kafka", "zookeeper", "flink", "postgres", "provider", "redis", "features", "logs", "pids", "tmp")
 _SERVERS = ("broker", "controller", "zookeeper", "web")
 """What has an address in the record."""
-_FIRST_TO_END = (JOB_MANAGER, TASK_MANAGER, DISPATCHER)
+_FIRST_TO_END = (JOB_MANAGER, TASK_MANAGER, DISPATCHER, CONSUMER)
 """The others serve them."""
 _GRACE_S = 15
 _MEND_ATTEMPTS = 3
@@ -123,6 +124,17 @@ class Stack:
         broker, record = self.broker, self.record
         return PaymentServices(self.folder, record["payments"], broker.address) if "payments" in record else None
 
+    @property
+    def features(self) -> FeatureServices | None:
+        """What keeps features; None in a stack that does not. Raises StackError where there is no stack."""
+        broker, record = self.broker, self.record
+        return FeatureServices(self.folder, record["features"], broker.address) if "features" in record else None
+
+    def places(self) -> dict[str, str]:
+        """By the name of a process beside broker and cluster, where it is reached. Raises StackError where there is no
+        stack."""
+        return {name: place for services in self._others() for name, place in services.places().items()}
+
     def jobs(self) -> list[tuple[str, str]]:
         """The name and state of each job of the cluster, the newest last; none where it does not answer."""
         with suppress(OSError, ValueError, LookupError, StackError):
@@ -139,13 +151,15 @@ class Stack:
         broker_port: int | None = None,
         web_port: int | None = None,
         payments: PaymentOptions | None = None,
+        features: bool = False,
         progress: Progress = no_progress,
     ) -> bool:
         """Starts every process, and returns when all are ready, the topics too; False if the stack ran already.
 
         `slots` are those of each TaskManager. With `ha` a new JobManager takes up the jobs of one that was killed.
-        Ports are those of the data in the folder or, without any, free ones, where none are given. Raises StackError;
-        what was started is ended then, with its logs kept. After Ctrl-C nothing is left that was not there before.
+        Ports are those of the data in the folder or, without any, free ones, where none are given. What pays and what
+        keeps features is started as told, or as it was on these data. Raises StackError; what was started is ended
+        then, with its logs kept. After Ctrl-C nothing is left that was not there before.
         """
         with self._locked():
             before = self.state
@@ -156,6 +170,8 @@ class Stack:
             _require_installed()
             if payments is not None or "payments" in self.record:
                 require_payments()
+            if features or "features" in self.record:
+                require_features()
             try:
                 self._write(
                     {
@@ -164,6 +180,7 @@ class Stack:
                         "taskmanagers": taskmanagers,
                         "slots": slots,
                         **self._payments_record(payments),
+                        **self._features_record(features),
                     }
                 )
                 self._start(taskmanagers, ha, progress)
@@ -220,12 +237,12 @@ class Stack:
         more than once.
         """
         with self._locked():
-            broker, zookeeper, cluster, payments = self.broker, self.zookeeper, self.cluster, self.payments
+            broker, zookeeper, cluster, others = self.broker, self.zookeeper, self.cluster, self._others()
             launch = {
                 broker.process.name: broker.launch,
                 zookeeper.process.name: zookeeper.launch,
                 cluster.job_manager.name: cluster.launch_job_manager,
-                **({} if payments is None else payments.launchers()),
+                **{name: start for services in others for name, start in services.launchers().items()},
             }
             mended: list[str] = []
             for attempt in range(1, _MEND_ATTEMPTS + 1):
@@ -236,8 +253,8 @@ class Stack:
                 try:
                     broker.wait_until_ready(progress)
                     cluster.wait_until_ready(progress)
-                    if payments is not None:
-                        payments.wait_until_ready(progress)
+                    for services in others:
+                        services.wait_until_ready(progress)
                     break
                 except StackError:
                     if attempt == _MEND_ATTEMPTS:
@@ -253,18 +270,18 @@ class Stack:
         )
 
     def _start(self, taskmanagers: int, ha: bool, progress: Progress) -> None:
-        broker, zookeeper, cluster, payments = self.broker, self.zookeeper, self.cluster, self.payments
+        broker, zookeeper, cluster, others = self.broker, self.zookeeper, self.cluster, self._others()
         broker.launch()
         if ha:
             zookeeper.launch()
         cluster.launch(taskmanagers)
-        if payments is not None:
-            payments.launch()
+        for services in others:
+            services.launch()
         broker.wait_until_ready(progress)
         progress("creating topics", None)
         broker.create_topics(TOPICS.values())
-        if payments is not None:
-            payments.finish(progress)
+        for services in others:
+            services.finish(progress)
         cluster.wait_until_ready(progress)
 
     def _addresses(self, told: Mapping[str, int | None]) -> dict[str, str]:
@@ -284,6 +301,16 @@ class Stack:
         if payments is not None:
             return {"payments": payments.record()}
         return {"payments": self.record["payments"]} if "payments" in self.record else {}
+
+    def _features_record(self, features: bool) -> dict[str, Any]:
+        """Of what keeps features: as the data in the folder have it or, if told to, anew."""
+        if "features" in self.record:
+            return {"features": self.record["features"]}
+        return {"features": features_record()} if features else {}
+
+    def _others(self) -> list[PaymentServices | FeatureServices]:
+        """What runs beside broker and cluster."""
+        return [services for services in (self.payments, self.features) if services is not None]
 
     def _port(self, name: str) -> int:
         record = self.record
