@@ -20,9 +20,9 @@ WHEN_NEEDED = {
     "train": "monsoon train and evaluate",
     "dev": "monsoon test and lint",
     "flink": "monsoon run, live, up and replay --engine flink",
-    "kafka": "monsoon live, chaos, up and produce",
+    "kafka": "monsoon live, chaos, up, produce and features",
     "money": "monsoon ledger, dispatch, reconcile, provider-simulator, up and chaos",
-    "redis": "monsoon features",
+    "redis": "monsoon features, up and chaos",
 }
 
 
@@ -229,14 +229,14 @@ def _kafka(facts: Facts) -> list[Finding]:
 def _postgres(facts: Facts) -> list[Finding]:
     if facts.postgres is not None:
         return [Finding("postgres", OK, f"its programs are there ({facts.postgres})")]
-    mend = "nothing unless you need monsoon bench money; then, on Debian and Ubuntu: sudo apt-get install postgresql"
+    mend = "nothing unless you need monsoon up --payments; then, on Debian and Ubuntu: sudo apt-get install postgresql"
     return [Finding("postgres", WARNING, "no PostgreSQL on this machine; a ledger may be on another", mend)]
 
 
 def _redis(facts: Facts) -> list[Finding]:
     if facts.redis_server:
         return [Finding("redis", OK, "redis-server is there")]
-    mend = "nothing unless you need monsoon bench features; then, on Debian: sudo apt-get install redis-server"
+    mend = "nothing unless you need monsoon up --features; then, on Debian: sudo apt-get install redis-server"
     return [Finding("redis", WARNING, "no redis-server on this machine; an online store may be on another", mend)]
 
 
