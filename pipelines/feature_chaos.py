@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from monsoon.feature_store.definitions import FEATURE_SETS, FeatureSet
 from monsoon.feature_store.offline import OfflineStore
-from monsoon.feature_store.online import OnlineStore
+from monsoon.feature_store.online import OnlineStore, StoreUnavailableError
 from monsoon.feature_store.versions import FeatureVersions
 from monsoon.pipelines.flink.chaos import PATIENCE_S, Part, crash
 from monsoon.pipelines.flink.errors import ClusterError
@@ -38,12 +38,12 @@ def require_kept(stack: Stack, built: OfflineStore) -> tuple[int, int]:
     services, end_s = _services(stack), time.monotonic() + _STUCK_S
     offline, before = OfflineStore(services.store), list[str]()
     with OnlineStore(services.redis.url) as online:
-        while differing := differences(built, offline, online):
+        while differing := _differences_or_fault(built, offline, online):
             if differing != before:
                 before, end_s = differing, time.monotonic() + _STUCK_S
             elif time.monotonic() > end_s:
                 named = ", ".join(differing[:_SHOWN]) + (", ..." if len(differing) > _SHOWN else "")
-                raise ClusterError(f"{len(differing)} keys of features differ: {named}; the logs: {stack.folder}/logs")
+                raise ClusterError(f"features differ ({len(differing)}): {named}; the logs: {stack.folder}/logs")
             time.sleep(_LOOK_S)
     at_ms = last_known_ms(built)
     versions = sum(len(_all(built, about, at_ms)) for about in FEATURE_SETS)
@@ -63,6 +63,13 @@ def differences(built: OfflineStore, offline: OfflineStore, online: OnlineStore)
     return found
 
 
+def _differences_or_fault(built: OfflineStore, offline: OfflineStore, online: OnlineStore) -> list[str]:
+    try:
+        return differences(built, offline, online)
+    except StoreUnavailableError as error:
+        return [str(error)]
+
+
 def _all(store: OfflineStore, about: FeatureSet, until_ms: int) -> FeatureVersions:
     return store.between(about, 0, until_ms)
 
@@ -74,15 +81,12 @@ def _named(where: str, about: FeatureSet, wanted: FeatureVersions, found: Featur
 
 
 def _kill_redis(stack: Stack, chance: random.Random) -> str:
-    """Starts it again, empty, once the job has gone on without it: committed results of a moment when it was
-    gone."""
-    before, killed_s = _last_checkpoint(stack), time.monotonic()
+    """Starts it again, empty, once the job has completed a checkpoint that began without it."""
+    before = _checkpoint_from(stack, 1)
     crash(_services(stack).redis.process)
-    # The next one may have begun before.
-    while _last_checkpoint(stack) < before + 2 or time.monotonic() - killed_s < _DOWN_S:
-        if time.monotonic() - killed_s > PATIENCE_S:
-            raise ClusterError(f"the job has committed nothing for {PATIENCE_S:g} s without Redis")
-        time.sleep(_LOOK_S)
+    killed_s = time.monotonic()
+    _checkpoint_from(stack, before + 2)  # the next one may have begun before
+    time.sleep(_DOWN_S)
     away_s = time.monotonic() - killed_s
     stack.mend()
     return f"Redis killed, the job went on without it for {away_s:.0f} s"
@@ -95,12 +99,19 @@ def _kill_consumer(stack: Stack, chance: random.Random) -> str:
     return "feature consumer killed"
 
 
-def _last_checkpoint(stack: Stack) -> int:
-    """The number of the last that is complete; 0 where the cluster does not say."""
-    with suppress(OSError, ValueError, LookupError, TypeError):
-        (job,) = [job for job in stack.cluster.get("/jobs/overview")["jobs"] if job["state"] == "RUNNING"]
-        return int(stack.cluster.get(f"/jobs/{job['jid']}/checkpoints")["latest"]["completed"]["id"])
-    return 0
+def _checkpoint_from(stack: Stack, number: int) -> int:
+    """Waits for a completed checkpoint of this or a higher number; returns its number. Raises ClusterError."""
+    end_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end_s:
+        with suppress(
+            OSError, ValueError, LookupError, TypeError
+        ):  # of a cluster that does not answer, or has none yet
+            (job,) = [job for job in stack.cluster.get("/jobs/overview")["jobs"] if job["state"] == "RUNNING"]
+            completed = int(stack.cluster.get(f"/jobs/{job['jid']}/checkpoints")["latest"]["completed"]["id"])
+            if completed >= number:
+                return completed
+        time.sleep(_LOOK_S)
+    raise ClusterError(f"checkpoint {number} was not completed within {PATIENCE_S:g} s; the logs: {stack.folder}/logs")
 
 
 def _services(stack: Stack) -> FeatureServices:
