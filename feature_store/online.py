@@ -142,6 +142,13 @@ class OnlineStore:
             raw: Any = self._redis.get(key)
         return {int(partition): offset for partition, offset in json.loads(raw or "{}").items()}
 
+    def has_positions(self, group: str) -> bool:
+        """Whether that consumer has written since the store was empty; for others than the consumer, which would take
+        what `positions` leaves behind for its own. Raises StoreUnavailableError."""
+        with self._answering():
+            raw: Any = self._redis.get(f"{self._prefix}{_POSITIONS}{group}")
+        return bool(json.loads(raw or "{}"))
+
     def keep_positions(self, group: str, positions: Mapping[int, int]) -> bool:
         """Keeps them beside what was written; False where the store has lost its content since `positions` gave them.
         Raises StoreUnavailableError."""

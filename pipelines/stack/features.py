@@ -77,7 +77,7 @@ class FeatureServices:
         from monsoon.feature_store.online import OnlineStore, StoreUnavailableError
 
         with suppress(StoreUnavailableError), OnlineStore(self.redis.url) as online:
-            return bool(online.positions(_GROUP))
+            return online.has_positions(_GROUP)
         return False
 
 

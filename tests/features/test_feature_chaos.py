@@ -70,6 +70,16 @@ def test_it_is_waited_for_and_then_told(stores, redis_server, tmp_path, monkeypa
     assert mended
 
 
+def test_who_asks_whether_redis_is_filled_changes_nothing(stores):
+    online = stores[2]
+    assert not online.has_positions("g")
+    assert not online.keep_positions("g", {0: 1}), "its consumer learns that all is lost"
+    assert online.positions("g") == {}
+    assert not online.has_positions("g")
+    assert online.keep_positions("g", {0: 1})
+    assert online.has_positions("g")
+
+
 def by_entity(versions):
     return dict(zip(versions.entity_id, versions.packed(), strict=True))
 
