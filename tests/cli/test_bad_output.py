@@ -30,6 +30,7 @@ COMMANDS_THAT_WRITE = {
     "basis-risk": (["basis-risk", "--input", "IN", "--results", "IN"], "--output"),
     "diff": (["diff", "IN", "IN"], "--output"),
     "whatif": (["whatif", "--input", "IN", "--vary", "kawaach.triggers.rain.full=100"], "--output"),
+    "notebooks": (["notebooks"], "--output"),
     "season": (["season", "--years", "10"], "--output"),
     "premium": (["premium", "--product", "kawaach", "--riders", "IN"], "--output"),
     "train": (["train"], "--output"),
@@ -50,6 +51,7 @@ WORK = [
     "monsoon.pipelines.season.drawing.draw_years",
     "monsoon.pipelines.pricing.riders.read_riders",
     "monsoon.workbench.diff.differences",
+    "monsoon.workbench.notebooks.execute",
     "monsoon.pipelines.flink.replay.in_any_order",
     "monsoon.pipelines.flink.run.plan",
     "monsoon.pipelines.flink.live.History",
@@ -73,7 +75,15 @@ WORK = [
 ]
 """Where each command's work begins."""
 LEAVES_OTHER_FILES_ALONE = {"feed", "demo", "demo --product", "bench replay", "bench products", "bench state"}
-LEAVES_OTHER_FILES_ALONE |= {"bench flink", "bench start", "bench live", "evaluate", "features build", "erase"}
+LEAVES_OTHER_FILES_ALONE |= {
+    "bench flink",
+    "bench start",
+    "bench live",
+    "evaluate",
+    "features build",
+    "erase",
+    "notebooks",
+}
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,7 @@ EXTRA_OF_FOLDER = {
     "sinks/dispatcher": {"psycopg", "urllib3"},
     "sinks/ledger": {"psycopg", "yoyo"},
     "sources/kafka": {"kafka"},
-    "workbench": {"pandas", "pyarrow"},
+    "workbench": {"nbclient", "nbformat", "pandas", "pyarrow"},
     "bench": {"psycopg", "pyflink", "redis"},
 }
 
