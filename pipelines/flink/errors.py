@@ -5,6 +5,7 @@ A process has one log, since its JVM is started once.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tempfile
@@ -15,6 +16,8 @@ from pathlib import Path
 _FOREIGN = ("py4j", "pyflink")
 _FILE = "MONSOON_FLINK_LOG"
 """Read by log4j2.properties, since the JVM's own arguments are cut at spaces; may be set beforehand."""
+_JVM_ENDED = re.compile(r"Answer from Java side is empty|network|^An error occurred while calling [^\n]*$(?!\n)")
+"""What Py4J says of it; of what Java threw it tells more than one line."""
 
 
 class ClusterError(Exception):
@@ -48,10 +51,21 @@ def deepest_cause(trace: str) -> str:
     causes = re.findall(r"^\s*(?:Caused )?by: (.+)$|^Caused by: (.+)$", trace, re.MULTILINE)
     if causes:
         return next(filter(None, causes[-1])).strip()
-    if "Answer from Java side is empty" in trace or "network" in trace:
+    if _JVM_ENDED.search(trace):
         return "its JVM ended"
     lines = [line.strip() for line in trace.splitlines() if line.strip() and not line.startswith(("\tat", " at"))]
     return lines[-1] if lines else "no reason given"
+
+
+def without_py4j_log() -> None:
+    """Py4J logs a stack trace for every Java object that Python forgets once the JVM has ended: thousands, beside the
+    exceptions that it raises anyway."""
+    for name in (None, "py4j.java_gateway", "py4j.clientserver"):  # some of it goes to the root logger
+        logging.getLogger(name).addFilter(_is_not_of_py4j)
+
+
+def _is_not_of_py4j(record: logging.LogRecord) -> bool:
+    return Path(record.pathname).parent.name != "py4j"
 
 
 def log_to(file: Path) -> None:

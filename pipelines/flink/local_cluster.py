@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monsoon.pipelines.flink.errors import ClusterError
+from monsoon.pipelines.flink.errors import ClusterError, without_py4j_log
 from monsoon.pipelines.flink.java import use_java
 from monsoon.pipelines.flink.keys import MAX_PARALLELISM
 
@@ -120,6 +120,7 @@ def network_memory_mb(parallelism: int) -> int:
 def environment(settings: Mapping[str, str]) -> StreamExecutionEnvironment:
     """A mini cluster's environment with these settings; starts a JVM where none runs yet."""
     use_java()
+    without_py4j_log()
     os.environ.setdefault("JVM_ARGS", _QUICK_START)
     # A worker for every core: more threads in each would only wait for one another.
     os.environ.setdefault("POLARS_MAX_THREADS", "1")

@@ -85,6 +85,15 @@ def test_killed_again_and_again_then_interrupted(tmp_path, storm):
     assert "this run has ended" in again[2]
 
 
+def test_a_jvm_killed_alone(tmp_path, storm):
+    command = Command(storm[0], tmp_path / "out")
+    command.wait_for_checkpoints()
+    os.kill(command.jvm(), signal.SIGKILL)
+    code, _, err = command.end()
+    assert code == 1
+    assert err == f"monsoon run: the Flink job failed: its JVM ended; Flink's log: {command.checkpoints / 'flink.log'}\n"
+
+
 def test_a_python_worker_killed_alone(tmp_path, storm):
     source, expected = storm
     command = Command(source, tmp_path / "out")

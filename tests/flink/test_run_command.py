@@ -237,6 +237,7 @@ def test_a_trace_is_told_by_its_deepest_cause():
     python = "Caused by: java.lang.RuntimeException: Error received: Traceback (most recent call last):\n"
     assert deepest_cause(f"{TRACE}{python}  File x, line 1\nKeyError: 'x'\n\tat a.b.C\n") == "KeyError: 'x'"
     assert deepest_cause("") == "no reason given"
+    assert deepest_cause("An error occurred while calling o1847.isDone") == "its JVM ended"
 
 
 def test_the_log_is_named_where_there_is_one(tmp_path, monkeypatch):

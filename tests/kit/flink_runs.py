@@ -115,6 +115,10 @@ class Command:
         """The processes in which Flink runs Python."""
         return [pid for pid in self.members() if b"pyflink.fn_execution" in _of(pid, "cmdline")]
 
+    def jvm(self):
+        """The process in which Flink runs."""
+        return next(pid for pid in self.members() if _of(pid, "comm") == b"java\n")
+
     def members(self):
         """All processes of the group but zombies."""
         pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]

@@ -4,6 +4,7 @@ import math
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -88,3 +89,23 @@ def test_bounds_are_close_where_nothing_cancels():
     formula = Expression.parse("0.02 * 7 * a * (1 + b)", dict.fromkeys(NAMES, DIMENSIONLESS))
     columns = {"a": measured_column(np.linspace(100, 900, 50)), "b": measured_column(np.linspace(-0.2, 0.4, 50))}
     assert evaluate(formula.tree, columns, 50).errors.max() < 1e-11
+
+
+@pytest.mark.parametrize(
+    ("divisor", "error"),
+    [(0.0, 0.0), (0.1 - 0.1, 0.0), (math.nan, 0.0), (1e-320, math.inf)],
+)
+def test_a_division_by_zero_has_no_result_and_a_divisor_that_may_be_zero_no_bound(divisor, error):
+    formula = Expression.parse("a / (b + c)", dict.fromkeys(NAMES, DIMENSIONLESS))
+    columns = {"a": measured_column(np.array([1.5])), "b": measured_column(np.array([0.0]))}
+    found = evaluate(formula.tree, columns | {"c": measured_column(np.array([divisor]))}, 1)
+    assert found.errors.tolist() == [error]
+    assert np.isnan(found.values[0]) or math.isinf(error)
+
+
+def test_doubles_that_cancel_to_zero_are_no_exact_zero():
+    formula = Expression.parse("1 / (a - b)", dict.fromkeys(NAMES, DIMENSIONLESS))
+    same = measured_column(np.array([0.3]))
+    found = evaluate(formula.tree, {"a": same, "b": same}, 1)
+    assert np.isnan(found.values[0])
+    assert found.errors.tolist() == [math.inf]

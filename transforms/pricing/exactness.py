@@ -131,7 +131,9 @@ def _number(node: Node, values: list[Any], errors: list[Any]) -> tuple[Any, Any]
     # Of whole operands of moderate size the result of +, - and * is exact.
     exact = (bound == 0) & (np.abs(result) < _WHOLE_BELOW) & (kind in ("+", "-", "*"))
     whole = reduce(np.logical_and, [each == np.rint(each) for each in values])
-    return result, np.where(exact & whole, 0.0, bound + 2 * np.abs(result) * _ROUNDING + _SMALLEST)
+    # A division by zero has no result, which nothing rounds.
+    rounding = np.where(np.isnan(result), 0.0, 2 * np.abs(result) * _ROUNDING + _SMALLEST)
+    return result, np.where(exact & whole, 0.0, bound + rounding)
 
 
 def _divided(a: Any, b: Any, a_error: Any, b_error: Any) -> tuple[Any, Any]:
