@@ -91,7 +91,9 @@ def test_a_jvm_killed_alone(tmp_path, storm):
     os.kill(command.jvm(), signal.SIGKILL)
     code, _, err = command.end()
     assert code == 1
-    assert err == f"monsoon run: the Flink job failed: its JVM ended; Flink's log: {command.checkpoints / 'flink.log'}\n"
+    assert (
+        err == f"monsoon run: the Flink job failed: its JVM ended; Flink's log: {command.checkpoints / 'flink.log'}\n"
+    )
 
 
 def test_a_python_worker_killed_alone(tmp_path, storm):

@@ -1,10 +1,17 @@
 """Which folder may import what: the arrows of docs/architecture.md, and each extra's packages."""
 
+import ast
+import configparser
 import graphlib
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import distribution, packages_distributions
 from itertools import pairwise
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 LAYERS = (
     {"contracts", "products", "storms"},
@@ -162,3 +169,50 @@ def test_pipelines_load_without_flink_or_training_packages(modules):
     )
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert loaded.returncode == 0, loaded.stderr
+
+
+LINT_EXTRAS = ("core", "dev", "train")
+"""What `./monsoon lint` installs."""
+
+
+def _installed_with(extras):
+    """Distributions that come with these extras of the project, what they require in their turn included."""
+    environments = [{"extra": extra} for extra in extras]
+    found, todo = set(), [("monsoon", environments)]
+    while todo:
+        name, environments = todo.pop()
+        for text in distribution(name).requires or ():
+            wanted = Requirement(text)
+            if canonicalize_name(wanted.name) in found:
+                continue
+            if wanted.marker is None or any(map(wanted.marker.evaluate, environments)):
+                found.add(canonicalize_name(wanted.name))
+                todo.append((wanted.name, [{"extra": extra} for extra in ("", *wanted.extras)]))
+    return found
+
+
+def _not_installed_for_lint(imports):
+    """Of names that are imported: the packages that lint does not install."""
+    with_lint, by_package = _installed_with(LINT_EXTRAS), packages_distributions()
+    tops = {name.split(".")[0] for name in imports} - {"monsoon"} - set(sys.stdlib_module_names)
+    return {top for top in tops if not with_lint & {canonicalize_name(name) for name in by_package.get(top, ())}}
+
+
+def test_lint_passes_without_the_packages_that_it_does_not_install(root, modules):
+    """Where these are installed, as beside all tests, mypy would not miss an entry."""
+    with open(root / "pyproject.toml", "rb") as file:
+        overrides = tomllib.load(file)["tool"]["mypy"]["overrides"]
+    told = {name.split(".")[0] for each in overrides for name in each["module"]}
+    absent = _not_installed_for_lint(name for module in modules for name, _ in module.imports())
+    assert {"apache_beam", "pyflink"} <= absent <= told
+
+    ini = configparser.ConfigParser()
+    ini.read(root / "tests" / "mypy.ini")
+    told = {name.removeprefix("mypy-").split(".")[0] for name in ini.sections()}
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (root / "tests").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    imports = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imports |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
+    own = {path.name for path in (root / "tests").iterdir() if path.is_dir()}
+    absent = _not_installed_for_lint(imports) - own
+    assert {"nbformat", "pyflink"} <= absent <= told
