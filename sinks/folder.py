@@ -44,6 +44,7 @@ SUMMARY = "summary.json"
 _PARTIAL = ".monsoon-partial"
 _ENTRIES = (SUMMARY, *STREAMS, *DERIVED_STREAMS, REPORT)
 _MEND = "give --output a new or empty folder"
+_WRITES_HERE = f"another replay is writing here; wait for it, or {_MEND}"
 
 
 class OutputError(Exception):
@@ -183,11 +184,10 @@ def write_derived(path: Path, stream: str, records: Sequence[Mapping[str, Any]],
 
     Raises OutputError where it cannot be written.
     """
-    lock = _lock(path)
     folder = path / stream
     part, new = folder / f"part-00000.{file_format}", folder / f"part-new.{file_format}"
     try:
-        with _interrupts_deferred():
+        with locked_folder(path, _WRITES_HERE), _interrupts_deferred():
             folder.mkdir(exist_ok=True)
             write_file(new, encoded(stream, records, file_format))
             os.replace(new, part)
@@ -198,20 +198,29 @@ def write_derived(path: Path, stream: str, records: Sequence[Mapping[str, Any]],
             sync_folder(folder)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
+
+
+@contextmanager
+def locked_folder(path: Path, refusal: str) -> Iterator[None]:
+    """The folder for this process alone. Raises OutputError, with `refusal`, where another has it, and OSError where it
+    cannot be opened."""
+    descriptor = _lock(path, refusal)
+    try:
+        yield
     finally:
-        os.close(lock)
+        os.close(descriptor)
 
 
-def _lock(path: Path) -> int:
+def _lock(path: Path, refusal: str = _WRITES_HERE) -> int:
     """A descriptor that holds the kernel's lock on the folder: whoever holds it dies, it is free."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise OutputError(f"{path}: another replay is writing here; wait for it, or {_MEND}") from error
+        raise OutputError(f"{path}: {refusal}") from error
     except OSError:
-        pass  # a file system without locks: two replays at once are then for the user to avoid
+        pass  # a file system without locks: two writers at once are then for the user to avoid
     return descriptor
 
 
@@ -223,14 +232,19 @@ def _refuse_overlap(path: Path, inputs: Iterable[Path]) -> None:
             raise OutputError(f"{path}: overlaps the input {folder}; {_MEND} apart from it")
 
 
-def refuse_what_is_not_ours(path: Path) -> None:
-    """Raises OutputError unless all that is at `path` can be an earlier result."""
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; False where nothing is. Raises OutputError for anything else."""
     if path.is_symlink() and not path.exists():
         raise OutputError(f"{path}: is a symbolic link to {os.readlink(path)}, which is not there; {_MEND}")
-    if not path.exists():
-        return
-    if not path.is_dir():
+    if path.exists() and not path.is_dir():
         raise OutputError(f"{path}: is a file; {_MEND}")
+    return path.exists()
+
+
+def refuse_what_is_not_ours(path: Path) -> None:
+    """Raises OutputError unless all that is at `path` can be an earlier result."""
+    if not is_folder(path):
+        return
     try:
         foreign = next(filter(None, map(_foreign, sorted(path.iterdir()))), None)
     except OSError as error:

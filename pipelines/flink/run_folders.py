@@ -6,7 +6,6 @@ input, products and model, the same two folders.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import uuid
@@ -21,7 +20,7 @@ import msgspec
 from monsoon.pipelines.flink.job_record import Keying, read_record
 from monsoon.pipelines.flink.local_cluster import last_checkpoint
 from monsoon.sinks.durable import replace_file, sync_files, sync_folder, write_file
-from monsoon.sinks.folder import SUMMARY, OutputError
+from monsoon.sinks.folder import SUMMARY, OutputError, locked_folder
 
 LOG = "flink.log"
 _RECORD = "run.json"
@@ -177,14 +176,10 @@ class RunFolders:
             folder.mkdir(parents=True, exist_ok=True)
         for folder in created:
             sync_folder(folder.parent)
-        descriptor = os.open(self.checkpoints, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        except BlockingIOError as error:
-            raise OutputError(f"{self.checkpoints}: another run is under way here; wait for it") from error
+            with locked_folder(self.checkpoints, "another run is under way here; wait for it"):
+                yield
         finally:
-            os.close(descriptor)
             for folder in created:
                 with suppress(OSError):  # it is in use
                     folder.rmdir()

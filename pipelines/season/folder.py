@@ -5,7 +5,6 @@ A replay's file is there whole or not at all, so a season that was interrupted g
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ import msgspec
 from monsoon.pipelines.season.replays import Replay
 from monsoon.pipelines.season.settings import SeasonSettings
 from monsoon.sinks.durable import replace_file
-from monsoon.sinks.folder import OutputError
+from monsoon.sinks.folder import OutputError, is_folder, locked_folder
 
 SETTINGS, REPLAYS, SUMMARY = "season.json", "replays", "summary.json"
 TABLES = ("occurrences", "exceedance", "premiums", "storms", "layers")
@@ -36,19 +35,10 @@ class SeasonFolder:
     def locked(self) -> Iterator[None]:
         """The folder, made if need be, for this process alone. Raises OutputError where another season runs in it."""
         (self._path / REPLAYS).mkdir(parents=True, exist_ok=True)
-        lock = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise OutputError(f"{self._path}: another season is being computed here; wait for it") from None
-            except OSError:
-                pass  # a file system without locks
+        with locked_folder(self._path, "another season is being computed here; wait for it"):
             self._refuse_another_season()
             self.write(SETTINGS, self._settings.encoded())
             yield
-        finally:
-            os.close(lock)
 
     @property
     def path(self) -> Path:
@@ -114,12 +104,8 @@ def _difference(name: str, there: dict[str, object], here: dict[str, object]) ->
 
 
 def _refuse_what_is_not_ours(path: Path) -> None:
-    if path.is_symlink() and not path.exists():
-        raise OutputError(f"{path}: is a symbolic link to {os.readlink(path)}, which is not there; {_MEND}")
-    if not path.exists():
+    if not is_folder(path):
         return
-    if not path.is_dir():
-        raise OutputError(f"{path}: is a file; {_MEND}")
     entries = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
     foreign = [name for name in entries if name not in _FILES]
     if entries and SETTINGS not in entries:

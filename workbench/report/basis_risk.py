@@ -40,4 +40,4 @@ def basis_risk_page(
         "tried": [] if comparison is None else comparison.to_dicts(),
         "riders": points,
     }
-    return packed("basis_risk.html", "basis_risk.js", data)
+    return packed("Monsoon: basis risk", "basis_risk", data)

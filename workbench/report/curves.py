@@ -26,4 +26,4 @@ def curves_page(table: pl.DataFrame, varied: Sequence[str]) -> str:
         "measures": measures,
         "rows": table.select("product", *varied, *measures).to_dicts(),
     }
-    return packed("curves.html", "curves.js", data)
+    return packed("Monsoon: a grid of what-ifs", "curves", data)

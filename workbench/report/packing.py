@@ -15,17 +15,19 @@ from monsoon.sources.files import InputError
 _LIBRARY = Path("package_data", "plotly.min.js")
 
 
-def packed(page: str, script: str, data: Mapping[str, Any]) -> str:
-    """The page of a template and a script of this folder, with `data` as JSON; equal data give an equal page. Raises
-    InputError where the plotting library is not installed."""
+def packed(title: str, name: str, data: Mapping[str, Any]) -> str:
+    """The page whose body and script are the files of this folder called so, with `data` as JSON; equal data give an
+    equal page. Raises InputError where the plotting library is not installed."""
     parts = {
+        "TITLE": title,
         "STYLE": _own("page.css"),
+        "BODY": _own(f"{name}.html"),
         "DATA": msgspec.json.encode(data).decode().replace("<", "\\u003c"),
         "LIBRARY": _library(),
-        "SCRIPT": _own("page_elements.js") + _own(script),
+        "SCRIPT": _own("page_elements.js") + _own(f"{name}.js"),
     }
     # In the order of their places, so that what a part contains is never taken for a place.
-    rest = _own(page)
+    rest = _own("frame.html")
     pieces = []
     for name, part in parts.items():
         before, _, rest = rest.partition(f"/*{name}*/")

@@ -39,4 +39,4 @@ def report_page(
         "map": maps_of(output, levels, readings, telemetry),
         **story_of(output, reserves_by_day(reserves)),
     }
-    return packed("page.html", "page.js", data)
+    return packed("Monsoon: report of an output", "page", data)
