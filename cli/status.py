@@ -30,12 +30,13 @@ def run(args: argparse.Namespace) -> int:
 
     stack = Stack(args.stack)
     state = stack.state
+    start = f"to start again what ended: ./monsoon up --stack {args.stack}; " if stack.can_be_mended else ""
     words = {
         State.ABSENT: f"no stack in {args.stack}; bring one up: ./monsoon up --stack {args.stack}",
         State.STOPPED: f"stopped, with its data in {args.stack}; to have it back: ./monsoon up --stack {args.stack}",
         State.RUNNING: f"running, in {args.stack}",
-        State.INCOMPLETE: f"incomplete, in {args.stack}; to end what is left: ./monsoon down --stack {args.stack}, "
-        "with --keep-data to go on with the next ./monsoon up",
+        State.INCOMPLETE: f"incomplete, in {args.stack}; {start}to end what is left: "
+        f"./monsoon down --stack {args.stack}, with --keep-data to go on with the next ./monsoon up",
     }
     print(f"monsoon status: {words[state]}")
     print("".join(f"{line}\n" for line in lines_of(stack)), end="")

@@ -26,7 +26,8 @@ Starts a Kafka broker with Monsoon's topics, ZooKeeper, and Flink's JobManager a
 for this machine only, and submits the live job; with --payments also PostgreSQL with the ledger, a simulated payment
 provider and instances of the dispatcher, which pay what the job instructs; with --features also Redis and a consumer,
 which keeps the features that the job measures there and in the folder. Fetches jars first where they are not there
-(monsoon jars). The folder holds data and logs, and stack.json, which states every address and pid.
+(monsoon jars). The folder holds data and logs, and stack.json, which states every address and pid. Of a stack that
+lost a process it starts that again.
 """
 
 _MAX_TASK_MANAGERS = 16
@@ -110,6 +111,7 @@ def run(args: argparse.Namespace) -> int:
         if args.features and recovers:
             require_measuring(stack)
         prepare_kafka(progress)
+        ended = stack.mend(progress) if stack.can_be_mended else []
         started = stack.up(
             args.taskmanagers,
             args.slots,
@@ -129,6 +131,7 @@ def run(args: argparse.Namespace) -> int:
     if not started and args.features and stack.features is None:
         raise StackError(f"{args.stack}: the stack runs already, without features; monsoon down, then up --features")
     was = "was running already and stays as it was started (to change it: monsoon down, then up)"
+    was = f"started again what had ended ({', '.join(ended)}), with the settings that it had" if ended else was
     print(f"monsoon up: {'running' if started else was}, in {args.stack}")
     print("\n".join(lines_of(stack)))
     return 0

@@ -74,6 +74,14 @@ class Stack:
         return State.INCOMPLETE
 
     @property
+    def can_be_mended(self) -> bool:
+        """Whether it was up as a whole, and some of its processes ended since by themselves."""
+        try:
+            return self.state is State.INCOMPLETE and bool(self.record.get("processes"))
+        except StackError:
+            return False
+
+    @property
     def processes(self) -> list[StackProcess]:
         """Those that were started and not stopped, be they running or not."""
         return processes_of(self.folder)
@@ -197,8 +205,9 @@ class Stack:
         """Raises StackError where `up` could neither start the stack in its folder nor find it running there."""
         state = self.state
         if state is State.INCOMPLETE:
+            start = f"start that again: ./monsoon up --stack {self.folder}; or " if self.can_be_mended else ""
             raise StackError(
-                f"{self.folder}: the stack is incomplete, {self.not_running()}; end it first: "
+                f"{self.folder}: the stack is incomplete, {self.not_running()}; {start}end it first: "
                 f"./monsoon down --stack {self.folder}, with --keep-data to have its data again"
             )
         if state is State.ABSENT and self.folder.exists() and any(self.folder.iterdir()):

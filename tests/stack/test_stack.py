@@ -12,6 +12,8 @@ from monsoon.cli.main import main
 from monsoon.pipelines.stack import jars
 from monsoon.pipelines.stack import stack as module
 from monsoon.pipelines.stack.errors import StackError
+from monsoon.pipelines.stack.flink_cluster import FlinkCluster
+from monsoon.pipelines.stack.kafka_broker import KafkaBroker
 from monsoon.pipelines.stack.stack import Stack, State
 
 
@@ -66,7 +68,7 @@ def test_one_that_lost_a_process_is_told_apart_and_mended_by_down(stack):
     while victim.pid is not None:
         time.sleep(0.01)
     assert stack.state is State.INCOMPLETE
-    with pytest.raises(StackError, match=r"incomplete, kafka ended: .*; end it first: \./monsoon down --stack"):
+    with pytest.raises(StackError, match=r"incomplete, kafka ended: .*; start that again: \./monsoon up --stack"):
         stack.up()
     stack.down(keep_data=True)
     assert stack.up()
@@ -77,6 +79,7 @@ def test_one_whose_start_was_cut_off_is_incomplete(stack):
     stack._write({name: value for name, value in stack.record.items() if name != "processes"})
     assert stack.state is State.INCOMPLETE
     assert stack.not_running() == "it was not started to its end"
+    assert not stack.can_be_mended
 
 
 @pytest.mark.parametrize("presses", [1, 2])
@@ -202,7 +205,11 @@ def test_the_commands_say_what_is_and_what_to_do(stack, capsys, monkeypatch, fet
     while stack.state is State.RUNNING:
         time.sleep(0.01)
     assert "kafka           ended: its log tells of no error, as if it had been killed; its log: " in says(1, "status")
-    assert "; end it first: ./monsoon down" in says(1, "up", "--no-job")
+    monkeypatch.setattr(KafkaBroker, "launch", lambda broker: broker.process.start(["sleep", "600"]))
+    for server in (KafkaBroker, FlinkCluster):
+        monkeypatch.setattr(server, "wait_until_ready", lambda *unused: None)
+    assert "started again what had ended (kafka)" in says(0, "up", "--no-job")
+    assert stack.state is State.RUNNING
     assert "data and logs are kept" in says(0, "down", "--keep-data")
     assert "stopped, with its data" in says(1, "status")
     assert "removed" in says(0, "down")
@@ -232,8 +239,8 @@ def test_the_real_one_by_its_commands(tmp_path, capsys):
             time.sleep(0.01)
         assert main(["status", "--stack", folder]) == 1
         assert "incomplete" in capsys.readouterr().out
-        assert main(["up", "--no-job", "--stack", folder]) == 1
-        assert stack.mend() == ["jobmanager", first.name]
+        assert main(["up", "--no-job", "--stack", folder]) == 0
+        assert f"started again what had ended (jobmanager, {first.name})" in capsys.readouterr().out
         assert [each.name for each in stack.cluster.task_managers] == [second.name, "taskmanager-3"]
         assert stack.mend() == []
         assert main(["status", "--stack", folder]) == 0
