@@ -137,11 +137,14 @@ def run(args: argparse.Namespace) -> int:
     comparison = None
     try:
         inputs = read_inputs(args.input, everything, progress, refusal_limit(args))
-        paid, disruptions = paid_by_rider(output), standing_disruptions(output)
-        of_riders.refuse_other_results(output.summary, inputs, paid, args.results, args.input)
+        loss, disruptions = _loss_of(args), standing_disruptions(output)
+        of_riders.refuse_other_results(output.summary, inputs, paid_by_rider(output), args.results, args.input)
         intervals = list(disruptions.select("start_ms", "end_ms").iter_rows())
         period = of_riders.period_of(inputs, intervals, (args.since, args.until))
-        losses = _losses(args, inputs, period)
+        losses = _losses(loss, args.input, inputs, period)
+        # A simulated loss is the whole shift's, whatever the period, and so is what was paid for it.
+        within = None if loss == "simulated" else (period.start_ms, period.end_ms)
+        paid = paid_by_rider(output, within)
         triggers = disruptions.select("product", "trigger").iter_rows()
         metrics = metrics_of(products, triggers, inputs.readings)
         insured = of_riders.insured_riders(inputs, products, metrics, period, losses)
@@ -151,16 +154,15 @@ def run(args: argparse.Namespace) -> int:
         if len(variants) > 1:
             observed = Observations(inputs, args.input, load_scorer(args.model), products, args.product_file)
             observed.check(variants)
-            comparison = comparison_table(
-                observed, variants, insured, args.threshold, args.seed, args.resamples, progress
-            )
+            bounds = (args.seed, args.resamples)
+            comparison = comparison_table(observed, variants, insured, within, args.threshold, *bounds, progress)
     finally:
         progress.done()
-    print("\n".join(report_lines(table, _loss_of(args), args.threshold, args.resamples)))
+    print("\n".join(report_lines(table, loss, args.threshold, args.resamples)))
     if comparison is not None:
         print("\n".join(["", *comparison_lines(comparison, table)]))
     if args.output is not None:
-        page = basis_risk_page(table, riders, comparison, args.threshold, _OF_LOSS[_loss_of(args)])
+        page = basis_risk_page(table, riders, comparison, args.threshold, _OF_LOSS[loss])
         write_table(args.output / RIDERS, riders)
         write_table(args.output / TABLE, table)
         if comparison is None:
@@ -196,12 +198,12 @@ def _loss_of(args: argparse.Namespace) -> str:
     return args.loss or ("simulated" if has_truth(args.input) else "activity")
 
 
-def _losses(args: argparse.Namespace, inputs: Inputs, period: Any) -> pl.DataFrame:
+def _losses(loss: str, folder: Path, inputs: Inputs, period: Any) -> pl.DataFrame:
     from monsoon.pipelines.basis_risk.riders import activity_losses, device_tiers, simulated_losses
 
-    if _loss_of(args) == "simulated":
-        return simulated_losses(args.input)
-    return activity_losses(inputs, period, device_tiers(args.input))
+    if loss == "simulated":
+        return simulated_losses(folder)
+    return activity_losses(inputs, period, device_tiers(folder))
 
 
 def report_lines(table: pl.DataFrame, loss: str, threshold: float, resamples: int) -> list[str]:
@@ -247,9 +249,9 @@ def comparison_lines(comparison: pl.DataFrame, table: pl.DataFrame) -> list[str]
 def _for_terminal(table: pl.DataFrame, first: list[Any]) -> pl.DataFrame:
     import polars as pl
 
-    def told(end: str) -> pl.Expr:
+    def bound(end: str) -> pl.Expr:
         return pl.col(f"shortfall_per_rider_{end}_inr").map_elements(lambda inr: f"{inr:,.2f}", pl.String)
 
-    bounds = pl.concat_str([told("low"), told("high")], separator=" .. ").alias("bounds")
+    bounds = pl.concat_str([bound("low"), bound("high")], separator=" .. ").alias("bounds")
     shown = table.with_columns(bounds, pl.col("correlation").round(2))
     return shown.select(*first, *(pl.col(name).alias(word) for name, word in _SHOWN.items()))

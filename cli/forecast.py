@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monsoon.cli.printable import printable
 
 if TYPE_CHECKING:
-    from monsoon.transforms.pricing.disruption_probability import Verdict
+    from monsoon.transforms.pricing.disruption_probability import CrossValidation
 
 _EXAMPLE = """\
 example:
@@ -29,16 +29,33 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         "forecast", help=help, description=help, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--series", type=Path, metavar="FILE", help="days of one zone, .csv or .parquet")
+    source.add_argument("--series", type=Path, metavar="FILE", help="days of one zone, .csv, .parquet or .jsonl")
     source.add_argument("--storm", nargs="+", metavar="NAME", help="storms, by the frequency that their files state")
     parser.add_argument("--breach", metavar="COMPARISON", help="the threshold, as in product files; with --series")
-    parser.add_argument("--day", type=date.fromisoformat, metavar="DAY", help="the last day known; with --storm")
+    parser.add_argument("--day", type=_day, metavar="DAY", help="the last day known; with --storm")
     parser.set_defaults(run=run, parser=parser)
+
+
+def _day(text: str) -> date:
+    """A day, with days after it."""
+    from monsoon.transforms.pricing.disruption_probability import HORIZONS_DAYS
+
+    try:
+        day = date.fromisoformat(text)
+        _ = day + timedelta(days=max(HORIZONS_DAYS))
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no day like 2026-11-03") from None
+    return day
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the probabilities of the days ahead; of a series also how good such forecasts were."""
-    from monsoon.pipelines.pricing.probabilities import after_last_day, read_series, storm_probabilities, verdicts
+    from monsoon.pipelines.pricing.probabilities import (
+        after_last_day,
+        cross_validations,
+        read_series,
+        storm_probabilities,
+    )
     from monsoon.sources.files import InputError
     from monsoon.transforms.product.quantities import comparison
 
@@ -55,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise InputError(str(error), "--breach", "Give one like '> 300'") from error
     series = read_series(args.series, breach)
-    lines = [line for verdict in verdicts(series, args.series) for line in verdict_lines(verdict)]
+    lines = [line for each in cross_validations(series, args.series) for line in score_lines(each)]
     day, ahead = after_last_day(series)
     print("\n".join(map(printable, [*lines, f"after {day}: {_ahead(ahead)}"])))
     return 0
@@ -65,19 +82,17 @@ def _ahead(ahead: dict[int, float]) -> str:
     return ", ".join(f"{chance:.1%} within {days} days" for days, chance in ahead.items())
 
 
-def verdict_lines(verdict: Verdict) -> list[str]:
+def score_lines(found: CrossValidation) -> list[str]:
     """Brier scores beside those of climatology and persistence, and the table of reliability."""
-    model = verdict.brier_model
-    references = (("climatology", verdict.brier_climatology), ("persistence", verdict.brier_persistence))
+    model = found.brier_model
+    references = (("climatology", found.brier_climatology), ("persistence", found.brier_persistence))
     beside = ", ".join(f"{name} {score:.4f} ({_skill(model, score)})" for name, score in references)
     lines = [
-        f"within {verdict.horizon_days} days: {verdict.days:,} days held out, {verdict.frequency:.1%} with an event",
+        f"within {found.horizon_days} days: {found.days:,} days held out, {found.frequency:.1%} with an event",
         f"Brier score {model:.4f}; {beside}",
         "forecast  happened  days",
     ]
-    return lines + [
-        f"{each.mean_probability:8.1%}  {each.frequency:8.1%}  {each.days:,}" for each in verdict.reliability
-    ]
+    return lines + [f"{each.mean_probability:8.1%}  {each.frequency:8.1%}  {each.days:,}" for each in found.reliability]
 
 
 def _skill(model: float, reference: float) -> str:

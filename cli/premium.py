@@ -129,7 +129,7 @@ def report_lines(tables: QuoteTables) -> list[str]:
         if len(quotes) > _SHOWN:
             lines.append(f"... and {len(quotes) - _SHOWN:,} more")
     total = int(quotes["premium_paise"].sum())
-    lines.append(f"{len(quotes):,} quotes, Rs {total / 100:,.2f} together")
+    lines.append(f"{len(quotes):,} quotes, Rs {_inr(total)} together")
     if not tables.refused.is_empty():
         first = tables.refused.row(0, named=True)
         lines.append(f"{len(tables.refused):,} without a quote, the first {first['worker_id']}: {first['problem']}")

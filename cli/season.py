@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     from monsoon.cli.progress import ProgressLine
     from monsoon.pipelines.season.drawing import draw_years
     from monsoon.pipelines.season.folder import SUMMARY, SeasonFolder
-    from monsoon.pipelines.season.results import season_result
+    from monsoon.pipelines.season.results import require_policies, season_result
     from monsoon.pipelines.season.run import run_replays
     from monsoon.pipelines.season.settings import (
         SeasonSettings,
@@ -103,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
 
     _, selected = chosen_products(args)
     products = load_products(selected, args.product_file)
+    require_policies(products, args.insured)
     storms = chosen_storms(args.storms, args.city)
     rates = _rates(args.rate)
     refuse_unknown_rates(rates, storms)

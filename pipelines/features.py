@@ -16,20 +16,15 @@ from monsoon.feature_store.measured import measured_versions
 from monsoon.feature_store.offline import OfflineStore
 from monsoon.feature_store.versions import FeatureVersions
 from monsoon.pipelines.progress import Progress, no_progress
-from monsoon.sources.files import InputError
+from monsoon.sources.files import InputError, first_line
 from monsoon.sources.output_folder import read_records
 from monsoon.sources.streams import read_stream
+from monsoon.sources.table_files import read_table
 from monsoon.sources.telemetry_table import to_telemetry_table, with_consent
 from monsoon.transforms.consents import Withdrawals, consent_events
 from monsoon.transforms.evidence.limits import NEIGHBORHOOD_RESOLUTION
 from monsoon.transforms.pane_aggregation import panes_of
 from monsoon.transforms.validation.catalogue import AnyProduct
-
-_READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
-    ".csv": pl.read_csv,
-    ".parquet": pl.read_parquet,
-    ".jsonl": pl.read_ndjson,
-}
 
 
 def feature_versions(
@@ -69,16 +64,11 @@ def rows_of(path: Path) -> pl.DataFrame:
     CSV, Parquet or JSON Lines, by its suffix. Raises InputError.
     """
     mend = "Give --rows a file of .csv, .parquet or .jsonl with columns entity_id and as_of_ms (ms since epoch)"
-    reader = _READERS.get(path.suffix)
-    if reader is None:
-        raise InputError(f"no rows in a file of {path.suffix or 'no'} suffix", str(path), mend)
+    rows = read_table(path, "rows", mend, infer=True, values=("entity_id", "as_of_ms"))
     try:
-        rows = reader(path)
         rows = rows.with_columns(pl.col("entity_id").cast(pl.String), pl.col("as_of_ms").cast(pl.Int64))
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror or error})", str(path), mend) from error
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"no such rows ({str(error).splitlines()[0]})", str(path), mend) from error
+        raise InputError(f"no such rows ({first_line(error)})", str(path), mend) from error
     for name in ("entity_id", "as_of_ms"):
         if (absent := rows[name].null_count()) > 0:
             raise InputError(f"{absent:,} rows state no {name}", str(path), mend)

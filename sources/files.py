@@ -44,6 +44,11 @@ class InputError(Exception):
         self.what, self.where, self.mend = what, where, mend
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says, in a line; of one that says nothing its kind."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Whole lines, each ended by a line feed but perhaps the last."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from monsoon.sources.files import InputError
+from monsoon.sources.files import InputError, first_line
 from monsoon.transforms.explanation import ClaimRecords
 from monsoon.transforms.spelling import closest_name
 
@@ -179,7 +179,7 @@ def _rows(part: Path, stream: str, wanted: Callable[[_Names], bool]) -> Iterator
         found = [number for number, row in enumerate(rows_of_names) if wanted(_Names(**row))]
         rows = table[found].to_dicts()
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"no Parquet file ({str(error).splitlines()[0]})", str(part), _MEND) from error
+        raise InputError(f"no Parquet file ({first_line(error)})", str(part), _MEND) from error
     for number, row in zip(found, rows, strict=True):
         yield f"{part}, row {number + 1}", _plain(stream, row)
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import polars as pl
 
-from monsoon.sources.files import InputError
+from monsoon.sources.files import InputError, first_line
 from monsoon.sources.line_blocks import BlockValidator, ValidatedBlock
 from monsoon.sources.native_messages import native_messages_dropped
 from monsoon.sources.telemetry_columns import TYPES, clean_rows, compact
@@ -65,7 +65,7 @@ def _reading_errors(path: Path) -> Iterator[None]:
         yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, TypeError) as error:
         # A damaged file may make the reader panic, and one whose name is not UTF-8 is a TypeError.
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise InputError(f"unreadable Parquet file ({reason})", str(path), "Write or copy the file again") from error
 
 

@@ -8,15 +8,15 @@ import sys
 
 
 class CommandError(Exception):
-    """A command that failed; the message is the line that it printed."""
+    """A command that failed; the message is what it printed to standard error."""
 
 
 def run(command: str) -> None:
     """Runs `monsoon COMMAND` in the working directory and prints what it prints, such as
     `run("replay --input delhi --output delhi-out")`.
 
-    The process is one of this Python, so nothing has to be on PATH. Raises CommandError with the command's error line
-    where it fails, so that a notebook stops there; a command's warnings are printed after its output.
+    The process is one of this Python, so nothing has to be on PATH. Raises CommandError with the command's errors where
+    it fails, so that a notebook stops there; a command's warnings are printed after its output.
     """
     done = subprocess.run(
         [sys.executable, "-m", "monsoon.cli.main", *shlex.split(command)],

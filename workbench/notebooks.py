@@ -14,8 +14,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from monsoon.sinks.durable import replace_file
-from monsoon.sources.files import InputError
-from monsoon.transforms.spelling import closest_name
+from monsoon.sources.files import InputError, first_line
+from monsoon.transforms.documents import did_you_mean
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 METADATA = {
@@ -48,8 +48,7 @@ def notebook_paths(names: Sequence[str] = (), folder: Path = FOLDER) -> list[Pat
         raise InputError("no notebooks", str(folder), "They come with a checkout; call ./monsoon of one")
     for name in names:
         if name not in known:
-            meant = closest_name(name, known)
-            hint = f"; did you mean {meant}?" if meant else ""
+            hint = did_you_mean(name, known)
             raise InputError(f"no notebook {name!r}{hint}", str(folder), f"There are {', '.join(known)}")
     return [path for name, path in known.items() if not names or name in names]
 
@@ -60,9 +59,8 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
     except (OSError, ValueError, AttributeError, nbformat.ValidationError, nbformat.reader.NotJSONError) as error:
-        reason = str(error).splitlines()[0]
         raise InputError(
-            f"no notebook ({reason})", str(path), "Take it from git again, or save it in Jupyter"
+            f"no notebook ({first_line(error)})", str(path), "Take it from git again, or save it in Jupyter"
         ) from error
     return notebook
 
@@ -106,7 +104,7 @@ def execute(notebook: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode
 def _in_a_line(error: Exception) -> str:
     if isinstance(error, CellExecutionError):
         return f"{error.ename}: {error.evalue}".splitlines()[0]
-    return str(error).splitlines()[0]
+    return first_line(error)
 
 
 def write_gallery(notebook: nbformat.NotebookNode, name: str, folder: Path) -> None:

@@ -12,7 +12,7 @@ import polars as pl
 
 from monsoon.sinks.folder import DERIVED_STREAMS, STREAMS, SUMMARY
 from monsoon.sinks.parquet_records import RecordError, columns_of, frame_of
-from monsoon.sources.files import InputError
+from monsoon.sources.files import InputError, first_line
 from monsoon.transforms.spelling import closest_name
 from monsoon.workbench.columns import TIMES, Column, documented_columns
 
@@ -176,6 +176,4 @@ def _of_parquet(part: Path, contract: str, names: Sequence[str]) -> pl.DataFrame
             for name in names
         ).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(
-            f"no Parquet file of {contract} records ({str(error).splitlines()[0]})", str(part), _MEND
-        ) from error
+        raise InputError(f"no Parquet file of {contract} records ({first_line(error)})", str(part), _MEND) from error

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from monsoon.pipelines.local.candidates import coverage_of
 from monsoon.pipelines.local.replay import Inputs
-from monsoon.sources.files import InputError
+from monsoon.sources.files import InputError, first_line
 from monsoon.sources.simulator.losses import DAY_HOURS, LOSS_COLUMNS
 from monsoon.sources.simulator.write import LABELS
 from monsoon.transforms.basis_risk import activity_loss, distance_band, official_stations
@@ -25,7 +25,6 @@ from monsoon.transforms.product import Product
 ZONE_RESOLUTION = 7
 """Of the H3 cells by which riders are grouped and resampled: about 5 square km."""
 NOT_STATED = "not stated"
-LossSource = Literal["simulated", "activity"]
 RIDER_SCHEMA: Mapping[str, pl.DataType] = {
     "worker_id": pl.String(),
     "product": pl.String(),
@@ -203,7 +202,7 @@ def simulated_losses(folder: Path) -> pl.DataFrame:
             dict(zip(LOSS_COLUMNS, ("usual_hours", "lost_hours", "lost_inr"), strict=True))
         )
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"not the losses of a simulation ({_first(error)})", str(folder / LABELS), mend) from error
+        raise InputError(f"not the losses of a simulation ({first_line(error)})", str(folder / LABELS), mend) from error
 
 
 def _labels(folder: Path, columns: Sequence[str], mend: str) -> pl.DataFrame:
@@ -214,12 +213,8 @@ def _labels(folder: Path, columns: Sequence[str], mend: str) -> pl.DataFrame:
             raise InputError(f"has no column {lacking[0]}: of an earlier version", str(path), mend)
         table = pl.read_csv(path, columns=list(columns), infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"cannot be read ({_first(error)})", str(path), mend) from error
+        raise InputError(f"cannot be read ({first_line(error)})", str(path), mend) from error
     return table.select(columns).unique("worker_id", keep="first", maintain_order=True)
-
-
-def _first(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def activity_losses(inputs: Inputs, period: Period, tiers: pl.DataFrame) -> pl.DataFrame:
@@ -250,12 +245,11 @@ def with_payments(riders: pl.DataFrame, paid: pl.DataFrame, threshold: float) ->
     ).select(list(RIDER_SCHEMA))
 
 
-def paid_of(claims: Sequence[Mapping[str, Any]], payouts: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """What each rider is paid by each product, PAID_SCHEMA, of an outcome's records."""
-    product_of = {claim["claim_id"]: claim["product"] for claim in claims}
+def paid_of(claims: Mapping[str, Mapping[str, Any]], payouts: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """What each rider is paid by each product, PAID_SCHEMA, of an outcome's payouts and its claims by id."""
     paid: Counter[tuple[str, str]] = Counter()
     for payout in payouts:
-        paid[payout["worker_id"], product_of[payout["claim_id"]]] += payout["amount_paise"]
+        paid[payout["worker_id"], claims[payout["claim_id"]]["product"]] += payout["amount_paise"]
     rows = [(*key, amount) for key, amount in sorted(paid.items())]
     return pl.DataFrame(rows, schema=PAID_SCHEMA, orient="row")
 
@@ -270,11 +264,11 @@ def refuse_other_results(
     if not isinstance(streams, dict):
         raise InputError("does not say what was read, so that it is of another version", str(results), mend)
     for stream, counts in inputs.counts.items():
-        said = streams.get(stream, {}).get("read")
-        if said != counts["read"]:
+        lines_read = streams.get(stream, {}).get("read")
+        if lines_read != counts["read"]:
             raise InputError(
                 f"are of another input: {stream} of this one has {counts['read']:,} lines, of theirs "
-                f"{'none is told' if said is None else format(said, ',')}",
+                f"{'no number is stated' if lines_read is None else format(lines_read, ',')}",
                 str(results),
                 mend,
             )

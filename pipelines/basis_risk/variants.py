@@ -6,6 +6,7 @@ The streams are read once; triggers, candidates, evidence and decisions are comp
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def variants_of(stations: Sequence[int], providers: Sequence[str], resolutions: 
     return [
         AS_GIVEN,
         *(Variant("stations", str(count)) for count in stations),
-        *(Variant("providers", ",".join(sorted(set(each.split(","))))) for each in providers),
+        *(Variant("providers", ",".join(sorted({name.strip() for name in each.split(",")}))) for each in providers),
         *(Variant("resolution", str(each)) for each in resolutions),
     ]
 
@@ -115,9 +116,11 @@ class Observations:
         chosen = {metric: each.first(int(variant.value), lat, lon) for metric, each in self._stations.items()}
         return at_stations(given, self._stations, chosen)
 
-    def run(self, variant: Variant, riders: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int], int]:
-        """What each rider is then paid by each product (PAID_SCHEMA), the disruptions of each product that stand, and
-        the readings that there were."""
+    def run(
+        self, variant: Variant, riders: pl.DataFrame, within: tuple[int, int] | None
+    ) -> tuple[pl.DataFrame, Counter[str], int]:
+        """What each rider is then paid by each product (PAID_SCHEMA) for disruptions that lasted `within` [start_ms,
+        end_ms) (None: for all), the disruptions of each product that stand, and the readings that there were."""
         inputs = copy(self._inputs)
         inputs.readings = self.readings(variant, riders)
         with collector_paused():
@@ -125,28 +128,36 @@ class Observations:
             for product in self.products(variant).values():
                 run_product(product, inputs, self._scores, outcome, answers)
         last = {record["disruption_id"]: record for record in outcome.disruptions}
-        standing = [each["product"] for each in last.values() if each["state"] != "withdrawn"]
-        counts = {name: standing.count(name) for name in self._products}
-        return paid_of(outcome.claims, outcome.payouts), counts, len(inputs.readings)
+        counts = Counter(each["product"] for each in last.values() if each["state"] != "withdrawn")
+        paid_for = {name for name, each in last.items() if within is None or _lasted_in(each, *within)}
+        claims = {claim["claim_id"]: claim for claim in outcome.claims}
+        payouts = [each for each in outcome.payouts if claims[each["claim_id"]]["disruption_id"] in paid_for]
+        return paid_of(claims, payouts), counts, len(inputs.readings)
+
+
+def _lasted_in(disruption: Mapping[str, Any], start_ms: int, end_ms: int) -> bool:
+    until_ms = disruption["absent_since"] or disruption["end"] or disruption["revised_at"]
+    return bool(disruption["start"] < end_ms and until_ms > start_ms)
 
 
 def comparison_table(
     observations: Observations,
     variants: Sequence[Variant],
     riders: pl.DataFrame,
+    within: tuple[int, int] | None,
     threshold: float,
     seed: int,
     resamples: int,
     progress: Progress = no_progress,
 ) -> pl.DataFrame:
-    """A row per variant and product, COMPARISON_SCHEMA; `riders` as `insured_riders` makes them.
+    """A row per variant and product, COMPARISON_SCHEMA; `riders` of `insured_riders`, `within` of `Observations.run`.
 
     The resamples are the same for every variant, so that their differences are not of the draw.
     """
     rows: list[dict[str, Any]] = []
     for number, variant in enumerate(variants):
         progress(f"running {len(variants)} variants", number / len(variants))
-        paid, disruptions, readings = observations.run(variant, riders)
+        paid, disruptions, readings = observations.run(variant, riders, within)
         for (product,), members in with_payments(riders, paid, threshold).group_by("product", maintain_order=True):
             rows.append(
                 {

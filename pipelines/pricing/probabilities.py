@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-import io
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,12 +12,13 @@ import polars as pl
 
 from monsoon.sources.files import InputError
 from monsoon.sources.simulator.storm import load_storm
+from monsoon.sources.table_files import read_table
 from monsoon.transforms.pricing.disruption_probability import (
     HORIZONS_DAYS,
+    CrossValidation,
     DailySeries,
-    Verdict,
+    cross_validate,
     fit,
-    judge,
     storm_probability,
     targets,
 )
@@ -26,22 +26,18 @@ from monsoon.transforms.product import Comparison
 
 _EPOCH = date(1970, 1, 1)
 _MAX_DAYS = 100_000
-_MEND = "Give --series a .csv or .parquet with columns day (2019-11-03), value and perhaps forecast, a row per day"
+_COLUMNS = ("day", "value", "forecast")
+_MEND = (
+    "Give --series a file of .csv, .parquet or .jsonl with columns day (2019-11-03), value and perhaps forecast, a row "
+    "per day"
+)
 
 
 def read_series(path: Path, breach: Comparison) -> DailySeries:
     """A file's days, with those between them that it lacks. Raises InputError."""
-    if path.suffix not in (".csv", ".parquet"):
-        raise InputError(f"no series in a file of {path.suffix or 'no'} suffix", str(path), _MEND)
     if not breach.larger_is_worse or breach.threshold <= 0:
         raise InputError(f"{breach} is no threshold above 0 that values rise to", "--breach", "Give one like '> 300'")
-    try:
-        content = io.BytesIO(path.read_bytes())
-        table = pl.read_csv(content, infer_schema=False) if path.suffix == ".csv" else pl.read_parquet(content)
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror or error})", str(path), _MEND) from error
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"no table ({str(error).splitlines()[0]})", str(path), _MEND) from error
+    table = read_table(path, "days", _MEND, values=_COLUMNS)
     for name in ("day", "value"):
         if name not in table.columns:
             raise InputError(f"there is no column {name}", str(path), _MEND)
@@ -103,10 +99,10 @@ def year_of(series: DailySeries) -> np.ndarray:
     return np.array([(_EPOCH + timedelta(days=day)).year for day in series.days.tolist()])
 
 
-def verdicts(series: DailySeries, path: Path) -> tuple[Verdict, ...]:
+def cross_validations(series: DailySeries, path: Path) -> tuple[CrossValidation, ...]:
     """Of both horizons. Raises InputError for fewer than two years."""
     try:
-        return tuple(judge(series, year_of(series), horizon) for horizon in HORIZONS_DAYS)
+        return tuple(cross_validate(series, year_of(series), horizon) for horizon in HORIZONS_DAYS)
     except ValueError as error:
         raise InputError(str(error), str(path), "Give --series more years") from error
 

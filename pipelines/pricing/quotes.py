@@ -83,5 +83,5 @@ def write_quotes(folder: Path, tables: QuoteTables, *, parquet: bool) -> None:
             replace_file(folder / name, content.getvalue(), folder / f".{name}")
     if parquet:
         write_table(folder / QUOTES_PARQUET, tables.quotes)
-    other = folder / f"{QUOTES}.{'jsonl' if parquet else 'parquet'}"
+    other = folder / (QUOTES if parquet else QUOTES_PARQUET)
     other.unlink(missing_ok=True)  # of an earlier call: it would be of other riders

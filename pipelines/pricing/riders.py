@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,13 @@ from monsoon.pipelines.local.candidates import coverage_of
 from monsoon.sources.files import InputError
 from monsoon.sources.output_folder import read_records
 from monsoon.sources.streams import read_stream
+from monsoon.sources.table_files import read_table
 from monsoon.transforms.pricing.history import HISTORY_INPUTS, histories
 from monsoon.transforms.product import Product, did_you_mean
 from monsoon.transforms.product.premium_terms import PremiumInput, PremiumTerms
 from monsoon.transforms.validation.catalogue import Catalogue
 
 WORKER, PLAN, PROBLEM = "worker_id", "plan", "problem"
-
-_READERS: Mapping[str, Callable[[io.BytesIO], pl.DataFrame]] = {
-    ".csv": lambda content: pl.read_csv(content, infer_schema=False),
-    ".parquet": pl.read_parquet,
-    ".jsonl": lambda content: pl.read_ndjson(content, infer_schema_length=None),
-}
 
 
 @dataclass(frozen=True)
@@ -50,15 +44,7 @@ def read_riders(path: Path, terms: PremiumTerms) -> pl.DataFrame:
     mend = (
         f"Give --riders a file of .csv, .parquet or .jsonl with columns worker_id, plan and {', '.join(terms.inputs)}"
     )
-    reader = _READERS.get(path.suffix)
-    if reader is None:
-        raise InputError(f"no riders in a file of {path.suffix or 'no'} suffix", str(path), mend)
-    try:
-        rows = reader(io.BytesIO(path.read_bytes()))
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror or error})", str(path), mend) from error
-    except (pl.exceptions.PolarsError, pl.exceptions.ComputeError) as error:
-        raise InputError(f"no table of riders ({str(error).splitlines()[0]})", str(path), mend) from error
+    rows = read_table(path, "riders", mend)
     known = (WORKER, PLAN, *terms.inputs)
     for name in rows.columns:
         if name not in known:

@@ -34,10 +34,11 @@ class SeasonFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """The folder, made if need be, for this process alone. Raises OutputError where another season runs in it."""
-        (self._path / REPLAYS).mkdir(parents=True, exist_ok=True)
+        self._path.mkdir(parents=True, exist_ok=True)
         with locked_folder(self._path, "another season is being computed here; wait for it"):
             self._refuse_another_season()
-            self.write(SETTINGS, self._settings.encoded())
+            self.write(SETTINGS, self._settings.encoded())  # first: a folder is known by it
+            (self._path / REPLAYS).mkdir(exist_ok=True)
             yield
 
     @property

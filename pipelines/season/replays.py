@@ -49,11 +49,12 @@ class Replay(Struct, frozen=True):
 
 
 class Replayer:
-    """Makes the replays of a season; loads products, storms and the model once."""
+    """Makes the replays of a season."""
 
     def __init__(self, settings: SeasonSettings) -> None:
         self._settings = settings
         self._files = {storm.name: storm.file for storm in settings.storms}
+        self._storms: dict[str, Storm] = {}
 
     @cached_property
     def _products(self) -> dict[str, Product]:
@@ -65,7 +66,9 @@ class Replayer:
         The intensities of a storm's replicates are the middles of equal parts of its distribution, so that few of them
         have its mean and spread. Their riders are drawn anew, from the seed, the storm and the replicate.
         """
-        settings, storm = self._settings, load_storm(self._files[name])
+        if name not in self._storms:
+            self._storms[name] = load_storm(self._files[name])
+        settings, storm = self._settings, self._storms[name]
         assert storm.frequency is not None
         part = (replicate + 0.5) / settings.replicates
         intensity = factor_of(storm.frequency.intensity, NormalDist().inv_cdf(part))

@@ -17,6 +17,7 @@ from monsoon.pipelines.season.errors import SeasonError
 from monsoon.pipelines.season.replays import Replay
 from monsoon.pipelines.season.settings import SeasonSettings
 from monsoon.pipelines.season.terms import Terms
+from monsoon.sources.files import InputError
 from monsoon.transforms.product import Product
 from monsoon.transforms.season.coverage_periods import open_share
 from monsoon.transforms.season.exceedance import exceedance_curve
@@ -51,6 +52,16 @@ def book_of(products: Mapping[str, Product], insured: int, cities: int) -> list[
             policies = cities * (insured // len(plans) + (number < insured % len(plans)))
             lines.append(Line(name, plan, policies, int(listed.hours), round((listed.premium_inr or 0) * 100)))
     return lines
+
+
+def require_policies(products: Mapping[str, Product], insured: int) -> None:
+    """Raises InputError where some plan would have no policy in the book."""
+    for line in book_of(products, insured, 1):
+        if line.policies == 0:
+            most = max(len(plans_of(product)) for product in products.values())
+            raise InputError(
+                f"nobody of {insured} riders holds {line.product}, {line.plan}", "--insured", f"Give at least {most}."
+            )
 
 
 def season_result(

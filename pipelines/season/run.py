@@ -79,8 +79,8 @@ def _run(
         )
         try:
             assert process.stdin is not None
-            process.stdin.write(msgspec.json.encode(missing))
-            process.stdin.close()
+            with suppress(BrokenPipeError), process.stdin as replays:  # its exit status says why it ended
+                replays.write(msgspec.json.encode(missing))
             while process.poll() is None:
                 done = total - len(missing) + sum(path.exists() for path in paths)
                 progress(f"replaying storms, {done:,} of {total:,}", done / total)
@@ -104,5 +104,5 @@ def _text(file: BinaryIO) -> str:
 def _last_line(errors: str) -> str:
     """The last line that says something: of a traceback, the exception."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    told = [line for line in lines if ("Error" in line or "error" in line) and not line.startswith("File ")]
-    return (told or lines or ["it gave no reason"])[-1][:500]
+    of_errors = [line for line in lines if ("Error" in line or "error" in line) and not line.startswith("File ")]
+    return (of_errors or lines or ["it gave no reason"])[-1][:500]

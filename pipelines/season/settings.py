@@ -12,8 +12,8 @@ from msgspec import Struct, field
 from monsoon.sources.files import InputError
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.simulator import Storm, available_storms, load_storm
+from monsoon.transforms.documents import did_you_mean
 from monsoon.transforms.product import Product
-from monsoon.transforms.spelling import closest_name
 
 FORMAT = 1
 """Of settings and replays on disk; a change of what they mean is a new number."""
@@ -78,9 +78,8 @@ def chosen_storms(text: str, city: str | None) -> list[Storm]:
         return storms
     cities = sorted({storm.city for storm in storms})
     if city not in cities:
-        near = closest_name(city, cities)
-        mean = "" if near is None else f"Did you mean {near}? "
-        raise InputError(f"no storm of {city} among those chosen", "--city", f"{mean}There are: {', '.join(cities)}.")
+        problem = f"no storm of {city} among those chosen{did_you_mean(city, cities)}"
+        raise InputError(problem, "--city", f"There are: {', '.join(cities)}.")
     return [storm for storm in storms if storm.city == city]
 
 
@@ -105,9 +104,8 @@ def refuse_unknown_rates(rates: Mapping[str, float], storms: Sequence[Storm]) ->
     names = [storm.name for storm in storms]
     for name in rates:
         if name not in names:
-            near = closest_name(name, names)
-            mean = "" if near is None else f"Did you mean {near}? "
-            raise InputError(f"{name} is not in this season", "--rate", f"{mean}There are: {', '.join(names)}.")
+            problem = f"{name} is not in this season{did_you_mean(name, names)}"
+            raise InputError(problem, "--rate", f"There are: {', '.join(names)}.")
 
 
 def storm_files(text: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The income that a simulated storm truly takes: what basis risk is measured against.
 
 It follows from what the simulation does to a rider's work, not from what a phone reports: at every step of the shift
-the X
+the share of the usual pace that rain, shelter, hindrances and a logged-out app take.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """`monsoon basis-risk` on a made-up storm whose riders' losses are written down."""
 
 import json
+from datetime import datetime, timedelta, timezone
 
 import polars as pl
 import pytest
 from kit.chromium import Chromium
-from kit.streams import small_storm, write_streams
+from kit.streams import at, small_storm, write_streams
 
 from monsoon.cli.main import main
 from monsoon.pipelines.basis_risk.table import bound_names
@@ -90,6 +91,22 @@ def test_what_is_tried_is_what_a_replay_of_such_an_input_pays(storm, results, tm
     paid = dict(comparison.filter(pl.col("value") != "8").select("variant", "paid_inr").iter_rows())
     assert paid["providers"] == payouts["amount_paise"].sum() / 100
     assert paid["providers"] < paid["as given"] == paid["resolution"] == paid["stations"]
+
+
+@pytest.mark.parametrize(("since", "until", "is_paid"), [(-60, -5, False), (-60, 400, True)])
+def test_payments_of_a_period_are_those_for_its_disruptions(storm, results, tmp_path, since, until, is_paid):
+    period = ["--from", in_ist(since), "--until", in_ist(until), "--loss", "activity"]
+    options = [*period, "--providers", "imd, skymet", "--output", tmp_path]
+    assert basis_risk(storm, results, *options) == 0
+    paid = load(results).polars("payouts")["amount_paise"].sum() if is_paid else 0
+    riders = pl.read_parquet(tmp_path / "riders.parquet").filter(pl.col("product") == "kawaach")
+    assert riders["paid_inr"].sum() == paid / 100
+    if not is_paid:
+        assert pl.read_parquet(tmp_path / "comparison.parquet")["paid_inr"].to_list() == [0.0] * 2
+
+
+def in_ist(minutes):
+    return datetime.fromtimestamp(at(minutes) / 1000, timezone(timedelta(hours=5, minutes=30))).isoformat()
 
 
 def test_the_page_has_the_tables_numbers(storm, results, tmp_path, tmp_path_factory):

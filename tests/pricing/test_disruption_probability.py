@@ -8,14 +8,14 @@ import polars as pl
 import pytest
 
 from monsoon.cli.main import main
-from monsoon.pipelines.pricing.probabilities import read_series, storm_probabilities, verdicts, year_of
+from monsoon.pipelines.pricing.probabilities import cross_validations, read_series, storm_probabilities, year_of
 from monsoon.sources.files import InputError
 from monsoon.transforms.pricing.disruption_probability import (
     DailySeries,
     brier,
     climatology,
+    cross_validate,
     fit,
-    judge,
     reliability,
     storm_probability,
     targets,
@@ -61,17 +61,17 @@ def test_climatology_knows_the_season_alone():
 
 def test_the_state_beats_climatology_and_persistence_and_is_reliable():
     series = made(10)
-    verdict = judge(series, (series.days // 365.25).astype(int), 3)
-    assert verdict.brier_model < 0.9 * verdict.brier_climatology
-    assert verdict.brier_model < 0.9 * verdict.brier_persistence
-    large = [each for each in verdict.reliability if each.days >= 100]
+    found = cross_validate(series, (series.days // 365.25).astype(int), 3)
+    assert found.brier_model < 0.9 * found.brier_climatology
+    assert found.brier_model < 0.9 * found.brier_persistence
+    large = [each for each in found.reliability if each.days >= 100]
     assert all(abs(each.frequency - each.mean_probability) < 0.1 for each in large)
 
 
 def test_a_forecast_that_knows_is_followed():
     without, with_it = made(6), made(6, forecast=True)
     years = (without.days // 365.25).astype(int)
-    assert judge(with_it, years, 3).brier_model < 0.1 * judge(without, years, 3).brier_model
+    assert cross_validate(with_it, years, 3).brier_model < 0.1 * cross_validate(without, years, 3).brier_model
 
 
 def test_a_year_held_out_teaches_nothing():
@@ -89,7 +89,7 @@ def test_a_year_held_out_teaches_nothing():
 def test_one_year_cannot_be_judged():
     series = made(1)
     with pytest.raises(ValueError, match="fewer than two years"):
-        judge(series, np.zeros(len(series.days)), 3)
+        cross_validate(series, np.zeros(len(series.days)), 3)
 
 
 def test_storm_frequencies_by_hand():
@@ -188,5 +188,13 @@ def _judged(days, breach, folder):
     """By horizon the model's Brier score as a share of climatology's."""
     path = folder / "days.parquet"
     days.write_parquet(path)
-    found = verdicts(read_series(path, breach), path)
+    found = cross_validations(read_series(path, breach), path)
     return {each.horizon_days: each.brier_model / each.brier_climatology for each in found}
+
+
+def test_two_years_that_meet_leave_no_day_to_judge(tmp_path):
+    """A few days about New Year's Eve: each lies within a horizon of the other year's."""
+    days = [datetime.date(2019, 12, 29) + datetime.timedelta(days=number) for number in range(11)]
+    pl.DataFrame({"day": days, "value": [100.0 + day.day for day in days]}).write_csv(tmp_path / "days.csv")
+    with pytest.raises(InputError, match="fewer than two years"):
+        cross_validations(read_series(tmp_path / "days.csv", Comparison(">", 110)), tmp_path / "days.csv")

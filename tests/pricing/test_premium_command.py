@@ -47,6 +47,13 @@ def test_quotes_are_shown_and_written(capsys, tmp_path, riders):
     assert (tmp_path / "out" / "quotes.jsonl").read_bytes() == written
 
 
+def test_quotes_in_another_format_replace_the_earlier_ones(capsys, tmp_path, riders):
+    words = ("--product", "kawaach", "--riders", riders, "--output", tmp_path / "quotes", "--format")
+    for kind in ("jsonl", "parquet", "jsonl"):
+        assert said(capsys, *words, kind)[0] == 0
+        assert sorted(path.name for path in (tmp_path / "quotes").iterdir()) == [f"quotes.{kind}", "refused.jsonl"]
+
+
 def test_one_quote_explained_line_by_line(capsys, riders):
     _, lines, _ = said(capsys, "--product", "kawaach", "--riders", riders, "--explain", "kiran")
     assert lines[0].startswith("kiran, kawaach standard, version ")

@@ -58,6 +58,14 @@ def test_a_file_that_is_no_table_of_riders_is_told(tmp_path, name, text, problem
     assert problem in str(told.value)
 
 
+def test_a_column_of_lists_or_bytes_is_told(tmp_path):
+    for column, values in (("daily_wage", [[500.0]]), ("worker_id", [b"\xff"])):
+        row = {"worker_id": ["w1"], "daily_wage": [500.0]} | {column: values}
+        pl.DataFrame(row).write_parquet(tmp_path / "riders.parquet")
+        with pytest.raises(InputError, match=f"column {column} holds (List|Binary).*, not a value in each row"):
+            read_riders(tmp_path / "riders.parquet", KAWAACH)
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path):
     with pytest.raises(InputError, match=r"riders\.csv"):
         read_riders(tmp_path / "riders.csv", KAWAACH)

@@ -86,8 +86,8 @@ def program(monkeypatch, tmp_path):
         write_replay(tmp_path / "finished", replay(number))
     monkeypatch.setenv("FINISHED", str(tmp_path / "finished" / "replays"))
 
-    def use(body):
-        monkeypatch.setattr(running, "_PROGRAM", FINISHES + body)
+    def use(body, head=FINISHES):
+        monkeypatch.setattr(running, "_PROGRAM", head + body)
 
     return use
 
@@ -133,3 +133,19 @@ def test_what_is_finished_starts_no_process(folder, program):
         write_replay(folder.path, replay(number))
     program("raise AssertionError")
     assert len(running.run_replays(folder, WANTED, 1)) == 3
+
+
+def test_a_folder_killed_before_its_first_replay_is_a_season(tmp_path, monkeypatch):
+    """Its settings are what it is known by, so they come first."""
+    place = SeasonFolder(tmp_path / "season", SETTINGS_A)
+    monkeypatch.setattr(SeasonFolder, "write", lambda *unused: 1 / 0)
+    with pytest.raises(ZeroDivisionError), place.locked():
+        pass
+    SeasonFolder(tmp_path / "season", SETTINGS_A)
+
+
+def test_a_process_that_ends_before_it_has_read_its_replays_is_told(folder, program):
+    program("", head="import sys; sys.exit('an error: nothing works here')")
+    many = [("rain", number) for number in range(20_000)]  # more than a pipe holds
+    with pytest.raises(SeasonError, match="nothing works here"):
+        running.run_replays(folder, many, 1)

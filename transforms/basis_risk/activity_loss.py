@@ -14,14 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from monsoon.transforms.panes import BASELINE_GRACE_MS
 from monsoon.transforms.telemetry_table import ONLINE, TelemetryTable
 
 SLOT_MS = 5 * 60_000
 """A slot with a report that says online or on a trip is one of work: reports of earlier weeks may be minutes apart."""
 WEEKS = 4
 """Of a baseline, at most."""
-LATE_MS = 6 * 3_600_000
-"""A report received later than this builds no baseline, as in the specification's fraud.md."""
 _WEEK_MS = 7 * 24 * 3_600_000
 
 Interval = tuple[int, int]
@@ -45,7 +44,7 @@ def activity_loss(telemetry: TelemetryTable, judged: Sequence[Interval]) -> Acti
     that there are, or an app state or orders that are not reported: not measured, and missing is not zero.
     """
     workers = len(telemetry.workers)
-    online, orders, told = _work(telemetry, judged, 0)
+    online, orders, stated = _work(telemetry, judged, 0)
     usual, delivered, weeks = np.zeros(workers), np.zeros(workers), np.zeros(workers)
     first_ms = np.full(workers, np.iinfo(np.int64).max)
     with_rows = np.flatnonzero(np.diff(telemetry.worker_starts))
@@ -64,7 +63,7 @@ def activity_loss(telemetry: TelemetryTable, judged: Sequence[Interval]) -> Acti
         worked = orders / (delivered / usual)
         lost = np.maximum(expected - worked, 0.0)
     # Who reported in the hours judged, but neither state nor orders, withholds them.
-    measured = (weeks > 0) & (usual > 0) & (delivered > 0) & ~np.isnan(told)
+    measured = (weeks > 0) & (usual > 0) & (delivered > 0) & ~np.isnan(stated)
     return ActivityLoss(np.where(measured, expected, np.nan), np.where(measured, lost, np.nan))
 
 
@@ -78,7 +77,7 @@ def _work(
     place = np.searchsorted(starts, at_ms, side="right") - 1
     within = (place >= 0) & (at_ms < ends[np.maximum(place, 0)])
     if week:
-        within &= telemetry.received_time_ms <= at_ms + LATE_MS
+        within &= telemetry.received_time_ms <= at_ms + BASELINE_GRACE_MS
     states = within & (telemetry.app_state >= 0) & (telemetry.orders_completed >= 0)
     stated = np.bincount(telemetry.worker[states], minlength=workers).astype(np.float64)
     reported = np.bincount(telemetry.worker[within], minlength=workers)

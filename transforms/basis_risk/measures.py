@@ -37,10 +37,6 @@ class LossAndPayment:
     def __len__(self) -> int:
         return len(self.zone)
 
-    def part(self, rows: npt.NDArray[np.bool_]) -> LossAndPayment:
-        """The riders of these rows."""
-        return LossAndPayment(self.lost_paise[rows], self.paid_paise[rows], self.is_loss[rows], self.zone[rows])
-
 
 class Estimate(NamedTuple):
     """A measure and its bounds; NaN where it is not defined."""

@@ -21,6 +21,7 @@ _PRIOR_DAYS = 20.0
 """So many days of the whole year's frequency are added to those of the season."""
 _RIDGE = 1.0
 _STEPS = 50
+_TOO_FEW_YEARS = "fewer than two years have days whose outcome is known, and each is forecast from the others"
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,6 @@ def climatology(days: np.ndarray, outcomes: np.ndarray, at_days: np.ndarray) -> 
 def _place(days: np.ndarray) -> np.ndarray:
     """In the year, from 0; a day of a year apart is at most one place away."""
     return (days % _YEAR_DAYS).astype(np.int64)
-
-
-def persistence(events: np.ndarray) -> np.ndarray:
-    """What is goes on: 1.0 after a day with an event, 0.0 after one without, NaN after one that was not measured."""
-    return events.copy()
 
 
 @dataclass(frozen=True)
@@ -172,8 +168,8 @@ def reliability(probabilities: np.ndarray, outcomes: np.ndarray, bins: int = 10)
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Forecasts of days of years that the model was not fitted on, over the days for which all are known."""
+class CrossValidation:
+    """Scores of forecasts of days of years that the model was not fitted on, over the days for which all are known."""
 
     horizon_days: int
     days: int
@@ -184,14 +180,15 @@ class Verdict:
     reliability: tuple[ReliabilityBin, ...]
 
 
-def judge(series: DailySeries, years: np.ndarray, horizon_days: int) -> Verdict:
-    """Each year forecast by models of the others, without the days around it whose outcomes reach into it.
+def cross_validate(series: DailySeries, years: np.ndarray, horizon_days: int) -> CrossValidation:
+    """Leave-one-year-out: each year forecast by models of the others, without the days around it whose outcomes reach
+    into it.
 
-    Raises ValueError where fewer than two years have known outcomes.
+    Raises ValueError where fewer than two years have known outcomes, or lie too near to one another to leave a day.
     """
     outcomes = targets(series.events, horizon_days)
     if len(np.unique(years[~np.isnan(outcomes)])) < 2:
-        raise ValueError("fewer than two years have days whose outcome is known; years are judged by the others")
+        raise ValueError(_TOO_FEW_YEARS)
     model, expected = np.full(len(outcomes), np.nan), np.full(len(outcomes), np.nan)
     for year in np.unique(years).tolist():
         held = years == year
@@ -201,15 +198,17 @@ def judge(series: DailySeries, years: np.ndarray, horizon_days: int) -> Verdict:
             continue
         model[held] = fit(series, learned).probabilities(series)[held]
         expected[held] = climatology(series.days, learned, series.days[held])
-    kept = persistence(series.events)
-    together = np.where(np.isnan(model) | np.isnan(kept), np.nan, outcomes)
-    return Verdict(
+    persistence = series.events  # what is goes on
+    together = np.where(np.isnan(model) | np.isnan(persistence), np.nan, outcomes)
+    if np.isnan(together).all():
+        raise ValueError(_TOO_FEW_YEARS)
+    return CrossValidation(
         horizon_days=horizon_days,
         days=int((~np.isnan(together)).sum()),
         frequency=float(np.nanmean(together)),
         brier_model=brier(model, together),
         brier_climatology=brier(expected, together),
-        brier_persistence=brier(kept, together),
+        brier_persistence=brier(persistence, together),
         reliability=reliability(model, together),
     )
 

@@ -55,6 +55,10 @@ def histories(
     for worker, state in states.items():
         if state.record.get("squad_id") is not None:
             squads[state.record["squad_id"]].append(worker)
+    squad_claims = {
+        squad: sum(_claims_of(decided.get(each, ()), at_ms - WEEK_MS) for each in members)
+        for squad, members in squads.items()
+    }
     day = local_day(at_ms)
     found = {}
     for worker, state in states.items():
@@ -63,15 +67,15 @@ def histories(
         refuted_ms = [first_ms for first_ms, claim_id, _ in mine if claim_id in refuted]
         covered_ms = state.in_force_since_ms
         of_4_weeks = sum(each > at_ms - 4 * WEEK_MS for each in approved_ms)
-        squad = squads.get(state.record.get("squad_id") or "", [])
+        squad = state.record.get("squad_id") or ""
         found[worker] = {
             "plan": plan_name(state.record["plan"]),
             "weeks_covered": (at_ms - max([covered_ms, *refuted_ms])) // WEEK_MS,
             "claim_free_weeks": (at_ms - max([covered_ms, *refuted_ms, *approved_ms])) // WEEK_MS,
             "claims_4_weeks": of_4_weeks,
             "rider_claim_frequency": of_4_weeks / 4,
-            "squad_size": len(squad),
-            "squad_claims_1_week": sum(_claims_of(decided.get(each, ()), at_ms - WEEK_MS) for each in squad),
+            "squad_size": len(squads.get(squad, ())),
+            "squad_claims_1_week": squad_claims.get(squad, 0),
             "daily_wage": state.record["daily_wage_inr"],
             "platform": state.record.get("platform"),
             "previous_premium": state.record.get("premium_inr"),

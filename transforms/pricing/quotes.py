@@ -97,9 +97,10 @@ class _Quoting:
             values[name] = factor.value(values)
         return expression.value(values)
 
-    def _numbers(self, expression: Expression) -> np.ndarray:
-        """A formula as doubles; where its bound is open, of the exact value."""
-        found = evaluate(expression.tree, self._columns, self._count)
+    def _numbers(self, expression: Expression, found: Bounded | None = None) -> np.ndarray:
+        """A formula, `found` where it is evaluated already, as doubles; where its bound is open, of the exact value."""
+        if found is None:
+            found = evaluate(expression.tree, self._columns, self._count)
         values = found.values.astype(np.float64)
         for row in np.flatnonzero(np.isinf(found.errors)).tolist():
             exact = self._exact(expression, row)
@@ -108,7 +109,7 @@ class _Quoting:
 
     def quotes(self) -> Quotes:
         terms, lines_paise, not_measured = self._terms, {}, {}
-        factors = {name: self._numbers(factor) for name, factor in terms.factors.items()}
+        factors = {name: self._numbers(factor, self._columns[name]) for name, factor in terms.factors.items()}
         total, refused = np.zeros(self._count, dtype=np.int64), np.zeros(self._count, dtype=bool)
         for number, line in enumerate(terms.lines):
             paise, missing = self._line(line)
