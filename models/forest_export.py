@@ -42,7 +42,7 @@ class ExportedForest:
 
 
 @dataclass(frozen=True)
-class _Tree:
+class Tree:
     """Arrays over a tree's nodes. `left` is where the comparison x[feature] <= threshold holds."""
 
     feature: np.ndarray
@@ -84,14 +84,14 @@ def export_forest(forest: IsolationForest, warps: Sequence[Warp | None] | None =
     return ExportedForest(model, quantum, offset, denominator, len(trees), sum(len(t.left) for t in trees))
 
 
-def _read_tree(estimator: object, features: np.ndarray) -> _Tree:
+def _read_tree(estimator: object, features: np.ndarray) -> Tree:
     tree = estimator.tree_  # type: ignore[attr-defined]
     left, right = tree.children_left.astype(np.int64), tree.children_right.astype(np.int64)
     depth = np.zeros(len(left))
     for node in np.flatnonzero(left != NO_CHILD):  # a parent's number is below its children's
         depth[left[node]] = depth[right[node]] = depth[node] + 1
     leaf = left == NO_CHILD
-    return _Tree(
+    return Tree(
         feature=np.where(leaf, 0, features[np.maximum(tree.feature, 0)]),
         threshold=np.where(leaf, 0.0, tree.threshold),
         left=left,
@@ -105,7 +105,7 @@ def _midrange(values: np.ndarray) -> float:
     return float((values.min() + values.max()) / 2)
 
 
-def _thresholds(tree: _Tree, warps: Sequence[Warp | None] | None) -> np.ndarray:
+def _thresholds(tree: Tree, warps: Sequence[Warp | None] | None) -> np.ndarray:
     thresholds = round_down(tree.threshold)
     for index, warp in enumerate(warps or ()):
         of_feature = (tree.left != NO_CHILD) & (tree.feature == index)
@@ -114,7 +114,7 @@ def _thresholds(tree: _Tree, warps: Sequence[Warp | None] | None) -> np.ndarray:
     return thresholds
 
 
-def _let_missing_fail(tree: _Tree, features: int) -> None:
+def _let_missing_fail(tree: Tree, features: int) -> None:
     """Rewrites nodes that send missing values left to compare -x (column `features` + x), so that the comparison fails
     for a missing value at every node and the false branch is scikit-learn's choice.
 
@@ -160,9 +160,10 @@ def _from_order(position: np.ndarray) -> np.ndarray:
     return bits.view(np.float32)
 
 
-def _model(
-    trees: list[_Tree], leaves: list[np.ndarray], offset: float, denominator: float, features: int
-) -> onnx.ModelProto:
+def ensemble_node(
+    trees: Sequence[Tree], leaves: Sequence[np.ndarray], given: str, output: str
+) -> onnx.NodeProto:
+    """The trees as a node that sums their `leaves`, a value per node of each tree of which those of leaves count."""
     node_ids = [np.arange(len(tree.left)) for tree in trees]
     tree_ids = [np.full(len(tree.left), index) for index, tree in enumerate(trees)]
     is_leaf = np.concatenate([tree.left == NO_CHILD for tree in trees])
@@ -171,10 +172,10 @@ def _model(
     def child(name: str) -> list[int]:
         return np.maximum(np.concatenate([getattr(tree, name) for tree in trees]), 0).tolist()
 
-    ensemble = helper.make_node(
+    return helper.make_node(
         "TreeEnsembleRegressor",
-        ["features_both_ways"],
-        ["path_length"],
+        [given],
+        [output],
         domain="ai.onnx.ml",
         n_targets=1,
         aggregate_function="SUM",
@@ -191,6 +192,12 @@ def _model(
         target_ids=np.zeros(int(is_leaf.sum()), dtype=int).tolist(),
         target_weights=np.concatenate(leaves)[is_leaf].tolist(),
     )
+
+
+def _model(
+    trees: list[Tree], leaves: list[np.ndarray], offset: float, denominator: float, features: int
+) -> onnx.ModelProto:
+    ensemble = ensemble_node(trees, leaves, "features_both_ways", "path_length")
     nodes = [
         helper.make_node("Neg", ["features"], ["minus_features"]),
         helper.make_node("Concat", ["features", "minus_features"], ["features_both_ways"], axis=1),

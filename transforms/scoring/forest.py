@@ -20,20 +20,28 @@ _MIN_ROWS_FOR_THREADS = 100_000
 """A third of a second's work; fewer are not worth a thread."""
 
 
+def graph_session(model: bytes) -> onnxruntime.InferenceSession:
+    """A session on one thread. Raises ValueError for bytes that are no graph."""
+    options = onnxruntime.SessionOptions()
+    # A claim is too small to share between threads; bulk runs get their cores from processes.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no other common base
+        raise ValueError(f"no model that onnxruntime reads ({error})") from error
+
+
 class Forest:
     """One onnxruntime session, on one thread. Raises ValueError for bytes that are no such model."""
 
     def __init__(self, model: bytes) -> None:
-        options = onnxruntime.SessionOptions()
-        # A claim is too small to share between threads; bulk runs get their cores from processes.
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self._session = graph_session(model)
         try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
             metadata = self._session.get_modelmeta().custom_metadata_map
             self._quanta_per_level = np.float32(1.0 / float(metadata["quantum"]))  # both powers of two: exact
             self.trees = int(metadata["trees"])
-        except Exception as error:  # onnxruntime's errors have no other common base
-            raise ValueError(f"no forest that onnxruntime reads ({error})") from error
+        except (KeyError, ValueError, ZeroDivisionError) as error:
+            raise ValueError(f"no forest: its metadata lack quantum and trees ({error})") from error
 
     def run(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Path lengths in quanta, summed over the trees, int64 (n,), lower is more anomalous; and anomaly scores, (n,)
