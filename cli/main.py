@@ -98,7 +98,7 @@ _WORDS = {
     "dispute": "add evidence to a disputed claim, and show what the ordinary corrections make of it",
     "products": "list, show, check and explain product files",
     "schema": "print the JSON Schema of product, storm or provider files",
-    "train": "train and calibrate a model: claim_anomaly, outage or syndicate",
+    "train": "train and evaluate a model: claim_anomaly, outage, syndicate or premium",
     "evaluate": "measure what decisions do to honest riders and attackers",
     "bench": "measure speed, as ratios within one run",
     "jars": "fetch the jars of Kafka, with Maven",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from monsoon.pipelines.pricing.quotes import QuoteTables
+    from monsoon.transforms.pricing.premium_model import PremiumModel
     from monsoon.transforms.product import Product
+    from monsoon.transforms.product.premium_terms import PremiumLine, PremiumTerms
 
 _EXAMPLE = """\
 example:
@@ -22,10 +25,12 @@ example:
   monsoon premium --product kawaach --riders riders.csv --explain w1
   monsoon premium --product kawaach --riders zones.csv --input runs/delhi --results runs/delhi-out \\
       --at 2024-06-29T00:00:00+05:30 --output runs/quotes
+  monsoon premium --product kawaach --model runs/premium-kawaach --riders riders.csv
 
 A file of riders has a column worker_id, one per input of the product, and plan where the product has several. --input
 takes riders, plans and what can be counted of their history from the policies of a folder of streams, --results the
-claims of its replay; what the file states goes first. docs/pricing.md says what the inputs are.
+claims of its replay; what the file states goes first. --model prices what a model of `monsoon train --model premium`
+expects to be paid, which has inputs of its own. docs/pricing.md says what the inputs are.
 """
 
 _SHOWN = 20
@@ -43,6 +48,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
     parser.add_argument("--refuted-claims", type=Path, metavar="FILE", help="ids of claims found fraudulent, by line")
     parser.add_argument("--at", type=moment_ms, metavar="MOMENT", help="when the cover begins; with --input")
     parser.add_argument("--plan", metavar="NAME", help="the plan of riders for whom none is stated")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="price by this model, not by the product file")
     parser.add_argument("--explain", metavar="RIDER", help="print the breakdown of one rider")
     parser.add_argument("--describe", action="store_true", help="print what the product's premium depends on")
     parser.add_argument("--output", type=Path, metavar="DIR", help="new, empty or earlier folder of this command")
@@ -56,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from monsoon.pipelines.pricing.quotes import FILES, quote_riders, write_quotes
     from monsoon.pipelines.pricing.riders import checked_riders, history_rows, joined, read_riders
     from monsoon.sinks.tables import refuse_other_files
+    from monsoon.sources.model_files import load_premium_model
     from monsoon.sources.product_files import load_products
     from monsoon.transforms.product import ProductError, did_you_mean
 
@@ -68,8 +75,11 @@ def run(args: argparse.Namespace) -> int:
             f"{product.name} has no plan {args.plan!r}{did_you_mean(args.plan, product.plans)}; "
             f"there are: {', '.join(product.plans)}"
         )
+    model = None if args.model is None else load_premium_model(args.model, product)
+    if model is not None:
+        terms = replace(terms, inputs=model.inputs, plan_terms={plan: {} for plan in model.terms.plans})
     if args.describe:
-        print("\n".join(map(printable, input_lines(product))))
+        print("\n".join(map(printable, input_lines(terms))))
         return 0
     if args.riders is None and args.input is None:
         args.parser.error("give --riders or --input, or --describe to see what the premium depends on")
@@ -83,8 +93,8 @@ def run(args: argparse.Namespace) -> int:
     if args.input is not None:
         history = history_rows(product, args.input, args.results, args.refuted_claims, args.at)
     rows = None if args.riders is None else read_riders(args.riders, terms)
-    tables = quote_riders(product, checked_riders(joined(rows, history, terms), terms, args.plan))
-    lines = report_lines(tables) if args.explain is None else breakdown_lines(product, tables, args.explain)
+    tables = quote_riders(product, checked_riders(joined(rows, history, terms), terms, args.plan), model)
+    lines = report_lines(tables) if args.explain is None else breakdown_lines(product, tables, args.explain, model)
     print("\n".join(map(printable, lines)))
     if args.output is not None:
         write_quotes(args.output, tables, parquet=args.format == "parquet")
@@ -92,11 +102,10 @@ def run(args: argparse.Namespace) -> int:
     return 1 if tables.quotes.is_empty() else 0
 
 
-def input_lines(product: Product) -> list[str]:
+def input_lines(terms: PremiumTerms) -> list[str]:
     """Each input with its range, and what it is."""
-    assert product.premium is not None
     lines = []
-    for each in product.premium.inputs.values():
+    for each in terms.inputs.values():
         allowed = f"{each.min:g} to {each.max:g}" if each.choices is None else ", ".join(each.choices)
         unit = "" if each.unit == "1" or each.choices is not None else f" {each.unit}"
         need = "needed" if each.required else "optional" if each.optional else f"default {_default(each)}"
@@ -136,8 +145,8 @@ def report_lines(tables: QuoteTables) -> list[str]:
     return lines
 
 
-def breakdown_lines(product: Product, tables: QuoteTables, worker: str) -> list[str]:
-    """A rider's quotes, line by line, with the formula of each. Raises InputError for a rider who is not there."""
+def breakdown_lines(product: Product, tables: QuoteTables, worker: str, model: PremiumModel | None = None) -> list[str]:
+    """A rider's quotes, line by line, with the formula of each, or what a model's is. Raises InputError for a rider who is not there."""
     import polars as pl
 
     from monsoon.sources.files import InputError
@@ -149,10 +158,13 @@ def breakdown_lines(product: Product, tables: QuoteTables, worker: str) -> list[
     if quotes.is_empty() and of_refused.is_empty():
         hint = did_you_mean(worker, tables.quotes["worker_id"].head(10_000).to_list())
         raise InputError(f"no rider {worker!r}{hint}", "--explain", "Name a rider of --riders or --input")
-    formulas = {line.name: line for line in product.premium.lines}
+    formulas = {line.name: _formula(line) for line in product.premium.lines}
+    if model is not None:
+        formulas = model.line_meanings
     lines = [f"{worker}: no quote: {each['problem']}" for each in of_refused.iter_rows(named=True)]
     for each in quotes.iter_rows(named=True):
-        lines.append(f"{worker}, {product.name} {each['plan']}, version {product.version}")
+        by = "" if model is None else f", by {model.version}"
+        lines.append(f"{worker}, {product.name} {each['plan']}, version {product.version}{by}")
         lines += [f"{factor['name']} is {_factor(factor['value'])}" for factor in each["factors"]]
         for line in each["lines"]:
             lines.append(f"{line['name']:<18}{_inr(line['amount_paise']):>10}  {_why(formulas, product, line, each)}")
@@ -181,9 +193,12 @@ def _why(formulas: Any, product: Product, line: dict[str, Any], quote: dict[str,
         return f"at most {100 * (terms.max_change or 0):g}% from the premium before"
     if line["name"] in quote["not_measured"]:
         return "not known, hence 0"
-    stated = formulas[line["name"]]
-    when = "" if stated.when is None else f", when {' '.join(stated.when.text.split())}"
-    return f"{' '.join(stated.amount.text.split())}{when}"
+    return str(formulas[line["name"]])
+
+
+def _formula(line: PremiumLine) -> str:
+    when = "" if line.when is None else f", when {' '.join(line.when.text.split())}"
+    return f"{' '.join(line.amount.text.split())}{when}"
 
 
 def _line_names(quotes: pl.DataFrame) -> list[str]:

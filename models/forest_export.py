@@ -160,9 +160,7 @@ def _from_order(position: np.ndarray) -> np.ndarray:
     return bits.view(np.float32)
 
 
-def ensemble_node(
-    trees: Sequence[Tree], leaves: Sequence[np.ndarray], given: str, output: str
-) -> onnx.NodeProto:
+def ensemble_node(trees: Sequence[Tree], leaves: Sequence[np.ndarray], given: str, output: str) -> onnx.NodeProto:
     """The trees as a node that sums their `leaves`, a value per node of each tree of which those of leaves count."""
     node_ids = [np.arange(len(tree.left)) for tree in trees]
     tree_ids = [np.full(len(tree.left), index) for index, tree in enumerate(trees)]

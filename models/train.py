@@ -170,10 +170,15 @@ def write_folder(path: Path, files: Mapping[str, bytes], name: str = CLAIM_ANOMA
     """Writes the folder and returns its version; what would not load is not written. Raises OSError,
     ModelFolderError."""
     scorer_of(path, files, name)
+    return write_files(path, files, name)
+
+
+def write_files(path: Path, files: Mapping[str, bytes], name: str) -> str:
+    """Writes a folder of these files with their manifest, and returns its version. Raises OSError."""
     manifest = build_manifest(name, files)
     path.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (path / name).write_bytes(content)
+    for file, content in files.items():
+        (path / file).write_bytes(content)
     (path / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
     return manifest.version
 

@@ -13,6 +13,7 @@ from monsoon.pipelines.pricing.riders import PLAN, PROBLEM, WORKER, Riders
 from monsoon.sinks.durable import replace_file
 from monsoon.sinks.tables import write_table
 from monsoon.transforms.pricing import quote
+from monsoon.transforms.pricing.premium_model import PremiumModel
 from monsoon.transforms.product import Product, ProductError
 
 QUOTES, QUOTES_PARQUET, REFUSED = "quotes.jsonl", "quotes.parquet", "refused.jsonl"
@@ -30,12 +31,14 @@ class QuoteTables:
     refused: pl.DataFrame
 
 
-def quote_riders(product: Product, riders: Riders) -> QuoteTables:
-    """The quotes of riders. Raises ProductError where the product has no premium."""
+def quote_riders(product: Product, riders: Riders, model: PremiumModel | None = None) -> QuoteTables:
+    """The quotes of riders, by the product file or by a model, of whose inputs `riders` then are; a model's have a
+    column `model_version`. Raises ProductError where the product has no premium."""
     terms = product.premium
     if terms is None:
         raise ProductError(f"{product.name} has no premium; docs/pricing.md says how a product file states one")
-    found = quote(terms, riders.plans, riders.inputs)
+    price = quote if model is None else model.quote
+    found = price(terms, riders.plans, riders.inputs)
     table = pl.DataFrame(
         {
             "product": pl.Series([product.name] * len(riders.workers), dtype=pl.String),
@@ -66,6 +69,7 @@ def quote_riders(product: Product, riders: Riders) -> QuoteTables:
         pl.concat_list(missing).list.drop_nulls().alias("not_measured"),
         (pl.concat_list(factors) if factors else pl.lit([], _FACTORS)).alias("factors"),
         "bonus_hours",
+        *([] if model is None else [pl.lit(model.version).alias("model_version")]),
     )
     beyond = np.asarray(found.refused, dtype=bool)
     problem = pl.lit("the premium cannot be computed from these inputs, or a line is beyond Rs 1,000,000")

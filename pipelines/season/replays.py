@@ -69,9 +69,7 @@ class Replayer:
         if name not in self._storms:
             self._storms[name] = load_storm(self._files[name])
         settings, storm = self._settings, self._storms[name]
-        assert storm.frequency is not None
-        part = (replicate + 0.5) / settings.replicates
-        intensity = factor_of(storm.frequency.intensity, NormalDist().inv_cdf(part))
+        intensity = replicate_intensity(storm, replicate, settings.replicates)
         seed = number_of(str(settings.seed), name, str(replicate))
         played = with_book(with_intensity(storm, intensity), self._products)
         with tempfile.TemporaryDirectory(prefix="monsoon-season-") as folder:
@@ -102,6 +100,12 @@ class Replayer:
             LineLoss(*line, policies[line], claims[line], paid_claims[line], reviews[line], paid[line], leaked[line])
             for line in lines_of(products)
         )
+
+
+def replicate_intensity(storm: Storm, replicate: int, replicates: int) -> float:
+    """The intensity of a storm's `replicate`-th of `replicates`: the middle of an equal part of its distribution."""
+    assert storm.frequency is not None
+    return factor_of(storm.frequency.intensity, NormalDist().inv_cdf((replicate + 0.5) / replicates))
 
 
 def lines_of(products: dict[str, Product]) -> list[tuple[str, str]]:

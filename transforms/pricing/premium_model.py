@@ -31,7 +31,7 @@ MAX_INPUTS = 8
 """All sets of inputs are evaluated."""
 GAME_QUANTUM_PAISE = 2.0**-20
 """To which a leaf's part of a game is rounded, so that its sums are exact in doubles."""
-_ROWS = 4096
+_ROWS = 128
 _DAY_HOURS = 24
 
 
@@ -41,6 +41,7 @@ class ModelTerms(Struct, frozen=True, forbid_unknown_fields=True):
     premium before its range."""
 
     product: str
+    product_version: str
     plans: dict[str, float]
     cities: tuple[str, ...]
     inputs: tuple[str, ...]
@@ -84,9 +85,12 @@ class PremiumModel:
             self.terms = msgspec.json.decode(folder.contents[TERMS], type=ModelTerms)
         except msgspec.DecodeError as error:
             raise ModelFolderError(folder.path / TERMS, str(error)) from error
-        unknown = [name for name in self.terms.inputs if name != PLAN and name not in model_inputs(self.terms)]
+        self.inputs = model_inputs(self.terms)
+        unknown = [name for name in self.terms.inputs if name != PLAN and name not in self.inputs]
         if unknown or not 0 < len(self.terms.inputs) <= MAX_INPUTS or not 0 <= self.terms.expense_share < 1:
-            raise ModelFolderError(folder.path / TERMS, f"asks for inputs that this version does not know: {unknown}")
+            raise ModelFolderError(
+                folder.path / TERMS, f"has inputs or expenses that this version does not know: {unknown}"
+            )
         try:
             self.leaves = np.lib.format.read_array(io.BytesIO(folder.contents[LEAVES]), allow_pickle=False)
             self._session = graph_session(folder.contents[f"{NAME}.onnx"])
@@ -102,6 +106,15 @@ class PremiumModel:
         (given,), outputs = self._session.get_inputs(), self._session.get_outputs()
         if given.shape[-1] != columns or [each.name for each in outputs] != ["payout_paise_a_day"]:
             raise ValueError(f"{NAME}.onnx is of other inputs than {', '.join(self.terms.inputs)}")
+
+    @property
+    def line_meanings(self) -> dict[str, str]:
+        """By line of a breakdown but the range, what it is."""
+        return {
+            AVERAGE: "expected payouts of the period where no input is known",
+            **{name: f"what the {name.replace('_', ' ')} adds to it" for name in self.terms.inputs},
+            EXPENSES: f"{100 * self.terms.expense_share:g}% of what that makes with them",
+        }
 
     def payout_paise_a_day(self, rows: np.ndarray) -> np.ndarray:
         """Expected payouts in paise a day, float64 (n,), of float32 rows (n, inputs); sums without rounding."""
@@ -144,33 +157,30 @@ class PremiumModel:
         share = self.terms.expense_share
         lines[EXPENSES] = np.rint(np.maximum(payouts, 0) * (share / (1 - share))).astype(np.int64)
         total = payouts + lines[EXPENSES]
-        low, high = (np.array([limit[each] for each in plans], dtype=np.int64) for limit in _limits(terms))
+        low, high = (
+            np.array([limit[each] for each in plans], dtype=np.int64) for limit in (terms.min_paise, terms.max_paise)
+        )
         premium = np.clip(total, low, high)
         lines[RANGE] = premium - total
         none = np.zeros(len(plans), dtype=bool)
         missing = {name: none for name in lines if name != RANGE}
-        return Quotes(lines, premium, missing, {}, np.full(len(plans), np.nan), none)
-
-
-def _limits(terms: PremiumTerms) -> tuple[Mapping[str, int], Mapping[str, int]]:
-    return terms.min_paise, terms.max_paise
+        factors = {each.name: inputs[each.name] for each in self.inputs.values() if each.choices is None}
+        return Quotes(lines, premium, missing, factors, np.full(len(plans), np.nan), none)
 
 
 def coalition_values(leaves: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """(n, 2^inputs): the game's value of each set of known inputs, by its bits; the last is the model itself."""
     inputs = rows.shape[1]
-    within = [(leaves["low"][:, i] < rows[:, i, None]) & (rows[:, i, None] <= leaves["high"][:, i]) for i in range(inputs)]
-    values = np.empty((len(rows), 2**inputs))
-    for known in range(2**inputs):
-        weight, counts = leaves["paise"].copy(), None
-        for i in range(inputs):
-            if not known >> i & 1:
-                weight *= leaves["share"][:, i]
-            else:
-                counts = within[i] if counts is None else counts & within[i]
-        weight = np.rint(weight / GAME_QUANTUM_PAISE) * GAME_QUANTUM_PAISE
-        values[:, known] = weight.sum() if counts is None else counts @ weight
-    return values
+    within = [
+        (leaves["low"][:, i] < rows[:, i, None]) & (rows[:, i, None] <= leaves["high"][:, i]) for i in range(inputs)
+    ]
+    counts = [np.ones((len(rows), len(leaves)), dtype=bool)]
+    weights = [leaves["paise"]]
+    for i in range(inputs):  # sets without the input i, then those with it
+        counts += [each & within[i] for each in counts]
+        weights = [each * leaves["share"][:, i] for each in weights] + weights
+    exact = (np.rint(each / GAME_QUANTUM_PAISE) * GAME_QUANTUM_PAISE for each in weights)
+    return np.column_stack([which @ weight for which, weight in zip(counts, exact, strict=True)])
 
 
 def shapley_values(values: np.ndarray) -> np.ndarray:
