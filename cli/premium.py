@@ -146,7 +146,10 @@ def report_lines(tables: QuoteTables) -> list[str]:
 
 
 def breakdown_lines(product: Product, tables: QuoteTables, worker: str, model: PremiumModel | None = None) -> list[str]:
-    """A rider's quotes, line by line, with the formula of each, or what a model's is. Raises InputError for a rider who is not there."""
+    """A rider's quotes, line by line, with the formula of each or the meaning of a model's.
+
+    Raises InputError for a rider who is not there.
+    """
     import polars as pl
 
     from monsoon.sources.files import InputError

@@ -16,8 +16,8 @@ example:
   monsoon train --model premium --product kawaach --output runs/premium-kawaach
 
 Takes a few minutes. Simulates honest riders of several storms by two generators, measures their evidence as a replay
-would, fits and calibrates the forest, and evaluates it on other storms with attackers. A model of premiums replays all
-storms that state a frequency, and is evaluated on replays with other riders. The same seed and rows give the same bytes.
+would, fits and calibrates the forest, and evaluates it on other storms with attackers. A model of premiums is trained
+on replays of all storms that state a frequency, and evaluated on others. The same seed and rows give the same bytes.
 """
 
 
@@ -41,7 +41,7 @@ def add_parser(subparsers: Any, help: str) -> None:  # noqa: A002
         "--rows",
         type=_rows,
         metavar="N",
-        help="claims or outages to train and calibrate on, about (default: 50,000 or 15,000); of these two models alone",
+        help="claims or outages to train and calibrate on, about (default: 50,000 or 15,000)",
     )
     parser.add_argument(
         "--drift-only",

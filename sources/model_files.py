@@ -42,8 +42,11 @@ def read_model(folder: Path | None = None) -> ModelFolder:
 
 
 def load_premium_model(folder: Path, product: Product) -> PremiumModel:
-    """The model of a product's premiums in `folder`. Raises ModelFolderError where it fails its checks, InputError where
-    it is of another product, or of another version of it, whose payouts may be others."""
+    """The model of a product's premiums in `folder`.
+
+    Raises ModelFolderError where it fails its checks, InputError where it is of another product, or of another version
+    of it, whose payouts may be others.
+    """
     model = PremiumModel(read_model_folder(folder))
     mend = f"Train one: monsoon train --model premium --product {product.name} --output DIR"
     if model.terms.product != product.name:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,6 +26,7 @@ from monsoon.pipelines.season.replays import replicate_intensity
 from monsoon.sources.model_files import load_scorer
 from monsoon.sources.simulator import Storm, simulate
 from monsoon.sources.simulator.intensity import with_intensity
+from monsoon.sources.simulator.terms import Frequency
 from monsoon.transforms.geo.cells import cell_name, cell_of
 from monsoon.transforms.pricing.premium_model import PLAN, ModelTerms
 from monsoon.transforms.product import Product
@@ -116,7 +118,7 @@ def rider_days(riders: pl.DataFrame, storms: Sequence[Storm], terms: ModelTerms)
     weight = (struck + np.stack([calm[city] for city in riders["city"]])).ravel()
     paise = struck.ravel() * np.repeat(riders["paid_paise"].to_numpy(), 12) / weight
     plans, cities = list(terms.plans), list(terms.cities)
-    columns = {
+    columns: dict[str, Any] = {
         PLAN: [plans.index(plan) for plan in riders[PLAN]],
         "city": [cities.index(city) for city in riders["city"]],
         "zone_risk": riders["zone_risk"].to_numpy(),
@@ -137,6 +139,6 @@ def daily_probability(storm: Storm) -> np.ndarray:
     return np.where(months, frequency.per_year / _LENGTHS[months].sum(), 0.0)
 
 
-def _frequency(storm: Storm):  # noqa: ANN202
+def _frequency(storm: Storm) -> Frequency:
     assert storm.frequency is not None
     return storm.frequency

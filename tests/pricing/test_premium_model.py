@@ -1,4 +1,4 @@
-"""Premiums by a model: exact sums, Shapley values by brute force, monotone where it must be, folders that are refused."""
+"""Premiums by a model: exact sums, Shapley values by brute force, never falling where it must not, folders refused."""
 
 from importlib.resources import files
 from itertools import permutations
@@ -58,16 +58,13 @@ def folder_of(fitted, path, terms=TERMS_OF_MODEL, **other):
 
 
 def nodes_of(graph):
-    """The trees of a graph: by (tree, node) the feature, threshold and children, or a leaf's value."""
-    given = {
-        each.name: onnx.helper.get_attribute_value(each)
-        for each in onnx.load_from_string(graph).graph.node[0].attribute
-    }
-    trees = zip(given["nodes_treeids"], given["nodes_nodeids"], given["nodes_modes"], given["nodes_featureids"],
-                given["nodes_values"], given["nodes_truenodeids"], given["nodes_falsenodeids"], strict=True)  # fmt: skip
-    found = {(tree, node): rest for tree, node, *rest in trees}
+    """The trees of a graph: by (tree, node) what onnx says of a node, and the value of a leaf."""
+    attributes = onnx.load_from_string(graph).graph.node[0].attribute
+    given = {each.name: onnx.helper.get_attribute_value(each) for each in attributes}
+    columns = ("treeids", "nodeids", "modes", "featureids", "values", "truenodeids", "falsenodeids")
+    nodes = zip(*(given[f"nodes_{column}"] for column in columns), strict=True)
     values = zip(given["target_treeids"], given["target_nodeids"], given["target_weights"], strict=True)
-    return found, {(tree, node): value for tree, node, value in values}
+    return {(tree, node): rest for tree, node, *rest in nodes}, {(tree, node): value for tree, node, value in values}
 
 
 def expected(nodes, values, tree, node, row, known, rows, weights):
@@ -128,7 +125,7 @@ def test_lines_are_whole_paise_that_add_up(model, riders):
     found = model.quote(terms, ["standard"] * len(riders), columns)
     assert np.array_equal(sum(found.lines_paise.values()), found.premium_paise)
     assert all(paise.dtype == np.int64 for paise in found.lines_paise.values())
-    assert (found.premium_paise >= 4900).all() and (found.premium_paise <= 9900).all()
+    assert (np.clip(found.premium_paise, 4900, 9900) == found.premium_paise).all()
     exact = model.payout_paise_a_day(np.array(riders, dtype=np.float32)) * 7
     payouts = sum(found.lines_paise[name] for name in ("average", *NAMES))
     assert np.array_equal(payouts, np.rint(exact))
