@@ -14,7 +14,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from monsoon.models.forest_export import FLOAT32_BITS, NO_CHILD, Tree, ensemble_node, round_down
 from monsoon.transforms.pricing.premium_model import RISING, leaf_table
 
-TREES, LEAVES_PER_TREE, DEPTH, LEARNING_RATE = 120, 8, 4, 0.1
+TREES, LEAVES_PER_TREE, DEPTH, LEARNING_RATE = 60, 16, 6, 0.1
 MIN_ROWS_PER_LEAF = 200
 
 

@@ -126,50 +126,65 @@ def _replays(
 
 
 def evaluation_text(model: PremiumModel, product: Product, learned: RiderDays, held_out: RiderDays) -> str:
-    """How far expected payouts of a week are from what held-out riders were paid, by city, month, zone and plan; beside
-    a constant, the product file's premium at the same total, and the means of training; and calibration by fifths."""
+    """How far expected payouts of a week are from what held-out riders were paid, in the mean of groups; beside a
+    constant, the product file's premium at the same total, and the means of training; and calibration by fifths."""
     average = np.average(learned.paise, weights=learned.weight)
     declared = _declared_paise(product, model.terms, learned)
     level = average / np.average(declared, weights=learned.weight)
     forecasts = {
         "model": model.payout_paise_a_day(held_out.rows),
-        "means of training, by city, month, zone and plan": _means(learned, held_out, average),
-        "product file, at the model's total": level * _declared_paise(product, model.terms, held_out),
+        "table of training's means by zone and month": _means(learned, held_out, average),
+        "product file's premium, at training's total": level * _declared_paise(product, model.terms, held_out),
         "constant": np.full(len(held_out.rows), average),
     }
-    weights, cells = _cell_sums(held_out, np.ones(len(held_out.rows)))[0], np.unique(held_out.cell)
-    actual = _cell_sums(held_out, held_out.paise)[1]
+    groupings = {name: np.unique(ids, return_inverse=True)[1] for name, ids in _groups(model.terms, held_out).items()}
     lines = [
         f"payouts of a week: {average * _WEEK_INR:.2f} rupees in training, "
-        f"{np.average(held_out.paise, weights=held_out.weight) * _WEEK_INR:.2f} held out; {len(cells):,} cells",
-        "mean error of a cell (rupees a week), and of all (forecast over actual):",
+        f"{np.average(held_out.paise, weights=held_out.weight) * _WEEK_INR:.2f} held out",
+        "mean error of a group's mean, rupees a week, groups by city, plan, month and",
+        f"{'':46}{'zone':>8}{'hours':>8}{'wage':>8}",
     ]
     for name, forecast in forecasts.items():
-        error = np.average(np.abs(_cell_sums(held_out, forecast)[1] - actual), weights=weights) * _WEEK_INR
-        ratio = np.average(forecast, weights=held_out.weight) / np.average(held_out.paise, weights=held_out.weight)
-        lines.append(f"  {name:50} {error:8.2f} {ratio:6.2f}")
-    lines.append("fifths of held-out riders' days by the model: forecast and actual (rupees a week)")
+        errors = (_error(held_out, forecast, group) * _WEEK_INR for group in groupings.values())
+        lines.append(f"  {name:44}" + "".join(f"{error:8.2f}" for error in errors))
+    lines.append("fifths of held-out riders' days by the model: forecast and actual, rupees a week")
     order = np.argsort(forecasts["model"], kind="stable")
-    ranks = np.cumsum(held_out.weight[order]) / held_out.weight.sum()
-    for fifth in range(5):
-        among = order[(ranks > fifth / 5) & (ranks <= (fifth + 1) / 5)]
-        both = (
-            np.average(values[among], weights=held_out.weight[among]) * _WEEK_INR
-            for values in (forecasts["model"], held_out.paise)
-        )
-        lines.append(f"  {fifth + 1} {next(both):10.2f} {next(both):10.2f}")
+    fifth = np.empty(len(order), dtype=np.int64)
+    fifth[order] = np.minimum(5 * np.cumsum(held_out.weight[order]) / held_out.weight.sum(), 4).astype(np.int64)
+    both = (_group_means(held_out, values, fifth)[1] * _WEEK_INR for values in (forecasts["model"], held_out.paise))
+    lines += [
+        f"  {number + 1}{forecast:10.2f}{actual:10.2f}"
+        for number, (forecast, actual) in enumerate(zip(*both, strict=True))
+    ]
     return "\n".join(lines) + "\n"
 
 
-def _cell_sums(days: RiderDays, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """By cell that there is: the weight, and the weighted mean of values."""
-    place = np.unique(days.cell, return_inverse=True)[1]
-    weight = np.bincount(place, days.weight)
-    return weight, np.bincount(place, days.weight * values) / weight
+def _groups(terms: ModelTerms, days: RiderDays) -> dict[str, np.ndarray]:
+    """By grouping the number of each row's group: by zone; by hours of a week below 1, 28 and 42; by wage."""
+    columns = dict(zip(terms.inputs, days.rows.T, strict=True))
+    place = (columns["city"] * 64 + columns.get(PLAN, 0)) * 16 + columns["month"]
+    return {
+        "zone": days.cell,
+        "hours": place * 4 + np.digitize(columns["weekly_hours"], (1, 28, 42)),
+        "wage": place * 4 + np.digitize(columns["daily_wage"], (490, 625, 760)),
+    }
+
+
+def _error(days: RiderDays, forecast: np.ndarray, group: np.ndarray) -> float:
+    """The weighted mean of groups' absolute errors."""
+    weight, expected = _group_means(days, forecast, group)
+    return float(np.average(np.abs(expected - _group_means(days, days.paise, group)[1]), weights=weight))
+
+
+def _group_means(days: RiderDays, values: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By group, numbered from 0: the weight, and the weighted mean of values."""
+    weight = np.bincount(group, days.weight)
+    return weight, np.bincount(group, days.weight * values) / weight
 
 
 def _means(learned: RiderDays, held_out: RiderDays, average: float) -> np.ndarray:
-    means = dict(zip(np.unique(learned.cell).tolist(), _cell_sums(learned, learned.paise)[1].tolist(), strict=True))
+    cells, group = np.unique(learned.cell, return_inverse=True)
+    means = dict(zip(cells.tolist(), _group_means(learned, learned.paise, group)[1].tolist(), strict=True))
     return np.array([means.get(cell, average) for cell in held_out.cell.tolist()])
 
 
@@ -186,11 +201,13 @@ def _declared_paise(product: Product, terms: ModelTerms, days: RiderDays) -> np.
 
 
 def _stated(each: PremiumInput, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """What a rider states of an input: what is simulated, of a zone's risk its place in the range, with the average in
-    the middle; of the rest nothing, or what is ordinary."""
+    """What a rider states of an input: what is simulated, of a zone's risk its place in the range, with the city's
+    average in the middle; of the rest nothing, or what is ordinary."""
     rows = len(columns["month"])
     if each.name in ("zone_risk", "zone_multiplier", "pincode_risk_score"):
-        return each.min + (each.max - each.min) * np.minimum(columns["zone_risk"] / 2, 1.0)
+        cities, city = np.unique(columns["city"], return_inverse=True)
+        average = np.bincount(city, columns["zone_risk"]) / np.bincount(city, minlength=len(cities))
+        return each.min + (each.max - each.min) * np.clip(columns["zone_risk"] / (2 * average[city] + 1e-9), 0.0, 1.0)
     if each.name in columns:
         return np.clip(columns[each.name], each.min, each.max)
     if not each.required:

@@ -31,8 +31,10 @@ from monsoon.transforms.geo.cells import cell_name, cell_of
 from monsoon.transforms.pricing.premium_model import PLAN, ModelTerms
 from monsoon.transforms.product import Product
 
-_SMOOTHING_HOURS = 200.0
-"""So many hours of the city's average are added to those of a zone."""
+_SMOOTHING = 20.0
+"""So many riders' days of the city's average are added to those of a zone."""
+_UNUSED_ZONE_BITS = 3 * (15 - ZONE_RESOLUTION)
+"""The last bits of every H3 cell of the resolution are alike."""
 _MONTHS = np.arange(1, 13)
 _LENGTHS = np.array([calendar.monthrange(2001, month)[1] for month in _MONTHS])
 
@@ -40,7 +42,7 @@ _LENGTHS = np.array([calendar.monthrange(2001, month)[1] for month in _MONTHS])
 @dataclass(frozen=True)
 class RiderDays:
     """A row per replayed rider and month. `rows`: float32 (n, inputs) of a model's terms; `paise`: payouts of a day, on
-    average; `weight`: how probable it is; `cell`: number of the combination of city, month, zone and plan."""
+    average; `weight`: how probable it is; `cell`: number of the combination of zone, plan and month."""
 
     rows: np.ndarray
     paise: np.ndarray
@@ -52,7 +54,7 @@ def replayed_riders(
     storm: Storm, product: Product, riders: int, replicate: int, replicates: int, seed: int
 ) -> pl.DataFrame:
     """The honest riders of a replay of the storm, one policy of the product each: storm, city, replicate, zone (an H3
-    cell), plan, shift_hours and lost_hours of the day, daily_wage, paid_paise."""
+    cell), plan, shift_hours of the day, daily_wage, paid_paise."""
     products = {product.name: product}
     struck = with_book(with_intensity(storm, replicate_intensity(storm, replicate, replicates)), products)
     with tempfile.TemporaryDirectory(prefix="monsoon-premium-") as name:
@@ -72,7 +74,6 @@ def replayed_riders(
             "zone": cell_name(cell_of(policy["home_lat"], policy["home_lon"], ZONE_RESOLUTION)),
             PLAN: policy["plan"].split(":")[0],
             "shift_hours": labels[worker]["shift_hours"],
-            "lost_hours": labels[worker]["lost_hours"],
             "daily_wage": policy["daily_wage_inr"],
             "paid_paise": paid[worker],
         }
@@ -83,53 +84,61 @@ def replayed_riders(
 
 
 def zone_risks(riders: pl.DataFrame, storms: Sequence[Storm]) -> pl.DataFrame:
-    """city, zone, zone_risk: hours that a year's storms take from those who work there over hours worked, as a multiple
-    of the city's."""
-    yearly = pl.DataFrame(
-        {"storm": [storm.name for storm in storms], "per_year": [_frequency(storm).per_year for storm in storms]}
-    )
-    hours = riders.join(yearly, on="storm").with_columns(
-        lost=pl.col("per_year") * pl.col("lost_hours"), worked=pl.col("per_year") * pl.col("shift_hours")
-    )
-    of_city = pl.col("lost").sum().over("city") / pl.col("worked").sum().over("city")
-    smoothing = _SMOOTHING_HOURS * pl.col("per_year").mean().over("city")
-    hours = hours.with_columns(of_city=of_city, smoothing=smoothing)
-    zones = hours.group_by("city", "zone").agg(
-        pl.col("lost", "worked").sum(), pl.col("of_city", "smoothing").first(), riders=pl.len()
-    )
-    share = (pl.col("lost") + pl.col("smoothing") * pl.col("of_city")) / (pl.col("worked") + pl.col("smoothing"))
-    return zones.select("city", "zone", zone_risk=(share / pl.col("of_city")).round(3)).sort("city", "zone")
+    """city, zone, month, zone_risk: expected payouts of a week to an average rider of the zone, in rupees, drawn
+    towards those of the city."""
+    struck, weight = _of_months(riders, storms)
+    paid = struck * riders["paid_paise"].to_numpy()[:, None]
+    months = riders.select("city", "zone", pl.Series("paid", paid), pl.Series("weight", weight)).with_columns(
+        month=pl.lit(_MONTHS.tolist(), pl.List(pl.Int64)), paid=pl.col("paid").arr.to_list(),
+        weight=pl.col("weight").arr.to_list(),
+    ).explode("month", "paid", "weight")  # fmt: skip
+    of_city = pl.col("paid").sum().over("city", "month") / pl.col("weight").sum().over("city", "month")
+    zones = months.with_columns(of_city=of_city).group_by("city", "zone", "month")
+    sums = zones.agg(pl.col("paid", "weight").sum(), pl.col("of_city").first())
+    paise_a_day = (pl.col("paid") + _SMOOTHING * pl.col("of_city")) / (pl.col("weight") + _SMOOTHING)
+    table = sums.select("city", "zone", "month", zone_risk=(paise_a_day * 7 / 100).round(2))
+    return table.sort("city", "zone", "month")
 
 
 def with_zone_risks(riders: pl.DataFrame, zones: pl.DataFrame) -> pl.DataFrame:
-    """The riders with the risk of their zone; 1, the city's average, of a zone that is not known."""
-    return riders.join(zones, on=["city", "zone"], how="left").with_columns(pl.col("zone_risk").fill_null(1.0))
+    """The riders with the `zone_risk` of the twelve months; of a zone that is not known, the mean of the city's."""
+    by_month = pl.col("zone_risk").sort_by("month")
+    of_city = zones.group_by("city", "month").agg(pl.col("zone_risk").mean()).group_by("city").agg(of_city=by_month)
+    known = riders.join(
+        zones.group_by("city", "zone").agg(by_month), on=["city", "zone"], how="left", maintain_order="left"
+    )
+    both = known.join(of_city, on="city", how="left", maintain_order="left")
+    return both.with_columns(pl.coalesce("zone_risk", "of_city").alias("zone_risk")).drop("of_city")
 
 
 def rider_days(riders: pl.DataFrame, storms: Sequence[Storm], terms: ModelTerms) -> RiderDays:
     """The days of riders with `zone_risk`. All of a city's storms are replayed equally often, for as many riders."""
-    chance = {storm.name: daily_probability(storm) for storm in storms}
-    cities = [storm.city for storm in storms]
-    calm = {
-        city: (1 - sum(chance[storm.name] for storm in storms if storm.city == city)) / cities.count(city)
-        for city in set(cities)
-    }
-    struck = np.stack([chance[name] for name in riders["storm"]])
-    weight = (struck + np.stack([calm[city] for city in riders["city"]])).ravel()
-    paise = struck.ravel() * np.repeat(riders["paid_paise"].to_numpy(), 12) / weight
+    struck, weight = _of_months(riders, storms)
+    paise = struck * riders["paid_paise"].to_numpy()[:, None] / weight
     plans, cities = list(terms.plans), list(terms.cities)
     columns: dict[str, Any] = {
         PLAN: [plans.index(plan) for plan in riders[PLAN]],
         "city": [cities.index(city) for city in riders["city"]],
-        "zone_risk": riders["zone_risk"].to_numpy(),
         "weekly_hours": 7 * riders["shift_hours"].to_numpy(),
         "daily_wage": riders["daily_wage"].to_numpy(),
     }
     inputs = {name: np.repeat(values, 12) for name, values in columns.items()}
+    inputs["zone_risk"] = np.array(riders["zone_risk"].to_list()).ravel()
     inputs["month"] = np.tile(_MONTHS, len(riders))
     rows = np.column_stack([inputs[name] for name in terms.inputs]).astype(np.float32)
-    place = riders.select(pl.struct("city", "zone", PLAN).rank("dense").cast(pl.Int64)).to_series().to_numpy()
-    return RiderDays(rows, paise, weight, np.repeat(place, 12) * 12 + np.tile(_MONTHS, len(riders)) - 1)
+    zones = np.array([int(zone, 16) >> _UNUSED_ZONE_BITS for zone in riders["zone"]])
+    cell = (np.repeat(zones, 12) * 16 + np.repeat(columns[PLAN], 12)) * 16 + inputs["month"]
+    return RiderDays(rows, paise.ravel(), weight.ravel(), cell)
+
+
+def _of_months(riders: pl.DataFrame, storms: Sequence[Storm]) -> tuple[np.ndarray, np.ndarray]:
+    """By rider and month, (n, 12): the probability of the rider's storm on a day, and of that or no storm at all, of
+    which the riders of each of the city's storms have an equal part."""
+    chance = {storm.name: daily_probability(storm) for storm in storms}
+    of_city = {city: [chance[each.name] for each in storms if each.city == city] for city in {s.city for s in storms}}
+    calm = {city: (1 - sum(chances)) / len(chances) for city, chances in of_city.items()}
+    struck = np.stack([chance[name] for name in riders["storm"]])
+    return struck, struck + np.stack([calm[city] for city in riders["city"]])
 
 
 def daily_probability(storm: Storm) -> np.ndarray:

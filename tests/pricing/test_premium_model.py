@@ -181,14 +181,14 @@ def test_days_weigh_what_storms_are_probable():
             "zone": ["a", "b", "a", "b"],
             "plan": "standard",
             "shift_hours": [8.0, 8.0, 4.0, 0.0],
-            "lost_hours": [4.0, 0.0, 1.0, 0.0],
             "daily_wage": 500.0,
             "paid_paise": [30_000, 10_000, 20_000, 0],
         }
     )
     zones = zone_risks(riders, storms)
-    assert zones["zone"].to_list() == ["a", "b"]
-    assert zones["zone_risk"][0] > 1 > zones["zone_risk"][1]
+    assert zones["zone"].to_list() == ["a"] * 12 + ["b"] * 12
+    risks = dict(zip(zones.select("zone", "month").rows(), zones["zone_risk"].to_list(), strict=True))
+    assert risks["a", 7] > risks["b", 7] > 0 == risks["a", 1] == risks["b", 1]
     terms = msgspec.structs.replace(TERMS_OF_MODEL, cities=("Delhi",))
     days = rider_days(with_zone_risks(riders, zones), storms, terms)
     assert days.weight.sum() == pytest.approx(2 * 12)  # two riders, a day of each month

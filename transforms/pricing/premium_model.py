@@ -54,7 +54,7 @@ def model_inputs(terms: ModelTerms) -> dict[str, PremiumInput]:
     known = {
         "city": ("city of the storms", "1", 0, len(cities) - 1, cities),
         "month": ("calendar month of the cover, 1 to 12", "1", 1, 12, None),
-        "zone_risk": (f"work that storms take in the zone, as a multiple of the city's; {ZONES}", "1", 0, 10, None),
+        "zone_risk": (f"payouts of a week to the zone's average rider in the month, {ZONES}", "INR", 0, 10000, None),
         "weekly_hours": ("hours of work in a week", "h", 0, 112, None),
         "daily_wage": ("stated earnings of a day", "INR", 1, 5000, None),
     }
