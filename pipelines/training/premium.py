@@ -227,8 +227,10 @@ Expected payouts of a day, gradient-boosted trees by least squares, monotone in 
 
 ## Training
 
-Honest riders of {riders} in each of {replicates[0]} replays of each storm, and of {replicates[1]} held out, by the
-frequencies of the storm files: {", ".join(storms)}.
+The honest of {riders} riders in each of {replicates[0]} replays of each storm, and in each of {replicates[1]} held
+out, by the frequencies that the storm files state:
+
+{chr(10).join(f"- {storm}" for storm in storms)}
 
 ## Evaluation
 

@@ -215,7 +215,7 @@ def test_trained_on_replays_and_quoted_by_the_command(tmp_path, capsys):
     assert sum(line["amount_paise"] for line in quoted["lines"]) == quoted["premium_paise"]
     assert "b: zone_risk is missing" in capsys.readouterr().out
     assert main([*words, "--explain", "a"]) == 0
-    assert "what the zone risk adds to it" in capsys.readouterr().out
+    assert "what it changes to know the zone risk" in capsys.readouterr().out
     words[2] = "gic"
     assert main(words) == 1
     assert "is a model of kawaach, not of gic" in capsys.readouterr().err

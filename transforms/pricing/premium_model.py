@@ -112,8 +112,8 @@ class PremiumModel:
         """By line of a breakdown but the range, what it is."""
         return {
             AVERAGE: "expected payouts of the period where no input is known",
-            **{name: f"what the {name.replace('_', ' ')} adds to it" for name in self.terms.inputs},
-            EXPENSES: f"{100 * self.terms.expense_share:g}% of what that makes with them",
+            **{name: f"what it changes to know the {name.replace('_', ' ')}" for name in self.terms.inputs},
+            EXPENSES: f"{100 * self.terms.expense_share:g}% of the sum with it",
         }
 
     def payout_paise_a_day(self, rows: np.ndarray) -> np.ndarray:
