@@ -42,6 +42,7 @@ _LIMITS = """\
 
 - What is learned is the simulator's: where its storms strike, how often the storm files say they do, and how its riders
   work. In a city without storms of a peril that peril costs nothing.
+- How often a storm reaches a threshold is known to one of the intensities that are replayed, and no better.
 - Caps hold within a replay; a period with two storms may pay less than the sum that is priced here.
 - A replay has no past: claims, weeks of cover and squads are no inputs. The product file prices them.
 - Held out are riders, their claims and the storms' intensities, not the storms: a city has one or two of each peril.
