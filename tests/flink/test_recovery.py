@@ -65,7 +65,10 @@ def test_killed_again_and_again_then_interrupted(tmp_path, storm):
     third = Command(source, output, "--resume", "--parallelism", "1", *on_disk)
     third.wait_for_checkpoints(3)
     time.sleep(0.3 * chance.random())
-    third.kill()
+    os.kill(third.jvm(), signal.SIGKILL)
+    code, _, err = third.end()
+    assert code == 1
+    assert err == f"monsoon run: the Flink job failed: its JVM ended; Flink's log: {third.checkpoints / 'flink.log'}\n"
 
     fourth = Command(source, output, "--resume", "--parallelism", "2", *on_disk)
     fourth.wait_for_checkpoints()
@@ -83,17 +86,6 @@ def test_killed_again_and_again_then_interrupted(tmp_path, storm):
     again = Command(source, output, "--resume", *on_disk).end()
     assert again[0] == 1
     assert "this run has ended" in again[2]
-
-
-def test_a_jvm_killed_alone(tmp_path, storm):
-    command = Command(storm[0], tmp_path / "out")
-    command.wait_for_checkpoints()
-    os.kill(command.jvm(), signal.SIGKILL)
-    code, _, err = command.end()
-    assert code == 1
-    assert (
-        err == f"monsoon run: the Flink job failed: its JVM ended; Flink's log: {command.checkpoints / 'flink.log'}\n"
-    )
 
 
 def test_a_python_worker_killed_alone(tmp_path, storm):

@@ -1,5 +1,4 @@
-"""The worked examples through Kafka and the live job end in the records of a replay: those of five products at once,
-and those of waiting periods and identities."""
+"""The worked examples of five products at once through Kafka and the live job end in the records of a replay."""
 
 import pytest
 from kit.five import five_at_once
@@ -12,8 +11,3 @@ pytestmark = [pytest.mark.flink, pytest.mark.slow]
 def test_five_products_at_once(stack, shared, tmp_path):
     source = write_streams(tmp_path / "in", five_at_once(shared, "901"), parts=3)
     same(stack, source, tmp_path, "--max-refused-share", "1")
-
-
-@pytest.mark.parametrize("example", ["identity-903", "waiting-903"])
-def test_example(stack, shared, tmp_path, example):
-    same(stack, shared / "examples" / example, tmp_path, "--max-refused-share", "1")

@@ -40,7 +40,7 @@ def test_what_exceeds_the_reserve_waits_until_it_is_raised(tmp_path):
     assert inputs.counts["confirmations"]["reasons"] == {"unknown_claim": 1}
 
 
-@pytest.mark.parametrize("seed", mostly_slow(range(6)))
+@pytest.mark.parametrize("seed", mostly_slow(range(4)))
 def test_streaming_says_the_same(tmp_path, seed):
     """In any order of files, cut anywhere, steps lagging, restored now and then."""
     chance, records = random.Random(seed), storm_with_reserves()
@@ -60,7 +60,7 @@ def test_streaming_says_the_same(tmp_path, seed):
     assert collected.dead_letters == inputs.dead_letters
 
 
-@pytest.mark.parametrize("seed", mostly_slow(range(16)))
+@pytest.mark.parametrize("seed", mostly_slow(range(10)))
 def test_watermarks_that_come_after_what_was_sent_later(tmp_path, seed):
     """Claims are held, released, queued and paid; each step hears of the watermark at a pace of its own."""
     chance = random.Random(seed)

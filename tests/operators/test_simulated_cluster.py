@@ -93,8 +93,7 @@ def test_the_replays_records(tmp_path, storm):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("storm", STORMS)
+@pytest.mark.parametrize(("storm", "seed"), [(storm, 1 + number % 2) for number, storm in enumerate(STORMS)])
 def test_the_replays_records_however_subtasks_stray(tmp_path, storm, seed):
     check(tmp_path, storm, seed, parallelism=1 + seed)
 
@@ -149,8 +148,10 @@ def test_riders_of_one_subtask_go_ahead(tmp_path, restarts):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", [0, 1])
-@pytest.mark.parametrize("uid", ["deduplicate-records", "riders-evidence", "compare-neighbors", "adjudicate-claims"])
+@pytest.mark.parametrize(
+    ("uid", "first"),
+    [("deduplicate-records", 0), ("riders-evidence", 1), ("compare-neighbors", 0), ("adjudicate-claims", 1)],
+)
 def test_one_subtask_on_the_way_of_answers_goes_ahead(tmp_path, uid, first):
     one_goes_ahead(tmp_path, "guard", uid, first, restarts=bool(first))
 
