@@ -7,20 +7,27 @@ onnxruntime is imported.
 from __future__ import annotations
 
 import os
+import secrets
+import signal
 import sys
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monsoon.pipelines.flink.errors import ClusterError, without_py4j_log
 from monsoon.pipelines.flink.java import use_java
 from monsoon.pipelines.flink.keys import MAX_PARALLELISM
+from monsoon.pipelines.stack.processes import MARK, marked
 
 if TYPE_CHECKING:
     from pyflink.datastream import StreamExecutionEnvironment
 
 _QUICK_START = "-XX:TieredStopAtLevel=1 -Xmx1500m"
 """The JVM moves bytes: its optimizing compiler would cost a run of minutes more than it gives."""
+_OF_THIS_PROCESS = secrets.token_hex(16)
+"""In the environment of the JVM and its children, to find them by."""
 
 
 STATE_BACKENDS = ("hashmap", "rocksdb")
@@ -122,6 +129,7 @@ def environment(settings: Mapping[str, str]) -> StreamExecutionEnvironment:
     use_java()
     without_py4j_log()
     os.environ.setdefault("JVM_ARGS", _QUICK_START)
+    os.environ[MARK] = _OF_THIS_PROCESS
     # A worker for every core: more threads in each would only wait for one another.
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     os.environ["_python_worker_execution_mode"] = "process"  # noqa: SIM112 - PyFlink reads it so
@@ -132,6 +140,23 @@ def environment(settings: Mapping[str, str]) -> StreamExecutionEnvironment:
     for name, value in settings.items():
         configuration.set_string(name, value)
     return StreamExecutionEnvironment.get_execution_environment(configuration)
+
+
+def kill_jvm() -> None:
+    """Kills the JVM that `environment` started and its Python workers; returns when they are gone. What counts is on
+    the disk: a killed job goes on from its last checkpoint.
+
+    A job is not canceled instead: PyFlink answers its workers' requests for state while a task closes, and a closed
+    RocksDB takes the JVM with it.
+    """
+    while pids := marked(_OF_THIS_PROCESS):
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+    from pyflink import java_gateway
+
+    java_gateway._gateway = None  # the next environment starts another one
 
 
 def last_checkpoint(checkpoints: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""A submitted job: waiting for it, its progress, canceling it with Ctrl-C."""
+"""A submitted job: waiting for it, its progress, its end by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from monsoon.pipelines.flink.local_cluster import kill_jvm
 from monsoon.pipelines.flink.rest_api import RestApi
 from monsoon.pipelines.operators.adjudicate_claims import AdjudicateClaims
 from monsoon.pipelines.progress import Progress
@@ -48,8 +49,8 @@ class EventTimeShare:
 
 
 def wait_for(job: Any, share: EventTimeShare, progress: Progress, watch: Callable[[], None]) -> None:
-    """Returns when the job has ended; raises what Java threw if it failed. Ctrl-C cancels it, as does what `watch`
-    raises, which is called now and then and at the end."""
+    """Returns when the job has ended; raises what Java threw if it failed. Ctrl-C kills the JVM that it runs in;
+    what `watch` raises, which is called now and then and at the end, cancels the job."""
     ended = job.get_job_execution_result()
     try:
         while not ended.done():
@@ -58,10 +59,12 @@ def wait_for(job: Any, share: EventTimeShare, progress: Progress, watch: Callabl
             time.sleep(_POLL_S)
         ended.result()
         watch()
-    except (KeyboardInterrupt, InputError):
+    except (KeyboardInterrupt, InputError) as error:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            if not ended.done():
+            if isinstance(error, KeyboardInterrupt):
+                kill_jvm()
+            elif not ended.done():
                 job.cancel().result()
                 with suppress(Exception):  # that it was canceled; its tasks have ended then, and their workers
                     ended.result()

@@ -23,7 +23,8 @@ from typing import NamedTuple
 from monsoon.pipelines.progress import Progress
 from monsoon.pipelines.stack.errors import StackError
 
-_MARK = "MONSOON_STACK_PROCESS"
+MARK = "MONSOON_STACK_PROCESS"
+"""The environment variable by whose value processes are found."""
 _LOOK_S = 0.1
 _KILL_S = 10
 _ERROR = re.compile(r"\b(ERROR|FATAL)\b|\b[A-Z]\w*(?:Error|Exception)\b")
@@ -68,7 +69,7 @@ class StackProcess:
         with open(self.log, "ab") as log:
             self._popen = subprocess.Popen(
                 command,
-                env={**os.environ, **(environment or {}), _MARK: mark},
+                env={**os.environ, **(environment or {}), MARK: mark},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -199,7 +200,7 @@ def _wait_for(held: Iterable[int], patience_s: float) -> None:
 
 def marked(mark: str) -> list[int]:
     """The running processes whose environment holds the mark, in the order of their pids."""
-    entry = f"{_MARK}={mark}".encode()
+    entry = f"{MARK}={mark}".encode()
     return [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if entry in _environment(pid)]
 
 
