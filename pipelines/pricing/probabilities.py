@@ -62,7 +62,8 @@ def _typed(table: pl.DataFrame, path: Path) -> pl.DataFrame:
     if not (bad := rows.filter(pl.col("day").is_null())).is_empty():
         raise InputError(f"{bad['text'][0]!r} is no day", str(path), _MEND)
     for name in ("value", "forecast"):
-        unread = rows.filter(pl.col(name).is_null() & (pl.col(f"{name}_text").str.strip_chars() != ""))
+        none = pl.col(name).is_null() | pl.col(name).is_infinite()
+        unread = rows.filter(none & (pl.col(f"{name}_text").str.strip_chars() != ""))
         if not unread.is_empty():
             raise InputError(
                 f"{name} {unread[f'{name}_text'][0]!r} of {unread['text'][0]} is no number", str(path), _MEND

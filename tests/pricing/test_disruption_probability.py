@@ -25,11 +25,18 @@ from monsoon.transforms.product import Comparison
 NAN = float("nan")
 
 
-def test_a_target_is_of_the_days_ahead_and_known_where_they_decide():
+def test_a_target_is_of_the_days_ahead_and_known_where_all_of_them_are():
     events = np.array([1, 0, 0, 0, NAN, 1, 0, 0], dtype=float)
-    expected = [0, NAN, 1, 1, 1, NAN, NAN, NAN]
+    expected = [0, NAN, NAN, NAN, 1, NAN, NAN, NAN]
     assert np.array_equal(targets(events, 3), expected, equal_nan=True)
     assert np.array_equal(targets(events, 1), [0, 0, 0, NAN, 1, 0, 0, NAN], equal_nan=True)
+
+
+def test_gaps_make_no_event_more_frequent():
+    """An event on every eleventh day, a tenth of the days not measured: of seven days, 7 in 11 have one."""
+    events = (np.arange(4_000) % 11 == 0).astype(float)
+    events[np.random.default_rng(1).random(4_000) < 0.1] = NAN
+    assert np.nanmean(targets(events, 7)) == pytest.approx(7 / 11, abs=0.04)
 
 
 def test_scores_by_hand():

@@ -21,7 +21,10 @@ _PRIOR_DAYS = 20.0
 """So many days of the whole year's frequency are added to those of the season."""
 _RIDGE = 1.0
 _STEPS = 50
-_TOO_FEW_YEARS = "fewer than two years have days whose outcome is known, and each is forecast from the others"
+_TOO_FEW_YEARS = (
+    "fewer than two years have days after which every day of the horizon is measured, and each year is forecast from "
+    "the others"
+)
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,16 @@ class DailySeries:
 
 
 def targets(events: np.ndarray, horizon_days: int) -> np.ndarray:
-    """By day: 1.0 where one of the next days has an event, 0.0 where none has, NaN where that is not known."""
+    """By day: 1.0 where one of the next days has an event, 0.0 where none has, NaN where one of them was not measured.
+
+    An event beside a gap would decide it, but no calm day beside one could: kept days would have more events than there
+    were.
+    """
     count = len(events)
     ahead = np.full((horizon_days, count), np.nan)
     for step in range(1, horizon_days + 1):
         ahead[step - 1, : max(count - step, 0)] = events[step:]
-    known_event = np.nansum(ahead, axis=0) > 0
-    return np.where(known_event, 1.0, np.where(np.isnan(ahead).any(axis=0), np.nan, 0.0))
+    return np.where(np.isnan(ahead).any(axis=0), np.nan, (ahead > 0).any(axis=0))
 
 
 def climatology(days: np.ndarray, outcomes: np.ndarray, at_days: np.ndarray) -> np.ndarray:
