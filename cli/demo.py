@@ -91,7 +91,7 @@ def _play_product(args: argparse.Namespace) -> int:
         demo_run, _ = _play(storm, riders, args.seed, args.folder / product / storm.name, products, product, scorer)
         print(report(demo_run) + "\n")
     print(
-        f"Inputs and outputs: {args.folder / product}/STORM/, to look at: output/{REPORT}  Next: monsoon whatif --help"
+        f"Inputs and outputs: {args.folder / product}/STORM/, to look at: output/{REPORT}  Next: ./monsoon whatif --help"
     )
     return 0
 
@@ -113,7 +113,7 @@ def _play_delhi(args: argparse.Namespace) -> int:
     print(gridded_only_report(storm, run_products(products, replace(demo_run.inputs, readings=gridded_readings), book)))
     folder = args.folder
     print(f"\nInput: {folder / 'input'}/  Output: {folder / 'output'}/")
-    print(f"Look into {folder / 'output' / REPORT}  Next: monsoon whatif --help")
+    print(f"Look into {folder / 'output' / REPORT}  Next: ./monsoon whatif --help")
     return 0
 
 

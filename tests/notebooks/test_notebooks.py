@@ -129,7 +129,7 @@ def test_a_page_that_is_written_again_leaves_no_earlier_picture(tmp_path):
 
 def test_a_name_that_is_none(capsys):
     assert main(["notebooks", NAMES[0].replace("-", "_"), "--strip"]) == 1
-    assert f"did you mean {NAMES[0]}?" in capsys.readouterr().err
+    assert f'did you mean "{NAMES[0]}"?' in capsys.readouterr().err
 
 
 def test_no_checkout_no_notebooks(tmp_path):

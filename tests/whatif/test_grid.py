@@ -117,7 +117,14 @@ def test_the_curves_are_the_table(storm, tmp_path, tmp_path_factory):
     assert main([*words, "--output", str(tmp_path)]) == 0
     table = pl.read_parquet(tmp_path / "grid.parquet")
     with Chromium(tmp_path_factory.mktemp("profile")) as browser:
+        browser.look(1400, 900, "light")
         browser.open(tmp_path / "curves.html")
+        widths = browser.value(
+            "[...document.querySelectorAll('#curves .chart')]"
+            ".map(each => [each.querySelector('svg').getBoundingClientRect().width, each.clientWidth])"
+        )
+        assert len(widths) > 3
+        assert all(drawn <= place for drawn, place in widths), widths
         for chosen, fixed in ((over, other), (other, over)):
             browser.value(f"over.value = {chosen!r}; over.dispatchEvent(new Event('change'))")
             for measure in ("paid_inr", "riders_paid"):

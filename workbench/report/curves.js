@@ -24,11 +24,14 @@ function curvesOver(over, measure) {
 function drawCurves() {
   const over = $("over").value;
   $("curves").replaceChildren();
-  for (const measure of data.measures) {
+  const charts = data.measures.map((measure) => {
     const chart = element("div", undefined, { class: "chart", id: "curve-" + measure, role: "img", "aria-label": `${label(measure)} over ${over}; the table below has the numbers` });
     const figure = element("div");
     figure.append(element("h3", label(measure)), chart);
     $("curves").append(figure);
+    return [measure, chart];
+  });
+  for (const [measure, chart] of charts) {  // once all have their places: a chart takes the width that it has
     Plotly.react(chart, curvesOver(over, measure), layout({ dragmode: false, xaxis: { title: { text: over } }, yaxis: { rangemode: "tozero" } }), { ...CONFIG, scrollZoom: false, displayModeBar: false });
   }
   const columns = [...data.varied, ...data.measures];
