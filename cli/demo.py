@@ -91,7 +91,8 @@ def _play_product(args: argparse.Namespace) -> int:
         demo_run, _ = _play(storm, riders, args.seed, args.folder / product / storm.name, products, product, scorer)
         print(report(demo_run) + "\n")
     print(
-        f"Inputs and outputs: {args.folder / product}/STORM/, to look at: output/{REPORT}  Next: ./monsoon whatif --help"
+        f"Inputs and outputs: {args.folder / product}/STORM/, to look at: output/{REPORT}  "
+        "Next: ./monsoon whatif --help"
     )
     return 0
 
