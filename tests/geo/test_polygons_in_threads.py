@@ -29,8 +29,8 @@ print(len(found))
 """
 
 
-def test_threads_build_the_index_of_a_polygon_one_after_another():
-    """Without a lock GEOS ends the process within the first hundred or so."""
+def test_threads_may_meet_a_polygon_at_once():
+    """Were it prepared, GEOS would end the process within the first hundred or so."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     assert int(done.stdout) >= 1

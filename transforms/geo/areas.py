@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any, Literal
 
 import h3.api.basic_int as h3
@@ -17,9 +16,6 @@ from monsoon.transforms.oracle_metrics import METRICS
 from monsoon.transforms.text_cache import cached_within_bytes
 
 _CACHE_BYTES = 4 * 1024 * 1024
-_PREPARED = Lock()
-"""Held while a prepared polygon is used: it builds its index on first use, outside Python's own lock. Operators that
-share a worker, each in a thread of its own, crashed it in GEOS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +95,7 @@ class Zones:
             polygon = _polygon(area.wkt)
             _, south, _, north = polygon.bounds
             candidates = self._between_latitudes(south, north)
-            with _PREPARED:
-                return candidates[shapely.intersects_xy(polygon, self.lon[candidates], self.lat[candidates])]
+            return candidates[shapely.intersects_xy(polygon, self.lon[candidates], self.lat[candidates])]
         reach_deg = np.degrees(area.radius_km / EARTH_RADIUS_KM) * (1 + 1e-9) + 1e-9
         candidates = self._between_latitudes(area.center_lat - reach_deg, area.center_lat + reach_deg)
         return candidates[self.distance_m(area, candidates) <= area.radius_km * 1000.0]
@@ -144,12 +139,10 @@ def may_meet(
     polygon = _polygon(area.wkt)
     # A circle across the antimeridian goes on at the other end of the map.
     boxes = (shapely.box(lon - width + turn, lat - height, lon + width + turn, lat + height) for turn in (-360, 0, 360))
-    with _PREPARED:
-        return np.any([shapely.intersects(polygon, each) for each in boxes], axis=0)
+    return np.any([shapely.intersects(polygon, each) for each in boxes], axis=0)
 
 
 @cached_within_bytes(_CACHE_BYTES)
 def _polygon(wkt: str) -> Any:
-    polygon = shapely.from_wkt(wkt)
-    shapely.prepare(polygon)
-    return polygon
+    """Not prepared: threads share it, and the index of a prepared one is built on first use, by all of them at once."""
+    return shapely.from_wkt(wkt)
