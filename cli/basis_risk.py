@@ -138,13 +138,15 @@ def run(args: argparse.Namespace) -> int:
     try:
         inputs = read_inputs(args.input, everything, progress, refusal_limit(args))
         loss, disruptions = _loss_of(args), standing_disruptions(output)
-        of_riders.refuse_other_results(output.summary, inputs, paid_by_rider(output), args.results, args.input)
+        paid = paid_by_rider(output)
+        of_riders.refuse_other_results(output.summary, inputs, paid, args.results, args.input)
         intervals = list(disruptions.select("start_ms", "end_ms").iter_rows())
         period = of_riders.period_of(inputs, intervals, (args.since, args.until))
         losses = _losses(loss, args.input, inputs, period)
         # A simulated loss is the whole shift's, whatever the period, and so is what was paid for it.
         within = None if loss == "simulated" else (period.start_ms, period.end_ms)
-        paid = paid_by_rider(output, within)
+        if within is not None:
+            paid = paid_by_rider(output, within)
         triggers = disruptions.select("product", "trigger").iter_rows()
         metrics = metrics_of(products, triggers, inputs.readings)
         insured = of_riders.insured_riders(inputs, products, metrics, period, losses)
@@ -154,8 +156,8 @@ def run(args: argparse.Namespace) -> int:
         if len(variants) > 1:
             observed = Observations(inputs, args.input, load_scorer(args.model), products, args.product_file)
             observed.check(variants)
-            bounds = (args.seed, args.resamples)
-            comparison = comparison_table(observed, variants, insured, within, args.threshold, *bounds, progress)
+            resampling = (args.seed, args.resamples)
+            comparison = comparison_table(observed, variants, insured, within, args.threshold, *resampling, progress)
     finally:
         progress.done()
     print("\n".join(report_lines(table, loss, args.threshold, args.resamples)))

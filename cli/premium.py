@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from monsoon.pipelines.pricing.quotes import FILES, quote_riders, write_quotes
     from monsoon.pipelines.pricing.riders import checked_riders, history_rows, joined, read_riders
     from monsoon.sinks.tables import refuse_other_files
-    from monsoon.sources.model_files import load_premium_model
+    from monsoon.sources.premium_model_files import load_premium_model
     from monsoon.sources.product_files import load_products
     from monsoon.transforms.product import ProductError, did_you_mean
 

@@ -130,9 +130,12 @@ def run(args: argparse.Namespace) -> int:
         raise StackError(f"{args.stack}: the stack runs already, and does not pay; monsoon down, then up --payments")
     if not started and args.features and stack.features is None:
         raise StackError(f"{args.stack}: the stack runs already, without features; monsoon down, then up --features")
-    was = "was running already and stays as it was started (to change it: monsoon down, then up)"
-    was = f"started again what had ended ({', '.join(ended)}), with the settings that it had" if ended else was
-    print(f"monsoon up: {'running' if started else was}, in {args.stack}")
+    state = "running"
+    if ended:
+        state = f"started again what had ended ({', '.join(ended)}), with the settings that it had"
+    elif not started:
+        state = "was running already and stays as it was started (to change it: monsoon down, then up)"
+    print(f"monsoon up: {state}, in {args.stack}")
     print("\n".join(lines_of(stack)))
     return 0
 

@@ -18,7 +18,6 @@ def read_table(
     what: str,
     mend: str,
     *,
-    suffixes: Collection[str] = SUFFIXES,
     infer: bool = False,
     values: Collection[str] | None = None,
 ) -> pl.DataFrame:
@@ -28,14 +27,13 @@ def read_table(
         path: the file.
         what: what its rows are, for messages: `riders`.
         mend: what to do about a file that is none, a sentence.
-        suffixes: those of SUFFIXES that are taken.
         infer: whether columns of CSV are numbers where all of their values are; else they are text.
         values: columns that must hold numbers, texts or times if they are there; None: every column.
 
     Raises:
         InputError: another suffix, no such file, no table, or a column of lists, structs or bytes.
     """
-    if path.suffix not in suffixes:
+    if path.suffix not in SUFFIXES:
         raise InputError(f"no {what} in a file of {path.suffix or 'no'} suffix", str(path), mend)
     try:
         rows = _parsed(path.suffix, io.BytesIO(path.read_bytes()), infer)

@@ -8,6 +8,8 @@ from functools import lru_cache
 
 KOLKATA_OFFSET = timedelta(hours=5, minutes=30)
 KOLKATA_OFFSET_MS = KOLKATA_OFFSET // timedelta(milliseconds=1)
+MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+"""From January on, of a year without 29 February."""
 _DAY_MS = 24 * 3_600_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ import polars as pl
 from monsoon.sources.files import InputError
 from monsoon.sources.simulator.storm import load_storm
 from monsoon.sources.table_files import read_table
+from monsoon.transforms.calendar import MONTH_DAYS
 from monsoon.transforms.pricing.disruption_probability import (
     HORIZONS_DAYS,
     CrossValidation,
@@ -123,7 +123,7 @@ def storm_probabilities(names: Sequence[str], day: date) -> list[tuple[str, str,
         if frequency is None:
             mend = "Add a frequency to the storm file (docs/storms.md), or leave the storm out"
             raise InputError("the storm file states no frequency", name, mend)
-        season = sum(calendar.monthrange(2023, month)[1] for month in frequency.months)
+        season = sum(MONTH_DAYS[month - 1] for month in frequency.months)
         ahead = {}
         for days in HORIZONS_DAYS:
             months = np.array([(day + timedelta(days=number)).month for number in range(1, days + 1)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import hashlib
 from dataclasses import dataclass
 
@@ -10,10 +9,8 @@ import numpy as np
 import polars as pl
 
 from monsoon.pipelines.season.settings import SeasonSettings, StormSettings
+from monsoon.transforms.calendar import MONTH_DAYS
 from monsoon.transforms.season.occurrences import Ints
-
-_PLAIN_YEAR = 2001
-"""A year without 29 February, for the lengths of months."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +68,7 @@ def _counts(storm: StormSettings, years: int, rng: np.random.Generator) -> Ints:
 
 def _days(months: tuple[int, ...]) -> Ints:
     """The days of the year, from 0, in these months."""
-    lengths = [calendar.monthrange(_PLAIN_YEAR, month)[1] for month in range(1, 13)]
-    first = np.concatenate([[0], np.cumsum(lengths)])
+    first = np.concatenate([[0], np.cumsum(MONTH_DAYS)])
     return np.concatenate([np.arange(first[month - 1], first[month]) for month in months])
 
 

@@ -6,7 +6,6 @@ replayed rider stands for a day of each month: with that probability the storm's
 
 from __future__ import annotations
 
-import calendar
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from monsoon.sources.model_files import load_scorer
 from monsoon.sources.simulator import Storm, simulate
 from monsoon.sources.simulator.intensity import with_intensity
 from monsoon.sources.simulator.terms import Frequency
+from monsoon.transforms.calendar import MONTH_DAYS
 from monsoon.transforms.geo.cells import cell_name, cell_of
 from monsoon.transforms.pricing.premium_model import PLAN, ModelTerms
 from monsoon.transforms.product import Product
@@ -36,7 +36,6 @@ _SMOOTHING = 20.0
 _UNUSED_ZONE_BITS = 3 * (15 - ZONE_RESOLUTION)
 """The last bits of every H3 cell of the resolution are alike."""
 _MONTHS = np.arange(1, 13)
-_LENGTHS = np.array([calendar.monthrange(2001, month)[1] for month in _MONTHS])
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def daily_probability(storm: Storm) -> np.ndarray:
     """Of the storm on a day of each month, (12,)."""
     frequency = _frequency(storm)
     months = np.isin(_MONTHS, frequency.months)
-    return np.where(months, frequency.per_year / _LENGTHS[months].sum(), 0.0)
+    return np.where(months, frequency.per_year / np.array(MONTH_DAYS)[months].sum(), 0.0)
 
 
 def _frequency(storm: Storm) -> Frequency:
